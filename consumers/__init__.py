@@ -1,0 +1,1 @@
+"""The ears: everything that reads Kafka and acts."""

@@ -1,0 +1,1 @@
+"""Take records from Kafka, run handlers in lanes, commit what is finished."""

@@ -1,0 +1,1 @@
+"""External systems and how to talk to them."""

@@ -1,0 +1,89 @@
+"""A spoke translates; it does not call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from consumers.spokes.profile import Profile
+    from router.answers import Answer, NoAnswer, Purpose
+    from router.changes import FieldChange
+    from router.reports import ExternalReport
+    from router.runs import RunRow
+    from schemas.commands import SendRun
+    from schemas.documents import RunDocument
+    from schemas.inbound import InboundReceived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One HTTP call to an external system, without credentials (the client adds them).
+
+    `path` is appended to the profile's base URL (`/serviceTest/42`); `body` is JSON.
+    `idempotency_key` is the same for every attempt of one command.
+    """
+
+    purpose: Purpose
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    content_type: str | None = None
+    idempotency_key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotUnderstoodError(Exception):
+    """What an external system said cannot be read; the sentence says why."""
+
+
+class Spoke(Protocol):
+    """Three translations: request, reply, callback. Pure; one per external system."""
+
+    profile: Profile
+
+    def to_send(self, command: SendRun, parent: RunRow | None, idempotency_key: str) -> Call:
+        """POST of a run; `parent` is the accepted parent's row in a hierarchical request."""
+
+    def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
+        """PATCH of what changed, arrays whole."""
+
+    def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:
+        """Cancel, by the method of the profile."""
+
+    def to_look_up(self, run: RunDocument) -> Call:
+        """Ask whether a POST with unknown outcome arrived (unique name, or external identifier)."""
+
+    def to_read(self, external_id: str) -> Call:
+        """GET one run."""
+
+    def read_reply(self, answer: Answer) -> ExternalReport:
+        """Read the body of a 2xx answer to a POST, PATCH or GET of one run.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+
+    def find_run(self, answer: Answer, run: RunDocument) -> ExternalReport | None:
+        """Find our run in the answer to a look-up; None: it never arrived.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+
+    def read_callback(self, received: InboundReceived) -> ExternalReport:
+        """Read a notification or polled body.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+
+
+class SpokeCaller(Protocol):
+    """The one HTTP client: limit, authenticate, send, bound, and say whether it was perhaps sent."""
+
+    async def call(self, spoke: str, call: Call) -> Answer | NoAnswer:
+        """Make one attempt; never raises for what the network or the other side does."""

@@ -1,0 +1,1 @@
+"""The run store: one row per run, one owner per change."""

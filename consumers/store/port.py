@@ -1,0 +1,58 @@
+"""The run store as its users see it: read rows, save rows over their predecessors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from router.runs import RequestRow, RunRow
+    from schemas.vocabulary import Phase
+
+
+class ConflictError(Exception):
+    """Somebody else moved the run: read again and decide again. Nothing of this save was written."""
+
+
+class StoreUnavailableError(Exception):
+    """The database is locked or cannot be reached; nothing was written; try again later."""
+
+
+class RunStore(Protocol):
+    """Rows of runs and requests. Concurrent calls are grouped into one transaction."""
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Read one run."""
+
+    async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
+        """Read the run that a spoke knows under its own id."""
+
+    async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
+        """Read all runs of one request, parents before children, in order."""
+
+    async def request(self, request_id: str) -> RequestRow | None:
+        """Read one outbound request."""
+
+    async def save(self, *rows: RunRow | RequestRow) -> None:
+        """Write rows together or not at all.
+
+        A run is written only over `revision - 1` (revision 1: only where there is none yet).
+        A request row is written once; writing the same request again changes nothing.
+
+        Raises:
+            ConflictError: a run was moved by somebody else.
+            StoreUnavailableError: the database did not take it.
+        """
+
+    async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Read runs that are out at a spoke, not ended, and not updated since then; longest silent first."""
+
+    async def list_runs(
+        self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50
+    ) -> Sequence[RunRow]:
+        """Read the most recently updated runs, for people."""
+
+    async def close(self) -> None:
+        """Let go of the database."""

@@ -1,0 +1,1 @@
+"""The mouths: everything that puts events on Kafka."""

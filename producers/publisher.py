@@ -1,0 +1,34 @@
+"""Put messages on Kafka and know that they are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes for one topic. `topic` is the full name, prefix included."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class PublishError(Exception):
+    """Kafka did not acknowledge a message; the sentence names topic and reason."""
+
+
+class Publisher(Protocol):
+    """Publish with acks=all and wait for the acknowledgements."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Return when every message is acknowledged by the broker.
+
+        Raises:
+            PublishError: at least one was not.
+        """

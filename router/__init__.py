@@ -1,0 +1,1 @@
+"""The decisions: given facts, what should happen. Pure."""

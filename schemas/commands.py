@@ -1,0 +1,49 @@
+"""What dispatch is told to do (topics `testrun.dispatch.<spoke>`)."""
+
+from schemas.base import Word
+from schemas.documents import Filled, RunDocument
+
+
+class PinnedDecision(Word):
+    """The decision made once on the root and kept for its children, changes and cancellation.
+
+    `policy` and `selector` are written `table@version#row`.
+    """
+
+    policy: Filled
+    selector: Filled
+    hierarchical: bool
+    payload: str = "per-run"
+
+
+class SendRun(Word):
+    """POST this run. `run.children` is filled only for the payload `bundle`."""
+
+    run: RunDocument
+    request_id: Filled
+    spoke: Filled
+    decision: PinnedDecision
+
+
+class ChangeRun(Word):
+    """Bring what the external system knows up to this document."""
+
+    run: RunDocument
+    request_id: Filled
+    spoke: Filled
+    decision: PinnedDecision
+    reason: str | None = None
+
+
+class CancelRun(Word):
+    """Cancel this run at the external system."""
+
+    run_id: Filled
+    root_run_id: Filled
+    request_id: Filled
+    spoke: Filled
+    decision: PinnedDecision
+    reason: str | None = None
+
+
+Command = SendRun | ChangeRun | CancelRun

@@ -1,0 +1,139 @@
+"""The run document: everything an external system needs to know to execute one test run.
+
+Field names are those of TMF653 v4.1 `ServiceTest`, in snake case.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+import orjson
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from schemas.base import Word
+from schemas.vocabulary import Mode
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Read a moment without a zone as UTC, to the millisecond that Avro keeps."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Filled = Annotated[str, Field(min_length=1)]
+
+
+class JsonText(Word):
+    """A value that is an object or a list, kept as JSON text because Avro has no type for it."""
+
+    json_text: str
+
+
+Value = bool | int | float | str | JsonText | None
+
+
+def plain_value(value: object) -> object:
+    if isinstance(value, list) or (isinstance(value, dict) and set(value) != {"json_text"}):
+        return JsonText(json_text=orjson.dumps(value).decode())
+    return value
+
+
+def value_to_json(value: Value) -> object:
+    """Give the plain JSON value that a document's value stands for."""
+    return orjson.loads(value.json_text) if isinstance(value, JsonText) else value
+
+
+class ServiceRef(Word):
+    """The service under test (TMF653 `ServiceRef`)."""
+
+    id: Filled
+    href: str | None = None
+    name: str | None = None
+    type: str | None = None
+
+
+class SpecificationRef(Word):
+    """What to test (TMF653 `ServiceTestSpecificationRef`)."""
+
+    id: Filled
+    href: str | None = None
+    name: str | None = None
+    version: str | None = None
+    type: str | None = None
+
+
+class Characteristic(Word):
+    """One input parameter of a run. `value` may be any JSON value."""
+
+    name: Filled
+    value: Value = None
+    value_type: str | None = None
+
+    _plain = field_validator("value", mode="before")(plain_value)
+
+
+class RelatedParty(Word):
+    """Somebody who has to do with the run."""
+
+    id: Filled
+    referred_type: Filled
+    name: str | None = None
+    role: str | None = None
+    href: str | None = None
+
+
+class RequestedMeasure(Word):
+    """A measure that the ordering service expects back, under this id."""
+
+    id: Filled
+    metric_name: Filled
+    metric_href: str | None = None
+    definition_id: str | None = None
+    unit_of_measure: str | None = None
+    mandatory: bool = True
+
+
+class RunDocument(Word):
+    """The whole desired state of one run; a root may carry its child documents as a flat list.
+
+    `version` grows with every change. `order` is the place among the children of one parent.
+    `child_run_ids` names children that arrive as their own `RunRequested` events instead.
+    """
+
+    run_id: Filled
+    root_run_id: Filled
+    parent_run_id: str | None = None
+    version: int = Field(default=1, ge=1)
+    name: Filled
+    description: str | None = None
+    mode: Mode = Mode.ONDEMAND
+    priority: int | None = None
+    tenant: str | None = None
+    test_specification: SpecificationRef
+    related_service: ServiceRef
+    characteristic: tuple[Characteristic, ...] = ()
+    related_party: tuple[RelatedParty, ...] = ()
+    test_measure: tuple[RequestedMeasure, ...] = ()
+    start_date_time: Moment | None = None
+    end_date_time: Moment | None = None
+    order: int = 0
+    children: tuple[RunDocument, ...] = ()
+    child_run_ids: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _root_by_default(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("root_run_id") and not data.get("parent_run_id"):
+            return {**data, "root_run_id": data.get("run_id")}
+        return data
+
+    @model_validator(mode="after")
+    def _children_are_flat(self) -> Self:
+        for child in self.children:
+            if child.children:
+                raise ValueError(
+                    f"children are a flat list with parent_run_id: child {child.run_id!r} carries children of its own"
+                )
+        return self

@@ -1,0 +1,18 @@
+"""What external systems said, raw, before anyone interprets it (topic `testrun.inbound`)."""
+
+from schemas.base import Word
+from schemas.documents import Filled, Moment
+from schemas.vocabulary import Channel
+
+
+class InboundReceived(Word):
+    """One notification or polled answer, as it came. `external_id` is empty where it could not be read."""
+
+    spoke: Filled
+    external_id: str = ""
+    channel: Channel
+    received_at: Moment
+    event_type: str | None = None
+    event_id: str | None = None
+    content_type: str | None = None
+    body: bytes

@@ -1,0 +1,28 @@
+"""What other services say about test runs: requested, changed, cancelled (topic `testrun.lifecycle`)."""
+
+from schemas.base import Word
+from schemas.documents import Filled, RunDocument
+
+
+class RunRequested(Word):
+    """A run, or a root with its children, shall be executed."""
+
+    run: RunDocument
+
+
+class RunChanged(Word):
+    """The desired state of a run changed; `run.version` is higher than before."""
+
+    run: RunDocument
+    reason: str | None = None
+
+
+class RunCancelled(Word):
+    """A run shall not be executed any more; cancelling a root of a hierarchical request cancels its children too."""
+
+    run_id: Filled
+    root_run_id: Filled
+    reason: str | None = None
+
+
+LifecycleEvent = RunRequested | RunChanged | RunCancelled

@@ -1,0 +1,89 @@
+"""The closed lists of words that events use."""
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """Why a run is made (TMF653 v4.1 `ServiceTest.mode`)."""
+
+    ONDEMAND = "ONDEMAND"
+    PROACTIVE = "PROACTIVE"
+    UNKNOWN = "unknown"
+
+
+class RunState(StrEnum):
+    """The canonical state of a run (TMF653 v5.0 `ExecutionStateType`)."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REJECTED = "rejected"
+    PENDING = "pending"
+    IN_PROGRESS = "inProgress"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Phase(StrEnum):
+    """How far the outbound request of a run has come."""
+
+    CREATED = "created"  # stored, waiting for the rest of its hierarchy
+    ROUTED = "routed"  # decided and put on its spoke's topic
+    SENDING = "sending"  # a POST may be under way
+    RETRYING = "retrying"  # the last attempt certainly did not arrive or was refused for now
+    IN_DOUBT = "inDoubt"  # a POST was written and its outcome is not known
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "inProgress"
+    FULFILLED = "fulfilled"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"  # its parent was never accepted, so it was never sent
+    FALLOUT = "fallout"  # needs a person; its dead letter can be redriven
+    UNKNOWN = "unknown"
+
+
+class Result(StrEnum):
+    """What the test found. Completed is not passed."""
+
+    PASS = "pass"  # noqa: S105 - a test result, not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    TIMED_OUT = "timedOut"
+    UNKNOWN = "unknown"
+
+
+class UpdateKind(StrEnum):
+    """What happened in flight that a `RunUpdate` tells."""
+
+    ACCEPTED = "accepted"
+    PROGRESS = "progress"
+    CHANGE_ACCEPTED = "changeAccepted"
+    CHANGE_REFUSED = "changeRefused"
+    CANCEL_ACCEPTED = "cancelAccepted"
+    CANCEL_REFUSED = "cancelRefused"
+    IN_DOUBT = "inDoubt"
+    BLOCKED = "blocked"
+    FALLOUT = "fallout"
+    STALE = "stale"  # reported after the run had already ended; kept, and nothing moved
+    UNKNOWN = "unknown"
+
+
+class MeasureIdOrigin(StrEnum):
+    """How the id of a reported measure was found (domain rules: id, definition, href, name, the only open one)."""
+
+    REPORTED = "reported"
+    DEFINITION = "definition"
+    METRIC_HREF = "metricHref"
+    METRIC_NAME = "metricName"
+    ONLY_OPEN = "onlyOpen"
+    DERIVED = "derived"  # no requested measure matched: a stable id of our own
+    UNKNOWN = "unknown"
+
+
+class Channel(StrEnum):
+    """By which way an external system told us."""
+
+    RESPONSE = "response"
+    CALLBACK = "callback"
+    POLL = "poll"
+    UNKNOWN = "unknown"
