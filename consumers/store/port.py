@@ -16,6 +16,10 @@ class ConflictError(Exception):
     """Somebody else moved the run: read again and decide again. Nothing of this save was written."""
 
 
+class ExternalIdTakenError(ConflictError):
+    """Another run already has this external id at this spoke; reading again will not help."""
+
+
 class StoreUnavailableError(Exception):
     """The database is locked or cannot be reached; nothing was written; try again later."""
 
@@ -43,6 +47,7 @@ class RunStore(Protocol):
 
         Raises:
             ConflictError: a run was moved by somebody else.
+            ExternalIdTakenError: a spoke gave the same id to two runs.
             StoreUnavailableError: the database did not take it.
         """
 
