@@ -1,0 +1,35 @@
+"""Carry one HTTP request to an external system, and say what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.answers import Answer, NoAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request, credentials included; that is why its headers are never printed."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def with_header(self, name: str, value: str) -> HttpRequest:
+        """Give the same request with one more header."""
+        return replace(self, headers={**self.headers, name: value})
+
+
+class Transport(Protocol):
+    """The seam: another HTTP library takes this one's place by implementing it."""
+
+    async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+        """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
+
+    async def close(self) -> None:
+        """Close the connections."""

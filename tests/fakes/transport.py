@@ -1,0 +1,36 @@
+"""A transport without a network: answers from a list, remembers what it was asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from consumers.spokes.transport import HttpRequest
+    from router.answers import Answer, NoAnswer
+
+
+class FakeTransport:
+    """Gives `answers` in turn, the last one for ever; or whatever `answer` makes of a request."""
+
+    def __init__(
+        self,
+        answers: Sequence[Answer | NoAnswer] = (),
+        *,
+        answer: Callable[[HttpRequest], Answer | NoAnswer] | None = None,
+    ) -> None:
+        self.requests: list[HttpRequest] = []
+        self.closed = False
+        self._answers = list(answers)
+        self._answer = answer or self._next
+
+    def _next(self, _: HttpRequest) -> Answer | NoAnswer:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+        self.requests.append(request)
+        return self._answer(request)
+
+    async def close(self) -> None:
+        self.closed = True
