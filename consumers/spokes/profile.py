@@ -1,0 +1,174 @@
+"""Describe one external system: where it is, what it speaks, and how careful to be with it."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, Part
+from schemas.vocabulary import RunState
+
+# Spoke names become parts of topic names and of listener paths.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def _is_a_spoke_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
+    return name
+
+
+def _is_an_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(
+            "must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4"
+        )
+    if parts.username or parts.password:
+        raise ValueError("must not carry credentials: use the field 'auth'")
+    if parts.query or parts.fragment:
+        raise ValueError("must end with the path, without '?' and '#'")
+    return url.rstrip("/")
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
+
+
+class MediaTypes(Part):
+    """What we say we send and accept."""
+
+    send: MediaType = "application/json"
+    change: MediaType = "application/json"
+    accept: MediaType = "application/json"
+
+
+class Timeouts(Part):
+    """Seconds to wait: for a connection, between two pieces of an answer, and for everything together."""
+
+    connect: Seconds = 3.0
+    read: Seconds = 15.0
+    total: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _total_is_longest(self) -> Self:
+        # A connection that times out proves that nothing was sent; the total timeout proves nothing.
+        if self.connect >= self.total:
+            raise ValueError(f"connect ({self.connect:g} s) must be shorter than total ({self.total:g} s)")
+        return self
+
+
+class Retry(Part):
+    """How often and how long to try again; seconds."""
+
+    first: Seconds = 1.0
+    factor: float = Field(default=2.0, ge=1, allow_inf_nan=False)
+    ceiling: Seconds = 60.0
+    max_attempts: int = Field(default=20, ge=1)
+    max_elapsed: Seconds = 1800.0
+
+
+class Inbound(StrEnum):
+    """By which ways answers come."""
+
+    SYNC = "sync"
+    CALLBACK = "callback"
+    POLL = "poll"
+
+
+class Encoding(StrEnum):
+    """How a child tells the external system who its parent is."""
+
+    NATIVE = "native"
+    EXTENSION = "extension"
+    CHARACTERISTIC = "characteristic"
+    NONE = "none"
+
+
+class LookUp(StrEnum):
+    """How to find out whether a POST with unknown outcome arrived."""
+
+    NAME = "name"
+    EXTERNAL_IDENTIFIER = "external_identifier"
+    NONE = "none"
+
+
+class CancelMethod(StrEnum):
+    """How a run is cancelled."""
+
+    PATCH = "patch"
+    DELETE = "delete"
+
+
+Patchable = Literal[
+    "name",
+    "description",
+    "mode",
+    "startDateTime",
+    "endDateTime",
+    "characteristic",
+    "relatedParty",
+    "relatedService",
+    "testMeasure",
+    "testSpecification",
+]
+SuccessCode = Annotated[int, Field(ge=200, le=299)]
+# YAML reads 4.1 as a number.
+Version = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
+
+_ENDED = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED, RunState.REJECTED})
+
+
+class Profile(Part):
+    """One external system. Every field but `name` and `base_url` has a careful default.
+
+    `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
+    `change_until` is the point of no return: from these states on nothing is changed.
+    `state_spellings` maps what the system says to our states, beyond the spellings that are known anyway.
+    `success_codes` are the answers that mean yes.
+    """
+
+    name: Annotated[str, AfterValidator(_is_a_spoke_name)]
+    base_url: Annotated[str, AfterValidator(_is_an_address)]
+    dialect: str = Field(default="tmf653", min_length=1)
+    version: Version = "4.1"
+    auth: Auth = NoAuth()
+    callback_auth: CallbackAuth = NoAuth()
+    media_types: MediaTypes = MediaTypes()
+    patchable: frozenset[Patchable] = frozenset()
+    change_until: frozenset[RunState] = _ENDED
+    relationship_encoding: Encoding = Encoding.EXTENSION
+    cancel: CancelMethod = CancelMethod.PATCH
+    state_spellings: dict[str, RunState] = Field(default_factory=dict)
+    success_codes: frozenset[SuccessCode] = frozenset({200, 201, 202, 204})
+    timeouts: Timeouts = Timeouts()
+    retry: Retry = Retry()
+    concurrency: int = Field(default=32, ge=1, le=1000)
+    inbound: frozenset[Inbound] = Field(default=frozenset({Inbound.SYNC, Inbound.CALLBACK}), min_length=1)
+    poll_interval: Seconds = 30.0
+    silent_after: Seconds = 300.0
+    look_up: LookUp = LookUp.NAME
+    send_state: bool = False
+    send_measure_ids: bool = True
+    max_answer_bytes: int = Field(default=5_000_000, ge=1_000)
+
+    @field_validator("version")
+    @classmethod
+    def _version_is_spoken(cls, version: str) -> str:
+        if version == "5.0":
+            raise ValueError("5.0 is not spoken yet: use 4.0, 4.1 or 4.2 if the system offers one of them")
+        if version not in {"4.0", "4.1", "4.2"}:
+            raise ValueError("must be 4.0, 4.1 or 4.2")
+        return version
