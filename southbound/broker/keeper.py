@@ -1,0 +1,48 @@
+"""Run one server for as long as the process that asked for it lives, and clean up after it.
+
+Started by path with a bare interpreter: `python -I -S keeper.py ORDER`, where ORDER is JSON:
+`run` (the server's command), `afterwards` (a command, or nothing) and `folder` (to remove, or nothing).
+Its standard input is a pipe from the parent: when that ends, however the parent died, the server is ended.
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+PATIENCE = 10.0  # seconds from the polite request to the kill
+
+
+def main() -> int:
+    """Keep the server of the order until it ends or the parent is gone."""
+    order = json.loads(sys.argv[1])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Only the pipe decides. A handler, not SIG_IGN: the server would inherit that.
+        signal.signal(number, lambda *_: None)
+    server = subprocess.Popen(order["run"], stdin=subprocess.DEVNULL)  # noqa: S603 - our own parent's order
+    threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
+    code = server.wait()
+    _tidy(order["afterwards"], order["folder"])
+    return code
+
+
+def _tidy(afterwards: list[str], folder: str | None) -> None:
+    if afterwards:
+        subprocess.run(afterwards, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 - as above
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_parent(server: "subprocess.Popen[bytes]") -> None:
+    sys.stdin.buffer.read()
+    server.terminate()
+    try:
+        server.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
