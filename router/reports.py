@@ -50,3 +50,4 @@ class ExternalReport:
     event_id: str | None = None
     event_time: datetime | None = None
     thin: bool = False
+    children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them

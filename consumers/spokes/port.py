@@ -55,8 +55,8 @@ class Spoke(Protocol):
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:
         """Cancel, by the method of the profile."""
 
-    def to_look_up(self, run: RunDocument) -> Call:
-        """Ask whether a POST with unknown outcome arrived (unique name, or external identifier)."""
+    def to_look_up(self, run: RunDocument) -> Call | None:
+        """Ask whether a POST with unknown outcome arrived; None where the profile knows no way to ask."""
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
