@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from router.backoff import seconds_asked
+from router.refusals import reasons_in
+from schemas.outcomes import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from schemas.outcomes import Reason
+    from datetime import datetime
 
 
 class Purpose(StrEnum):
@@ -59,3 +62,79 @@ class Judgement:
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     retry_after: float | None = None  # seconds
+
+
+_WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
+_REPEATABLE = (Purpose.CHANGE, Purpose.CANCEL, Purpose.LOOK_UP, Purpose.READ)
+_BY_ID = (Purpose.CHANGE, Purpose.CANCEL, Purpose.READ)
+_ALL = tuple(Purpose)
+
+# What a status means for calls of these purposes. Success codes come from the profile and go before.
+_ROWS = (
+    ((400, 422), _WRITES, Verdict.REFUSED),
+    # Not the run is wrong here but the question.
+    ((400, 422), (Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
+    ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL, Verdict.CONFIGURATION),
+    ((404, 410), (Purpose.SEND, Purpose.LOOK_UP), Verdict.CONFIGURATION),
+    ((404, 410), _BY_ID, Verdict.LOST),
+    # A system that knows no PATCH refuses the change; the run that it executes goes on.
+    ((405, 501), (Purpose.CHANGE, Purpose.CANCEL), Verdict.REFUSED),
+    ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
+    ((409, 412), _WRITES, Verdict.CONFLICT),
+    ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
+    ((408, 423, 425, 429, 500, 503, 507), _ALL, Verdict.TRANSIENT),
+    # These come from a gateway in between, which cannot know whether the system took the run.
+    ((502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
+    ((502, 504), _REPEATABLE, Verdict.TRANSIENT),
+    # "See other" means that the POST was taken, and that its result lies elsewhere.
+    ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
+)
+TABLE: Mapping[tuple[Purpose, int], Verdict] = {
+    (purpose, status): verdict
+    for statuses, purposes, verdict in _ROWS
+    for status in statuses
+    for purpose in purposes
+}
+
+# Statuses that no row names, by their first digit: (SEND, the others).
+_UNLISTED: Mapping[int, tuple[Verdict, Verdict]] = {
+    2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED),
+    3: (Verdict.CONFIGURATION, Verdict.CONFIGURATION),
+    4: (Verdict.REFUSED, Verdict.REFUSED),
+}
+_OTHERWISE = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
+_ACCEPTED = Judgement(verdict=Verdict.ACCEPTED)
+
+
+def judge(purpose: Purpose, reply: Answer | NoAnswer, success: frozenset[int], *, now: datetime) -> Judgement:
+    """Tell what came of a call; `success` are the statuses by which this system says yes."""
+    if isinstance(reply, NoAnswer):
+        return _judge_silence(purpose, reply)
+    verdict = _verdict(purpose, reply.status, success)
+    header = reply.headers.get("retry-after")
+    if verdict is Verdict.ACCEPTED and header is None:
+        return _ACCEPTED
+    return Judgement(
+        verdict=verdict,
+        reasons=() if verdict is Verdict.ACCEPTED else reasons_in(reply),
+        retry_after=seconds_asked(header, now),
+    )
+
+
+def _verdict(purpose: Purpose, status: int, success: frozenset[int]) -> Verdict:
+    if status in success:
+        return Verdict.ACCEPTED
+    unlisted = _UNLISTED.get(status // 100, _OTHERWISE)
+    return TABLE.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
+
+
+def _judge_silence(purpose: Purpose, reply: NoAnswer) -> Judgement:
+    if reply.certificate:
+        return Judgement(verdict=Verdict.CONFIGURATION, reasons=(_said("CERTIFICATE_INVALID", reply),))
+    unsure = purpose is Purpose.SEND and reply.perhaps_sent
+    verdict = Verdict.AMBIGUOUS if unsure else Verdict.TRANSIENT
+    return Judgement(verdict=verdict, reasons=(_said("NO_ANSWER", reply),))
+
+
+def _said(code: str, reply: NoAnswer) -> Reason:
+    return Reason(code=code, message=reply.what)

@@ -1,0 +1,58 @@
+"""Say how long to wait before the next attempt, or that there is none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How patient to be with one command; times in seconds, bounded by count and by elapsed time."""
+
+    first: float = 0.5
+    factor: float = 2.0
+    ceiling: float = 60.0
+    max_attempts: int = 10
+    max_elapsed: float = 900.0
+
+
+def next_delay(
+    policy: RetryPolicy, attempt: int, elapsed: float, dice: float, retry_after: float | None = None
+) -> float | None:
+    """Give the seconds to wait after attempt number `attempt` (from 1) has failed; None: give up.
+
+    `elapsed` counts from the first attempt, `dice` is in [0, 1). The delay is exponential with full jitter,
+    never shorter than what the other side asked for, and cut so that the last attempt falls on `max_elapsed`.
+    """
+    left = policy.max_elapsed - elapsed
+    asked = retry_after or 0.0
+    if attempt >= policy.max_attempts or left <= 0 or asked > left:
+        return None
+    # The second term spreads out those who were all told the same Retry-After.
+    wanted = max(dice * _widest(policy, attempt), asked + dice * policy.first if asked else 0.0)
+    return min(wanted, left)
+
+
+def seconds_asked(header: str | None, now: datetime) -> float | None:
+    """Read a Retry-After header: seconds, or an HTTP date; None where it says neither (RFC 9110, 10.2.3)."""
+    told = (header or "").strip()
+    if _SECONDS.fullmatch(told):
+        return float(told)
+    try:
+        moment = parsedate_to_datetime(told)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())
+
+
+def _widest(policy: RetryPolicy, attempt: int) -> float:
+    try:
+        return min(policy.ceiling, policy.first * policy.factor ** (attempt - 1))
+    except OverflowError:
+        return policy.ceiling

@@ -1,0 +1,57 @@
+"""Know what came of a request, once every run of it has ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from router.hierarchy import Place, child_ids, in_pre_order
+from router.states import TERMINAL
+from schemas.outcomes import RequestResult, RunOutcome
+from schemas.vocabulary import Phase, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.runs import RequestRow, RunRow
+
+
+def conclude(request: RequestRow, rows: Sequence[RunRow]) -> RequestResult | None:
+    """Sum up the runs of a request in pre-order; None while one has not ended or has no row yet.
+
+    The same rows always give the same result: it happened when the last run ended.
+    """
+    if not _is_complete(request, rows) or not all(_has_ended(row) for row in rows):
+        return None
+    outcomes = tuple(_outcome(row) for row in _in_order(rows))
+    counts = Counter(outcome.state.value for outcome in outcomes)
+    return RequestResult(
+        request_id=request.request_id,
+        root_run_id=request.root_run_id,
+        spoke=request.spoke,
+        hierarchical=request.decision.hierarchical,
+        state=RunState.COMPLETED if set(counts) == {RunState.COMPLETED} else RunState.FAILED,
+        counts=dict(counts),
+        runs=outcomes,
+        occurred_at=max(row.finished_at or row.updated_at for row in rows),
+    )
+
+
+def _is_complete(request: RequestRow, rows: Sequence[RunRow]) -> bool:
+    here = {row.run_id for row in rows}
+    roots = [row for row in rows if request.decision.hierarchical and row.run_id == request.root_run_id]
+    return bool(rows) and all(here.issuperset(child_ids(root.requested)) for root in roots)
+
+
+def _has_ended(row: RunRow) -> bool:
+    return row.state in TERMINAL and row.phase is not Phase.FALLOUT
+
+
+def _in_order(rows: Sequence[RunRow]) -> list[RunRow]:
+    walked = in_pre_order({row.run_id: Place(row.parent_run_id, row.requested.order) for row in rows})
+    turn = {run_id: number for number, (run_id, _) in enumerate(walked)}
+    return sorted(rows, key=lambda row: turn.get(row.run_id, len(rows)))
+
+
+def _outcome(row: RunRow) -> RunOutcome:
+    return RunOutcome(run_id=row.run_id, state=row.state or RunState.UNKNOWN, result=row.result)

@@ -1,0 +1,75 @@
+"""Read the states that external systems tell, and know which of them move a run forward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from schemas.vocabulary import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TERMINAL: Final = frozenset({RunState.REJECTED, RunState.CANCELLED, RunState.COMPLETED, RunState.FAILED})
+
+# A reported state moves a run if its rank is not lower; pending and inProgress go both ways.
+RANK: Final[Mapping[RunState, int]] = {
+    RunState.ACKNOWLEDGED: 1,
+    RunState.PENDING: 2,
+    RunState.IN_PROGRESS: 2,
+    **dict.fromkeys(TERMINAL, 9),
+}
+
+
+class UnknownStateError(ValueError):
+    """A profile gives a spelling a meaning that is none of the canonical states."""
+
+
+def _folded(spelling: str) -> str:
+    return spelling.replace("_", "").replace("-", "").replace(" ", "").strip().casefold()
+
+
+# TMF653 v4 and v5, ServiceNow (API and form), MEF 149 TestJob, and what implementations in the field say.
+SPELLINGS: Final[Mapping[str, RunState]] = {
+    **{_folded(state): state for state in RANK},
+    "canceled": RunState.CANCELLED,
+    "scheduled": RunState.ACKNOWLEDGED,
+    "suspended": RunState.PENDING,
+    "pendingforinput": RunState.PENDING,
+    "informationrequired": RunState.PENDING,
+    "done": RunState.COMPLETED,
+}
+
+
+def with_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
+    """Give the known spellings with those of a profile over them; do it once per profile.
+
+    Raises:
+        UnknownStateError: the meaning of a spelling is not a canonical state.
+    """
+    return {
+        **SPELLINGS,
+        **{_folded(spelling): _canonical(spelling, state) for spelling, state in extra.items()},
+    }
+
+
+def normalise(raw: str, spellings: Mapping[str, RunState] = SPELLINGS) -> RunState | None:
+    """Read a state whatever its case, spaces, `_` and `-`; None where the spelling is unknown."""
+    return spellings.get(raw) or spellings.get(_folded(raw))
+
+
+def is_forward(current: RunState | None, reported: RunState) -> bool:
+    """Tell whether a report moves or repeats a state; nothing leaves a terminal one."""
+    if reported not in RANK:
+        return False
+    if current in TERMINAL:
+        return current == reported
+    return RANK[reported] >= RANK.get(current or reported, 0)
+
+
+def _canonical(spelling: str, state: str) -> RunState:
+    if state not in RANK:
+        known = ", ".join(RANK)
+        raise UnknownStateError(
+            f"The spelling {spelling!r} shall mean {state!r}, which is no state of a run: use one of {known}."
+        )
+    return RunState(state)
