@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from router.changes import FieldChange
-
     from consumers.spokes.profile import Profile
     from router.answers import Answer, NoAnswer, Purpose
+    from router.changes import FieldChange
     from router.reports import ExternalReport
     from router.runs import RunRow
     from schemas.commands import SendRun

@@ -121,21 +121,29 @@ Patchable = Literal[
     "characteristic",
     "relatedParty",
     "relatedService",
-    "testMeasure",
     "testSpecification",
 ]
 SuccessCode = Annotated[int, Field(ge=200, le=299)]
 # YAML reads 4.1 as a number.
 Version = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
 
-_ENDED = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED, RunState.REJECTED})
+
+def _is_a_state_of_a_run(state: RunState) -> RunState:
+    if state is RunState.UNKNOWN:
+        raise ValueError("must be a state of a run, and 'unknown' is none")
+    return state
+
+
+KnownState = Annotated[RunState, AfterValidator(_is_a_state_of_a_run)]
+# A run that has ended is past changing, whatever the system.
+_UNDER_WAY: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
 class Profile(Part):
     """One external system. Every field but `name` and `base_url` has a careful default.
 
     `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
-    `change_until` is the point of no return: from these states on nothing is changed.
+    `change_until` are the states in which a change may still come; beyond them is the point of no return.
     `state_spellings` maps what the system says to our states, beyond the spellings that are known anyway.
     `success_codes` are the answers that mean yes.
     """
@@ -148,10 +156,10 @@ class Profile(Part):
     callback_auth: CallbackAuth = NoAuth()
     media_types: MediaTypes = MediaTypes()
     patchable: frozenset[Patchable] = frozenset()
-    change_until: frozenset[RunState] = _ENDED
+    change_until: frozenset[KnownState] = _UNDER_WAY
     relationship_encoding: Encoding = Encoding.EXTENSION
     cancel: CancelMethod = CancelMethod.PATCH
-    state_spellings: dict[str, RunState] = Field(default_factory=dict)
+    state_spellings: dict[str, KnownState] = Field(default_factory=dict)
     success_codes: frozenset[SuccessCode] = frozenset({200, 201, 202, 204})
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()

@@ -1,0 +1,121 @@
+"""Load the profiles of all spokes, or tell every mistake in them at once."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from consumers.spokes.positioned_yaml import Positioned, YamlMistakeError, read_yaml
+from consumers.spokes.profile import Profile
+from consumers.spokes.registry import SPOKES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+
+class ProfilesWrongError(Exception):
+    """At least one profile cannot be used; `mistakes` has a sentence for each thing that is wrong."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(mistakes))
+
+
+def load_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
+    """Read one profile from each file.
+
+    Raises:
+        ProfilesWrongError: with all mistakes of all files, each as `file:line: spoke 'x', field 'y': …`.
+    """
+    profiles: dict[str, tuple[Profile, Path]] = {}
+    mistakes: list[str] = []
+    for path in paths:
+        try:
+            profile = _load(path)
+        except ProfilesWrongError as wrong:
+            mistakes += wrong.mistakes
+            continue
+        if profile.name in profiles:
+            other = profiles[profile.name][1]
+            mistakes.append(f"{path}:1: spoke '{profile.name}' is described already in {other}: rename one")
+        profiles.setdefault(profile.name, (profile, path))
+    if mistakes:
+        raise ProfilesWrongError(mistakes)
+    return tuple(profile for profile, _ in profiles.values())
+
+
+def _load(path: Path) -> Profile:
+    try:
+        read = read_yaml(path)
+    except YamlMistakeError as mistake:
+        raise ProfilesWrongError([str(mistake)]) from None
+    if not isinstance(read.value, dict):
+        raise ProfilesWrongError([f"{path}:1: a profile is a mapping with at least 'name' and 'base_url'"])
+    return _validated(path, read)
+
+
+def _validated(path: Path, read: Positioned) -> Profile:
+    name = read.value.get("name", "?") if isinstance(read.value, dict) else "?"
+    mistakes: list[tuple[int, str]] = []
+    profile = None
+    try:
+        profile = Profile.model_validate(read.value)
+    except ValidationError as wrong:
+        errors = wrong.errors(include_url=False, include_input=False)
+        mistakes = [_mistake(path, name, read, error) for error in errors]
+    mistakes += _unknown_dialect(path, name, read)
+    if profile is None or mistakes:
+        raise ProfilesWrongError([sentence for _, sentence in sorted(mistakes)])
+    return profile
+
+
+def _mistake(path: Path, name: object, read: Positioned, error: ErrorDetails) -> tuple[int, str]:
+    line, field = read.locate(error["loc"])
+    return line, f"{path}:{line}: spoke '{name}', field '{field}': {_sentence(error, field)}"
+
+
+def _sentence(error: ErrorDetails, field: str) -> str:
+    # What was found is never repeated: it may be a secret in the wrong place.
+    if error["type"] == "extra_forbidden":
+        return f"no such field{_did_you_mean(field)}"
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"].startswith("union_tag"):
+        expected = error["ctx"]["expected_tags"] if "expected_tags" in error.get("ctx", {}) else ""
+        return f"needs a 'kind'{', one of ' + expected if expected else ' that says which'}"
+    return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _did_you_mean(field: str) -> str:
+    close = get_close_matches(field.rpartition(".")[2], _FIELDS, n=1)
+    return f": did you mean '{close[0]}'?" if close else ""
+
+
+def _unknown_dialect(path: Path, name: object, read: Positioned) -> list[tuple[int, str]]:
+    dialect = read.value.get("dialect", "tmf653") if isinstance(read.value, dict) else None
+    if not isinstance(dialect, str) or dialect in SPOKES:
+        return []
+    line, _ = read.locate(("dialect",))
+    sentence = f"'{dialect}' is not spoken here, only {', '.join(sorted(SPOKES))}"
+    return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {sentence}")]
+
+
+_FIELDS = (
+    *Profile.model_fields,
+    *(
+        field
+        for part in ("media_types", "timeouts", "retry")
+        for field in type(Profile.model_fields[part].default).model_fields
+    ),
+    "kind",
+    "username",
+    "password",
+    "token",
+    "header",
+    "key",
+)

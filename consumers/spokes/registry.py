@@ -1,0 +1,22 @@
+"""Know every dialect that is spoken here: one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.spokes.tmf653.spoke import Tmf653Spoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from consumers.spokes.port import Spoke
+    from consumers.spokes.profile import Profile
+
+SPOKES: Mapping[str, Callable[[Profile], Spoke]] = {
+    "tmf653": Tmf653Spoke,
+}
+
+
+def spoke_for(profile: Profile) -> Spoke:
+    """Make the spoke of a profile that was loaded, so its dialect is known."""
+    return SPOKES[profile.dialect](profile)

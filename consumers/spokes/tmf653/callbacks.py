@@ -1,0 +1,75 @@
+"""Read what a TMF653 system tells us unasked: event envelopes, thin events, and bare runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.tmf653.json_reading import moment, parse, text
+from consumers.spokes.tmf653.replies import report_of, run_in
+from schemas.vocabulary import RunState
+
+if TYPE_CHECKING:
+    from consumers.spokes.tmf653.json_reading import Json
+    from consumers.spokes.tmf653.replies import Spellings
+    from router.reports import ExternalReport
+    from schemas.inbound import InboundReceived
+
+# States whose report is not complete without measures.
+_BRING_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
+
+
+def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalReport:
+    """Read a notification (TMF653 v4.1 event envelope), or the bare run of a poll or response.
+
+    Raises:
+        NotUnderstoodError: it is neither.
+    """
+    body = run_in(parse(received.body, received.content_type))
+    if "event" not in body:
+        return _identified(report_of(spellings, body), received)
+    # The path is only a hint: many systems post every event to one address.
+    event_type = text(body, "eventType") or received.event_type or ""
+    run = _subject(body["event"], event_type)
+    report = replace(
+        report_of(spellings, run),
+        event_id=text(body, "eventId") or received.event_id,
+        event_time=moment(text(body, "eventTime", "timeOcurred", "timeOccurred")),
+    )
+    return _identified(replace(report, thin=_is_thin(report, run, event_type)), received)
+
+
+def _subject(event: object, event_type: str) -> Json:
+    """Give the run of an event: `event.serviceTest`, or `event` itself where it has only id and href."""
+    if not isinstance(event, dict):
+        raise NotUnderstoodError("the field 'event' is not an object")
+    for key in ("serviceTest", "ServiceTest"):
+        if isinstance(event.get(key), dict):
+            return run_in(event[key])
+    if "id" in event or "href" in event:
+        return event
+    about = ", ".join(sorted(event))[:200] or "nothing"
+    raise NotUnderstoodError(f"{event_type[:100] or 'an event'} is about {about}, not about a run")
+
+
+def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
+    if _says_deleted(event_type):
+        # Its content is what was, not what is: only a GET tells.
+        return True
+    if "testMeasure" in run:
+        return False
+    return report.raw_state is None or report.state in _BRING_MEASURES
+
+
+def _says_deleted(event_type: str) -> bool:
+    kind = event_type.lower()
+    return "delete" in kind or "remove" in kind
+
+
+def _identified(report: ExternalReport, received: InboundReceived) -> ExternalReport:
+    return replace(
+        report,
+        external_id=report.external_id or received.external_id or None,
+        event_id=report.event_id or received.event_id,
+    )

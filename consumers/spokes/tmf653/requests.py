@@ -1,0 +1,117 @@
+"""Write runs as TMF653 `ServiceTest_Create` and `ServiceTest_Update`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.spokes.profile import Encoding, LookUp, Profile
+from consumers.spokes.tmf653 import wire
+from router.hierarchy import nest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from router.hierarchy import RunTree
+    from router.runs import RunRow
+    from schemas.documents import RunDocument
+
+Body = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The ids under which a run goes out; `parent` is what the external system knows of its parent."""
+
+    request_id: str
+    parent: RunRow | None = None
+
+
+def name_of(profile: Profile, run: RunDocument) -> str:
+    """Give the name under which the run is looked up: it holds the run id, as a word of its own.
+
+    A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none.
+    """
+    if profile.look_up is not LookUp.NAME:
+        return run.name
+    whole = re.compile(rf"(?<![\w-]){re.escape(run.run_id)}(?![\w-])")
+    name = run.name if whole.search(run.name) else f"{run.name} {run.run_id}"
+    return name.replace(",", ";")
+
+
+def create_body(profile: Profile, run: RunDocument, sender: Sender) -> Body:
+    """Write a `ServiceTest_Create` (TMF653 v4.1)."""
+    body = _fields(profile, run, sender, wire.FIELDS)
+    if profile.send_state:
+        body["state"] = "acknowledged"
+    if profile.look_up is LookUp.EXTERNAL_IDENTIFIER:
+        body["externalIdentifier"] = [_identifier(run)]
+    if sender.parent is not None:
+        body |= _relationship(profile.relationship_encoding, sender.parent)
+    return {key: value for key, value in body.items() if value is not None and value != []}
+
+
+def bundle_body(profile: Profile, root: RunDocument, sender: Sender) -> Body:
+    """Write the root with its children nested below it, each with our run id to match the answer by.
+
+    Raises:
+        HierarchyError: the children do not make a tree (routing has refused such a request before).
+    """
+    return _node(profile, nest(root), sender)
+
+
+def _node(profile: Profile, tree: RunTree, sender: Sender) -> Body:
+    body = create_body(profile, tree.document, sender) | wire.HIERARCHICAL
+    if profile.relationship_encoding is not Encoding.CHARACTERISTIC:
+        body["externalIdentifier"] = [_identifier(tree.document)]
+    if tree.children:
+        body[wire.CHILDREN] = [_node(profile, child, sender) for child in tree.children]
+    return body
+
+
+def update_body(profile: Profile, run: RunDocument, sender: Sender, fields: Iterable[str]) -> Body:
+    """Write a `ServiceTest_Update`: these fields only, arrays whole, null for what is gone (RFC 7386)."""
+    return _fields(profile, run, sender, fields)
+
+
+def _fields(profile: Profile, run: RunDocument, sender: Sender, fields: Iterable[str]) -> Body:
+    return {field: _field(profile, run, sender, field) for field in fields}
+
+
+def _field(profile: Profile, run: RunDocument, sender: Sender, field: str) -> object:
+    if field == "name":
+        return name_of(profile, run)
+    if field == "characteristic":
+        return [*map(wire.characteristic, run.characteristic), *_our_characteristics(profile, run, sender)]
+    if field == "testMeasure":
+        return [wire.requested_measure(one, with_id=profile.send_measure_ids) for one in run.test_measure]
+    return wire.PLAIN_FIELDS[field](run)
+
+
+def _our_characteristics(profile: Profile, run: RunDocument, sender: Sender) -> list[Body]:
+    # Also part of a PATCH: an array replaces the whole array there.
+    if profile.relationship_encoding is not Encoding.CHARACTERISTIC:
+        return []
+    ids = {
+        wire.RUN_ID: run.run_id,
+        wire.ROOT_RUN_ID: run.root_run_id,
+        wire.PARENT_RUN_ID: run.parent_run_id,
+        wire.REQUEST_ID: sender.request_id,
+    }
+    return [wire.our_characteristic(name, value) for name, value in ids.items() if value]
+
+
+def _relationship(encoding: Encoding, parent: RunRow) -> Body:
+    if encoding not in {Encoding.NATIVE, Encoding.EXTENSION} or parent.external_id is None:
+        return {}
+    reference = wire.filled(
+        id=parent.external_id, href=parent.external_href, relationshipType="dependency", role="parent"
+    )
+    typed = {"@type": "ServiceTestRelationship", "@referredType": "ServiceTest"}
+    extension = wire.RELATED if encoding is Encoding.EXTENSION else {}
+    return {"serviceTestRelationship": [reference | typed], **extension}
+
+
+def _identifier(run: RunDocument) -> Body:
+    return {"id": run.run_id, "owner": wire.OUR_OWNER, "externalIdentifierType": wire.RUN_ID}

@@ -1,0 +1,124 @@
+"""Speak TMF653 v4 with one external system: every call and every answer, translated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import orjson
+
+from consumers.spokes.port import Call
+from consumers.spokes.profile import CancelMethod, LookUp
+from consumers.spokes.tmf653 import callbacks, replies, requests
+from consumers.spokes.tmf653.requests import Sender
+from router.answers import Purpose
+from router.changes import FIELDS
+from router.states import with_spellings
+from schemas.vocabulary import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.spokes.profile import Profile
+    from router.answers import Answer
+    from router.changes import FieldChange
+    from router.reports import ExternalReport
+    from router.runs import RunRow
+    from schemas.commands import SendRun
+    from schemas.documents import RunDocument
+    from schemas.inbound import InboundReceived
+
+_RUNS = "/serviceTest"
+
+
+class Tmf653Spoke:
+    """A `Spoke` for TMF653 v4.0, v4.1 and v4.2: for what is sent and read here, the three are the same."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._spellings = with_spellings(profile.state_spellings)
+
+    def to_send(self, command: SendRun, parent: RunRow | None, idempotency_key: str) -> Call:
+        """POST of a run, or of a root with its children below it (payload `bundle`)."""
+        sender = Sender(request_id=command.request_id, parent=parent)
+        bundled = command.decision.payload == "bundle"
+        write = requests.bundle_body if bundled else requests.create_body
+        return Call(
+            purpose=Purpose.SEND,
+            method="POST",
+            path=_RUNS,
+            body=orjson.dumps(write(self.profile, command.run, sender)),
+            content_type=self.profile.media_types.send,
+            idempotency_key=idempotency_key,
+        )
+
+    def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
+        """PATCH of the fields that differ from what was sent, arrays whole."""
+        wanted = row.requested.model_copy(update={FIELDS[change.field]: change.new for change in changes})
+        fields = [change.field for change in changes]
+        body = requests.update_body(self.profile, wanted, Sender(request_id=row.request_id), fields)
+        return self._patch(Purpose.CHANGE, row, body, idempotency_key)
+
+    def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:  # noqa: ARG002 - v4 has no place for a reason
+        """Cancel, by the method of the profile."""
+        if self.profile.cancel is CancelMethod.PATCH:
+            return self._patch(Purpose.CANCEL, row, {"state": self._cancelled()}, idempotency_key)
+        return Call(
+            purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key
+        )
+
+    def to_look_up(self, run: RunDocument) -> Call | None:
+        """Ask for our run by the filters that every TMF653 server must have (or by our id)."""
+        by = {
+            LookUp.NAME: ("name", requests.name_of(self.profile, run)),
+            LookUp.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
+        }.get(self.profile.look_up)
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS, query=(by,)) if by else None
+
+    def to_read(self, external_id: str) -> Call:
+        """GET one run."""
+        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS}/{quote(external_id, safe='')}")
+
+    def read_reply(self, answer: Answer) -> ExternalReport:
+        """Read the body of a 2xx answer about one run.
+
+        Raises:
+            NotUnderstoodError: the body is not a run.
+        """
+        return replies.read_reply(self._spellings, answer)
+
+    def find_run(self, answer: Answer, run: RunDocument) -> ExternalReport | None:
+        """Find our run in the answer to a look-up; None: it never arrived.
+
+        Raises:
+            NotUnderstoodError: the body is not a list of runs, or not all of it.
+        """
+        name = requests.name_of(self.profile, run)
+        return replies.find_run(self._spellings, answer, name, run.run_id)
+
+    def read_callback(self, received: InboundReceived) -> ExternalReport:
+        """Read a notification or polled body.
+
+        Raises:
+            NotUnderstoodError: it is neither an event about a run nor a run.
+        """
+        return callbacks.read_callback(self._spellings, received)
+
+    def _patch(self, purpose: Purpose, row: RunRow, body: requests.Body, idempotency_key: str) -> Call:
+        return Call(
+            purpose=purpose,
+            method="PATCH",
+            path=_path_of(row),
+            body=orjson.dumps(body),
+            content_type=self.profile.media_types.change,
+            idempotency_key=idempotency_key,
+        )
+
+    def _cancelled(self) -> str:
+        """Say it the way the system does, where the profile knows that."""
+        said = (raw for raw, state in self.profile.state_spellings.items() if state is RunState.CANCELLED)
+        return next(said, "cancelled")
+
+
+def _path_of(row: RunRow) -> str:
+    return f"{_RUNS}/{quote(row.external_id or '', safe='')}"
