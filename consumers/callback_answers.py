@@ -1,0 +1,45 @@
+"""Say to the sender of a callback what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import orjson
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Headers = Mapping[str, str]
+
+What = Literal[
+    "stored",
+    "unknownSpoke",
+    "unauthenticated",
+    "tooLarge",
+    "tooSlow",
+    "notACallback",
+    "overloaded",
+    "notStored",
+]
+
+
+class RefusedError(Exception):
+    """A callback is not taken; the sentence goes to its sender."""
+
+    def __init__(self, status: int, what: What, sentence: str, headers: Headers | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.what: What = what
+        self.headers = headers
+
+    def answer(self) -> web.Response:
+        """Word it as a TMF `Error`."""
+        error = {"code": self.what, "reason": str(self), "status": str(self.status)}
+        return json_answer(self.status, error, self.headers)
+
+
+def json_answer(status: int, content: object, headers: Headers | None = None) -> web.Response:
+    """Answer with JSON."""
+    body = orjson.dumps(content)
+    return web.Response(status=status, body=body, headers=headers, content_type="application/json")

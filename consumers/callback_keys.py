@@ -1,0 +1,95 @@
+"""Know whether a callback comes from whom it says: one check per external system."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth
+from consumers.spokes.secret_references import fetch_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consumers.spokes.credentials import CallbackAuth
+
+
+class Authenticate(Protocol):
+    """Tell from the headers of a request (any case) whether to believe it."""
+
+    def __call__(self, headers: Mapping[str, str]) -> bool:
+        """Believe it or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anyone:
+    """Believe everybody: only for a listener that nobody else can reach."""
+
+    def __call__(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the port passes them
+        """Believe it."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedToken:
+    """Believe who knows the token: as `Authorization: Bearer …` or alone in another header."""
+
+    token: str = field(repr=False)
+    header: str = "Authorization"
+
+    def __post_init__(self) -> None:
+        if not self.token:
+            raise ValueError("the token that callbacks must carry is empty: set one")
+
+    def __call__(self, headers: Mapping[str, str]) -> bool:
+        """Compare without telling by the time it takes how much was right."""
+        given = headers.get(self.header, "")
+        return _same(_after("bearer", given) if self.header.lower() == "authorization" else given, self.token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasicPassword:
+    """Believe who knows user and password (RFC 7617)."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.password:
+            raise ValueError(f"the password of {self.user!r} that callbacks must carry is empty: set one")
+
+    def __call__(self, headers: Mapping[str, str]) -> bool:
+        """Compare without telling by the time it takes how much was right."""
+        expected = b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return _same(_after("basic", headers.get("Authorization", "")), expected)
+
+
+def check_of(auth: CallbackAuth, environment: Mapping[str, str]) -> Authenticate:
+    """Make the check that a profile asks for.
+
+    Raises:
+        SecretMissingError: a secret is not where the profile says.
+    """
+    match auth:
+        case NoAuth():
+            return Anyone()
+        case BasicAuth():
+            password = fetch_secret(auth.password, environment).get_secret_value()
+            return BasicPassword(user=auth.username, password=password)
+        case HeaderToken():
+            token = fetch_secret(auth.token, environment).get_secret_value()
+            return SharedToken(token=token, header=auth.header)
+        case _:
+            assert_never(auth)
+
+
+def _after(scheme: str, value: str) -> str:
+    # The scheme may be written in any case (RFC 9110 §11.1), the secret after it may not.
+    given, _, secret = value.partition(" ")
+    return secret.strip() if given.lower() == scheme else ""
+
+
+def _same(given: str, expected: str) -> bool:
+    return compare_digest(given.encode(errors="surrogateescape"), expected.encode())

@@ -1,0 +1,34 @@
+"""Take a port to listen on, or say in one sentence why that cannot be."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+
+class CannotListenError(Exception):
+    """The port is taken or the address is not ours; the sentence names it and what to do."""
+
+
+def open_port(host: str, port: int) -> socket.socket:
+    """Bind a TCP port; 0 takes a free one.
+
+    Raises:
+        CannotListenError: it cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise CannotListenError(_sentence(host, port, error)) from error
+
+
+def port_of(bound: socket.socket) -> int:
+    """Tell which port was taken."""
+    return int(bound.getsockname()[1])
+
+
+def _sentence(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken: stop what listens on {host}:{port}, or choose another port"
+    return f"cannot listen on {host}:{port}: {error.strerror or error}; choose another one"

@@ -1,0 +1,91 @@
+"""Bring notifications to whoever wants them, in order per test, until they are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import orjson
+
+from consumers.spokes.transport import HttpRequest
+from router.answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from consumers.spokes.transport import Transport
+    from southbound.simulator.measures import Json
+
+PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Somebody who wants notifications (TMF653 v4.1 `EventSubscription`)."""
+
+    id: str
+    callback: str
+    query: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    event_in_path: bool = False  # POST to callback/eventType instead of to the callback itself
+
+    def wants(self, event_type: str) -> bool:
+        """Tell whether the query (`eventType=A,B` or `eventType=A&eventType=B`) selects this event."""
+        wanted = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
+        return not wanted or event_type in ",".join(wanted).split(",")
+
+    def request(self, event: Json) -> HttpRequest:
+        """Make the request that delivers an event."""
+        url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
+        headers = {"content-type": "application/json", **self.headers}
+        return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
+
+
+class Courier:
+    """Deliver events; those of one test go out one after the other."""
+
+    def __init__(self, transport: Transport, *, pauses: Iterable[float] = PAUSES) -> None:
+        self._transport = transport
+        self._pauses = tuple(pauses)
+        self._last: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.subscriptions: dict[str, Subscription] = {}
+        self.undelivered: list[Json] = []
+
+    def tell(self, test_id: str, event: Json) -> None:
+        """Deliver an event to every subscriber, after those told before about the same test."""
+        task = asyncio.create_task(self._deliver(event, after=self._last.get(test_id)))
+        self._last[test_id] = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: self._forget(test_id, done))
+
+    async def stop(self) -> None:
+        """Give up what is still under way."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, test_id: str, done: asyncio.Task[None]) -> None:
+        if self._last.get(test_id) is done:
+            del self._last[test_id]
+
+    async def _deliver(self, event: Json, *, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
+        wanting = [s for s in self.subscriptions.values() if s.wants(str(event["eventType"]))]
+        for request in [subscription.request(event) for subscription in wanting]:
+            if not await self._acknowledged(request):
+                self.undelivered.append(event)
+
+    async def _acknowledged(self, request: HttpRequest) -> bool:
+        for pause in (*self._pauses, None):
+            answer = await self._transport.send(request)
+            if isinstance(answer, Answer) and 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's range of success
+                return True
+            if pause is not None:
+                await asyncio.sleep(pause)
+        return False

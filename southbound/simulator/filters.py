@@ -1,0 +1,65 @@
+"""Find tests by the filters of a TMF query, and show the part of them that was asked for (TMF630)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from southbound.simulator.measures import Json
+
+NOT_FILTERS = frozenset({"fields", "offset", "limit"})
+ALWAYS_SHOWN = ("id", "href")
+
+
+class QueryError(Exception):
+    """A query parameter makes no sense; the sentence names it."""
+
+
+def found(resources: Iterable[Json], query: Mapping[str, str]) -> list[Json]:
+    """Keep the resources that satisfy every filter; a comma in a filter means or."""
+    filters = [(path, value) for path, value in query.items() if path not in NOT_FILTERS]
+    return [r for r in resources if all(_satisfies(r, path, wanted) for path, wanted in filters)]
+
+
+def page(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
+    """Cut out `limit` resources from `offset` on.
+
+    Raises:
+        QueryError: one of the two is not a whole number.
+    """
+    start = _whole_number(query, "offset") or 0
+    limit = _whole_number(query, "limit")
+    return resources[start:] if limit is None else resources[start : start + limit]
+
+
+def shown(resource: Json, query: Mapping[str, str]) -> Json:
+    """Keep the fields that were asked for, all where none was."""
+    if not query.get("fields"):
+        return resource
+    wanted = {*query["fields"].split(","), *ALWAYS_SHOWN}
+    return {name: value for name, value in resource.items() if name in wanted}
+
+
+def _satisfies(resource: Json, path: str, wanted: str) -> bool:
+    # A name may hold a comma itself, so the whole value counts too.
+    allowed = {wanted, *wanted.split(",")}
+    return any(str(value) in allowed for value in _values_at(resource, path.split(".")))
+
+
+def _values_at(value: object, path: list[str]) -> Iterator[object]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _values_at(item, path)
+    elif not path:
+        yield value
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _values_at(value[path[0]], path[1:])
+
+
+def _whole_number(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if text is not None and not (text.isascii() and text.isdigit()):
+        raise QueryError(f"{name} must be a whole number, not {text!r}")
+    return None if text is None else int(text)

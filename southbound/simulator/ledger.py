@@ -1,0 +1,76 @@
+"""Remember every request that arrived: the oracle for what was really sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One request as it arrived. Header names are lower case; `path` is below the base path."""
+
+    number: int
+    at: datetime
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """Give the key that all attempts of one command share."""
+        return self.headers.get("idempotency-key")
+
+    def json(self) -> object:
+        """Read the body, None where it is not JSON."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return None
+
+    def shown(self) -> dict[str, object]:
+        """Tell this request to another process, without credentials."""
+        headers = {name: "***" if name in CREDENTIALS else value for name, value in self.headers.items()}
+        text = self.body.decode(errors="replace")
+        return {
+            "number": self.number,
+            "at": self.at.isoformat(),
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "headers": headers,
+            "idempotencyKey": self.idempotency_key,
+            "body": text if (read := self.json()) is None else read,
+        }
+
+
+class Ledger:
+    """All requests in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+
+    def posts(self) -> tuple[Received, ...]:
+        """Give the POSTs of tests."""
+        return tuple(r for r in self.received if (r.method, r.path) == ("POST", "/serviceTest"))
+
+    def posted_names(self) -> tuple[str, ...]:
+        """Give the names of the posted tests, in the order of their arrival."""
+        bodies = (post.json() for post in self.posts())
+        return tuple(str(body.get("name", "")) if isinstance(body, dict) else "" for body in bodies)
+
+    def repeated_posts(self) -> dict[str, int]:
+        """Give the idempotency keys that were posted more than once, with how often."""
+        keys = Counter(key for post in self.posts() if (key := post.idempotency_key))
+        return {key: times for key, times in keys.items() if times > 1}

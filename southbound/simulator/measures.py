@@ -1,0 +1,67 @@
+"""Make the measures of a test from what was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from southbound.simulator.behaviours import Behaviour
+
+Json = dict[str, object]
+
+VIOLATION: Json = {
+    "name": "tooSlow",
+    "description": "The value is outside of what the line was sold with.",
+    "conformanceTargetUpper": "1",
+    "conformanceComparatorUpper": "greater than",
+    "thresholdRuleSeverity": "high",
+    "appliedConsequence": [{"name": "ticket", "description": "A ticket was opened.", "repeatAction": False}],
+}
+
+
+def objects_in(resource: Json, field: str) -> list[Json]:
+    """Give the objects of a list field, none where it is missing."""
+    found = resource.get(field)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def measured(resource: Json, behaviour: Behaviour, changed: str | None, at: datetime) -> list[Json]:
+    """Fill the requested measures with values; `changed` names the characteristic that was changed last."""
+    asked = objects_in(resource, "testMeasure")
+    if not asked and (behaviour.echoes or behaviour.violates):
+        asked = [{"metricName": changed or "outcome"}]
+    echo = _Echo(objects_in(resource, "characteristic"), changed) if behaviour.echoes else None
+    filled = [_filled(measure, behaviour, echo, at) for measure in asked]
+    if behaviour.violates:
+        filled[0]["ruleViolation"] = [VIOLATION]
+    return filled
+
+
+def _filled(measure: Json, behaviour: Behaviour, echo: _Echo | None, at: datetime) -> Json:
+    metric = str(measure.get("metricName", ""))
+    value = {"name": metric, "value": _value(metric, behaviour, echo)}
+    return {**measure, "value": value, "captureDateTime": at.isoformat(), "captureMethod": "automatic"}
+
+
+def _value(metric: str, behaviour: Behaviour, echo: _Echo | None) -> object:
+    if metric in behaviour.values:
+        return behaviour.values[metric]
+    if echo is not None and (echoed := echo.of(metric)) is not None:
+        return echoed
+    # The same metric always measures the same, so that a repeated demo shows the same numbers.
+    return 10 + crc32(metric.encode()) % 9000 / 100
+
+
+class _Echo:
+    """Measures that show what was put in."""
+
+    def __init__(self, characteristics: Iterable[Json], changed: str | None) -> None:
+        self._values = {str(c.get("name")): c.get("value") for c in characteristics}
+        self._first = changed if changed in self._values else next(iter(self._values), None)
+
+    def of(self, metric: str) -> object:
+        return self._values.get(metric, self._values.get(self._first) if self._first else None)

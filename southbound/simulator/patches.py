@@ -1,0 +1,77 @@
+"""Read what a POST or PATCH of a test asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from southbound.simulator.measures import Json, objects_in
+
+
+class RefusedError(Exception):
+    """This system's answer is no; it becomes a TMF `Error` with this status."""
+
+    def __init__(self, status: int, code: str, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.pointer = pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The body of a PATCH (RFC 7386 merge patch)."""
+
+    fields: Json
+
+    @property
+    def cancels(self) -> bool:
+        """It asks to cancel the test, in either spelling.
+
+        Raises:
+            RefusedError: it asks for another state, which only the system itself can reach.
+        """
+        state = self.fields.get("state")
+        if state is None or str(state).casefold() in {"cancelled", "canceled"}:
+            return state is not None
+        raise RefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
+
+    @property
+    def pointer(self) -> str:
+        """Point at the field that it changes, at the whole where there are several."""
+        return f"/{next(iter(self.fields))}" if len(self.fields) == 1 else ""
+
+    def characteristic(self, before: Json) -> str | None:
+        """Name the characteristic whose value it changes, the last one of several."""
+        known = {c.get("name"): c.get("value") for c in objects_in(before, "characteristic")}
+        asked = objects_in(self.fields, "characteristic")
+        changed = [str(c["name"]) for c in asked if known.get(c["name"], _ABSENT) != c["value"]]
+        return changed[-1] if changed else None
+
+
+_ABSENT = object()
+
+
+def merged(target: object, patch: object) -> Json:
+    """Merge a patch into a resource: objects field by field, null deletes, everything else replaces."""
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in (patch if isinstance(patch, dict) else {}).items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value) if isinstance(value, dict) else value
+    return result
+
+
+def lineage(body: Json) -> str | None:
+    """Give the id of the parent that a test names, by relationship or by characteristic."""
+    if (relationship := parent_relationship(body)) is not None:
+        return str(relationship[1].get("id"))
+    named = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")
+    return next((str(c["value"]) for c in named), None)
+
+
+def parent_relationship(body: Json) -> tuple[int, Json] | None:
+    """Find the relationship to a parent, with its place in the list."""
+    relationships = enumerate(objects_in(body, "serviceTestRelationship"))
+    return next(((place, r) for place, r in relationships if r.get("role") == "parent"), None)

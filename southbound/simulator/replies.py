@@ -1,0 +1,90 @@
+"""Answer over HTTP as TMF653 wants it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from southbound.simulator.patches import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiohttp.typedefs import Handler
+
+    from schemas.outcomes import Reason
+
+ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds
+
+
+def answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with JSON."""
+    body = orjson.dumps(content)
+    return web.Response(status=status, body=body, headers=headers, content_type="application/json")
+
+
+def error(status: int, code: str, reason: str, message: str, pointer: str = "") -> web.Response:
+    """Answer with a TMF `Error`; the message names the place in the body, where there is one."""
+    told = f"{pointer}: {message}" if pointer else message
+    path = {"propertyPath": pointer} if pointer else {}
+    return answer(status, {"code": code, "reason": reason, "message": told, "status": str(status), **path})
+
+
+def refusal(refused: RefusedError) -> web.Response:
+    """Answer no."""
+    return error(refused.status, refused.code, refused.code, refused.message, refused.pointer)
+
+
+def refusals(reasons: Sequence[Reason]) -> web.Response:
+    """Answer 422: one reason as a TMF `Error`, several as a list of them (as MEF W149 does)."""
+    errors = [
+        {"code": r.code, "reason": r.code, "message": r.message, "status": "422"}
+        | ({"propertyPath": r.property_path} if r.property_path else {})
+        for r in reasons
+    ]
+    return answer(422, errors[0] if len(errors) == 1 else errors)
+
+
+def reset(request: web.Request) -> web.Response:
+    """Reset the connection of a request: the client sees RST instead of an answer."""
+    if request.transport is not None:
+        bound = request.transport.get_extra_info("socket")
+        # Through a duplicate, because uvloop does not let options be set on its own socket object.
+        with socket.socket(fileno=os.dup(bound.fileno())) as duplicate:
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT_ON_CLOSE)
+        request.transport.abort()
+    return web.Response(status=500)  # never seen: there is no connection any more
+
+
+async def json_body(request: web.Request) -> dict[str, object]:
+    """Read an object.
+
+    Raises:
+        RefusedError: it is something else.
+    """
+    if request.content_type not in {"application/json", "application/merge-patch+json"}:
+        raise RefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
+    try:
+        content = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as malformed:
+        raise RefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
+    if not isinstance(content, dict):
+        raise RefusedError(400, "malformed", "the body must be a JSON object")
+    return content
+
+
+@web.middleware
+async def tmf_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal into a TMF `Error`."""
+    try:
+        return await handler(request)
+    except RefusedError as refused:
+        return refusal(refused)
+    except web.HTTPClientError as wrong:
+        what = f"{request.method} {request.path}: {wrong.reason}"
+        return error(wrong.status, str(wrong.status), wrong.reason, what)

@@ -1,0 +1,80 @@
+"""Choose the behaviour for a test by its specification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from schemas.base import Word
+from schemas.outcomes import Reason
+from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, refuses, waits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class ScriptError(Exception):
+    """A script cannot be used; the message has one line per mistake."""
+
+
+class Script(Word):
+    """Behaviours by specification id; `children` comes first for a test that names a parent."""
+
+    specifications: dict[str, Behaviour] = Field(default_factory=dict)
+    children: dict[str, Behaviour] = Field(default_factory=dict)
+    default: Behaviour = Field(default_factory=answers_at_once)
+
+    def behaviour(self, specification: str, *, child: bool = False) -> Behaviour:
+        """Choose how to treat a test of this specification."""
+        named = self.specifications.get(specification, self.default)
+        return self.children.get(specification, named) if child else named
+
+
+def read_script(file: Path) -> Script:
+    """Read a script from YAML.
+
+    Raises:
+        ScriptError: the file cannot be read or has mistakes; all of them are told at once.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        return Script.model_validate(raw or {})
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptError(f"the script {file} cannot be read: {error}") from error
+    except YAMLError as error:
+        raise ScriptError(f"the script {file} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise ScriptError("\n".join(_mistakes(file, error))) from error
+
+
+def _mistakes(file: Path, error: ValidationError) -> Iterator[str]:
+    for mistake in error.errors():
+        place = ".".join(map(str, mistake["loc"])) or "the whole script"
+        yield f"{file}: {place}: {mistake['msg']}"
+
+
+def demo_script() -> Script:
+    """Give the script of the demo: one specification per thing that can happen to a run."""
+    refusal = Reason(
+        code="referenceNotFound",
+        message="no copper pair is known for this service: correct relatedService",
+        property_path="/relatedService/id",
+    )
+    return Script(
+        specifications={
+            "fibre-quick": answers_at_once(),
+            "fibre-line": calls_back(0.3),
+            "fibre-tree": calls_back(0.2),
+            "fibre-tree-child": calls_back(0.3),
+            "fibre-flat": calls_back(0.2),
+            "fibre-change": waits(2.0, echoes=True),
+            "fibre-cancel": waits(None),
+            "copper-refused": refuses(refusal),
+            "copper-busy": answers_at_once(busy_times=2),
+            "copper-line": calls_back(0.3),
+        }
+    )

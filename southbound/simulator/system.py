@@ -1,0 +1,160 @@
+"""An external test system that speaks TMF653 v4.1 and behaves as its script says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+from aiohttp import web
+
+from consumers.serving import open_port, port_of
+from consumers.spokes.aiohttp_transport import AiohttpTransport
+from consumers.spokes.profile import Profile
+from southbound.simulator import replies
+from southbound.simulator.courier import Courier, Subscription
+from southbound.simulator.definition import official_definition
+from southbound.simulator.hub import Hub
+from southbound.simulator.ledger import Ledger, Received
+from southbound.simulator.script import Script, demo_script
+from southbound.simulator.service_tests import ServiceTests
+from southbound.simulator.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from aiohttp.typedefs import Handler
+
+    from consumers.spokes.transport import Transport
+
+BASE_PATH = "/tmf-api/serviceTestManagement/v4"
+LARGEST_BODY = 32 * 1024 * 1024  # a bundle of ten thousand children fits
+GRACE = 0.5  # seconds for requests that are being answered when the system stops
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+def _transport() -> Transport:
+    # Notifications go to any address; the profile only gives the timeouts and the number of connections.
+    return AiohttpTransport(Profile(name="callbacks", base_url="http://127.0.0.1", concurrency=200))
+
+
+class ExternalSystem:
+    """One system on one port.
+
+    `callback_url` gets every notification without a subscription; others subscribe at `/hub`.
+    `latency` is added to every request, in seconds. A `transport` that is given stays the caller's.
+    """
+
+    def __init__(  # noqa: PLR0913 - everything but the name has a default
+        self,
+        *,
+        name: str,
+        transport: Transport | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        script: Script | None = None,
+        callback_url: str | None = None,
+        callback_headers: Mapping[str, str] | None = None,
+        event_in_path: bool = False,
+        latency: float = 0.0,
+        now: Callable[[], datetime] = _now,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self.name = name
+        self.ledger = Ledger()
+        self._transport = transport or _transport()
+        self._transport_is_ours = transport is None
+        self.courier = Courier(self._transport)
+        self._address = (host, port)
+        self._script = script or demo_script()
+        self._latency = latency
+        self._now = now
+        self._new_id = new_id
+        if callback_url is not None:
+            self.courier.subscriptions["given"] = Subscription(
+                id="given",
+                callback=callback_url,
+                headers=callback_headers or {},
+                event_in_path=event_in_path,
+            )
+
+    @property
+    def base_url(self) -> str:
+        """Give the address below which the API is, once the system is started."""
+        return self._url
+
+    @property
+    def received(self) -> Sequence[Received]:
+        """Give all requests so far, in the order of their arrival."""
+        return self.ledger.received
+
+    async def start(self) -> None:
+        """Take the port and answer.
+
+        Raises:
+            CannotListenError: the port is taken.
+            DefinitionMissingError: the official definition is not installed.
+        """
+        definition = official_definition()
+        bound = open_port(*self._address)
+        self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
+        self._stage = Stage(
+            url=self._url, script=self._script, courier=self.courier, now=self._now, new_id=self._new_id
+        )
+        app = web.Application(middlewares=[replies.tmf_errors, self._remember], client_max_size=LARGEST_BODY)
+        app.add_routes(ServiceTests(self._stage, definition).routes(BASE_PATH))
+        app.add_routes(Hub(self.courier, definition, self._new_id).routes(BASE_PATH))
+        app.add_routes([web.get("/_simulator/received", self._show_received)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
+        await self._runner.setup()
+        await web.SockSite(self._runner, bound).start()
+
+    async def stop(self) -> None:
+        """Let go of the port; whatever was still to happen does not."""
+        await self._runner.cleanup()
+        await self._stage.stop()
+        await self.courier.stop()
+        if self._transport_is_ours:
+            await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @web.middleware
+    async def _remember(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(BASE_PATH):
+            self.ledger.received.append(await self._received(request))
+            if self._latency:
+                await asyncio.sleep(self._latency)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def _received(self, request: web.Request) -> Received:
+        body = await request.read()
+        return Received(
+            number=len(self.ledger.received) + 1,
+            at=self._now(),
+            method=request.method,
+            path=request.path.removeprefix(BASE_PATH),
+            query=request.query_string,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+
+    async def _show_received(self, request: web.Request) -> web.Response:
+        key = request.query.get("idempotencyKey")
+        return replies.answer(
+            200, [r.shown() for r in self.received if key is None or r.idempotency_key == key]
+        )
