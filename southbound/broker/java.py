@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from southbound.broker.broker import BrokerUnavailableError
@@ -11,25 +12,39 @@ from southbound.broker.commands import run_command
 OLDEST = 17
 WAYS_OUT = (
     "install it with `apt-get install openjdk-17-jre-headless maven`, start a Docker engine, "
-    "or set SOUTHBOUND_KAFKA__BOOTSTRAP to a broker that runs"
+    "or set SOUTHBOUND_KAFKA__BOOTSTRAP to a broker that runs."
 )
 
 
-def find_java() -> Path:
-    """Give the path of a Java of version 17 or newer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Java:
+    """A Java of this machine."""
+
+    path: Path
+    version: str
+
+    @property
+    def release(self) -> int:
+        """The feature release: 17 for "17.0.15", 8 for "1.8.0"; 0 when it did not tell."""
+        numbers = [int(number) for number in re.findall(r"\d+", self.version)]
+        return (numbers[1:] if numbers[:1] == [1] else numbers or [0])[0]
+
+
+def find_java() -> Java:
+    """Give a Java of version 17 or newer.
 
     Raises:
         BrokerUnavailableError: there is none, or it is too old.
     """
-    java = _on_this_machine("java")
-    if java is None:
+    path = _on_this_machine("java")
+    if path is None:
         raise BrokerUnavailableError(
-            f"A local Kafka needs Java {OLDEST} or newer and there is none: {WAYS_OUT}."
+            f"A local Kafka needs Java {OLDEST} or newer; there is none: {WAYS_OUT}."
         )
-    version = java_version(java)
-    if version < OLDEST:
+    java = Java(path=path, version=read_version(run_command([path, "-version"]).said))
+    if java.release < OLDEST:
         raise BrokerUnavailableError(
-            f"A local Kafka needs Java {OLDEST} or newer; {java} is Java {version}: {WAYS_OUT}."
+            f"A local Kafka needs Java {OLDEST} or newer; {path} is Java {java.version}: {WAYS_OUT}"
         )
     return java
 
@@ -42,19 +57,14 @@ def find_maven() -> Path:
     """
     found = shutil.which("mvn")
     if found is None:
-        raise BrokerUnavailableError(f"A local Kafka needs Maven once, to fetch its jars: {WAYS_OUT}.")
+        raise BrokerUnavailableError(f"A local Kafka needs Maven once, to fetch its jars: {WAYS_OUT}")
     return Path(found)
 
 
-def java_version(java: Path) -> int:
-    """Ask a Java for its feature release, 17 say; 0 when it does not tell."""
-    return read_version(run_command([java, "-version"]).said)
-
-
-def read_version(text: str) -> int:
-    """Read the feature release from what `java -version` prints."""
-    found = re.search(r'version "(?:1\.)?(\d+)', text)
-    return int(found.group(1)) if found else 0
+def read_version(text: str) -> str:
+    """Read the version from what `java -version` prints."""
+    found = re.search(r'version "([^"]+)"', text)
+    return found.group(1) if found else "unknown"
 
 
 def _on_this_machine(name: str) -> Path | None:

@@ -6,13 +6,14 @@ Its standard input is a pipe from the parent: when that ends, however the parent
 """
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 
-PATIENCE = 10.0  # seconds from the polite request to the kill
+PATIENCE = 20.0  # seconds from the polite request to the kill
 
 
 def main() -> int:
@@ -36,7 +37,8 @@ def _tidy(afterwards: list[str], folder: str | None) -> None:
 
 
 def _end_with_parent(server: "subprocess.Popen[bytes]") -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: its lock, held by a thread that waits, would spoil the end of the interpreter.
+    os.read(0, 1)
     server.terminate()
     try:
         server.wait(PATIENCE)

@@ -1,0 +1,56 @@
+"""Choose a broker: the configured one, one in Docker, or one in a local JVM."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
+from southbound.broker.docker import IMAGE, docker_broker, engine_answers
+from southbound.broker.jvm import jvm_broker
+
+
+@contextmanager
+def open_broker(
+    bootstrap: str | None,
+    image: str | None,
+    say: Callable[[str], None],
+    *,
+    folder: Path | None = None,
+    port: int | None = None,
+) -> Iterator[Broker]:
+    """Have a broker while the block runs; one that we started ends with it.
+
+    Args:
+        bootstrap: a broker that runs already; nothing is started then.
+        image: the image for Docker; the official one when not given.
+        say: told which broker it is and what takes long, in sentences.
+        folder: where the data of a broker of ours stays; without one it is thrown away.
+        port: where a broker of ours listens; without one it is any free port.
+
+    Raises:
+        BrokerUnavailableError: none can be had; the message says what to install.
+    """
+    with ExitStack() as stack:
+        if bootstrap:
+            say(f"Using the configured Kafka at {bootstrap}")
+            yield Broker(bootstrap=bootstrap, kind=Kind.CONFIGURED)
+            return
+        broker = _from_docker(stack, image or IMAGE, say, folder, port)
+        if broker is None:
+            say("Starting Kafka in a local JVM")
+            broker = stack.enter_context(jvm_broker(say, folder=folder, port=port))
+        say(f"Kafka answers at {broker.bootstrap}")
+        yield broker
+
+
+def _from_docker(
+    stack: ExitStack, image: str, say: Callable[[str], None], folder: Path | None, port: int | None
+) -> Broker | None:
+    if not engine_answers():
+        return None
+    say(f"Starting Kafka in Docker from {image}")
+    try:
+        return stack.enter_context(docker_broker(image, say, folder=folder, port=port))
+    except BrokerUnavailableError as trouble:
+        say(str(trouble))
+        return None

@@ -1,0 +1,96 @@
+"""Run one Kafka node in a local JVM, in a folder of its own."""
+
+import base64
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from southbound.broker.broker import BrokerUnavailableError
+from southbound.broker.commands import run_command
+from southbound.broker.jars import class_path
+from southbound.broker.java import Java
+from southbound.broker.node import as_properties, node_settings
+from southbound.broker.ports import reserve
+from southbound.broker.server import serve
+
+# A small heap and one compiler tier: start-up counts, not peak throughput.
+FLAGS = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jvm:
+    """A Java, the jars of Kafka, and flags that depend on both."""
+
+    java: Java
+    jars: Path
+    flags: tuple[str, ...] = ()
+
+    def command(self, main_class: str, *words: str | Path) -> list[str | Path]:
+        """Give the command that runs one of Kafka's main classes."""
+        return [self.java.path, *FLAGS, *self.flags, "-cp", class_path(self.jars), main_class, *words]
+
+
+@contextmanager
+def run_node(
+    jvm: Jvm, home: Path, *, port: int | None = None, throw_away: bool, flags: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Run a node while the block runs; gives the address it listens on.
+
+    Args:
+        jvm: what runs it.
+        home: the folder of its data, settings and log.
+        port: where it listens; without one it is any free port.
+        throw_away: whether the folder goes when the node ends, however that happens.
+        flags: more flags for the JVM of the node itself.
+
+    Raises:
+        BrokerUnavailableError: the port is taken, or the node does not start.
+    """
+    with ExitStack() as stack:
+        broker, controller = (stack.enter_context(reserve(wanted)) for wanted in (port or 0, 0))
+        properties = _write_settings(home, broker.port, controller.port)
+        _format(jvm, home, properties)
+        java, *words = jvm.command("kafka.Kafka", properties)
+        stack.enter_context(
+            serve(
+                [java, *flags, *words],
+                bootstrap=broker.address,
+                log=home / "broker.log",
+                throw_away=home if throw_away else None,
+            )
+        )
+        yield broker.address
+
+
+def _write_settings(home: Path, port: int, controller_port: int) -> Path:
+    home.mkdir(parents=True, exist_ok=True)
+    settings = node_settings(port=port, controller_port=controller_port, data=str(home / "data"))
+    properties = home / "server.properties"
+    properties.write_text(as_properties(settings))
+    return properties
+
+
+def _format(jvm: Jvm, home: Path, properties: Path) -> None:
+    """Give an empty log folder its identity; Kafka starts on no other."""
+    if (home / "data" / "meta.properties").exists():
+        return
+    identity = ("--cluster-id", _new_cluster_id())
+    done = run_command(jvm.command("kafka.tools.StorageTool", "format", *identity, "--config", properties))
+    if not done.ok:
+        raise BrokerUnavailableError(f"Kafka could not prepare {home}. It said: {done.last_words}")
+
+
+def _new_cluster_id() -> str:
+    # The first byte is fixed, because an id that starts with "-" reads as an option.
+    return base64.urlsafe_b64encode(b"\1" + uuid.uuid4().bytes[1:])[:22].decode()
