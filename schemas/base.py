@@ -1,12 +1,27 @@
 """What every message shares: frozen, exact, and free of unknown fields."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+
+# What Avro's `long` holds: a number that is accepted here can also be passed on.
+Whole = Annotated[int, Field(ge=LONG_MIN, le=LONG_MAX)]
 
 
 class Word(BaseModel):
     """A message or a part of one.
 
     Unknown fields are refused rather than dropped: a producer's typing error must not turn into a default.
+    In JSON bytes are base64, because a body need not be text.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+        allow_inf_nan=False,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+    )

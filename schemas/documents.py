@@ -5,20 +5,25 @@ Field names are those of TMF653 v4.1 `ServiceTest`, in snake case.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Self
 
 import orjson
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from schemas.base import Word
+from schemas.base import LONG_MAX, LONG_MIN, Whole, Word
 from schemas.vocabulary import Mode
 
 
 def _in_utc(moment: datetime) -> datetime:
     """Read a moment without a zone as UTC, to the millisecond that Avro keeps."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
+    try:
+        return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} is outside the years 1 to 9999 in UTC") from None
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
@@ -30,14 +35,37 @@ class JsonText(Word):
 
     json_text: str
 
+    @field_validator("json_text")
+    @classmethod
+    def _is_json(cls, text: str) -> str:
+        try:
+            orjson.loads(text)
+        except orjson.JSONDecodeError as wrong:
+            raise ValueError(f"is not JSON: {wrong}") from None
+        return text
+
 
 Value = bool | int | float | str | JsonText | None
 
 
 def plain_value(value: object) -> object:
+    """Make a `Value` of any JSON value; refuse numbers that could not be passed on unchanged."""
+    if isinstance(value, int) and not LONG_MIN <= value <= LONG_MAX:
+        raise ValueError(f"a number of {value.bit_length()} bits does not fit into 64 bits; send it as text")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
     if isinstance(value, list) or (isinstance(value, dict) and set(value) != {"json_text"}):
-        return JsonText(json_text=orjson.dumps(value).decode())
+        return _as_json_text(value)
     return value
+
+
+def _as_json_text(value: object) -> JsonText:
+    try:
+        text = orjson.dumps(value).decode()
+        json.dumps(value, allow_nan=False)  # orjson would write null for a number that is not finite
+    except (TypeError, ValueError) as wrong:
+        raise ValueError(f"cannot be kept as JSON text: {wrong}") from None
+    return JsonText(json_text=text)
 
 
 def value_to_json(value: Value) -> object:
@@ -105,11 +133,11 @@ class RunDocument(Word):
     run_id: Filled
     root_run_id: Filled
     parent_run_id: str | None = None
-    version: int = Field(default=1, ge=1)
+    version: Whole = Field(default=1, ge=1)
     name: Filled
     description: str | None = None
     mode: Mode = Mode.ONDEMAND
-    priority: int | None = None
+    priority: Whole | None = None
     tenant: str | None = None
     test_specification: SpecificationRef
     related_service: ServiceRef
@@ -118,7 +146,7 @@ class RunDocument(Word):
     test_measure: tuple[RequestedMeasure, ...] = ()
     start_date_time: Moment | None = None
     end_date_time: Moment | None = None
-    order: int = 0
+    order: Whole = 0
     children: tuple[RunDocument, ...] = ()
     child_run_ids: tuple[str, ...] = ()
 
@@ -134,6 +162,7 @@ class RunDocument(Word):
         for child in self.children:
             if child.children:
                 raise ValueError(
-                    f"children are a flat list with parent_run_id: child {child.run_id!r} carries children of its own"
+                    f"children are a flat list with parent_run_id: "
+                    f"child {child.run_id[:80]!r} carries children of its own"
                 )
         return self

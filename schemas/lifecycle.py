@@ -18,7 +18,7 @@ class RunChanged(Word):
 
 
 class RunCancelled(Word):
-    """A run shall not be executed any more; cancelling a root of a hierarchical request cancels its children too."""
+    """A run shall not be executed any more; the root of a hierarchical request takes its children along."""
 
     run_id: Filled
     root_run_id: Filled

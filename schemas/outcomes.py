@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from schemas.base import Word
+from schemas.base import Whole, Word
 from schemas.documents import Filled, Moment, Value, plain_value
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 
@@ -60,9 +60,9 @@ class RunUpdate(Word):
     kind: UpdateKind
     phase: Phase
     state: RunState | None = None
-    version: int
+    version: Whole
     reasons: tuple[Reason, ...] = ()
-    revision: int
+    revision: Whole
     occurred_at: Moment
 
 
@@ -78,7 +78,7 @@ class RunResult(Word):
     result: Result | None = None
     test_measure: tuple[ReportedMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    revision: int
+    revision: Whole
     occurred_at: Moment
 
 
@@ -98,7 +98,7 @@ class RequestResult(Word):
     spoke: str
     hierarchical: bool
     state: RunState
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, Whole] = Field(default_factory=dict)
     runs: tuple[RunOutcome, ...] = ()
     occurred_at: Moment
 

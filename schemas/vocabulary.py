@@ -69,7 +69,7 @@ class UpdateKind(StrEnum):
 
 
 class MeasureIdOrigin(StrEnum):
-    """How the id of a reported measure was found (domain rules: id, definition, href, name, the only open one)."""
+    """How the id of a reported measure was found (by id, definition, href, name, or as the only open one)."""
 
     REPORTED = "reported"
     DEFINITION = "definition"

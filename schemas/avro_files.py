@@ -1,0 +1,36 @@
+"""Read the hand-written Avro files, which are the contract."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+if TYPE_CHECKING:
+    from schemas.catalogue import Entry
+
+# Both have Avro's own shapes; nothing past the codec sees them.
+AvroSchema = Any
+Plain = Any
+
+SINGLE_OBJECT_MARK = b"\xc3\x01"
+
+
+@cache
+def avsc_text(subject: str, version: int) -> str:
+    """Give the file `schemas/avro/<subject>/v<version>.avsc` as it was written."""
+    return (files("schemas") / "avro" / subject / f"v{version}.avsc").read_text("utf-8")
+
+
+def avro_schema(entry: Entry, version: int) -> AvroSchema:
+    """Parse one version of an event's schema."""
+    return orjson.loads(avsc_text(entry.subject, version))
+
+
+def single_object_prefix(schema: AvroSchema) -> bytes:
+    """Give the ten bytes that open a single-object value (Avro 1.12, "Single-object encoding")."""
+    # fastavro writes the fingerprint's bytes in the little-endian order that the encoding asks for.
+    return SINGLE_OBJECT_MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))

@@ -1,0 +1,73 @@
+"""The closed list of events: how each is called, what it is made of and where it travels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from schemas.commands import CancelRun, ChangeRun, Command, SendRun
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
+from schemas.outcomes import Outcome, RequestResult, RunResult, RunUpdate
+
+NAMESPACE = "southbound.testrun"
+TYPE_PREFIX = "southbound."
+
+Message = LifecycleEvent | Command | InboundReceived | Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event type. `versions` counts its Avro files v1, v2, …; `travels_on` names its kind of topic."""
+
+    model: type[Message]
+    versions: int
+    travels_on: str
+
+    @property
+    def name(self) -> str:
+        """The short name, e.g. `RunRequested`: of the model, the Avro record and in event files."""
+        return self.model.__name__
+
+    @property
+    def ce_type(self) -> str:
+        """The CloudEvents type, e.g. `southbound.RunRequested`."""
+        return f"{TYPE_PREFIX}{self.name}"
+
+    @property
+    def subject(self) -> str:
+        """The full Avro name, which is also the registry subject (record name strategy)."""
+        return f"{NAMESPACE}.{self.name}"
+
+
+CATALOGUE = (
+    Entry(model=RunRequested, versions=1, travels_on="lifecycle"),
+    Entry(model=RunChanged, versions=1, travels_on="lifecycle"),
+    Entry(model=RunCancelled, versions=1, travels_on="lifecycle"),
+    Entry(model=SendRun, versions=1, travels_on="dispatch"),
+    Entry(model=ChangeRun, versions=1, travels_on="dispatch"),
+    Entry(model=CancelRun, versions=1, travels_on="dispatch"),
+    Entry(model=InboundReceived, versions=1, travels_on="inbound"),
+    Entry(model=RunUpdate, versions=1, travels_on="inflight"),
+    Entry(model=RunResult, versions=1, travels_on="results"),
+    Entry(model=RequestResult, versions=1, travels_on="results"),
+)
+
+_BY_MODEL = {entry.model: entry for entry in CATALOGUE}
+_BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry.name)}
+
+
+def entry_of(model: type[Message]) -> Entry:
+    """Find the entry of a message class."""
+    return _BY_MODEL[model]
+
+
+def entry_named(name: str) -> Entry | None:
+    """Find an entry by CloudEvents type (`southbound.RunRequested`) or by its short name (`RunRequested`)."""
+    return _BY_NAME.get(name)
+
+
+@cache
+def names_on(topic: str) -> tuple[str, ...]:
+    """Name the events that travel on `lifecycle`, `dispatch`, `inbound`, `inflight` or `results`."""
+    return tuple(entry.name for entry in CATALOGUE if entry.travels_on == topic)

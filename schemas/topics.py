@@ -1,0 +1,172 @@
+"""Every topic there is, what it carries and how long it keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from schemas.catalogue import names_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Cleanup = Literal["delete", "compact"]
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic. `name` is the full name, prefix included; `retention_ms` is None where nothing expires."""
+
+    name: str
+    key: str
+    partitions: int
+    cleanup: Cleanup
+    retention_ms: int | None
+    carries: tuple[str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """The full names of the topics, prefix included."""
+
+    prefix: str = ""
+
+    @property
+    def lifecycle(self) -> str:
+        """What other services say about test runs."""
+        return f"{self.prefix}testrun.lifecycle"
+
+    @property
+    def inbound(self) -> str:
+        """What external systems said, raw."""
+        return f"{self.prefix}testrun.inbound"
+
+    @property
+    def inflight(self) -> str:
+        """What happens to runs in flight."""
+        return f"{self.prefix}testrun.inflight"
+
+    @property
+    def results(self) -> str:
+        """What came of runs and requests."""
+        return f"{self.prefix}testrun.results"
+
+    @property
+    def dlq(self) -> str:
+        """What went wrong, recoverable."""
+        return f"{self.prefix}testrun.dlq"
+
+    @property
+    def tables(self) -> str:
+        """Decision tables and selectors."""
+        return f"{self.prefix}testrun.tables"
+
+    def dispatch(self, spoke: str) -> str:
+        """What this one spoke is told."""
+        return f"{self.prefix}testrun.dispatch.{spoke}"
+
+    def spoke_of(self, topic: str) -> str | None:
+        """Name the spoke whose dispatch topic this is."""
+        start = self.dispatch("")
+        return topic.removeprefix(start) if topic.startswith(start) else None
+
+
+def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...]:
+    """List every topic that Southbound needs for these spokes."""
+    names = TopicNames(prefix)
+    return (
+        _lifecycle(names),
+        *(_dispatch(names, spoke) for spoke in spokes),
+        _inbound(names),
+        _inflight(names),
+        _results(names),
+        _dlq(names),
+        _tables(names),
+    )
+
+
+def _lifecycle(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.lifecycle,
+        key="root run id",
+        partitions=12,
+        cleanup="delete",
+        retention_ms=7 * _DAY_MS,
+        carries=names_on("lifecycle"),
+        meaning="What other services say about test runs.",
+    )
+
+
+def _dispatch(names: TopicNames, spoke: str) -> Topic:
+    return Topic(
+        name=names.dispatch(spoke),
+        key="root run id",
+        partitions=6,
+        cleanup="delete",
+        retention_ms=7 * _DAY_MS,
+        carries=names_on("dispatch"),
+        meaning=f"What {spoke} is told. One topic per spoke, so that a dead system lags only its own.",
+    )
+
+
+def _inbound(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.inbound,
+        key="<spoke>:<external id>",
+        partitions=12,
+        cleanup="delete",
+        retention_ms=7 * _DAY_MS,
+        carries=names_on("inbound"),
+        meaning="What external systems said, raw, before anyone interprets it.",
+    )
+
+
+def _inflight(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.inflight,
+        key="root run id",
+        partitions=6,
+        cleanup="delete",
+        retention_ms=7 * _DAY_MS,
+        carries=names_on("inflight"),
+        meaning="What happens to runs in flight.",
+    )
+
+
+def _results(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.results,
+        key="root run id",
+        partitions=6,
+        cleanup="delete",
+        retention_ms=14 * _DAY_MS,
+        carries=names_on("results"),
+        meaning="What came of each run and of each request.",
+    )
+
+
+def _dlq(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.dlq,
+        key="original key",
+        partitions=3,
+        cleanup="delete",
+        retention_ms=90 * _DAY_MS,  # longer than anybody's holiday: a dead letter waits for a person
+        carries=(),
+        meaning="Key, value and headers of what went wrong, untouched, and why (southbound-dlq-* headers).",
+    )
+
+
+def _tables(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.tables,
+        key="table id",
+        partitions=1,  # one order over all tables
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="Decision tables and selectors: their versions and the live pointer.",
+    )

@@ -1,0 +1,119 @@
+"""Say in one sentence why bytes are no event, and what to do about it.
+
+    UndecodableError
+    ├── UnreadableBytesError     UNDECODABLE         the bytes are neither Avro nor JSON that we can read
+    ├── TombstoneError           TOMBSTONE           there is no value at all
+    ├── UnknownEventTypeError    UNKNOWN_EVENT_TYPE  nobody knows this type, or none is given
+    ├── UnknownSchemaError       UNKNOWN_SCHEMA      Avro, but of a schema that we do not have
+    └── InvalidEventError        INVALID_EVENT       the type is known and a field is wrong
+
+All of them are the producer's to mend: the same bytes fail again, so none is worth a retry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+_EXCERPT = 40
+_SENTENCE_FIELDS = 3
+_DETAIL_FIELDS = 20
+_CLAIM_LENGTH = 160
+_VALUE_BRANCHES = frozenset({"bool", "int", "float", "str", "JsonText"})
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known field",
+    "string_too_short": "is empty",
+    "bytes_invalid_encoding": "is not base64",
+}
+
+
+class UndecodableError(Exception):
+    """A value that is no event. `code` is stable; `detail` has one line per wrong field."""
+
+    code: ClassVar[str] = "UNDECODABLE"
+
+    def __init__(self, sentence: str, *, detail: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.detail = detail
+
+
+class UnreadableBytesError(UndecodableError):
+    """The bytes are neither Avro nor JSON that we can read."""
+
+    code = "UNDECODABLE"
+
+
+class TombstoneError(UndecodableError):
+    """There is no value at all."""
+
+    code = "TOMBSTONE"
+
+
+class UnknownEventTypeError(UndecodableError):
+    """Nobody knows this type of event, or none is given."""
+
+    code = "UNKNOWN_EVENT_TYPE"
+
+
+class UnknownSchemaError(UndecodableError):
+    """The value is Avro of a schema that we do not have."""
+
+    code = "UNKNOWN_SCHEMA"
+
+
+class InvalidEventError(UndecodableError):
+    """The type is known and a field is wrong."""
+
+    code = "INVALID_EVENT"
+
+
+def invalid(name: str, wrong: ValidationError) -> InvalidEventError:
+    """Name the wrong fields: `RunRequested is not valid: run.related_service.id is missing`."""
+    claims = field_claims(wrong)
+    return InvalidEventError(
+        f"{name} is not valid: {'; '.join(_first(claims, _SENTENCE_FIELDS))}. "
+        "Correct the producer and send it again.",
+        detail="\n".join(_first(claims, _DETAIL_FIELDS)),
+    )
+
+
+def _first(claims: list[str], most: int) -> list[str]:
+    return claims if len(claims) <= most else [*claims[:most], f"and {len(claims) - most} more"]
+
+
+def field_claims(wrong: ValidationError) -> list[str]:
+    """Write one short claim per wrong field, without its value."""
+    by_place: dict[str, str] = {}
+    for error in wrong.errors(include_url=False, include_input=False):
+        place = _place(error["loc"])
+        by_place[place] = f"{place} {_claim(error)}".strip()
+    return list(by_place.values())
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in loc:
+        if step in _VALUE_BRANCHES:
+            break
+        path += f"[{step}]" if isinstance(step, int) else f".{excerpt(step)}" if path else excerpt(step)
+    return path
+
+
+def _claim(error: ErrorDetails) -> str:
+    known = _WORDS.get(error["type"])
+    if known:
+        return known
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return message[:1].lower() + message[1:_CLAIM_LENGTH]
+
+
+def excerpt(value: bytes | str) -> str:
+    """Show the beginning of a value, never the whole, and nothing that upsets a terminal."""
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+    shown = "".join(c if c.isprintable() else "·" for c in text[:_EXCERPT])
+    return f"{shown}…" if len(text) > _EXCERPT else shown
