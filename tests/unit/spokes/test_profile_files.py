@@ -1,0 +1,159 @@
+"""A profile is refused with all its mistakes, each in a sentence that names file, line, spoke and field."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers.spokes.profile import Profile
+from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Mistakes = Callable[[str], tuple[str, ...]]
+
+FIVE_MISTAKES = """\
+name: fibre-lab
+base_url: ftp://ext
+timeouts:
+  read: -1
+  conect: 3
+auth:
+  kind: basic
+  username: gateway
+  password: hunter2
+inbound: [sync, pigeon]
+"""
+NO_ADDRESS = "must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4"
+NO_REFERENCE = "must say where the secret is (env:NAME or file:PATH), never the secret itself"
+
+
+@pytest.fixture
+def mistakes(tmp_path: Path) -> Mistakes:
+    def of(text: str) -> tuple[str, ...]:
+        path = tmp_path / "lab.yaml"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ProfilesWrongError) as wrong:
+            load_profiles([path])
+        return tuple(one.replace(str(tmp_path) + "/", "") for one in wrong.value.mistakes)
+
+    return of
+
+
+def test_five_mistakes_are_five_sentences(mistakes: Mistakes) -> None:
+    assert mistakes(FIVE_MISTAKES) == (
+        f"lab.yaml:2: spoke 'fibre-lab', field 'base_url': {NO_ADDRESS}",
+        "lab.yaml:4: spoke 'fibre-lab', field 'timeouts.read': must be greater than 0",
+        "lab.yaml:5: spoke 'fibre-lab', field 'timeouts.conect': no such field: did you mean 'connect'?",
+        f"lab.yaml:9: spoke 'fibre-lab', field 'auth.password': {NO_REFERENCE}",
+        "lab.yaml:10: spoke 'fibre-lab', field 'inbound.1': must be 'sync', 'callback' or 'poll'",
+    )
+
+
+def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> None:
+    assert "hunter2" not in "\n".join(mistakes(FIVE_MISTAKES))
+    twice = "name: a\nbase_url: http://a\nauth:\n  password: hunter2\n  password: hunter2\n"
+    assert mistakes(twice) == ("lab.yaml:5: a field is written twice: remove one",)
+    in_url = "name: a\nbase_url: http://user:hunter2@a\n"
+    assert "hunter2" not in "\n".join(mistakes(in_url))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("base_url: http://a\n", "lab.yaml:1: spoke '?', field 'name': is missing"),
+        (
+            "name: a\nbase_url: http://a\nversion: 5.0\n",
+            "lab.yaml:3: spoke 'a', field 'version': 5.0 is not spoken yet",
+        ),
+        (
+            "name: a\nbase_url: http://a\ndialect: latin\n",
+            "lab.yaml:3: spoke 'a', field 'dialect': 'latin' is not spoken",
+        ),
+        ("name: a\nbase_url: http://a\nauth: {}\n", "field 'auth': needs a 'kind'"),
+        (
+            "name: a\nbase_url: http://a\nauth: {kind: oath}\n",
+            "field 'auth': needs a 'kind', one of 'none', 'basic'",
+        ),
+        ("name: Fibre Lab\nbase_url: http://a\n", "field 'name': must be lower-case letters"),
+        (
+            "name: a\nbase_url: http://a\ntimeouts: {connect: 9, total: 9}\n",
+            "field 'timeouts': connect (9 s) must be",
+        ),
+        ("name: a\nbase_url: http://a\nretry: {first: .inf}\n", "field 'retry.first': "),
+        (
+            "name: a\nbase_url: http://a\nstate_spellings: {Gone: unknown}\n",
+            "field 'state_spellings.Gone': must be a state",
+        ),
+        ("name: a\nbase_url: http://a\npatchable: [state]\n", "field 'patchable.0': must be 'name'"),
+        ("- a\n", "lab.yaml:1: a profile is a mapping"),
+        ("", "lab.yaml:1: a profile is a mapping"),
+        ("name: [\n", "lab.yaml:2: not valid YAML here"),
+        ("name: \x01\n", "not valid YAML here"),
+    ],
+)
+def test_each_mistake_has_its_sentence(text: str, sentence: str, mistakes: Mistakes) -> None:
+    assert any(sentence in one for one in mistakes(text)), mistakes(text)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ProfilesWrongError) as wrong:
+        load_profiles([tmp_path / "none.yaml", tmp_path / "bytes.yaml"])
+    assert [one.rpartition("/")[2] for one in wrong.value.mistakes] == [
+        "none.yaml:1: cannot be read as text: FileNotFoundError",
+        "bytes.yaml:1: cannot be read as text: UnicodeDecodeError",
+    ]
+
+
+def test_a_spoke_is_described_once(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for path in paths:
+        path.write_text("name: lab\nbase_url: http://a\n", encoding="utf-8")
+    with pytest.raises(ProfilesWrongError, match=r"spoke 'lab' is described already in .*a.yaml: rename one"):
+        load_profiles(paths)
+
+
+def test_a_whole_profile_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(
+        "name: lab\nbase_url: https://lab.example/v4/\nversion: 4.2\n"
+        "auth: {kind: bearer, token: env:LAB_TOKEN}\n"
+        "callback_auth: {kind: token, token: file:/run/secrets/lab}\nlook_up: none\nchange_until: [pending]\n"
+        "state_spellings: {Brewing: inProgress}\ncancel: delete\ninbound: [poll]\n",
+        encoding="utf-8",
+    )
+    (profile,) = load_profiles([path])
+    assert (profile.base_url, profile.version, profile.look_up) == ("https://lab.example/v4", "4.2", "none")
+    assert profile.state_spellings == {"Brewing": "inProgress"}
+    assert profile.change_until == {"pending"}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(fields=st.dictionaries(st.sampled_from(sorted(Profile.model_fields)), json_values, max_size=5))
+def test_whatever_a_file_holds_there_is_a_profile_or_there_are_sentences(
+    fields: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    mistakes: tuple[str, ...] = (f"{path}:1: none",)
+    try:
+        load_profiles([path])
+    except ProfilesWrongError as wrong:
+        mistakes = wrong.mistakes
+    assert mistakes
+    assert all(re.match(rf"{re.escape(str(path))}:[0-9]+: .", one) for one in mistakes)

@@ -1,0 +1,124 @@
+"""Notifications are read by what they say, whatever address they came to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from consumers.spokes.port import NotUnderstoodError
+from router.reports import ExternalReport
+from schemas.vocabulary import Channel, RunState
+from tests.unit.spokes.builders import a_notification, a_spoke, violations
+from tests.unit.spokes.test_tmf653_replies import hostile
+
+RUN = {
+    "id": "89757",
+    "href": "https://ext/v4/serviceTest/89757",
+    "state": "completed",
+    "testMeasure": [{"metricName": "speed"}],
+}
+
+
+def an_event(run: object = RUN, **more: object) -> dict[str, object]:
+    return {
+        "eventId": "e-1",
+        "eventTime": "2026-11-23T10:00:00Z",
+        "eventType": "ServiceTestStateChangeEvent",
+        "event": {"serviceTest": run},
+    } | more
+
+
+def heard(body: object, **more: Any) -> ExternalReport:  # noqa: ANN401 - any field of InboundReceived
+    return a_spoke().read_callback(a_notification(body, **more))
+
+
+@settings(deadline=None)
+@given(hostile)
+def test_no_notification_breaks_the_reading(body: object) -> None:
+    for whole in (body, {"event": body}, {"event": {"serviceTest": body}, "eventType": body}):
+        try:
+            assert isinstance(heard(whole), ExternalReport)
+        except NotUnderstoodError:
+            continue
+
+
+def test_an_event_is_read_with_its_id_and_time() -> None:
+    event = an_event()
+    assert violations("ServiceTestStateChangeEvent", event, "4.2") == []
+    report = heard(event)
+    assert (report.external_id, report.state, len(report.measures)) == ("89757", RunState.COMPLETED, 1)
+    assert (report.event_id, report.event_time) == ("e-1", datetime(2026, 11, 23, 10, tzinfo=UTC))
+    assert not report.thin
+
+
+@pytest.mark.parametrize("misspelt", ["timeOcurred", "timeOccurred"])
+def test_the_time_is_read_in_both_spellings(misspelt: str) -> None:
+    event = an_event(**{"eventTime": None, misspelt: "2026-11-23T10:00:00Z"})
+    assert heard(event).event_time == datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        an_event(event={"id": "89757", "href": "https://ext/v4/serviceTest/89757"}),
+        an_event({"id": "89757"}),
+        an_event({"href": "https://ext/v4/serviceTest/89757", "description": "x"}),
+        an_event({"id": "89757", "state": "completed"}),
+        an_event(eventType="ServiceTestDeleteEvent"),
+        an_event(eventType="ServiceTestRemoveNotification"),
+    ],
+)
+def test_thin_events_ask_to_be_read_with_get(event: object) -> None:
+    report = heard(event)
+    assert report.thin
+    assert report.external_id == "89757"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"id": "1", "state": "inProgress"},
+        {"id": "1", "state": "cancelled"},
+        {"id": "1", "state": "brewing"},
+        {"id": "1", "testMeasure": []},
+    ],
+)
+def test_an_event_with_something_to_take_in_is_not_thin(run: object) -> None:
+    assert not heard(an_event(run)).thin
+
+
+def test_the_type_in_the_body_counts_more_than_the_path() -> None:
+    assert not heard(an_event(), event_type="serviceTestDeleteEvent").thin
+    assert heard(an_event(eventType=None), event_type="serviceTestDeleteEvent").thin
+
+
+@pytest.mark.parametrize("kind", ["ServiceTestCompleteEvent", "Surprise", None, 5])
+def test_unknown_event_types_are_read_by_their_content(kind: object) -> None:
+    assert heard(an_event(eventType=kind)).state is RunState.COMPLETED
+
+
+def test_a_bare_run_is_read_as_a_poll_brings_it() -> None:
+    report = heard(RUN, channel=Channel.POLL, event_id="poll-7")
+    assert (report.external_id, report.state, report.event_id) == ("89757", RunState.COMPLETED, "poll-7")
+    assert not report.thin
+
+
+def test_the_id_of_the_envelope_helps_out() -> None:
+    assert heard(an_event({"state": "inProgress"}), external_id="89757").external_id == "89757"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (an_event(event={"serviceTestSpecification": {"id": "S1"}}), "is about serviceTestSpecification"),
+        (an_event(event="gone"), "'event' is not an object"),
+        (an_event(event={}), "about nothing"),
+        (b"%", "not JSON"),
+    ],
+)
+def test_what_is_about_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
+    with pytest.raises(NotUnderstoodError, match=sentence):
+        heard(body)
