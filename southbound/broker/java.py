@@ -11,7 +11,7 @@ from southbound.broker.commands import run_command
 
 OLDEST = 17
 WAYS_OUT = (
-    "install it with `apt-get install openjdk-17-jre-headless maven`, start a Docker engine, "
+    "install it with `apt-get install default-jre-headless maven`, start a Docker engine, "
     "or set SOUTHBOUND_KAFKA__BOOTSTRAP to a broker that runs."
 )
 

@@ -1,0 +1,53 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+ARGS ?=
+bin := .venv/bin
+# A uv that works, or one of our own; a name on PATH may be a shim without anything behind it.
+uv := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
+compile := pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+
+# The interpreter is this machine's; uv must not look for another on the network.
+export UV_PYTHON_DOWNLOADS := never
+# Trust whom the machine trusts, as pip and Maven do: companies sign for their own mirrors.
+export UV_SYSTEM_CERTS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench run lock
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.installed  ## Show everything once, on a real Kafka, with two simulated external systems
+	@$(bin)/southbound demo $(ARGS)
+
+test: .venv/.installed  ## Run all tests: unit, contract, integration, architecture (ARGS="-k lanes" for some)
+	@$(bin)/pytest $(ARGS)
+
+check: .venv/.installed  ## Check style, types, import rules and the history of the schemas
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/python -m schemas.history
+
+bench: .venv/.installed  ## Measure throughput next to two other ways, and write docs/benchmarks.md
+	@$(bin)/python tests/benchmarks/bench.py $(ARGS)
+
+run: .venv/.installed  ## Run every role in this process
+	@$(bin)/southbound run $(ARGS)
+
+lock: .venv/.installed  ## Choose the versions of all dependencies anew (see docs/adr/0002)
+	$(uv) $(compile) --upgrade --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt
+	$(uv) $(compile) --constraints locks/dev.txt pyproject.toml --output-file locks/runtime.txt
+
+.venv/.installed: locks/dev.txt pyproject.toml | $(uv)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Southbound needs Python 3.11 or newer.")'
+	$(uv) venv --quiet --allow-existing --python $(PYTHON) .venv
+	$(uv) pip sync --quiet --require-hashes --python $(bin)/python locks/dev.txt
+	$(uv) pip install --quiet --no-deps --no-build-isolation --python $(bin)/python --editable .
+	@touch $@
+
+.uv/bin/uv: locks/uv.txt
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/uv.txt
+	@touch $@
