@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import orjson
-
 from schemas.documents import Characteristic, RelatedParty, ServiceRef, SpecificationRef, value_to_json
 from schemas.outcomes import Reason
 
@@ -101,15 +99,8 @@ def _canonical(item: Characteristic | RelatedParty) -> str:
     # As JSON, because True == 1 in Python, and key order and spaces of a JSON value do not matter.
     plain = item.model_dump()
     if isinstance(item, Characteristic):
-        plain["value"] = _json_value(item)
+        plain["value"] = value_to_json(item.value)
     return json.dumps(plain, sort_keys=True)
-
-
-def _json_value(item: Characteristic) -> object:
-    try:
-        return value_to_json(item.value)
-    except orjson.JSONDecodeError:
-        return repr(item.value)  # broken JSON text equals only itself
 
 
 def _too_late(state: RunState) -> Reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from schemas.vocabulary import MeasureIdOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from router.measure_keys import Match
     from router.reports import ExternalMeasure
@@ -25,6 +27,14 @@ _LONGEST_NAME = 80  # of what they call a measure or a unit, in one of our sente
 def is_readable(value: Value, value_type: str | None) -> bool:
     """Tell whether a value is there, finite, and a number where its type says so."""
     return _is_there(value) and value_fault(value, value_type) is None
+
+
+def is_in_our_years(moment: datetime | None) -> bool:
+    """Tell whether a moment stays within the years 1 to 9999 when it is turned to UTC; None does."""
+    try:
+        return moment is None or moment.tzinfo is None or moment.astimezone(UTC) is not None
+    except OverflowError:
+        return False
 
 
 def problems_of(place: int, measure: ExternalMeasure, match: Match | None) -> Iterator[Reason]:
@@ -94,6 +104,11 @@ def _content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
         yield fault
     if measure.accuracy is not None and not isfinite(measure.accuracy):
         yield "MEASURE_NOT_FINITE", "has an accuracy that is no finite number"
+    if not is_in_our_years(measure.capture_date_time):
+        yield (
+            "MEASURE_TIME_UNUSABLE",
+            "was captured outside the years 1 to 9999; its time is left out",
+        )
 
 
 def _called(measure: ExternalMeasure) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.identity import measure_id
 from router.measure_keys import identify
-from router.measure_problems import ID_MISSING, is_readable, problem, problems_of
+from router.measure_problems import ID_MISSING, is_in_our_years, is_readable, problem, problems_of
 from schemas.outcomes import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 
@@ -131,7 +131,7 @@ def _read(
         value_type=measure.value_type,
         unit_of_measure=measure.unit_of_measure,
         accuracy=measure.accuracy if measure.accuracy is None or isfinite(measure.accuracy) else None,
-        capture_date_time=measure.capture_date_time,
+        capture_date_time=measure.capture_date_time if is_in_our_years(measure.capture_date_time) else None,
         capture_method=measure.capture_method,
         rule_violation=measure.rule_violation,
     )

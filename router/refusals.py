@@ -66,8 +66,12 @@ def _message(item: dict[str, object]) -> str:
 
 
 def _code(told: object) -> str:
-    # The reference implementation sends numbers; True is no code although it is an int.
-    return str(told).strip()[:_LONGEST_CODE] if isinstance(told, (str, int)) and told is not True else ""
+    # The reference implementation sends numbers.
+    return (
+        _short(str(told))[:_LONGEST_CODE]
+        if isinstance(told, (str, int)) and not isinstance(told, bool)
+        else ""
+    )
 
 
 def _plain(status: int, message: str) -> Reason:

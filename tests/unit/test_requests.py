@@ -1,0 +1,122 @@
+"""A request is concluded when its last run has ended, and says the same to whoever asks again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.requests import conclude
+from router.runs import RequestRow
+from router.states import TERMINAL
+from schemas.vocabulary import Phase, Result, RunState
+from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
+
+if TYPE_CHECKING:
+    from router.runs import RunRow
+    from schemas.commands import PinnedDecision
+    from schemas.documents import RunDocument
+
+ENDS = st.sampled_from(sorted(TERMINAL))
+STATES = st.none() | st.sampled_from(sorted(RunState))
+
+
+def a_request(decision: PinnedDecision = TREE, root: str = "R") -> RequestRow:
+    return RequestRow(
+        request_id="RQ0001",
+        root_run_id=root,
+        tenant=None,
+        spoke="fibre-lab",
+        decision=decision,
+        explanation="row R10 matches",
+        created_at=NOON,
+    )
+
+
+def a_row(
+    document: RunDocument, state: RunState | None, *, phase: Phase = Phase.CREATED, minutes: int = 0
+) -> RunRow:
+    finished = NOON + timedelta(minutes=minutes) if state in TERMINAL else None
+    return a_run(document=document, phase=phase, state=state, finished_at=finished)
+
+
+def rows_of(*states: RunState | None) -> list[RunRow]:
+    tree = a_tree("R", children=len(states) - 1)
+    documents = (tree, *tree.children)
+    return [
+        a_row(document, state, minutes=minutes)
+        for minutes, (document, state) in enumerate(zip(documents, states, strict=True))
+    ]
+
+
+@given(st.lists(STATES, min_size=1, max_size=6))
+def test_there_is_a_result_exactly_when_all_runs_have_ended(states: list[RunState | None]) -> None:
+    concluded = conclude(a_request(), rows_of(*states))
+    assert (concluded is not None) is all(state in TERMINAL for state in states)
+
+
+@given(st.lists(ENDS, min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(
+    ends: list[RunState], dice: object
+) -> None:
+    rows = rows_of(*ends)
+    concluded = conclude(a_request(), rows)
+    assert concluded is not None
+    assert (concluded.state is RunState.COMPLETED) is (set(ends) == {RunState.COMPLETED})
+    assert concluded.state in {RunState.COMPLETED, RunState.FAILED}
+    assert concluded.counts == {state.value: ends.count(state) for state in set(ends)}
+    assert [run.run_id for run in concluded.runs] == [row.run_id for row in rows]
+    assert concluded.occurred_at == NOON + timedelta(minutes=len(ends) - 1)
+    dice.shuffle(rows)  # type: ignore[attr-defined] # hypothesis gives a random.Random
+    assert conclude(a_request(), rows) == concluded
+
+
+def test_a_request_without_rows_has_not_ended() -> None:
+    assert conclude(a_request(), []) is None
+
+
+def test_a_child_that_has_no_row_yet_is_waited_for() -> None:
+    root, *_ = rows_of(RunState.COMPLETED, RunState.COMPLETED)
+    assert conclude(a_request(), [root]) is None
+    named = a_row(a_document("R", child_run_ids=("R-1",)), RunState.COMPLETED)
+    assert conclude(a_request(), [named]) is None
+
+
+def test_a_run_that_goes_alone_does_not_wait_for_its_children() -> None:
+    root, *_ = rows_of(RunState.COMPLETED, None)
+    concluded = conclude(a_request(SINGLE), [root])
+    assert concluded is not None
+    assert not concluded.hierarchical
+    assert [run.run_id for run in concluded.runs] == ["R"]
+
+
+def test_a_child_that_goes_alone_has_a_result_of_its_own() -> None:
+    child = a_row(a_document("c1", parent="R"), RunState.COMPLETED)
+    concluded = conclude(a_request(SINGLE), [child])
+    assert concluded is not None
+    assert concluded.runs[0].run_id == "c1"
+
+
+@pytest.mark.parametrize("state", [None, RunState.FAILED])
+def test_fallout_waits_for_a_person(state: RunState | None) -> None:
+    assert conclude(a_request(), [a_row(a_document("R"), state, phase=Phase.FALLOUT)]) is None
+
+
+def test_a_blocked_child_counts_as_cancelled() -> None:
+    root, child = rows_of(RunState.REJECTED, None)
+    blocked = a_row(child.requested, RunState.CANCELLED, phase=Phase.BLOCKED)
+    concluded = conclude(a_request(), [root, blocked])
+    assert concluded is not None
+    assert concluded.counts == {"rejected": 1, "cancelled": 1}
+    assert concluded.state is RunState.FAILED
+
+
+def test_the_result_of_each_run_is_passed_on() -> None:
+    passed = a_run(document=a_document("R"), state=RunState.COMPLETED, result=Result.FAIL)
+    concluded = conclude(a_request(SINGLE), [passed])
+    assert concluded is not None
+    assert concluded.state is RunState.COMPLETED
+    assert concluded.runs[0].result is Result.FAIL
