@@ -1,0 +1,206 @@
+"""Queue records by key, so that one key is worked on one record at a time and many keys at once.
+
+A record without a key promises no order: it gets a lane of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from consumers.runtime.records import Partition, Record
+    from router.trouble import Trouble
+
+
+class Lane:
+    """The records of one key in order; the first of them waits, runs or is parked."""
+
+    __slots__ = ("attempts", "name", "queue", "running", "trouble", "until")
+
+    def __init__(self, name: Hashable, record: Record) -> None:
+        self.name = name
+        self.queue = deque((record,))
+        self.running = False
+        self.attempts = 0  # of the head, in this ownership
+        self.trouble: Trouble | None = None  # what stopped the head the last time
+        self.until = 0.0  # when a parked head is tried again
+
+    @property
+    def head(self) -> Record:
+        """The record whose turn it is."""
+        return self.queue[0]
+
+
+class Share:
+    """What is on hand of one partition; every number follows from what came and what went."""
+
+    __slots__ = ("admitted", "admitted_bytes", "ended", "ready", "retired", "retired_bytes", "started")
+
+    def __init__(self) -> None:
+        self.ready: deque[Lane] = deque()  # lanes whose head is of this partition and may start
+        self.admitted = self.admitted_bytes = 0
+        self.retired = self.retired_bytes = 0
+        self.started = self.ended = 0
+
+    @property
+    def buffered(self) -> int:
+        """Records in memory: waiting, running and parked."""
+        return self.admitted - self.retired
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of the records in memory."""
+        return self.admitted_bytes - self.retired_bytes
+
+    @property
+    def running(self) -> int:
+        """Records that a handler works on."""
+        return self.started - self.ended
+
+    @property
+    def load(self) -> int:
+        """Lanes that run or could; parked ones and what stands behind them are no load."""
+        return self.running + len(self.ready)
+
+
+NOTHING = Share()
+
+
+class Lanes:
+    """All lanes. Partitions take turns, so that a slow one does not stand in front of the others."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Hashable, Lane] = {}
+        self._parked: dict[Record, Lane] = {}
+        self._shares: dict[Partition, Share] = {}
+        self._turns: deque[Share] = deque()  # shares with ready lanes, each once
+        self.startable = 0  # lanes that may start, over all partitions
+        self.running = 0  # records that run, over all partitions
+
+    def share(self, partition: Partition) -> Share:
+        """What is on hand of one partition."""
+        return self._shares.get(partition, NOTHING)
+
+    @property
+    def parked(self) -> int:
+        """How many lanes wait for another try."""
+        return len(self._parked)
+
+    def heads(self) -> Iterator[tuple[Lane, bool]]:
+        """Every lane and whether it is parked, for people who ask."""
+        return ((lane, lane.head in self._parked) for lane in self._lanes.values())
+
+    def admit(self, record: Record) -> None:
+        """Put a record at the end of its lane."""
+        share = self._shares.get(record.partition)
+        if share is None:
+            share = self._shares[record.partition] = Share()
+        share.admitted += 1
+        share.admitted_bytes += _size(record)
+        name = _name(record)
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.queue.append(record)
+        else:
+            lane = self._lanes[name] = Lane(name, record)
+            self._make_ready(lane)
+
+    def start(self) -> tuple[Record, int] | None:
+        """Take the next record that may run, with the number of this attempt; None if there is none."""
+        if not self._turns:
+            return None
+        share = self._turns.popleft()
+        lane = share.ready.popleft()
+        if share.ready:
+            self._turns.append(share)
+        self.startable -= 1
+        self.running += 1
+        share.started += 1
+        lane.running = True
+        lane.attempts += 1
+        return lane.queue[0], lane.attempts
+
+    def park(self, record: Record, until: float, trouble: Trouble) -> None:
+        """Keep a running record at the head of its lane until it is tried again."""
+        lane = self._lanes[_name(record)]
+        lane.until, lane.trouble = until, trouble
+        self._parked[record] = lane
+        self._end(lane)
+
+    def unpark(self, record: Record) -> bool:
+        """Let a parked record run again; False if it is not parked any more."""
+        lane = self._parked.pop(record, None)
+        if lane is None:
+            return False
+        self._make_ready(lane)
+        return True
+
+    def retire(self, record: Record) -> None:
+        """Take a running record out; the next of its key may start."""
+        lane = self._lanes[_name(record)]
+        self._end(lane)
+        lane.queue.popleft()
+        self._count_out(record)
+        self._renew(lane)
+
+    def drop(self, partition: Partition) -> list[Record]:
+        """Forget what waits or is parked of a partition; what runs stays until it is retired."""
+        share = self._shares.get(partition)
+        if share is None:
+            return []
+        if share.ready:
+            self.startable -= len(share.ready)
+            self._turns.remove(share)
+            share.ready.clear()
+        dropped = [record for lane in tuple(self._lanes.values()) for record in self._relieve(lane, partition)]
+        for record in dropped:
+            self._count_out(record)
+        return dropped
+
+    def _relieve(self, lane: Lane, partition: Partition) -> list[Record]:
+        head = lane.head
+        dropped = [r for r in lane.queue if r.partition == partition and not (lane.running and r is head)]
+        if dropped:
+            gone = set(dropped)
+            lane.queue = deque(r for r in lane.queue if r not in gone)
+            if head in gone:
+                self._parked.pop(head, None)
+                self._renew(lane)
+        return dropped
+
+    def _renew(self, lane: Lane) -> None:
+        lane.attempts, lane.trouble = 0, None
+        if lane.queue:
+            self._make_ready(lane)
+        else:
+            del self._lanes[lane.name]
+
+    def _make_ready(self, lane: Lane) -> None:
+        share = self._shares[lane.queue[0].partition]
+        if not share.ready:
+            self._turns.append(share)
+        share.ready.append(lane)
+        self.startable += 1
+
+    def _end(self, lane: Lane) -> None:
+        lane.running = False
+        self.running -= 1
+        self._shares[lane.queue[0].partition].ended += 1
+
+    def _count_out(self, record: Record) -> None:
+        share = self._shares[record.partition]
+        share.retired += 1
+        share.retired_bytes += _size(record)
+        if not share.buffered:
+            del self._shares[record.partition]
+
+
+def _name(record: Record) -> Hashable:
+    return record if record.key is None else (record.partition.topic, record.key)
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"") + len(record.key or b"")

@@ -1,0 +1,373 @@
+"""Run handlers over what Kafka brings, and commit what is finished: the owner of all run-time state.
+
+Everything here happens on the event loop. What happens outside (batches, rebalances, answers to commits)
+comes in as events of the port; what handlers decide comes in as outcomes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, assert_never
+
+from consumers.runtime import port
+from consumers.runtime.attempts import Attempts
+from consumers.runtime.flood import FloodGuard
+from consumers.runtime.intake import Intake
+from consumers.runtime.lanes import Lanes
+from consumers.runtime.letters import DeadLetters
+from consumers.runtime.observer import Settled, Silent
+from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
+from consumers.runtime.progress import Ledger
+from consumers.runtime.status import Figures, partition_statuses
+from router.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from consumers.runtime.observer import Observer
+    from consumers.runtime.outcomes import Handler, Outcome
+    from consumers.runtime.policy import WorkerPolicy
+    from consumers.runtime.records import Partition, Record
+    from consumers.runtime.status import PartitionStatus
+    from producers.publisher import Publisher
+
+_REPEAT_AFTER = 30.0  # seconds until the same complaint is made again
+
+
+class WorkerFailedError(Exception):
+    """The worker had to stop; the sentence says why."""
+
+
+class Worker:
+    """One consumer with its lanes. `run` works until `stop`; cancelling `run` stops hard."""
+
+    def __init__(
+        self,
+        *,
+        client: port.Client,
+        handler: Handler,
+        publisher: Publisher,
+        policy: WorkerPolicy,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._policy = policy
+        self._observer = observer or Silent()
+        self._clock = clock
+        self._attempts = Attempts(handler, policy)
+        self._letters = DeadLetters(publisher, policy, lambda: datetime.now(UTC))
+        self._lanes = Lanes()
+        self._ledger = Ledger()
+        self._intake = Intake(policy.marks)
+        self._guard = FloodGuard(policy.flood)
+        self._tasks: dict[Record, asyncio.Task[None]] = {}
+        self._timers: dict[Record, asyncio.TimerHandle] = {}
+        self._leaving: frozenset[Partition] = frozenset()
+        self._leave_by: asyncio.TimerHandle | None = None
+        self._commit_began: float | None = None
+        self._asked = False
+        self._stopping = False
+        self._closed = False
+        self._failure: Trouble | None = None
+        self._said_at: dict[str, float] = {}
+        self._stop_asked = asyncio.Event()
+        self._moved = asyncio.Event()
+
+    async def run(self) -> bool:
+        """Work until `stop`; return whether everything that ran was finished and committed.
+
+        Raises:
+            WorkerFailedError: Kafka, or a fault of ours, does not let it go on.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._client.start(lambda event: self._safely(self._take, event))
+        ticking = self._loop.create_task(self._tick())
+        try:
+            await self._stop_asked.wait()
+            clean = await self._drain()
+        finally:
+            ticking.cancel()
+            await self._leave()
+        if self._failure:
+            raise WorkerFailedError(self._failure.sentence)
+        return clean and self._closed
+
+    def stop(self) -> None:
+        """Take in nothing more, let what runs end, commit, leave the group; `run` returns then."""
+        self._stop_asked.set()
+
+    def may_send(self) -> bool:
+        """Whether this process is surely still a member of its group; ask right before sending.
+
+        A process that was frozen for longer than its session may have been replaced without having noticed.
+        """
+        return self._clock() - self._client.proven_at() < self._policy.session_timeout
+
+    def status(self) -> tuple[PartitionStatus, ...]:
+        """Tell per partition why it is or is not moving."""
+        return partition_statuses(self._ledger, self._lanes, self._intake.paused, self._clock())
+
+    def figures(self) -> Figures:
+        """Give the numbers of this moment."""
+        owned = self._ledger.owned
+        return Figures(
+            partitions=len(owned),
+            paused=len(self._intake.paused),
+            buffered=sum(self._lanes.share(partition).buffered for partition in owned),
+            running=self._lanes.running,
+            startable=self._lanes.startable,
+            parked=self._lanes.parked,
+            dead_letters_in_a_row=self._guard.in_a_row,
+        )
+
+    # What the Kafka client reports
+
+    def _take(self, event: port.Event) -> None:
+        match event:
+            case port.Received(records):
+                self._receive(records)
+            case port.Assigned(partitions):
+                self._own(partitions)
+            case port.Revoked(partitions):
+                self._revoke(partitions)
+            case port.Lost(partitions):
+                self._lose(partitions)
+            case port.Committed():
+                self._committed(event)
+            case port.Complained(trouble):
+                self._complain(trouble)
+            case port.Failed(trouble):
+                self._fail(trouble)
+            case port.Closed():
+                self._closed = True
+                self._stop_asked.set()
+            case _:
+                assert_never(event)
+        self._moved.set()
+
+    def _receive(self, records: Sequence[Record]) -> None:
+        self._asked = False
+        for record in records:
+            if self._ledger.receive(record):
+                self._lanes.admit(record)
+        for topic, count in Counter([record.partition.topic for record in records]).items():
+            self._observer.received(topic, count)
+        self._start_ready()
+        self._regulate()
+
+    def _own(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            self._ledger.own(partition)
+        self._regulate()
+
+    def _revoke(self, partitions: Iterable[Partition]) -> None:
+        """Let go of these partitions as soon as nothing of them runs, and in any case within the budget."""
+        self._leaving = frozenset(partitions)
+        for partition in self._leaving:
+            self._drop(partition)
+        self._leave_by = self._loop.call_later(self._policy.revoke_budget, self._safely, self._release)
+        self._release_if_quiet()
+
+    def _release_if_quiet(self) -> None:
+        if not any(self._lanes.share(partition).running for partition in self._leaving):
+            self._release()
+
+    def _release(self) -> None:
+        # The order matters: what was finished is in the commit, what ends after it no longer counts.
+        if self._leave_by:
+            self._leave_by.cancel()
+        leaving, self._leaving = self._leaving, frozenset()
+        self._client.release({p: offset for p, offset in self._ledger.unsaved().items() if p in leaving})
+        for partition in leaving:
+            self._ledger.give_up(partition)
+
+    def _lose(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            self._ledger.give_up(partition)
+            self._drop(partition)
+        self._start_ready()
+
+    def _drop(self, partition: Partition) -> None:
+        for record in self._lanes.drop(partition):
+            if timer := self._timers.pop(record, None):
+                timer.cancel()
+            self._forget(record)
+
+    def _committed(self, answer: port.Committed) -> None:
+        self._ledger.saved(answer.offsets)
+        if answer.offsets and self._commit_began is not None:
+            self._observer.committed(len(answer.offsets), self._clock() - self._commit_began)
+        self._commit_began = None
+        if answer.trouble:
+            self._complain(answer.trouble)
+
+    # The way of one record
+
+    def _start_ready(self) -> None:
+        while self._may_start() and (started := self._lanes.start()):
+            record, attempt = started
+            self._tasks[record] = self._loop.create_task(self._work(record, attempt))
+
+    def _may_start(self) -> bool:
+        return self._lanes.running < self._policy.max_in_flight and not (self._stopping or self._flooded())
+
+    def _flooded(self) -> bool:
+        return self._guard.in_a_row > 0 and self._guard.stops_work(self._clock())
+
+    async def _work(self, record: Record, attempt: int) -> None:
+        began = self._clock()
+        outcome = self._letters.undelivered(record) or await self._attempts.at(record, attempt)
+        if isinstance(outcome, DeadLetter):
+            outcome = await self._letters.deliver(record, attempt, outcome)
+        self._safely(self._settle, record, outcome)
+        self._observer.settled(Settled(record, attempt, outcome, self._clock() - began))
+
+    def _settle(self, record: Record, outcome: Outcome) -> None:
+        del self._tasks[record]
+        match outcome:
+            case Done():
+                self._guard.finished()
+                self._finish(record)
+            case RetryLater():
+                self._park(record, outcome)
+            case DeadLetter():
+                self._finish(record)
+                self._watch_for_flood(outcome.trouble)
+            case _:
+                assert_never(outcome)
+        self._go_on()
+
+    def _finish(self, record: Record) -> None:
+        self._ledger.finish(record)
+        self._retire(record)
+
+    def _retire(self, record: Record) -> None:
+        self._lanes.retire(record)
+        self._forget(record)
+
+    def _forget(self, record: Record) -> None:
+        self._attempts.forget(record)
+        self._letters.forget(record)
+
+    def _park(self, record: Record, later: RetryLater) -> None:
+        if record.partition in self._leaving or record.partition not in self._ledger.owned:
+            self._retire(record)  # its next owner reads it again
+            return
+        delay = max(0.0, later.delay)
+        self._lanes.park(record, self._clock() + delay, later.trouble)
+        self._timers[record] = self._loop.call_later(delay, self._safely, self._unpark, record)
+
+    def _unpark(self, record: Record) -> None:
+        del self._timers[record]
+        self._lanes.unpark(record)
+        self._start_ready()
+
+    def _watch_for_flood(self, last: Trouble) -> None:
+        if self._guard.dead_lettered(self._clock()):
+            flood = self._policy.flood
+            self._complain(
+                Trouble(
+                    code="DEAD_LETTER_FLOOD",
+                    sentence=f"{self._guard.in_a_row} dead letters in a row in {self._policy.role}:"
+                    f" work stops for {flood.cool_down:g} s; look at topic {self._policy.dead_letter_topic}",
+                    detail=f"the last one: {last.sentence}",
+                )
+            )
+            self._regulate()
+
+    def _go_on(self) -> None:
+        self._start_ready()
+        if self._leaving:
+            self._release_if_quiet()
+        if self._intake.holding and self._lanes.startable <= self._intake.opens_at():
+            self._regulate()
+        if self._stopping:
+            self._moved.set()
+
+    # What happens by the clock
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.commit_every)
+            self._safely(self._beat)
+
+    def _beat(self) -> None:
+        self._start_ready()  # a flood may be over
+        self._regulate()
+        self._commit()
+
+    def _regulate(self) -> None:
+        shares = {partition: self._lanes.share(partition) for partition in self._ledger.owned}
+        flow = self._intake.decide(self._clock(), shares, shut=self._stopping or self._flooded())
+        if flow.pause or flow.resume or (flow.ask and not self._asked):
+            self._client.regulate(flow)
+            self._asked = self._asked or flow.ask
+
+    def _commit(self) -> None:
+        if self._commit_began is not None:
+            return
+        offsets = self._ledger.unsaved()
+        if not self.may_send():
+            # After a stall only the broker knows whether we are still a member; a commit asks it.
+            offsets = self._ledger.committable(self._ledger.owned)
+        if offsets:
+            self._commit_began = self._clock()
+            self._client.commit(offsets)
+
+    def _complain(self, trouble: Trouble) -> None:
+        now = self._clock()
+        if now - self._said_at.get(trouble.sentence, -_REPEAT_AFTER) >= _REPEAT_AFTER:
+            self._said_at[trouble.sentence] = now
+            self._observer.complained(trouble)
+
+    # The end
+
+    async def _drain(self) -> bool:
+        self._stopping = True
+        self._safely(self._regulate)
+        quiet = await self._until(lambda: not self._tasks, self._policy.drain_budget)
+        saved = await self._until(self._all_saved, self._policy.close_budget)
+        return quiet and saved
+
+    def _all_saved(self) -> bool:
+        if self._ledger.unsaved() and not self._closed:
+            self._commit()
+            return False
+        return True
+
+    async def _leave(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        running = tuple(self._tasks.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._client.close()
+        await self._until(lambda: self._closed, self._policy.close_budget)
+
+    async def _until(self, condition: Callable[[], bool], budget: float) -> bool:
+        deadline = self._loop.time() + budget
+        while not condition():
+            self._moved.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._moved.wait()
+            except TimeoutError:
+                return condition()
+        return True
+
+    def _fail(self, trouble: Trouble) -> None:
+        self._failure = self._failure or trouble
+        self._observer.complained(trouble)
+        self.stop()
+
+    def _safely(self, step: Callable[..., None], *arguments: object) -> None:
+        """Take a step of our own; a fault of ours must end the worker loudly, not leave it standing."""
+        try:
+            step(*arguments)
+        except Exception as exception:  # noqa: BLE001 - as the docstring says
+            self._fail(Trouble(code="WORKER_BROKEN", sentence=f"The worker broke, tell a developer: {exception!r}"))
