@@ -32,7 +32,7 @@ add_java() {
     # Debian's Java is full of links into /etc, some of them dangling.
     tar -C "$home" -ch --ignore-failed-read --exclude='*.zip' --exclude=ct.sym bin/java lib conf 2>/dev/null |
         tar -C "$root/opt/java" -x
-    find "$root/opt/java" -name '*.so' -o -name java -type f | xargs ldd 2>/dev/null |
+    find "$root/opt/java" -type f \( -name "*.so" -o -name java \) -exec ldd {} + 2>/dev/null |
         grep -oE '/[^ ]+' | grep -vE "^$root|:$" | sort -u |
         while read -r library; do
             [ ! -e "$library" ] || install -D "$(readlink -f "$library")" "$root$library"
