@@ -9,7 +9,7 @@ from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
 from router.trouble import Trouble
 
 if TYPE_CHECKING:
-    from consumers.runtime.outcomes import Handler, Outcome
+    from consumers.runtime.outcomes import Attempt, Handler, Outcome
     from consumers.runtime.policy import WorkerPolicy
     from consumers.runtime.records import Record
 
@@ -22,7 +22,7 @@ class Attempts:
         self._policy = policy
         self._raised: dict[Record, int] = {}
 
-    async def at(self, record: Record, attempt: int) -> Outcome:
+    async def at(self, record: Record, attempt: Attempt) -> Outcome:
         """Make one attempt.
 
         Raises:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from consumers.runtime.outcomes import Attempt
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
 class Lane:
     """The records of one key in order; the first of them waits, runs or is parked."""
 
-    __slots__ = ("attempts", "name", "queue", "running", "trouble", "until")
+    __slots__ = ("attempts", "name", "queue", "running", "since", "trouble", "until")
 
     def __init__(self, name: Hashable, record: Record) -> None:
         self.name = name
         self.queue = deque((record,))
         self.running = False
         self.attempts = 0  # of the head, in this ownership
+        self.since = 0.0  # when the head was started first
         self.trouble: Trouble | None = None  # what stopped the head the last time
         self.until = 0.0  # when a parked head is tried again
 
@@ -108,8 +111,8 @@ class Lanes:
             lane = self._lanes[name] = Lane(name, record)
             self._make_ready(lane)
 
-    def start(self) -> tuple[Record, int] | None:
-        """Take the next record that may run, with the number of this attempt; None if there is none."""
+    def start(self, now: float) -> tuple[Record, Attempt] | None:
+        """Take the next record that may run; None if there is none."""
         if not self._turns:
             return None
         share = self._turns.popleft()
@@ -120,8 +123,10 @@ class Lanes:
         self.running += 1
         share.started += 1
         lane.running = True
+        if not lane.attempts:
+            lane.since = now
         lane.attempts += 1
-        return lane.queue[0], lane.attempts
+        return lane.queue[0], Attempt(lane.attempts, now - lane.since)
 
     def park(self, record: Record, until: float, trouble: Trouble) -> None:
         """Keep a running record at the head of its lane until it is tried again."""

@@ -18,17 +18,17 @@ from consumers.runtime.flood import FloodGuard
 from consumers.runtime.intake import Intake
 from consumers.runtime.lanes import Lanes
 from consumers.runtime.letters import DeadLetters
-from consumers.runtime.observer import Settled, Silent
+from consumers.runtime.observer import Figures, Settled, Silent
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
 from consumers.runtime.progress import Ledger
-from consumers.runtime.status import Figures, partition_statuses
+from consumers.runtime.status import partition_statuses
 from router.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from consumers.runtime.observer import Observer
-    from consumers.runtime.outcomes import Handler, Outcome
+    from consumers.runtime.outcomes import Attempt, Handler, Outcome
     from consumers.runtime.policy import WorkerPolicy
     from consumers.runtime.records import Partition, Record
     from consumers.runtime.status import PartitionStatus
@@ -208,7 +208,7 @@ class Worker:
     # The way of one record
 
     def _start_ready(self) -> None:
-        while self._may_start() and (started := self._lanes.start()):
+        while self._may_start() and (started := self._lanes.start(self._clock())):
             record, attempt = started
             self._tasks[record] = self._loop.create_task(self._work(record, attempt))
 
@@ -218,13 +218,13 @@ class Worker:
     def _flooded(self) -> bool:
         return self._guard.in_a_row > 0 and self._guard.stops_work(self._clock())
 
-    async def _work(self, record: Record, attempt: int) -> None:
+    async def _work(self, record: Record, attempt: Attempt) -> None:
         began = self._clock()
         outcome = self._letters.undelivered(record) or await self._attempts.at(record, attempt)
         if isinstance(outcome, DeadLetter):
-            outcome = await self._letters.deliver(record, attempt, outcome)
+            outcome = await self._letters.deliver(record, attempt.number, outcome)
         self._safely(self._settle, record, outcome)
-        self._observer.settled(Settled(record, attempt, outcome, self._clock() - began))
+        self._observer.settled(Settled(record, attempt.number, outcome, self._clock() - began))
 
     def _settle(self, record: Record, outcome: Outcome) -> None:
         del self._tasks[record]

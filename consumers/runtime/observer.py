@@ -21,6 +21,19 @@ class Settled:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Numbers of this moment, over all partitions."""
+
+    partitions: int
+    paused: int
+    buffered: int
+    running: int
+    startable: int
+    parked: int
+    dead_letters_in_a_row: int
+
+
 class Observer(Protocol):
     """Four calls on the event loop; they must be quick and may not raise."""
 

@@ -33,6 +33,14 @@ class DeadLetter:
 Outcome = Done | RetryLater | DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Which attempt at a record this is, within this process: `number` from 1, `elapsed` seconds since the first."""
+
+    number: int
+    elapsed: float = 0.0
+
+
 class Handler(Protocol):
     """Work on one record. `attempt` counts from 1 within this process."""
 

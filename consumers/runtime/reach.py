@@ -61,7 +61,7 @@ class _Asking:
         self._complaint: KafkaError | None = None
         shared: dict[str, Any] = {n: value for n, value in settings.items() if n.startswith(_OF_ALL_CLIENTS)}
         # What librdkafka would print at every attempt is reported as a sentence, once.
-        self._admin = AdminClient({**shared, "error_cb": self._on_error, "log_level": 0})
+        self._admin = AdminClient(shared | {"error_cb": self._on_error, "log_level": 0})
 
     def what_is_missing(self, topics: Collection[str]) -> str:
         """Give the reason to wait, or nothing."""

@@ -15,19 +15,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """Numbers of this moment, over all partitions."""
-
-    partitions: int
-    paused: int
-    buffered: int
-    running: int
-    startable: int
-    parked: int
-    dead_letters_in_a_row: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OldestRecord:
     """The first unfinished record of a partition. `retry_in` is None unless it is parked."""
 
