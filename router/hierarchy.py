@@ -72,6 +72,8 @@ def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple
     Raises:
         HierarchyError: too many runs, too deep, a cycle, a run twice, an absent parent, another root.
     """
+    if not root.children and root.parent_run_id != root.run_id:
+        return (root,)
     guard_size(root, limits)
     guard_root(root)
     runs = {run.run_id: run for run in (root, *root.children)}
