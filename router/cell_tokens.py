@@ -1,0 +1,125 @@
+"""Cut the text of a cell into its words, and put quotes around bare words where a column allows them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from router.cell_errors import CellError
+from router.literals import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+
+class Token(Enum):
+    """What a piece of a cell is."""
+
+    AT = r'@"(?:[^"\\]|\\.)*"'
+    STRING = r'"(?:[^"\\]|\\.)*"'
+    NUMBER = r"-?[ \t]*(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w)"
+    OPERATOR = r"<=|>=|!=|<|>|="
+    DOTS = r"\.\."
+    COMMA = r","
+    BRACKET = r"[\[\]()]"
+    NAME = r"[^\W\d]\w*(?:(?:\s+(?=\w)|[.'/](?=\w)|-(?=[^\W\d]))\w+)*"
+    DASH = r"-"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token with its text and its place."""
+
+    token: Token
+    text: str
+    at: int
+
+
+_PIECE = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in Token), re.DOTALL)
+_WORD_GOES_ON = re.compile(r"\w|[-.'/](?=\w)|\s+\w")
+
+
+def cut(text: str, names: Collection[str]) -> list[Piece]:
+    """Cut a cell into pieces; `names` are taken whole wherever they stand.
+
+    Raises:
+        CellError: a character has no meaning here, or a quote is not closed.
+    """
+    return list(_pieces(text, sorted(names, key=len, reverse=True)))
+
+
+def _pieces(text: str, names: list[str]) -> Iterator[Piece]:
+    at = 0
+    while (at := _past_space(text, at)) < len(text):
+        piece = _declared(text, at, names) or _piece(text, at)
+        yield piece
+        at += len(piece.text)
+
+
+def _past_space(text: str, at: int) -> int:
+    return len(text) - len(text[at:].lstrip())
+
+
+def _declared(text: str, at: int, names: list[str]) -> Piece | None:
+    for name in names:
+        if text.startswith(name, at) and not _WORD_GOES_ON.match(text, at + len(name)):
+            return Piece(Token.NAME, name, at)
+    return None
+
+
+def _piece(text: str, at: int) -> Piece:
+    found = _PIECE.match(text, at)
+    if found is None or found.lastgroup is None:
+        raise CellError(_no_meaning(text[at:]))
+    return Piece(Token[found.lastgroup], found[0], at)
+
+
+def _no_meaning(rest: str) -> str:
+    if rest.startswith(('"', '@"')):
+        return f"the quote in {rest} is not closed"
+    if rest.startswith("'"):
+        return f"{rest} has single quotes; strings are written in double quotes"
+    return f'"{rest}" is not understood; a cell is a value, a comparison, an interval, a comma list, not(…) or -'
+
+
+# Everything that gives a cell its shape; what stands between is a bare word.
+_SHAPE = re.compile(r'@?"(?:[^"\\]|\\.)*"|<=|>=|!=|[<>=,()\[\]]|\.\.', re.DOTALL)
+_NOT_BARE = re.compile(r"-|null|true|false|" + Token.NUMBER.value)
+
+
+def is_literal_of_another_type(text: str) -> bool:
+    """Say whether a text reads as a number, true, false or null rather than as a word."""
+    return text.strip() != "-" and _NOT_BARE.fullmatch(text.strip()) is not None
+
+
+def quote_bare_words(text: str, names: Collection[str]) -> str:
+    """Put quotes around the bare words of a string cell, except the names of other inputs.
+
+    `created, started` becomes `"created", "started"`; what is not a word stays for the parser to judge.
+    """
+    if _NOT_BARE.fullmatch(text.strip()):
+        return text
+    parts = list(_parts(text))
+    following = [*parts[1:], ""]
+    return "".join(_quoted_if_bare(part, after, names) for part, after in zip(parts, following, strict=True))
+
+
+def _parts(text: str) -> Iterator[str]:
+    at = 0
+    for found in _SHAPE.finditer(text):
+        if found.start() > at:
+            yield text[at : found.start()]
+        yield found[0]
+        at = found.end()
+    if at < len(text):
+        yield text[at:]
+
+
+def _quoted_if_bare(part: str, after: str, names: Collection[str]) -> str:
+    word = part.strip()
+    is_shape = not word or _SHAPE.fullmatch(part) or '"' in part
+    if is_shape or after == "(" or word in names or _NOT_BARE.fullmatch(word):
+        return part
+    return part.replace(word, quoted(word))

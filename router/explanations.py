@@ -1,0 +1,114 @@
+"""Say in words why a row matched, and which rows came close."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from router.conditions import Comparison, Interval, Literal, Operator
+from router.values import Months
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from router.cells import Cell
+    from router.conditions import Condition, Operand
+    from router.tables import DecisionTable, Row
+
+_MOST_ROWS = 5  # more than that nobody reads
+_LONGEST_VALUE = 80
+
+
+def value_in_words(value: object) -> str:
+    """Write a value as an operator would."""
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return str(value).lower()
+        case Months():
+            return f"P{value.count}M"
+        case tuple():
+            return f"[{_short(', '.join(map(value_in_words, value)))}]"
+        case _:
+            return _short(str(value)) or "empty"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def cell_in_words(cell: Cell) -> str:
+    """Write what a cell wants, strings without their quotes."""
+    wanted = ", ".join(map(_condition_in_words, cell.conditions))
+    return f"anything but {wanted}" if cell.negated else wanted or "anything"
+
+
+def _condition_in_words(condition: Condition) -> str:
+    match condition:
+        case Interval():
+            low, high = _operand_in_words(condition.low), _operand_in_words(condition.high)
+            return f"{'[' if condition.low_in else '('}{low}..{high}{']' if condition.high_in else ')'}"
+        case Comparison(Operator.EQUAL, operand):
+            return _operand_in_words(operand)
+        case Comparison(how, operand):
+            return f"{how.value} {_operand_in_words(operand)}"
+
+
+def _operand_in_words(operand: Operand) -> str:
+    if isinstance(operand, Literal):
+        return _literal_in_words(operand)
+    return f"the value of `{operand.text}`"
+
+
+def _literal_in_words(literal: Literal) -> str:
+    return literal.value or '""' if isinstance(literal.value, str) else literal.text
+
+
+def fitting_cells(table: DecisionTable, row: Row, values: Sequence[object]) -> str:
+    """Say which values fit which cells of a row that matches."""
+    if not row.cells:
+        return "no other row matches"
+    fitting = [
+        f"`{column.name}` is {value_in_words(value)} ({cell_in_words(cell)})"
+        for column, cell, value in zip(table.inputs, row.cells, values, strict=True)
+        if not cell.is_any
+    ]
+    return ", ".join(fitting) or "the row takes anything"
+
+
+def missing_inputs(table: DecisionTable, values: Sequence[object]) -> tuple[str, ...]:
+    """Name the inputs without a value."""
+    return tuple(column.name for column, value in zip(table.inputs, values, strict=True) if value is None)
+
+
+def reasons_against(table: DecisionTable, row: Row, values: tuple[object, ...]) -> list[str]:
+    """Say for each column in which a row does not fit what the value is and what the cell wants."""
+    inputs = table.by_name(values)
+    return [
+        f"`{column.name}` is {value_in_words(value)}, the cell wants {cell_in_words(cell)}"
+        for column, cell, value in zip(table.inputs, row.cells, values, strict=True)
+        if not cell.holds(value, inputs)
+    ]
+
+
+def would_have_matched(table: DecisionTable, values: tuple[object, ...], *, before: Row) -> list[str]:
+    """Say which rows above the chosen one failed in exactly one column."""
+    earlier = takewhile(lambda row: row is not before, table.rows)
+    tried = [(row, reasons_against(table, row, values)) for row in earlier]
+    return [_near_miss(row, reasons) for row, reasons in tried if len(reasons) == 1]
+
+
+def came_close(table: DecisionTable, values: tuple[object, ...], aside: Iterable[Row] = ()) -> list[str]:
+    """Say which rows failed in the fewest columns; being switched off counts as one more."""
+    tried = [(row, reasons_against(table, row, values)) for row in table.rows]
+    tried += [(row, [*reasons_against(table, row, values), "it is switched off"]) for row in aside]
+    fewest = min((len(reasons) for _, reasons in tried), default=0)
+    closest = [_near_miss(row, reasons) for row, reasons in tried if len(reasons) == fewest]
+    more = len(closest) - _MOST_ROWS
+    return [*closest[:_MOST_ROWS], *([f"{more} more rows came as close"] if more > 0 else [])]
+
+
+def _near_miss(row: Row, reasons: list[str]) -> str:
+    start = "would have matched" if len(reasons) == 1 else "came closest"
+    return f"{row.id} {start} but {', and '.join(reasons)}"

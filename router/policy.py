@@ -1,0 +1,83 @@
+"""Decide what of a run is sent: the run alone or its whole hierarchy, one by one or as a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from router.decisions import Undecided
+from router.table_files import TABLE, finish, read_file
+
+if TYPE_CHECKING:
+    from router.decisions import Decision
+    from router.facts import Facts
+    from router.table_fields import Fields
+    from router.table_files import TableFile
+    from router.tables import DecisionTable, Output
+
+
+class Payload(StrEnum):
+    """How a hierarchy travels."""
+
+    PER_RUN = "per-run"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundPolicy:
+    """A decision table that is known to decide `hierarchical` and `payload`."""
+
+    table: DecisionTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDecision:
+    """What is sent, and the decision that says so (with whatever other outputs the operator added)."""
+
+    hierarchical: bool
+    payload: Payload
+    decision: Decision
+
+
+def load_policy(text: str, source_name: str) -> OutboundPolicy:
+    """Load an outbound policy; like every table, and its outputs must hold what dispatch needs.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    file = read_file(text, source_name, TABLE)
+    _check_outputs(file)
+    finish(file, file.table.decide)
+    return OutboundPolicy(table=file.table)
+
+
+def _check_outputs(file: TableFile) -> None:
+    outputs = {column.name: column for column in file.table.outputs}
+    _check_hierarchical(outputs.get("hierarchical"), file.fields)
+    _check_payload(outputs.get("payload"), file.fields)
+
+
+def _check_hierarchical(column: Output | None, fields: Fields) -> None:
+    if column is None or column.type != "boolean":
+        problem = "a policy needs the output {name: hierarchical, type: boolean}"
+        fields.complain(problem, fields.line_of("outputs"))
+
+
+def _check_payload(column: Output | None, fields: Fields) -> None:
+    known = set(Payload)
+    if column is None or column.type != "string" or not column.allowed or set(column.allowed) - known:
+        problem = "a policy needs the output {name: payload, type: string, values: [per-run, bundle]}"
+        fields.complain(problem, fields.line_of("outputs"))
+
+
+def decide_policy(policy: OutboundPolicy, facts: Facts) -> PolicyDecision | Undecided:
+    """Decide what of a run is sent."""
+    decision = policy.table.decide(facts)
+    if isinstance(decision, Undecided):
+        return decision
+    return PolicyDecision(
+        hierarchical=bool(decision.outputs["hierarchical"]),
+        payload=Payload(str(decision.outputs["payload"])),
+        decision=decision,
+    )

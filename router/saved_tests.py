@@ -1,0 +1,119 @@
+"""Run the tests that are saved with a table: what is given, and the row and outputs that are expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from router.cells import CellError
+from router.decisions import Decision, Undecided
+from router.explanations import value_in_words
+from router.given_facts import GivenError, facts_given
+from router.table_rows import NO_ROW
+from router.table_values import output_value
+from router.tables import DEFAULT_ROW
+from router.yaml_tree import Scalar, plain_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from router.facts import Facts
+    from router.table_fields import Fields
+    from router.tables import Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedTest:
+    """One example that a table must decide as expected. `row` None: any row with these outputs."""
+
+    name: str
+    facts: Facts
+    row: str | None
+    outputs: Mapping[str, object]
+    line: int
+
+
+def read_tests(file: Fields, row_ids: Collection[str], outputs: Iterable[Output]) -> tuple[SavedTest, ...]:
+    """Read the tests of a table file; a file need not have any."""
+    if file.tree("tests") is None:
+        return ()
+    columns = {column.name: column for column in outputs}
+    tests = [_test(fields, row_ids, columns) for fields in file.blocks("tests", "test")]
+    return tuple(test for test in tests if test)
+
+
+def _test(block: Fields, row_ids: Collection[str], columns: Mapping[str, Output]) -> SavedTest | None:
+    name = block.text("name")
+    fields = block.under(f"test '{name}'")
+    fields.only(("name", "given", "expect", "note"))
+    facts = _given(fields)
+    expect = fields.block("expect", fields.where)
+    expect.only(("row", *columns))
+    row = _row(expect, row_ids)
+    expected = _expected(expect, columns)
+    if facts is None:
+        return None
+    return SavedTest(name=name, facts=facts, row=row, outputs=MappingProxyType(expected), line=block.line)
+
+
+def _given(fields: Fields) -> Facts | None:
+    given = fields.tree("given")
+    data = plain_data(given) if given else None
+    if not isinstance(data, dict):
+        fields.complain("'given' must be part of a run document, of the form {field: value}")
+        return None
+    try:
+        return facts_given(data)
+    except GivenError as error:
+        for sentence in error.sentences:
+            fields.complain(sentence, fields.line_of("given"))
+        return None
+
+
+def _row(expect: Fields, row_ids: Collection[str]) -> str | None:
+    if not expect.keys:
+        expect.complain("expects nothing: name a row, an output or both")
+    if expect.tree("row") is None:
+        return None
+    row = expect.text("row")
+    if row not in {*row_ids, DEFAULT_ROW, NO_ROW}:
+        expect.complain(f"expects row {row}, which the table does not have", expect.line_of("row"))
+    return row
+
+
+def _expected(expect: Fields, columns: Mapping[str, Output]) -> dict[str, object]:
+    expected: dict[str, object] = {}
+    for name, column in columns.items():
+        tree = expect.tree(name)
+        if isinstance(tree, Scalar):
+            try:
+                expected[name] = output_value(tree, column)
+            except CellError as error:
+                expect.complain(f"output '{name}': {error}", tree.line)
+    return expected
+
+
+def failure(test: SavedTest, decision: Decision | Undecided) -> str | None:
+    """Say what a test expected and what it got; None where they agree."""
+    got = NO_ROW if isinstance(decision, Undecided) else decision.row.id
+    outputs = {} if isinstance(decision, Undecided) else decision.outputs
+    wrong = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
+    if not wrong and test.row in (None, got):
+        return None
+    expected = _in_words(test.row, test.outputs)
+    actual = _in_words(got, {name: outputs[name] for name in wrong if name in outputs})
+    why = decision.explanation.replace("\n", "; ")
+    return f"test '{test.name}' expected {expected}, got {actual} ({why})"
+
+
+def _in_words(row: str | None, outputs: Mapping[str, object]) -> str:
+    words = [f"{name} {value_in_words(value)}" for name, value in outputs.items()]
+    named = {None: [], NO_ROW: ["no row"], DEFAULT_ROW: ["the default row"]}.get(row, [f"row {row}"])
+    return " with ".join(filter(None, [*named, ", ".join(words)]))
+
+
+def run_tests(tests: Iterable[SavedTest], decide: Callable[[Facts], Decision | Undecided]) -> list[tuple[int, str]]:
+    """Run saved tests; give line and sentence of each that fails."""
+    outcomes = [(test.line, failure(test, decide(test.facts))) for test in tests]
+    return [(line, sentence) for line, sentence in outcomes if sentence is not None]

@@ -1,0 +1,151 @@
+"""Load a decision table from its YAML text, or say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.complaints import Complaints, TableErrors
+from router.saved_tests import read_tests, run_tests
+from router.table_columns import read_inputs, read_outputs
+from router.table_fields import Fields
+from router.table_rows import RowReader, check_ids
+from router.tables import DEFAULT_ROW, DecisionTable, HitPolicy, Row
+from router.yaml_tree import Block, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router.decisions import Decision, Undecided
+    from router.facts import Facts
+    from router.tables import Output
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_VERSION_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which keys a kind of file has. `outputs`: the columns of results where the file does not list them."""
+
+    kind: str
+    keys: tuple[str, ...]
+    row_keys: tuple[str, ...] = ("id", "when", "then", "note")
+    outputs: tuple[Output, ...] = ()
+
+
+TABLE = Layout(kind="table", keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"))
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file as far as it could be read, with the complaints so far."""
+
+    table: DecisionTable
+    rows: tuple[tuple[Fields, Row], ...]
+    fields: Fields
+    complaints: Complaints
+
+
+def load_table(text: str, source_name: str) -> DecisionTable:
+    """Load a decision table; its saved tests have passed.
+
+    The version is the first 8 hex digits of the SHA-256 of the text in UTF-8.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    file = read_file(text, source_name, TABLE)
+    finish(file, file.table.decide)
+    return file.table
+
+
+def version_of(text: str) -> str:
+    """Name the exact content of a table file."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_VERSION_DIGITS]
+
+
+def read_file(text: str, source_name: str, layout: Layout) -> TableFile:
+    """Read a file as far as possible, collecting complaints.
+
+    Raises:
+        TableErrors: it is not YAML at all, or not a mapping.
+    """
+    complaints = Complaints(source_name)
+    root = read_yaml(text, source_name, complaints)
+    if not isinstance(root, Block):
+        raise TableErrors([f"{source_name}:{root.line}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
+    fields = Fields(root, "", complaints)
+    fields.only(layout.keys)
+    return _read(fields, layout, version_of(text), complaints)
+
+
+def _read(fields: Fields, layout: Layout, version: str, complaints: Complaints) -> TableFile:
+    inputs = read_inputs(fields)
+    outputs = layout.outputs or read_outputs(fields)
+    reader = RowReader(inputs, outputs)
+    rows = tuple(_rows(fields, reader, layout))
+    table = DecisionTable(
+        id=_id(fields, layout.kind),
+        version=version,
+        inputs=inputs,
+        outputs=outputs,
+        policy=_policy(fields, layout),
+        rows=tuple(row for _, row in rows),
+        default=_default(fields, reader),
+        tests=read_tests(fields, {row.id for _, row in rows}, outputs),
+    )
+    return TableFile(table, rows, fields, complaints)
+
+
+def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields, Row]]:
+    blocks = file.blocks("rows", "row")
+    rows = [_row(block, place, reader, layout) for place, block in enumerate(blocks, start=1)]
+    check_ids(rows)
+    if not rows and file.tree("rows") is not None:
+        file.complain("there are no rows", file.line_of("rows"))
+    return rows
+
+
+def _row(block: Fields, place: int, reader: RowReader, layout: Layout) -> tuple[Fields, Row]:
+    written = block.tree("id")
+    fields = block.under(f"row {getattr(written, 'text', '') or f'number {place}'}")
+    fields.only(layout.row_keys)
+    return fields, reader.read(fields)
+
+
+def _id(fields: Fields, kind: str) -> str:
+    table_id = fields.text(kind)
+    if table_id and not _ID.fullmatch(table_id):
+        fields.complain(f"the id '{table_id}' has other signs than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
+    return table_id
+
+
+def _policy(fields: Fields, layout: Layout) -> HitPolicy:
+    if "policy" not in layout.keys:
+        return HitPolicy.FIRST
+    written = fields.text("policy", default=HitPolicy.FIRST)
+    if written in list(HitPolicy):
+        return HitPolicy(written)
+    fields.complain(f"policy '{written}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
+    return HitPolicy.FIRST
+
+
+def _default(fields: Fields, reader: RowReader) -> Row | None:
+    if fields.tree("default") is None:
+        return None
+    return Row(id=DEFAULT_ROW, outputs=reader.outputs(fields.under("default row"), "default"))
+
+
+def finish(file: TableFile, decide: Callable[[Facts], Decision | Undecided]) -> None:
+    """Raise what was complained of; if nothing was, run the saved tests.
+
+    Raises:
+        TableErrors: the file or a test of it is wrong.
+    """
+    file.complaints.raise_any()
+    for line, sentence in run_tests(file.table.tests, decide):
+        file.complaints.add(line, sentence)
+    file.complaints.raise_any()

@@ -1,0 +1,122 @@
+"""Know what kinds of values a table can compare, and give each value one canonical form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import NoneType
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Months:
+    """A years-months duration: one year and two months is `Months(14)`."""
+
+    count: int
+
+
+class Kind(Enum):
+    """What a value is; only values of one kind are ever equal, smaller or greater."""
+
+    NULL = "null"
+    BOOLEAN = "a boolean"
+    NUMBER = "a number"
+    STRING = "a string"
+    DATE = "a date"
+    TIME = "a time without zone"
+    ZONED_TIME = "a time with zone"
+    DATETIME = "a date and time without zone"
+    ZONED_DATETIME = "a date and time with zone"
+    DAYS = "a days-time duration"
+    MONTHS = "a years-months duration"
+    LIST = "a list"
+    OTHER = "neither text, number nor date"
+
+
+ORDERED = frozenset(Kind) - {Kind.NULL, Kind.BOOLEAN, Kind.LIST, Kind.OTHER}
+
+TYPES: dict[str, frozenset[Kind]] = {
+    "string": frozenset({Kind.STRING}),
+    "number": frozenset({Kind.NUMBER}),
+    "boolean": frozenset({Kind.BOOLEAN}),
+    "date": frozenset({Kind.DATE}),
+    "time": frozenset({Kind.TIME, Kind.ZONED_TIME}),
+    "datetime": frozenset({Kind.DATETIME, Kind.ZONED_DATETIME}),
+    "days-duration": frozenset({Kind.DAYS}),
+    "months-duration": frozenset({Kind.MONTHS}),
+    "any": frozenset(Kind),
+}
+
+_KINDS: dict[type, Kind] = {
+    NoneType: Kind.NULL,
+    bool: Kind.BOOLEAN,
+    int: Kind.NUMBER,
+    Decimal: Kind.NUMBER,
+    float: Kind.NUMBER,
+    str: Kind.STRING,
+    date: Kind.DATE,
+    timedelta: Kind.DAYS,
+    Months: Kind.MONTHS,
+    tuple: Kind.LIST,
+    list: Kind.LIST,
+}
+_CANONICAL = frozenset({str, int, bool, NoneType, date, datetime, time, timedelta, Months})
+
+
+class _Incomparable:
+    """Stands for a value that equals nothing, such as a number that is not one."""
+
+    def __repr__(self) -> str:
+        return "not a number"
+
+
+INCOMPARABLE = _Incomparable()
+
+
+def kind_of(value: object) -> Kind:
+    """Tell the kind of a value; a zone makes times and moments a kind of their own."""
+    return _KINDS.get(type(value)) or _kind_by_family(value)
+
+
+def _kind_by_family(value: object) -> Kind:
+    match value:
+        case datetime():
+            return Kind.DATETIME if value.utcoffset() is None else Kind.ZONED_DATETIME
+        case time():
+            return Kind.TIME if value.utcoffset() is None else Kind.ZONED_TIME
+        case date():
+            return Kind.DATE
+        case timedelta():
+            return Kind.DAYS
+        case _:
+            return Kind.OTHER
+
+
+def canonical(value: object) -> object:
+    """Give the form in which equal values compare equal: floats as decimals, lists as tuples, plain types."""
+    return value if type(value) in _CANONICAL else _converted(value)
+
+
+def _converted(value: object) -> object:
+    match value:
+        case float():
+            return _exact(value)
+        case Decimal():
+            return INCOMPARABLE if value.is_nan() else value
+        case list() | tuple() | set() | frozenset():
+            return tuple([canonical(item) for item in value])
+        case str():
+            return str.__str__(value)  # an enum's word
+        case int():
+            return int(value)
+        case _:
+            return value
+
+
+def _exact(number: float) -> object:
+    if math.isnan(number):
+        return INCOMPARABLE
+    # 0.1 is what the event said, so it must equal the cell's 0.1 and not the nearest binary fraction.
+    return Decimal(repr(number))
