@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 from uuid import uuid4
@@ -13,6 +14,9 @@ from consumers.callback_answers import RefusedError, json_answer
 from consumers.callbacks import NotACallbackError, message_id, read_callback
 from consumers.serving import open_port, port_of
 from producers.publisher import Message, PublishError
+from schemas.envelope import Event
+from schemas.headers import EventHeaders
+from schemas.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,18 +25,11 @@ if TYPE_CHECKING:
     from consumers.callback_answers import What
     from consumers.callback_keys import Authenticate
     from producers.publisher import Publisher
+    from schemas.envelope import Envelope
     from schemas.inbound import InboundReceived
 
-    Headers = tuple[tuple[str, bytes | None], ...]
-
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
 UNKNOWN = ""  # counted instead of a name that any caller can invent
-
-
-class Encode(Protocol):
-    """Turn a callback into the value and the headers of its message."""
-
-    def __call__(self, received: InboundReceived, event_id: str) -> tuple[bytes, Headers]:
-        """Encode with this event id."""
 
 
 class Count(Protocol):
@@ -80,7 +77,7 @@ class Listener:
         spokes: Mapping[str, ListenerSpoke],
         publisher: Publisher,
         topic: str,
-        encode: Encode,
+        envelope: Envelope,
         clock: Callable[[], datetime],
         limits: Limits | None = None,
         count: Count = count_nothing,
@@ -91,7 +88,7 @@ class Listener:
         self._spokes = spokes
         self._publisher = publisher
         self._topic = topic
-        self._encode = encode
+        self._envelope = envelope
         self._clock = clock
         self._limits = limits or Limits()
         self._count = count
@@ -148,7 +145,7 @@ class Listener:
         body = await self._body(request)
         received = self._read(request, name, body)
         event_id = message_id(received, self._new_id())
-        await self._publish(received, event_id)
+        await self._publish(_event(received, event_id, request))
         if spoke.answer_status == 204:  # noqa: PLR2004 - the only other one
             return web.Response(status=204)
         return json_answer(201, {"id": event_id, "callback": request.path})
@@ -171,21 +168,23 @@ class Listener:
         except web.HTTPRequestEntityTooLarge as error:
             sentence = f"the body is larger than {self._limits.body_bytes} bytes: send a thin event"
             raise RefusedError(413, "tooLarge", sentence) from error
+        except (web.RequestPayloadError, ConnectionError) as error:
+            sentence = "the body did not arrive whole, or not as its headers say: send it again"
+            raise RefusedError(400, "notACallback", sentence) from error
         except TimeoutError as error:
             sentence = f"the body did not arrive within {self._limits.body_seconds:g} s: send it again"
             raise RefusedError(408, "tooSlow", sentence, {"Connection": "close"}) from error
 
     def _read(self, request: web.Request, name: str, body: bytes) -> InboundReceived:
         event = request.match_info.get("event", "").rstrip("/").rpartition("/")[2]
-        content_type = request.headers.get("Content-Type")
         try:
-            return read_callback(name, body, event_in_path=event, content_type=content_type, at=self._clock())
+            return read_callback(name, body, event_in_path=event, content_type=request.content_type, at=self._clock())
         except NotACallbackError as error:
             raise RefusedError(400, "notACallback", str(error)) from error
 
-    async def _publish(self, received: InboundReceived, event_id: str) -> None:
-        value, headers = self._encode(received, event_id)
-        key = f"{received.spoke}:{received.external_id}".encode()
+    async def _publish(self, event: Event) -> None:
+        value, headers = self._envelope.encode(event)
+        key = key_of(event.data).encode()
         message = Message(topic=self._topic, key=key, value=value, headers=headers)
         try:
             async with asyncio.timeout(self._limits.store_seconds):
@@ -195,3 +194,14 @@ class Listener:
 
     def _later(self, what: What, sentence: str) -> RefusedError:
         return RefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
+
+
+def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:
+    trace = request.headers.get("traceparent", "")
+    headers = EventHeaders(
+        id=event_id,
+        time=received.received_at,
+        subject=received.external_id or None,
+        traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
+    )
+    return Event(headers=headers, data=received)

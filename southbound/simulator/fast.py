@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 from uuid import uuid4
 
 import orjson
 
 from consumers.serving import open_port, port_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 BASE_PATH = "/tmf-api/serviceTestManagement/v4"
 END_OF_HEAD = b"\r\n\r\n"
 NOTHING = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
+NOT_JSON = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 NO_LENGTH = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -70,12 +74,17 @@ class FastSystem:
 
     def answer(self, head: bytes, body: bytes) -> bytes:
         """Give the whole response to a request."""
-        return self._completed(head, body) if head.startswith(b"POST ") else NOTHING
-
-    def _completed(self, head: bytes, body: bytes) -> bytes:
+        if not head.startswith(b"POST "):
+            return NOTHING
+        try:
+            asked = orjson.loads(body).get("testMeasure", ())
+        except (orjson.JSONDecodeError, AttributeError):
+            return NOT_JSON
         self._count(_header(head, b"idempotency-key"))
+        return self._completed(asked)
+
+    def _completed(self, asked: Iterable[dict[str, object]]) -> bytes:
         identity = f"{self._prefix}-{next(self._numbers)}"
-        asked = orjson.loads(body).get("testMeasure", ())
         measures = [{**m, "value": {"name": m.get("metricName", ""), "value": 1.0}} for m in asked]
         href = f"{self._url}/serviceTest/{identity}"
         answer = orjson.dumps({"id": identity, "href": href, "state": "completed", "testMeasure": measures})

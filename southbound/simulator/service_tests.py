@@ -84,9 +84,7 @@ class ServiceTests:
         place, parent = parent_relationship(body) or (0, None)
         if parent is not None and str(parent.get("id")) not in self._stage.tests:
             pointer = f"/serviceTestRelationship/{place}/id"
-            raise RefusedError(
-                422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer
-            )
+            raise RefusedError(422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer)
 
     def _obstacle(self, request: web.Request, body: Json, behaviour: Behaviour) -> web.Response | None:
         if behaviour.refusals:

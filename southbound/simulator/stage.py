@@ -157,9 +157,7 @@ class Stage:
         if test.course is not None:
             test.course.cancel()
 
-    def _tell(
-        self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None
-    ) -> None:
+    def _tell(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
         if not test.behaviour.notifies:
             return
         worded = partial(notices.notice, event_type, test.resource, event_id=self._new_id(), at=self._now())

@@ -155,6 +155,4 @@ class ExternalSystem:
 
     async def _show_received(self, request: web.Request) -> web.Response:
         key = request.query.get("idempotencyKey")
-        return replies.answer(
-            200, [r.shown() for r in self.received if key is None or r.idempotency_key == key]
-        )
+        return replies.answer(200, [r.shown() for r in self.received if key is None or r.idempotency_key == key])

@@ -1,0 +1,407 @@
+"""An external system does what its script says, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import orjson
+import pytest
+import uvloop
+
+from schemas.outcomes import Reason
+from southbound.simulator.behaviours import Behaviour, Step, answers_at_once, calls_back, refuses, waits
+from southbound.simulator.definition import official_definition
+from southbound.simulator.script import Script
+from southbound.simulator.system import ExternalSystem
+from tests.fakes.callback_sink import CallbackSink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def a_body(name: str = "Speed TR1", **more: object) -> dict[str, Any]:
+    measure = {"id": "TM1", "metricName": "Flow speed", "unitOfMeasure": "Mbit/s"}
+    return {
+        "name": name,
+        "relatedService": {"id": "PI1"},
+        "testSpecification": {"id": "fibre-line"},
+        "testMeasure": [measure],
+        **more,
+    }
+
+
+@dataclass(slots=True)
+class Answered:
+    status: int
+    headers: Any
+    content: Any
+
+
+@dataclass(slots=True)
+class Client:
+    """Talks to one system."""
+
+    system: ExternalSystem
+    session: aiohttp.ClientSession
+
+    async def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answered:
+        data = body if isinstance(body, bytes | None) else orjson.dumps(body)
+        kind = {"content-type": "application/json"} if data is not None else {}
+        url = path if path.startswith("http") else f"{self.system.base_url}{path}"
+        async with self.session.request(method, url, data=data, headers=kind | headers) as answer:
+            text = await answer.read()
+            return Answered(answer.status, answer.headers, orjson.loads(text) if text else None)
+
+    async def post(self, body: object = None, **headers: str) -> Answered:
+        return await self.ask("POST", "/serviceTest", body or a_body(), **headers)
+
+    async def state_becomes(self, identity: str, state: str) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            while (test := (await self.ask("GET", f"/serviceTest/{identity}")).content)["state"] != state:  # noqa: ASYNC110 - it happens at the other end of a socket
+                await asyncio.sleep(0.01)
+            return dict(test)
+
+
+@asynccontextmanager
+async def a_system(behaviour: Behaviour | Script | None = None, **options: Any) -> AsyncIterator[Client]:  # noqa: ANN401 - of the system
+    script = behaviour if isinstance(behaviour, Script) else Script(default=behaviour or answers_at_once())
+    async with (
+        ExternalSystem(name="fibre-lab", script=script, **options) as system,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Client(system, session)
+
+
+async def test_a_synchronous_answer_is_final_and_carries_the_measures() -> None:
+    async with a_system(answers_at_once()) as client:
+        answer = await client.post()
+    test = answer.content
+    assert (answer.status, test["state"]) == (201, "completed")
+    assert test["href"] == f"{client.system.base_url}/serviceTest/{test['id']}" == answer.headers["Location"]
+    assert test["testMeasure"][0]["id"] == "TM1"
+    assert isinstance(test["testMeasure"][0]["value"]["value"], float)
+    assert not official_definition().violations("ServiceTest", test)
+
+
+async def test_an_asynchronous_test_is_acknowledged_and_reported_step_by_step() -> None:
+    async with CallbackSink() as sink, a_system(calls_back(0.02), callback_url=sink.url) as client:
+        answer = await client.post()
+        assert (answer.status, answer.content["state"]) == (201, "acknowledged")
+        told = await sink.wait_for("completed")
+    assert sink.states == ["inProgress", "completed"]
+    assert set(sink.types) == {"ServiceTestStateChangeEvent"}
+    assert told["id"] == answer.content["id"]
+    assert told["testMeasure"][0]["id"] == "TM1"
+    assert len({event["eventId"] for event in sink.events}) == 2
+
+
+async def test_a_notification_is_brought_again_until_it_is_acknowledged() -> None:
+    async with CallbackSink(refuse=2) as sink, a_system(calls_back(0.02), callback_url=sink.url) as client:
+        await client.post()
+        await sink.wait_for("completed")
+    assert sink.refused == 2
+    assert sink.states == ["inProgress", "completed"]
+
+
+async def test_a_notification_goes_to_the_path_of_its_event_with_credentials_where_that_is_wanted() -> None:
+    options: dict[str, Any] = {"event_in_path": True, "callback_headers": {"x-token": "t"}}
+    async with CallbackSink() as sink, a_system(calls_back(0.02), callback_url=sink.url, **options) as client:
+        await client.post()
+        await sink.wait_for("completed")
+    assert set(sink.paths) == {"/listener/ServiceTestStateChangeEvent"}
+    assert sink.headers[0]["x-token"] == "t"
+
+
+async def test_thin_events_tell_nothing_but_the_state() -> None:
+    async with CallbackSink() as sink, a_system(calls_back(0.02, thin_events=True), callback_url=sink.url) as client:
+        await client.post()
+        told = await sink.wait_for("completed")
+        assert set(told) == {"id", "href", "state"}
+        assert (await client.ask("GET", told["href"])).content["testMeasure"][0]["value"]
+
+
+async def test_measures_can_come_in_an_event_of_their_own() -> None:
+    behaviour = calls_back(0.02, measures_apart=True)
+    async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
+        await client.post()
+        assert "testMeasure" not in await sink.wait_for("completed")
+    apart = sink.events[1]
+    assert (apart["eventType"], apart["fieldPath"]) == ("ServiceTestAttributeValueChangeEvent", "testMeasure")
+    assert apart["event"]["serviceTest"]["testMeasure"][0]["id"] == "TM1"
+
+
+async def test_a_system_that_does_not_notify_can_be_polled() -> None:
+    async with CallbackSink() as sink, a_system(calls_back(0.02, notifies=False), callback_url=sink.url) as client:
+        identity = (await client.post()).content["id"]
+        assert (await client.state_becomes(identity, "completed"))["testMeasure"]
+    assert sink.events == []
+
+
+async def test_a_refusal_is_422_with_its_reason() -> None:
+    reason = Reason(code="referenceNotFound", message="no such pair", property_path="/relatedService/id")
+    async with a_system(refuses(reason)) as client:
+        one = await client.post()
+    assert (one.status, one.content["code"], one.content["message"]) == (422, "referenceNotFound", "no such pair")
+    assert not official_definition().violations("Error", one.content)
+    async with a_system(refuses(reason, Reason(code="invalidValue", message="too far"))) as client:
+        several = await client.post()
+        assert [error["code"] for error in several.content] == ["referenceNotFound", "invalidValue"]
+        assert (await client.ask("GET", "/serviceTest")).content == []
+
+
+async def test_a_busy_system_refuses_each_command_so_many_times() -> None:
+    async with a_system(answers_at_once(busy_times=2, retry_after=3)) as client:
+        first = [await client.post(**{"idempotency-key": "a"}) for _ in range(3)]
+        other = await client.post(**{"idempotency-key": "b"})
+        assert len((await client.ask("GET", "/serviceTest")).content) == 1
+    assert [answer.status for answer in first] == [503, 503, 201]
+    assert (first[0].headers["Retry-After"], other.status) == ("3", 503)
+
+
+async def test_a_slow_answer_comes_late_though_the_test_exists() -> None:
+    async with a_system(answers_at_once(answer_after=0.2)) as client:
+        posting = asyncio.create_task(client.post())
+        async with asyncio.timeout(5):
+            while not (await client.ask("GET", "/serviceTest")).content:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        assert not posting.done()
+        assert (await posting).status == 201
+
+
+@pytest.mark.parametrize("stores", [True, False])
+async def test_a_reset_tells_nothing_about_whether_the_test_exists(*, stores: bool) -> None:
+    async with a_system(answers_at_once(reset_times=1, reset_stores=stores)) as client:
+        with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+            await client.post(**{"idempotency-key": "a"})
+        assert len((await client.ask("GET", "/serviceTest?name=Speed TR1")).content) == int(stores)
+        assert (await client.post(**{"idempotency-key": "a"})).status == 201
+        assert client.system.ledger.repeated_posts() == {"a": 2}
+
+
+def test_a_reset_is_a_reset_under_uvloop_too() -> None:
+    async def body_was_read_and_the_connection_reset() -> None:
+        async with a_system(answers_at_once(reset_times=1)) as client:
+            with pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
+                await client.post()
+            assert client.system.received[0].json() == a_body()
+
+    uvloop.run(body_was_read_and_the_connection_reset())
+
+
+async def test_an_acknowledgement_may_come_without_an_id() -> None:
+    async with a_system(answers_at_once(answer_status=202, tells_id=False)) as client:
+        answer = await client.post()
+        assert (answer.status, answer.content) == (202, None)
+        assert "Location" not in answer.headers
+        assert len((await client.ask("GET", "/serviceTest?name=Speed TR1")).content) == 1
+
+
+async def test_a_pending_test_is_cancelled_on_request() -> None:
+    async with CallbackSink() as sink, a_system(waits(None), callback_url=sink.url) as client:
+        identity = (await client.post()).content["id"]
+        await sink.wait_for("pending")
+        answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
+        assert (answer.status, answer.content["state"]) == (200, "cancelled")
+        await sink.wait_for("cancelled")
+        again = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "late"})
+        assert (again.status, again.content["code"]) == (409, "illegalState")
+
+
+async def test_a_cancelled_test_does_not_go_on() -> None:
+    async with CallbackSink() as sink, a_system(waits(0.1), callback_url=sink.url) as client:
+        identity = (await client.post()).content["id"]
+        await sink.wait_for("pending")
+        await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
+        await sink.wait_for("cancelled")
+        other = (await client.post(a_body("other"))).content["id"]
+        await client.state_becomes(other, "completed")
+        assert sink.states[:2] == ["pending", "cancelled"]
+        assert (await client.ask("GET", f"/serviceTest/{identity}")).content["state"] == "cancelled"
+
+
+async def test_what_cannot_be_cancelled_goes_on() -> None:
+    async with a_system(calls_back(0.1, cancelable=False)) as client:
+        identity = (await client.post()).content["id"]
+        assert (await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "canceled"})).status == 409
+        await client.state_becomes(identity, "completed")
+
+
+async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
+    behaviour = Behaviour(course=waits(0.05).course, echoes=True)
+    async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
+        url = {"name": "url", "value": "http://a.example"}
+        identity = (await client.post(a_body(characteristic=[url]))).content["id"]
+        patch = {"characteristic": [url | {"value": "http://b.example"}]}
+        answer = await client.ask("PATCH", f"/serviceTest/{identity}", patch)
+        assert (answer.status, answer.content["characteristic"]) == (200, patch["characteristic"])
+        told = await sink.wait_for("completed")
+    assert told["testMeasure"][0]["value"]["value"] == "http://b.example"
+    changed = next(event for event in sink.events if event["eventType"] == "ServiceTestAttributeValueChangeEvent")
+    assert changed["fieldPath"] == "characteristic"
+
+
+async def test_what_cannot_be_changed_says_so() -> None:
+    async with a_system(waits(None, changeable=False)) as client:
+        identity = (await client.post()).content["id"]
+        answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "new"})
+    assert (answer.status, answer.content["propertyPath"]) == (422, "/description")
+
+
+async def test_a_violation_is_stated_with_the_measure() -> None:
+    async with a_system(answers_at_once(violates=True)) as client:
+        test = (await client.post()).content
+    assert test["testMeasure"][0]["ruleViolation"][0]["name"]
+    assert not official_definition().violations("ServiceTest", test)
+
+
+async def test_a_test_can_fail() -> None:
+    failing = Behaviour(course=(Step(after=0.01, state=Behaviour().first_state), Step(state="failed")))
+    async with CallbackSink() as sink, a_system(failing, callback_url=sink.url) as client:
+        await client.post()
+        told = await sink.wait_for("failed")
+    assert "value" not in told["testMeasure"][0]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointer"),
+    [
+        (a_body() | {"name": 7}, 400, "/name"),
+        (a_body() | {"relatedService": {}}, 400, "/relatedService/id"),
+        (a_body() | {"id": "mine"}, 400, "/id"),
+        (a_body() | {"childServiceTest": [a_body("child") | {"name": 7}]}, 400, "/childServiceTest/0/name"),
+        (b"rubbish", 400, None),
+        (b"[]", 400, None),
+    ],
+)
+async def test_what_the_definition_forbids_is_400_with_a_pointer(
+    body: object, status: int, pointer: str | None
+) -> None:
+    async with a_system() as client:
+        answer = await client.post(body)
+        assert (answer.status, answer.content.get("propertyPath")) == (status, pointer)
+        assert not official_definition().violations("Error", answer.content)
+        assert (await client.ask("GET", "/serviceTest")).content == []
+
+
+async def test_another_media_type_is_415() -> None:
+    async with a_system() as client:
+        assert (await client.post(a_body(), **{"content-type": "text/xml"})).status == 415
+
+
+async def test_a_child_is_refused_while_its_parent_is_not_known() -> None:
+    async with a_system(Script(default=waits(None), children={"fibre-line": answers_at_once()})) as client:
+
+        async def child_of(parent: str) -> Answered:
+            relationship = {"id": parent, "relationshipType": "dependency", "role": "parent"}
+            return await client.post(a_body("child", serviceTestRelationship=[relationship]))
+
+        early = await child_of("nobody")
+        assert (early.status, early.content["propertyPath"]) == (422, "/serviceTestRelationship/0/id")
+        parent = (await client.post()).content
+        child = (await child_of(parent["id"])).content
+    assert (parent["state"], child["state"]) == ("acknowledged", "completed")
+
+
+async def test_a_bundle_is_acknowledged_with_an_id_per_test() -> None:
+    async with a_system() as client:
+        tree = a_body("root", childServiceTest=[a_body("a", childServiceTest=[a_body("b")]), a_body("c")])
+        root = (await client.post(tree)).content
+        known = (await client.ask("GET", "/serviceTest?fields=id")).content
+    ids = {
+        root["id"],
+        root["childServiceTest"][0]["id"],
+        root["childServiceTest"][0]["childServiceTest"][0]["id"],
+        root["childServiceTest"][1]["id"],
+    }
+    assert ids == {test["id"] for test in known}
+    assert len(ids) == 4
+
+
+async def test_tests_are_found_by_name_and_service_and_counted() -> None:
+    async with a_system() as client:
+        for number in range(3):
+            await client.post(a_body(f"Speed TR{number}", relatedService={"id": f"PI{number % 2}"}))
+        by_name = await client.ask("GET", "/serviceTest?name=Speed%20TR1&relatedService.id=PI1")
+        page = await client.ask("GET", "/serviceTest?relatedService.id=PI0&fields=name&limit=1&offset=1")
+        wrong = await client.ask("GET", "/serviceTest?limit=many")
+    assert [test["name"] for test in by_name.content] == ["Speed TR1"]
+    assert [test["name"] for test in page.content] == ["Speed TR2"]
+    assert set(page.content[0]) == {"id", "href", "name"}
+    assert (page.headers["X-Total-Count"], page.headers["X-Result-Count"]) == ("2", "1")
+    assert wrong.status == 400
+
+
+async def test_a_deleted_test_is_gone() -> None:
+    async with a_system() as client:
+        identity = (await client.post()).content["id"]
+        assert (await client.ask("DELETE", f"/serviceTest/{identity}")).status == 204
+        for method in ("GET", "DELETE", "PATCH"):
+            gone = await client.ask(method, f"/serviceTest/{identity}", {} if method == "PATCH" else None)
+            assert (gone.status, gone.content["code"]) == (404, "notFound")
+
+
+async def test_subscribers_of_the_hub_get_what_their_query_selects() -> None:
+    async with CallbackSink() as all_events, CallbackSink() as changes, a_system(calls_back(0.1)) as client:
+        query = "eventType=ServiceTestAttributeValueChangeEvent"
+        first = await client.ask("POST", "/hub", {"callback": all_events.url})
+        await client.ask("POST", "/hub", {"callback": changes.url, "query": query})
+        assert (first.status, first.content["callback"]) == (201, all_events.url)
+        identity = (await client.post()).content["id"]
+        await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "new"})
+        await all_events.wait_for("completed")
+    assert changes.types == ["ServiceTestAttributeValueChangeEvent"]
+    assert sorted(set(all_events.types)) == ["ServiceTestAttributeValueChangeEvent", "ServiceTestStateChangeEvent"]
+
+
+async def test_a_callback_is_subscribed_once_until_it_is_unsubscribed() -> None:
+    async with a_system() as client:
+        subscription = {"callback": "http://127.0.0.1:9/listener"}
+        identity = (await client.ask("POST", "/hub", subscription)).content["id"]
+        assert (await client.ask("POST", "/hub", subscription)).status == 409
+        assert (await client.ask("DELETE", f"/hub/{identity}")).status == 204
+        assert (await client.ask("DELETE", f"/hub/{identity}")).status == 404
+        assert (await client.ask("POST", "/hub", subscription)).status == 201
+        assert (await client.ask("POST", "/hub", {"query": "x"})).content["propertyPath"] == "/callback"
+
+
+async def test_it_remembers_what_it_received_also_what_it_refused() -> None:
+    async with a_system(answers_at_once(busy_times=1)) as client:
+        for _ in range(2):
+            await client.post(a_body("Speed TR1"), **{"idempotency-key": "k1", "authorization": "Bearer s3cret"})
+        await client.post(a_body("Speed TR2"), **{"idempotency-key": "k2"})
+        system = client.system
+        assert [r.idempotency_key for r in system.received] == ["k1", "k1", "k2"]
+        assert system.ledger.repeated_posts() == {"k1": 2}
+        assert system.ledger.posted_names() == ("Speed TR1", "Speed TR1", "Speed TR2")
+        outside = system.base_url.partition("/tmf-api")[0] + "/_simulator/received"
+        told = (await client.ask("GET", f"{outside}?idempotencyKey=k1")).content
+    assert [(r["number"], r["method"], r["path"]) for r in told] == [
+        (1, "POST", "/serviceTest"),
+        (2, "POST", "/serviceTest"),
+    ]
+    assert told[0]["body"]["name"] == "Speed TR1"
+    assert told[0]["headers"]["authorization"] == "***"
+
+
+async def test_every_request_can_be_made_to_take_a_while() -> None:
+    async with a_system(latency=0.05) as client:
+        begun = monotonic()
+        await client.post()
+        assert monotonic() - begun >= 0.05
+
+
+async def test_an_unknown_path_is_a_tmf_error() -> None:
+    async with a_system() as client:
+        assert (await client.ask("GET", "/nothing")).content["code"] == "404"
+        assert (await client.ask("PUT", "/serviceTest", {})).content["code"] == "405"
+
+
+async def test_a_stop_leaves_nothing_running() -> None:
+    async with a_system(waits(None), callback_url="http://127.0.0.1:9/listener") as client:
+        await client.post()
+    assert {task.get_name() for task in asyncio.all_tasks()} == {asyncio.current_task().get_name()}  # type: ignore[union-attr]

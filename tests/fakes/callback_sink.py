@@ -1,0 +1,71 @@
+"""Somebody who takes notifications on a real port and can refuse the first ones."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import orjson
+from aiohttp import web
+
+
+@dataclass(slots=True)
+class CallbackSink:
+    """Collects the events that it acknowledged."""
+
+    refuse: int = 0
+    status: int = 201
+    url: str = ""
+    refused: int = 0
+    paths: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    _runner: web.AppRunner | None = None
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_post("/{rest:.*}", self._take)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}/listener"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def wait_for(self, state: str) -> dict[str, Any]:
+        """Wait until an event says that a test is in this state, and give the test as that event tells it."""
+        async with asyncio.timeout(5):
+            while True:
+                for test in (event["event"]["serviceTest"] for event in self.events):
+                    if test.get("state") == state:
+                        return dict(test)
+                await self._came.wait()
+                self._came.clear()
+
+    @property
+    def types(self) -> list[str]:
+        """Give the types of the events, in the order in which they came."""
+        return [event["eventType"] for event in self.events]
+
+    @property
+    def states(self) -> list[str]:
+        """Give the states that the events tell, in the order in which they came."""
+        return [event["event"]["serviceTest"].get("state") for event in self.events]
+
+    async def _take(self, request: web.Request) -> web.Response:
+        event = orjson.loads(await request.read())
+        if self.refused < self.refuse:
+            self.refused += 1
+            return web.Response(status=503)
+        self.paths.append(request.path)
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        self.events.append(event)
+        self._came.set()
+        return web.Response(status=self.status)

@@ -1,0 +1,31 @@
+"""The ledger knows what was really sent."""
+
+from datetime import UTC, datetime
+
+import orjson
+
+from southbound.simulator.ledger import Ledger, Received
+
+
+def a_post(name: str, key: str, **headers: str) -> Received:
+    return Received(
+        number=1,
+        at=datetime(2026, 11, 23, tzinfo=UTC),
+        method="POST",
+        path="/serviceTest",
+        query="",
+        headers={"idempotency-key": key, **headers},
+        body=orjson.dumps({"name": name}),
+    )
+
+
+def test_a_key_that_was_posted_twice_is_told_with_how_often() -> None:
+    ledger = Ledger()
+    ledger.received += [a_post("root", "k1"), a_post("child", "k2"), a_post("root", "k1")]
+    assert ledger.repeated_posts() == {"k1": 2}
+    assert ledger.posted_names() == ("root", "child", "root")
+
+
+def test_credentials_are_not_told_to_another_process() -> None:
+    headers = a_post("root", "k1", authorization="Bearer secret").shown()["headers"]
+    assert headers == {"idempotency-key": "k1", "authorization": "***"}

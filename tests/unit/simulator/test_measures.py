@@ -1,0 +1,53 @@
+"""Measures echo the ids that were asked for."""
+
+from datetime import UTC, datetime
+
+from southbound.simulator.behaviours import Behaviour
+from southbound.simulator.definition import official_definition
+from southbound.simulator.measures import Json, measured
+
+AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
+ASKED: Json = {
+    "testMeasure": [{"id": "TM1", "metricName": "Flow speed"}, {"id": "TM2", "metricName": "Loss"}],
+    "characteristic": [{"name": "url", "value": "http://a.example"}, {"name": "size", "value": 5}],
+}
+
+
+def values(behaviour: Behaviour, changed: str | None = None, asked: Json = ASKED) -> list[object]:
+    measures = measured(asked, behaviour, changed, AT)
+    assert not official_definition().violations("ServiceTest", {"testMeasure": measures})
+    return [m["value"]["value"] for m in measures if isinstance(m["value"], dict)]
+
+
+def test_every_requested_measure_comes_back_under_its_id() -> None:
+    measures = measured(ASKED, Behaviour(), None, AT)
+    assert [(m["id"], m["metricName"]) for m in measures] == [("TM1", "Flow speed"), ("TM2", "Loss")]
+
+
+def test_a_metric_measures_the_same_every_time_unless_the_script_gives_a_value() -> None:
+    assert values(Behaviour()) == values(Behaviour())
+    assert values(Behaviour(values={"Loss": 0.5}))[1] == 0.5
+
+
+def test_nothing_asked_is_nothing_measured() -> None:
+    assert measured({}, Behaviour(), None, AT) == []
+
+
+def test_an_echo_shows_the_characteristic_that_was_changed() -> None:
+    assert values(Behaviour(echoes=True), "size") == [5, 5]
+
+
+def test_an_echo_prefers_the_characteristic_that_is_called_like_the_metric() -> None:
+    asked = ASKED | {"testMeasure": [{"metricName": "url"}]}
+    assert values(Behaviour(echoes=True), "size", asked) == ["http://a.example"]
+
+
+def test_an_echo_needs_no_request() -> None:
+    asked: Json = {"characteristic": ASKED["characteristic"]}
+    assert values(Behaviour(echoes=True), "size", asked) == [5]
+
+
+def test_a_violation_stands_on_the_first_measure() -> None:
+    first, second = measured(ASKED, Behaviour(violates=True), None, AT)
+    assert first["ruleViolation"]
+    assert "ruleViolation" not in second

@@ -1,0 +1,52 @@
+"""A PATCH merges, cancels or is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from southbound.simulator.measures import Json
+from southbound.simulator.patches import Change, RefusedError, lineage, merged
+
+JSON = st.recursive(
+    st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3),
+    lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
+
+
+def test_arrays_are_replaced_and_null_deletes() -> None:
+    before = {"a": [1, 2], "b": {"c": 1, "d": 2}, "e": 3}
+    assert merged(before, {"a": [3], "b": {"c": None}, "e": None}) == {"a": [3], "b": {"d": 2}}
+
+
+@given(OBJECTS, OBJECTS)
+def test_merging_twice_is_merging_once(target: Json, patch: Json) -> None:
+    once = merged(target, patch)
+    assert merged(once, patch) == once
+    assert merged(target, {}) == target
+
+
+@pytest.mark.parametrize("spelling", ["cancelled", "canceled", "Cancelled"])
+def test_cancelling_is_understood_in_every_spelling(spelling: str) -> None:
+    assert Change({"state": spelling}).cancels
+
+
+def test_a_client_cannot_set_another_state() -> None:
+    with pytest.raises(RefusedError, match="can only cancel"):
+        _ = Change({"state": "completed"}).cancels
+
+
+def test_the_characteristic_that_changed_is_found() -> None:
+    before: Json = {"characteristic": [{"name": "a", "value": 1}, {"name": "b", "value": 2}]}
+    after: Json = {"characteristic": [{"name": "a", "value": 1}, {"name": "b", "value": 3}]}
+    assert Change(after).characteristic(before) == "b"
+    assert Change(before).characteristic(before) is None
+    assert Change({"characteristic": [{"name": "new", "value": None}]}).characteristic(before) == "new"
+
+
+def test_a_parent_is_named_by_relationship_or_by_characteristic() -> None:
+    related: Json = {"serviceTestRelationship": [{"id": "o", "role": "other"}, {"id": "p", "role": "parent"}]}
+    assert lineage(related) == "p"
+    assert lineage({"characteristic": [{"name": "parentTestRunId", "value": "TR1"}]}) == "TR1"
+    assert lineage({"characteristic": [{"name": "url", "value": "x"}]}) is None

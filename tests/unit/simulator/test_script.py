@@ -1,0 +1,95 @@
+"""A script says how the tests of a specification are treated."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.vocabulary import RunState
+from southbound.simulator.behaviours import answers_at_once, calls_back, waits
+from southbound.simulator.script import Script, ScriptError, demo_script, read_script
+
+SPECIFICATIONS_OF_THE_DEMO = {
+    "fibre-quick",
+    "fibre-line",
+    "fibre-tree",
+    "fibre-tree-child",
+    "fibre-flat",
+    "fibre-change",
+    "fibre-cancel",
+    "copper-refused",
+    "copper-busy",
+    "copper-line",
+}
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "script.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_a_specification_that_is_not_named_gets_the_default() -> None:
+    script = Script(specifications={"a": calls_back()}, default=answers_at_once(violates=True))
+    assert script.behaviour("b").violates
+    assert not script.behaviour("a").violates
+
+
+def test_a_child_can_be_treated_differently() -> None:
+    script = Script(specifications={"a": answers_at_once()}, children={"a": calls_back()})
+    assert script.behaviour("a").first_state is RunState.COMPLETED
+    assert script.behaviour("a", child=True).first_state is RunState.ACKNOWLEDGED
+
+
+def test_a_child_without_a_rule_of_its_own_is_treated_like_everybody() -> None:
+    script = Script(specifications={"a": calls_back()})
+    assert script.behaviour("a", child=True) == script.behaviour("a")
+
+
+def test_the_demo_has_a_behaviour_for_every_line_of_its_scenario() -> None:
+    assert set(demo_script().specifications) == SPECIFICATIONS_OF_THE_DEMO
+
+
+def test_waiting_without_end_has_no_step_after_pending() -> None:
+    assert [step.state for step in waits(None).course] == [RunState.PENDING]
+    assert waits(2.0).course[-1].state is RunState.COMPLETED
+
+
+def test_a_script_is_read_from_yaml(tmp_path: Path) -> None:
+    text = """
+default: {refusals: [{code: unknown, message: no such specification}]}
+specifications:
+  fibre:
+    busy_times: 1
+    course: [{after: 0.5, state: inProgress}, {state: completed}]
+"""
+    script = read_script(written(tmp_path, text))
+    assert script.behaviour("other").refusals[0].code == "unknown"
+    assert [(step.after, step.state) for step in script.behaviour("fibre").course] == [
+        (0.5, RunState.IN_PROGRESS),
+        (0.0, RunState.COMPLETED),
+    ]
+
+
+def test_an_empty_script_completes_everything_at_once(tmp_path: Path) -> None:
+    assert read_script(written(tmp_path, "")).behaviour("any").first_state is RunState.COMPLETED
+
+
+def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None:
+    text = "specifications:\n  a: {busy_times: -1}\n  b: {course: [{state: exploded}], colour: red}\n"
+    with pytest.raises(ScriptError) as told:
+        read_script(written(tmp_path, text))
+    lines = str(told.value).splitlines()
+    assert len(lines) == 3
+    assert all("script.yaml" in line for line in lines)
+    assert "specifications.b.course.0.state" in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- just\n- a list\n", "a: 1\na: 2\n"])
+def test_what_is_no_script_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ScriptError, match=r"script\.yaml"):
+        read_script(written(tmp_path, text))
+
+
+def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScriptError, match=r"nowhere\.yaml cannot be read"):
+        read_script(tmp_path / "nowhere.yaml")

@@ -1,0 +1,66 @@
+"""Only who knows the secret is believed."""
+
+import pytest
+from multidict import CIMultiDict
+
+from consumers.callback_keys import Anyone, BasicPassword, SharedToken, check_of
+from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth
+from consumers.spokes.secret_references import SecretMissingError
+
+SECRET = "s3cret"  # noqa: S105 - nobody else's
+PLACE = "env:TOKEN"
+
+
+def headers(**values: str) -> CIMultiDict[str]:
+    return CIMultiDict({name.replace("_", "-"): value for name, value in values.items()})
+
+
+def test_a_bearer_token_is_believed_whatever_the_case_of_its_scheme() -> None:
+    check = SharedToken(token=SECRET)
+    assert check(headers(authorization="Bearer s3cret"))
+    assert check(headers(authorization="bearer s3cret"))
+
+
+@pytest.mark.parametrize(
+    "value", ["", "s3cret", "Bearer", "Bearer S3CRET", "Basic s3cret", "Bearer s3cret2", "Bearer ü"]
+)
+def test_anything_else_is_not(value: str) -> None:
+    assert not SharedToken(token=SECRET)(headers(authorization=value))
+    assert not SharedToken(token=SECRET)(headers())
+
+
+def test_a_token_in_its_own_header_stands_alone() -> None:
+    check = SharedToken(token=SECRET, header="X-Southbound-Token")
+    assert check(headers(x_southbound_token=SECRET))
+    assert not check(headers(x_southbound_token=f"Bearer {SECRET}"))
+    assert not check(headers(authorization="Bearer s3cret"))
+
+
+def test_user_and_password_must_both_be_right() -> None:
+    check = BasicPassword(user="lab", password=SECRET)
+    assert check(headers(authorization="Basic bGFiOnMzY3JldA=="))
+    assert not check(headers(authorization="Basic bGFiOndyb25n"))
+
+
+def test_an_empty_secret_is_refused_rather_than_believed() -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        SharedToken(token="")
+    with pytest.raises(ValueError, match="is empty"):
+        BasicPassword(user="lab", password="")
+
+
+def test_secrets_are_not_printed() -> None:
+    assert SECRET not in f"{SharedToken(token=SECRET)!r} {BasicPassword(user='lab', password=SECRET)!r}"
+
+
+def test_a_profile_says_which_check_it_wants() -> None:
+    environment = {"TOKEN": SECRET}
+    assert check_of(NoAuth(), environment) == Anyone()
+    assert check_of(HeaderToken(token=PLACE), environment)(headers(x_southbound_token=SECRET))
+    basic = check_of(BasicAuth(username="lab", password=PLACE), environment)
+    assert basic == BasicPassword(user="lab", password=SECRET)
+
+
+def test_a_secret_that_is_not_there_is_named_by_its_place() -> None:
+    with pytest.raises(SecretMissingError, match="env:TOKEN"):
+        check_of(HeaderToken(token=PLACE), {})
