@@ -24,6 +24,10 @@ class StoreUnavailableError(Exception):
     """The database is locked or cannot be reached; nothing was written; try again later."""
 
 
+class UnstorableError(Exception):
+    """The database will never take this row (a text with a NUL character, say); nothing of this save was written."""
+
+
 class RunStore(Protocol):
     """Rows of runs and requests. Concurrent calls are grouped into one transaction."""
 
@@ -49,6 +53,7 @@ class RunStore(Protocol):
             ConflictError: a run was moved by somebody else.
             ExternalIdTakenError: a spoke gave the same id to two runs.
             StoreUnavailableError: the database did not take it.
+            UnstorableError: it never will.
         """
 
     async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:

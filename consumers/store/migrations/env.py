@@ -1,0 +1,9 @@
+"""Run migrations on the connection that `consumers.store.schema` brings along."""
+
+from alembic import context
+
+from consumers.store.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,126 @@
+"""Keep the run store in PostgreSQL, where several processes share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from consumers.store.databases import InDoubtError, is_the_rows_fault
+from consumers.store.port import StoreUnavailableError
+from consumers.store.rows import AS_MOMENTS
+from consumers.store.statements import statements_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import URL, Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
+
+
+class _BrokenError(Exception):
+    """The connection turned out to be dead before anything was committed."""
+
+
+class PostgresDatabase:
+    """A server, through asyncpg."""
+
+    clock = AS_MOMENTS
+
+    def __init__(self, url: URL, *, lock_timeout: float) -> None:
+        self.name = f"PostgreSQL {url.host or 'localhost'}:{url.port or 5432}/{url.database or url.username}"
+        self._writer = _engine(url, lock_timeout)
+        # One state for the several statements of a read: a run and its measures belong together.
+        self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
+        self.sql = statements_for(self._writer.dialect)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Work on one consistent state."""
+        return await self._do(self._reader, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Work and commit."""
+        return await self._do(self._writer, work)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._writer.dispose()
+
+    async def _do(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._again_if_broken(engine, work)
+        except (DBAPIError, OSError) as error:  # a TimeoutError is an OSError
+            if is_the_rows_fault(error):
+                raise
+            raise StoreUnavailableError(self._sentence(error)) from error
+        except _BrokenError as broken:
+            raise StoreUnavailableError(self._sentence(broken.__cause__ or broken)) from broken
+
+    async def _again_if_broken(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._transact(engine, work)
+        except _BrokenError:  # most often an old connection to a server that was restarted, and never the only one
+            await self._writer.dispose()
+            return await self._transact(engine, work)
+
+    async def _transact(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+        async with engine.connect() as connection:
+            try:
+                result = await connection.run_sync(work)
+            except (DBAPIError, OSError) as error:
+                await _give_up_if_broken(connection, error)
+                raise
+            await self._commit(connection)
+        return result
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        try:
+            await connection.commit()
+        except (DBAPIError, OSError) as error:
+            if is_the_rows_fault(error):
+                raise
+            await connection.invalidate()
+            raise InDoubtError(self._sentence(error)) from error
+
+    def _sentence(self, error: BaseException) -> str:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        what = str(cause.__cause__ or cause).partition("\n")[0] or "it did not answer in time"
+        return f"run store {self.name} cannot be used: {what}; check that the server runs and that it may be reached"
+
+
+async def _give_up_if_broken(connection: AsyncConnection, error: Exception) -> None:
+    if isinstance(error, DBAPIError) and not error.connection_invalidated and not _passes(error):
+        return
+    await connection.invalidate()
+    if not isinstance(error, TimeoutError):  # it was slow once; twice would only take twice as long
+        raise _BrokenError from error
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Deadlocks and serialization failures (class 40): the same work may do the next time."""
+    return (getattr(error.orig, "sqlstate", None) or "").startswith("40")
+
+
+def _engine(url: URL, lock_timeout: float) -> AsyncEngine:
+    return create_async_engine(
+        _for_asyncpg(url),
+        hide_parameters=True,
+        # Documents come and go as text; `rows` reads and writes them.
+        json_deserializer=_as_it_is,
+        pool_size=2,
+        pool_recycle=1800,
+        connect_args={"timeout": lock_timeout, "command_timeout": max(lock_timeout, 1.0) * 2},
+    )
+
+
+def _for_asyncpg(url: URL) -> URL:
+    """Take libpq's `sslmode`, which people know, for asyncpg's `ssl`."""
+    query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _as_it_is(text: str) -> str:
+    return text

@@ -1,0 +1,186 @@
+"""The run store in SQL: whoever comes while a transaction is under way shares the next one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from consumers.store.databases import InDoubtError, is_the_rows_fault
+from consumers.store.families import in_family_order
+from consumers.store.grouping import Grouping
+from consumers.store.planning import Moved, Save
+from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
+from consumers.store.remembered import Remembered
+from consumers.store.rows import measure_values, request_row, request_values, run_row, run_values
+from consumers.store.statements import latest_runs, silent_runs
+from consumers.store.transactions import (
+    Found,
+    Question,
+    RequestById,
+    RunAt,
+    RunById,
+    RunsOf,
+    look_up,
+    select_runs,
+    write,
+    write_unless_written,
+)
+from router.runs import RequestRow, RunRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Select
+
+    from consumers.store.databases import Database
+    from schemas.vocabulary import Phase
+
+GROUP = 500  # rows in one transaction, about; beyond that it only gets longer, not cheaper
+
+
+class SqlRunStore:
+    """A `RunStore` over any `Database`; made by `open_store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._documents = Remembered()
+        self._reads: Grouping[Question, Found] = Grouping(self._look_up, limit=GROUP)
+        self._saves: Grouping[Save, None] = Grouping(self._write, limit=GROUP, weight=_weight)
+
+    @property
+    def name(self) -> str:
+        """Say for people where rows are kept, without password."""
+        return self._database.name
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Read one run."""
+        return self._one_run(await self._reads.ask(RunById(run_id)))
+
+    async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
+        """Read the run that a spoke knows under its own id."""
+        return self._one_run(await self._reads.ask(RunAt(spoke, external_id)))
+
+    async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
+        """Read all runs of one request, parents before children, in order."""
+        return in_family_order(self._runs(await self._reads.ask(RunsOf(request_id))))
+
+    async def request(self, request_id: str) -> RequestRow | None:
+        """Read one outbound request."""
+        found = await self._reads.ask(RequestById(request_id))
+        return request_row(found.rows[0], self._database.clock) if found.rows else None
+
+    async def save(self, *rows: RunRow | RequestRow) -> None:
+        """Write rows together or not at all."""
+        try:
+            save = self._as_save(rows)
+        except (ValueError, TypeError) as error:
+            raise UnstorableError(f"a row cannot be written as JSON: {error}") from error
+        await self._saves.ask(save)
+
+    async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Read runs that a spoke took and has not ended; longest silent first."""
+        return await self._select(silent_runs(spoke, self._database.clock.write(since), limit))
+
+    async def list_runs(
+        self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50
+    ) -> Sequence[RunRow]:
+        """Read the most recently updated runs, for people."""
+        return await self._select(latest_runs(phase, spoke, limit))
+
+    async def ping(self) -> None:
+        """Return if the tables can be read, for readiness.
+
+        Raises:
+            StoreUnavailableError: they cannot.
+        """
+        await self._reads.ask(RunById(""))
+
+    async def close(self) -> None:
+        """Finish what is asked already, then let go of the database."""
+        await self._saves.finish()
+        await self._reads.finish()
+        await self._database.close()
+
+    async def _look_up(self, questions: Sequence[Question]) -> Sequence[Found]:
+        return await self._database.read(partial(look_up, sql=self._database.sql, questions=questions))
+
+    async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
+        return self._runs(await self._database.read(partial(select_runs, sql=self._database.sql, wanted=wanted)))
+
+    async def _write(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
+        try:
+            return await self._write_together(saves)
+        except (DBAPIError, ValueError, OverflowError, TypeError) as error:
+            if not is_the_rows_fault(error):
+                raise
+            if len(saves) == 1:
+                return [await self._why(saves[0], error)]
+            half = len(saves) // 2  # find the guilty one without making the others pay
+            return [*await self._write(saves[:half]), *await self._write(saves[half:])]
+
+    async def _write_together(self, saves: Sequence[Save]) -> Sequence[ConflictError | None]:
+        sql = self._database.sql
+        try:
+            return await self._database.write(partial(write, sql=sql, saves=saves))
+        except InDoubtError:
+            return await self._database.write(partial(write_unless_written, sql=sql, saves=saves))
+
+    async def _why(self, save: Save, error: Exception) -> Exception:
+        if not isinstance(error, IntegrityError):
+            return UnstorableError(f"run store {self.name} cannot keep {_names(save)}: {_first_line(error)}")
+        for move in save.moves:
+            holder = await self._holder(move)
+            if holder not in {None, move.run_id}:
+                return ExternalIdTakenError(
+                    f"spoke {move.spoke!r} gave the id {move.external_id!r} to run {move.run_id!r},"
+                    f" but it is already the id of run {holder!r}; ask the people of {move.spoke!r}"
+                )
+        return ConflictError(f"{_names(save)}: somebody else wrote it meanwhile; read and decide again")
+
+    async def _holder(self, move: Moved) -> str | None:
+        if move.external_id is None:
+            return None
+        [found] = await self._look_up([RunAt(move.spoke, move.external_id)])
+        return str(found.rows[0][0]) if found.rows else None
+
+    def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save:
+        clock = self._database.clock
+        return Save(
+            moves=tuple(self._as_move(row) for row in rows if isinstance(row, RunRow)),
+            requests=tuple(request_values(row, clock) for row in rows if isinstance(row, RequestRow)),
+        )
+
+    def _as_move(self, row: RunRow) -> Moved:
+        return Moved(
+            run_id=row.run_id,
+            revision=row.revision,
+            spoke=row.spoke,
+            external_id=row.external_id,
+            values=run_values(row, self._database.clock, self._documents),
+            measures=measure_values(row, self._database.clock),
+        )
+
+    def _one_run(self, found: Found) -> RunRow | None:
+        runs = self._runs(found)
+        return runs[0] if runs else None
+
+    def _runs(self, found: Found) -> list[RunRow]:
+        clock, documents = self._database.clock, self._documents
+        return [run_row(row, found.measures.get(row[0], ()), clock, documents) for row in found.rows]
+
+
+def _weight(save: Save) -> int:
+    return save.weight
+
+
+def _names(save: Save) -> str:
+    runs = [f"run {move.run_id!r}" for move in save.moves]
+    return ", ".join(runs or [f"request {values[0]!r}" for values in save.requests])
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return str(cause.__cause__ or cause).partition("\n")[0]

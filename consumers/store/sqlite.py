@@ -1,0 +1,125 @@
+"""Keep the run store in a SQLite file: one thread writes, one reads, and neither waits for the other.
+
+SQLAlchemy's asyncio bridge hops between threads several times per statement; a transaction of ours is one hop
+(measured: 1.2 ms instead of 2.4 ms of CPU for eight small statements).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from sqlalchemy import NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from consumers.store.databases import is_the_rows_fault
+from consumers.store.port import StoreUnavailableError
+from consumers.store.rows import AS_TEXT
+from consumers.store.statements import statements_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from sqlite3 import Connection as DriverConnection
+
+    from sqlalchemy import URL, Connection, Engine
+
+T = TypeVar("T")
+
+# NORMAL: what was saved survives the end of the process at any moment; a power cut may take the last moments of
+# it, and never damages the file. FULL: it survives a power cut too, at one disk flush per transaction.
+Synchronous = Literal["NORMAL", "FULL"]
+
+
+class SqliteDatabase:
+    """A file, with a write-ahead log beside it."""
+
+    clock = AS_TEXT
+
+    def __init__(self, url: URL, *, lock_timeout: float, synchronous: Synchronous) -> None:
+        self.name = f"SQLite {url.database}"
+        self._lock_timeout = lock_timeout
+        # The directory of a first start; whether it can be written is told when the file is opened.
+        with contextlib.suppress(OSError):
+            Path(url.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+        self._engine = _engine(url, lock_timeout, synchronous)
+        self.sql = statements_for(self._engine.dialect)
+        # The write lock is taken first: a transaction that reads and then wants to write could not get it any more.
+        self._writer = _Desk(self._engine, begin="BEGIN IMMEDIATE")
+        self._reader = _Desk(self._engine, begin="BEGIN")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Work on one consistent state."""
+        return await self._do(self._reader, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Work and commit."""
+        return await self._do(self._writer, work)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._writer.close()
+        await self._reader.close()
+
+    async def _do(self, desk: _Desk, work: Callable[[Connection], T]) -> T:
+        try:
+            return await desk.transact(work)
+        except DBAPIError as error:
+            if is_the_rows_fault(error):
+                raise
+            raise StoreUnavailableError(self._sentence(error)) from error
+
+    def _sentence(self, error: DBAPIError) -> str:
+        if "locked" in str(error.orig):
+            return (
+                f"run store {self.name}: another process has kept the database locked for {self._lock_timeout:g} s;"
+                " let it finish or stop it"
+            )
+        return f"run store {self.name} cannot be used: {error.orig}; check the file, its directory and the disk"
+
+
+class _Desk:
+    """One thread with one connection, opened when it is first needed and again after trouble."""
+
+    def __init__(self, engine: Engine, *, begin: str) -> None:
+        self._engine = engine
+        self._begin = begin
+        self._connection: Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="run-store")
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._leave)
+        self._thread.shutdown(wait=False)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        try:
+            self._connection.exec_driver_sql(self._begin)
+            result = work(self._connection)
+            self._connection.commit()
+        except BaseException:
+            self._leave()  # which rolls back; opening a file again is cheap
+            raise
+        return result
+
+    def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": lock_timeout})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: DriverConnection, _: object) -> None:
+        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "cache_size = -32000"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine

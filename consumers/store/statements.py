@@ -1,0 +1,117 @@
+"""The SQL of the run store, written once per kind of database.
+
+SQLAlchemy writes it and knows the differences; it is kept as text and run with plain tuples, because binding by name
+and type costs as much as SQLite itself (measured: 163 µs instead of 68 µs for thirty updates).
+Lists of ids are one parameter, so that a statement's text, and what databases prepare for it, is always the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from consumers.store.tables import outbound_requests, run_measures, runs
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Column, ColumnElement, Delete, Dialect, Insert, Select, Update
+
+OUT = (Phase.ACCEPTED, Phase.IN_PROGRESS)  # sent, taken, and not ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statements:
+    """SQL text for one kind of database; parameters by position."""
+
+    runs: str  # ids
+    runs_of_requests: str  # request ids
+    runs_at: str  # spoke, external ids
+    measures: str  # run ids
+    requests: str  # request ids
+    revisions: str  # run ids; locks them for this transaction
+    insert_run: str
+    update_run: str  # all columns but the first, then the first
+    delete_measures: str  # run ids
+    insert_measure: str
+    insert_request: str
+    lists_as_json: bool
+
+    def many(self, ids: Iterable[str]) -> object:
+        """Give a list of ids as the one parameter that the statements expect."""
+        return orjson.dumps(list(ids)).decode() if self.lists_as_json else list(ids)
+
+
+def statements_for(dialect: Dialect) -> Statements:
+    """Write all statements for `sqlite` or `postgresql`."""
+
+    def text(statement: Select[*tuple[object, ...]] | Insert | Update | Delete) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    def among(column: Column[str]) -> ColumnElement[bool]:
+        return _among(column, dialect.name)
+
+    return Statements(
+        runs=text(select(runs).where(among(runs.c.run_id))),
+        runs_of_requests=text(select(runs).where(among(runs.c.request_id))),
+        runs_at=text(select(runs).where(runs.c.spoke == bindparam("spoke"), among(runs.c.external_id))),
+        measures=text(_measures(among(run_measures.c.run_id))),
+        requests=text(select(outbound_requests).where(among(outbound_requests.c.request_id))),
+        revisions=text(_revisions(among(runs.c.run_id))),
+        insert_run=text(insert(runs)),
+        update_run=text(_update_run()),
+        delete_measures=text(delete(run_measures).where(among(run_measures.c.run_id))),
+        insert_measure=text(insert(run_measures)),
+        insert_request=text(_insert_request(dialect.name)),
+        lists_as_json=dialect.name == "sqlite",
+    )
+
+
+def _among(column: Column[str], kind: str) -> ColumnElement[bool]:
+    if kind == "postgresql":
+        return column == any_(bindparam("ids", type_=ARRAY(Text)))
+    return column.in_(select(func.json_each(bindparam("ids", type_=Text)).table_valued("value").c.value))
+
+
+def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    return select(run_measures).where(which).order_by(run_measures.c.run_id, run_measures.c.place)
+
+
+def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    # Locked in one order, so that two processes with common runs wait for each other instead of dying together.
+    columns = select(runs.c.run_id, runs.c.revision, runs.c.measure_count)
+    return columns.where(which).order_by(runs.c.run_id).with_for_update()
+
+
+def silent_runs(spoke: str, since: object, limit: int) -> Select[*tuple[object, ...]]:
+    """Ask for runs that a spoke has had without a word; `since` as the database keeps moments."""
+    out = runs.c.phase.in_([phase.value for phase in OUT]) & runs.c.external_id.is_not(None)
+    old = (runs.c.spoke == spoke) & (runs.c.updated_at < since)
+    return select(runs).where(old, out).order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
+
+
+def latest_runs(phase: Phase | None, spoke: str | None, limit: int) -> Select[*tuple[object, ...]]:
+    """Ask for the runs that were updated last."""
+    chosen = select(runs)
+    if phase is not None:
+        chosen = chosen.where(runs.c.phase == phase.value)
+    if spoke is not None:
+        chosen = chosen.where(runs.c.spoke == spoke)
+    return chosen.order_by(runs.c.updated_at.desc(), runs.c.run_id.desc()).limit(limit)
+
+
+def _update_run() -> Update:
+    settable = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in runs.c}
+    settable.pop("run_id")
+    return update(runs).values(settable).where(runs.c.run_id == bindparam("which"))
+
+
+def _insert_request(kind: str) -> Insert:
+    if kind == "postgresql":
+        return postgresql.insert(outbound_requests).on_conflict_do_nothing()
+    return sqlite.insert(outbound_requests).on_conflict_do_nothing()

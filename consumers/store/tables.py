@@ -1,0 +1,90 @@
+"""The tables of the run store.
+
+`runs` has a column for everything that is looked up or sorted by; whole documents are JSON.
+`run_measures` owns the measures: one row each, in the order in which the run holds them.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSON
+
+metadata = MetaData()
+
+# SQLite keeps moments as ISO 8601 text in UTC with microseconds, which sorts as time does.
+Moment = Text().with_variant(DateTime(timezone=True), "postgresql")
+# JSON and not JSONB: it keeps every text that a producer may send (JSONB refuses "\u0000") and is cheaper to write.
+JsonWritten = Text().with_variant(JSON(), "postgresql")
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("root_run_id", Text, nullable=False),
+    Column("parent_run_id", Text),
+    Column("tenant", Text),
+    Column("request_id", Text, nullable=False),
+    Column("spoke", Text, nullable=False),
+    Column("decision", JsonWritten),
+    Column("phase", Text, nullable=False),
+    Column("state", Text),
+    Column("result", Text),
+    Column("external_id", Text),
+    Column("external_href", Text),
+    Column("requested", JsonWritten, nullable=False),
+    Column("sent", JsonWritten),
+    Column("accepted_version", BigInteger, nullable=False),
+    Column("measure_count", Integer, nullable=False),
+    Column("reasons", JsonWritten, nullable=False),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("heard", JsonWritten, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("sent_at", Moment),
+    Column("accepted_at", Moment),
+    Column("finished_at", Moment),
+    Column("updated_at", Moment, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
+Index("runs_by_request", runs.c.request_id)
+Index("runs_by_silence", runs.c.spoke, runs.c.phase, runs.c.updated_at)
+Index("runs_by_age", runs.c.updated_at)
+
+run_measures = Table(
+    "run_measures",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("measure_id", Text, nullable=False),
+    Column("id_origin", Text, nullable=False),
+    Column("metric_name", Text),
+    Column("metric_href", Text),
+    Column("value", JsonWritten),
+    Column("value_type", Text),
+    Column("unit_of_measure", Text),
+    Column("accuracy", Float(53)),
+    Column("capture_date_time", Moment),
+    Column("capture_method", Text),
+    Column("rule_violation", JsonWritten, nullable=False),
+)
+
+outbound_requests = Table(
+    "outbound_requests",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("root_run_id", Text, nullable=False),
+    Column("tenant", Text),
+    Column("spoke", Text, nullable=False),
+    Column("decision", JsonWritten, nullable=False),
+    Column("explanation", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)

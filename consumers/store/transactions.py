@@ -1,0 +1,180 @@
+"""What is done inside one transaction, for a whole group of callers at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from consumers.store.planning import Kept, sort_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection, Select
+
+    from consumers.store.planning import Plan, Save
+    from consumers.store.port import ConflictError
+    from consumers.store.rows import Values
+    from consumers.store.statements import Statements
+
+MEASURE_COUNT = 15  # the place of `measure_count` in `tables.runs`
+EXTERNAL_ID = 10
+SPOKE = 5
+REQUEST_ID = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RunById:
+    """Which run has this id?"""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunAt:
+    """Which run does this spoke know under this id?"""
+
+    spoke: str
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOf:
+    """Which runs belong to this request?"""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestById:
+    """Which request has this id?"""
+
+    request_id: str
+
+
+Question = RunById | RunAt | RunsOf | RequestById
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What answers one question: rows of one table, and the measures of those runs by run id."""
+
+    rows: Sequence[Values]
+    measures: Mapping[str, Sequence[Values]]
+
+
+def look_up(connection: Connection, sql: Statements, questions: Sequence[Question]) -> list[Found]:
+    """Answer all questions with one statement for each kind of them."""
+    answers: dict[Question, list[Values]] = defaultdict(list)
+    for values in _runs_by_id(connection, sql, questions):
+        answers[RunById(values[0])].append(values)
+    for values in _runs_at(connection, sql, questions):
+        answers[RunAt(values[SPOKE], values[EXTERNAL_ID])].append(values)
+    for values in _runs_of(connection, sql, questions):
+        answers[RunsOf(values[REQUEST_ID])].append(values)
+    measures = read_measures(connection, sql, (values for found in answers.values() for values in found))
+    for values in _requests(connection, sql, questions):
+        answers[RequestById(values[0])].append(values)
+    return [Found(answers.get(question, ()), measures) for question in questions]
+
+
+def _runs_by_id(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
+    ids = {question.run_id for question in questions if isinstance(question, RunById)}
+    return _fetch(connection, sql.runs, sql.many(ids)) if ids else ()
+
+
+def _runs_at(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Iterable[Values]:
+    ids: dict[str, set[str]] = defaultdict(set)
+    for question in questions:
+        if isinstance(question, RunAt):
+            ids[question.spoke].add(question.external_id)
+    for spoke, external_ids in ids.items():
+        yield from _fetch(connection, sql.runs_at, spoke, sql.many(external_ids))
+
+
+def _runs_of(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
+    ids = {question.request_id for question in questions if isinstance(question, RunsOf)}
+    return _fetch(connection, sql.runs_of_requests, sql.many(ids)) if ids else ()
+
+
+def _requests(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
+    ids = {question.request_id for question in questions if isinstance(question, RequestById)}
+    return _fetch(connection, sql.requests, sql.many(ids)) if ids else ()
+
+
+def read_measures(connection: Connection, sql: Statements, found: Iterable[Values]) -> Mapping[str, Sequence[Values]]:
+    """Read the measures of those runs that have any."""
+    measured = {values[0] for values in found if values[MEASURE_COUNT]}
+    by_run: dict[str, list[Values]] = defaultdict(list)
+    if measured:
+        for values in _fetch(connection, sql.measures, sql.many(measured)):
+            by_run[values[0]].append(values)
+    return by_run
+
+
+def select_runs(connection: Connection, sql: Statements, wanted: Select[*tuple[object, ...]]) -> Found:
+    """Read the runs of a rarely used statement."""
+    rows = cast("Sequence[Values]", connection.execute(wanted).all())
+    return Found(rows, read_measures(connection, sql, rows))
+
+
+def write(connection: Connection, sql: Statements, saves: Sequence[Save]) -> list[ConflictError | None]:
+    """Write what may be written; answer each save with None or its conflict."""
+    ids = {move.run_id for save in saves for move in save.moves}
+    kept = _lock(connection, sql, ids) if ids else {}
+    plan = sort_out(saves, kept)
+    _write_requests(connection, sql, plan)
+    _write_runs(connection, sql, plan)
+    _write_measures(connection, sql, plan, kept)
+    return plan.answers
+
+
+def write_unless_written(connection: Connection, sql: Statements, saves: Sequence[Save]) -> list[ConflictError | None]:
+    """Write after a commit that was never answered: what is there exactly as wanted was written by it."""
+    ids = {move.run_id for save in saves for move in save.moves}
+    _lock(connection, sql, ids)
+    there = set(_fetch(connection, sql.runs, sql.many(ids)))
+    missing = [save for save in saves if not all(move.values in there for move in save.moves)]
+    answers = dict(zip(map(id, missing), write(connection, sql, missing), strict=True))
+    return [answers.get(id(save)) for save in saves]
+
+
+def _lock(connection: Connection, sql: Statements, ids: Iterable[str]) -> dict[str, Kept]:
+    known = _fetch(connection, sql.revisions, sql.many(ids))
+    return {run_id: Kept(revision=revision, measure_count=count) for run_id, revision, count in known}
+
+
+def _write_requests(connection: Connection, sql: Statements, plan: Plan) -> None:
+    if plan.requests:
+        # Sorted, here and below, so that two processes meet at the same row first and do not deadlock.
+        connection.exec_driver_sql(sql.insert_request, sorted(plan.requests, key=_first))
+
+
+def _write_runs(connection: Connection, sql: Statements, plan: Plan) -> None:
+    if plan.new:
+        connection.exec_driver_sql(sql.insert_run, sorted((run.values for run in plan.new.values()), key=_first))
+    if plan.changed:
+        turned = ((*run.values[1:], run.run_id) for run in plan.changed.values())
+        connection.exec_driver_sql(sql.update_run, sorted(turned, key=_last))
+
+
+def _write_measures(connection: Connection, sql: Statements, plan: Plan, kept: Mapping[str, Kept]) -> None:
+    outdated = [run_id for run_id in plan.changed if kept[run_id].measure_count]
+    if outdated:
+        connection.exec_driver_sql(sql.delete_measures, (sql.many(outdated),))
+    measures = [values for run in plan.moves for values in run.measures]
+    if measures:
+        connection.exec_driver_sql(sql.insert_measure, measures)
+
+
+def _first(values: Values) -> str:
+    return cast("str", values[0])
+
+
+def _last(values: Values) -> str:
+    return cast("str", values[-1])
+
+
+def _fetch(connection: Connection, statement: str, *parameters: object) -> Sequence[Values]:
+    return cast("Sequence[Values]", connection.exec_driver_sql(statement, parameters).all())
