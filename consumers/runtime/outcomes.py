@@ -42,6 +42,7 @@ class Attempt:
 
 
 class Handler(Protocol):
-    """Work on one record. `attempt` counts from 1 within this process."""
+    """Work on one record."""
 
-    async def __call__(self, record: Record, attempt: int) -> Outcome: ...
+    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
+        """Make one attempt."""
