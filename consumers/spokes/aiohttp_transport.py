@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -124,7 +125,8 @@ def _sentence(error: Exception, where: str) -> str:
 
 
 def _code(error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
+    # The numbers of TLS errors are OpenSSL's own.
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
     return f" ({errno.errorcode[number]})" if number is not None and number in errno.errorcode else ""
 
 

@@ -31,9 +31,7 @@ def _is_a_spoke_name(name: str) -> str:
 def _is_an_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(
-            "must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4"
-        )
+        raise ValueError("must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4")
     if parts.username or parts.password:
         raise ValueError("must not carry credentials: use the field 'auth'")
     if parts.query or parts.fragment:

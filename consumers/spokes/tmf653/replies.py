@@ -71,9 +71,7 @@ def report_of(spellings: Spellings, run: Json, location: str | None = None, dept
         raw_state=raw_state,
         measures=measures,
         reasons=reasons,
-        children=tuple(
-            report_of(spellings, child, depth=depth + 1) for child in children if isinstance(child, dict)
-        ),
+        children=tuple(report_of(spellings, child, depth=depth + 1) for child in children if isinstance(child, dict)),
     )
 
 

@@ -63,9 +63,7 @@ class Tmf653Spoke:
         """Cancel, by the method of the profile."""
         if self.profile.cancel is CancelMethod.PATCH:
             return self._patch(Purpose.CANCEL, row, {"state": self._cancelled()}, idempotency_key)
-        return Call(
-            purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key
-        )
+        return Call(purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key)
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Ask for our run by the filters that every TMF653 server must have (or by our id)."""

@@ -54,9 +54,7 @@ def our_characteristic(name: str, value: str) -> dict[str, object]:
 
 def related_party(one: RelatedParty) -> dict[str, object]:
     """Write a `RelatedParty`."""
-    return filled(
-        id=one.id, href=one.href, name=one.name, role=one.role, **{"@referredType": one.referred_type}
-    )
+    return filled(id=one.id, href=one.href, name=one.name, role=one.role, **{"@referredType": one.referred_type})
 
 
 def requested_measure(one: RequestedMeasure, *, with_id: bool) -> dict[str, object]:

@@ -1,0 +1,102 @@
+"""Every spoke of the registry and every shipped profile keeps the promises of the port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.profile import Inbound
+from consumers.spokes.profile_files import load_profiles
+from consumers.spokes.registry import SPOKES, spoke_for
+from router.answers import Answer, Purpose
+from router.changes import diff
+from schemas.vocabulary import Phase, RunState
+from tests.builders import TREE, a_document, a_run, a_tree
+from tests.unit.spokes.builders import a_command, a_notification, a_profile
+
+if TYPE_CHECKING:
+    from consumers.spokes.port import Spoke
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = load_profiles(sorted((ROOT / "southbound" / "defaults" / "spokes").glob("*.yaml")))
+# What each dialect's system answers, as recorded; a new dialect brings its own folder.
+RECORDED = ROOT / "tests" / "data" / "spokes"
+SPOKES_BY_NAME = {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKES} | {
+    profile.name: spoke_for(profile) for profile in SHIPPED
+}
+every_spoke = pytest.mark.parametrize("spoke", SPOKES_BY_NAME.values(), ids=SPOKES_BY_NAME.keys())
+
+
+def recorded(spoke: Spoke, name: str) -> bytes:
+    return (RECORDED / spoke.profile.dialect / name).read_bytes()
+
+
+def test_the_laboratories_of_the_demo_are_shipped() -> None:
+    labs = {profile.name: profile for profile in SHIPPED}
+    assert set(labs) == {"fibre-lab", "copper-lab"}
+    assert labs["fibre-lab"].base_url == "http://127.0.0.1:8701/tmf-api/serviceTestManagement/v4"
+    assert labs["copper-lab"].base_url == "http://127.0.0.1:8702/tmf-api/serviceTestManagement/v4"
+    assert all(Inbound.CALLBACK in lab.inbound for lab in SHIPPED)
+    assert "characteristic" in labs["fibre-lab"].patchable
+    assert not labs["copper-lab"].patchable
+
+
+@every_spoke
+def test_the_same_command_is_always_the_same_call(spoke: Spoke) -> None:
+    for command in (a_command(), a_command(a_tree(), TREE.model_copy(update={"payload": "bundle"}))):
+        first, second = (spoke.to_send(command, None, "key-1") for _ in range(2))
+        assert first == second
+        assert (first.purpose, first.idempotency_key) == (Purpose.SEND, "key-1")
+        assert first.body is not None
+        assert first.content_type
+
+
+@every_spoke
+def test_every_call_says_what_it_is_for(spoke: Spoke) -> None:
+    row = a_run(phase=Phase.ACCEPTED)
+    change = spoke.to_change(row, diff(row.requested, a_document(description="new")), "key-2")
+    cancel, read = spoke.to_cancel(row, "too late", "key-3"), spoke.to_read("ext-1")
+    assert (change.purpose, change.idempotency_key) == (Purpose.CHANGE, "key-2")
+    assert (cancel.purpose, cancel.idempotency_key) == (Purpose.CANCEL, "key-3")
+    assert (read.purpose, read.body) == (Purpose.READ, None)
+    look_up = spoke.to_look_up(row.requested)
+    assert look_up is None or look_up.purpose is Purpose.LOOK_UP
+    assert all(call.path.startswith("/") for call in (change, cancel, read))
+
+
+@every_spoke
+def test_a_recorded_acceptance_names_the_external_id(spoke: Spoke) -> None:
+    report = spoke.read_reply(Answer(status=201, body=recorded(spoke, "accepted.json")))
+    assert (report.external_id, report.state) == ("89757", RunState.ACKNOWLEDGED)
+
+
+@every_spoke
+def test_a_recorded_completion_brings_measures(spoke: Spoke) -> None:
+    report = spoke.read_callback(a_notification(recorded(spoke, "completed.json")))
+    assert (report.external_id, report.state, report.thin) == ("89757", RunState.COMPLETED, False)
+    assert report.event_id
+    assert [(measure.id, measure.has_value) for measure in report.measures] == [("TM0007", True)]
+    assert report.measures[0].rule_violation[0].name == "tooMuchTraffic"
+
+
+@every_spoke
+def test_what_was_posted_is_found_again(spoke: Spoke) -> None:
+    posted = orjson.loads(spoke.to_send(a_command(), None, "key-1").body or b"")
+    listed = orjson.dumps([{"id": "1", "name": "someone else's"}, {"id": "2", **posted}])
+    found = spoke.find_run(Answer(status=200, body=listed), a_document())
+    assert found is not None
+    assert found.external_id == "2"
+    assert spoke.find_run(Answer(status=200, body=b"[]"), a_document()) is None
+
+
+@every_spoke
+@pytest.mark.parametrize("body", [b"\xff", b"<html>", b'"text"', b"[[]]"])
+def test_rubbish_is_refused_in_a_sentence(spoke: Spoke, body: bytes) -> None:
+    with pytest.raises(NotUnderstoodError, match=r"\w+ \w+"):
+        spoke.read_reply(Answer(status=200, body=body))
+    with pytest.raises(NotUnderstoodError, match=r"\w+ \w+"):
+        spoke.read_callback(a_notification(body))
