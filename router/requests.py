@@ -13,23 +13,24 @@ from schemas.vocabulary import Phase, RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.runs import RequestRow, RunRow
+    from router.runs import RunRow
 
 
-def conclude(request: RequestRow, rows: Sequence[RunRow]) -> RequestResult | None:
-    """Sum up the runs of a request in pre-order; None while one has not ended or has no row yet.
+def conclude(rows: Sequence[RunRow]) -> RequestResult | None:
+    """Sum up the runs of one request in pre-order; None while one has not ended or has no row yet.
 
     The same rows always give the same result: it happened when the last run ended.
     """
-    if not _is_complete(request, rows) or not all(_has_ended(row) for row in rows):
+    if not _is_complete(rows) or not all(_has_ended(row) for row in rows):
         return None
+    one = rows[0]
     outcomes = tuple(_outcome(row) for row in _in_order(rows))
     counts = Counter(outcome.state.value for outcome in outcomes)
     return RequestResult(
-        request_id=request.request_id,
-        root_run_id=request.root_run_id,
-        spoke=request.spoke,
-        hierarchical=request.decision.hierarchical,
+        request_id=one.request_id,
+        root_run_id=one.root_run_id,
+        spoke=one.spoke,
+        hierarchical=_is_hierarchical(one),
         state=RunState.COMPLETED if set(counts) == {RunState.COMPLETED} else RunState.FAILED,
         counts=dict(counts),
         runs=outcomes,
@@ -37,10 +38,14 @@ def conclude(request: RequestRow, rows: Sequence[RunRow]) -> RequestResult | Non
     )
 
 
-def _is_complete(request: RequestRow, rows: Sequence[RunRow]) -> bool:
+def _is_complete(rows: Sequence[RunRow]) -> bool:
     here = {row.run_id for row in rows}
-    roots = [row for row in rows if request.decision.hierarchical and row.run_id == request.root_run_id]
+    roots = [row for row in rows if _is_hierarchical(row) and row.run_id == row.root_run_id]
     return bool(rows) and all(here.issuperset(child_ids(root.requested)) for root in roots)
+
+
+def _is_hierarchical(row: RunRow) -> bool:
+    return row.decision is not None and row.decision.hierarchical
 
 
 def _has_ended(row: RunRow) -> bool:

@@ -64,5 +64,12 @@ class RunStore(Protocol):
     ) -> Sequence[RunRow]:
         """Read the most recently updated runs, for people."""
 
+    async def ping(self) -> None:
+        """Return if the store can be read.
+
+        Raises:
+            StoreUnavailableError: it cannot.
+        """
+
     async def close(self) -> None:
         """Let go of the database."""

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.requests import conclude
-from router.runs import RequestRow
 from router.states import TERMINAL
 from schemas.vocabulary import Phase, Result, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
@@ -24,23 +23,16 @@ ENDS = st.sampled_from(sorted(TERMINAL))
 STATES = st.none() | st.sampled_from(sorted(RunState))
 
 
-def a_request(decision: PinnedDecision = TREE, root: str = "R") -> RequestRow:
-    return RequestRow(
-        request_id="RQ0001",
-        root_run_id=root,
-        tenant=None,
-        spoke="fibre-lab",
-        decision=decision,
-        explanation="row R10 matches",
-        created_at=NOON,
-    )
-
-
 def a_row(
-    document: RunDocument, state: RunState | None, *, phase: Phase = Phase.CREATED, minutes: int = 0
+    document: RunDocument,
+    state: RunState | None,
+    *,
+    phase: Phase = Phase.CREATED,
+    minutes: int = 0,
+    decision: PinnedDecision = TREE,
 ) -> RunRow:
     finished = NOON + timedelta(minutes=minutes) if state in TERMINAL else None
-    return a_run(document=document, phase=phase, state=state, finished_at=finished)
+    return a_run(document=document, phase=phase, state=state, finished_at=finished, decision=decision)
 
 
 def rows_of(*states: RunState | None) -> list[RunRow]:
@@ -54,7 +46,7 @@ def rows_of(*states: RunState | None) -> list[RunRow]:
 
 @given(st.lists(STATES, min_size=1, max_size=6))
 def test_there_is_a_result_exactly_when_all_runs_have_ended(states: list[RunState | None]) -> None:
-    concluded = conclude(a_request(), rows_of(*states))
+    concluded = conclude(rows_of(*states))
     assert (concluded is not None) is all(state in TERMINAL for state in states)
 
 
@@ -63,7 +55,7 @@ def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(
     ends: list[RunState], dice: object
 ) -> None:
     rows = rows_of(*ends)
-    concluded = conclude(a_request(), rows)
+    concluded = conclude(rows)
     assert concluded is not None
     assert (concluded.state is RunState.COMPLETED) is (set(ends) == {RunState.COMPLETED})
     assert concluded.state in {RunState.COMPLETED, RunState.FAILED}
@@ -71,44 +63,44 @@ def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(
     assert [run.run_id for run in concluded.runs] == [row.run_id for row in rows]
     assert concluded.occurred_at == NOON + timedelta(minutes=len(ends) - 1)
     dice.shuffle(rows)  # type: ignore[attr-defined] # hypothesis gives a random.Random
-    assert conclude(a_request(), rows) == concluded
+    assert conclude(rows) == concluded
 
 
 def test_a_request_without_rows_has_not_ended() -> None:
-    assert conclude(a_request(), []) is None
+    assert conclude([]) is None
 
 
 def test_a_child_that_has_no_row_yet_is_waited_for() -> None:
     root, *_ = rows_of(RunState.COMPLETED, RunState.COMPLETED)
-    assert conclude(a_request(), [root]) is None
+    assert conclude([root]) is None
     named = a_row(a_document("R", child_run_ids=("R-1",)), RunState.COMPLETED)
-    assert conclude(a_request(), [named]) is None
+    assert conclude([named]) is None
 
 
 def test_a_run_that_goes_alone_does_not_wait_for_its_children() -> None:
-    root, *_ = rows_of(RunState.COMPLETED, None)
-    concluded = conclude(a_request(SINGLE), [root])
+    tree = a_tree("R")
+    concluded = conclude([a_row(tree, RunState.COMPLETED, decision=SINGLE)])
     assert concluded is not None
     assert not concluded.hierarchical
     assert [run.run_id for run in concluded.runs] == ["R"]
 
 
 def test_a_child_that_goes_alone_has_a_result_of_its_own() -> None:
-    child = a_row(a_document("c1", parent="R"), RunState.COMPLETED)
-    concluded = conclude(a_request(SINGLE), [child])
+    child = a_row(a_document("c1", parent="R"), RunState.COMPLETED, decision=SINGLE)
+    concluded = conclude([child])
     assert concluded is not None
     assert concluded.runs[0].run_id == "c1"
 
 
 @pytest.mark.parametrize("state", [None, RunState.FAILED])
 def test_fallout_waits_for_a_person(state: RunState | None) -> None:
-    assert conclude(a_request(), [a_row(a_document("R"), state, phase=Phase.FALLOUT)]) is None
+    assert conclude([a_row(a_document("R"), state, phase=Phase.FALLOUT)]) is None
 
 
 def test_a_blocked_child_counts_as_cancelled() -> None:
     root, child = rows_of(RunState.REJECTED, None)
     blocked = a_row(child.requested, RunState.CANCELLED, phase=Phase.BLOCKED)
-    concluded = conclude(a_request(), [root, blocked])
+    concluded = conclude([root, blocked])
     assert concluded is not None
     assert concluded.counts == {"rejected": 1, "cancelled": 1}
     assert concluded.state is RunState.FAILED
@@ -116,7 +108,7 @@ def test_a_blocked_child_counts_as_cancelled() -> None:
 
 def test_the_result_of_each_run_is_passed_on() -> None:
     passed = a_run(document=a_document("R"), state=RunState.COMPLETED, result=Result.FAIL)
-    concluded = conclude(a_request(SINGLE), [passed])
+    concluded = conclude([passed])
     assert concluded is not None
     assert concluded.state is RunState.COMPLETED
     assert concluded.runs[0].result is Result.FAIL

@@ -1,0 +1,75 @@
+"""The one place where exceptions of a handler become outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.calling import MayNotSendError, UnknownSpokeError
+from consumers.runtime.outcomes import DeadLetter, RetryLater
+from consumers.store.port import (
+    ConflictError,
+    ExternalIdTakenError,
+    StoreUnavailableError,
+    UnstorableError,
+)
+from producers.publisher import PublishError
+from router.identity import event_id_at
+from router.trouble import Trouble
+from schemas.undecodable import UndecodableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from consumers.runtime.outcomes import Attempt, Outcome
+    from consumers.runtime.records import Record
+    from schemas.envelope import Envelope, Event
+
+    class EventHandler(Protocol):
+        """Work on one decoded event."""
+
+        async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
+            """Say what became of it."""
+
+
+# What no repetition will mend: its code.
+FINAL: Mapping[type[Exception], str] = {
+    UnknownSpokeError: "UNKNOWN_SPOKE",
+    UnstorableError: "UNSTORABLE",
+    ExternalIdTakenError: "EXTERNAL_ID_TAKEN",
+}
+# What passes by itself: its code, and the seconds until the next attempt.
+PASSING: Mapping[type[Exception], tuple[str, float]] = {
+    ConflictError: ("CONFLICT", 0.02),  # somebody else moved the run a moment ago
+    MayNotSendError: ("MAY_NOT_SEND", 1.0),
+    StoreUnavailableError: ("STORE_UNAVAILABLE", 1.0),
+    PublishError: ("PUBLISH_FAILED", 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AtTheEdge:
+    """A handler of raw records around a handler of events."""
+
+    handle: EventHandler
+    envelope: Envelope
+
+    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
+        """Decode, handle, and turn what went wrong into what to do about it."""
+        try:
+            event = self._decoded(record)
+            return await self.handle(event, attempt)
+        except UndecodableError as error:
+            return DeadLetter(Trouble(code=error.code, sentence=error.sentence, detail=error.detail))
+        except tuple(FINAL) as error:
+            return DeadLetter(Trouble(code=FINAL[type(error)], sentence=str(error)))
+        except tuple(PASSING) as error:
+            code, delay = PASSING[type(error)]
+            return RetryLater(delay, Trouble(code=code, sentence=str(error)))
+
+    def _decoded(self, record: Record) -> Event:
+        # A producer that sets no ce_id still gets the same derived ids when its record is read again.
+        place = record.partition
+        fallback_id = event_id_at(place.topic, place.number, record.offset)
+        return self.envelope.decode(record.value, record.headers, fallback_id=fallback_id)

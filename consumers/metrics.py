@@ -1,0 +1,208 @@
+"""The closed list of metrics: every number that dashboards, alerts and probes may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from consumers.runtime.outcomes import DeadLetter, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.runtime.observer import Figures, Settled
+    from router.trouble import Trouble
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metric:
+    """One line of the list. `kind` is counter, gauge or histogram (seconds)."""
+
+    name: str
+    kind: type[Counter | Gauge | Histogram]
+    labels: tuple[str, ...]
+    meaning: str
+
+
+RECEIVED = Metric(
+    name="southbound_records_received_total",
+    kind=Counter,
+    labels=("role", "topic"),
+    meaning="Records that came from Kafka.",
+)
+SETTLED = Metric(
+    name="southbound_records_settled_total",
+    kind=Counter,
+    labels=("role", "topic", "outcome"),
+    meaning="Attempts at records by what became of them: done, retry_later, dead_letter.",
+)
+HANDLING = Metric(
+    name="southbound_record_seconds",
+    kind=Histogram,
+    labels=("role",),
+    meaning="Seconds that one attempt at a record took.",
+)
+TROUBLES = Metric(
+    name="southbound_troubles_total",
+    kind=Counter,
+    labels=("role", "outcome", "code"),
+    meaning="Retries, dead letters and complaints by the code of their trouble.",
+)
+COMMITS = Metric(
+    name="southbound_commit_seconds",
+    kind=Histogram,
+    labels=("role",),
+    meaning="Seconds from asking for a commit to the broker's answer.",
+)
+PARTITIONS = Metric(
+    name="southbound_partitions", kind=Gauge, labels=("role",), meaning="Partitions that this process owns."
+)
+PAUSED = Metric(
+    name="southbound_partitions_paused",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Owned partitions whose intake is paused.",
+)
+BUFFERED = Metric(
+    name="southbound_records_buffered",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Records received and not finished, parked ones included.",
+)
+RUNNING = Metric(
+    name="southbound_records_running",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Records that a handler works on right now.",
+)
+PARKED = Metric(
+    name="southbound_records_parked",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Records that wait for their next attempt.",
+)
+CALLS = Metric(
+    name="southbound_calls_total",
+    kind=Counter,
+    labels=("spoke", "purpose", "verdict"),
+    meaning="Calls to external systems by what their answer meant.",
+)
+CALLING = Metric(
+    name="southbound_call_seconds",
+    kind=Histogram,
+    labels=("spoke", "purpose"),
+    meaning="Seconds from a call to its answer, waiting for a free connection included.",
+)
+RUNS_ENDED = Metric(
+    name="southbound_runs_ended_total",
+    kind=Counter,
+    labels=("spoke", "state", "result"),
+    meaning="Results that were published, repetitions after a crash included.",
+)
+CALLBACKS = Metric(
+    name="southbound_callbacks_total",
+    kind=Counter,
+    labels=("spoke", "what"),
+    meaning="Notifications of external systems by what became of them: stored, or why not.",
+)
+
+METRICS: Final = (
+    RECEIVED,
+    SETTLED,
+    HANDLING,
+    TROUBLES,
+    COMMITS,
+    PARTITIONS,
+    PAUSED,
+    BUFFERED,
+    RUNNING,
+    PARKED,
+    CALLS,
+    CALLING,
+    RUNS_ENDED,
+    CALLBACKS,
+)
+
+
+class Metrics:
+    """The numbers of one process. Children are kept: looking one up costs four times its increment."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._families = {metric: _family(metric, self.registry) for metric in METRICS}
+        self._children: dict[tuple[Metric, tuple[str, ...]], Counter | Gauge | Histogram] = {}
+
+    def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
+        """Add to a counter."""
+        self._child(metric, labels).inc(by)  # type: ignore[union-attr] # the list says that it is a counter
+
+    def time(self, metric: Metric, seconds: float, *labels: str) -> None:
+        """Add one duration to a histogram."""
+        self._child(metric, labels).observe(seconds)  # type: ignore[union-attr] # the list says that it is a histogram
+
+    def follow(self, metric: Metric, read: Callable[[], float], *labels: str) -> None:
+        """Read a gauge whenever somebody looks."""
+        self._child(metric, labels).set_function(read)  # type: ignore[union-attr] # the list says that it is a gauge
+
+    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Counter | Gauge | Histogram:
+        child = self._children.get((metric, labels))
+        if child is None:
+            child = self._children[metric, labels] = self._families[metric].labels(*labels)
+        return child
+
+
+def _family(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    if metric.kind is Histogram:
+        return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=SECONDS)
+    return metric.kind(metric.name, metric.meaning, metric.labels, registry=registry)
+
+
+OUTCOME_NAMES: Final = {"Done": "done", "RetryLater": "retry_later", "DeadLetter": "dead_letter"}
+
+
+class WorkerMetrics:
+    """Count what one worker does; an `Observer` of the runtime."""
+
+    def __init__(self, metrics: Metrics, role: str, complain: Callable[[str, Trouble], None]) -> None:
+        self._metrics = metrics
+        self._role = role
+        self._complain = complain
+
+    def received(self, topic: str, records: int) -> None:
+        """Count records that came in with one batch."""
+        self._metrics.count(RECEIVED, self._role, topic, by=records)
+
+    def settled(self, settled: Settled) -> None:
+        """Count and time one attempt."""
+        outcome = settled.outcome
+        name = OUTCOME_NAMES[type(outcome).__name__]
+        self._metrics.count(SETTLED, self._role, settled.record.partition.topic, name)
+        self._metrics.time(HANDLING, settled.seconds, self._role)
+        if not isinstance(outcome, Done):
+            self._metrics.count(TROUBLES, self._role, name, outcome.trouble.code)
+        if isinstance(outcome, DeadLetter):
+            self._complain(self._role, outcome.trouble)
+
+    def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port tells more than we count
+        """Time one commit."""
+        self._metrics.time(COMMITS, seconds, self._role)
+
+    def complained(self, trouble: Trouble) -> None:
+        """Count a complaint and pass it on to people."""
+        self._metrics.count(TROUBLES, self._role, "complaint", trouble.code)
+        self._complain(self._role, trouble)
+
+    def follow(self, figures: Callable[[], Figures]) -> None:
+        """Show the worker's figures as gauges."""
+        for metric, read in (
+            (PARTITIONS, lambda: figures().partitions),
+            (PAUSED, lambda: figures().paused),
+            (BUFFERED, lambda: figures().buffered),
+            (RUNNING, lambda: figures().running),
+            (PARKED, lambda: figures().parked),
+        ):
+            self._metrics.follow(metric, read, self._role)

@@ -1,0 +1,223 @@
+"""Move a run: given its row and what happened, the next row and what there is to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, assert_never
+
+from router import announcements
+from router.happenings import (
+    Accepted,
+    AttemptFailed,
+    CancelAccepted,
+    CancelAsked,
+    CancelledUnsent,
+    CancelRefused,
+    ChangeAccepted,
+    ChangeAsked,
+    ChangeRefused,
+    GivenUp,
+    OutcomeUnknown,
+    ParentNotAccepted,
+    Refused,
+    Reported,
+    Routed,
+    Sending,
+)
+from router.measures import judge_result, match_measures, merge_measures
+from router.states import TERMINAL, is_forward
+from router.transitions import ENDED, NEXT, PHASE_OF_STATE
+from schemas.outcomes import Reason
+from schemas.vocabulary import RunState, UpdateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from router.happenings import Happening
+    from router.runs import RunRow
+    from schemas.outcomes import RunResult, RunUpdate
+    from schemas.vocabulary import Phase
+
+HEARD_AT_MOST = 32  # a system repeats its last few notifications, not those of last week
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a happening made of a row. `moved` is False where there is nothing to write."""
+
+    row: RunRow
+    announcements: tuple[RunUpdate | RunResult, ...] = ()
+    moved: bool = True
+
+
+class NotAllowedError(Exception):
+    """The table has no such transition: the caller asked for something that cannot be."""
+
+
+def allows(row: RunRow, happening: Happening) -> bool:
+    """Tell whether the transition table knows this happening in the row's phase."""
+    return (row.phase, happening.kind) in NEXT
+
+
+def advance(row: RunRow, happenings: Iterable[Happening], at: datetime) -> Step:
+    """Apply what happened, in order, as one step to `revision + 1`.
+
+    Raises:
+        NotAllowedError: the transition table has no such step.
+    """
+    basis, moved = row, False
+    told: list[RunUpdate | RunResult] = []
+    row = replace(row, revision=row.revision + 1, updated_at=at)
+    for happening in happenings:
+        step = _apply(row, happening, at)
+        row, moved = step.row, moved or step.moved
+        told += step.announcements
+    return Step(row, tuple(told), moved=True) if moved else Step(basis, tuple(told), moved=False)
+
+
+def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C901, PLR0911, PLR0912 - one case per happening
+    phase = NEXT.get((row.phase, happening.kind))
+    if phase is None:
+        raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {happening.kind} cannot happen to it.")
+    match happening:
+        case Routed():
+            return Step(
+                replace(
+                    row,
+                    phase=phase,
+                    request_id=happening.request_id,
+                    spoke=happening.spoke,
+                    decision=happening.decision,
+                    requested=happening.document,
+                )
+            )
+        case Sending():
+            return Step(replace(row, phase=phase, sent_at=at))
+        case AttemptFailed():
+            return Step(replace(row, phase=phase, sent_at=None))
+        case OutcomeUnknown():
+            return _told(replace(row, phase=phase), UpdateKind.IN_DOUBT, happening.reasons)
+        case Accepted():
+            return _accepted(row, happening, phase, at)
+        case Refused():
+            return _ended(row, phase, RunState.REJECTED, happening.reasons, at)
+        case ParentNotAccepted():
+            reason = Reason(
+                code="PARENT_NOT_ACCEPTED",
+                message=f"Parent run {happening.parent_run_id} was never accepted, so this run was not sent.",
+            )
+            return _blocked(row, phase, reason, at)
+        case GivenUp():
+            return _told(replace(row, phase=phase), UpdateKind.FALLOUT, happening.reasons)
+        case Reported():
+            return _reported(row, happening, at)
+        case ChangeAsked():
+            return Step(replace(row, requested=happening.document))
+        case ChangeAccepted():
+            version = happening.document.version
+            row = replace(row, sent=happening.document, accepted_version=version)
+            return _told(row, UpdateKind.CHANGE_ACCEPTED, version=version)
+        case ChangeRefused():
+            update = announcements.update(
+                row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version
+            )
+            return Step(row, (update,), moved=False)
+        case CancelAsked():
+            return Step(replace(row, cancel_asked=True))
+        case CancelledUnsent():
+            reason = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
+            return _ended(row, phase, RunState.CANCELLED, (reason,), at)
+        case CancelAccepted():
+            return _told(row, UpdateKind.CANCEL_ACCEPTED)
+        case CancelRefused():
+            update = announcements.update(row, UpdateKind.CANCEL_REFUSED, happening.reasons)
+            return Step(row, (update,), moved=False)
+        case _:
+            assert_never(happening)
+
+
+def _told(
+    row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None
+) -> Step:
+    return Step(row, (announcements.update(row, kind, reasons, version),))
+
+
+def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> Step:
+    row = replace(
+        row,
+        phase=phase,
+        state=RunState.ACKNOWLEDGED,
+        external_id=happening.external_id,
+        external_href=happening.href,
+        sent=happening.document,
+        accepted_version=happening.document.version,
+        accepted_at=at,
+    )
+    return _told(row, UpdateKind.ACCEPTED)
+
+
+def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Step:
+    row = replace(row, phase=phase, state=state, reasons=row.reasons + reasons, finished_at=at)
+    return Step(row, (announcements.result(row),))
+
+
+def _blocked(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Step:
+    ended = _ended(row, phase, RunState.CANCELLED, (reason,), at)
+    blocked = announcements.update(ended.row, UpdateKind.BLOCKED, (reason,))
+    return Step(ended.row, (blocked, *ended.announcements))
+
+
+def _reported(row: RunRow, happening: Reported, at: datetime) -> Step:
+    if happening.report_id in row.heard:
+        return Step(row, moved=False)
+    row = replace(row, heard=(*row.heard, happening.report_id)[-HEARD_AT_MOST:])
+    report = happening.report
+    if row.phase in ENDED:
+        return _late(row, happening)
+    if report.external_id and row.external_id is None:
+        row = replace(row, external_id=report.external_id, external_href=report.href)
+    row = _with_measures(row, happening)
+    if report.state is None or not is_forward(row.state, report.state):
+        return Step(row)
+    return _moved_to(row, report.state, at)
+
+
+def _late(row: RunRow, happening: Reported) -> Step:
+    """Keep that something came after the end; nothing leaves a terminal state."""
+    report = happening.report
+    if report.state in (row.state, None) and not report.measures:
+        return Step(row)
+    reason = Reason(
+        code="STALE_REPORT",
+        message=f"The external system reported {report.raw_state or 'measures'} after the run was {row.state}.",
+    )
+    return _told(replace(row, reasons=(*row.reasons, reason)), UpdateKind.STALE, (reason,))
+
+
+def _with_measures(row: RunRow, happening: Reported) -> RunRow:
+    report = happening.report
+    if not report.measures:
+        return replace(row, reasons=row.reasons + report.reasons)
+    matched = match_measures(
+        row.requested.test_measure,
+        report.measures,
+        row.spoke,
+        row.external_id or row.run_id,
+        known=row.measures,
+    )
+    return replace(
+        row,
+        measures=merge_measures(row.measures, matched.measures),
+        reasons=row.reasons + report.reasons + matched.problems,
+    )
+
+
+def _moved_to(row: RunRow, state: RunState, at: datetime) -> Step:
+    if state not in TERMINAL:
+        changed = state is not row.state
+        row = replace(row, phase=PHASE_OF_STATE[state], state=state)
+        return _told(row, UpdateKind.PROGRESS) if changed else Step(row)
+    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at)
+    row = replace(row, result=judge_result(state, row.requested.test_measure, row.measures, row.reasons))
+    return Step(row, (announcements.result(row),))

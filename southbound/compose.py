@@ -1,0 +1,178 @@
+"""Put the parts together: the one place that knows them all."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from consumers.calling import Caller
+from consumers.cancelling import CancelRuns
+from consumers.changing import ChangeRuns
+from consumers.deciding import Decider
+from consumers.dispatch import Dispatch
+from consumers.edge import AtTheEdge
+from consumers.inbound import Inbound
+from consumers.metrics import CALLBACKS, WorkerMetrics
+from consumers.moves import Mover
+from consumers.polling import Poller
+from consumers.requesting import RequestRuns
+from consumers.revising import ReviseRuns
+from consumers.routing import Routing
+from consumers.runtime.client import KafkaClient
+from consumers.runtime.loop import Worker
+from consumers.runtime.policy import WorkerPolicy, consumer_settings
+from consumers.sending import SendRuns
+from consumers.spokes.registry import spoke_for
+from consumers.voice import Voice
+from consumers.withdrawing import WithdrawRuns
+from router.hierarchy_guards import HierarchyLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from consumers.edge import EventHandler
+    from consumers.listener import Count
+    from consumers.metrics import Metrics
+    from consumers.spokes.port import Spoke, SpokeCaller
+    from consumers.store.port import RunStore
+    from producers.events import EventPublisher
+    from router.trouble import Trouble
+    from southbound.loading import Rules
+    from southbound.settings import Settings
+
+ROLES = ("routing", "dispatch", "inbound", "listener", "poller")
+log = structlog.get_logger()
+
+
+def now() -> datetime:
+    """Give the time, as every part of the running service sees it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the outside world gives us: opened once, shared by all roles."""
+
+    settings: Settings
+    rules: Rules
+    store: RunStore
+    events: EventPublisher
+    client: SpokeCaller
+    metrics: Metrics
+
+    @property
+    def mover(self) -> Mover:
+        """The one order in which runs are moved."""
+        return Mover(store=self.store, voice=Voice(events=self.events, now=now), now=now)
+
+    @property
+    def spokes(self) -> Mapping[str, Spoke]:
+        """The translations of every profile."""
+        return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
+
+    def caller(self, may_send: Callable[[], bool]) -> Caller:
+        """Give a caller that asks before each call whether this process may still send."""
+        dice = random.random  # jitter, not a secret
+        return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send)
+
+
+def workers(parts: Parts, roles: Sequence[str], only_spoke: str | None = None) -> dict[str, Worker]:
+    """Make the workers of these roles: one per role, for dispatch one per spoke."""
+    made: dict[str, Worker] = {}
+    if "routing" in roles:
+        made["routing"] = _routing(parts)
+    if "dispatch" in roles:
+        names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
+        made |= {f"dispatch.{name}": _dispatch(parts, name) for name in names}
+    if "inbound" in roles:
+        made["inbound"] = _inbound(parts)
+    return made
+
+
+def poller(parts: Parts) -> Poller:
+    """Make the poller; it holds no partitions, so it may always ask."""
+    return Poller(
+        caller=parts.caller(lambda: True),
+        store=parts.store,
+        events=parts.events,
+        now=now,
+        complain=lambda sentence: log.warning("polling has to wait", trouble=sentence),
+    )
+
+
+def count_callbacks(metrics: Metrics) -> Count:
+    """Count what became of callbacks."""
+    return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
+
+
+def _routing(parts: Parts) -> Worker:
+    limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
+    decide = Decider(policy=parts.rules.policy, selector=parts.rules.selector)
+    request = RequestRuns(mover=parts.mover, decide=decide, limits=limits)
+    withdraw = WithdrawRuns(mover=parts.mover)
+    revise = ReviseRuns(mover=parts.mover, request=request, withdraw=withdraw)
+    routing = Routing(request=request, revise=revise, withdraw=withdraw)
+    return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
+
+
+def _dispatch(parts: Parts, spoke: str) -> Worker:
+    def handler(may_send: Callable[[], bool]) -> EventHandler:
+        caller = parts.caller(may_send)
+        return Dispatch(
+            send=SendRuns(mover=parts.mover, caller=caller),
+            change=ChangeRuns(mover=parts.mover, caller=caller),
+            cancel=CancelRuns(mover=parts.mover, caller=caller),
+        )
+
+    return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
+
+
+def _inbound(parts: Parts) -> Worker:
+    def handler(may_send: Callable[[], bool]) -> EventHandler:
+        return Inbound(mover=parts.mover, caller=parts.caller(may_send))
+
+    return _worker(parts, "inbound", parts.events.topics.inbound, handler)
+
+
+def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]) -> Worker:
+    settings = parts.settings
+    policy = WorkerPolicy(
+        role=role,
+        group=f"{settings.kafka.group}.{role}",
+        dead_letter_topic=parts.events.topics.dlq,
+        max_in_flight=settings.worker.max_in_flight,
+        commit_every=settings.worker.commit_every,
+        drain_budget=settings.worker.drain,
+        revoke_budget=settings.worker.drain,
+    )
+    client = KafkaClient(
+        consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides()),
+        [topic],
+        session_timeout=policy.session_timeout,
+        revoke_budget=policy.revoke_budget,
+    )
+    observer = WorkerMetrics(parts.metrics, role, _complain)
+    # The handler asks the worker that runs it, so one of the two has to come into being first.
+    made: list[Worker] = []
+    edge = AtTheEdge(handler(lambda: made[0].may_send()), parts.events.envelope)
+    made.append(
+        Worker(
+            client=client,
+            handler=edge,
+            publisher=parts.events.publisher,
+            policy=policy,
+            observer=observer,
+            clock=time.monotonic,
+        )
+    )
+    observer.follow(made[0].figures)
+    return made[0]
+
+
+def _complain(role: str, trouble: Trouble) -> None:
+    log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None)

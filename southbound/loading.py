@@ -1,0 +1,79 @@
+"""Load everything that an operator wrote: tables and profiles, with every mistake told at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
+from router.complaints import TableErrors
+from router.policy import load_policy
+from router.selector_files import load_selector
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from consumers.spokes.profile import Profile
+    from router.policy import OutboundPolicy
+    from router.selector import Selector
+    from southbound.settings import Routing
+
+
+class OperatorMistakesError(Exception):
+    """Files that an operator wrote are wrong; `mistakes` has a sentence for each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What this process decides by, and whom it may talk to."""
+
+    policy: OutboundPolicy
+    selector: Selector
+    profiles: tuple[Profile, ...]
+
+
+def load_rules(routing: Routing) -> Rules:
+    """Read the two tables and all profiles.
+
+    Raises:
+        OperatorMistakesError: with every mistake of every file.
+    """
+    mistakes: list[str] = []
+    profiles = _profiles(routing.spokes, mistakes)
+    names = None if mistakes else [profile.name for profile in profiles]
+    policy = selector = None
+    try:
+        policy = load_policy(_text(routing.policy, mistakes), str(routing.policy))
+    except TableErrors as wrong:
+        mistakes += wrong.sentences
+    try:
+        selector = load_selector(_text(routing.selector, mistakes), str(routing.selector), names)
+    except TableErrors as wrong:
+        mistakes += wrong.sentences
+    if mistakes or policy is None or selector is None:
+        raise OperatorMistakesError(mistakes)
+    return Rules(policy=policy, selector=selector, profiles=profiles)
+
+
+def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    if not files:
+        mistakes.append(f"{folder}: no spoke profile (*.yaml) is here: set routing.spokes to the folder that has them")
+        return ()
+    try:
+        return load_profiles(files)
+    except ProfilesWrongError as wrong:
+        mistakes += wrong.mistakes
+        return ()
+
+
+def _text(path: Path, mistakes: list[str]) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{path}: cannot be read ({error}): correct the path in the settings")
+        return ""
