@@ -186,6 +186,12 @@ def test_the_echo_of_what_was_requested_is_no_measurement() -> None:
     assert kept.problems == ()
 
 
+def test_a_measure_that_nobody_requested_is_kept_even_without_a_value() -> None:
+    result = matched(ExternalMeasure(id="77", metric_name="Jitter"), measured(id="TM1"), wanted=(SPEED,))
+    assert [measure.metric_name for measure in result.measures] == ["Jitter", "Flow speed"]
+    assert codes(result) == ["MEASURE_UNKNOWN", "MEASURE_VALUE_MISSING"]
+
+
 def test_a_violation_without_a_value_is_a_measurement() -> None:
     result = matched(ExternalMeasure(id="TM1", rule_violation=(VIOLATION,)))
     assert result.measures[0].rule_violation == (VIOLATION,)
@@ -276,9 +282,7 @@ def test_an_id_is_a_requested_one_or_said_not_to_be(
 
 
 @given(WANTED, st.lists(TOLD, max_size=6))
-def test_the_same_report_gives_the_same_ids_again(
-    wanted: list[RequestedMeasure], told: list[ExternalMeasure]
-) -> None:
+def test_the_same_report_gives_the_same_ids_again(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
     once = match_measures(wanted, told, "fibre-lab", "ext-1")
     assert match_measures(wanted, told, "fibre-lab", "ext-1") == once
     again = match_measures(wanted, told, "fibre-lab", "ext-1", known=once.measures)
