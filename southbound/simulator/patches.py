@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from southbound.simulator.measures import Json, objects_in
 
+REQUIRED = ("name", "relatedService", "testSpecification")
+
 
 class RefusedError(Exception):
     """This system's answer is no; it becomes a TMF `Error` with this status."""
@@ -40,6 +42,16 @@ class Change:
     def pointer(self) -> str:
         """Point at the field that it changes, at the whole where there are several."""
         return f"/{next(iter(self.fields))}" if len(self.fields) == 1 else ""
+
+    def keeps_what_is_required(self) -> None:
+        """Make sure that it deletes nothing without which there is no test.
+
+        Raises:
+            RefusedError: it does.
+        """
+        for field in REQUIRED:
+            if field in self.fields and self.fields[field] is None:
+                raise RefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
 
     def characteristic(self, before: Json) -> str | None:
         """Name the characteristic whose value it changes, the last one of several."""

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from southbound.simulator import filters, replies
 from southbound.simulator.measures import objects_in
-from southbound.simulator.patches import Change, RefusedError, parent_relationship
+from southbound.simulator.patches import Change, RefusedError, merged, parent_relationship
 
 if TYPE_CHECKING:
     from southbound.simulator.behaviours import Behaviour
@@ -60,8 +60,10 @@ class ServiceTests:
     async def _change(self, request: web.Request) -> web.Response:
         test = self._wanted(request)
         body = await replies.json_body(request)
-        self._judge("ServiceTest_Update", body)
-        self._stage.change(test, Change(body))
+        change = Change(body)
+        change.keeps_what_is_required()
+        self._judge("ServiceTest_Update", merged({}, body))  # without the nulls: they delete (RFC 7386)
+        self._stage.change(test, change)
         return replies.answer(200, test.resource)
 
     async def _delete(self, request: web.Request) -> web.Response:

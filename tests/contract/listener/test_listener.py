@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +16,14 @@ import pytest
 from consumers.callback_keys import Anyone, SharedToken
 from consumers.listener import Limits, Listener, ListenerSpoke
 from consumers.serving import CannotListenError
-from producers.publisher import PublishError
 from schemas.codec import Codec
 from schemas.envelope import Envelope
-from schemas.inbound import InboundReceived
+from tests.fakes.inbound_publisher import InboundPublisher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from consumers.callback_answers import What
-    from producers.publisher import Message
-    from schemas.envelope import Event
 
 DEFAULTS = Limits()
 TOPIC = "testrun.inbound"
@@ -39,39 +36,12 @@ EVENT: dict[str, Any] = {
 }
 
 
-@dataclass(slots=True)
-class FakePublisher:
-    """Keeps what it is given; can be held up, and can fail."""
-
-    messages: list[Message] = field(default_factory=list)
-    fails: bool = False
-    open: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.open.set()
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        self.asked.set()
-        await self.open.wait()
-        if self.fails:
-            raise PublishError("testrun.inbound did not acknowledge a message: all brokers are down")
-        self.messages += messages
-
-    def events(self) -> list[Event]:
-        envelope = Envelope(Codec())
-        return [envelope.decode(m.value, m.headers, fallback_id="none") for m in self.messages]
-
-    def stored(self) -> list[InboundReceived]:
-        return [event.data for event in self.events() if isinstance(event.data, InboundReceived)]
-
-
 @dataclass(slots=True, kw_only=True)
 class Heard:
     """A running listener with what a test needs to talk to it."""
 
     listener: Listener
-    publisher: FakePublisher
+    publisher: InboundPublisher
     session: aiohttp.ClientSession
     counts: list[tuple[str, What]]
 
@@ -86,10 +56,10 @@ class Heard:
 
 @asynccontextmanager
 async def a_listener(
-    publisher: FakePublisher | None = None, port: int = 0, limits: Limits = DEFAULTS
+    publisher: InboundPublisher | None = None, port: int = 0, limits: Limits = DEFAULTS
 ) -> AsyncIterator[Heard]:
     counts: list[tuple[str, What]] = []
-    publisher = publisher or FakePublisher()
+    publisher = publisher or InboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=port,
@@ -116,38 +86,39 @@ async def test_a_callback_is_stored_as_it_came() -> None:
     assert received.body == orjson.dumps(EVENT)
     assert (received.spoke, received.external_id, received.event_id) == ("fibre-lab", "89757", "e-1")
     assert (received.received_at, received.content_type) == (NOW, "application/json")
-    (message,) = heard.publisher.messages
+    (message,) = heard.publisher.published
     assert (message.topic, message.key) == (TOPIC, b"fibre-lab:89757")
     assert answer["id"] == heard.publisher.events()[0].id
     assert answer["callback"] == "/fibre-lab/listener"
 
 
 async def test_it_answers_only_after_it_has_stored() -> None:
-    publisher = FakePublisher()
-    publisher.open.clear()
+    publisher = InboundPublisher()
+    publisher.hold()
     async with a_listener(publisher) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
         assert not (await asyncio.wait([posting], timeout=0.1))[0]
-        publisher.open.set()
+        publisher.let_go()
         assert (await posting)[0] == 201
 
 
 async def test_what_cannot_be_stored_is_answered_503_and_taken_when_it_comes_again() -> None:
-    publisher = FakePublisher(fails=True)
+    publisher = InboundPublisher()
+    publisher.refuse(TOPIC)
     async with a_listener(publisher, limits=Limits(retry_after=7)) as heard:
         status, answer = await heard.post("/fibre-lab/listener")
         assert (status, answer["headers"]["Retry-After"]) == (503, "7")
         assert "send it again" in answer["reason"]
-        publisher.fails = False
+        publisher.accept(TOPIC)
         assert (await heard.post("/fibre-lab/listener"))[0] == 201
-    assert len(publisher.messages) == 1
+    assert len(publisher.published) == 1
     assert heard.counts == [("fibre-lab", "notStored"), ("fibre-lab", "stored")]
 
 
 async def test_a_store_that_hangs_is_answered_503_in_time() -> None:
-    publisher = FakePublisher()
-    publisher.open.clear()
+    publisher = InboundPublisher()
+    publisher.hold()
     async with a_listener(publisher, limits=Limits(store_seconds=0.05)) as heard:
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
 
@@ -165,7 +136,7 @@ async def test_nothing_of_a_stranger_is_stored(credentials: dict[str, str]) -> N
         status, answer = await heard.post("/copper-lab/listener", **credentials)
         assert status == 401
         assert "s3cret" not in str(answer)
-        assert heard.publisher.messages == []
+        assert heard.publisher.published == []
     assert heard.counts == [("copper-lab", "unauthenticated")]
 
 
@@ -181,14 +152,14 @@ async def test_an_unknown_spoke_is_named_and_not_counted_by_name() -> None:
 async def test_what_is_no_json_object_is_refused_with_a_sentence(body: bytes) -> None:
     async with a_listener() as heard:
         status, answer = await heard.post("/fibre-lab/listener", body)
-        assert (status, heard.publisher.messages) == (400, [])
+        assert (status, heard.publisher.published) == (400, [])
     assert answer["reason"].startswith("the body is")
 
 
 async def test_a_body_that_is_too_large_is_refused_with_the_limit() -> None:
     async with a_listener(limits=Limits(body_bytes=100)) as heard:
         status, answer = await heard.post("/fibre-lab/listener", EVENT | {"title": "x" * 200})
-        assert (status, heard.publisher.messages) == (413, [])
+        assert (status, heard.publisher.published) == (413, [])
         assert "100 bytes" in answer["reason"]
         assert (await heard.post("/fibre-lab/listener", {}))[0] == 201
 
@@ -198,13 +169,13 @@ async def test_a_small_body_that_unpacks_into_a_large_one_is_refused() -> None:
         bomb = gzip.compress(orjson.dumps({"title": "x" * 1_000_000}))
         assert len(bomb) < 10_000
         status, _ = await heard.post("/fibre-lab/listener", bomb, **{"content-encoding": "gzip"})
-        assert (status, heard.publisher.messages) == (413, [])
+        assert (status, heard.publisher.published) == (413, [])
 
 
 async def test_a_body_that_says_gzip_and_is_not_is_refused() -> None:
     async with a_listener() as heard:
         status, _ = await heard.post("/fibre-lab/listener", b"{}", **{"content-encoding": "gzip"})
-        assert (status, heard.publisher.messages) == (400, [])
+        assert (status, heard.publisher.published) == (400, [])
 
 
 @pytest.mark.parametrize(
@@ -234,7 +205,7 @@ async def test_a_notification_that_is_delivered_again_has_the_same_id() -> None:
     async with a_listener() as heard:
         _, first = await heard.post("/fibre-lab/listener")
         _, again = await heard.post("/fibre-lab/listener", EVENT | {"title": "second delivery"})
-        assert len(heard.publisher.messages) == 2
+        assert len(heard.publisher.published) == 2
     assert first["id"] == again["id"]
 
 
@@ -269,7 +240,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None
         head = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
         answer = await raw(heard.listener.port, head)
         assert answer.startswith(b"HTTP/1.1 408")
-        assert heard.publisher.messages == []
+        assert heard.publisher.published == []
 
 
 async def test_headers_that_are_no_text_do_no_harm() -> None:
@@ -291,7 +262,7 @@ async def test_a_caller_that_hangs_up_leaves_nothing_behind(
         await writer.drain()
         writer.close()
         assert (await heard.post("/fibre-lab/listener"))[0] == 201
-        assert len(heard.publisher.messages) == 1
+        assert len(heard.publisher.published) == 1
     assert [record.getMessage() for record in caplog.records] == []
 
 
@@ -304,34 +275,34 @@ async def test_many_at_once_are_all_stored_once() -> None:
 
 
 async def test_too_many_at_once_are_asked_to_come_later() -> None:
-    publisher = FakePublisher()
-    publisher.open.clear()
+    publisher = InboundPublisher()
+    publisher.hold()
     async with a_listener(publisher, limits=Limits(at_once=1)) as heard:
         first = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
-        publisher.open.set()
+        publisher.let_go()
         assert (await first)[0] == 201
         assert (await heard.post("/fibre-lab/listener"))[0] == 201
 
 
 async def test_a_stop_finishes_what_is_being_stored() -> None:
-    publisher = FakePublisher()
-    publisher.open.clear()
+    publisher = InboundPublisher()
+    publisher.hold()
     async with a_listener(publisher) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
         stopping = asyncio.create_task(heard.listener.stop())
         await asyncio.sleep(0)
-        publisher.open.set()
+        publisher.let_go()
         await stopping
         assert (await posting)[0] == 201
-    assert len(publisher.messages) == 1
+    assert len(publisher.published) == 1
 
 
 async def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
-    publisher = FakePublisher()
-    publisher.open.clear()
+    publisher = InboundPublisher()
+    publisher.hold()
     async with a_listener(publisher, limits=Limits(store_seconds=60, stop_seconds=0.05)) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
@@ -339,7 +310,7 @@ async def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
             await heard.listener.stop()
         with pytest.raises(aiohttp.ClientError):
             await posting
-    assert publisher.messages == []
+    assert publisher.published == []
 
 
 async def test_a_taken_port_is_named_in_a_sentence() -> None:

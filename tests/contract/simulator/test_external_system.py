@@ -245,6 +245,16 @@ async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
     assert changed["fieldPath"] == "characteristic"
 
 
+async def test_null_deletes_a_field_but_not_one_that_is_required() -> None:
+    async with a_system(waits(None)) as client:
+        identity = (await client.post(a_body(description="old"))).content["id"]
+        answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": None})
+        assert answer.status == 200
+        assert "description" not in answer.content
+        refused = await client.ask("PATCH", f"/serviceTest/{identity}", {"name": None})
+        assert (refused.status, refused.content["propertyPath"]) == (400, "/name")
+
+
 async def test_what_cannot_be_changed_says_so() -> None:
     async with a_system(waits(None, changeable=False)) as client:
         identity = (await client.post()).content["id"]
