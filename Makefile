@@ -39,6 +39,7 @@ run: .venv/.installed  ## Run every role in this process
 lock: .venv/.installed  ## Choose the versions of all dependencies anew (see docs/adr/0002)
 	$(uv) $(compile) --upgrade --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt
 	$(uv) $(compile) --constraints locks/dev.txt pyproject.toml --output-file locks/runtime.txt
+	$(uv) $(compile) --constraints locks/dev.txt locks/build.in --output-file locks/build.txt
 
 .venv/.installed: locks/dev.txt pyproject.toml | $(uv)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Southbound needs Python 3.11 or newer.")'

@@ -1,0 +1,102 @@
+"""Who may import whom, beyond the layers: each outside world has one door."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("schemas", "router", "producers", "consumers", "southbound")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+KAFKA_DOORS = ("producers/kafka_", "consumers/runtime/client.py", "consumers/runtime/reach.py", "southbound/")
+AIOHTTP_CLIENT_DOORS = ("consumers/spokes/", "southbound/simulator/")
+ENVIRONMENT_DOORS = ("southbound/",)
+# The parts of aiohttp that make calls; `aiohttp.web` answers them.
+CLIENT_NAMES = {"ClientSession", "ClientTimeout", "TCPConnector", "request", "BasicAuth"}
+
+
+def test_the_layers_and_the_purity_of_decisions_hold() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def test_only_the_kafka_adapters_import_the_kafka_client() -> None:
+    assert outside(KAFKA_DOORS, imports_of("confluent_kafka")) == []
+
+
+def test_only_spokes_and_the_simulator_call_over_http() -> None:
+    assert outside(AIOHTTP_CLIENT_DOORS, set(filter(calls_over_http, SOURCES))) == []
+
+
+def test_only_the_wiring_reads_the_environment() -> None:
+    assert outside(ENVIRONMENT_DOORS, set(filter(reads_environment, SOURCES))) == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "line"),
+    [
+        ("a plain import", "import confluent_kafka"),
+        ("a name from it", "from confluent_kafka import Producer"),
+        ("a submodule", "import confluent_kafka.admin as admin"),
+    ],
+)
+def test_every_way_to_import_is_seen(claim: str, line: str) -> None:
+    assert "confluent_kafka" in {name.split(".")[0] for name in imported(ast.parse(line))}
+
+
+@pytest.mark.parametrize("line", ["import os\nos.environ['A']", "from os import environ", "import os\nos.getenv('A')"])
+def test_every_way_to_read_the_environment_is_seen(line: str) -> None:
+    assert names_environment(ast.parse(line))
+
+
+def outside(doors: tuple[str, ...], paths: set[Path]) -> list[str]:
+    names = sorted(path.relative_to(ROOT).as_posix() for path in paths)
+    return [name for name in names if not name.startswith(doors)]
+
+
+def imports_of(module: str) -> set[Path]:
+    return {
+        path
+        for path in SOURCES
+        if any(name == module or name.startswith(f"{module}.") for name in imported(parse(path)))
+    }
+
+
+def calls_over_http(path: Path) -> bool:
+    tree = parse(path)
+    taken = {name.removeprefix("aiohttp.") for name in imported(tree) if name.startswith("aiohttp.")}
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "aiohttp"
+    }
+    return bool((taken | used) & CLIENT_NAMES) or any(name.startswith("client") for name in taken)
+
+
+def reads_environment(path: Path) -> bool:
+    return names_environment(parse(path))
+
+
+def names_environment(tree: ast.AST) -> bool:
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return bool(used & {"environ", "getenv"}) or not {"os.environ", "os.getenv"}.isdisjoint(imported(tree))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every imported name with its module: `from os import environ` is `os` and `os.environ`."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                names += [alias.name for alias in node.names]
+            case ast.ImportFrom(module=str(module), level=0):
+                names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+            case _:
+                pass
+    return iter(names)
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))

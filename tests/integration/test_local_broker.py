@@ -1,0 +1,104 @@
+"""A local broker keeps what it should, and leaves nothing behind, however its owner ends."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from southbound.broker.broker import BrokerUnavailableError
+from southbound.broker.jvm import jvm_broker
+
+ROOT = Path(__file__).parents[2]
+OWNER = """
+import signal
+from southbound.broker.jvm import jvm_broker
+with jvm_broker(lambda said: None) as broker:
+    print(broker.bootstrap, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def owner() -> Iterator["subprocess.Popen[str]"]:
+    """A process with a throw-away broker; its first line is where the broker listens."""
+    process = subprocess.Popen([sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_broker_ends_with_its_owner(owner: "subprocess.Popen[str]", ending: signal.Signals) -> None:
+    assert owner.stdout
+    bootstrap = owner.stdout.readline().strip()
+    assert listens(bootstrap)
+    owner.send_signal(ending)
+    owner.wait(20)
+    wait_until(lambda: not listens(bootstrap) and not processes_of(bootstrap))
+
+
+def test_a_folder_keeps_its_topics_from_one_start_to_the_next(tmp_path: Path) -> None:
+    with jvm_broker(print, folder=tmp_path) as first:
+        admin = AdminClient({"bootstrap.servers": first.bootstrap})
+        admin.create_topics([NewTopic("kept", num_partitions=2, replication_factor=1)])["kept"].result(20)
+    with jvm_broker(print, folder=tmp_path) as second:
+        again = AdminClient({"bootstrap.servers": second.bootstrap})
+        wait_until(lambda: "kept" in again.list_topics(timeout=5).topics)
+        assert len(again.list_topics(timeout=5).topics["kept"].partitions) == 2
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(BrokerUnavailableError, match=str(port)), jvm_broker(print, port=port):
+            pytest.fail("the port was taken")
+
+
+def test_a_node_that_cannot_start_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(BrokerUnavailableError, match=r"It said: .*\w"), jvm_broker(print, folder=tmp_path):
+        pytest.fail("it cannot start")
+
+
+def listens(bootstrap: str) -> bool:
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def processes_of(bootstrap: str) -> list[str]:
+    """The command lines of broker processes whose settings name this port."""
+    port = bootstrap.rpartition(":")[2]
+    return [line for line in command_lines() if "kafka.Kafka" in line and names_port(line.split()[-1], port)]
+
+
+def names_port(properties: str, port: str) -> bool:
+    path = Path(properties.rstrip('"]}'))
+    return path.suffix == ".properties" and path.exists() and f":{port}," in path.read_text()
+
+
+def command_lines() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(claim: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
