@@ -1,0 +1,172 @@
+"""A Kafka client without Kafka: a log in memory, one group member, and a test that plays the coordinator."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+from consumers.runtime.port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
+from consumers.runtime.records import Partition, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from consumers.runtime.intake import Flow
+    from consumers.runtime.port import Event
+    from router.trouble import Trouble
+
+Spot = tuple[str, int]
+
+
+class FakeClient:
+    """A `Client` whose broker is the test: it assigns, revokes and loses partitions, and may leave commits unanswered.
+
+    `committed` is what a next owner would start from.
+    """
+
+    def __init__(self, batch: int = 100) -> None:
+        self.log: dict[Spot, list[Record]] = {}  # records as the log holds them, without an owner
+        self.committed: dict[Spot, int] = {}
+        self.paused: set[Partition] = set()
+        self.released = 0
+        self.closed = False
+        self.answers_commits = True
+        self.commits: list[Mapping[Partition, int]] = []
+        self.proven: float | None = None  # None: a member without doubt
+        self._batch = batch
+        self._epochs = itertools.count(1)
+        self._lives: dict[Spot, Partition] = {}
+        self._position: dict[Partition, int] = {}
+        self._wanted = False
+        self._revoking: tuple[Partition, ...] = ()
+        self._on_event: Callable[[Event], None] | None = None
+
+    # The port
+
+    def start(self, on_event: Callable[[Event], None]) -> None:
+        """Begin to report."""
+        self._loop = asyncio.get_running_loop()
+        self._on_event = on_event
+
+    def regulate(self, flow: Flow) -> None:
+        """Pause and resume partitions; ask for one more batch."""
+        self.paused = (self.paused | flow.pause) - flow.resume
+        self._wanted = self._wanted or flow.ask
+        self._loop.call_soon(self._deliver)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Keep a commit; answer unless told otherwise."""
+        self.commits.append(offsets)
+        if self.answers_commits:
+            self.answer(offsets)
+
+    def release(self, offsets: Mapping[Partition, int]) -> None:
+        """Keep the last commit of revoked partitions and take them away."""
+        self._store(offsets)
+        revoked, self._revoking = self._revoking, ()
+        self._forget(revoked)
+        self.released += 1
+        self._loop.call_soon(self._deliver)
+
+    def proven_at(self) -> float:
+        """Tell what the test says, or that all is well."""
+        return time.monotonic() if self.proven is None else self.proven
+
+    def close(self) -> None:
+        """Leave the group."""
+        if not self.closed:
+            self.closed = True
+            self._post(Closed())
+
+    # The test's side
+
+    def append(
+        self,
+        topic: str = "lifecycle",
+        number: int = 0,
+        *,
+        key: bytes | None = b"k",
+        value: bytes = b"v",
+        offset: int | None = None,
+        headers: tuple[tuple[str, bytes | None], ...] = (),
+    ) -> int:
+        """Put a record on the log; `offset` may leave a gap."""
+        records = self.log.setdefault((topic, number), [])
+        next_offset = records[-1].offset + 1 if records else 0
+        at = next_offset if offset is None else offset
+        nobody = Partition(topic=topic, number=number, epoch=0)
+        records.append(Record(nobody, at, key, value, headers, 1_700_000_000_000))
+        if self._on_event is not None:
+            self._loop.call_soon(self._deliver)
+        return at
+
+    def assign(self, *spots: Spot) -> tuple[Partition, ...]:
+        """Give partitions to the worker; it starts at the committed offset."""
+        lives = tuple(Partition(topic=t, number=n, epoch=next(self._epochs)) for t, n in spots)
+        for life in lives:
+            self._lives[life.topic, life.number] = life
+            self._position[life] = self.committed.get((life.topic, life.number), 0)
+        self._post(Assigned(lives))
+        self._loop.call_soon(self._deliver)
+        return lives
+
+    def revoke(self, *spots: Spot) -> None:
+        """Ask for partitions back."""
+        self._revoking = tuple(self._lives[spot] for spot in spots)
+        self._post(Revoked(self._revoking))
+
+    def lose(self, *spots: Spot) -> None:
+        """Take partitions away without asking."""
+        lost = tuple(self._lives[spot] for spot in spots)
+        self._forget(lost)
+        self._post(Lost(lost))
+
+    def answer(self, offsets: Mapping[Partition, int], trouble: Trouble | None = None) -> None:
+        """Answer one commit: taken, or refused with a trouble."""
+        taken = {} if trouble else {p: o for p, o in offsets.items() if p in self._position}
+        self._store(taken)
+        self._post(Committed(taken, trouble))
+
+    def complain(self, trouble: Trouble) -> None:
+        """Report something that may pass."""
+        self._post(Complained(trouble))
+
+    def fail(self, trouble: Trouble) -> None:
+        """Report something that does not pass, and end."""
+        self._post(Failed(trouble))
+        self.close()
+
+    def _store(self, offsets: Mapping[Partition, int]) -> None:
+        self.committed.update({(p.topic, p.number): offset for p, offset in offsets.items()})
+
+    def _forget(self, lives: tuple[Partition, ...]) -> None:
+        for life in lives:
+            del self._lives[life.topic, life.number]
+            del self._position[life]
+        self.paused -= set(lives)
+
+    def _deliver(self) -> None:
+        if not self._wanted or self.closed or self._revoking:
+            return
+        batch = [record for life in self._lives.values() for record in self._next_of(life)][: self._batch]
+        for record in batch:
+            self._position[record.partition] = record.offset + 1
+        if batch:
+            self._wanted = False
+            self._post(Received(batch))
+
+    def _next_of(self, life: Partition) -> list[Record]:
+        if life in self.paused:
+            return []
+        log = self.log.get((life.topic, life.number), [])
+        return [_owned_by(life, r) for r in log if r.offset >= self._position[life]][: self._batch]
+
+    def _post(self, event: Event) -> None:
+        assert self._on_event is not None
+        self._loop.call_soon(self._on_event, event)
+
+
+def _owned_by(life: Partition, record: Record) -> Record:
+    return Record(life, record.offset, record.key, record.value, record.headers, record.timestamp_ms)

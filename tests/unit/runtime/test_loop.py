@@ -1,0 +1,497 @@
+"""What the worker promises when records fail, partitions move and processes stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.runtime.flood import FloodPolicy
+from consumers.runtime.intake import WaterMarks
+from consumers.runtime.loop import Worker, WorkerFailedError
+from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
+from consumers.runtime.policy import Backoff, WorkerPolicy
+from router.trouble import Trouble
+from tests.fakes.kafka import FakeClient
+from tests.fakes.publisher import RecordingPublisher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from consumers.runtime.observer import Settled
+    from consumers.runtime.outcomes import Attempt, Outcome
+    from consumers.runtime.records import Record
+
+SPOT = ("lifecycle", 0)
+OTHER = ("lifecycle", 1)
+TROUBLE = Trouble(code="X", sentence="It did not work.")
+POLICY = WorkerPolicy(
+    role="routing",
+    group="g",
+    dead_letter_topic="dlq",
+    commit_every=0.005,
+    revoke_budget=0.05,
+    drain_budget=0.5,
+    close_budget=0.5,
+    backoff=Backoff(first=0.005, longest=0.01),
+)
+
+
+@dataclass
+class Bench:
+    """A worker between a fake client and a fake publisher; `plan` says what becomes of a record's value."""
+
+    policy: WorkerPolicy = POLICY
+    plan: dict[bytes, list[Outcome | Exception]] = field(default_factory=dict)
+    gates: dict[bytes, asyncio.Event] = field(default_factory=dict)
+    started: list[bytes] = field(default_factory=list)
+    ended: list[bytes] = field(default_factory=list)
+    complaints: list[Trouble] = field(default_factory=list)
+    settlements: list[Settled] = field(default_factory=list)
+    client: FakeClient = field(default_factory=FakeClient)
+    publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
+
+    def __post_init__(self) -> None:
+        self.worker = Worker(
+            client=self.client, handler=self.handle, publisher=self.publisher, policy=self.policy, observer=self
+        )
+
+    async def handle(self, record: Record, attempt: Attempt) -> Outcome:
+        value = record.value or b""
+        self.started.append(value)
+        if value in self.gates:
+            await self.gates[value].wait()
+        steps = self.plan.get(value, [])
+        step = steps[min(attempt.number, len(steps)) - 1] if steps else Done()
+        if isinstance(step, Exception):
+            raise step
+        self.ended.append(value)
+        return step
+
+    def gate(self, value: bytes) -> asyncio.Event:
+        """Make the handler wait on a record until the event is set."""
+        self.gates[value] = asyncio.Event()
+        return self.gates[value]
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[asyncio.Task[bool]]:
+        """Run the worker with partition 0 assigned; stop it hard at the end if it still runs."""
+        running = asyncio.create_task(self.worker.run())
+        await asyncio.sleep(0)
+        self.client.assign(SPOT)
+        try:
+            yield running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    # The observer
+
+    def received(self, topic: str, records: int) -> None: ...
+
+    def committed(self, partitions: int, seconds: float) -> None: ...
+
+    def settled(self, settled: Settled) -> None:
+        self.settlements.append(settled)
+
+    def complained(self, trouble: Trouble) -> None:
+        self.complaints.append(trouble)
+
+
+async def until(condition: Callable[[], object], within: float = 2.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.001)
+
+
+async def a_few_turns() -> None:
+    """Let everything that could happen at once happen; the claim is that it does not."""
+    for _ in range(30):
+        await asyncio.sleep(0.001)
+
+
+async def test_what_is_finished_is_committed() -> None:
+    bench = Bench()
+    for value in (b"1", b"2", b"3"):
+        bench.client.append(key=value, value=value)
+    async with bench.working():
+        await until(lambda: bench.client.committed.get(SPOT) == 3)
+
+
+async def test_nothing_past_an_unfinished_record_is_committed() -> None:
+    bench = Bench()
+    bench.client.append(key=b"a", value=b"done")
+    gate = bench.gate(b"slow")
+    bench.client.append(key=b"b", value=b"slow", offset=5)
+    bench.client.append(key=b"c", value=b"quick", offset=9)
+    async with bench.working():
+        await until(lambda: bench.ended == [b"done", b"quick"])
+        await until(lambda: bench.client.committed.get(SPOT) == 5)
+        await a_few_turns()
+        assert bench.client.committed[SPOT] == 5
+        gate.set()
+        await until(lambda: bench.client.committed.get(SPOT) == 10)
+
+
+async def test_a_commit_is_not_taken_as_made_before_the_broker_says_so() -> None:
+    bench = Bench()
+    bench.client.answers_commits = False
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.client.commits)
+        await a_few_turns()
+        assert len(bench.client.commits) == 1, "one commit at a time"
+        bench.client.answer(bench.client.commits[0], TROUBLE)
+        await until(lambda: len(bench.client.commits) == 2)
+        assert bench.client.committed == {}
+        bench.client.answer(bench.client.commits[1])
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+        assert bench.complaints == [TROUBLE]
+
+
+async def test_a_retry_keeps_its_place_and_other_lanes_go_on() -> None:
+    bench = Bench(plan={b"1": [RetryLater(0.01, TROUBLE), RetryLater(0.01, TROUBLE), Done()]})
+    for key, value in ((b"a", b"1"), (b"a", b"2"), (b"b", b"3")):
+        bench.client.append(key=key, value=value)
+    async with bench.working():
+        await until(lambda: bench.client.committed.get(SPOT) == 3)
+    assert bench.started == [b"1", b"3", b"1", b"1", b"2"]
+    assert [s.attempt for s in bench.settlements if s.record.value == b"1"] == [1, 2, 3]
+
+
+async def test_retries_everywhere_do_not_latch_the_intake() -> None:
+    marks = WaterMarks(high=4, low=2, enough=4, max_records=30, patience=0.02)
+    again: list[Outcome | Exception] = [RetryLater(0.03, TROUBLE), RetryLater(0.03, TROUBLE), Done()]
+    values = [b"%d" % n for n in range(120)]
+    bench = Bench(policy=replace(POLICY, marks=marks, max_in_flight=4), plan=dict.fromkeys(values, again))
+    bench.client = FakeClient(batch=10)
+    bench.__post_init__()
+    for value in values:
+        bench.client.append(key=value, value=value)
+    most = 0
+    async with bench.working():
+        while bench.client.committed.get(SPOT) != 120:
+            most = max(most, bench.worker.figures().buffered)
+            await asyncio.sleep(0.001)
+    assert most <= 40, "memory is bounded by the marks and one batch"
+
+
+async def test_parked_records_take_no_place_in_flight() -> None:
+    plan: dict[bytes, list[Outcome | Exception]] = {b"parked": [RetryLater(60.0, TROUBLE)]}
+    bench = Bench(policy=replace(POLICY, max_in_flight=1), plan=plan)
+    bench.client.append(key=b"a", value=b"parked")
+    bench.client.append(key=b"b", value=b"next")
+    async with bench.working():
+        await until(lambda: bench.ended == [b"parked", b"next"])
+        status = bench.worker.status()[0]
+        assert status.oldest is not None
+        assert (status.frontier, status.oldest.offset, status.oldest.attempts) == (0, 0, 1)
+        assert status.oldest.trouble == TROUBLE
+        assert 50 < (status.oldest.retry_in or 0) <= 60
+
+
+async def test_no_more_than_the_policy_allows_run_at_once() -> None:
+    bench = Bench(policy=replace(POLICY, max_in_flight=3))
+    for n in range(6):
+        bench.gate(b"%d" % n)
+        bench.client.append(key=b"%d" % n, value=b"%d" % n)
+    async with bench.working():
+        await until(lambda: len(bench.started) == 3)
+        await a_few_turns()
+        assert bench.worker.figures().running == 3
+        bench.gates[b"0"].set()
+        await until(lambda: len(bench.started) == 4)
+
+
+async def test_a_dead_letter_is_acknowledged_before_the_next_record_of_its_key_starts() -> None:
+    bench = Bench(plan={b"bad": [DeadLetter(TROUBLE)]})
+    bench.publisher.hold()
+    bench.client.append(value=b"bad")
+    bench.client.append(value=b"good")
+    async with bench.working():
+        await until(lambda: bench.publisher.waiting)
+        await a_few_turns()
+        assert bench.started == [b"bad"]
+        assert bench.client.committed.get(SPOT, 0) == 0
+        bench.publisher.let_go()
+        await until(lambda: bench.client.committed.get(SPOT) == 2)
+    assert [letter.value for letter in bench.publisher.on("dlq")] == [b"bad"]
+
+
+async def test_a_refused_dead_letter_holds_its_lane_and_is_never_dropped() -> None:
+    bench = Bench(plan={b"bad": [DeadLetter(TROUBLE)]})
+    bench.publisher.refuse("dlq")
+    bench.client.append(key=b"a", value=b"bad")
+    bench.client.append(key=b"a", value=b"behind")
+    bench.client.append(key=b"b", value=b"elsewhere")
+    async with bench.working():
+        await until(lambda: bench.ended == [b"bad", b"elsewhere"])
+        await until(lambda: len([s for s in bench.settlements if s.record.value == b"bad"]) >= 3)
+        assert bench.started.count(b"bad") == 1, "the handler is not called again"
+        assert bench.client.committed.get(SPOT, 0) == 0
+        oldest = bench.worker.status()[0].oldest
+        assert oldest is not None
+        assert oldest.trouble is not None
+        assert oldest.trouble.code == "DEAD_LETTER_UNDELIVERED"
+        bench.publisher.accept("dlq")
+        await until(lambda: bench.client.committed.get(SPOT) == 3)
+    (letter,) = bench.publisher.on("dlq")
+    assert dict(letter.headers)["southbound-dlq-attempts"] == b"1"
+
+
+async def test_a_handler_that_raises_is_tried_again_and_then_dead_lettered_without_its_words() -> None:
+    bench = Bench(policy=replace(POLICY, max_unexpected=3), plan={b"bug": [ValueError("password=geheim")]})
+    bench.client.append(value=b"bug")
+    async with bench.working():
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+    (letter,) = bench.publisher.on("dlq")
+    headers = dict(letter.headers)
+    assert bench.started == [b"bug"] * 3
+    assert headers["southbound-dlq-code"] == b"UNEXPECTED"
+    assert b"ValueError" in (headers["southbound-dlq-reason"] or b"")
+    assert b"geheim" not in b"".join(value or b"" for value in headers.values())
+
+
+async def test_a_cancellation_inside_a_handler_is_a_failed_attempt_and_not_a_stop() -> None:
+    plan: dict[bytes, list[Outcome | Exception]] = {}
+    bench = Bench(plan=plan)
+    handle, tries = bench.handle, 0
+
+    async def cancelled_once(record: Record, attempt: Attempt) -> Outcome:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise asyncio.CancelledError
+        return await handle(record, attempt)
+
+    bench.handle = cancelled_once  # type: ignore[method-assign]
+    bench.__post_init__()
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+
+
+async def test_a_handler_that_returns_nothing_is_a_bug_and_does_not_stop_the_worker() -> None:
+    bench = Bench(policy=replace(POLICY, max_unexpected=1), plan={b"v": [None]})  # type: ignore[list-item]
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+    assert b"TypeError" in (dict(bench.publisher.on("dlq")[0].headers)["southbound-dlq-reason"] or b"")
+
+
+async def test_a_revocation_waits_for_what_runs_then_commits_it_then_lets_go() -> None:
+    bench = Bench(policy=replace(POLICY, revoke_budget=5.0))
+    gate = bench.gate(b"running")
+    bench.client.append(key=b"a", value=b"running")
+    bench.client.append(key=b"a", value=b"behind")
+    async with bench.working():
+        await until(lambda: bench.started == [b"running"])
+        bench.client.revoke(SPOT)
+        await a_few_turns()
+        assert bench.client.released == 0
+        gate.set()
+        await until(lambda: bench.client.released == 1)
+        await a_few_turns()
+        assert bench.client.committed[SPOT] == 1
+        assert bench.started == [b"running"], "what waited belongs to the next owner"
+        assert bench.worker.figures().partitions == 0
+
+
+async def test_other_partitions_keep_working_while_one_is_revoked() -> None:
+    bench = Bench(policy=replace(POLICY, revoke_budget=5.0))
+    bench.gate(b"stuck")
+    second = bench.gate(b"second")
+    bench.client.append(*SPOT, key=b"a", value=b"stuck")
+    bench.client.append(*OTHER, key=b"b", value=b"second")
+    bench.client.append(*OTHER, key=b"b", value=b"third")
+    async with bench.working():
+        bench.client.assign(OTHER)
+        await until(lambda: set(bench.started) == {b"stuck", b"second"})
+        bench.client.revoke(SPOT)
+        second.set()
+        await until(lambda: bench.ended == [b"second", b"third"])
+        assert bench.client.released == 0
+
+
+async def test_a_drain_over_its_budget_is_fenced_and_its_late_completion_ignored() -> None:
+    bench = Bench()
+    gate = bench.gate(b"late")
+    bench.client.append(value=b"late")
+    async with bench.working():
+        await until(lambda: bench.started == [b"late"])
+        bench.client.revoke(SPOT)
+        await until(lambda: bench.client.released == 1)
+        assert bench.client.committed.get(SPOT, 0) == 0
+        gate.set()
+        await until(lambda: bench.ended == [b"late"])
+        await a_few_turns()
+        assert bench.client.committed.get(SPOT, 0) == 0
+        assert bench.worker.figures().running == 0
+
+
+async def test_a_retry_that_ends_in_a_revocation_leaves_the_record_to_the_next_owner() -> None:
+    bench = Bench(policy=replace(POLICY, revoke_budget=5.0), plan={b"v": [RetryLater(60.0, TROUBLE)]})
+    gate = bench.gate(b"v")
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.started == [b"v"])
+        bench.client.revoke(SPOT)
+        gate.set()
+        await until(lambda: bench.client.released == 1)
+        figures = bench.worker.figures()
+        assert (bench.client.committed.get(SPOT, 0), figures.parked, figures.running) == (0, 0, 0)
+
+
+async def test_parked_records_do_not_hold_up_a_revocation() -> None:
+    bench = Bench(policy=replace(POLICY, revoke_budget=5.0), plan={b"v": [RetryLater(60.0, TROUBLE)]})
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.worker.figures().parked == 1)
+        bench.client.revoke(SPOT)
+        await until(lambda: bench.client.released == 1)
+        assert bench.worker.figures().parked == 0
+
+
+async def test_the_same_offset_lives_twice_and_only_the_second_life_counts() -> None:
+    bench = Bench()
+    gate = bench.gate(b"v")
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.started == [b"v"])
+        bench.client.lose(SPOT)
+        bench.client.assign(SPOT)
+        await until(lambda: bench.worker.figures().buffered == 1)
+        await a_few_turns()
+        assert bench.started == [b"v"], "one record of a key at a time, whatever life it has"
+        gate.set()
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+    assert bench.ended == [b"v", b"v"]
+
+
+async def test_a_lost_partition_is_not_committed() -> None:
+    bench = Bench(policy=replace(POLICY, commit_every=60.0))
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.ended == [b"v"])
+        bench.client.lose(SPOT)
+        await until(lambda: bench.worker.figures().partitions == 0)
+        bench.worker.stop()
+        await until(lambda: bench.client.closed)
+    assert bench.client.commits == []
+    assert bench.client.committed == {}
+
+
+async def test_a_stop_waits_for_what_runs_but_not_for_what_is_parked() -> None:
+    bench = Bench(policy=replace(POLICY, commit_every=60.0), plan={b"parked": [RetryLater(60.0, TROUBLE)]})
+    gate = bench.gate(b"running")
+    bench.client.append(key=b"a", value=b"done")
+    bench.client.append(key=b"b", value=b"running")
+    bench.client.append(key=b"c", value=b"parked")
+    async with bench.working() as running:
+        await until(lambda: bench.worker.figures().parked == 1)
+        bench.worker.stop()
+        await until(lambda: bench.client.paused)
+        bench.client.append(key=b"d", value=b"too late")
+        await a_few_turns()
+        assert not bench.client.closed
+        gate.set()
+        assert await running is True
+        assert bench.client.closed
+    assert bench.client.committed[SPOT] == 2
+    assert b"too late" not in bench.started
+
+
+async def test_a_stop_that_runs_out_of_time_says_so_and_commits_what_is_safe() -> None:
+    bench = Bench(policy=replace(POLICY, drain_budget=0.02))
+    bench.gate(b"endless")
+    bench.client.append(key=b"a", value=b"done")
+    bench.client.append(key=b"b", value=b"endless")
+    async with bench.working() as running:
+        await until(lambda: bench.ended == [b"done"])
+        bench.worker.stop()
+        assert await running is False
+    assert bench.client.committed[SPOT] == 1
+    assert bench.client.closed
+
+
+async def test_a_stop_without_an_answer_to_its_last_commit_is_not_clean() -> None:
+    bench = Bench(policy=replace(POLICY, close_budget=0.02))
+    bench.client.answers_commits = False
+    bench.client.append()
+    async with bench.working() as running:
+        await until(lambda: bench.ended == [b"v"])
+        bench.worker.stop()
+        assert await running is False
+        assert bench.client.closed
+
+
+async def test_cancelling_the_worker_leaves_the_group_at_once() -> None:
+    bench = Bench()
+    bench.gate(b"endless")
+    bench.client.append(value=b"endless")
+    async with bench.working() as running:
+        await until(lambda: bench.started)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert bench.client.closed
+
+
+async def test_a_client_that_fails_ends_the_worker_with_its_sentence() -> None:
+    bench = Bench()
+    async with bench.working() as running:
+        bench.client.fail(Trouble(code="KAFKA_MEMBER_FENCED", sentence="Another process uses the same id."))
+        with pytest.raises(WorkerFailedError, match="Another process uses the same id"):
+            await running
+
+
+async def test_a_complaint_is_made_once_and_not_every_moment() -> None:
+    bench = Bench()
+    async with bench.working():
+        for _ in range(5):
+            bench.client.complain(TROUBLE)
+        await a_few_turns()
+    assert bench.complaints == [TROUBLE]
+
+
+async def test_a_flood_of_dead_letters_stops_the_work_says_so_and_opens_again() -> None:
+    policy = replace(POLICY, flood=FloodPolicy(limit=3, cool_down=0.1), max_in_flight=1)
+    values = [b"%d" % n for n in range(6)]
+    bench = Bench(policy=policy, plan={value: [DeadLetter(TROUBLE)] for value in values[:3]})
+    for value in values:
+        bench.client.append(key=value, value=value)
+    async with bench.working():
+        await until(lambda: bench.complaints)
+        assert bench.complaints[0].code == "DEAD_LETTER_FLOOD"
+        assert bench.started == values[:3]
+        assert bench.worker.figures().paused == 1
+        await until(lambda: bench.client.committed.get(SPOT) == 6)
+        await until(lambda: bench.worker.figures().paused == 0)
+
+
+async def test_after_a_stall_sending_is_allowed_again_only_when_the_broker_takes_a_commit() -> None:
+    bench = Bench(policy=replace(POLICY, session_timeout=10.0))
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+        assert bench.worker.may_send()
+        made = len(bench.client.commits)
+        bench.client.proven = time.monotonic() - 11.0
+        assert not bench.worker.may_send()
+        await until(lambda: len(bench.client.commits) > made)
+        bench.client.proven = None
+        assert bench.worker.may_send()
+
+
+async def test_a_topics_records_without_keys_all_run_at_once() -> None:
+    bench = Bench()
+    for n in range(5):
+        bench.gate(b"%d" % n)
+        bench.client.append(key=None, value=b"%d" % n)
+    async with bench.working():
+        await until(lambda: len(bench.started) == 5)

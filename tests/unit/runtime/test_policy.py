@@ -1,0 +1,30 @@
+"""The client is told what makes the runtime's promises true."""
+
+from __future__ import annotations
+
+from consumers.runtime.policy import Backoff, WorkerPolicy, consumer_settings
+
+POLICY = WorkerPolicy(role="routing", group="g", dead_letter_topic="dlq", session_timeout=12.0)
+
+
+def test_nobody_can_turn_automatic_commits_on() -> None:
+    settings = consumer_settings("k:1", POLICY, {"enable.auto.commit": True, "enable.auto.offset.store": True})
+    assert settings["enable.auto.commit"] is False
+    assert settings["enable.auto.offset.store"] is False
+
+
+def test_rebalances_are_cooperative_and_the_session_is_the_policys() -> None:
+    settings = consumer_settings("k:1", POLICY)
+    assert settings["partition.assignment.strategy"] == "cooperative-sticky"
+    assert settings["session.timeout.ms"] == 12_000
+    assert settings["heartbeat.interval.ms"] == 2_000
+
+
+def test_the_new_protocol_gets_no_setting_that_belongs_to_the_broker() -> None:
+    settings = consumer_settings("k:1", POLICY, {"group.protocol": "consumer"})
+    assert not {"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"} & settings.keys()
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    backoff = Backoff(first=0.5, longest=30.0)
+    assert [backoff.before(n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]

@@ -1,0 +1,100 @@
+"""What is committed is safe, in whatever order records finish."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.runtime.progress import Ledger, Progress
+from consumers.runtime.records import Partition, Record
+
+OFFSETS = st.lists(st.integers(0, 2**40), min_size=1, max_size=40, unique=True).map(sorted)
+
+
+def received(*offsets: int) -> Progress:
+    progress = Progress()
+    for offset in offsets:
+        progress.receive(offset)
+    return progress
+
+
+def a_record(partition: Partition, offset: int) -> Record:
+    return Record(partition, offset, b"k", b"v", (), 0)
+
+
+def test_nothing_is_committable_before_the_first_record() -> None:
+    assert Progress().committable is None
+    assert Progress().unsaved is None
+
+
+def test_the_frontier_waits_for_the_lowest_unfinished_record() -> None:
+    progress = received(10, 11, 12)
+    progress.finish(11)
+    progress.finish(12)
+    assert progress.committable == 10
+    progress.finish(10)
+    assert progress.committable == 13
+
+
+def test_gaps_between_offsets_are_never_waited_for() -> None:
+    progress = received(3, 7, 2**33)
+    progress.finish(3)
+    assert progress.committable == 7
+    progress.finish(7)
+    progress.finish(2**33)
+    assert progress.committable == 2**33 + 1
+
+
+def test_the_start_is_committed_too_so_that_a_reset_to_latest_cannot_skip_it() -> None:
+    assert received(100).unsaved == 100
+
+
+def test_an_answer_to_an_older_commit_leaves_the_newer_offset_unsaved() -> None:
+    progress = received(0, 1)
+    progress.finish(0)
+    asked = progress.unsaved
+    progress.finish(1)
+    assert asked is not None
+    progress.saved(asked)
+    assert progress.unsaved == 2
+    progress.saved(2)
+    assert progress.unsaved is None
+
+
+def test_an_offset_that_goes_back_is_refused() -> None:
+    with pytest.raises(ValueError, match="offset 4 came after offset 4"):
+        received(4, 4)
+
+
+@given(OFFSETS, st.data())
+def test_nothing_unfinished_is_ever_below_the_committable_offset(offsets: list[int], data: st.DataObject) -> None:
+    progress, open_ones = received(*offsets), set(offsets)
+    for offset in data.draw(st.permutations(offsets)):
+        progress.finish(offset)
+        open_ones.discard(offset)
+        assert progress.committable == min(open_ones, default=offsets[-1] + 1)
+
+
+def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> None:
+    old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
+    ledger = Ledger()
+    ledger.own(old)
+    late = a_record(old, 5)
+    assert ledger.receive(late)
+    ledger.give_up(old)
+    ledger.own(new)
+    assert ledger.receive(a_record(new, 5))
+    assert not ledger.finish(late)
+    assert ledger.unsaved() == {new: 5}
+    assert ledger.finish(a_record(new, 5))
+    assert ledger.unsaved() == {new: 6}
+
+
+def test_an_answer_for_a_partition_that_was_given_up_is_ignored() -> None:
+    old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
+    ledger = Ledger()
+    ledger.own(new)
+    ledger.receive(a_record(new, 9))
+    ledger.saved({old: 9})
+    assert ledger.unsaved() == {new: 9}
