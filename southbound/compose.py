@@ -27,6 +27,7 @@ from consumers.runtime.client import KafkaClient
 from consumers.runtime.loop import Worker
 from consumers.runtime.policy import WorkerPolicy, consumer_settings
 from consumers.sending import SendRuns
+from consumers.spokes.profile import Inbound as Channel
 from consumers.spokes.registry import spoke_for
 from consumers.voice import Voice
 from consumers.withdrawing import WithdrawRuns
@@ -94,8 +95,10 @@ def workers(parts: Parts, roles: Sequence[str], only_spoke: str | None = None) -
     return made
 
 
-def poller(parts: Parts) -> Poller:
-    """Make the poller; it holds no partitions, so it may always ask."""
+def poller(parts: Parts) -> Poller | None:
+    """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
+    if not any(Channel.POLL in profile.inbound for profile in parts.rules.profiles):
+        return None
     return Poller(
         caller=parts.caller(lambda: True),
         store=parts.store,

@@ -90,7 +90,8 @@ async def serve(
             raise NotReachableError(str(error)) from error
         ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        clean = await _run_until(stop, made, [poller(parts).run()] if "poller" in roles else [])
+        polling = poller(parts) if "poller" in roles else None
+        clean = await _run_until(stop, made, [polling.run()] if polling else [])
     log.info("stopped", clean=clean)
     return clean
 

@@ -1,0 +1,105 @@
+"""Compare the topics that Southbound needs with those that Kafka has, and create what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from producers.kafka_errors import sentence_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from schemas.topics import Topic
+
+PATIENCE = 20.0  # seconds the cluster has for one answer
+
+
+class TopicsError(Exception):
+    """Kafka did not answer, or refused; the sentence says which topic and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """What there is to do. `differences` are left to people: changing them could lose events or order."""
+
+    missing: tuple[Topic, ...]
+    present: tuple[Topic, ...]
+    differences: tuple[str, ...]
+
+
+class TopicAdmin:
+    """Plan and create topics on one cluster."""
+
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        # The name is kept: a collected admin client ends its futures with an error.
+        self._admin = AdminClient({**settings, "log_level": 0})
+        self._servers = settings["bootstrap.servers"]
+
+    def plan(self, topics: Sequence[Topic]) -> TopicPlan:
+        """Compare.
+
+        Raises:
+            TopicsError: the cluster does not answer.
+        """
+        try:
+            known = self._admin.list_topics(timeout=PATIENCE).topics
+        except KafkaException as error:
+            raise TopicsError(sentence_for(error.args[0], f"the cluster at {self._servers}")) from error
+        present = tuple(topic for topic in topics if topic.name in known)
+        fewer = [
+            f"{topic.name} has {len(known[topic.name].partitions)} partitions, not {topic.partitions}: "
+            "fine if that is meant; more can be added, but then the order of keys under way is lost"
+            for topic in present
+            if len(known[topic.name].partitions) != topic.partitions
+        ]
+        return TopicPlan(
+            missing=tuple(topic for topic in topics if topic.name not in known),
+            present=present,
+            differences=(*fewer, *self._wrong_cleanup(present)),
+        )
+
+    def apply(self, plan: TopicPlan, *, replication: int = -1) -> None:
+        """Create what is missing; -1 leaves the replication factor to the cluster.
+
+        Raises:
+            TopicsError: one of them could not be created; the others were.
+        """
+        if not plan.missing:
+            return
+        wanted = [_new(topic, replication) for topic in plan.missing]
+        futures = self._admin.create_topics(wanted, operation_timeout=PATIENCE)
+        failures = [failure for name, future in futures.items() if (failure := _failure(name, future))]
+        if failures:
+            raise TopicsError("; ".join(failures))
+
+    def _wrong_cleanup(self, topics: Sequence[Topic]) -> list[str]:
+        resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
+        wrong = []
+        for resource, future in self._admin.describe_configs(list(resources)).items() if resources else ():
+            topic = resources[resource]
+            found = future.result(PATIENCE)["cleanup.policy"].value
+            if found != topic.cleanup:
+                wrong.append(f"{topic.name} has cleanup.policy {found}, not {topic.cleanup}: events could vanish")
+        return wrong
+
+
+def _new(topic: Topic, replication: int) -> NewTopic:
+    config = {"cleanup.policy": topic.cleanup}
+    if topic.retention_ms is not None:
+        config["retention.ms"] = str(topic.retention_ms)
+    return NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=replication, config=config)
+
+
+def _failure(name: str, future: object) -> str | None:
+    try:
+        future.result(PATIENCE)  # type: ignore[attr-defined] # a concurrent.futures.Future
+    except KafkaException as error:
+        reason: KafkaError = error.args[0]
+        # Somebody else created it meanwhile: that is what we wanted.
+        return None if reason.code() == KafkaError.TOPIC_ALREADY_EXISTS else sentence_for(reason, f"topic {name}")
+    return None
