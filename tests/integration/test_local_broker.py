@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,35 +15,69 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from southbound.broker.broker import BrokerUnavailableError
+from southbound.broker.commands import run_command
 from southbound.broker.jvm import jvm_broker
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
-import signal
+import signal, sys
+from southbound.broker.docker import docker_broker
+from southbound.broker.commands import run_command
 from southbound.broker.jvm import jvm_broker
-with jvm_broker(lambda said: None) as broker:
+say = lambda said: None
+with docker_broker(sys.argv[1], say) if sys.argv[1:] else jvm_broker(say) as broker:
     print(broker.bootstrap, flush=True)
     signal.pause()
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A process that has a broker."""
+
+    process: "subprocess.Popen[str]"
+    bootstrap: str
+
+    def end(self, how: signal.Signals) -> None:
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+
 @pytest.fixture
-def owner() -> Iterator["subprocess.Popen[str]"]:
-    """A process with a throw-away broker; its first line is where the broker listens."""
-    process = subprocess.Popen([sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    yield process
-    process.kill()
-    process.communicate()
+def start_owner() -> Iterator[Callable[..., Owner]]:
+    """Start a process with a throw-away broker: in a JVM, or in Docker from an image."""
+    with ExitStack() as stack:
+
+        def start(*image: str) -> Owner:
+            command = [sys.executable, "-c", OWNER, *image]
+            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            assert process.stdout
+            return Owner(process=process, bootstrap=process.stdout.readline().strip())
+
+        yield start
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_the_broker_ends_with_its_owner(owner: "subprocess.Popen[str]", ending: signal.Signals) -> None:
-    assert owner.stdout
-    bootstrap = owner.stdout.readline().strip()
-    assert listens(bootstrap)
-    owner.send_signal(ending)
-    owner.wait(20)
-    wait_until(lambda: not listens(bootstrap) and not processes_of(bootstrap))
+def test_the_broker_ends_with_its_owner(start_owner: Callable[..., Owner], ending: signal.Signals) -> None:
+    owner = start_owner()
+    assert listens(owner.bootstrap)
+    assert processes_of(owner.bootstrap)
+    owner.end(ending)
+    wait_until(lambda: not listens(owner.bootstrap) and not processes_of(owner.bootstrap))
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_a_container_is_gone_when_its_owner_is(
+    docker_image: str, start_owner: Callable[..., Owner], ending: signal.Signals
+) -> None:
+    before = containers()
+    owner = start_owner(docker_image)
+    assert listens(owner.bootstrap)
+    assert containers() > before
+    owner.end(ending)
+    wait_until(lambda: not listens(owner.bootstrap) and containers() == before)
 
 
 def test_a_folder_keeps_its_topics_from_one_start_to_the_next(tmp_path: Path) -> None:
@@ -74,6 +110,12 @@ def listens(bootstrap: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def containers() -> frozenset[str]:
+    listed = run_command(["docker", "ps", "--all", "--quiet"])
+    assert listed.ok, listed.said
+    return frozenset(listed.said.split())
 
 
 def processes_of(bootstrap: str) -> list[str]:
