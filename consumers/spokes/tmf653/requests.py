@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,9 +34,22 @@ def name_of(profile: Profile, run: RunDocument) -> str:
     """
     if profile.look_up is not LookUp.NAME:
         return run.name
-    whole = re.compile(rf"(?<![\w-]){re.escape(run.run_id)}(?![\w-])")
-    name = run.name if whole.search(run.name) else f"{run.name} {run.run_id}"
+    name = run.name if _holds_word(run.name, run.run_id) else f"{run.name} {run.run_id}"
     return name.replace(",", ";")
+
+
+def _holds_word(name: str, word: str) -> bool:
+    # By hand: a pattern per run id would be compiled for every POST.
+    start = name.find(word)
+    while start >= 0:
+        if not _continues(name[start - 1 : start]) and not _continues(name[start + len(word) :][:1]):
+            return True
+        start = name.find(word, start + 1)
+    return False
+
+
+def _continues(letter: str) -> bool:
+    return letter.isalnum() or letter in {"_", "-"}
 
 
 def create_body(profile: Profile, run: RunDocument, sender: Sender) -> Body:

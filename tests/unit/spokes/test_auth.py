@@ -90,8 +90,7 @@ def test_a_secret_of_two_lines_cannot_smuggle_a_header() -> None:
 
 def test_all_missing_secrets_are_told_at_once() -> None:
     profiles = [
-        a_profile(name=name, auth={"kind": "bearer", "token": f"env:{name.upper()}"})
-        for name in ("one", "two")
+        a_profile(name=name, auth={"kind": "bearer", "token": f"env:{name.upper()}"}) for name in ("one", "two")
     ]
     with pytest.raises(SecretMissingError) as error:
         SpokeClient(profiles, ENVIRONMENT, lambda _: FakeTransport())

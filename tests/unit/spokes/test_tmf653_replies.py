@@ -49,8 +49,7 @@ leaves = (
 hostile = st.recursive(
     leaves,
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=6)
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=6)
     ),
     max_leaves=25,
 )
@@ -88,9 +87,7 @@ def test_no_json_breaks_the_reading(body: object) -> None:
 
 
 def _can_be_passed_on(measure: ExternalMeasure) -> bool:
-    fields = {
-        name: getattr(measure, name) for name in ("metric_name", "value", "accuracy", "capture_date_time")
-    }
+    fields = {name: getattr(measure, name) for name in ("metric_name", "value", "accuracy", "capture_date_time")}
     passed = ReportedMeasure(id="1", id_origin=MeasureIdOrigin.DERIVED, **fields)
     return "\x00" not in str(passed.value)
 
@@ -159,8 +156,7 @@ def test_states_are_normalised_and_kept_raw(raw: str, state: RunState | None) ->
 
 def test_a_profile_teaches_a_spelling() -> None:
     assert (
-        read({"id": "1", "state": "Brewing"}, state_spellings={"brewing": "inProgress"}).state
-        is RunState.IN_PROGRESS
+        read({"id": "1", "state": "Brewing"}, state_spellings={"brewing": "inProgress"}).state is RunState.IN_PROGRESS
     )
 
 
@@ -289,9 +285,7 @@ def test_a_look_up_answered_with_one_object_is_read() -> None:
     ("status", "headers"),
     [(206, {}), (200, {"x-total-count": "17"}), (200, {"link": '<http://ext?offset=1>; rel="next"'})],
 )
-def test_a_page_of_other_runs_does_not_mean_that_ours_never_arrived(
-    status: int, headers: dict[str, str]
-) -> None:
+def test_a_page_of_other_runs_does_not_mean_that_ours_never_arrived(status: int, headers: dict[str, str]) -> None:
     with pytest.raises(NotUnderstoodError, match="ignores the filter"):
         found([OTHER], status, **headers)
 

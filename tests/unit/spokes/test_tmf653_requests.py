@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,11 +21,7 @@ BUNDLE = TREE.model_copy(update={"payload": "bundle"})
 VERSIONS = ["4.0", "4.1", "4.2"]
 words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() != "")
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | words,
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=5,
 )
@@ -57,9 +54,7 @@ def sent(run: RunDocument, decision: Any = SINGLE, parent: Any = None, **profile
 
 @settings(deadline=None)
 @given(run=documents, profile=settings_of_profiles, child=st.booleans())
-def test_every_post_is_a_valid_service_test_create(
-    run: RunDocument, profile: dict[str, Any], *, child: bool
-) -> None:
+def test_every_post_is_a_valid_service_test_create(run: RunDocument, profile: dict[str, Any], *, child: bool) -> None:
     parent = a_run("TR-parent", phase=Phase.ACCEPTED) if child else None
     body = sent(run, parent=parent, **profile)
     assert violations("ServiceTest_Create", body, profile["version"]) == []
@@ -116,9 +111,7 @@ def test_a_post_goes_to_the_collection_under_its_idempotency_key() -> None:
 
 
 def test_measure_ids_are_left_out_for_strict_systems() -> None:
-    assert sent(a_document(measures=("TM1",)), send_measure_ids=False)["testMeasure"] == [
-        {"metricName": "metric TM1"}
-    ]
+    assert sent(a_document(measures=("TM1",)), send_measure_ids=False)["testMeasure"] == [{"metricName": "metric TM1"}]
 
 
 def test_the_state_is_sent_only_where_the_profile_wants_it() -> None:
@@ -253,3 +246,13 @@ def test_cancelling_by_delete_has_no_body() -> None:
 
 def test_an_external_id_cannot_leave_its_place_in_the_path() -> None:
     assert a_spoke().to_read("../hub?x=1#y").path == "/serviceTest/..%2Fhub%3Fx%3D1%23y"
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="a1-_ ,;", max_size=8), st.text(alphabet="a1-", min_size=1, max_size=3))
+def test_a_name_holds_the_run_id_as_a_word_exactly_once_it_was_added(name: str, run_id: str) -> None:
+    run = a_document(run_id, name=f"x{name}")
+    sent_name = sent(run)["name"]
+    word = rf"(?<![\w-]){re.escape(run_id)}(?![\w-])"
+    assert re.search(word, sent_name)
+    assert (sent_name == run.name.replace(",", ";")) == bool(re.search(word, run.name))
