@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from schemas.avro_files import SINGLE_OBJECT_MARK, avro_schema, single_object_prefix
 from schemas.avro_project import project
-from schemas.avro_read import NotAvroError, reader_of
+from schemas.avro_read import reader_of
+from schemas.avro_read_scalars import NotAvroError
 from schemas.avro_write import writer_of
 from schemas.catalogue import CATALOGUE
 from schemas.undecodable import UnknownSchemaError, UnreadableBytesError, excerpt
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas.avro_files import AvroSchema, Plain
-    from schemas.avro_write import Write
+    from schemas.avro_write_scalars import Write
     from schemas.catalogue import Entry, Message
     from schemas.registry import RegistryIds
 
@@ -71,9 +72,7 @@ class AvroReader:
     def _single_object(self, value: bytes) -> KnownSchema:
         known = self._by_prefix.get(value[:SINGLE_OBJECT_SIZE])
         if len(value) < SINGLE_OBJECT_SIZE:
-            raise UnreadableBytesError(
-                f"The value ends after {len(value)} bytes, before its fingerprint does."
-            )
+            raise UnreadableBytesError(f"The value ends after {len(value)} bytes, before its fingerprint does.")
         if known is None:
             raise UnknownSchemaError(
                 f"The value is Avro with the schema fingerprint {value[2:SINGLE_OBJECT_SIZE].hex()}, "
@@ -107,11 +106,7 @@ def _prefix_and_write(entry: Entry, registry: RegistryIds | None) -> tuple[bytes
 
 
 def _known_by_prefix() -> dict[bytes, KnownSchema]:
-    schemas = [
-        (entry, avro_schema(entry, version))
-        for entry in CATALOGUE
-        for version in range(1, entry.versions + 1)
-    ]
+    schemas = [(entry, avro_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
     return {single_object_prefix(schema): _known(entry, schema) for entry, schema in schemas}
 
 

@@ -6,21 +6,16 @@ these bytes against its `schemaless_writer(strict=True)`. See ADR-0010.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from schemas.avro_files import AvroSchema, Plain
-from schemas.base import LONG_MAX, LONG_MIN
+from schemas.avro_write_scalars import WRITE_LOGICAL, WRITE_SCALAR, Write, write_long, write_string
 
-Write = Callable[[Plain, bytearray], None]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_BOOLEAN = {True: b"\x01", False: b"\x00"}
+    from schemas.avro_files import AvroSchema, Plain
+
 _BRANCH_OF = {type(None): "null", bool: "boolean", int: "long", float: "double", str: "string"}
-_ONE_BYTE = 64  # numbers below this take one byte
-_MORE, _LOW_BITS = 0x80, 0x7F
 
 
 def writer_of(schema: AvroSchema) -> Write:
@@ -35,56 +30,11 @@ def _write(schema: AvroSchema, named: dict[str, Write]) -> Write:
     if isinstance(schema, list):
         return _union(schema, named)
     if isinstance(schema, str):
-        return named[schema] if schema in named else _PRIMITIVES[schema]
+        return named[schema] if schema in named else WRITE_SCALAR[schema]
     if "logicalType" in schema:
-        return _LOGICAL[schema["logicalType"]]
+        return WRITE_LOGICAL[schema["logicalType"]]
     complex_type = _COMPLEX.get(schema["type"])
     return complex_type(schema, named) if complex_type else _write(schema["type"], named)
-
-
-def _long(value: int, out: bytearray) -> None:
-    if 0 <= value < _ONE_BYTE:
-        out.append(value << 1)
-        return
-    if not LONG_MIN <= value <= LONG_MAX:
-        raise OverflowError(f"{value} does not fit into an Avro long")
-    rest = (value << 1) ^ (value >> 63)
-    while rest >= _MORE:
-        out.append((rest & _LOW_BITS) | _MORE)
-        rest >>= 7
-    out.append(rest)
-
-
-def _bytes(value: bytes, out: bytearray) -> None:
-    _long(len(value), out)
-    out += value
-
-
-def _string(value: str, out: bytearray) -> None:
-    raw = value.encode()
-    size = len(raw)
-    if size < _ONE_BYTE:
-        out.append(size << 1)
-    else:
-        _long(size, out)
-    out += raw
-
-
-def _boolean(value: bool, out: bytearray) -> None:  # noqa: FBT001 - the value written, not a switch
-    out += _BOOLEAN[value]
-
-
-def _double(value: float, out: bytearray) -> None:
-    out += struct.pack("<d", value)
-
-
-def _null(value: None, _out: bytearray) -> None:
-    if value is not None:
-        raise TypeError("not null")
-
-
-def _timestamp_millis(value: datetime, out: bytearray) -> None:
-    _long((value - _EPOCH) // _MILLISECOND, out)
 
 
 def _record(schema: AvroSchema, named: dict[str, Write]) -> Write:
@@ -104,7 +54,7 @@ def _enum(schema: AvroSchema, named: dict[str, Write]) -> Write:
     places = {symbol: place for place, symbol in enumerate(schema["symbols"])}
 
     def write(value: str, out: bytearray) -> None:
-        _long(places[value], out)
+        write_long(places[value], out)
 
     named[schema["name"]] = write
     return write
@@ -115,7 +65,7 @@ def _array(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
     def write(values: tuple[Plain, ...], out: bytearray) -> None:
         if values:
-            _long(len(values), out)
+            write_long(len(values), out)
             for value in values:
                 write_item(value, out)
         out.append(0)
@@ -128,9 +78,9 @@ def _map(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
     def write(values: dict[str, Plain], out: bytearray) -> None:
         if values:
-            _long(len(values), out)
+            write_long(len(values), out)
             for key, value in values.items():
-                _string(key, out)
+                write_string(key, out)
                 write_value(value, out)
         out.append(0)
 
@@ -166,16 +116,6 @@ def _branch_name(branch: AvroSchema) -> str:
     return str(branch["name"]) if isinstance(branch, dict) else str(branch)
 
 
-_PRIMITIVES: dict[str, Write] = {
-    "null": _null,
-    "boolean": _boolean,
-    "int": _long,
-    "long": _long,
-    "double": _double,
-    "bytes": _bytes,
-    "string": _string,
-}
-_LOGICAL: dict[str, Write] = {"timestamp-millis": _timestamp_millis}
 _COMPLEX: dict[str, Callable[[AvroSchema, dict[str, Write]], Write]] = {
     "record": _record,
     "enum": _enum,

@@ -52,9 +52,7 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     reading: dict[int, tuple[Entry, AvroSchema]] = {}
     for entry in CATALOGUE:
         for version in range(1, entry.versions + 1):
-            writing[entry.subject] = registry.id_of(
-                entry.subject, avsc_text(entry.subject, version), register=register
-            )
+            writing[entry.subject] = registry.id_of(entry.subject, avsc_text(entry.subject, version), register=register)
         reading |= {id_: (entry, schema) for id_, schema in registry.versions_of(entry.subject)}
     return RegistryIds(writing=writing, reading=reading)
 
@@ -63,13 +61,9 @@ class _Registry:
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise RegistryError(
-                "The schema registry's address must begin with http:// or https:// and name a host."
-            )
+            raise RegistryError("The schema registry's address must begin with http:// or https:// and name a host.")
         self._timeout = timeout
-        self._address = urlunsplit(
-            (parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", "")
-        )
+        self._address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
         self._headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE} | _credentials(
             parts.username, parts.password
         )
@@ -94,15 +88,11 @@ class _Registry:
             raise RegistryError(self._refusal(path, refusal)) from None
         except (URLError, OSError, ValueError) as wrong:
             reason = wrong.reason if isinstance(wrong, URLError) else wrong
-            raise RegistryError(
-                f"The schema registry at {self._address} gives no answer: {reason}."
-            ) from None
+            raise RegistryError(f"The schema registry at {self._address} gives no answer: {reason}.") from None
 
     def _refusal(self, path: str, refusal: HTTPError) -> str:
         said = refusal.read(_EXCERPT).decode("utf-8", "replace")
-        advice = (
-            "register it first, or let Southbound do it" if refusal.code == _NOT_FOUND else "ask its owner"
-        )
+        advice = "register it first, or let Southbound do it" if refusal.code == _NOT_FOUND else "ask its owner"
         return f"The schema registry at {self._address} answers {refusal.code} to {path}: {said}; {advice}."
 
 

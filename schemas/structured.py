@@ -61,12 +61,8 @@ def _data(document: dict[str, object]) -> bytes:
         return json.dumps(document["data"]).encode()
     encoded = document.get("data_base64")
     if not isinstance(encoded, str):
-        raise InvalidEventError(
-            "The CloudEvents JSON event has neither data nor data_base64; add the event's data."
-        )
+        raise InvalidEventError("The CloudEvents JSON event has neither data nor data_base64; add the event's data.")
     try:
         return b64decode(encoded, validate=True)
     except ValueError:
-        raise InvalidEventError(
-            "data_base64 of the CloudEvents JSON event is not base64; correct it."
-        ) from None
+        raise InvalidEventError("data_base64 of the CloudEvents JSON event is not base64; correct it.") from None

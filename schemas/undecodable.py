@@ -12,6 +12,7 @@ All of them are the producer's to mend: the same bytes fail again, so none is wo
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def invalid(name: str, wrong: ValidationError) -> InvalidEventError:
     """Name the wrong fields: `RunRequested is not valid: run.related_service.id is missing`."""
     claims = field_claims(wrong)
     return InvalidEventError(
-        f"{name} is not valid: {'; '.join(_first(claims, _SENTENCE_FIELDS))}. "
-        "Correct the producer and send it again.",
+        f"{name} is not valid: {'; '.join(_first(claims, _SENTENCE_FIELDS))}. Correct the producer and send it again.",
         detail="\n".join(_first(claims, _DETAIL_FIELDS)),
     )
 
@@ -88,18 +88,21 @@ def _first(claims: list[str], most: int) -> list[str]:
 
 def field_claims(wrong: ValidationError) -> list[str]:
     """Write one short claim per wrong field, without its value."""
-    by_place: dict[str, str] = {}
+    return [claim for _, claim in field_places(wrong)]
+
+
+def field_places(wrong: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """Give the same claims, each with the path to its field."""
+    found = {}
     for error in wrong.errors(include_url=False, include_input=False):
-        place = _place(error["loc"])
-        by_place[place] = f"{place} {_claim(error)}".strip()
-    return list(by_place.values())
+        loc = tuple(takewhile(lambda step: step not in _VALUE_BRANCHES, error["loc"]))
+        found[loc] = f"{_place(loc)} {_claim(error)}".strip()
+    return list(found.items())
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
     path = ""
     for step in loc:
-        if step in _VALUE_BRANCHES:
-            break
         path += f"[{step}]" if isinstance(step, int) else f".{excerpt(step)}" if path else excerpt(step)
     return path
 

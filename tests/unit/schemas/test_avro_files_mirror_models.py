@@ -1,0 +1,127 @@
+"""The hand-written Avro files and the models say the same."""
+
+from __future__ import annotations
+
+import types
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Union, get_args, get_origin
+
+import avro.schema
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from schemas.avro_files import avro_schema, avsc_text, single_object_prefix
+from schemas.avro_project import named_types
+from schemas.catalogue import CATALOGUE, NAMESPACE, Entry
+from schemas.documents import JsonText
+
+PLAIN = {str: "string", bool: "boolean", int: "long", float: "double", bytes: "bytes", type(None): "null"}
+TIME = {"type": "long", "logicalType": "timestamp-millis"}
+
+entries = pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+
+
+def expected(annotation: Any) -> Any:  # noqa: ANN401 - a type annotation is anything
+    """Say how a model's annotation must look in Avro, named types by their name."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        branches = [expected(branch) for branch in inner]
+        return sorted(branches, key=lambda branch: branch != "null")
+    if origin is tuple:
+        return {"type": "array", "items": expected(inner[0])}
+    if origin is dict:
+        return {"type": "map", "values": expected(inner[1])}
+    if hasattr(annotation, "__metadata__"):
+        return expected(inner[0])
+    if annotation is datetime:
+        return TIME
+    return PLAIN.get(annotation) or annotation.__name__
+
+
+def by_name(schema: Any) -> Any:  # noqa: ANN401 - Avro's own
+    if isinstance(schema, list):
+        return [by_name(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "name" in schema:
+        return schema["name"]
+    return {key: by_name(value) if key in {"items", "values"} else value for key, value in schema.items()}
+
+
+def types_in(annotation: Any) -> set[type]:  # noqa: ANN401 - a type annotation is anything
+    inner = get_args(annotation)
+    if inner:
+        return set().union(*(types_in(part) for part in inner if part is not Ellipsis))
+    return {annotation} if isinstance(annotation, type) else set()
+
+
+def models_and_enums(model: type[BaseModel], found: dict[str, type]) -> dict[str, type]:
+    found[model.__name__] = model
+    for field in model.model_fields.values():
+        for part in types_in(field.annotation):
+            if issubclass(part, StrEnum):
+                found[part.__name__] = part
+            elif issubclass(part, BaseModel) and part.__name__ not in found:
+                models_and_enums(part, found)
+    return found
+
+
+def newest(entry: Entry) -> Any:  # noqa: ANN401 - Avro's own
+    return avro_schema(entry, entry.versions)
+
+
+@entries
+def test_the_file_names_exactly_the_types_that_the_model_is_made_of(entry: Entry) -> None:
+    assert set(named_types(newest(entry))) == set(models_and_enums(entry.model, {}))
+
+
+@entries
+def test_every_record_has_the_fields_of_its_model_in_the_same_order_and_type(entry: Entry) -> None:
+    named = named_types(newest(entry))
+    for name, model in models_and_enums(entry.model, {}).items():
+        if issubclass(model, BaseModel):
+            written = [(field["name"], by_name(field["type"])) for field in named[name]["fields"]]
+            fields = [(key, expected(field.rebuild_annotation())) for key, field in model.model_fields.items()]
+            assert written == fields, name
+
+
+@entries
+def test_every_field_has_the_default_of_its_model_and_no_other(entry: Entry) -> None:
+    named = named_types(newest(entry))
+    for name, model in models_and_enums(entry.model, {}).items():
+        if issubclass(model, BaseModel):
+            written = {field["name"]: field["default"] for field in named[name]["fields"] if "default" in field}
+            defaults = {key: f.get_default(call_default_factory=True) for key, f in model.model_fields.items()}
+            known = {key: value for key, value in defaults.items() if value is not PydanticUndefined}
+            assert written == to_jsonable_python(known), name
+
+
+@entries
+def test_every_enum_has_the_symbols_of_its_model(entry: Entry) -> None:
+    named = named_types(newest(entry))
+    for name, enum in models_and_enums(entry.model, {}).items():
+        if issubclass(enum, StrEnum):
+            assert named[name]["symbols"] == [symbol.value for symbol in enum]
+
+
+@entries
+def test_the_fingerprint_is_the_one_that_the_avro_project_computes(entry: Entry) -> None:
+    theirs = avro.schema.parse(avsc_text(entry.subject, entry.versions)).canonical_form
+    # Its Python edition leaves {"type":"long"} where the specification's rule PRIMITIVES, and Java, write "long".
+    simple = avro.schema.parse(theirs.replace('{"type":"long"}', '"long"'))
+    assert single_object_prefix(newest(entry)) == b"\xc3\x01" + simple.fingerprint("CRC-64-AVRO")
+
+
+def test_the_fingerprint_of_null_is_the_one_in_the_java_tests() -> None:
+    assert single_object_prefix("null")[2:] == (0x63DD24E7CC258F8A).to_bytes(8, "little")
+
+
+def test_one_namespace_holds_them_all() -> None:
+    assert {newest(entry)["namespace"] for entry in CATALOGUE} == {NAMESPACE}
+
+
+def test_the_mirror_knows_a_difference_when_it_sees_one() -> None:
+    assert expected(str | None) == ["null", "string"]
+    assert expected(tuple[JsonText, ...]) == {"type": "array", "items": "JsonText"}

@@ -1,0 +1,139 @@
+"""The check of the schema history finds what it is there to find."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schemas import history
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUBJECT = "southbound.testrun.Ping"
+ENUM = {
+    "type": "enum",
+    "name": "Kind",
+    "doc": "d",
+    "symbols": ["a", "unknown"],
+    "default": "unknown",
+}
+V1: dict[str, Any] = {
+    "type": "record",
+    "name": "Ping",
+    "namespace": "southbound.testrun",
+    "doc": "d",
+    "fields": [
+        {"name": "id", "type": "string", "doc": "d"},
+        {"name": "kind", "type": ENUM, "doc": "d"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "d"},
+        {"name": "note", "type": ["null", "string"], "default": None, "doc": "d"},
+    ],
+}
+
+
+def found(*versions: dict[str, Any]) -> str:
+    return "\n".join(history.violations({SUBJECT: versions}))
+
+
+def v2(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - Avro's own
+    new = deepcopy(V1)
+    if more:
+        new["fields"].append({"name": "new", "doc": "d", **more})
+    return new
+
+
+def without(name: str) -> dict[str, Any]:
+    new = deepcopy(V1)
+    new["fields"] = [field for field in new["fields"] if field["name"] != name]
+    return new
+
+
+def changed(name: str, **change: Any) -> dict[str, Any]:  # noqa: ANN401 - Avro's own
+    new = deepcopy(V1)
+    next(field for field in new["fields"] if field["name"] == name).update(change)
+    return new
+
+
+def undocumented() -> dict[str, Any]:
+    new = deepcopy(V1)
+    del new["fields"][0]["doc"]
+    return new
+
+
+def test_our_own_history_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    assert history.main() == 0
+    assert "10 schemas are compatible" in capsys.readouterr().out
+
+
+def test_a_good_second_version_is_fine() -> None:
+    better = v2(type=["null", "string"], default=None)
+    better["fields"][1]["type"]["symbols"].append("b")
+    assert found(V1, better) == ""
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (v2(type="string"), "Ping.new is new and has no default"),
+        (v2(type="string"), "v2 cannot read what v1 writes"),
+        (without("id"), "Ping.id is gone; names are frozen"),
+        (without("id"), "v1 cannot read what v2 writes"),
+        (without("kind"), "v2 no longer has Kind"),
+        (without("note"), "Ping.note is gone; names are frozen"),
+        (changed("id", type="long"), "v2 cannot read what v1 writes"),
+        (changed("at", type="long"), "Ping.at changes its logical type"),
+        (
+            changed("at", type={"type": "long", "logicalType": "timestamp-micros"}),
+            "Ping.at changes its logical type",
+        ),
+        (changed("kind", type={**ENUM, "symbols": ["unknown", "a"]}), "Kind moves or drops symbols"),
+        (changed("kind", type={**ENUM, "symbols": ["unknown"]}), "Kind moves or drops symbols"),
+        (
+            changed("kind", type={k: v for k, v in ENUM.items() if k != "default"}),
+            "must have the default 'unknown'",
+        ),
+        (
+            changed("note", default="none", type=["string", "null"]),
+            "may be null, so null must be its default",
+        ),
+        (undocumented(), "Ping.id has no doc"),
+        ({**V1, "doc": ""}, "Ping has no doc"),
+        ({**V1, "name": "Pong"}, "must be called like its folder"),
+        ({**V1, "namespace": "elsewhere"}, "must be called like its folder"),
+    ],
+)
+def test_a_bad_second_version_is_found(second: dict[str, Any], says: str) -> None:
+    assert says in found(V1, second)
+
+
+def test_every_pair_of_versions_is_compared_and_not_only_neighbours() -> None:
+    # v2 takes the default of `note` away, and v3 the field: neighbours agree, v1 and v3 are both read by all but v2.
+    third = without("note")
+    second = changed("note", type="string", default="")
+    assert "v3" in found(V1, second, third)
+    assert "v2 cannot read what v1 writes" in found(V1, second, third)
+
+
+def test_a_type_that_two_files_repeat_must_be_the_same_in_both() -> None:
+    pong = deepcopy(V1)
+    pong["name"] = "Pong"
+    pong["fields"][1]["type"]["symbols"].append("b")
+    told = history.violations({SUBJECT: [V1], "southbound.testrun.Pong": [pong]})
+    assert told == ["southbound.testrun.Pong: Kind differs from the Kind of southbound.testrun.Ping"]
+
+
+def test_the_catalogue_and_the_folder_must_agree() -> None:
+    told = history.missing({SUBJECT: [V1]})
+    assert f"{SUBJECT}: the catalogue lists 0 versions, the folder has 1" in told
+    assert "southbound.testrun.SendRun: the catalogue lists 1 versions, the folder has 0" in told
+
+
+def test_violations_end_with_exit_code_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(history, "AVRO_FILES", tmp_path)
+    assert history.main() == 1
+    assert "the catalogue lists 1 versions, the folder has 0" in capsys.readouterr().err

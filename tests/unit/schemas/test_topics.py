@@ -1,0 +1,79 @@
+"""One list of topics, one owner for what travels where."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from schemas.catalogue import CATALOGUE, Entry, Message, entry_named, entry_of
+from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.inbound import InboundReceived
+from schemas.keys import key_of, topic_of
+from schemas.topics import TopicNames, all_topics
+from tests.unit.schemas.examples import NEWEST, example
+
+NAMES = TopicNames("acme.")
+
+
+def test_the_whole_list_for_two_spokes_under_a_prefix() -> None:
+    assert [topic.name for topic in all_topics("acme.", ["fibre-lab", "radio-lab"])] == [
+        "acme.testrun.lifecycle",
+        "acme.testrun.dispatch.fibre-lab",
+        "acme.testrun.dispatch.radio-lab",
+        "acme.testrun.inbound",
+        "acme.testrun.inflight",
+        "acme.testrun.results",
+        "acme.testrun.dlq",
+        "acme.testrun.tables",
+    ]
+
+
+def test_only_tables_are_compacted_and_they_never_expire() -> None:
+    compacted = [topic for topic in all_topics() if topic.cleanup == "compact"]
+    assert [(topic.name, topic.retention_ms) for topic in compacted] == [("testrun.tables", None)]
+
+
+def test_dead_letters_are_kept_longest() -> None:
+    kept = {topic.name: topic.retention_ms or 0 for topic in all_topics("", ["x"])}
+    assert max(kept, key=lambda name: kept[name]) == "testrun.dlq"
+
+
+def test_every_event_travels_on_exactly_one_kind_of_topic() -> None:
+    carried = [name for topic in all_topics("", ["fibre-lab"]) for name in topic.carries]
+    assert sorted(carried) == sorted(entry.name for entry in CATALOGUE)
+
+
+@pytest.mark.parametrize(("name", "version"), NEWEST)
+def test_an_event_is_sent_where_the_list_says(name: str, version: int) -> None:
+    topic = topic_of(NAMES, example(name, version).data)
+    carries = {one.name: one.carries for one in all_topics("acme.", ["fibre-lab"])}
+    assert name in carries[topic]
+
+
+def test_a_dispatch_topic_tells_its_spoke() -> None:
+    assert NAMES.spoke_of(NAMES.dispatch("fibre-lab")) == "fibre-lab"
+    assert NAMES.spoke_of(NAMES.results) is None
+
+
+@pytest.mark.parametrize(("name", "version"), NEWEST)
+def test_the_key_is_the_root_run_or_what_the_external_system_calls_it(name: str, version: int) -> None:
+    data = example(name, version).data
+    assert key_of(data) == ("fibre-lab:ST-55120" if isinstance(data, InboundReceived) else "TRUN0004711")
+
+
+def test_the_catalogue_is_closed_over_all_messages() -> None:
+    assert {entry.model for entry in CATALOGUE} == set(get_args(Message))
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+def test_an_entry_is_found_by_model_type_and_short_name(entry: Entry) -> None:
+    assert entry_of(entry.model) is entry_named(entry.ce_type) is entry_named(entry.name) is entry
+
+
+def test_commands_are_what_dispatch_takes() -> None:
+    assert {entry.model for entry in CATALOGUE if entry.travels_on == "dispatch"} == {
+        SendRun,
+        ChangeRun,
+        CancelRun,
+    }
