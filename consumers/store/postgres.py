@@ -32,9 +32,10 @@ class PostgresDatabase:
 
     def __init__(self, url: URL, *, lock_timeout: float) -> None:
         self.name = f"PostgreSQL {url.host or 'localhost'}:{url.port or 5432}/{url.database or url.username}"
-        self._writer = _engine(url, lock_timeout)
+        # One pool each: when one finds its connection broken, the next it takes cannot be just as old.
+        self._writer = _engine(url, lock_timeout, isolation="READ COMMITTED")
         # One state for the several statements of a read: a run and its measures belong together.
-        self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
+        self._reader = _engine(url, lock_timeout, isolation="REPEATABLE READ")
         self.sql = statements_for(self._writer.dialect)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -48,6 +49,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Let go of connections."""
         await self._writer.dispose()
+        await self._reader.dispose()
 
     async def _do(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         try:
@@ -62,8 +64,7 @@ class PostgresDatabase:
     async def _again_if_broken(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         try:
             return await self._transact(engine, work)
-        except _BrokenError:  # most often an old connection to a server that was restarted, and never the only one
-            await self._writer.dispose()
+        except _BrokenError:  # most often an old connection to a server that was restarted
             return await self._transact(engine, work)
 
     async def _transact(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -104,13 +105,15 @@ def _passes(error: DBAPIError) -> bool:
     return (getattr(error.orig, "sqlstate", None) or "").startswith("40")
 
 
-def _engine(url: URL, lock_timeout: float) -> AsyncEngine:
+def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
     return create_async_engine(
         _for_asyncpg(url),
         hide_parameters=True,
         # Documents come and go as text; `rows` reads and writes them.
         json_deserializer=_as_it_is,
-        pool_size=2,
+        isolation_level=isolation,
+        pool_size=1,
+        max_overflow=4,  # people's lists beside the readers' groups
         pool_recycle=1800,
         connect_args={"timeout": lock_timeout, "command_timeout": max(lock_timeout, 1.0) * 2},
     )

@@ -60,6 +60,9 @@ class InMemoryRunStore:
         chosen = [r for r in self.runs.values() if phase in {None, r.phase} and spoke in {None, r.spoke}]
         return sorted(chosen, key=lambda row: (row.updated_at, row.run_id), reverse=True)[:limit]
 
+    async def ping(self) -> None:
+        """Dictionaries are always there."""
+
     async def close(self) -> None:
         self.closed = True
 

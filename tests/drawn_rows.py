@@ -1,0 +1,112 @@
+"""Draw run rows of every kind, for claims that hold for any of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from router.runs import RunRow
+from schemas.commands import PinnedDecision
+from schemas.documents import Characteristic, RunDocument, ServiceRef, SpecificationRef
+from schemas.outcomes import Reason, ReportedMeasure, RuleViolation
+from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, Result, RunState
+
+# PostgreSQL has no NUL in text columns; inside JSON documents it is fine.
+letters = st.characters(codec="utf-8", exclude_characters="\0")
+words = st.text(letters, min_size=1, max_size=12).map(str.strip).filter(bool)
+maybe_words = st.none() | words
+moments = st.datetimes(datetime(1980, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone follows
+maybe_moments = st.none() | moments
+any_text = st.text(st.characters(codec="utf-8"), max_size=12).map(str.strip)
+scalars = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | any_text
+json_values = st.recursive(
+    st.none() | scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=5,
+)
+values: st.SearchStrategy[Any] = st.one_of(st.none(), scalars, json_values)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> RunDocument:
+    """Draw a run document."""
+    run_id = draw(words)
+    return RunDocument(
+        run_id=run_id,
+        root_run_id=draw(words),
+        parent_run_id=draw(maybe_words),
+        version=draw(st.integers(1, 9)),
+        name=draw(words),
+        description=draw(st.none() | any_text),
+        mode=draw(st.sampled_from(Mode)),
+        test_specification=SpecificationRef(id=draw(words)),
+        related_service=ServiceRef(id=draw(words), name=draw(maybe_words)),
+        characteristic=tuple(
+            Characteristic(name=name, value=draw(values)) for name in draw(st.lists(words, max_size=3))
+        ),
+        start_date_time=draw(maybe_moments),
+        order=draw(st.integers(0, 99)),
+        children=draw(st.just(()) | st.tuples(st.builds(_child, words, words))),
+    )
+
+
+def _child(run_id: str, parent: str) -> RunDocument:
+    return RunDocument(
+        run_id=run_id,
+        root_run_id=parent,
+        parent_run_id=parent,
+        name=run_id,
+        test_specification=SpecificationRef(id="child"),
+        related_service=ServiceRef(id="PI0001"),
+    )
+
+
+measures = st.builds(
+    ReportedMeasure,
+    id=words,
+    id_origin=st.sampled_from(MeasureIdOrigin),
+    metric_name=maybe_words,
+    metric_href=maybe_words,
+    value=values,
+    value_type=maybe_words,
+    unit_of_measure=maybe_words,
+    accuracy=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    capture_date_time=maybe_moments,
+    capture_method=maybe_words,
+    rule_violation=st.lists(st.builds(RuleViolation, id=maybe_words, severity=maybe_words), max_size=2).map(tuple),
+)
+
+
+@st.composite
+def run_rows(draw: st.DrawFn) -> RunRow:
+    """Draw a row at revision 1."""
+    requested = draw(documents())
+    return RunRow(
+        run_id=draw(words),
+        root_run_id=draw(words),
+        parent_run_id=draw(maybe_words),
+        tenant=draw(maybe_words),
+        request_id=draw(words),
+        spoke=draw(words),
+        decision=draw(st.none() | st.builds(PinnedDecision, policy=words, selector=words, hierarchical=st.booleans())),
+        phase=draw(st.sampled_from(Phase)),
+        state=draw(st.none() | st.sampled_from(RunState)),
+        result=draw(st.none() | st.sampled_from(Result)),
+        external_id=draw(maybe_words),
+        external_href=draw(maybe_words),
+        requested=requested,
+        sent=draw(st.sampled_from([None, requested]) | documents()),
+        accepted_version=draw(st.integers(0, 9)),
+        measures=tuple(draw(st.lists(measures, max_size=3))),
+        reasons=tuple(draw(st.lists(st.builds(Reason, code=words, message=any_text), max_size=2))),
+        cancel_asked=draw(st.booleans()),
+        heard=tuple(draw(st.lists(any_text, max_size=3))),
+        created_at=draw(moments),
+        sent_at=draw(maybe_moments),
+        accepted_at=draw(maybe_moments),
+        finished_at=draw(maybe_moments),
+        updated_at=draw(moments),
+        revision=1,
+    )

@@ -1,0 +1,89 @@
+"""A run store in PostgreSQL keeps every promise of run stores, and those about servers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.store.opening import open_store
+from consumers.store.port import RunStore, UnstorableError
+from tests.builders import a_run
+from tests.contract.test_run_store import *  # noqa: F403 - the same claims, on PostgreSQL
+from tests.contract.test_run_store import moved
+from tests.integration.run_store_database import run_store_url, tell
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from consumers.store.sql import SqlRunStore
+
+__all__ = ["run_store_url"]  # a fixture
+
+
+@pytest.fixture  # type: ignore[no-redef]  # in place of theirs
+async def store(run_store_url: str) -> AsyncIterator[RunStore]:
+    """A run store without rows."""
+    async with an_empty_store(run_store_url) as store:
+        yield store
+
+
+@asynccontextmanager
+async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
+    store = await open_store(url)
+    try:
+        await tell(url, "TRUNCATE runs, run_measures, outbound_requests")
+        yield store
+    finally:
+        await store.close()
+
+
+async def test_connections_that_the_server_ended_are_replaced_unnoticed(store: RunStore, run_store_url: str) -> None:
+    await store.save(a_run())
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    await tell(run_store_url, f"{others} AND datname = current_database()")
+    saved, row = await asyncio.gather(store.save(a_run("TR0002")), store.run("TR0001"))
+    assert saved is None
+    assert row == a_run()
+
+
+async def test_a_row_that_postgresql_refuses_harms_nobody_else_in_its_group(store: RunStore) -> None:
+    rows = [a_run(f"TR{number}") for number in range(50)]
+    rows[7] = replace(rows[7], external_id="a NUL \0 here")
+    rows[30] = replace(rows[30], accepted_version=2**70)
+    answers = await asyncio.gather(*map(store.save, rows), return_exceptions=True)
+    assert {n: type(answer) for n, answer in enumerate(answers) if answer} == {7: UnstorableError, 30: UnstorableError}
+    assert "TR7" in str(answers[7])
+
+
+async def test_a_document_with_a_nul_character_is_kept(store: RunStore) -> None:
+    row = a_run()
+    row = replace(row, requested=row.requested.model_copy(update={"description": "a NUL \0 here"}))
+    await store.save(row)
+    assert await store.run("TR0001") == row
+
+
+async def test_two_processes_that_insert_the_same_runs_share_them_out(store: RunStore, run_store_url: str) -> None:
+    other = await open_store(run_store_url)
+    rows = [a_run(f"TR{number}") for number in range(300)]
+    both = [each.save(row) for row in rows for each in (store, other)]
+    answers = await asyncio.gather(*both, return_exceptions=True)
+    await other.close()
+    winners = [answers[n : n + 2].count(None) for n in range(0, len(answers), 2)]
+    assert winners == [1] * 300
+
+
+async def test_two_processes_that_move_common_runs_in_any_order_do_not_deadlock(
+    store: RunStore, run_store_url: str
+) -> None:
+    other = await open_store(run_store_url)
+    rows = [a_run(f"TR{number}") for number in range(100)]
+    await store.save(*rows)
+    forth = [store.save(moved(row)) for row in rows]
+    back = [other.save(moved(row)) for row in reversed(rows)]
+    answers = await asyncio.gather(*forth, *back, return_exceptions=True)
+    await other.close()
+    assert answers.count(None) == 100

@@ -1,0 +1,161 @@
+"""The pure parts of the run store."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.store.addresses import database_at
+from consumers.store.families import in_family_order
+from consumers.store.grouping import Grouping
+from consumers.store.planning import Kept, Moved, Save, sort_out
+from consumers.store.remembered import Remembered
+from tests.builders import a_document, a_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ids = st.sampled_from("ABCD")
+moves = st.builds(
+    Moved,
+    run_id=ids,
+    revision=st.integers(1, 4),
+    spoke=st.just("fibre-lab"),
+    external_id=st.none(),
+    values=st.just(()),
+    measures=st.just(()),
+)
+saves = st.builds(Save, moves=st.lists(moves, max_size=3).map(tuple), requests=st.just(()))
+kept = st.dictionaries(ids, st.builds(Kept, revision=st.integers(1, 3), measure_count=st.just(0)))
+
+
+@given(saves=st.lists(saves, max_size=8), kept=kept)
+def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(saves: list[Save], kept: dict[str, Kept]) -> None:
+    together = sort_out(saves, kept)
+    alone, answers = dict(kept), []
+    for save in saves:
+        plan = sort_out([save], alone)
+        answers += [answer is None for answer in plan.answers]
+        alone |= {m.run_id: Kept(revision=m.revision, measure_count=0) for m in plan.moves}
+    assert [answer is None for answer in together.answers] == answers
+    written = {move.run_id: move.revision for move in together.moves}
+    assert {run_id: run.revision for run_id, run in kept.items()} | written == {
+        run_id: run.revision for run_id, run in alone.items()
+    }
+    assert not together.new.keys() & kept.keys()
+    assert together.changed.keys() <= kept.keys()
+
+
+@given(parents=st.lists(st.none() | st.integers(0, 9), max_size=10), orders=st.lists(st.integers(0, 3), min_size=10))
+def test_family_order_keeps_every_run_and_puts_parents_first(parents: list[int | None], orders: list[int]) -> None:
+    rows = [
+        a_run(f"R{n}", document=a_document(f"R{n}", root="R", parent=None if p is None else f"R{p}", order=orders[n]))
+        for n, p in enumerate(parents)
+    ]
+    ordered = [row.run_id for row in in_family_order(rows)]
+    assert sorted(ordered) == sorted(row.run_id for row in rows)
+    for n, parent in enumerate(parents):
+        acyclic = parent is not None and parent < n and all(p is None or p < k for k, p in enumerate(parents))
+        assert not acyclic or ordered.index(f"R{parent}") < ordered.index(f"R{n}")
+
+
+def test_runs_that_are_each_others_parents_are_still_listed() -> None:
+    one = replace(a_run("A"), parent_run_id="B")
+    other = replace(a_run("B"), parent_run_id="A")
+    assert in_family_order([other, one]) == [one, other]
+
+
+class Kitchen:
+    """Doubles numbers, group by group, and notes the groups."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.open = asyncio.Event()
+
+    async def cook(self, numbers: Sequence[int]) -> list[int | Exception]:
+        self.groups.append(list(numbers))
+        await self.open.wait()
+        if 13 in numbers:
+            raise ValueError("13 is not cooked here")
+        return [n * 2 if n != 4 else KeyError(n) for n in numbers]
+
+
+async def test_who_comes_meanwhile_shares_the_next_group() -> None:
+    kitchen = Kitchen()
+    grouping = Grouping(kitchen.cook, limit=3)
+    first = asyncio.ensure_future(grouping.ask(1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    others = [asyncio.ensure_future(grouping.ask(n)) for n in (2, 3, 5, 6)]
+    await asyncio.sleep(0)
+    kitchen.open.set()
+    assert await asyncio.gather(first, *others) == [2, 4, 6, 10, 12]
+    assert kitchen.groups == [[1], [2, 3, 5], [6]]
+
+
+async def test_heavy_asks_fill_a_group_sooner() -> None:
+    kitchen = Kitchen()
+    kitchen.open.set()
+    grouping = Grouping(kitchen.cook, limit=10, weight=lambda n: n)
+    await asyncio.gather(*map(grouping.ask, (6, 5, 7, 100, 1)))
+    assert kitchen.groups == [[6, 5], [7, 100], [1]]
+
+
+async def test_one_answer_may_be_an_error_of_its_own() -> None:
+    kitchen = Kitchen()
+    kitchen.open.set()
+    grouping = Grouping(kitchen.cook, limit=9)
+    answers = await asyncio.gather(*map(grouping.ask, (3, 4, 5)), return_exceptions=True)
+    assert [answers[0], type(answers[1]), answers[2]] == [6, KeyError, 10]
+
+
+async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None:
+    kitchen = Kitchen()
+    kitchen.open.set()
+    grouping = Grouping(kitchen.cook, limit=9)
+    answers = await asyncio.gather(*map(grouping.ask, (12, 13)), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["13 is not cooked here"] * 2
+    assert answers[0] is not answers[1]
+    assert await grouping.ask(1) == 2
+
+
+def test_a_document_is_parsed_and_written_once() -> None:
+    remembered = Remembered()
+    text = remembered.write(a_document())
+    assert remembered.read(text) is remembered.read(text)
+    assert remembered.write(remembered.read(text)) is text
+
+
+@given(sizes=st.lists(st.integers(0, 400), max_size=20))
+def test_memory_is_bounded_and_what_is_read_is_right(sizes: list[int]) -> None:
+    remembered = Remembered(room=1000)
+    for number, size in enumerate(sizes):
+        document = a_document(f"TR{number}", description="x" * size)
+        assert remembered.read(remembered.write(document)) == document
+    assert sum(map(len, remembered._documents)) <= 1000
+    assert sorted(remembered._texts.values()) == sorted(remembered._documents)
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("mysql://u:s3cret@h/d", "not in 'mysql'"),
+        ("s3cret", "cannot be read"),
+        ("sqlite://", "name a file"),
+        ("sqlite:///:memory:", "name a file"),
+    ],
+)
+def test_an_address_that_will_not_do_is_explained_without_its_password(address: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as refused:
+        database_at(address)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_postgresql_may_be_spelled_as_people_do(scheme: str) -> None:
+    assert database_at(f"{scheme}://u:s3cret@h/runs?sslmode=require").name == "PostgreSQL h:5432/runs"
