@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from router.conditions import Comparison, Interval, Literal, Operator
 from router.values import Months
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from router.cells import Cell
-    from router.conditions import Condition, Operand
-    from router.tables import DecisionTable, Row
+    from router.conditions import Condition, Inputs, Operand
+    from router.tables import DecisionTable, Input, Row
 
 _MOST_ROWS = 5  # more than that nobody reads
 _LONGEST_VALUE = 80
@@ -69,12 +69,15 @@ def fitting_cells(table: DecisionTable, row: Row, values: Sequence[object]) -> s
     """Say which values fit which cells of a row that matches."""
     if not row.cells:
         return "no other row matches"
-    fitting = [
-        f"`{column.name}` is {value_in_words(value)} ({cell_in_words(cell)})"
-        for column, cell, value in zip(table.inputs, row.cells, values, strict=True)
-        if not cell.is_any
-    ]
+    columns = zip(table.inputs, row.cells, values, strict=True)
+    fitting = [_fit_in_words(column, cell, value) for column, cell, value in columns if not cell.is_any]
     return ", ".join(fitting) or "the row takes anything"
+
+
+def _fit_in_words(column: Input, cell: Cell, value: object) -> str:
+    is_what, wanted = value_in_words(value), cell_in_words(cell)
+    told = f"`{column.name}` is {is_what}"
+    return told if is_what == wanted else f"{told} (the cell wants {wanted})"
 
 
 def missing_inputs(table: DecisionTable, values: Sequence[object]) -> tuple[str, ...]:
@@ -85,18 +88,29 @@ def missing_inputs(table: DecisionTable, values: Sequence[object]) -> tuple[str,
 def reasons_against(table: DecisionTable, row: Row, values: tuple[object, ...]) -> list[str]:
     """Say for each column in which a row does not fit what the value is and what the cell wants."""
     inputs = table.by_name(values)
-    return [
-        f"`{column.name}` is {value_in_words(value)}, the cell wants {cell_in_words(cell)}"
-        for column, cell, value in zip(table.inputs, row.cells, values, strict=True)
-        if not cell.holds(value, inputs)
-    ]
+    return [_miss_in_words(table, row, values, place) for place in _misses(row, values, inputs)]
+
+
+def _misses(row: Row, values: tuple[object, ...], inputs: Inputs) -> Iterator[int]:
+    return (place for place, cell in enumerate(row.cells) if not cell.holds(values[place], inputs))
+
+
+def _miss_in_words(table: DecisionTable, row: Row, values: tuple[object, ...], place: int) -> str:
+    name, value = table.inputs[place].name, value_in_words(values[place])
+    return f"`{name}` is {value}, the cell wants {cell_in_words(row.cells[place])}"
 
 
 def would_have_matched(table: DecisionTable, values: tuple[object, ...], *, before: Row) -> list[str]:
     """Say which rows above the chosen one failed in exactly one column."""
+    inputs = table.by_name(values)
     earlier = takewhile(lambda row: row is not before, table.rows)
-    tried = [(row, reasons_against(table, row, values)) for row in earlier]
-    return [_near_miss(row, reasons) for row, reasons in tried if len(reasons) == 1]
+    near = (row for row in earlier if _misses_once(row, values, inputs))
+    return [_near_miss(row, reasons_against(table, row, values)) for row in islice(near, _MOST_ROWS)]
+
+
+def _misses_once(row: Row, values: tuple[object, ...], inputs: Inputs) -> bool:
+    misses = _misses(row, values, inputs)
+    return next(misses, None) is not None and next(misses, None) is None
 
 
 def came_close(table: DecisionTable, values: tuple[object, ...], aside: Iterable[Row] = ()) -> list[str]:

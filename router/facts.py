@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
 from router.cell_errors import CellError
 from router.fact_paths import DERIVED, FactPath, fact_path
 from router.literals import read_date, read_datetime, read_duration, read_number, read_time
@@ -92,7 +90,7 @@ def _by_name(characteristics: tuple[Characteristic, ...]) -> dict[str, object]:
 
 def _value_of(characteristic: Characteristic) -> object:
     """Read the value; text that declares another `value_type` is read as that type."""
-    value = _plain(characteristic)
+    value = value_to_json(characteristic.value)
     if not isinstance(value, str) or characteristic.value_type is None:
         return value
     reader = _READERS.get(characteristic.value_type.lower().replace("-", ""))
@@ -100,13 +98,6 @@ def _value_of(characteristic: Characteristic) -> object:
         return reader(value) if reader else value
     except CellError:
         return value
-
-
-def _plain(characteristic: Characteristic) -> object:
-    try:
-        return value_to_json(characteristic.value)
-    except orjson.JSONDecodeError:
-        return characteristic.value
 
 
 def _read_boolean(text: str) -> object:

@@ -1,0 +1,203 @@
+"""The table as a whole: which row decides, and what is said about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.cells import parse
+from router.decisions import Decision, Reason, Undecided
+from router.facts import facts_of
+from router.tables import DecisionTable, HitPolicy, Input, Output, Row
+from schemas.documents import Characteristic
+from tests.builders import a_document
+from tests.unit.tables.tables import a_row, a_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SPEED = Characteristic(name="speed", value=300)
+
+
+def decided(table: DecisionTable, **document: Any) -> Decision:  # noqa: ANN401 - any field of a document
+    decision = table.decide(facts_of(a_document(**document)))
+    assert isinstance(decision, Decision)
+    return decision
+
+
+def undecided(table: DecisionTable, **document: Any) -> Undecided:  # noqa: ANN401 - any field of a document
+    decision = table.decide(facts_of(a_document(**document)))
+    assert isinstance(decision, Undecided)
+    return decision
+
+
+def test_the_first_matching_row_decides() -> None:
+    table = a_table([a_row("R1", "spec: other"), a_row("R2", "spec: fibre-line"), a_row("R3", "mode: ONDEMAND")])
+    decision = decided(table)
+    assert decision.row.id == "R2"
+    assert dict(decision.outputs) == {"hierarchical": True, "payload": "per-run"}
+
+
+def test_a_decision_names_table_version_and_row() -> None:
+    table = a_table([a_row("R10", "spec: fibre-line")])
+    assert decided(table).reference == f"a-table@{table.version}#R10"
+    assert len(table.version) == 8
+
+
+def test_every_cell_of_a_row_must_fit() -> None:
+    table = a_table([a_row("R1", 'spec: fibre-line, speed: "[100..1000)"')])
+    assert decided(table, characteristic=(SPEED,)).row.id == "R1"
+    assert undecided(table).reason is Reason.NO_ROW_MATCHES
+
+
+def test_the_default_row_takes_the_rest() -> None:
+    table = a_table([a_row("R1", "spec: x")], more="default: {hierarchical: false, payload: bundle}\n")
+    decision = decided(table)
+    assert decision.reference.endswith("#default")
+    assert decision.outputs["payload"] == "bundle"
+
+
+def test_two_matches_of_a_unique_table_decide_nothing() -> None:
+    rows = [a_row("R1", "spec: fibre-line"), a_row("R2", "mode: ONDEMAND"), a_row("R3", "mode: PROACTIVE")]
+    table = a_table(rows, more="policy: unique\n")
+    two = undecided(table)
+    assert two.reason is Reason.SEVERAL_ROWS_MATCH
+    assert [row.id for row in two.rows] == ["R1", "R2"]
+    assert "rows R1, R2 of a-table" in two.sentence
+    assert two.explanation == "R1: `spec` is fibre-line\nR2: `mode` is ONDEMAND"
+    assert decided(table, spec="x", mode="PROACTIVE").row.id == "R3"
+
+
+def test_a_cell_may_name_another_input() -> None:
+    table = a_table([a_row("R1", "speed: <= priority")])
+    assert decided(table, priority=300, characteristic=(SPEED,)).row.id == "R1"
+    assert "the cell wants <= the value of `priority`" in undecided(table, characteristic=(SPEED,)).explanation
+
+
+def test_evaluate_takes_values_by_input_name() -> None:
+    table = a_table([a_row("R1", "spec: a")])
+    assert table.evaluate({"spec": "a"}) == {"hierarchical": True, "payload": "per-run"}
+    assert table.evaluate({"spec": "b"}) is None
+    assert table.evaluate({}) is None
+
+
+def test_evaluate_gives_the_bare_value_of_a_single_output() -> None:
+    outputs = (Output(name="out", type="number"),)
+    row = Row(id="1", cells=(parse("[0..1)", "number"),), outputs={"out": 7})
+    table = DecisionTable(id="t", version="1", inputs=(Input(name="x", type="number"),), outputs=outputs, rows=(row,))
+    assert table.evaluate({"x": 0.5}) == 7
+    assert table.evaluate({"x": 1}) is None
+
+
+def test_a_decision_explains_its_row_and_the_rows_that_failed_in_one_column() -> None:
+    rows = [
+        a_row("R1", "spec: fibre-line, mode: PROACTIVE"),
+        a_row("R2", "spec: x, mode: PROACTIVE"),
+        a_row("R3", 'spec: "fibre-line, fibre-quick", priority: null'),
+        a_row("R4", "spec: x"),
+    ]
+    decision = decided(a_table(rows))
+    why, near = decision.explanation.split("\n")
+    assert why == (
+        f"{decision.reference}: `spec` is fibre-line (the cell wants fibre-line, fibre-quick), "
+        "`priority` is missing (the cell wants null)"
+    )
+    assert near == "R1 would have matched but `mode` is ONDEMAND, the cell wants PROACTIVE"
+
+
+def test_a_run_that_no_row_takes_is_told_which_rows_came_close() -> None:
+    rows = [
+        a_row("R24", "spec: created-started, mode: ONDEMAND"),
+        a_row("R25", "spec: x, mode: PROACTIVE"),
+        a_row("R26", 'mode: ONDEMAND, speed: "(300..1000]"'),
+    ]
+    trouble = undecided(a_table(rows), characteristic=(SPEED,)).trouble()
+    assert trouble.code == "NO_ROW_MATCHES"
+    assert "add a row" in trouble.sentence
+    assert trouble.detail.split("\n") == [
+        "R24 would have matched but `spec` is fibre-line, the cell wants created-started",
+        "R26 would have matched but `speed` is 300, the cell wants (300..1000]",
+    ]
+
+
+def test_without_a_near_miss_the_closest_rows_are_told() -> None:
+    rows = [a_row("R1", "spec: x, mode: PROACTIVE, priority: 1"), a_row("R2", "spec: not(fibre-line), mode: PROACTIVE")]
+    assert undecided(a_table(rows)).explanation == (
+        "R2 came closest but `spec` is fibre-line, the cell wants anything but fibre-line, "
+        "and `mode` is ONDEMAND, the cell wants PROACTIVE"
+    )
+
+
+def test_no_more_rows_are_told_than_somebody_reads() -> None:
+    rows = [a_row(f"R{number}", f"spec: x{number}") for number in range(9)]
+    lines = undecided(a_table(rows)).explanation.split("\n")
+    assert len(lines) == 6
+    assert lines[-1] == "4 more rows came as close"
+
+
+def test_missing_inputs_are_named() -> None:
+    assert undecided(a_table([a_row("R1", "spec: x")])).missing == ("priority", "speed", "start")
+
+
+cells = st.sampled_from(["-", "1", "2", "< 2", "[1..3)", "not(1, 3)", "null", "!= 2", "b", ">= b", "not(b)"])
+values = st.sampled_from([None, 0, 1, 2, 3, 1.5, True, "1"])
+
+
+def fits(text: str, value: Any, inputs: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a cell takes any value
+    """Say the meaning of the few cells above in the plainest way."""
+    b = inputs["b"]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    b_number = isinstance(b, int | float) and not isinstance(b, bool)
+    meaning = {
+        "-": True,
+        "1": number and value == 1,
+        "2": number and value == 2,
+        "< 2": number and value < 2,
+        "[1..3)": number and 1 <= value < 3,
+        "not(1, 3)": not (number and value in (1, 3)),
+        "null": value is None,
+        "!= 2": number and value != 2,
+        "b": type_of(value) == type_of(b) and value == b,
+        ">= b": (number and b_number and value >= b) or (type_of(value) == type_of(b) == "text" and value >= b),
+        "not(b)": not (type_of(value) == type_of(b) and value == b),
+    }
+    return bool(meaning[text])
+
+
+def type_of(value: object) -> str:
+    names = {bool: "truth", str: "text", type(None): "nothing"}
+    return names.get(type(value), "number")
+
+
+@given(
+    grid=st.lists(st.tuples(cells, cells), min_size=1, max_size=5),
+    a=values,
+    b=values,
+    policy=st.sampled_from(HitPolicy),
+)
+def test_a_table_decides_like_its_rows_read_one_by_one(
+    grid: list[tuple[str, str]], a: object, b: object, policy: HitPolicy
+) -> None:
+    columns = (Input(name="a", type="any"), Input(name="b", type="any"))
+    rows = tuple(
+        Row(id=str(place), cells=(parse(first, "any"), parse(second, "any")), outputs={"row": place})
+        for place, (first, second) in enumerate(grid)
+    )
+    table = DecisionTable(
+        id="t", version="1", inputs=columns, outputs=(Output(name="row", type="number"),), policy=policy, rows=rows
+    )
+    inputs = {"a": a, "b": b}
+    hits = [n for n, (first, second) in enumerate(grid) if fits(first, a, inputs) and fits(second, b, inputs)]
+    expected = hits[0] if hits and (policy is HitPolicy.FIRST or len(hits) == 1) else None
+    assert table.evaluate(inputs) == expected
+
+
+@pytest.mark.parametrize("value", [["a"], {"x": 1}, object(), float("nan"), "x" * 500, [[]]])
+def test_any_value_can_be_explained(value: object) -> None:
+    table = a_table([a_row("R1", "spec: x")])
+    decision = table.decide_on((value, None, None, None, None))
+    assert isinstance(decision, Undecided)
+    assert len(decision.explanation) < 200
