@@ -72,7 +72,11 @@ Event = Assigned | Received | Revoked | Lost | Committed | Complained | Failed |
 
 
 class Client(Protocol):
-    """A member of a consumer group. Events arrive on the event loop that called `start`."""
+    """A member of a consumer group. Events arrive on the event loop that called `start`.
+
+    Everything that Kafka has to say (rebalances, answers to commits, records) is heard only while a batch is
+    asked for: whoever does not ask for longer than a second should pause everything and ask.
+    """
 
     def start(self, on_event: Callable[[Event], None]) -> None:
         """Join the group and begin to report."""

@@ -39,6 +39,7 @@ class FakeClient:
         self._epochs = itertools.count(1)
         self._lives: dict[Spot, Partition] = {}
         self._position: dict[Partition, int] = {}
+        self._unanswered: list[Mapping[Partition, int]] = []
         self._wanted = False
         self._revoking: tuple[Partition, ...] = ()
         self._on_event: Callable[[Event], None] | None = None
@@ -60,7 +61,8 @@ class FakeClient:
         """Keep a commit; answer unless told otherwise."""
         self.commits.append(offsets)
         if self.answers_commits:
-            self.answer(offsets)
+            self._unanswered.append(offsets)
+            self._loop.call_soon(self._deliver)
 
     def release(self, offsets: Mapping[Partition, int]) -> None:
         """Keep the last commit of revoked partitions and take them away."""
@@ -150,6 +152,8 @@ class FakeClient:
     def _deliver(self) -> None:
         if not self._wanted or self.closed or self._revoking:
             return
+        while self._unanswered:
+            self.answer(self._unanswered.pop(0))
         batch = [record for life in self._lives.values() for record in self._next_of(life)][: self._batch]
         for record in batch:
             self._position[record.partition] = record.offset + 1
