@@ -95,7 +95,7 @@ class _Sending:
     parent: RunRow | None
 
     async def post(self, row: RunRow) -> Outcome:
-        row = await self.mover.intend(self.event, row, Sending())
+        row = await self.mover.intend(self.event, row, Sending(document=row.requested))
         asked = await self._ask(row, self._post_of(row))
         match asked.judgement.verdict:
             case Verdict.ACCEPTED:
@@ -114,14 +114,16 @@ class _Sending:
 
     async def look_up(self, row: RunRow, refusal: Asked | None = None) -> Outcome:
         """A POST was perhaps made: ask before making another."""
-        call = self.caller.spoke(row.spoke).to_look_up(row.requested)
+        # What was POSTed, not what is wanted by now: a change may have renamed the run meanwhile.
+        posted = row.sent or row.requested
+        call = self.caller.spoke(row.spoke).to_look_up(posted)
         if call is None:
             return await self._fallout(row, cannot_look_up(row))
         asked = await self._ask(row, call)
         if asked.judgement.verdict is not Verdict.ACCEPTED:
             return await self._doubtful(row, asked)
         try:
-            found = self.caller.spoke(row.spoke).find_run(asked.answered(), row.requested)
+            found = self.caller.spoke(row.spoke).find_run(asked.answered(), posted)
         except NotUnderstoodError as error:
             return await self._doubtful(row, asked.doubted(str(error)))
         if found is not None:
@@ -138,7 +140,7 @@ class _Sending:
         return await self._take(row, report)
 
     async def _take(self, row: RunRow, report: ExternalReport) -> Outcome:
-        accepted = Accepted(external_id=report.external_id, href=report.href, document=row.requested)
+        accepted = Accepted(external_id=report.external_id, href=report.href, document=row.sent or row.requested)
         await self._record(row, accepted, Reported(report_id=self.event.id, report=report))
         return Done()
 

@@ -93,9 +93,9 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
                 )
             )
         case Sending():
-            return Step(replace(row, phase=phase, sent_at=at))
+            return Step(replace(row, phase=phase, sent=happening.document, sent_at=at))
         case AttemptFailed():
-            return Step(replace(row, phase=phase, sent_at=None))
+            return Step(replace(row, phase=phase, sent=None, sent_at=None))
         case OutcomeUnknown():
             return _told(replace(row, phase=phase), UpdateKind.IN_DOUBT, happening.reasons)
         case Accepted():

@@ -47,9 +47,10 @@ class Routed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A POST is about to be written. Stored first, so that a crash leaves a doubt and not a duplicate."""
+    """A POST of `document` is about to be written. Stored first: a crash leaves a doubt and not a duplicate."""
 
     kind: ClassVar[Kind] = Kind.SENDING
+    document: RunDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from producers.kafka_errors import sentence_for
@@ -35,7 +38,7 @@ class TopicPlan:
 class TopicAdmin:
     """Plan and create topics on one cluster."""
 
-    def __init__(self, settings: Mapping[str, object]) -> None:
+    def __init__(self, settings: Mapping[str, Any]) -> None:
         # The name is kept: a collected admin client ends its futures with an error.
         self._admin = AdminClient({**settings, "log_level": 0})
         self._servers = settings["bootstrap.servers"]
@@ -77,6 +80,12 @@ class TopicAdmin:
         if failures:
             raise TopicsError("; ".join(failures))
 
+    def delete(self, topics: Sequence[Topic]) -> None:
+        """Delete topics that were made for a while; one that is gone already is fine."""
+        for future in self._admin.delete_topics([topic.name for topic in topics], operation_timeout=PATIENCE).values():
+            with suppress(KafkaException):
+                future.result(PATIENCE)
+
     def _wrong_cleanup(self, topics: Sequence[Topic]) -> list[str]:
         resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
         wrong = []
@@ -89,7 +98,7 @@ class TopicAdmin:
 
 
 def _new(topic: Topic, replication: int) -> NewTopic:
-    config = {"cleanup.policy": topic.cleanup}
+    config: dict[str, str] = {"cleanup.policy": topic.cleanup}
     if topic.retention_ms is not None:
         config["retention.ms"] = str(topic.retention_ms)
     return NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=replication, config=config)

@@ -37,7 +37,7 @@ NO = (Reason(code="21", message="no such line"),)
 DOCUMENT = a_document(measures=("TM1",))
 SOME_OF_EACH = (
     Routed(request_id="RQ0001", spoke="fibre-lab", decision=SINGLE, document=DOCUMENT),
-    Sending(),
+    Sending(document=DOCUMENT),
     AttemptFailed(),
     OutcomeUnknown(reasons=NO),
     Accepted(external_id="ext-1", href=None, document=DOCUMENT),

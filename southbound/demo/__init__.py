@@ -1,0 +1,1 @@
+"""Ten stories that show the whole job on a real Kafka, and check that each ended as it must."""

@@ -1,0 +1,89 @@
+"""Draw the demo: runs moving through their states, then what came of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from router.runs import RunRow
+    from southbound.demo.seen import LetterSeen
+    from southbound.demo.stories import Evidence, Story
+
+COLOURS = {
+    "completed": "green",
+    "cancelled": "yellow",
+    "rejected": "magenta",
+    "failed": "red",
+    "inProgress": "cyan",
+    "pending": "blue",
+    "acknowledged": "blue",
+}
+
+
+def moving(stories: Sequence[Story], evidence: Evidence) -> RenderableType:
+    """Show where every run is right now."""
+    table = Table(title="Runs on their way", title_justify="left")
+    for column in ("story", "run", "spoke", "state", "result"):
+        table.add_column(column, no_wrap=True)
+    for story in stories:
+        for number, run_id in enumerate(story.runs):
+            table.add_row(story.title if number == 0 else "", *_moving(run_id, evidence))
+    return table
+
+
+def _moving(run_id: str, evidence: Evidence) -> tuple[str | Text, ...]:
+    run, letter = evidence.run(run_id), evidence.letter(run_id)
+    if letter is not None:
+        return (run_id, "", Text("dead letter", style="red"), letter.code)
+    if run is None:
+        return (run_id, "", Text("…", style="dim"), "")
+    result = run.result.result if run.result else None
+    return (run_id, run.spoke, _state(run.last), result or "")
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=COLOURS.get(state, ""))
+
+
+def summary(stories: Sequence[Story], rows: Mapping[str, RunRow], evidence: Evidence) -> RenderableType:
+    """Show what came of every run, as the run store has it."""
+    table = Table(title="What came of them", title_justify="left")
+    for column in ("", "story", "run", "decision", "spoke", "external id", "state", "result"):
+        table.add_column(column, no_wrap=column in ("", "run", "state", "result"), overflow="fold")
+    for story in stories:
+        mark = Text("✗", style="red") if any(story.judge(evidence)) else Text("✓", style="green")
+        for number, run_id in enumerate(story.runs):
+            first = number == 0
+            table.add_row(mark if first else "", story.title if first else "", *_ended(rows.get(run_id), run_id))
+    return table
+
+
+def _ended(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
+    if row is None or row.decision is None:
+        return (run_id, "", "", "", Text("dead letter", style="red"), "")
+    decision = f"{row.decision.policy}\n{row.decision.selector}"
+    return (run_id, decision, row.spoke, row.external_id or "", _state(row.state or row.phase), row.result or "")
+
+
+def dead_letters(letters: Sequence[LetterSeen]) -> RenderableType:
+    """Show every dead letter with its reason."""
+    table = Table(title="Dead letters", title_justify="left")
+    for column in ("key", "code", "original bytes", "why, and what to do"):
+        table.add_column(column, no_wrap=column in ("key", "code"), overflow="fold")
+    for letter in letters:
+        table.add_row(letter.key, letter.code, _original(letter.value), f"{letter.reason}\n{letter.detail}".strip())
+    return table
+
+
+def _original(value: bytes | None) -> str:
+    if value is None:
+        return "none"
+    shown = repr(value[:32])[2:-1]
+    return f"{shown}… ({len(value)} bytes)" if len(value) > 32 else shown  # noqa: PLR2004 - what fits a column

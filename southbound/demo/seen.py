@@ -1,0 +1,91 @@
+"""What the output topics said so far: the only thing the demo believes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from schemas.outcomes import RequestResult, RunResult, RunUpdate
+
+if TYPE_CHECKING:
+    from schemas.envelope import Envelope
+    from schemas.topics import TopicNames
+    from schemas.vocabulary import UpdateKind
+    from southbound.following import Heard
+
+
+@dataclass(slots=True, kw_only=True)
+class RunSeen:
+    """One run as its events tell it."""
+
+    run_id: str
+    decision: str = ""
+    spoke: str = ""
+    external_id: str = ""
+    last: str = ""
+    kinds: list[UpdateKind] = field(default_factory=list)
+    result: RunResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterSeen:
+    """One dead letter: original bytes and why."""
+
+    key: str
+    value: bytes | None
+    code: str
+    reason: str
+    detail: str
+
+
+class Seen:
+    """Fold records of the output topics into what a person wants to know."""
+
+    def __init__(self, envelope: Envelope, topics: TopicNames) -> None:
+        self._envelope = envelope
+        self._topics = topics
+        self.runs: dict[str, RunSeen] = {}
+        self.requests: dict[str, list[RequestResult]] = {}
+        self.letters: list[LetterSeen] = []
+        self.events = 0
+
+    def hear(self, heard: Heard) -> None:
+        """Take one record in."""
+        self.events += 1
+        if heard.topic == self._topics.dlq:
+            self.letters.append(_letter(heard))
+            return
+        event = self._envelope.decode(heard.value, heard.headers, fallback_id=heard.place)
+        match event.data:
+            case RunUpdate() as update:
+                self._note(update, event.headers.decision)
+                self._updated(update)
+            case RunResult() as result:
+                self._note(result, event.headers.decision)
+                run = self.runs[result.run_id]
+                run.result, run.last = result, result.state
+            case RequestResult() as result:
+                self.requests.setdefault(result.root_run_id, []).append(result)
+
+    def _note(self, word: RunUpdate | RunResult, decision: str | None) -> None:
+        run = self.runs.setdefault(word.run_id, RunSeen(run_id=word.run_id))
+        run.decision = decision or run.decision
+        run.spoke = word.spoke
+        run.external_id = word.external_id or run.external_id
+
+    def _updated(self, update: RunUpdate) -> None:
+        run = self.runs[update.run_id]
+        run.kinds.append(update.kind)
+        if run.result is None:
+            run.last = update.state or update.phase
+
+
+def _letter(heard: Heard) -> LetterSeen:
+    headers = {name: (value or b"").decode(errors="replace") for name, value in heard.headers}
+    return LetterSeen(
+        key=(heard.key or b"").decode(errors="replace"),
+        value=heard.value,
+        code=headers.get("southbound-dlq-code", ""),
+        reason=headers.get("southbound-dlq-reason", ""),
+        detail=headers.get("southbound-dlq-detail", ""),
+    )

@@ -1,0 +1,98 @@
+"""Everything the demo needs, up and down again: topics, two external systems, the service."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from schemas.topics import TopicNames, all_topics
+from southbound.broker.ports import reserve
+from southbound.loading import load_rules
+from southbound.service import Running, serve
+from southbound.simulator.system import ExternalSystem
+from southbound.topics import TopicAdmin
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from southbound.loading import Rules
+    from southbound.settings import Settings
+    from southbound.simulator.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What is up."""
+
+    running: Running
+    ledgers: dict[str, Ledger]
+    topics: TopicNames
+    servers: str
+
+
+@asynccontextmanager
+async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path) -> AsyncIterator[Stage]:
+    """Put everything up under topics of its own; take it down in order, whatever happens."""
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(reserve())
+        rules = load_rules(settings.routing)
+        systems = [
+            await stack.enter_async_context(
+                ExternalSystem(name=profile.name, callback_url=f"http://{listener.address}/{profile.name}/listener")
+            )
+            for profile in rules.profiles
+        ]
+        adapted = _settings(settings, bootstrap, tag, listener.port, folder)
+        topics = all_topics(adapted.kafka.prefix, [system.name for system in systems])
+        admin = TopicAdmin({"bootstrap.servers": bootstrap, **adapted.kafka.overrides()})
+        await asyncio.to_thread(lambda: admin.apply(admin.plan(topics)))
+        stack.push_async_callback(asyncio.to_thread, admin.delete, topics)
+        running = await stack.enter_async_context(_service(adapted, _pointed_at(rules, systems)))
+        yield Stage(
+            running=running,
+            ledgers={system.name: system.ledger for system in systems},
+            topics=TopicNames(adapted.kafka.prefix),
+            servers=bootstrap,
+        )
+
+
+@asynccontextmanager
+async def _service(settings: Settings, rules: Rules) -> AsyncIterator[Running]:
+    stop, up = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(settings, stop=stop, rules=rules, ready=up.set_result))
+    await asyncio.wait([serving, up], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if serving.done():
+            serving.result()  # it could not start, and says why
+        yield up.result()
+    finally:
+        stop.set()
+        await serving
+
+
+def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: Path) -> Settings:
+    prefix = f"{settings.kafka.prefix}demo-{tag}."
+    kafka = settings.kafka.model_copy(update={"bootstrap": bootstrap, "prefix": prefix, "group": prefix + "southbound"})
+    store = settings.store
+    if store == type(store)():
+        url = SecretStr(f"sqlite+aiosqlite:///{folder / 'demo.db'}")
+        store = store.model_copy(update={"url": url})
+    return settings.model_copy(
+        update={
+            "kafka": kafka,
+            "store": store,
+            "listener": settings.listener.model_copy(update={"host": "127.0.0.1", "port": port}),
+            "health": settings.health.model_copy(update={"port": 0}),
+        }
+    )
+
+
+def _pointed_at(rules: Rules, systems: list[ExternalSystem]) -> Rules:
+    urls = {system.name: system.base_url for system in systems}
+    profiles = [profile.model_copy(update={"base_url": urls[profile.name]}) for profile in rules.profiles]
+    return replace(rules, profiles=tuple(profiles))
