@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 25.0  # seconds for all stories; the longest takes three
 FRAME = 0.1  # seconds between pictures
-WIDE = 160  # columns where no terminal says how many there are
+WIDE = 172  # columns where no terminal says how many there are
 
 
 def run_demo(settings: Settings, console: Console | None = None) -> int:
