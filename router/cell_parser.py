@@ -119,7 +119,7 @@ class CellParser:
         return interval
 
     def _span(self, opening: Piece) -> str:
-        last = self._pieces[self._next - 1]
+        last = self._pieces[min(self._next, len(self._pieces)) - 1]
         return self._text[opening.at : last.at + len(last.text)]
 
     def _check_interval(self, interval: Interval, span: str) -> None:

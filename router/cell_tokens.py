@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from router.cell_errors import CellError
@@ -102,8 +103,7 @@ def quote_bare_words(text: str, names: Collection[str]) -> str:
     if _NOT_BARE.fullmatch(text.strip()):
         return text
     parts = list(_parts(text))
-    following = [*parts[1:], ""]
-    return "".join(_quoted_if_bare(part, after, names) for part, after in zip(parts, following, strict=True))
+    return "".join(_quoted_if_bare(part, after, names) for part, after in pairwise([*parts, ""]))
 
 
 def _parts(text: str) -> Iterator[str]:

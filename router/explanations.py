@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 5  # more than that nobody reads
 _LONGEST_VALUE = 80
+_LONGEST_NUMBER = 200  # bits
 
 
 def value_in_words(value: object) -> str:
@@ -26,6 +27,8 @@ def value_in_words(value: object) -> str:
             return "missing"
         case bool():
             return str(value).lower()
+        case int() if value.bit_length() > _LONGEST_NUMBER:
+            return "a number of very many digits"  # Python refuses to write the longest ones
         case Months():
             return f"P{value.count}M"
         case tuple():

@@ -13,7 +13,7 @@ from router.selector import Selector, Threshold, decide_selector
 from router.table_files import Layout, finish, read_file
 from router.table_values import not_allowed
 from router.tables import Output
-from router.yaml_tree import Scalar
+from router.yaml_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -91,6 +91,8 @@ def _threshold(fields: Fields) -> Threshold | None:
     if fields.tree("threshold") is None:
         return None
     block = fields.block("threshold", f"{fields.where}, threshold")
+    if not isinstance(fields.tree("threshold"), Block):
+        return None
     block.only(("max", "period"))
     most = _whole(block, "max")
     if most < 1 and block.tree("max"):

@@ -13,7 +13,7 @@ from router.table_columns import read_inputs, read_outputs
 from router.table_fields import Fields
 from router.table_rows import RowReader, check_ids
 from router.tables import DEFAULT_ROW, DecisionTable, HitPolicy, Row
-from router.yaml_tree import Block, read_yaml
+from router.yaml_tree import Block, Listing, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields,
     blocks = file.blocks("rows", "row")
     rows = [_row(block, place, reader, layout) for place, block in enumerate(blocks, start=1)]
     check_ids(rows)
-    if not rows and file.tree("rows") is not None:
+    if isinstance(listed := file.tree("rows"), Listing) and not listed.items:
         file.complain("there are no rows", file.line_of("rows"))
     return rows
 

@@ -10,7 +10,7 @@ from router.explanations import cell_in_words
 from router.table_values import cell_text, not_allowed, output_value
 from router.tables import DEFAULT_ROW, Row
 from router.values import Kind, kind_of
-from router.yaml_tree import Scalar
+from router.yaml_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,8 @@ class RowReader:
     def outputs(self, fields: Fields, key: str) -> dict[str, object]:
         """Read the value of every output column."""
         block = fields.block(key, fields.where)
+        if not isinstance(fields.tree(key), Block):
+            return dict.fromkeys(self._outputs)
         for name in block.keys:
             if name not in self._outputs:
                 known = ", ".join(self._outputs)

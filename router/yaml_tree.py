@@ -55,7 +55,9 @@ def read_yaml(text: str, source: str, complaints: Complaints) -> Tree:
         TableErrors: the text is not YAML; one sentence with its line.
     """
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        reader = YAML(typ="safe", pure=True)
+        reader.composer.warn_double_anchors = False  # aliases are refused with a line below
+        root = reader.compose(text)
     except (YAMLError, RecursionError, ValueError) as error:
         raise TableErrors([_not_yaml(source, error)]) from None
     if root is None:
