@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from router.answers import Answer, Judgement, NoAnswer, Verdict, judge
 from router.backoff import RetryPolicy, next_delay
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.outcomes import Attempt
     from consumers.spokes.port import Call, Spoke, SpokeCaller
+    from router.answers import Purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,17 @@ class Asked:
         return unreached or self.judgement.verdict is Verdict.CONFIGURATION
 
 
+class ObserveCall(Protocol):
+    """Hear of every call: to whom, what for, what came of it, and how many seconds it took."""
+
+    def __call__(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+        """Note one call."""
+
+
+def see_nothing(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+    """Note nothing."""
+
+
 class UnknownSpokeError(Exception):
     """A command names a spoke that has no profile."""
 
@@ -59,6 +71,7 @@ class Caller:
     now: Callable[[], datetime]
     dice: Callable[[], float]
     may_send: Callable[[], bool]
+    observe: ObserveCall = see_nothing
 
     def spoke(self, name: str) -> Spoke:
         """Give the translations for one system.
@@ -83,9 +96,12 @@ class Caller:
         # A worker that slept past its session has been replaced; its successor sends, not it.
         if not self.may_send():
             raise MayNotSendError("This worker has not heard from Kafka for too long to be sure that it owns the run.")
+        success, began = self.spoke(name).profile.success_codes, self.now()
         answer = await self.client.call(name, call)
-        success = self.spoke(name).profile.success_codes
-        return Asked(answer=answer, judgement=judge(call.purpose, answer, success, now=self.now()))
+        ended = self.now()
+        judgement = judge(call.purpose, answer, success, now=ended)
+        self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
+        return Asked(answer=answer, judgement=judgement)
 
     def wait(self, name: str, asked: Asked, attempt: Attempt) -> float | None:
         """Say how many seconds to wait before the next attempt; None: the retries are used up.

@@ -35,6 +35,7 @@ class Mover:
     store: RunStore
     voice: Voice
     now: Callable[[], datetime]
+    ended: Callable[[RunResult], None] = lambda _: None
 
     async def intend(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
         """Store an intention over exactly the row that was read.
@@ -67,9 +68,12 @@ class Mover:
 
     async def tell(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
         """Publish announcements, and the request's result if this was the last run to end."""
-        closing = await self._request_result(row) if any(isinstance(word, RunResult) for word in said) else None
+        results = [word for word in said if isinstance(word, RunResult)]
+        closing = await self._request_result(row) if results else None
         if said:
             await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
+        for result in results:
+            self.ended(result)
 
     async def tell_again(self, cause: Event, row: RunRow) -> None:
         """Say what this record led to once more: a crash may have come between storing and telling."""

@@ -17,7 +17,7 @@ from consumers.deciding import Decider
 from consumers.dispatch import Dispatch
 from consumers.edge import AtTheEdge
 from consumers.inbound import Inbound
-from consumers.metrics import CALLBACKS, WorkerMetrics
+from consumers.metrics import CALLBACKS, CALLING, CALLS, RUNS_ENDED, WorkerMetrics
 from consumers.moves import Mover
 from consumers.polling import Poller
 from consumers.requesting import RequestRuns
@@ -36,13 +36,16 @@ from router.hierarchy_guards import HierarchyLimits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from consumers.calling import ObserveCall
     from consumers.edge import EventHandler
     from consumers.listener import Count
     from consumers.metrics import Metrics
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.port import RunStore
     from producers.events import EventPublisher
+    from router.answers import Purpose, Verdict
     from router.trouble import Trouble
+    from schemas.outcomes import RunResult
     from southbound.loading import Rules
     from southbound.settings import Settings
 
@@ -69,7 +72,8 @@ class Parts:
     @property
     def mover(self) -> Mover:
         """The one order in which runs are moved."""
-        return Mover(store=self.store, voice=Voice(events=self.events, now=now), now=now)
+        voice = Voice(events=self.events, now=now)
+        return Mover(store=self.store, voice=voice, now=now, ended=_count_ends(self.metrics))
 
     @property
     def spokes(self) -> Mapping[str, Spoke]:
@@ -79,7 +83,8 @@ class Parts:
     def caller(self, may_send: Callable[[], bool]) -> Caller:
         """Give a caller that asks before each call whether this process may still send."""
         dice = random.random  # jitter, not a secret
-        return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send)
+        observe = _count_calls(self.metrics)
+        return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send, observe=observe)
 
 
 def workers(parts: Parts, roles: Sequence[str], only_spoke: str | None = None) -> dict[str, Worker]:
@@ -162,7 +167,7 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
     observer = WorkerMetrics(parts.metrics, role, _complain)
     # The handler asks the worker that runs it, so one of the two has to come into being first.
     made: list[Worker] = []
-    edge = AtTheEdge(handler(lambda: made[0].may_send()), parts.events.envelope)
+    edge = AtTheEdge(handler(lambda: made[0].may_send()), parts.events.envelope)  # noqa: PLW0108 - not made yet
     made.append(
         Worker(
             client=client,
@@ -179,3 +184,19 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
 
 def _complain(role: str, trouble: Trouble) -> None:
     log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None)
+
+
+def _count_calls(metrics: Metrics) -> ObserveCall:
+    def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+        metrics.count(CALLS, spoke, purpose, verdict)
+        metrics.time(CALLING, seconds, spoke, purpose)
+
+    return count
+
+
+def _count_ends(metrics: Metrics) -> Callable[[RunResult], None]:
+    def count(result: RunResult) -> None:
+        metrics.count(RUNS_ENDED, result.spoke, result.state, result.result or "none")
+        log.info("run ended", run=result.run_id, spoke=result.spoke, state=result.state, result=result.result)
+
+    return count
