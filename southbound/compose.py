@@ -158,12 +158,8 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
         drain_budget=settings.worker.drain,
         revoke_budget=settings.worker.drain,
     )
-    client = KafkaClient(
-        consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides()),
-        [topic],
-        session_timeout=policy.session_timeout,
-        revoke_budget=policy.revoke_budget,
-    )
+    kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
+    client = KafkaClient(kafka, [topic], policy)
     observer = WorkerMetrics(parts.metrics, role, _complain)
     # The handler asks the worker that runs it, so one of the two has to come into being first.
     made: list[Worker] = []

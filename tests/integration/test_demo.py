@@ -6,7 +6,6 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
@@ -15,6 +14,8 @@ from southbound.demo.stories import stories
 from southbound.settings import Kafka, Settings
 
 if TYPE_CHECKING:
+    import pytest
+
     from southbound.demo.stories import Story
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,9 @@ from router.transitions import ENDED, NEXT
 from schemas.outcomes import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders import NOON, SINGLE, a_document, a_run
+
+if TYPE_CHECKING:
+    from router.happenings import Happening
 
 NO = (Reason(code="21", message="no such line"),)
 DOCUMENT = a_document(measures=("TM1",))
@@ -142,7 +146,9 @@ def test_progress_is_told_once_per_state() -> None:
     st.sampled_from([*Phase]),
     st.lists(st.sampled_from(SOME_OF_EACH), max_size=12),
 )
-def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_one(phase, happened) -> None:  # type: ignore[no-untyped-def] # hypothesis gives the types
+def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_one(
+    phase: Phase, happened: list[Happening]
+) -> None:
     row = a_run(phase=phase, document=DOCUMENT)
     if phase in ENDED:
         row = a_run(phase=phase, document=DOCUMENT, state=RunState.COMPLETED)
@@ -160,7 +166,7 @@ def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_o
 
 
 def test_every_phase_can_be_reached_and_no_end_leads_on() -> None:
-    reached = {Phase.CREATED} | {after for after in NEXT.values()}
+    reached = {Phase.CREATED, *NEXT.values()}
     reached |= {Phase.FULFILLED, Phase.FAILED}  # by a report, see PHASE_OF_STATE
     assert reached == set(Phase) - {Phase.UNKNOWN}
     assert all(after is before for (before, _), after in NEXT.items() if before in ENDED)
