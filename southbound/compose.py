@@ -159,7 +159,7 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
         revoke_budget=settings.worker.drain,
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
-    client = KafkaClient(kafka, [topic], policy)
+    client = KafkaClient(kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget)
     observer = WorkerMetrics(parts.metrics, role, _complain)
     # The handler asks the worker that runs it, so one of the two has to come into being first.
     made: list[Worker] = []
