@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from consumers.runtime.policy import sure_for
 from consumers.runtime.port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
 from consumers.runtime.records import Partition, Record
 from producers.kafka_errors import code_of, sentence_for
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _POLL_WAIT = 0.05  # seconds; also how long a command may wait for an idle poll
 _IDLE_WAIT = 0.5  # seconds to wait for a command when no records are wanted
+_GRACE = 5.0  # seconds on top of the revoke budget: the loop answers first, unless it hangs
 _HARMLESS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
 Spot = tuple[str, int]
@@ -49,8 +51,8 @@ class KafkaClient:
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
-        self._session_timeout = session_timeout
-        self._revoke_budget = revoke_budget + 5.0  # the loop answers first, unless it hangs
+        self._sure_for = sure_for(session_timeout)
+        self._revoke_budget = revoke_budget + _GRACE
         self._batch = batch
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
@@ -61,6 +63,7 @@ class KafkaClient:
         self._wanted = 0
         self._released = False
         self._closing = False
+        self._commit_sent_at = 0.0
         self._proven_at = 0.0
 
     def start(self, on_event: Callable[[Event], None]) -> None:
@@ -138,8 +141,8 @@ class KafkaClient:
         first = self._consumer.poll(_POLL_WAIT)
         now = time.monotonic()
         # After a stall longer than the session the group may have moved on without us. A poll that
-        # returns proves nothing then; an assignment or a commit that the broker takes does.
-        if now - self._proven_at < self._session_timeout:
+        # returns proves nothing then; a commit that the broker takes does.
+        if now - self._proven_at < self._sure_for:
             self._proven_at = now
         if first is not None:
             self._take([first, *self._consumer.consume(self._batch - 1, 0)])
@@ -197,7 +200,7 @@ class KafkaClient:
             self._paused -= spots
 
     def _commit(self, offsets: Mapping[Partition, int]) -> None:
-        self._committing = offsets
+        self._committing, self._commit_sent_at = offsets, time.monotonic()
         try:
             self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
         except KafkaException as exception:
@@ -209,7 +212,8 @@ class KafkaClient:
         taken = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
         accepted = {p: offset for p, offset in asked.items() if (p.topic, p.number, offset) in taken}
         if accepted:
-            self._proven_at = time.monotonic()
+            # The answer may have waited for us through a stall: it proves when we asked, not that it is still so.
+            self._proven_at = max(self._proven_at, self._commit_sent_at)
         self._post(Committed(accepted, self._trouble(errors[0]) if errors else None))
 
     def _release(self, offsets: Mapping[Partition, int]) -> None:
@@ -226,7 +230,6 @@ class KafkaClient:
                     self._complain(position.error)
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
-        self._proven_at = time.monotonic()
         if positions:
             self._post(Assigned(tuple(self._new_life(p.topic, p.partition) for p in positions)))
 

@@ -20,6 +20,7 @@ from consumers.runtime.lanes import Lanes
 from consumers.runtime.letters import DeadLetters
 from consumers.runtime.observer import Figures, Settled, Silent
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
+from consumers.runtime.policy import sure_for
 from consumers.runtime.progress import Ledger
 from consumers.runtime.status import partition_statuses
 from router.trouble import Trouble
@@ -105,7 +106,7 @@ class Worker:
 
         A process that was frozen for longer than its session may have been replaced without having noticed.
         """
-        return self._clock() - self._client.proven_at() < self._policy.session_timeout
+        return self._clock() - self._client.proven_at() < sure_for(self._policy.session_timeout)
 
     def status(self) -> tuple[PartitionStatus, ...]:
         """Tell per partition why it is or is not moving."""

@@ -43,6 +43,11 @@ class WorkerPolicy:
     flood: FloodPolicy = field(default_factory=FloodPolicy)
 
 
+def sure_for(session_timeout: float) -> float:
+    """How long a proof of membership holds: the broker counts from a heartbeat that came before it."""
+    return 0.8 * session_timeout
+
+
 def consumer_settings(
     bootstrap: str, policy: WorkerPolicy, overrides: Mapping[str, object] | None = None
 ) -> dict[str, object]:

@@ -1,0 +1,61 @@
+"""A worker that a test can kill: it appends one line per finished record to a file.
+
+python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consumers.runtime.client import KafkaClient
+from consumers.runtime.loop import Worker
+from consumers.runtime.outcomes import Done, RetryLater
+from consumers.runtime.policy import WorkerPolicy, consumer_settings
+from producers.kafka_publisher import KafkaPublisher, producer_settings
+from router.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.runtime.outcomes import Attempt, Outcome
+    from consumers.runtime.records import Record
+
+FROZEN = Trouble(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
+
+
+class Journal:
+    """One line per finished record, written at once so that it survives a kill."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.may_write: Callable[[], bool] = lambda: False
+
+    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's name
+        """Work for a moment, then write the line if this process may still act."""
+        await asyncio.sleep(0.002)
+        if not self.may_write():
+            return RetryLater(0.1, FROZEN)
+        os.write(self._file, b"%s %s\n" % (record.key, record.value))
+        return Done()
+
+
+async def main(bootstrap: str, topic: str, group: str, path: str, session: str) -> None:
+    """Work until killed."""
+    policy = WorkerPolicy(
+        role="killable", group=group, dead_letter_topic="none", max_in_flight=8, session_timeout=float(session)
+    )
+    settings = consumer_settings(bootstrap, policy, {"heartbeat.interval.ms": 200})
+    client = KafkaClient(settings, [topic], session_timeout=float(session), revoke_budget=5.0)
+    publisher = KafkaPublisher(producer_settings(bootstrap))
+    journal = Journal(Path(path))
+    worker = Worker(client=client, handler=journal, publisher=publisher, policy=policy)
+    journal.may_write = worker.may_send
+    await worker.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

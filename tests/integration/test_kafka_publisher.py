@@ -1,0 +1,108 @@
+"""The real publisher under trouble: it says what is wrong, never blocks the loop, and loses nothing silently."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from producers.kafka_publisher import KafkaPublisher, producer_settings
+from producers.publisher import Message, PublishError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def end_of(bootstrap: str, topic: str) -> int:
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    try:
+        _, high = reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
+        return high
+    finally:
+        reader.close()
+
+
+async def test_a_message_larger_than_the_topic_takes_is_named_with_what_to_do(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("results", **{"max.message.bytes": "1000"})
+    publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"compression.type": "none"}))
+    with pytest.raises(PublishError, match=f"too large for topic {topic}: raise the topic's `max.message.bytes`"):
+        await publisher.publish([Message(topic, b"k", b"x" * 5_000)])
+    await publisher.publish([Message(topic, b"k", b"small")])
+    await publisher.close()
+
+
+async def test_a_message_larger_than_the_client_takes_fails_at_once() -> None:
+    publisher = KafkaPublisher(producer_settings("127.0.0.1:1", {"message.max.bytes": 1_000}))
+    with pytest.raises(PublishError, match="too large for topic results"):
+        await publisher.publish([Message("results", b"k", b"x" * 5_000)])
+    await publisher.close(0.0)
+
+
+async def test_an_unreachable_kafka_fails_a_publish_after_the_message_timeout() -> None:
+    publisher = KafkaPublisher(producer_settings("127.0.0.1:1", {"message.timeout.ms": 300}))
+    with pytest.raises(PublishError, match="did not acknowledge a message for topic results in time"):
+        await publisher.publish([Message("results", b"k", b"v")])
+    await publisher.close(0.0)
+
+
+async def test_a_full_queue_waits_without_blocking_the_loop(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("results")
+    publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"queue.buffering.max.messages": 10}))
+    longest_pause, last = 0.0, time.monotonic()
+
+    async def feel_the_pulse() -> None:
+        nonlocal longest_pause, last
+        while True:
+            await asyncio.sleep(0.001)
+            longest_pause, last = max(longest_pause, time.monotonic() - last), time.monotonic()
+
+    pulse = asyncio.create_task(feel_the_pulse())
+    await publisher.publish([Message(topic, b"%d" % n, b"v") for n in range(300)])
+    pulse.cancel()
+    assert longest_pause < 0.5
+    await publisher.close()
+    assert end_of(kafka_bootstrap, topic) == 300
+
+
+async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("results")
+    publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"linger.ms": 2_000}))
+    waiting = asyncio.create_task(publisher.publish([Message(topic, b"k", b"v")]))
+    await asyncio.sleep(0)
+    await publisher.close()
+    await waiting
+    with pytest.raises(PublishError, match="the publisher is closed"):
+        await publisher.publish([Message(topic, b"k", b"late")])
+    assert end_of(kafka_bootstrap, topic) == 1
+
+
+async def test_closing_while_kafka_is_away_tells_everybody_who_waits() -> None:
+    publisher = KafkaPublisher(producer_settings("127.0.0.1:1"))
+    waiting = asyncio.create_task(publisher.publish([Message("results", b"k", b"v")]))
+    await asyncio.sleep(0)
+    await publisher.close(0.1)
+    with pytest.raises(PublishError, match="topic results"):
+        await waiting
+
+
+async def test_whoever_gives_up_waiting_does_not_disturb_the_others(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("results")
+    publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"linger.ms": 50}))
+    impatient = asyncio.create_task(publisher.publish([Message(topic, b"a", b"v")]))
+    patient = asyncio.create_task(publisher.publish([Message(topic, b"b", b"v")]))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await patient
+    await publisher.close()
+    assert end_of(kafka_bootstrap, topic) == 2

@@ -1,0 +1,36 @@
+"""An operator reads what is wrong and what to do, whatever librdkafka calls it."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError
+
+from producers.kafka_errors import code_of, sentence_for
+
+
+@pytest.mark.parametrize(
+    ("code", "stable", "advice"),
+    [
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, "KAFKA_TOPIC_MISSING", "run `southbound topics apply`"),
+        (KafkaError._UNKNOWN_TOPIC, "KAFKA_TOPIC_MISSING", "run `southbound topics apply`"),
+        (KafkaError._AUTHENTICATION, "KAFKA_LOGIN", "check the SASL mechanism, user and password"),
+        (KafkaError._ALL_BROKERS_DOWN, "KAFKA_UNREACHABLE", "check that it runs"),
+        (KafkaError.MSG_SIZE_TOO_LARGE, "MESSAGE_TOO_LARGE", "raise the topic's `max.message.bytes`"),
+    ],
+)
+def test_a_known_error_has_a_stable_code_and_an_advice(code: int, stable: str, advice: str) -> None:
+    error = KafkaError(code)
+    assert code_of(error) == stable
+    assert advice in sentence_for(error, "topic testrun.dlq")
+
+
+def test_a_sentence_names_the_thing_and_what_librdkafka_says() -> None:
+    sentence = sentence_for(KafkaError(KafkaError._UNKNOWN_TOPIC), "topic testrun.dlq")
+    assert sentence.startswith("Kafka does not have topic testrun.dlq:")
+    assert "_UNKNOWN_TOPIC" in sentence
+
+
+def test_an_unknown_error_still_names_the_thing() -> None:
+    error = KafkaError(KafkaError.INVALID_REQUIRED_ACKS)
+    assert code_of(error) == "KAFKA_INVALID_REQUIRED_ACKS"
+    assert "trouble with topic t" in sentence_for(error, "topic t")

@@ -1,0 +1,94 @@
+"""What the consumer thread makes of messages, before the loop sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import KafkaError, Message, TopicPartition
+
+from consumers.runtime.client import KafkaClient
+from consumers.runtime.port import Assigned, Complained, Failed, Lost, Received
+
+if TYPE_CHECKING:
+    from consumers.runtime.port import Event
+
+
+def a_message(offset: int, partition: int = 0) -> Message:
+    return Message(topic="t", partition=partition, offset=offset, key=b"k", value=b"%d" % offset, timestamp=(1, 5))
+
+
+def an_error(code: int, *, fatal: bool = False) -> Message:
+    return Message(topic="t", error=KafkaError(code, "as the broker says", fatal))
+
+
+@pytest.fixture
+def heard() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def client(heard: list[Event]) -> KafkaClient:
+    """Make a client that owns partition 0 and never meets a broker."""
+    made = KafkaClient({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_budget=10.0)
+    made._post = heard.append  # type: ignore[assignment] # as `start` does it
+    made._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
+    return made
+
+
+def offsets(heard: list[Event]) -> list[tuple[int, list[int]]]:
+    return [(e.records[0].partition.epoch, [r.offset for r in e.records]) for e in heard if isinstance(e, Received)]
+
+
+def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaClient, heard: list[Event]) -> None:
+    client._take([a_message(7)])
+    received = heard[-1]
+    assert isinstance(received, Received)
+    (record,) = received.records
+    assert (record.offset, record.key, record.value, record.headers, record.timestamp_ms) == (7, b"k", b"7", (), 5)
+
+
+def test_records_of_a_partition_that_was_given_up_are_left_to_its_next_owner(
+    client: KafkaClient, heard: list[Event]
+) -> None:
+    client._take([a_message(0), a_message(3, partition=1), a_message(1)])
+    assert offsets(heard) == [(1, [0, 1])]
+
+
+def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
+    client: KafkaClient, heard: list[Event]
+) -> None:
+    client._take([a_message(50), a_message(0), a_message(1)])
+    assert offsets(heard) == [(1, [50]), (2, [0, 1])]
+    between = [event for event in heard if isinstance(event, Lost | Assigned)][1:]
+    assert [type(event) for event in between] == [Lost, Assigned]
+
+
+def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(client: KafkaClient, heard: list[Event]) -> None:
+    client._take([a_message(9)])
+    client._on_lost(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
+    client._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
+    client._take([a_message(4)])
+    assert offsets(heard) == [(1, [9]), (2, [4])]
+
+
+def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
+    client: KafkaClient, heard: list[Event]
+) -> None:
+    client._take([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
+    (complaint,) = (event for event in heard if isinstance(event, Complained))
+    assert complaint.trouble.code == "KAFKA_NOT_ALLOWED"
+    assert "topic's ACLs" in complaint.trouble.sentence
+    assert offsets(heard) == [(1, [0, 1])]
+
+
+@pytest.mark.parametrize("code", [KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL])
+def test_what_does_not_pass_ends_the_client(client: KafkaClient, heard: list[Event], code: int) -> None:
+    client._take([an_error(code)])
+    assert isinstance(heard[-1], Failed)
+    assert client._closing
+
+
+def test_the_end_of_a_partition_is_no_complaint(client: KafkaClient, heard: list[Event]) -> None:
+    client._take([an_error(KafkaError._PARTITION_EOF)])
+    assert not any(isinstance(event, Complained) for event in heard)
