@@ -157,6 +157,7 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
         commit_every=settings.worker.commit_every,
         drain_budget=settings.worker.drain,
         revoke_budget=settings.worker.drain,
+        **_session(settings.kafka.client),
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
     client = KafkaClient(kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget)
@@ -176,6 +177,12 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
     )
     observer.follow(made[0].figures)
     return made[0]
+
+
+def _session(client: Mapping[str, object]) -> dict[str, float]:
+    """Let the worker judge its own membership by the session timeout that the group really has."""
+    chosen = client.get("session.timeout.ms")
+    return {} if chosen is None else {"session_timeout": float(str(chosen)) / 1000}
 
 
 def _complain(role: str, trouble: Trouble) -> None:
