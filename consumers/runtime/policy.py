@@ -65,6 +65,7 @@ def consumer_settings(
         "queued.max.messages.kbytes": 16 * 1024,
         "fetch.queue.backoff.ms": 20,  # with the default of 1,000 a queue that was full runs dry
         "socket.timeout.ms": 10_000,
+        "socket.nagle.disable": True,  # small requests would wait 40 ms for a delayed acknowledgement
         "reconnect.backoff.max.ms": 5_000,
         "log_level": 2,  # what matters comes as events; librdkafka would repeat it on stderr
         **_membership(policy, overrides or {}),

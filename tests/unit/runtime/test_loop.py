@@ -495,3 +495,42 @@ async def test_a_topics_records_without_keys_all_run_at_once() -> None:
         bench.client.append(key=None, value=b"%d" % n)
     async with bench.working():
         await until(lambda: len(bench.started) == 5)
+
+
+async def test_a_stop_starts_nothing_that_waits() -> None:
+    bench = Bench(policy=replace(POLICY, max_in_flight=1))
+    gate = bench.gate(b"running")
+    bench.client.append(key=b"a", value=b"running")
+    bench.client.append(key=b"a", value=b"behind")
+    bench.client.append(key=b"b", value=b"waiting")
+    async with bench.working() as running:
+        await until(lambda: bench.started)
+        bench.worker.stop()
+        await a_few_turns()
+        gate.set()
+        assert await running is True
+    assert bench.started == [b"running"]
+    assert bench.client.committed[SPOT] == 1
+
+
+async def test_the_timer_of_a_record_that_moved_away_disturbs_nobody() -> None:
+    bench = Bench(plan={b"v": [RetryLater(0.03, TROUBLE)]})
+    bench.client.append()
+    async with bench.working() as running:
+        await until(lambda: bench.worker.figures().parked == 1)
+        bench.client.revoke(SPOT)
+        await until(lambda: bench.client.released == 1)
+        await asyncio.sleep(0.05)
+        assert not running.done()
+        assert bench.started == [b"v"]
+        assert bench.complaints == []
+
+
+async def test_a_fault_of_our_own_ends_the_worker_loudly() -> None:
+    bench = Bench()
+    bench.client.append(offset=5)
+    bench.client.append(offset=4)  # no client may report this within one ownership
+    async with bench.working() as running:
+        with pytest.raises(WorkerFailedError, match="offset 4 came after offset 5"):
+            await running
+    assert [trouble.code for trouble in bench.complaints] == ["WORKER_BROKEN"]
