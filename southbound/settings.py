@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from southbound.setting_claims import mistakes_in
+from southbound.setting_sources import FILE_VARIABLE, Given, Known, from_environment, from_file, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULTS = Path(__file__).parent / "defaults"
-FILE_VARIABLE = "SOUTHBOUND_CONFIG"
+FILE = Path("southbound.yaml")  # read where the command is started, if it is there
 LOCAL_KAFKA = "127.0.0.1:9092"
+_STORE = re.compile(r"(sqlite(\+aiosqlite)?:///|postgres(ql)?(\+asyncpg)?://)(?!.*:memory:).+")
 
 
 class Section(BaseModel):
@@ -69,6 +71,14 @@ class Store(Section):
     )
     start_timeout: float = Field(30.0, gt=0, description="Seconds to wait for the database at start.")
 
+    @field_validator("url")
+    @classmethod
+    def _names_a_database(cls, url: SecretStr) -> SecretStr:
+        if not _STORE.fullmatch(url.get_secret_value()):
+            # Not repeated: it may hold a password.
+            raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE")
+        return url
+
 
 class Routing(Section):
     """What is sent, and where."""
@@ -78,9 +88,6 @@ class Routing(Section):
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
     max_runs: int = Field(500, ge=1, description="Most runs in one hierarchical request.")
     max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
-    children_deadline: float = Field(
-        300.0, gt=0, description="Seconds a root waits for children that arrive as their own events."
-    )
 
 
 class Worker(Section):
@@ -120,15 +127,8 @@ class Broker(Section):
     image: str = Field("apache/kafka:4.4.0", description="Image to run where a Docker engine answers.")
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """All settings. Environment variables win over the file: `SOUTHBOUND_KAFKA__BOOTSTRAP=host:9092`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SOUTHBOUND_",
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-    )
 
     kafka: Kafka = Kafka()
     store: Store = Store()
@@ -139,20 +139,6 @@ class Settings(BaseSettings):
     log: Log = Log()
     broker: Broker = Broker()
 
-    @classmethod
-    def settings_customise_sources(  # noqa: D102 - pydantic-settings calls it
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env: one file and the environment
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = os.environ.get(FILE_VARIABLE)
-        if not file:
-            return (init_settings, env_settings)
-        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, file, yaml_file_encoding="utf-8"))
-
 
 class SettingsError(Exception):
     """Settings are wrong; `mistakes` has one sentence each."""
@@ -160,3 +146,70 @@ class SettingsError(Exception):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, and who gave each of them."""
+
+    settings: Settings
+    given: Given
+
+    def origin(self, section: str, name: str) -> str:
+        """Say where a setting comes from: a variable, a file with its line, or nowhere."""
+        return self.given.origin(section, name) if self.given.gives(section, name) else "default"
+
+
+def sections() -> dict[str, type[Section]]:
+    """Give the groups of settings by name."""
+    return {name: type(field.default) for name, field in Settings.model_fields.items()}
+
+
+def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the file (`config`, else the one that SOUTHBOUND_CONFIG names, else ./southbound.yaml) and the environment.
+
+    Raises:
+        SettingsError: with every mistake of both.
+    """
+    return load(config, environment).settings
+
+
+def load(config: Path | None, environment: Mapping[str, str]) -> Loaded:
+    """Do what `load_settings` does, and keep who gave what.
+
+    Raises:
+        SettingsError: with every mistake of the file and the environment.
+    """
+    known = _known()
+    file = _file(config, environment)
+    given = merged(from_file(file, known) if file else Given(), from_environment(environment, known))
+    mistakes = list(given.mistakes)
+    try:
+        settings = Settings.model_validate(given.values)
+    except ValidationError as wrong:
+        raise SettingsError(mistakes + mistakes_in(wrong, given, known)) from None
+    if mistakes:
+        raise SettingsError(mistakes)
+    return Loaded(settings=settings, given=given)
+
+
+def _file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = environment.get(FILE_VARIABLE)
+    file = config or (Path(named) if named else None)
+    if file is None:
+        return FILE if FILE.is_file() else None
+    if not file.is_file():
+        who = "--config" if config else FILE_VARIABLE
+        raise SettingsError([f"{who}: there is no file {file}: correct the path"])
+    return file
+
+
+def _known() -> Known:
+    fields = {(s, name): field for s, section in sections().items() for name, field in section.model_fields.items()}
+    return Known(
+        sections={name: tuple(section.model_fields) for name, section in sections().items()},
+        maps=frozenset(
+            place for place, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
+        ),
+        paths=frozenset(place for place, field in fields.items() if field.annotation is Path),
+    )

@@ -1,0 +1,38 @@
+"""Turn every expected end of a command into one sentence on standard error and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from typer import Abort, TyperException, echo, style
+from typer.core import TyperGroup
+
+from southbound.failures import Exit, Failure
+
+
+class Commands(TyperGroup):
+    """The top of the command line."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as typer has it
+        """Run one command and exit."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except Failure as failure:
+            code = _told(failure.exit_code, *failure.sentences)
+        except TyperException as mistake:
+            code = _told(mistake.exit_code, f"{mistake.format_message()} See `{_command(mistake)} --help`.")
+        except Abort:
+            code = Exit.INTERRUPTED
+        sys.exit(code if isinstance(code, int) else Exit.DONE)
+
+
+def _told(code: int, *sentences: str) -> int:
+    for sentence in sentences:
+        echo(f"{style('southbound:', fg='red')} {sentence}", err=True)
+    return code
+
+
+def _command(mistake: TyperException) -> str:
+    context = getattr(mistake, "ctx", None)
+    return context.command_path if context else "southbound"

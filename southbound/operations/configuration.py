@@ -1,0 +1,106 @@
+"""Check everything that an operator wrote, and show which settings are in force."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import orjson
+from pydantic import SecretStr
+from rich.table import Table
+
+from consumers.callback_keys import check_of
+from consumers.spokes.client import all_credentials
+from consumers.spokes.secret_references import SecretMissingError
+from southbound.failures import Exit, wrong
+from southbound.loading import OperatorMistakesError, load_rules
+from southbound.operations.screen import show
+from southbound.settings import sections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from consumers.spokes.profile import Profile
+    from southbound.loading import Rules
+    from southbound.settings import Loaded, Settings
+
+MASK = "******"
+# librdkafka's own settings that hold secrets, and passwords inside addresses.
+SECRET_NAME = re.compile(r"password|secret|token|\.pem$|jaas|credential", re.IGNORECASE)
+PASSWORD_IN_URL = re.compile(r"(?<=://)([^/:?#]*):(.*)@")  # greedy: a password may hold any sign
+SECRET_PARAMETER = re.compile(r"(?i)(password|secret|token|sslkey)=[^&]*")
+
+
+def check(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Load tables, profiles and secrets; tell what is there, or every mistake."""
+    try:
+        rules = load_rules(settings.routing)
+    except OperatorMistakesError as error:
+        raise wrong(error.mistakes) from None
+    if mistakes := list(dict.fromkeys(_missing_secrets(rules.profiles, environment))):
+        raise wrong(mistakes)
+    for line in _good(settings, rules):
+        print(line)  # noqa: T201 - it was asked for
+    return Exit.DONE
+
+
+def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
+    try:
+        all_credentials(profiles, environment)
+    except SecretMissingError as error:
+        yield from str(error).splitlines()
+    for profile in profiles:
+        try:
+            check_of(profile.callback_auth, environment)
+        except (SecretMissingError, ValueError) as error:
+            yield f"spoke '{profile.name}', field 'callback_auth': {error}"
+
+
+def _good(settings: Settings, rules: Rules) -> Iterator[str]:
+    policy, selector = rules.policy.table, rules.selector.table
+    yield "settings are good"
+    for table in (policy, selector):
+        yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
+    for profile in rules.profiles:
+        yield f"spoke {profile.name}: {profile.base_url}"
+    yield f"not contacted: Kafka {settings.kafka.servers}, run store {_masked(settings.store.url)}"
+
+
+def display(loaded: Loaded, *, as_json: bool) -> int:
+    """Show every setting with its value, secrets masked, and where it comes from."""
+    rows = [
+        (f"{section}.{name}", _masked(getattr(getattr(loaded.settings, section), name)), loaded.origin(section, name))
+        for section, model in sections().items()
+        for name in model.model_fields
+    ]
+    if as_json:
+        for setting, value, origin in rows:
+            print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())  # noqa: T201
+    else:
+        show(_table(rows))
+    return Exit.DONE
+
+
+def _table(rows: list[tuple[str, object, str]]) -> Table:
+    table = Table("setting", "value", "from", box=None, pad_edge=False)
+    for setting, value, origin in rows:
+        table.add_row(setting, "-" if value is None else str(value), origin, style="dim" if origin == "default" else "")
+    return table
+
+
+def _masked(value: object) -> object:
+    match value:
+        case SecretStr():
+            text = value.get_secret_value()
+            return _masked_url(text) if "://" in text else MASK
+        case dict():
+            return {name: MASK if SECRET_NAME.search(name) else _masked(one) for name, one in value.items()}
+        case str():
+            return _masked_url(value)
+        case _:
+            return value
+
+
+def _masked_url(text: str) -> str:
+    without_password = PASSWORD_IN_URL.sub(lambda found: f"{found[1]}:{MASK}@", text)
+    return SECRET_PARAMETER.sub(lambda found: f"{found[1]}={MASK}", without_password)

@@ -1,0 +1,61 @@
+"""Reach Kafka for one command: wait for it, publish to it, and say in one sentence what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
+from producers.events import EventPublisher
+from producers.kafka_publisher import KafkaPublisher, producer_settings
+from schemas.codec import Codec
+from schemas.envelope import Envelope
+from schemas.registry import RegistryError, resolve_ids
+from schemas.topics import TopicNames
+from southbound.failures import not_reachable, wrong
+from southbound.operations.screen import say
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from southbound.settings import Settings
+
+
+def client_settings(settings: Settings) -> dict[str, object]:
+    """Give what every librdkafka client of a command needs; groups are for consumers that run."""
+    overrides = {name: value for name, value in settings.kafka.overrides().items() if not name.startswith("group.")}
+    return producer_settings(settings.kafka.servers, overrides)
+
+
+async def reach(settings: Settings, topics: Collection[str] = ()) -> None:
+    """Wait for Kafka and these topics as long as the settings say, or end the command."""
+    try:
+        await wait_for_kafka(
+            client_settings(settings),
+            topics,
+            budget=settings.kafka.start_timeout,
+            report=lambda reason: say(f"waiting: {reason}"),
+        )
+    except KafkaNotReadyError as error:
+        raise not_reachable(str(error)) from None
+
+
+async def envelope(settings: Settings, source: str) -> Envelope:
+    """Make the envelope that these settings want: with a registry's ids where there is one."""
+    try:
+        ids = await asyncio.to_thread(resolve_ids, settings.kafka.registry) if settings.kafka.registry else None
+    except RegistryError as error:
+        raise wrong([str(error)]) from None
+    return Envelope(Codec(registry=ids), source=source)
+
+
+@asynccontextmanager
+async def publisher(settings: Settings, source: str) -> AsyncIterator[EventPublisher]:
+    """Have a publisher of events while the block runs."""
+    wrapped = await envelope(settings, source)
+    kafka = KafkaPublisher(client_settings(settings))
+    try:
+        yield EventPublisher(publisher=kafka, envelope=wrapped, topics=TopicNames(settings.kafka.prefix))
+    finally:
+        await kafka.close()

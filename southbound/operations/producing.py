@@ -1,0 +1,69 @@
+"""Publish the events of a file: all of them are valid, or none is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from producers.publisher import PublishError
+from schemas.event_files import EventFileError, read_events
+from schemas.keys import key_of, topic_of
+from schemas.topics import TopicNames
+from southbound.failures import Exit, not_reachable, wrong
+from southbound.operations.kafka import publisher, reach
+
+if TYPE_CHECKING:
+    from producers.events import EventPublisher
+    from schemas.envelope import Event
+    from southbound.settings import Settings
+
+AT_ONCE = 500  # events that are acknowledged together
+SOURCE = "/southbound/produce"
+
+
+def produce(settings: Settings, file: str) -> int:
+    """Publish every event of a file, `-` for standard input, and print the id of each that Kafka has."""
+    events = [_dated(event) for event in _read(file)]
+    asyncio.run(_publish(settings, events))
+    return Exit.DONE
+
+
+def _read(file: str) -> tuple[Event, ...]:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise wrong([f"{file}: cannot be read as text ({_why(error)}): name a file of events, or -"]) from None
+    try:
+        return read_events(text, file="stdin" if file == "-" else file, new_id=lambda: str(uuid4()))
+    except EventFileError as error:
+        raise wrong(map(str, error.mistakes)) from None
+
+
+def _why(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+
+
+def _dated(event: Event) -> Event:
+    return replace(event, headers=replace(event.headers, time=event.headers.time or datetime.now(UTC)))
+
+
+async def _publish(settings: Settings, events: list[Event]) -> None:
+    names = TopicNames(settings.kafka.prefix)
+    await reach(settings, {topic_of(names, event.data) for event in events})
+    async with publisher(settings, SOURCE) as mouth:
+        for start in range(0, len(events), AT_ONCE):
+            await _publish_some(mouth, events[start : start + AT_ONCE])
+
+
+async def _publish_some(mouth: EventPublisher, events: list[Event]) -> None:
+    try:
+        await mouth.publish(events)
+    except PublishError as error:
+        raise not_reachable(f"{error}; events whose ids are not printed may be missing: produce them again") from None
+    for event in events:
+        print(event.id, type(event.data).__name__, key_of(event.data), topic_of(mouth.topics, event.data), sep="\t")  # noqa: T201 - it was asked for

@@ -1,0 +1,125 @@
+"""Draw runs for people: a line each in a table, or one with all its details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from schemas.documents import value_to_json
+from schemas.vocabulary import Phase
+from southbound.operations.telling import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from rich.console import RenderableType
+
+    from router.runs import RequestRow, RunRow
+    from schemas.documents import RunDocument
+
+COLOURS = {
+    Phase.FULFILLED: "green",
+    Phase.FAILED: "red",
+    Phase.FALLOUT: "bold red",
+    Phase.BLOCKED: "red",
+    Phase.CANCELLED: "dim",
+    Phase.IN_DOUBT: "bold yellow",
+    Phase.RETRYING: "yellow",
+}
+
+COLUMNS = ("run", "phase", "state", "result", "spoke", "external id", "decision", "updated")
+
+
+def run_table(rows: Sequence[RunRow]) -> Table:
+    """Draw one line per run."""
+    table = Table(*COLUMNS, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            _indented(row),
+            Text(row.phase.value, style=COLOURS.get(row.phase, "")),
+            row.state.value if row.state else "-",
+            row.result.value if row.result else "-",
+            row.spoke or "-",
+            row.external_id or "-",
+            row.decision.policy if row.decision else "-",
+            _moment(row.updated_at),
+        )
+    return table
+
+
+def run_details(row: RunRow, request: RequestRow | None, family: Sequence[RunRow]) -> Group:
+    """Draw everything about one run."""
+    parts: list[RenderableType] = [_facts(row)]
+    if request is not None:
+        parts += [_heading("why it went there"), Text(request.explanation)]
+    if row.measures:
+        parts += [_heading("measures"), _measures(row)]
+    if row.reasons:
+        parts += [_heading("reasons"), *(Text(in_words(reason)) for reason in row.reasons)]
+    parts += [_heading("wanted"), _document(row.requested)]
+    if row.sent is not None:
+        same = row.sent == row.requested
+        parts += [_heading("sent last"), Text("the same") if same else _document(row.sent)]
+    if len(family) > 1:
+        parts += [_heading("runs of this request"), run_table(family)]
+    return Group(*parts)
+
+
+def _facts(row: RunRow) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _named(row):
+        if value:
+            table.add_row(Text(name, style="dim"), value)
+    return table
+
+
+def _named(row: RunRow) -> Iterator[tuple[str, str]]:
+    yield "run", row.run_id
+    yield "root", row.root_run_id if row.root_run_id != row.run_id else ""
+    yield "parent", row.parent_run_id or ""
+    yield "request", row.request_id
+    yield "phase", row.phase.value
+    yield "state", row.state.value if row.state else ""
+    yield "result", row.result.value if row.result else ""
+    yield "spoke", row.spoke
+    yield "external id", " ".join(filter(None, (row.external_id, row.external_href)))
+    if row.decision is not None:
+        yield "decision", f"{row.decision.policy}, {row.decision.selector}"
+        yield (
+            "sent as",
+            f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone",
+        )
+    yield "versions", f"wanted {row.requested.version}, accepted {row.accepted_version or 'none'}"
+    yield "cancelled", "asked for" if row.cancel_asked else ""
+    for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
+        yield name.removesuffix("_at"), _moment(getattr(row, name))
+    yield "revision", str(row.revision)
+
+
+def _measures(row: RunRow) -> Table:
+    table = Table("id", "metric", "value", "unit", "id found by", "violations", box=None, pad_edge=False)
+    for one in row.measures:
+        violations = ", ".join(rule.name or rule.id or "unnamed" for rule in one.rule_violation)
+        value, unit = str(value_to_json(one.value)), one.unit_of_measure or "-"
+        table.add_row(one.id, one.metric_name or "-", value, unit, one.id_origin.value, violations)
+    return table
+
+
+def _document(document: RunDocument) -> Text:
+    return Text(document.model_dump_json(indent=2, exclude_defaults=True))
+
+
+def _heading(words: str) -> Text:
+    return Text(f"\n{words}", style="bold")
+
+
+def _indented(row: RunRow) -> str:
+    return f"  {row.run_id}" if row.parent_run_id else row.run_id
+
+
+def _moment(moment: datetime | None) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""

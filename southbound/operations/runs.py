@@ -1,0 +1,95 @@
+"""Read runs from the run store, for people and for programs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic_core import to_json
+from sqlalchemy.engine import make_url
+
+from consumers.store.opening import open_store
+from consumers.store.port import StoreUnavailableError
+from consumers.store.schema import SchemaError
+from schemas.vocabulary import Phase
+from southbound.failures import Exit, not_reachable, wrong
+from southbound.operations.run_views import run_details, run_table
+from southbound.operations.screen import show
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from consumers.store.sql import SqlRunStore
+    from router.runs import RequestRow, RunRow
+    from southbound.settings import Settings
+
+T = TypeVar("T")
+
+
+def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit: int, as_json: bool) -> int:
+    """Show the runs that moved last."""
+    wanted = _phase(phase)
+    rows = _asked(settings, lambda store: store.list_runs(phase=wanted, spoke=spoke, limit=limit))
+    if as_json:
+        for row in rows:
+            _print_json(row)
+    else:
+        show(run_table(rows))
+    return Exit.DONE
+
+
+def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
+    """Show everything that is known of one run, and the runs that were requested with it."""
+
+    async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None, tuple[RunRow, ...]]:
+        row = await store.run(run_id)
+        if row is None:
+            return None, None, ()
+        return row, await store.request(row.request_id), tuple(await store.runs_of_request(row.request_id))
+
+    row, request, family = _asked(settings, read)
+    if row is None:
+        raise wrong([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
+    if as_json:
+        _print_json({"run": row, "request": request, "runs_of_request": [one.run_id for one in family]})
+    else:
+        show(run_details(row, request, family))
+    return Exit.DONE
+
+
+def _print_json(value: object) -> None:
+    print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())  # noqa: T201 - it was asked for
+
+
+def _phase(written: str | None) -> Phase | None:
+    known = {phase.value: phase for phase in Phase if phase is not Phase.UNKNOWN}
+    if written is None or written in known:
+        return known.get(written or "")
+    raise wrong([f"--phase {written}: there are {', '.join(known)}"])
+
+
+def _asked(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) -> T:
+    address = settings.store.url.get_secret_value()
+    _must_exist(address)
+
+    async def ask() -> T:
+        store = await open_store(address)
+        try:
+            return await question(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(ask())
+    except StoreUnavailableError as error:
+        raise not_reachable(str(error)) from None
+    except SchemaError as error:
+        raise wrong([str(error)]) from None
+
+
+def _must_exist(address: str) -> None:
+    url = make_url(address)
+    # Opening SQLite would make an empty file, and a wrong path would look like a store without runs.
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise not_reachable(f"There is no run store {url.database}: start `southbound run` once, or correct store.url")

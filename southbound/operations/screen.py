@@ -1,0 +1,31 @@
+"""Write to people: rich on a terminal, plain and wide lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+WIDE = 200  # columns where nobody's terminal sets a limit, unless COLUMNS does
+
+
+def console() -> Console:
+    """Give the console for what a command was asked for."""
+    width = None if sys.stdout.isatty() else shutil.get_terminal_size((WIDE, 24)).columns
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def show(what: RenderableType) -> None:
+    """Write one thing."""
+    console().print(what)
+
+
+def say(sentence: str) -> None:
+    """Tell on standard error what is going on."""
+    Console(file=sys.stderr, highlight=False, stderr=True).print(Text(sentence, style="dim"), soft_wrap=True)

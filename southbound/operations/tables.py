@@ -1,0 +1,76 @@
+"""Check tables that an operator wrote, and say what each of them is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
+from router.any_table import load_any
+from router.complaints import TableErrors
+from router.policy import OutboundPolicy
+from router.selector import Selector
+from southbound.failures import Exit, wrong
+from southbound.operations.screen import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.tables import DecisionTable
+    from southbound.settings import Settings
+
+
+def check_tables(settings: Settings, files: Sequence[str]) -> int:
+    """Load each file and run its saved tests; print what is good and end with what is wrong."""
+    spokes = _spokes(settings.routing.spokes)
+    mistakes: list[str] = []
+    for file in files:
+        try:
+            print(f"{file}: {_described(load_any(_text(file), file, spokes))}")  # noqa: T201 - it was asked for
+        except TableErrors as error:
+            mistakes += error.sentences
+    if mistakes:
+        raise wrong(mistakes)
+    return Exit.DONE
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise TableErrors([f"{file}: cannot be read as text ({why}): correct the path"]) from None
+
+
+def _spokes(folder: Path) -> list[str] | None:
+    try:
+        profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+    except ProfilesWrongError:
+        say(f"The profiles in {folder} have mistakes (see `southbound config check`), so spoke names are not checked")
+        return None
+    return [profile.name for profile in profiles]
+
+
+def _described(found: OutboundPolicy | Selector | DecisionTable) -> str:
+    match found:
+        case OutboundPolicy():
+            return f"outbound policy {_in_words(found.table)}"
+        case Selector():
+            spokes = sorted({str(row.outputs["spoke"]) for row in found.table.rows})
+            switched_off = f", {_count(len(found.inactive), 'row')} switched off" if found.inactive else ""
+            return f"spoke selector {_in_words(found.table)}{switched_off}; chooses among {', '.join(spokes)}"
+        case table:
+            return f"decision table {_in_words(table)}"
+
+
+def _in_words(table: DecisionTable) -> str:
+    default = "a default row" if table.default else "no default row"
+    tests = f"{_count(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
+    columns = f"{_count(len(table.inputs), 'input')}, {_count(len(table.outputs), 'output')}"
+    return (
+        f"{table.id}@{table.version}: {_count(len(table.rows), 'row')} ({table.policy}), {default}, {columns}; {tests}"
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

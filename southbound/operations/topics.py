@@ -1,0 +1,77 @@
+"""Show which topics are missing, and create them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from schemas.topics import all_topics
+from southbound.failures import Exit, not_reachable, wrong
+from southbound.loading import OperatorMistakesError, load_rules
+from southbound.operations.kafka import client_settings, reach
+from southbound.operations.screen import say, show
+from southbound.topics import TopicAdmin, TopicPlan, TopicsError
+
+if TYPE_CHECKING:
+    from schemas.topics import Topic
+    from southbound.settings import Settings
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def plan_topics(settings: Settings) -> int:
+    """Say what `apply` would do."""
+    _, plan = _planned(settings)
+    show(_table(plan, "to be created"))
+    _warn(plan)
+    return Exit.DONE
+
+
+def apply_topics(settings: Settings, replication: int) -> int:
+    """Create what is missing."""
+    admin, plan = _planned(settings)
+    try:
+        admin.apply(plan, replication=replication)
+    except TopicsError as error:
+        raise not_reachable(str(error)) from None
+    show(_table(plan, "created"))
+    _warn(plan)
+    return Exit.DONE
+
+
+def _planned(settings: Settings) -> tuple[TopicAdmin, TopicPlan]:
+    topics = _wanted(settings)
+    asyncio.run(reach(settings))
+    try:
+        admin = TopicAdmin(client_settings(settings))
+        return admin, admin.plan(topics)
+    except TopicsError as error:
+        raise not_reachable(str(error)) from None
+
+
+def _wanted(settings: Settings) -> tuple[Topic, ...]:
+    try:
+        profiles = load_rules(settings.routing).profiles
+    except OperatorMistakesError as error:
+        raise wrong(error.mistakes) from None
+    return all_topics(settings.kafka.prefix, [profile.name for profile in profiles])
+
+
+def _table(plan: TopicPlan, done: str) -> Table:
+    table = Table("topic", "what", "partitions", "keeps", "carries", box=None, pad_edge=False)
+    rows = [(topic, done) for topic in plan.missing] + [(topic, "is there") for topic in plan.present]
+    for topic, what in sorted(rows, key=lambda row: row[0].name):
+        table.add_row(topic.name, what, str(topic.partitions), _keeps(topic), ", ".join(topic.carries) or topic.meaning)
+    return table
+
+
+def _keeps(topic: Topic) -> str:
+    days = f"{topic.retention_ms // DAY_MS} days" if topic.retention_ms else "for ever"
+    return days if topic.cleanup == "delete" else "the last of each key"
+
+
+def _warn(plan: TopicPlan) -> None:
+    for difference in plan.differences:
+        say(f"not changed: {difference}")
