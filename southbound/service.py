@@ -28,6 +28,7 @@ from schemas.envelope import Envelope
 from schemas.registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames, all_topics
 from southbound.compose import ROLES, Parts, count_callbacks, now, poller, workers
+from southbound.garbage import collect_rarely
 from southbound.health import HealthServer
 from southbound.loading import OperatorMistakesError, load_rules
 
@@ -88,6 +89,7 @@ async def serve(
             raise NotConfiguredError(str(error)) from error
         except (KafkaNotReadyError, StoreUnavailableError, CannotListenError) as error:
             raise NotReachableError(str(error)) from error
+        collect_rarely()
         ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
         polling = poller(parts) if "poller" in roles else None
