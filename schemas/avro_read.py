@@ -58,17 +58,25 @@ def _read(schema: AvroSchema, named: Named) -> Read:
 
 
 def _record(schema: AvroSchema, named: Named) -> Read:
-    fields: list[tuple[str, Read]] = []
+    fields: list[tuple[str, Read, bool]] = []
 
     def read(data: bytes, at: int) -> tuple[dict[str, Plain], int]:
         values = {}
-        for name, read_field in fields:
-            values[name], at = read_field(data, at)
+        for name, read_field, may_be_null in fields:
+            if may_be_null and not data[at]:  # most fields that may be null are: they cost no call
+                values[name] = None
+                at += 1
+            else:
+                values[name], at = read_field(data, at)
         return values, at
 
     named[_short(schema["name"])] = read
-    fields += [(field["name"], _read(field["type"], named)) for field in schema["fields"]]
+    fields += [(field["name"], _read(field["type"], named), _may_be_null(field["type"])) for field in schema["fields"]]
     return read
+
+
+def _may_be_null(schema: AvroSchema) -> bool:
+    return isinstance(schema, list) and schema[0] == "null"
 
 
 def _enum(schema: AvroSchema, named: Named) -> Read:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.avro_write_scalars import WRITE_LOGICAL, WRITE_SCALAR, Write, write_long, write_string
+from schemas.avro_write_scalars import (
+    WRITE_LOGICAL,
+    WRITE_SCALAR,
+    Write,
+    write_long,
+    write_optional_string,
+    write_string,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,16 +45,24 @@ def _write(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
 
 def _record(schema: AvroSchema, named: dict[str, Write]) -> Write:
-    fields: list[tuple[str, Write]] = []
+    fields: list[tuple[str, Write, bool]] = []
 
     def write(value: Plain, out: bytearray) -> None:
         values = value.__dict__
-        for name, write_field in fields:
-            write_field(values[name], out)
+        for name, write_field, may_be_null in fields:
+            inner = values[name]
+            if inner is None and may_be_null:  # most fields that may be null are: they cost no call
+                out.append(0)
+            else:
+                write_field(inner, out)
 
     named[schema["name"]] = write
-    fields += [(field["name"], _write(field["type"], named)) for field in schema["fields"]]
+    fields += [(field["name"], _write(field["type"], named), _may_be_null(field["type"])) for field in schema["fields"]]
     return write
+
+
+def _may_be_null(schema: AvroSchema) -> bool:
+    return isinstance(schema, list) and schema[0] == "null"
 
 
 def _enum(schema: AvroSchema, named: dict[str, Write]) -> Write:
@@ -89,6 +104,8 @@ def _map(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
 def _union(schema: AvroSchema, named: dict[str, Write]) -> Write:
     branches = [_write(branch, named) for branch in schema]
+    if schema == ["null", "string"]:
+        return write_optional_string
     if len(branches) == 2 and schema[0] == "null":  # noqa: PLR2004 - null and the one other
         return _optional(branches[1])
     places = {_branch_name(branch): place for place, branch in enumerate(schema)}
