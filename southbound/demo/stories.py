@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from southbound.demo.seen import LetterSeen, RunSeen, Seen
     from southbound.simulator.ledger import Ledger
 
-RUBBISH = b"\xde\xad this was never an event"
+RUBBISH = b"\xff\xfe this was never an event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
