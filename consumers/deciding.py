@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.decisions import Undecided
@@ -12,10 +12,14 @@ from router.selector import choose_spoke
 from schemas.commands import PinnedDecision
 
 if TYPE_CHECKING:
+    from router.decisions import Decision
     from router.policy import OutboundPolicy
     from router.selector import Selector
     from router.trouble import Trouble
     from schemas.documents import RunDocument
+
+
+EXPLANATIONS = 4096  # texts that are kept; most runs are decided as one before them was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class Decider:
 
     policy: OutboundPolicy
     selector: Selector
+    _explained: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, root: RunDocument) -> Route | Trouble:
         """Decide, or tell which rows came close; never guess."""
@@ -49,5 +54,15 @@ class Decider:
             hierarchical=what.hierarchical,
             payload=what.payload,
         )
-        explanation = f"{what.decision.explanation}\n{where.decision.explanation}"
-        return Route(spoke=where.spoke, decision=pinned, explanation=explanation)
+        return Route(spoke=where.spoke, decision=pinned, explanation=self._explain(what.decision, where.decision))
+
+    def _explain(self, what: Decision, where: Decision) -> str:
+        # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
+        used_up = [row.id for row in where.skipped]
+        key = f"{what.reference} {what.values!r} {where.reference} {where.values!r} {used_up}"
+        text = self._explained.get(key)
+        if text is None:
+            if len(self._explained) >= EXPLANATIONS:
+                self._explained.clear()
+            text = self._explained[key] = f"{what.explanation}\n{where.explanation}"
+        return text

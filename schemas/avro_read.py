@@ -61,7 +61,7 @@ def _record(schema: AvroSchema, named: Named) -> Read:
     fields: list[tuple[str, Read, bool]] = []
 
     def read(data: bytes, at: int) -> tuple[dict[str, Plain], int]:
-        values = {}
+        values: dict[str, Plain] = {}
         for name, read_field, may_be_null in fields:
             if may_be_null and not data[at]:  # most fields that may be null are: they cost no call
                 values[name] = None

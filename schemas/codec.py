@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from schemas.avro_format import AvroReader, AvroWriter
-from schemas.catalogue import CATALOGUE, entry_named
+from schemas.catalogue import CATALOGUE, entry_named, entry_of
+from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.lately import Lately
 from schemas.undecodable import (
     InvalidEventError,
     TombstoneError,
@@ -33,9 +35,13 @@ class UnencodableError(ValueError):
 
 
 class Codec:
-    """Write one format and read them all; registry ids, where given, choose the Confluent framing."""
+    """Write one format and read them all; registry ids, where given, choose the Confluent framing.
 
-    def __init__(self, *, writes: Format = "avro", registry: RegistryIds | None = None) -> None:
+    With `room` (bytes) it remembers the commands that it wrote last: dispatch mostly runs beside routing.
+    """
+
+    def __init__(self, *, writes: Format = "avro", registry: RegistryIds | None = None, room: int = 0) -> None:
+        self._lately = Lately(room)
         self._avro = AvroReader(registry)
         self._writer = AvroWriter(registry)
         self._encode = self._to_json if writes == "json" else self._to_avro
@@ -47,7 +53,10 @@ class Codec:
         Raises:
             UnencodableError: the message was made without its model's validation and a field does not fit.
         """
-        return self._encode(message)
+        value = self._encode(message)
+        if isinstance(message, _COMMANDS):
+            self._lately.keep(value, message)
+        return value
 
     def decode(self, value: bytes | None, *, ce_type: str | None = None) -> Message:
         """Read a message: Avro says itself what it is, JSON needs the type.
@@ -57,6 +66,10 @@ class Codec:
         """
         if not value:
             raise TombstoneError(_NO_VALUE if value is None else "The value is empty; send the event's data.")
+        message = self._lately.find(value)
+        if message is not None:
+            _agree(entry_of(type(message)), ce_type)
+            return message
         known = self._avro.read(value)
         if known is None:
             return _from_json(value, ce_type)
@@ -74,6 +87,7 @@ class Codec:
         return message.model_dump_json(exclude_none=True).encode()
 
 
+_COMMANDS = (SendRun, ChangeRun, CancelRun)
 _NAMES = ", ".join(entry.name for entry in CATALOGUE)
 _NO_VALUE = "The record has no value (a tombstone); send RunCancelled to cancel a run."
 

@@ -117,4 +117,5 @@ def parse_time(text: str | None) -> datetime | None:
 
 def write_time(moment: datetime) -> str:
     """Write RFC 3339 with milliseconds, in UTC."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='milliseconds')[:-6]}Z"

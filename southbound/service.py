@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from southbound.settings import Settings
 
 log = structlog.get_logger()
+LATELY = 4 * 2**20  # bytes of commands that need not be read again when they come back
 ASK_AGAIN = 1.0  # seconds between attempts to open the store
 
 
@@ -113,7 +114,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, rules: Rules | None) 
     stack.push_async_callback(store.close)
     publisher = KafkaPublisher(kafka)
     stack.push_async_callback(publisher.close)
-    envelope = Envelope(Codec(registry=registry), source="/southbound")
+    envelope = Envelope(Codec(registry=registry, room=LATELY), source="/southbound")
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     return Parts(settings=settings, rules=rules, store=store, events=events, client=client, metrics=Metrics())
 

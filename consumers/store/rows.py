@@ -45,7 +45,8 @@ class Clockwork:
 
 
 def _as_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")
 
 
 def _as_it_is(moment: datetime) -> datetime:
