@@ -52,7 +52,9 @@ def _has_ended(row: RunRow) -> bool:
     return row.state in TERMINAL and row.phase is not Phase.FALLOUT
 
 
-def _in_order(rows: Sequence[RunRow]) -> list[RunRow]:
+def _in_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:
+    if len(rows) == 1:
+        return rows
     walked = in_pre_order({row.run_id: Place(row.parent_run_id, row.requested.order) for row in rows})
     turn = {run_id: number for number, (run_id, _) in enumerate(walked)}
     return sorted(rows, key=lambda row: turn.get(row.run_id, len(rows)))
