@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench run lock
+.PHONY: help demo test check bench run docs lock
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: .venv/.installed  ## Measure throughput next to two other ways, and write
 
 run: .venv/.installed  ## Run every role in this process
 	@$(bin)/southbound run $(ARGS)
+
+docs: .venv/.installed  ## Write the pages that are made from the code
+	@$(bin)/southbound docs
 
 lock: .venv/.installed  ## Choose the versions of all dependencies anew (see docs/adr/0002)
 	$(uv) $(compile) --upgrade --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt

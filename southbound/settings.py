@@ -88,6 +88,11 @@ class Routing(Section):
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
     max_runs: int = Field(500, ge=1, description="Most runs in one hierarchical request.")
     max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
+    children_deadline: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds until a request that waits for children is given up; late ones still get it sent.",
+    )
 
 
 class Worker(Section):

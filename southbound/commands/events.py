@@ -39,7 +39,7 @@ def tail(
     topics: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TOPIC]...",
+            metavar="TOPIC",
             help="lifecycle, dispatch, dispatch.SPOKE, inbound, inflight, results, dlq, or a whole name; none: all.",
         ),
     ] = None,

@@ -21,7 +21,7 @@ class Commands(TyperGroup):
         except Failure as failure:
             code = _told(failure.exit_code, *failure.sentences)
         except TyperException as mistake:
-            code = _told(mistake.exit_code, f"{mistake.format_message()} See `{_command(mistake)} --help`.")
+            code = _told(mistake.exit_code, *_sentence(mistake))
         except Abort:
             code = Exit.INTERRUPTED
         sys.exit(code if isinstance(code, int) else Exit.DONE)
@@ -33,6 +33,8 @@ def _told(code: int, *sentences: str) -> int:
     return code
 
 
-def _command(mistake: TyperException) -> str:
+def _sentence(mistake: TyperException) -> tuple[str, ...]:
     context = getattr(mistake, "ctx", None)
-    return context.command_path if context else "southbound"
+    command = context.command_path if context else "southbound"
+    said = mistake.format_message().replace("Value error, ", "").rstrip(".")
+    return (f"{said}: see `{command} --help`",) if said else ()  # without a command, the help was shown already

@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     roles: Annotated[
-        list[Role] | None, typer.Argument(metavar="[ROLE]...", help="What this process does; without any: everything.")
+        list[Role] | None, typer.Argument(metavar="ROLE", help="What this process does; without any: everything.")
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     config: Config = None,
@@ -68,9 +68,9 @@ def demo(config: Config = None) -> int:
     - `SOUTHBOUND_KAFKA__BOOTSTRAP=127.0.0.1:9092 southbound demo`
     """
     settings = settings_from(config)
-    from southbound.demo.show import run_demo
+    from southbound.operations.demonstrating import demonstrate
 
-    return run_demo(settings)
+    return demonstrate(settings)
 
 
 def broker(
@@ -98,6 +98,9 @@ def simulate(
         Path | None, typer.Option(metavar="FILE", help="How the systems behave, by specification (YAML).")
     ] = None,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to every answer.")] = 0.0,
+    port: Annotated[
+        int, typer.Option(min=1, max=65534, help="Where fibre-lab listens; copper-lab takes the next.")
+    ] = 8701,
     config: Config = None,
 ) -> int:
     """Play two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
@@ -114,4 +117,4 @@ def simulate(
     settings = settings_from(config)
     from southbound.operations.simulating import simulate as play
 
-    return play(settings, script, latency)
+    return play(settings, script, latency, port)

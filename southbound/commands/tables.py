@@ -22,7 +22,7 @@ def _only_below() -> None:
 
 @tables.command(epilog=EXIT_CODES)
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="An outbound policy, a selector or any table.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
     config: Config = None,
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+import structlog
 import uvloop
 
 from consumers.runtime.loop import WorkerFailedError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from southbound.loading import Rules
     from southbound.settings import Settings
+
+log = structlog.get_logger()
 
 
 def run(settings: Settings, roles: Sequence[str], spoke: str | None) -> int:
@@ -70,6 +73,7 @@ class _Service:
     def _asked(self, number: signal.Signals, serving: asyncio.Task[bool]) -> None:
         again = self._ended_by is not None
         self._ended_by = number
+        log.info("stopping", signal=number.name, at_once=again)
         if again or not self._up:  # nothing is under way yet, or nobody wants to wait for it
             serving.cancel()
         else:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from southbound.settings import Settings
     from southbound.simulator.serve import System
 
-PORTS = {"fibre-lab": 8701, "copper-lab": 8702}
+NAMES = ("fibre-lab", "copper-lab")
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where a listener on all addresses is reached
 
 
-def simulate(settings: Settings, script: Path | None, latency: float) -> int:
+def simulate(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
     """Start both systems and say where they are."""
     try:
         course = read_script(script) if script else demo_script()
@@ -38,7 +38,7 @@ def simulate(settings: Settings, script: Path | None, latency: float) -> int:
             ExternalSystem(
                 name=name, port=port, script=course, callback_url=f"{listener}/{name}/listener", latency=latency
             )
-            for name, port in PORTS.items()
+            for port, name in enumerate(NAMES, start=first_port)
         ]
         await serve(systems, _stopped(), _tell)
 

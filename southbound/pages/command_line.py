@@ -65,6 +65,8 @@ def _parameter(one: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as above
 
 def _shown(one: Any) -> str:  # noqa: ANN401 - as above
     if one.param_type_name == "argument":
-        return str(one.metavar or one.name.upper())
+        name = str(one.metavar or one.name.upper())
+        several = f"{name}..." if one.nargs == -1 else name
+        return several if one.required else f"[{several}]"
     names = "/".join([*one.opts, *one.secondary_opts])
     return f"{names} {one.metavar}" if one.metavar else names

@@ -1,0 +1,345 @@
+"""The commands as an operator starts them: real processes, a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from southbound.broker.ports import reserve
+from southbound.failures import Exit
+from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.script import Script
+from southbound.simulator.system import ExternalSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+SOUTHBOUND = (sys.executable, "-c", "from southbound.cli import main; main()")
+PATIENCE = 40.0  # seconds; a command that hangs longer is a failure
+EVENTS = """\
+- {type: RunCancelled, id: E1, data: {run_id: TR0001, root_run_id: TR0001, reason: enough}}
+- {type: RunCancelled, id: E2, data: {run_id: TR0002, root_run_id: TR0002}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """Where commands are started: a folder, and variables for a Kafka and topics of their own."""
+
+    folder: Path
+    variables: Mapping[str, str]
+    prefix: str
+    bootstrap: str
+
+    def southbound(self, *words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*SOUTHBOUND, *words],
+            cwd=self.folder,
+            env=self._environment(more),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    @contextmanager
+    def started(self, *words: str, **more: str) -> Iterator[Started]:
+        """Start a command that runs until it is stopped; leave nothing behind."""
+        out, err = self.folder / "stdout.txt", self.folder / "stderr.txt"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                [*SOUTHBOUND, *words], cwd=self.folder, env=self._environment(more), stdout=stdout, stderr=stderr
+            )
+        try:
+            yield Started(process=process, out=out, err=err)
+        finally:
+            process.kill()
+            process.wait()
+
+    def put(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Put raw bytes on a topic, `dlq` for instance."""
+        producer = Producer({"bootstrap.servers": self.bootstrap})
+        named: list[tuple[str, str | bytes | None]] = list((headers or {}).items())
+        producer.produce(f"{self.prefix}testrun.{topic}", value, key, headers=named)
+        assert producer.flush(20) == 0
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SOUTHBOUND_")}
+        return {**clean, "COLUMNS": "250", **self.variables, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A command that runs."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    def says(self, words: str) -> None:
+        """Wait until it has said something."""
+        self.until(lambda: words in self.said, f"'{words}'")
+
+    @property
+    def said(self) -> str:
+        """Everything it said so far."""
+        return self.out.read_text() + self.err.read_text()
+
+    def until(self, claim: Callable[[], object], what: str) -> None:
+        """Wait until something is true while it runs."""
+        deadline = time.monotonic() + PATIENCE
+        while not claim():
+            assert self.process.poll() is None, f"ended before {what}: {self.said}"
+            assert time.monotonic() < deadline, f"not in time: {what}: {self.said}"
+            time.sleep(0.02)
+
+    def ends_by(self, number: signal.Signals) -> int:
+        """Send a signal, wait for the end and give the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@dataclass(slots=True)
+class _Made:
+    """What `shell` needs once per module."""
+
+    prefix: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}.")
+    applied: subprocess.CompletedProcess[str] | None = None
+
+
+@pytest.fixture(scope="module")
+def made() -> _Made:
+    """Topics are created once, by the command itself."""
+    return _Made()
+
+
+@pytest.fixture
+def empty_shell(kafka_bootstrap: str, tmp_path: Path, made: _Made) -> Shell:
+    """A shell whose topics need not be there; ports are free ones."""
+    variables = {
+        "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka_bootstrap,
+        "SOUTHBOUND_KAFKA__PREFIX": made.prefix,
+        "SOUTHBOUND_KAFKA__GROUP": f"{made.prefix}{uuid.uuid4().hex[:8]}",
+        "SOUTHBOUND_LISTENER__PORT": "0",
+        "SOUTHBOUND_HEALTH__PORT": "0",
+    }
+    return Shell(folder=tmp_path, variables=variables, prefix=made.prefix, bootstrap=kafka_bootstrap)
+
+
+@pytest.fixture
+def shell(empty_shell: Shell, made: _Made) -> Shell:
+    """A shell whose topics are there."""
+    made.applied = made.applied or empty_shell.southbound("topics", "apply")
+    assert made.applied.returncode == Exit.DONE, made.applied.stderr
+    return empty_shell
+
+
+def test_topics_are_planned_created_and_then_there(empty_shell: Shell) -> None:
+    own = {"SOUTHBOUND_KAFKA__PREFIX": f"t{uuid.uuid4().hex[:8]}."}
+    told = [empty_shell.southbound("topics", *words, **own) for words in (("plan",), ("apply",), ("plan",))]
+    assert [one.returncode for one in told] == [Exit.DONE] * 3
+    named = [line.split("  ")[0] for line in told[0].stdout.splitlines()[1:]]
+    assert f"{own['SOUTHBOUND_KAFKA__PREFIX']}testrun.dispatch.fibre-lab" in named
+    said = ("to be created", "created", "is there")
+    assert [one.stdout.count(words) for one, words in zip(told, said, strict=True)] == [len(named)] * 3
+
+
+def test_what_is_produced_is_seen_by_tail(shell: Shell) -> None:
+    produced = shell.southbound("produce", "-", stdin=EVENTS)
+    assert produced.returncode == Exit.DONE, produced.stderr
+    assert [line.split("\t")[0] for line in produced.stdout.splitlines()] == ["E1", "E2"]
+    seen = shell.southbound("tail", "lifecycle", "--from-start", "--no-follow", "--json", "--run", "TR0001")
+    event = json.loads(seen.stdout.splitlines()[-1])
+    assert (event["id"], event["type"], event["key"]) == ("E1", "southbound.RunCancelled", "TR0001")
+    assert event["data"] == {"run_id": "TR0001", "root_run_id": "TR0001", "reason": "enough"}
+    assert "TR0002" not in seen.stdout
+
+
+def test_tail_follows_until_it_is_interrupted(shell: Shell) -> None:
+    with shell.started("tail", "lifecycle", "--run", "TR0077", "--from-start") as tail:
+        event = EVENTS.replace("TR0001", "TR0077").splitlines()[0]
+        assert shell.southbound("produce", "-", stdin=event).returncode == Exit.DONE
+        tail.says("RunCancelled shall be cancelled: enough")
+        assert tail.ends_by(signal.SIGINT) == Exit.INTERRUPTED
+        assert "Traceback" not in tail.said
+
+
+def test_tail_shows_bytes_that_are_no_event_and_why_a_letter_is_dead(shell: Shell) -> None:
+    why = {"code": "UNDECODABLE", "reason": "nobody can read this", "topic": "t", "partition": "3", "offset": "7"}
+    shell.put("dlq", "TR0003", b"\x1b[31mrubbish", {f"southbound-dlq-{name}": text for name, text in why.items()})
+    shown = shell.southbound("tail", "dlq", "--from-start", "--no-follow", "--run", "TR0003").stdout
+    assert "UNDECODABLE: nobody can read this (from t[3] offset 7: not an event, 12 bytes" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_dead_letter_can_be_published_again_from_what_tail_says(shell: Shell) -> None:
+    value = json.dumps({"run_id": "TR0004", "root_run_id": "TR0004"}).encode()
+    shell.put("dlq", "TR0004", value, {"ce_type": "southbound.RunCancelled", "ce_id": "E4", "southbound-dlq-code": "X"})
+    told = shell.southbound("tail", "dlq", "--from-start", "--no-follow", "--run", "TR0004", "--json").stdout
+    letter = json.loads(told.splitlines()[-1])
+    again = shell.southbound("produce", "-", stdin=json.dumps({name: letter[name] for name in ("id", "type", "data")}))
+    assert again.stdout.split("\t") == ["E4", "RunCancelled", "TR0004", f"{shell.prefix}testrun.lifecycle\n"]
+
+
+@pytest.mark.parametrize(("topic", "told"), [("resluts", "did you mean results?"), ("dispatch.tin-lab", "apply")])
+def test_tail_says_when_there_is_no_such_topic(shell: Shell, topic: str, told: str) -> None:
+    result = shell.southbound("tail", topic, "--no-follow")
+    assert result.returncode in {Exit.WRONG, Exit.NOT_REACHABLE}
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["topics", "plan"], ["tail", "dlq"], ["produce", "-"]], ids=" ".join)
+def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: Shell, words: list[str]) -> None:
+    with reserve() as nobody:
+        nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
+        result = empty_shell.southbound(*words, stdin=EVENTS, **nowhere)
+    assert result.returncode == Exit.NOT_REACHABLE
+    [told] = result.stderr.splitlines()
+    assert told.startswith("southbound: Kafka does not answer: check that it runs and that `kafka.bootstrap`")
+
+
+def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: Shell) -> None:
+    with reserve() as nobody:
+        nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
+        result = empty_shell.southbound("run", **nowhere)
+    assert result.returncode == Exit.NOT_REACHABLE
+    waiting, given_up = result.stderr.splitlines()
+    assert json.loads(waiting)["event"] == "waiting"
+    assert given_up.startswith("southbound: Kafka does not answer")
+
+
+def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell: Shell) -> None:
+    result = empty_shell.southbound("run", SOUTHBOUND_KAFKA__PREFIX="nowhere.", SOUTHBOUND_KAFKA__START_TIMEOUT="0.5")
+    assert result.returncode == Exit.NOT_REACHABLE
+    told = result.stderr.splitlines()[-1]
+    assert "nowhere.testrun.lifecycle" in told
+    assert told.endswith("run `southbound topics apply`")
+
+
+@pytest.mark.parametrize("section", ["LISTENER", "HEALTH"])
+def test_a_port_that_is_taken_is_named(shell: Shell, section: str) -> None:
+    with listening() as port:
+        result = shell.southbound("run", **{f"SOUTHBOUND_{section}__PORT": str(port)})
+    assert result.returncode == Exit.NOT_REACHABLE
+    told = result.stderr.splitlines()[-1]
+    assert told.startswith(f"southbound: port {port} is taken")
+
+
+def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: Shell) -> None:
+    group = f"{shell.variables['SOUTHBOUND_KAFKA__GROUP']}.routing"
+    with shell.started("run", "routing") as service:
+        service.until(lambda: members(shell, group) == 1, "a member of the group")
+        assert service.ends_by(signal.SIGTERM) == Exit.DONE
+    assert members(shell, group) == 0
+    assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
+
+
+def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: Shell) -> None:
+    with reserve() as nobody, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=nobody.address) as service:
+        service.says("waiting")
+        assert service.ends_by(signal.SIGINT) == Exit.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("twice", "drain"), [(False, "0.3"), (True, "30")], ids=["the drain is too short", "a second signal"]
+)
+async def test_run_says_when_something_under_way_did_not_finish(
+    shell: Shell,
+    twice: bool,  # noqa: FBT001 - a parameter of the test
+    drain: str,
+) -> None:
+    """A system that takes a minute to answer: the stop cannot wait for it."""
+    async with ExternalSystem(name="fibre-lab", script=Script(default=answers_at_once()), latency=60) as system:
+        variables = {"SOUTHBOUND_ROUTING__SPOKES": profiles(shell, system.base_url), "SOUTHBOUND_WORKER__DRAIN": drain}
+        code = await asyncio.to_thread(_stopped_while_sending, shell, system, variables, twice=twice)
+    assert code == Exit.NOT_CLEAN
+
+
+def test_the_external_systems_run_until_they_are_stopped(shell: Shell) -> None:
+    with reserve() as first:
+        port = first.port
+    with shell.started("simulate", "--port", str(port)) as systems:
+        systems.says(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
+        assert systems.ends_by(signal.SIGTERM) == Exit.DONE
+
+
+def test_a_broker_runs_until_it_is_stopped(empty_shell: Shell) -> None:
+    with reserve() as free:
+        port = free.port
+    with empty_shell.started("broker", "--port", str(port)) as broker:
+        broker.says(f"127.0.0.1:{port}\n")
+        here = {"SOUTHBOUND_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
+        assert "to be created" in empty_shell.southbound("topics", "plan", **here).stdout
+        assert broker.ends_by(signal.SIGTERM) == Exit.DONE
+    with reserve(port):
+        """The port is free again."""
+
+
+def test_a_broker_needs_its_port(empty_shell: Shell) -> None:
+    with listening() as port:
+        result = empty_shell.southbound("broker", "--port", str(port))
+    assert result.returncode == Exit.NOT_REACHABLE
+    assert f"Port {port} is taken" in result.stderr.splitlines()[-1]
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """Take a port as a server does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def members(shell: Shell, group: str) -> int:
+    """Count the members of a consumer group; none while its coordinator is being found."""
+    admin = AdminClient({"bootstrap.servers": shell.bootstrap})
+    [future] = admin.describe_consumer_groups([group], request_timeout=10).values()
+    try:
+        return len(future.result(10).members)
+    except KafkaException:
+        return 0
+
+
+def profiles(shell: Shell, url: str) -> str:
+    """Write profiles for both systems of the shipped selector; only one of them is used."""
+    folder = shell.folder / "spokes"
+    folder.mkdir()
+    for name in ("fibre-lab", "copper-lab"):
+        (folder / f"{name}.yaml").write_text(f"name: {name}\nbase_url: {url}\ntimeouts: {{read: 60, total: 90}}\n")
+    return str(folder)
+
+
+def _stopped_while_sending(shell: Shell, system: ExternalSystem, variables: Mapping[str, str], *, twice: bool) -> int:
+    run_id = f"TR{uuid.uuid4().hex[:8]}"
+    run = {
+        "run_id": run_id,
+        "name": run_id,
+        "test_specification": {"id": "fibre-quick"},
+        "related_service": {"id": "S1"},
+    }
+    event = json.dumps({"type": "RunRequested", "data": {"run": run}})
+    assert shell.southbound("produce", "-", stdin=event).returncode == Exit.DONE
+    with shell.started("run", "routing", "dispatch", "--spoke", "fibre-lab", **variables) as service:
+        service.until(lambda: any(one.method == "POST" for one in system.received), "a POST")
+        if twice:
+            # Two signals at once would be one.
+            service.process.send_signal(signal.SIGTERM)
+            service.says('"event":"stopping"')
+        return service.ends_by(signal.SIGTERM)

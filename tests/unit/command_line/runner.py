@@ -1,0 +1,17 @@
+"""Run commands in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typer.testing import CliRunner
+
+from southbound.cli import app
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+
+def southbound(*words: str, stdin: str | None = None, **environment: str) -> Result:
+    """Run `southbound WORDS`, with variables."""
+    return CliRunner().invoke(app, list(words), input=stdin, env={"COLUMNS": "200", "NO_COLOR": "1", **environment})

@@ -1,0 +1,198 @@
+"""Settings come from a file and the environment; what is wrong is told at once, and secrets stay secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from southbound.settings import FILE, Settings, SettingsError, load, load_settings, sections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECRET = "hunter2-and-more"  # noqa: S105 - the tests look for it
+NUMBERS = st.none() | st.integers(1, 5000)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def mistakes(environment: Mapping[str, str], text: str | None = None) -> list[str]:
+    """Load settings that are wrong."""
+    config = None if text is None else written(text)
+    with pytest.raises(SettingsError) as wrong:
+        load_settings(config, environment)
+    return wrong.value.mistakes
+
+
+def written(text: str, name: str = "mine.yaml") -> Path:
+    path = Path(name)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_nothing_needs_to_be_set() -> None:
+    assert load_settings(None, {}) == Settings()
+
+
+def test_the_environment_wins_over_the_file_setting_by_setting() -> None:
+    file = written("kafka: {prefix: from-file., group: from-file}\nworker: {max_in_flight: 7}\n")
+    settings = load_settings(file, {"SOUTHBOUND_KAFKA__PREFIX": "from-env."})
+    assert (settings.kafka.prefix, settings.kafka.group, settings.worker.max_in_flight) == (
+        "from-env.",
+        "from-file",
+        7,
+    )
+
+
+@given(in_file=NUMBERS, in_environment=NUMBERS)
+def test_a_variable_goes_before_the_file_and_the_file_before_the_default(
+    in_file: int | None, in_environment: int | None
+) -> None:
+    file = written("" if in_file is None else f"health:\n  port: {in_file}\n")
+    environment = {} if in_environment is None else {"SOUTHBOUND_HEALTH__PORT": str(in_environment)}
+    loaded = load(file, environment)
+    assert loaded.settings.health.port == (in_environment or in_file or Settings().health.port)
+    expected = "SOUTHBOUND_HEALTH__PORT" if in_environment else "mine.yaml:2" if in_file else "default"
+    assert loaded.origin("health", "port") == expected
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load_settings(None, {"SOUTHBOUND_KAFKA__BOOTSTRAP": ""}).kafka.bootstrap is None
+
+
+def test_entries_for_librdkafka_are_laid_over_those_of_the_file_one_by_one() -> None:
+    file = written("kafka: {client: {a: 1, b: 2}}")
+    settings = load_settings(file, {"SOUTHBOUND_KAFKA__CLIENT": json.dumps({"b": "x"})})
+    assert settings.kafka.client == {"a": 1, "b": "x"}
+
+
+def test_the_file_is_found_by_option_then_by_variable_then_in_the_working_folder() -> None:
+    written("health: {port: 1}", "option.yaml")
+    written("health: {port: 2}", "variable.yaml")
+    written("health: {port: 3}", str(FILE))
+    named = {"SOUTHBOUND_CONFIG": "variable.yaml"}
+    found = [
+        load_settings(config, env).health.port
+        for config, env in ((Path("option.yaml"), named), (None, named), (None, {}))
+    ]
+    assert found == [1, 2, 3]
+
+
+def test_a_relative_path_in_the_file_is_meant_from_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    settings = load_settings(written("routing: {spokes: spokes, policy: /p.yaml}", "etc/mine.yaml"), {})
+    assert (settings.routing.spokes, settings.routing.policy) == (Path("etc/spokes"), Path("/p.yaml"))
+
+
+def test_five_mistakes_are_five_sentences_that_name_the_place() -> None:
+    text = "kafka:\n  bootsrap: x\n  start_timeout: -1\nlistener:\n  port: many\nworker: 3\n"
+    told = mistakes({"SOUTHBOUND_LOG__LEVEL": "loud"}, text)
+    assert sorted(told) == [
+        "SOUTHBOUND_LOG__LEVEL: log.level must be 'debug', 'info', 'warning' or 'error'",
+        "mine.yaml:2: there is no setting kafka.bootsrap: did you mean kafka.bootstrap?",
+        "mine.yaml:3: kafka.start_timeout must be more than 0",
+        "mine.yaml:5: listener.port must be a whole number",
+        "mine.yaml:6: worker must be a group of settings, one per line below it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("SOUTHBOUND_KAFKA_BOOTSTRAP", "did you mean SOUTHBOUND_KAFKA__BOOTSTRAP?"),
+        ("SOUTHBOUND_STORE__ULR", "did you mean SOUTHBOUND_STORE__URL?"),
+        ("SOUTHBOUND_COFFEE", "remove it, or see `southbound config show` for all names"),
+    ],
+)
+def test_a_variable_that_nobody_knows_is_refused(name: str, remedy: str) -> None:
+    assert mistakes({name: "x"}) == [f"{name}: there is no such setting: {remedy}"]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SOUTHBOUND_TEST_KAFKA": "jvm"},
+        {"SOUTHBOUND_SECRET_FIBRE_LAB": SECRET},
+        {
+            "SOUTHBOUND_SERVICE_HOST": "10.0.0.7",
+            "SOUTHBOUND_SERVICE_PORT": "80",
+            "SOUTHBOUND_PORT": "tcp://10.0.0.7:80",
+        },
+        {"SOUTHBOUND_API_SERVICE_HOST": "10.0.0.7", "SOUTHBOUND_API_PORT_80_TCP_ADDR": "10.0.0.7"},
+        {"SOUTHBOUNDARY": "another word"},
+    ],
+)
+def test_names_of_others_are_left_alone(environment: dict[str, str]) -> None:
+    assert load_settings(None, environment) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- a\n", "mine.yaml:1: must hold groups of settings, such as `kafka:` with `bootstrap:` below it"),
+        ("kafka:\n  group: a\n  group: b\n", "mine.yaml:3: a field is written twice: remove one"),
+        ("kafak: {}\n", "mine.yaml:1: there is no setting kafak: did you mean kafka?"),
+        ("kafka:\n  prefix: 7\n", "mine.yaml:2: kafka.prefix must be text: put it in quotes"),
+        ("kafka:\n  client:\n    a: [1]\n", "mine.yaml:3: kafka.client.a must be text, a number, true or false"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_where_and_what_to_do(text: str, told: str) -> None:
+    assert mistakes({}, text) == [told]
+
+
+def test_text_that_is_not_yaml_is_named_with_its_line() -> None:
+    [told] = mistakes({}, "kafka:\n  a: [1\nstore: x\n")
+    assert told.startswith("mine.yaml:3: not valid YAML")
+
+
+def test_a_file_that_is_named_must_be_there() -> None:
+    assert mistakes({"SOUTHBOUND_CONFIG": "nowhere.yaml"}) == [
+        "SOUTHBOUND_CONFIG: there is no file nowhere.yaml: correct the path"
+    ]
+
+
+def test_a_map_in_a_variable_is_json() -> None:
+    [told] = mistakes({"SOUTHBOUND_KAFKA__CLIENT": "security.protocol=SSL"})
+    assert told.startswith("SOUTHBOUND_KAFKA__CLIENT: must be a JSON object")
+
+
+@pytest.mark.parametrize(
+    "url", [f"mysql://me:{SECRET}@db/x", "sqlite+aiosqlite:///:memory:", "southbound.db", "sqlite:///"]
+)
+def test_a_store_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
+    assert mistakes({"SOUTHBOUND_STORE__URL": url}) == [
+        "SOUTHBOUND_STORE__URL: store.url must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE"
+    ]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["kafka", "store", "worker", "log", "nope"]),
+        st.integers() | st.lists(st.text()) | st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)),
+    )
+)
+def test_whatever_a_file_holds_it_loads_or_every_sentence_names_its_line(content: dict[str, object]) -> None:
+    file = written(json.dumps(content))
+    told: list[str] = []
+    try:
+        load_settings(file, {})
+    except SettingsError as wrong:
+        told = wrong.mistakes
+    assert all(mistake.startswith("mine.yaml:") for mistake in told)
+
+
+def test_every_setting_has_a_description() -> None:
+    assert [
+        f"{name}.{setting}"
+        for name, section in sections().items()
+        for setting, field in section.model_fields.items()
+        if not field.description
+    ] == []
