@@ -87,8 +87,8 @@ class Caller:
                 f"No profile defines the spoke {name!r} (known: {known}): add its profile file and redrive this record."
             ) from None
 
-    async def ask(self, name: str, call: Call) -> Asked:
-        """Make one attempt and judge it.
+    def must_own_the_run(self) -> None:
+        """Return if no other worker can have taken over.
 
         Raises:
             MayNotSendError: this worker's last word from Kafka is too old.
@@ -96,6 +96,14 @@ class Caller:
         # A worker that slept past its session has been replaced; its successor sends, not it.
         if not self.may_send():
             raise MayNotSendError("This worker has not heard from Kafka for too long to be sure that it owns the run.")
+
+    async def ask(self, name: str, call: Call) -> Asked:
+        """Make one attempt and judge it.
+
+        Raises:
+            MayNotSendError: this worker's last word from Kafka is too old.
+        """
+        self.must_own_the_run()
         success, began = self.spoke(name).profile.success_codes, self.now()
         answer = await self.client.call(name, call)
         ended = self.now()

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.changing import WAIT_FOR_ID
+from consumers.adopting import WAIT_FOR_ID, AskForId
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.troubles import in_words, reason_of, unknown_run, waits_for_id
 from router.answers import Verdict
 from router.happenings import CancelAccepted, CancelledUnsent, CancelRefused, Reported
+from router.memory import led_to
 from router.reports import ExternalReport
 from router.transitions import ENDED, OUT, UNSENT
 from router.trouble import Trouble
 from schemas.outcomes import Reason
-from schemas.vocabulary import RunState
+from schemas.vocabulary import RunState, UpdateKind
 
 if TYPE_CHECKING:
     from consumers.calling import Asked, Caller
@@ -40,13 +41,14 @@ class CancelRuns:
         row = await self.mover.store.run(command.run_id)
         if row is None:
             return DeadLetter(unknown_run(command.run_id, "cancel"))
-        if row.phase in ENDED:
+        if row.phase in ENDED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             return await self._after_the_end(event, row)
         if row.phase in UNSENT and row.sent_at is None:
             await self.mover.intend(event, row, CancelledUnsent())
             return Done()
         if row.phase not in OUT:
             return DeadLetter(_send_first(row))
+        row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
         if row.external_id is None:
             return RetryLater(WAIT_FOR_ID, waits_for_id(row))
         return await self._cancel(event, row, command, attempt)
@@ -86,7 +88,7 @@ class CancelRuns:
         return DeadLetter(trouble)
 
     async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
-        if row.state is RunState.CANCELLED:
+        if row.state is RunState.CANCELLED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             await self.mover.tell_again(event, row)
             return Done()
         ended = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")

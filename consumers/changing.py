@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from consumers.adopting import WAIT_FOR_ID, AskForId
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.troubles import in_words, reason_of, unknown_run, waits_for_id
 from router.answers import Verdict
 from router.changes import Permitted, diff, permit
 from router.happenings import ChangeAccepted, ChangeRefused, Reported
+from router.memory import led_to
 from router.transitions import ENDED, OUT
 from schemas.outcomes import Reason
+from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
     from consumers.calling import Asked, Caller
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
     from router.runs import RunRow
     from schemas.commands import ChangeRun
     from schemas.envelope import Event
-
-WAIT_FOR_ID = 1.0  # seconds; a 202 without an id gets its id from a callback or a poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +39,15 @@ class ChangeRuns:
         row = await self.mover.store.run(command.run.run_id)
         if row is None:
             return DeadLetter(unknown_run(command.run.run_id, "change"))
+        if led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
+            await self.mover.tell_again(event, row)
+            return Done()
         if row.phase in ENDED:
             return await self._refuse(event, row, (_has_ended(row),))
         # A newer change is queued behind this one and carries the whole document: let it do the work.
         if command.run.version < row.requested.version or row.phase not in OUT or row.sent is None:
             return Done()
+        row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
         if row.external_id is None:
             return RetryLater(WAIT_FOR_ID, waits_for_id(row))
         return await self._share(event, row, attempt)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.decisions import Undecided
 from router.facts import facts_of
-from router.policy import decide_policy
+from router.policy import Payload, decide_policy
 from router.selector import choose_spoke
 from schemas.commands import PinnedDecision
 
@@ -52,7 +52,8 @@ class Decider:
             policy=what.decision.reference,
             selector=where.decision.reference,
             hierarchical=what.hierarchical,
-            payload=what.payload,
+            # A run that goes alone has nobody to bundle with.
+            payload=what.payload if what.hierarchical else Payload.PER_RUN,
         )
         return Route(spoke=where.spoke, decision=pinned, explanation=self._explain(what.decision, where.decision))
 

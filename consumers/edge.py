@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from consumers.calling import MayNotSendError, UnknownSpokeError
 from consumers.runtime.outcomes import DeadLetter, RetryLater
@@ -13,7 +13,7 @@ from consumers.store.port import (
     StoreUnavailableError,
     UnstorableError,
 )
-from producers.publisher import PublishError
+from producers.publisher import PublishError, TooLargeError
 from router.identity import event_id_at
 from router.trouble import Trouble
 from schemas.undecodable import UndecodableError
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
             """Say what became of it."""
 
 
+T = TypeVar("T")
 # What no repetition will mend: its code.
 FINAL: Mapping[type[Exception], str] = {
     UnknownSpokeError: "UNKNOWN_SPOKE",
     UnstorableError: "UNSTORABLE",
     ExternalIdTakenError: "EXTERNAL_ID_TAKEN",
+    TooLargeError: "MESSAGE_TOO_LARGE",
 }
 # What passes by itself: its code, and the seconds until the next attempt.
 PASSING: Mapping[type[Exception], tuple[str, float]] = {
@@ -63,9 +65,9 @@ class AtTheEdge:
         except UndecodableError as error:
             return DeadLetter(Trouble(code=error.code, sentence=error.sentence, detail=error.detail))
         except tuple(FINAL) as error:
-            return DeadLetter(Trouble(code=FINAL[type(error)], sentence=str(error)))
+            return DeadLetter(Trouble(code=_entry(FINAL, error), sentence=str(error)))
         except tuple(PASSING) as error:
-            code, delay = PASSING[type(error)]
+            code, delay = _entry(PASSING, error)
             return RetryLater(delay, Trouble(code=code, sentence=str(error)))
 
     def _decoded(self, record: Record) -> Event:
@@ -73,3 +75,7 @@ class AtTheEdge:
         place = record.partition
         fallback_id = event_id_at(place.topic, place.number, record.offset)
         return self.envelope.decode(record.value, record.headers, fallback_id=fallback_id)
+
+
+def _entry(table: Mapping[type[Exception], T], error: Exception) -> T:
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)

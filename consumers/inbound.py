@@ -6,21 +6,25 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.bundles import is_about, run_ids_in
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from consumers.troubles import does_not_belong, in_words
+from consumers.troubles import does_not_belong, in_words, not_understood, unknown_external_id
 from router.answers import Verdict
 from router.happenings import Reported
-from router.trouble import Trouble
+from router.reports import ExternalReport
+from router.transitions import OUT
 from schemas.inbound import InboundReceived
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from consumers.calling import Asked, Caller
     from consumers.moves import Mover
     from consumers.runtime.outcomes import Attempt, Outcome
-    from router.reports import ExternalReport
     from router.runs import RunRow
     from schemas.envelope import Event
+
+LOST_AFTER = 3  # answers "not found" about a run that we were just told of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,45 +48,70 @@ class Inbound:
         try:
             report = self.caller.spoke(received.spoke).read_callback(received)
         except NotUnderstoodError as error:
-            return DeadLetter(Trouble(code="INBOUND_NOT_UNDERSTOOD", sentence=str(error)))
-        row = await self._run_of(received, report)
+            return DeadLetter(not_understood(received.spoke, str(error)))
+        report = replace(report, external_id=report.external_id or received.external_id or None)
+        row = await self._run_of(received.spoke, report)
         if row is None:
             return self._unknown(received, report)
         return await self._take_in(event, row, report, attempt)
 
-    async def _run_of(self, received: InboundReceived, report: ExternalReport) -> RunRow | None:
-        external_id = report.external_id or received.external_id
-        return await self.mover.store.run_at(received.spoke, external_id) if external_id else None
+    async def _run_of(self, spoke: str, report: ExternalReport) -> RunRow | None:
+        row = await self.mover.store.run_at(spoke, report.external_id) if report.external_id else None
+        return row or await self._without_id(spoke, report)
+
+    async def _without_id(self, spoke: str, report: ExternalReport) -> RunRow | None:
+        """Find a run that the system accepted without naming an id, by our id or its name."""
+        for run_id in run_ids_in(report):
+            row = await self.mover.store.run(run_id)
+            waits = row is not None and row.spoke == spoke and row.phase in OUT and row.external_id is None
+            if row is not None and waits and is_about(report, row):
+                return row
+        return None
 
     def _unknown(self, received: InboundReceived, report: ExternalReport) -> Outcome:
-        trouble = Trouble(
-            code="UNKNOWN_EXTERNAL_ID",
-            sentence=f"{received.spoke} reported on {report.external_id or 'a run without an id'}, "
-            "which no run in the run store carries: check that the system answers for our runs.",
-        )
+        trouble = unknown_external_id(received.spoke, report)
         too_old = self.mover.now() - received.received_at > timedelta(seconds=self.park_until)
         return DeadLetter(trouble) if too_old or not report.external_id else RetryLater(self.park_for, trouble)
 
     async def _take_in(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
-        if event.id in row.heard:
-            await self.mover.tell_again(event, row)
-            return Done()
-        if not report.thin:
-            return await self._record(event, row, report)
-        asked = await self.caller.ask(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        if event.id not in row.heard and report.thin:
+            return await self._read_whole(event, row, report, attempt)
+        return await self._record(event, row, report)
+
+    async def _read_whole(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
+        spoke = self.caller.spoke(row.spoke)
+        asked = await self.caller.ask(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if asked.judgement.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
+            return await self._record(event, row, _lost(row, asked))
         if asked.judgement.verdict is not Verdict.ACCEPTED:
             return self._again(row, asked, attempt)
         try:
-            whole = self.caller.spoke(row.spoke).read_reply(asked.answered())
+            whole = spoke.read_reply(asked.answered())
         except NotUnderstoodError as error:
-            return DeadLetter(Trouble(code="INBOUND_NOT_UNDERSTOOD", sentence=str(error)))
-        return await self._record(event, row, replace(whole, event_id=report.event_id, thin=False))
+            return DeadLetter(not_understood(row.spoke, str(error)))
+        return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
-        await self.mover.record(event, row, Reported(report_id=event.id, report=report))
+        if event.id in row.heard:
+            await self.mover.tell_again(event, row)
+        else:
+            await self.mover.record(event, row, Reported(report_id=event.id, report=report))
+        for nested in report.children:
+            await self._take_nested(event, row.spoke, nested)
         return Done()
+
+    async def _take_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
+        """Take in what a bundle's report says of the runs inside; what belongs to no run of ours is theirs."""
+        row = await self._run_of(spoke, report)
+        if row is not None:
+            await self._record(event, row, report)
 
     def _again(self, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
         trouble = in_words(asked, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt)
         return DeadLetter(trouble) if delay is None else RetryLater(delay, trouble)
+
+
+def _lost(row: RunRow, asked: Asked) -> ExternalReport:
+    reasons = asked.judgement.reasons
+    return ExternalReport(external_id=row.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)

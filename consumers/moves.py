@@ -1,17 +1,16 @@
-"""Move a run: decide, store, tell. The one order that survives a crash at any point."""
+"""Move runs: decide, store, tell. The one order that survives a crash at any point."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from consumers.store.port import ConflictError
-from router import announcements
+from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.advance import advance, allows
+from router.happenings import Kind
+from router.memory import remember, told_by
 from router.requests import conclude
-from router.transitions import ENDED
 from schemas.outcomes import RunResult
-from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,11 +20,15 @@ if TYPE_CHECKING:
     from consumers.voice import Voice
     from router.advance import Step
     from router.happenings import Happening
-    from router.runs import RunRow
+    from router.runs import RequestRow, RunRow
     from schemas.envelope import Event
     from schemas.outcomes import RequestResult, RunUpdate
 
+    Move = tuple[RunRow, tuple[Happening, ...]]  # a row as it was read, and what happened to it
+
 FACT_TRIES = 10  # a run is moved by at most a handful of consumers at once
+# True of one POST only: once another worker has begun the next one, they are no news of the run.
+_OF_ONE_ATTEMPT = (Kind.ATTEMPT_FAILED, Kind.OUTCOME_UNKNOWN, Kind.REFUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,47 +46,80 @@ class Mover:
         Raises:
             ConflictError: somebody else moved the run, so the intention may be wrong now.
         """
-        return await self._finish(cause, advance(row, happenings, self.now()))
+        return (await self.intend_all(cause, [(row, happenings)]))[0]
+
+    async def intend_all(
+        self, cause: Event, moves: Sequence[Move], new: Sequence[RequestRow | RunRow] = ()
+    ) -> tuple[RunRow, ...]:
+        """Store intentions for several runs, and new rows, together or not at all.
+
+        Raises:
+            ConflictError: somebody else moved one of the runs.
+        """
+        at = self.now()
+        steps = [_step(cause, row, happenings, at) for row, happenings in moves]
+        moved = [step.row for step in steps if step.moved]
+        if moved or new:
+            await self.store.save(*new, *moved)
+        await self._tell_news(cause, steps)
+        return tuple(step.row for step in steps)
 
     async def record(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
         """Store a fact; if somebody else moved the run meanwhile, apply it to where the run is now."""
+        return (await self.record_all(cause, [(row, happenings)]))[0]
+
+    async def record_all(self, cause: Event, moves: Sequence[Move], new: Sequence[RunRow] = ()) -> tuple[RunRow, ...]:
+        """Store facts about several runs, and new rows, together.
+
+        Raises:
+            ConflictError: one of the facts no longer applies; read again and decide again.
+            ExternalIdTakenError: a spoke gave the same id to two runs.
+        """
         for _ in range(FACT_TRIES):
             try:
-                return await self.intend(cause, row, *happenings)
+                return await self.intend_all(cause, moves, new)
+            except ExternalIdTakenError:
+                raise
             except ConflictError:
-                row = await self._read_again(row, happenings[0])
-        raise ConflictError(f"Run {row.run_id} is moved by others without end.")
+                moves = [(await self._read_again(row, happenings), happenings) for row, happenings in moves]
+        raise ConflictError(f"{', '.join(row.run_id for row, _ in moves)}: moved by others without end.")
 
-    async def _read_again(self, row: RunRow, first: Happening) -> RunRow:
+    async def _read_again(self, row: RunRow, happenings: tuple[Happening, ...]) -> RunRow:
         newer = await self.store.run(row.run_id)
-        if newer is None or not allows(newer, first):
+        first = happenings[0]
+        stale = newer is None or (first.kind in _OF_ONE_ATTEMPT and newer.sent_at != row.sent_at)
+        if newer is None or stale or not allows(newer, first):
             raise ConflictError(f"Run {row.run_id} has moved on; {first.kind} no longer applies.")
         return newer
 
-    async def _finish(self, cause: Event, step: Step) -> RunRow:
-        if step.moved:
-            await self.store.save(step.row)
-        await self.tell(cause, step.row, step.announcements)
-        return step.row
-
-    async def tell(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
-        """Publish announcements, and the request's result if this was the last run to end."""
-        results = [word for word in said if isinstance(word, RunResult)]
-        closing = await self._request_result(row) if results else None
+    async def tell_again(self, cause: Event, *rows: RunRow) -> None:
+        """Say what this event led to once more: a crash may have come between storing and telling."""
+        said = [word for row in rows for word in told_by(row, cause.id)]
         if said:
-            await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
-        for result in results:
-            self.ended(result)
+            await self._tell(cause, rows[0], said)
 
-    async def tell_again(self, cause: Event, row: RunRow) -> None:
-        """Say what this record led to once more: a crash may have come between storing and telling."""
-        said: list[RunUpdate | RunResult] = []
-        if row.accepted_at is not None:
-            said.append(announcements.update(row, UpdateKind.ACCEPTED))
-        if row.phase in ENDED:
-            said.append(announcements.result(row))
-        await self.tell(cause, row, said)
+    async def _tell_news(self, cause: Event, steps: Sequence[Step]) -> None:
+        said = [word for step in steps for word in step.announcements]
+        if said:
+            await self._tell(cause, steps[0].row, said)
+        for word in said:
+            if isinstance(word, RunResult):
+                self.ended(word)
+
+    async def _tell(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
+        """Publish announcements, and the request's result if one of these runs was the last to end."""
+        ended = any(isinstance(word, RunResult) for word in said)
+        closing = await self._request_result(row) if ended else None
+        await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
 
     async def _request_result(self, row: RunRow) -> RequestResult | None:
-        alone = row.decision is None or not row.decision.hierarchical
-        return conclude((row,) if alone else await self.store.runs_of_request(row.request_id))
+        if row.decision is not None and not row.decision.hierarchical:
+            return conclude((row,))
+        if row.decision is None and row.run_id != row.root_run_id:
+            return None  # a child that was never routed belongs to no request yet
+        return conclude(await self.store.runs_of_request(row.request_id))
+
+
+def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: datetime) -> Step:
+    step = advance(row, happenings, at)
+    return replace(step, row=remember(step, happenings, cause.id)) if step.moved else step

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.gathering import waits
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import unknown_run
 from router.happenings import ChangeAsked, ChangeRefused
-from router.hierarchy import HierarchyError, compare_children, expand, with_children
-from router.transitions import ENDED
+from router.memory import CHANGE, led_to
+from router.refused_changes import why_not
 from schemas.commands import ChangeRun
-from schemas.outcomes import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from consumers.gathering import GatherRuns
     from consumers.moves import Mover
-    from consumers.requesting import RequestRuns
+    from consumers.revising_trees import ReviseTrees
     from consumers.runtime.outcomes import Outcome
-    from consumers.withdrawing import WithdrawRuns
     from router.runs import RunRow
     from schemas.documents import RunDocument
     from schemas.envelope import Event
@@ -31,75 +29,47 @@ class ReviseRuns:
     """The handler of `RunChanged`."""
 
     mover: Mover
-    request: RequestRuns
-    withdraw: WithdrawRuns
+    gather: GatherRuns
+    revise_tree: ReviseTrees
 
     async def __call__(self, event: Event, changed: RunChanged) -> Outcome:
         """Revise one run, and the children of a hierarchical request with it."""
         row = await self.mover.store.run(changed.run.run_id)
         if row is None:
             return DeadLetter(unknown_run(changed.run.run_id, "change"))
-        if row.decision is None or not row.decision.hierarchical or row.parent_run_id is not None:
-            return await self._revise(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
-        return await self._revise_tree(event, row, changed)
-
-    async def _revise_tree(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
-        try:
-            documents = {run.run_id: run for run in expand(changed.run, self.request.limits)}
-        except HierarchyError as error:
-            return DeadLetter(error.trouble)
-        rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
-        living = [row.requested for row in rows.values() if row.parent_run_id is not None and not row.cancel_asked]
-        difference = compare_children(with_children(root.requested, living), changed.run)
-        outcome = await self._revise(event, root, documents[root.run_id], changed.reason)
-        await self._add(event, root, [documents[run_id] for run_id in difference.added])
-        for run_id in difference.changed:
-            await self._revise(event, rows[run_id], documents[run_id], changed.reason)
-        for run_id in difference.removed:
-            await self._remove(event, rows, run_id)
-        return outcome
-
-    async def _revise(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> Outcome:
-        refusal = _refusal(row, document)
-        if refusal is not None:
-            await self.mover.record(event, row, ChangeRefused(version=document.version, reasons=(refusal,)))
-            return Done()
-        if document != row.requested:
-            row = await self.mover.intend(event, row, ChangeAsked(document=document))
-        if row.decision is not None:
-            command = ChangeRun(
-                run=row.requested,
-                request_id=row.request_id,
-                spoke=row.spoke,
-                decision=row.decision,
-                reason=reason,
-            )
-            await self.mover.voice.say(event, [command], decision=row.decision)
+        if waits(row):
+            return await self._revise_waiting(event, row, changed.run)
+        if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
+            return await self.revise_tree(event, row, changed)
+        await self._revise(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
         return Done()
 
-    async def _add(self, event: Event, root: RunRow, documents: list[RunDocument]) -> None:
-        request = await self.mover.store.request(root.request_id)
-        if not documents or request is None:
-            return
-        rows = [self.request.new_row(document, request) for document in documents]
-        await self.mover.store.save(*rows)
-        await self.request.send(event, rows)
+    async def _revise_waiting(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
+        asked = ask_for(event, row, document)
+        row = await self.mover.record(event, row, asked) if asked else row
+        root = row if row.run_id == row.root_run_id else await self.mover.store.run(row.root_run_id)
+        return await self.gather.resume(event, root) if root is not None and waits(root) else Done()
 
-    async def _remove(self, event: Event, rows: Mapping[str, RunRow], run_id: str) -> None:
-        row = rows.get(run_id)
-        if row is None or row.phase in ENDED:
-            return
-        await self.withdraw.ask(event, row, "removed from the hierarchy")
+    async def _revise(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
+        asked = ask_for(event, row, document)
+        row = await self.mover.record(event, row, asked) if asked else row
+        command = change_command(row, document, reason)
+        if command is not None and (led_to(row, event.id, CHANGE) or document == row.requested):
+            await self.mover.voice.say(event, [command], decision=row.decision)
 
 
-def _refusal(row: RunRow, document: RunDocument) -> Reason | None:
-    if row.phase in ENDED:
-        return Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
-    known = row.requested
-    if document.version < known.version or (document.version == known.version and document != known):
-        return Reason(
-            code="VERSION_NOT_HIGHER",
-            message=f"Run {row.run_id} is at version {known.version}; a change must carry a higher one, "
-            f"not {document.version}.",
-        )
-    return None
+def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
+    """Give what this document means for the run; None where nothing is new, as when the event comes again."""
+    if led_to(row, event.id, CHANGE):
+        return None
+    refusal = why_not(row, document)
+    if refusal is not None:
+        return ChangeRefused(version=document.version, reasons=(refusal,))
+    return None if document == row.requested else ChangeAsked(document=document)
+
+
+def change_command(row: RunRow, document: RunDocument, reason: str | None) -> ChangeRun | None:
+    """Give the command that shares a change; None for a run that was never routed."""
+    if row.decision is None:
+        return None
+    return ChangeRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision, reason=reason)

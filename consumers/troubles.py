@@ -9,6 +9,7 @@ from schemas.outcomes import Reason
 
 if TYPE_CHECKING:
     from consumers.calling import Asked
+    from router.reports import ExternalReport
     from router.runs import RunRow
     from schemas.documents import RunDocument
     from schemas.envelope import Event
@@ -44,6 +45,43 @@ def cannot_look_up(row: RunRow) -> Trouble:
     )
 
 
+def id_is_taken(row: RunRow, report: ExternalReport, why: str) -> Trouble:
+    """Tell that a system answered with the id of another run."""
+    return Trouble(
+        code="EXTERNAL_ID_TAKEN",
+        sentence=f"{row.spoke} answered the POST of run {row.run_id} with the id {report.external_id}, which belongs "
+        "to another run: ask the system's operators which run it means, then redrive this record.",
+        detail=why,
+    )
+
+
+def parent_not_out(row: RunRow, parent: RunRow) -> Trouble:
+    """Tell that a child cannot go before its parent."""
+    return Trouble(
+        code="PARENT_IN_FALLOUT",
+        sentence=f"Run {row.run_id} waits for its parent {parent.run_id}, which is {parent.phase}: "
+        "redrive the parent's dead letter first, then this one.",
+    )
+
+
+def not_understood(spoke: str, why: str) -> Trouble:
+    """Tell that a report cannot be read."""
+    return Trouble(
+        code="INBOUND_NOT_UNDERSTOOD",
+        sentence=f"What {spoke} reported cannot be read ({why}): "
+        "correct its profile or ask the system's operators, then redrive this record.",
+    )
+
+
+def unknown_external_id(spoke: str, report: ExternalReport) -> Trouble:
+    """Tell that a report is about no run of ours."""
+    return Trouble(
+        code="UNKNOWN_EXTERNAL_ID",
+        sentence=f"{spoke} reported on {report.external_id or 'a run without an id'}, "
+        "which no run in the run store carries: check that the system answers for our runs.",
+    )
+
+
 def waits_for_id(row: RunRow) -> Trouble:
     """Tell that a run is out but its external id is not known yet."""
     return Trouble(
@@ -57,6 +95,15 @@ def does_not_belong(event: Event, where: str) -> Trouble:
     return Trouble(
         code="WRONG_TOPIC",
         sentence=f"{type(event.data).__name__} does not belong on {where}: publish it to its own topic.",
+    )
+
+
+def not_named(row: RunRow) -> Trouble:
+    """Tell that a child came for a root that is under way without it."""
+    return Trouble(
+        code="CHILD_NOT_NAMED",
+        sentence=f"Run {row.run_id} says that its root is {row.root_run_id}, which does not name it: "
+        "publish a RunChanged of the root that names or carries it.",
     )
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.gathering import waits
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import unknown_run
 from router.happenings import CancelAsked, CancelledUnsent, CancelRefused
+from router.memory import CANCEL, led_to
 from router.transitions import ENDED
 from schemas.commands import CancelRun
 from schemas.outcomes import Reason
-from schemas.vocabulary import Phase
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumers.moves import Mover
+    from consumers.gathering import GatherRuns
+    from consumers.moves import Move, Mover
     from consumers.runtime.outcomes import Outcome
     from router.runs import RunRow
     from schemas.envelope import Event
@@ -28,43 +31,56 @@ class WithdrawRuns:
     """The handler of `RunCancelled`."""
 
     mover: Mover
+    gather: GatherRuns
 
     async def __call__(self, event: Event, cancelled: RunCancelled) -> Outcome:
         """Withdraw one run, or a root with all its children."""
         row = await self.mover.store.run(cancelled.run_id)
         if row is None:
             return DeadLetter(unknown_run(cancelled.run_id, "cancel"))
-        if row.phase is Phase.CREATED:
-            await self.mover.intend(event, row, CancelledUnsent())
+        if waits(row):
+            children = await self.gather.waiting_children(row)
+            await self.mover.intend_all(event, [(one, (CancelledUnsent(),)) for one in (row, *children.values())])
             return Done()
-        affected = [one for one in await self._affected(row) if one.phase not in ENDED]
+        affected = [one for one in await self._affected(row) if one.phase not in ENDED or _asked(event, one)]
         if not affected:
-            await self._refuse(event, row)
+            await self._after_the_end(event, row)
             return Done()
-        for one in affected:
-            await self.ask(event, one, cancelled.reason)
+        await self._ask(event, affected, cancelled.reason)
         return Done()
 
     async def _affected(self, row: RunRow) -> Sequence[RunRow]:
         whole = row.decision is not None and row.decision.hierarchical and row.parent_run_id is None
         return await self.mover.store.runs_of_request(row.request_id) if whole else (row,)
 
-    async def ask(self, event: Event, row: RunRow, reason: str | None) -> None:
-        """Mark one run as not wanted and command its cancellation."""
-        if not row.cancel_asked:
-            row = await self.mover.intend(event, row, CancelAsked())
-        if row.decision is None:
-            return
-        command = CancelRun(
-            run_id=row.run_id,
-            root_run_id=row.root_run_id,
-            request_id=row.request_id,
-            spoke=row.spoke,
-            decision=row.decision,
-            reason=reason,
-        )
-        await self.mover.voice.say(event, [command], decision=row.decision)
+    async def _ask(self, event: Event, rows: Sequence[RunRow], reason: str | None) -> None:
+        asked: list[Move] = [(row, (CancelAsked(),)) for row in rows if not _asked(event, row)]
+        await self.mover.record_all(event, asked)
+        commands = [command for row in rows if (command := cancel_command(row, reason))]
+        await self.mover.voice.say(event, commands, decision=rows[0].decision)
 
-    async def _refuse(self, event: Event, row: RunRow) -> None:
+    async def _after_the_end(self, event: Event, row: RunRow) -> None:
+        if row.state is RunState.CANCELLED:
+            children = await self.gather.children(row) if row.decision is None else []
+            await self.mover.tell_again(event, row, *(one for one in children if one.phase in ENDED))
+            return
         reason = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
         await self.mover.record(event, row, CancelRefused(reasons=(reason,)))
+
+
+def cancel_command(row: RunRow, reason: str | None) -> CancelRun | None:
+    """Give the command that cancels a run; None for one that was never routed."""
+    if row.decision is None:
+        return None
+    return CancelRun(
+        run_id=row.run_id,
+        root_run_id=row.root_run_id,
+        request_id=row.request_id,
+        spoke=row.spoke,
+        decision=row.decision,
+        reason=reason,
+    )
+
+
+def _asked(event: Event, row: RunRow) -> bool:
+    return led_to(row, event.id, CANCEL)

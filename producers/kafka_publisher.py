@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, Producer
 
-from producers.kafka_errors import sentence_for
-from producers.publisher import PublishError
+from producers.kafka_errors import code_of, sentence_for
+from producers.publisher import PublishError, TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ class KafkaPublisher:
 
         def reported(error: KafkaError | None, _report: Report) -> None:
             if error is not None and publication.failure is None:
-                publication.failure = PublishError(sentence_for(error, f"topic {message.topic}"))
+                publication.failure = _failure(error, message)
             publication.missing -= 1
             if not publication.missing:
                 self._settled.append(publication)
@@ -113,7 +113,7 @@ class KafkaPublisher:
         except BufferError:
             return False
         except KafkaException as exception:
-            raise PublishError(sentence_for(exception.args[0], f"topic {message.topic}")) from exception
+            raise _failure(exception.args[0], message) from exception
         return True
 
     def _report(self) -> None:
@@ -132,6 +132,11 @@ class KafkaPublisher:
                 self._loop.call_soon_threadsafe(_settle_all, settled)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 self._closing.set()
+
+
+def _failure(error: KafkaError, message: Message) -> PublishError:
+    kind = TooLargeError if code_of(error) == "MESSAGE_TOO_LARGE" else PublishError
+    return kind(sentence_for(error, f"topic {message.topic}"))
 
 
 def _settle_all(publications: list[_Publication]) -> None:

@@ -23,6 +23,10 @@ class PublishError(Exception):
     """Kafka did not acknowledge a message; the sentence names topic and reason."""
 
 
+class TooLargeError(PublishError):
+    """Kafka will never take this message into this topic."""
+
+
 class Publisher(Protocol):
     """Publish with acks=all and wait for the acknowledgements."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from router import announcements
@@ -25,6 +25,7 @@ from router.happenings import (
     Sending,
 )
 from router.measures import judge_result, match_measures, merge_measures
+from router.next_rows import replace
 from router.states import TERMINAL, is_forward
 from router.transitions import ENDED, NEXT, PHASE_OF_STATE
 from schemas.outcomes import Reason
@@ -105,7 +106,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
         case ParentNotAccepted():
             reason = Reason(
                 code="PARENT_NOT_ACCEPTED",
-                message=f"Parent run {happening.parent_run_id} was never accepted, so this run was not sent.",
+                message=f"Parent run {happening.parent_run_id} was never accepted, so this run cannot be either.",
             )
             return _blocked(row, phase, reason, at)
         case GivenUp():
@@ -119,15 +120,12 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
             row = replace(row, sent=happening.document, accepted_version=version)
             return _told(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
-            update = announcements.update(
-                row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version
-            )
+            update = announcements.update(row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version)
             return Step(row, (update,), moved=False)
         case CancelAsked():
             return Step(replace(row, cancel_asked=True))
         case CancelledUnsent():
-            reason = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
-            return _ended(row, phase, RunState.CANCELLED, (reason,), at)
+            return _ended(row, phase, RunState.CANCELLED, (happening.why,), at)
         case CancelAccepted():
             return _told(row, UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
@@ -137,9 +135,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
             assert_never(happening)
 
 
-def _told(
-    row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None
-) -> Step:
+def _told(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Step:
     return Step(row, (announcements.update(row, kind, reasons, version),))
 
 
@@ -154,7 +150,7 @@ def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> S
         accepted_version=happening.document.version,
         accepted_at=at,
     )
-    return _told(row, UpdateKind.ACCEPTED)
+    return _told(row, UpdateKind.ACCEPTED, version=happening.document.version)
 
 
 def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Step:

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from schemas.outcomes import Reason
+
 if TYPE_CHECKING:
     from router.reports import ExternalReport
     from schemas.commands import PinnedDecision
     from schemas.documents import RunDocument
-    from schemas.outcomes import Reason
+
+
+CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
 
 
 class Kind(StrEnum):
@@ -148,6 +152,7 @@ class CancelledUnsent:
     """Nothing was sent, so nothing has to be cancelled out there."""
 
     kind: ClassVar[Kind] = Kind.CANCELLED_UNSENT
+    why: Reason = CANCELLED_UNSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,8 @@ class HierarchyError(Exception):
 
 
 def guard_size(root: RunDocument, limits: HierarchyLimits) -> None:
-    """Refuse more runs than one request may carry, before looking at any of them."""
-    count = 1 + len(root.children)
+    """Refuse more runs than one request may carry or name, before looking at any of them."""
+    count = 1 + max(len(root.children), len({*root.child_run_ids, *(child.run_id for child in root.children)}))
     if count > limits.max_runs:
         raise HierarchyError(
             "HIERARCHY_TOO_LARGE",

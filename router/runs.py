@@ -40,7 +40,7 @@ class RunRow:
     measures: tuple[ReportedMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     cancel_asked: bool = False
-    heard: tuple[str, ...] = ()  # ids of the last reports that were taken in, newest last
+    heard: tuple[str, ...] = ()  # ids of the last reports taken in, and what events led to; newest last
     created_at: datetime
     sent_at: datetime | None = None
     accepted_at: datetime | None = None

@@ -28,25 +28,29 @@ PHASE_OF_STATE: Mapping[RunState, Phase] = {
 
 NEXT: Mapping[tuple[Phase, Kind], Phase] = {
     (Phase.CREATED, Kind.ROUTED): Phase.ROUTED,
+    (Phase.FALLOUT, Kind.ROUTED): Phase.ROUTED,  # a child came after its request was given up
     (Phase.ROUTED, Kind.SENDING): Phase.SENDING,
     (Phase.RETRYING, Kind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, Kind.SENDING): Phase.SENDING,
     (Phase.FALLOUT, Kind.SENDING): Phase.SENDING,
+    (Phase.SENDING, Kind.SENDING): Phase.SENDING,  # after a crash, a look-up and no trace of the run
     (Phase.SENDING, Kind.ATTEMPT_FAILED): Phase.RETRYING,
     (Phase.SENDING, Kind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
     (Phase.SENDING, Kind.ACCEPTED): Phase.ACCEPTED,
     (Phase.IN_DOUBT, Kind.ACCEPTED): Phase.ACCEPTED,
     (Phase.FALLOUT, Kind.ACCEPTED): Phase.ACCEPTED,
     (Phase.SENDING, Kind.REFUSED): Phase.FAILED,
-    (Phase.ROUTED, Kind.PARENT_NOT_ACCEPTED): Phase.BLOCKED,
-    (Phase.FALLOUT, Kind.PARENT_NOT_ACCEPTED): Phase.BLOCKED,
+    # A child that travels inside its root's POST is `sending` when the root is refused.
+    **{(phase, Kind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
     **{(phase, Kind.GIVEN_UP): Phase.FALLOUT for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
     **{(phase, Kind.REPORTED): phase for phase in (*OUT, *ENDED)},
     **{(phase, Kind.CHANGE_ASKED): phase for phase in ALIVE},
-    **{(phase, Kind.CHANGE_ACCEPTED): phase for phase in OUT},
+    # The report of the end may overtake the answer to a change or cancellation.
+    **{(phase, Kind.CHANGE_ACCEPTED): phase for phase in (*OUT, *ENDED)},
     **{(phase, Kind.CHANGE_REFUSED): phase for phase in (*ALIVE, *ENDED)},
     **{(phase, Kind.CANCEL_ASKED): phase for phase in ALIVE},
-    **{(phase, Kind.CANCELLED_UNSENT): Phase.CANCELLED for phase in UNSENT},
-    **{(phase, Kind.CANCEL_ACCEPTED): phase for phase in OUT},
+    # In doubt, a look-up has shown that the run never arrived.
+    **{(phase, Kind.CANCELLED_UNSENT): Phase.CANCELLED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
+    **{(phase, Kind.CANCEL_ACCEPTED): phase for phase in (*OUT, *ENDED)},
     **{(phase, Kind.CANCEL_REFUSED): phase for phase in (*ALIVE, *ENDED)},
 }

@@ -16,12 +16,16 @@ from consumers.changing import ChangeRuns
 from consumers.deciding import Decider
 from consumers.dispatch import Dispatch
 from consumers.edge import AtTheEdge
+from consumers.gathering import GatherRuns
 from consumers.inbound import Inbound
 from consumers.metrics import CALLBACKS, CALLING, CALLS, RUNS_ENDED, WorkerMetrics
 from consumers.moves import Mover
+from consumers.overdue import Overdue
 from consumers.polling import Poller
 from consumers.requesting import RequestRuns
 from consumers.revising import ReviseRuns
+from consumers.revising_trees import ReviseTrees
+from consumers.routes import RouteRuns
 from consumers.routing import Routing
 from consumers.runtime.client import KafkaClient
 from consumers.runtime.loop import Worker
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
     from southbound.settings import Settings
 
 ROLES = ("routing", "dispatch", "inbound", "listener", "poller")
+SESSION_TIMEOUT_MS = 30_000
+LOOK_AT_LEAST = 15.0  # seconds between two looks for overdue requests
 log = structlog.get_logger()
 
 
@@ -118,24 +124,51 @@ def count_callbacks(metrics: Metrics) -> Count:
     return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
 
 
-def _routing(parts: Parts) -> Worker:
+def overdue(parts: Parts) -> Overdue:
+    """Make the one who gives up requests whose children never come; it goes with the role `routing`."""
+    deadline = parts.settings.routing.children_deadline
+    return Overdue(
+        mover=parts.mover,
+        gather=_gather(parts),
+        deadline=deadline,
+        every=min(deadline / 4, LOOK_AT_LEAST),
+        complain=lambda sentence: log.warning("overdue requests have to wait", trouble=sentence),
+    )
+
+
+def routing_of(mover: Mover, gather: GatherRuns) -> Routing:
+    """Put the handlers of lifecycle events together."""
+    trees = ReviseTrees(mover=mover, gather=gather)
+    return Routing(
+        request=RequestRuns(route=gather.route, gather=gather),
+        revise=ReviseRuns(mover=mover, gather=gather, revise_tree=trees),
+        withdraw=WithdrawRuns(mover=mover, gather=gather),
+    )
+
+
+def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
+    """Put the handlers of commands together."""
+    return Dispatch(
+        send=SendRuns(mover=mover, caller=caller),
+        change=ChangeRuns(mover=mover, caller=caller),
+        cancel=CancelRuns(mover=mover, caller=caller),
+    )
+
+
+def _gather(parts: Parts) -> GatherRuns:
     limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
     decide = Decider(policy=parts.rules.policy, selector=parts.rules.selector)
-    request = RequestRuns(mover=parts.mover, decide=decide, limits=limits)
-    withdraw = WithdrawRuns(mover=parts.mover)
-    revise = ReviseRuns(mover=parts.mover, request=request, withdraw=withdraw)
-    routing = Routing(request=request, revise=revise, withdraw=withdraw)
+    return GatherRuns(mover=parts.mover, route=RouteRuns(mover=parts.mover, decide=decide, limits=limits))
+
+
+def _routing(parts: Parts) -> Worker:
+    routing = routing_of(parts.mover, _gather(parts))
     return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 
 def _dispatch(parts: Parts, spoke: str) -> Worker:
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        caller = parts.caller(may_send)
-        return Dispatch(
-            send=SendRuns(mover=parts.mover, caller=caller),
-            change=ChangeRuns(mover=parts.mover, caller=caller),
-            cancel=CancelRuns(mover=parts.mover, caller=caller),
-        )
+        return dispatch_of(parts.mover, parts.caller(may_send))
 
     return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
 
@@ -157,7 +190,7 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
         commit_every=settings.worker.commit_every,
         drain_budget=settings.worker.drain,
         revoke_budget=settings.worker.drain,
-        **_session(settings.kafka.client),
+        session_timeout=_session(settings.kafka.client),
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
     client = KafkaClient(kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget)
@@ -179,10 +212,9 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
     return made[0]
 
 
-def _session(client: Mapping[str, object]) -> dict[str, float]:
-    """Let the worker judge its own membership by the session timeout that the group really has."""
-    chosen = client.get("session.timeout.ms")
-    return {} if chosen is None else {"session_timeout": float(str(chosen)) / 1000}
+def _session(client: Mapping[str, object]) -> float:
+    """Let the worker judge its own membership by the session timeout that the group really has, in seconds."""
+    return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
 
 
 def _complain(role: str, trouble: Trouble) -> None:

@@ -27,13 +27,13 @@ from schemas.codec import Codec
 from schemas.envelope import Envelope
 from schemas.registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames, all_topics
-from southbound.compose import ROLES, Parts, count_callbacks, now, poller, workers
+from southbound.compose import ROLES, Parts, count_callbacks, now, overdue, poller, workers
 from southbound.garbage import collect_rarely
 from southbound.health import HealthServer
 from southbound.loading import OperatorMistakesError, load_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from consumers.runtime.loop import Worker
     from consumers.store.sql import SqlRunStore
@@ -93,8 +93,7 @@ async def serve(
         collect_rarely()
         ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        polling = poller(parts) if "poller" in roles else None
-        clean = await _run_until(stop, made, [polling.run()] if polling else [])
+        clean = await _run_until(stop, made, [*_beside(parts, roles)])
     log.info("stopped", clean=clean)
     return clean
 
@@ -117,6 +116,14 @@ async def _open(stack: AsyncExitStack, settings: Settings, rules: Rules | None) 
     envelope = Envelope(Codec(registry=registry, room=LATELY), source="/southbound")
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     return Parts(settings=settings, rules=rules, store=store, events=events, client=client, metrics=Metrics())
+
+
+def _beside(parts: Parts, roles: Sequence[str]) -> Iterator[Coroutine[None, None, None]]:
+    """Give what works by the clock and not on records."""
+    if "routing" in roles:
+        yield overdue(parts).run()
+    if "poller" in roles and (polling := poller(parts)):
+        yield polling.run()
 
 
 def _for_producers(overrides: Mapping[str, object]) -> dict[str, object]:
@@ -200,8 +207,9 @@ async def _run_until(
     for task in (stopping, *beside):
         task.cancel()
     ended = await asyncio.gather(*running, return_exceptions=True)
-    await asyncio.gather(stopping, *beside, return_exceptions=True)
-    failures = [one for one in ended if isinstance(one, BaseException)]
+    await asyncio.gather(stopping, return_exceptions=True)
+    also = await asyncio.gather(*beside, return_exceptions=True)
+    failures = [one for one in (*ended, *also) if isinstance(one, Exception)]
     if failures:
         raise failures[0]
     return all(one is True for one in ended)

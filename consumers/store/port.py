@@ -59,6 +59,9 @@ class RunStore(Protocol):
     async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs that are out at a spoke, not ended, and not updated since then; longest silent first."""
 
+    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Read runs in phase `created` that were made before then and are not routed; longest waiting first."""
+
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:

@@ -14,7 +14,7 @@ from consumers.store.planning import Moved, Save
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.remembered import Remembered
 from consumers.store.rows import measure_values, request_row, request_values, run_row, run_values
-from consumers.store.statements import latest_runs, silent_runs
+from consumers.store.statements import latest_runs, silent_runs, waiting_runs
 from consumers.store.transactions import (
     Found,
     Question,
@@ -83,6 +83,10 @@ class SqlRunStore:
     async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs that a spoke took and has not ended; longest silent first."""
         return await self._select(silent_runs(spoke, self._database.clock.write(since), limit))
+
+    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Read runs that wait for the rest of their hierarchy; longest waiting first."""
+        return await self._select(waiting_runs(self._database.clock.write(since), limit))
 
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50

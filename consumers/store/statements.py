@@ -95,6 +95,12 @@ def silent_runs(spoke: str, since: object, limit: int) -> Select[*tuple[object, 
     return select(runs).where(old, out).order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
+def waiting_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
+    """Ask for runs that were requested before then and never routed."""
+    waiting = (runs.c.spoke == "") & (runs.c.phase == Phase.CREATED.value) & (runs.c.created_at < since)
+    return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
+
+
 def latest_runs(phase: Phase | None, spoke: str | None, limit: int) -> Select[*tuple[object, ...]]:
     """Ask for the runs that were updated last."""
     chosen = select(runs)

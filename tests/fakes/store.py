@@ -54,6 +54,10 @@ class InMemoryRunStore:
         silent = [row for row in self.runs.values() if row.spoke == spoke and _is_silent(row, since)]
         return sorted(silent, key=lambda row: (row.updated_at, row.run_id))[:limit]
 
+    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        waiting = [r for r in self.runs.values() if r.phase is Phase.CREATED and r.spoke == "" and r.created_at < since]
+        return sorted(waiting, key=lambda row: (row.created_at, row.run_id))[:limit]
+
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50
     ) -> Sequence[RunRow]:

@@ -1,0 +1,132 @@
+"""Gather a hierarchy whose children come as events of their own, in any order, until it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.routes import NOT_SENT, differs
+from consumers.runtime.outcomes import DeadLetter, Done
+from consumers.store.port import ConflictError
+from consumers.troubles import not_named, reason_of, run_exists
+from router.happenings import CancelledUnsent, GivenUp
+from router.hierarchy import HierarchyError, child_ids, missing_children, with_children
+from router.hierarchy_guards import guard_size
+from router.identity import request_id_of
+from router.runs import RunRow
+from router.transitions import ENDED
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from consumers.moves import Mover
+    from consumers.routes import RouteRuns
+    from consumers.runtime.outcomes import Outcome
+    from schemas.documents import RunDocument
+    from schemas.envelope import Event
+
+
+def waits(row: RunRow) -> bool:
+    """Tell whether a run still waits for the rest of its hierarchy, though perhaps nobody hopes any more."""
+    return row.decision is None and row.phase in (Phase.CREATED, Phase.FALLOUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatherRuns:
+    """Keep roots that name children, and children, until all are there."""
+
+    mover: Mover
+    route: RouteRuns
+
+    async def __call__(self, event: Event, run: RunDocument) -> Outcome:
+        """Keep this run; route its hierarchy if it was the last to come."""
+        try:
+            guard_size(run, self.route.limits)
+        except HierarchyError as error:
+            return DeadLetter(error.trouble)
+        row = await self._kept(run)
+        if row is None:
+            return DeadLetter(run_exists(run))
+        root = row if run.run_id == run.root_run_id else await self.mover.store.run(run.root_run_id)
+        if root is None:
+            return Done()
+        return await (self.resume(event, root) if waits(root) else self._join(event, row, root))
+
+    async def resume(self, event: Event, root: RunRow) -> Outcome:
+        """Route a waiting root if all whom it names are there."""
+        children = await self.waiting_children(root)
+        if missing_children(root.requested, children):
+            return Done()
+        whole = with_children(root.requested, [row.requested for row in children.values()])
+        return await self.route(event, whole, waiting={root.run_id: root, **children})
+
+    async def waiting_children(self, root: RunRow) -> dict[str, RunRow]:
+        """Read the children that the root names, that came by themselves and that wait."""
+        return {row.run_id: row for row in await self.children(root) if waits(row)}
+
+    async def children(self, root: RunRow) -> list[RunRow]:
+        """Read the children that the root names and that came by themselves."""
+        found = await asyncio.gather(*map(self.mover.store.run, root.requested.child_run_ids))
+        return [row for row in found if row is not None and row.root_run_id == root.run_id]
+
+    async def _join(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
+        """Decide about a run whose root waits no more."""
+        if not waits(row):
+            return await self._repeated(event, row)
+        if root.decision is None or not root.decision.hierarchical:
+            await self.mover.intend(event, row, CancelledUnsent() if root.decision is None else NOT_SENT)
+            return Done()
+        if row.run_id not in child_ids(root.requested):
+            trouble = not_named(row)
+            await self.mover.intend(event, row, GivenUp(reasons=(reason_of(trouble),)))
+            return DeadLetter(trouble)
+        await self._add(event, root)
+        return Done()
+
+    async def _repeated(self, event: Event, row: RunRow) -> Outcome:
+        if row.phase in ENDED:
+            await self.mover.tell_again(event, row)
+        await self.route.send_again(event, await self.mover.store.runs_of_request(row.request_id))
+        return Done()
+
+    async def _add(self, event: Event, root: RunRow) -> None:
+        """Send the children that a change of the root has named, as soon as their parents are there."""
+        joining = await self.joining(root)
+        _, moves = self.route.placed(event, root, [row.requested for row in joining.values()], joining)
+        await self.route.send_each(event, await self.mover.intend_all(event, moves))
+
+    async def joining(self, root: RunRow) -> dict[str, RunRow]:
+        """Give the waiting children whose way up to the root is known, parents first."""
+        here = {row.run_id for row in await self.mover.store.runs_of_request(root.request_id)}
+        left = await self.waiting_children(root)
+        joining: dict[str, RunRow] = {}
+        while ready := [row for row in left.values() if row.parent_run_id in here]:
+            joining |= {row.run_id: row for row in ready}
+            here |= {row.run_id for row in ready}
+            left = {run_id: row for run_id, row in left.items() if run_id not in here}
+        return joining
+
+    async def _kept(self, run: RunDocument) -> RunRow | None:
+        """Store a run that waits for others; None: another run of this id is there already."""
+        now = self.mover.now()
+        row = RunRow(
+            run_id=run.run_id,
+            root_run_id=run.root_run_id,
+            parent_run_id=run.parent_run_id,
+            tenant=run.tenant,
+            # A child belongs to its root's request only once it is routed; until then to one of its own.
+            request_id=request_id_of(run.run_id, run.version),
+            spoke="",
+            decision=None,
+            phase=Phase.CREATED,
+            requested=run,
+            created_at=now,
+            updated_at=now,
+            revision=1,
+        )
+        try:
+            await self.mover.store.save(row)
+        except ConflictError:
+            known = await self.mover.store.run(run.run_id)
+            return known if known and not differs(known, run) else None
+        return row

@@ -1,0 +1,126 @@
+"""Take in a changed hierarchy: children are added, changed and removed together with their root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.gathering import waits
+from consumers.revising import ask_for, change_command
+from consumers.routes import send_command
+from consumers.runtime.outcomes import DeadLetter, Done
+from consumers.troubles import run_exists
+from consumers.withdrawing import cancel_command
+from router.happenings import CancelAsked, ChangeRefused
+from router.hierarchy import HierarchyError, compare_children, expand, with_children
+from router.memory import CANCEL, CHANGE, SEND, led_to
+from router.refused_changes import was_removed
+from router.transitions import ENDED
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from consumers.gathering import GatherRuns
+    from consumers.moves import Move, Mover
+    from consumers.runtime.outcomes import Outcome
+    from router.hierarchy import ChildChanges
+    from router.runs import RunRow
+    from schemas.commands import Command
+    from schemas.documents import RunDocument
+    from schemas.envelope import Event
+    from schemas.lifecycle import RunChanged
+
+    Documents = Mapping[str, RunDocument]
+    Rows = Mapping[str, RunRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviseTrees:
+    """Revise a root that was sent with its children. All of a change is stored, or nothing."""
+
+    mover: Mover
+    gather: GatherRuns
+
+    async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
+        """Store what is wanted now, then command what follows."""
+        try:
+            documents = {run.run_id: run for run in expand(changed.run, self.gather.route.limits)}
+        except HierarchyError as error:
+            return DeadLetter(error.trouble)
+        asked = ask_for(event, root, documents[root.run_id])
+        if isinstance(asked, ChangeRefused):
+            await self.mover.record(event, root, asked)
+            return Done()
+        rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
+        difference = compare_children(with_children(root.requested, _living(rows.values())), changed.run)
+        newcomers = await self._came_by_themselves(set(difference.added) - set(rows))
+        if newcomers is None:
+            return DeadLetter(run_exists(changed.run))
+        moves: list[Move] = [(root, (asked,))] if asked else []
+        moves += _of_children(event, rows, documents, difference)
+        carried = [documents[i] for i in difference.added if i in documents and i not in rows]
+        await self._store(event, root, moves, carried, newcomers)
+        await self._follow_up(event, root, documents, changed.reason)
+        return Done()
+
+    async def _came_by_themselves(self, run_ids: set[str]) -> Rows | None:
+        """Read the rows of added children that wait already; None: one of the ids belongs to another run."""
+        found = [row for run_id in sorted(run_ids) if (row := await self.mover.store.run(run_id))]
+        return {row.run_id: row for row in found} if all(map(waits, found)) else None
+
+    async def _store(
+        self, event: Event, root: RunRow, moves: list[Move], carried: list[RunDocument], waiting: Rows
+    ) -> None:
+        new, joining = self.gather.route.placed(event, root, carried, waiting)
+        if new or moves or joining:
+            await self.mover.record_all(event, [*moves, *joining], new)
+        await self._store_joining(event, root)
+
+    async def _store_joining(self, event: Event, root: RunRow) -> None:
+        """Take in the children that the change only names and that have come by themselves."""
+        newest = await self.mover.store.run(root.run_id) or root
+        waiting = await self.gather.joining(newest)
+        if waiting:
+            documents = [row.requested for row in waiting.values()]
+            await self.mover.intend_all(event, self.gather.route.placed(event, newest, documents, waiting)[1])
+
+    async def _follow_up(self, event: Event, root: RunRow, documents: Documents, reason: str | None) -> None:
+        rows = await self.mover.store.runs_of_request(root.request_id)
+        commands = _commands(event, rows, documents, reason)
+        if commands:
+            await self.mover.voice.say(event, commands, decision=root.decision)
+
+
+def _of_children(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[Move]:
+    asked = [(rows[run_id], ask_for(event, rows[run_id], documents[run_id])) for run_id in difference.changed]
+    changed: list[Move] = [(row, (one,)) for row, one in asked if one is not None]
+    removed: list[Move] = [(rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _alive(rows[i])]
+    again = [rows[run_id] for run_id in difference.added if run_id in rows]
+    refused: list[Move] = [
+        (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(was_removed(row),)),))
+        for row in again
+        if row.run_id in documents
+    ]
+    return [*changed, *removed, *refused]
+
+
+def _commands(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:
+    """Give the commands that this event owes, whether it comes for the first time or again."""
+    owed: list[Command | None] = []
+    for row in rows:
+        if led_to(row, event.id, CHANGE):
+            owed.append(change_command(row, documents.get(row.run_id, row.requested), reason))
+        if led_to(row, event.id, CANCEL):
+            owed.append(cancel_command(row, "removed from the hierarchy"))
+        if led_to(row, event.id, SEND) and row.phase is Phase.ROUTED:
+            owed.append(send_command(row))
+    return [command for command in owed if command is not None]
+
+
+def _living(rows: Iterable[RunRow]) -> list[RunDocument]:
+    return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_asked]
+
+
+def _alive(row: RunRow) -> bool:
+    return row.phase not in ENDED
