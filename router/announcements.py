@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from schemas.outcomes import Reason
 
 
-def update(
-    row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None
-) -> RunUpdate:
+def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> RunUpdate:
     """Tell what happened to a run in flight. `version` is that of the document it is about."""
     return RunUpdate(
         run_id=row.run_id,

@@ -90,10 +90,7 @@ _ROWS = (
     ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
 )
 TABLE: Mapping[tuple[Purpose, int], Verdict] = {
-    (purpose, status): verdict
-    for statuses, purposes, verdict in _ROWS
-    for status in statuses
-    for purpose in purposes
+    (purpose, status): verdict for statuses, purposes, verdict in _ROWS for status in statuses for purpose in purposes
 }
 
 # Statuses that no row names, by their first digit: (SEND, the others).

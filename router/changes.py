@@ -17,13 +17,7 @@ if TYPE_CHECKING:
     from schemas.vocabulary import RunState
 
 FieldValue = (
-    str
-    | datetime
-    | ServiceRef
-    | SpecificationRef
-    | tuple[Characteristic, ...]
-    | tuple[RelatedParty, ...]
-    | None
+    str | datetime | ServiceRef | SpecificationRef | tuple[Characteristic, ...] | tuple[RelatedParty, ...] | None
 )
 
 # TMF653 name → ours. Requested measures are absent: the external system owns `testMeasure`.
@@ -66,9 +60,7 @@ class RefusedChange:
 def diff(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
     """List the fields in which the external system's knowledge differs from what is wanted now."""
     both = ((field, getattr(sent, ours), getattr(requested, ours)) for field, ours in FIELDS.items())
-    return tuple(
-        FieldChange(field=field, old=old, new=new) for field, old, new in both if not _mean_the_same(old, new)
-    )
+    return tuple(FieldChange(field=field, old=old, new=new) for field, old, new in both if not _mean_the_same(old, new))
 
 
 def permit(

@@ -112,9 +112,7 @@ def _content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
 
 
 def _called(measure: ExternalMeasure) -> str:
-    return _short(
-        measure.metric_name or measure.id or measure.definition_id or measure.metric_href or "without name"
-    )
+    return _short(measure.metric_name or measure.id or measure.definition_id or measure.metric_href or "without name")
 
 
 def _short(text: str) -> str:

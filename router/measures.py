@@ -58,9 +58,7 @@ def match_measures(
     return Matched(measures=tuple(found.values()), problems=tuple(problems))
 
 
-def merge_measures(
-    known: Sequence[ReportedMeasure], news: Sequence[ReportedMeasure]
-) -> tuple[ReportedMeasure, ...]:
+def merge_measures(known: Sequence[ReportedMeasure], news: Sequence[ReportedMeasure]) -> tuple[ReportedMeasure, ...]:
     """Take the measures of a new report into those of earlier ones: per id the later captured stays."""
     merged = {measure.id: measure for measure in known}
     for measure in news:
@@ -68,14 +66,10 @@ def merge_measures(
     return tuple(merged.values())
 
 
-def missing_measures(
-    requested: Sequence[RequestedMeasure], measures: Sequence[ReportedMeasure]
-) -> tuple[Reason, ...]:
+def missing_measures(requested: Sequence[RequestedMeasure], measures: Sequence[ReportedMeasure]) -> tuple[Reason, ...]:
     """Name the mandatory measures for which no readable value came."""
     readable = {measure.id for measure in measures if is_readable(measure.value, measure.value_type)}
-    return tuple(
-        _missing(measure) for measure in requested if measure.mandatory and measure.id not in readable
-    )
+    return tuple(_missing(measure) for measure in requested if measure.mandatory and measure.id not in readable)
 
 
 def judge_result(
@@ -107,9 +101,7 @@ def _is_echo(measure: ExternalMeasure) -> bool:
 
 def _matched(measure: ExternalMeasure, match: Match) -> ReportedMeasure:
     name, href = match.requested.metric_name, match.requested.metric_href
-    return _read(
-        measure, match.requested.id, match.origin, measure.metric_name or name, measure.metric_href or href
-    )
+    return _read(measure, match.requested.id, match.origin, measure.metric_name or name, measure.metric_href or href)
 
 
 def _derived(measure: ExternalMeasure, spoke: str, external_id: str, place: int) -> ReportedMeasure:

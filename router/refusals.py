@@ -67,11 +67,7 @@ def _message(item: dict[str, object]) -> str:
 
 def _code(told: object) -> str:
     # The reference implementation sends numbers.
-    return (
-        _short(str(told))[:_LONGEST_CODE]
-        if isinstance(told, (str, int)) and not isinstance(told, bool)
-        else ""
-    )
+    return _short(str(told))[:_LONGEST_CODE] if isinstance(told, (str, int)) and not isinstance(told, bool) else ""
 
 
 def _plain(status: int, message: str) -> Reason:
