@@ -86,6 +86,12 @@ class TopicAdmin:
             with suppress(KafkaException):
                 future.result(PATIENCE)
 
+    def forget(self, groups: Sequence[str]) -> None:
+        """Delete consumer groups that were made for a while; one that never came to be is fine."""
+        for future in self._admin.delete_consumer_groups(list(groups), request_timeout=PATIENCE).values():
+            with suppress(KafkaException):
+                future.result(PATIENCE)
+
     def _wrong_cleanup(self, topics: Sequence[Topic]) -> list[str]:
         resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
         wrong = []

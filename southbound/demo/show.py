@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 25.0  # seconds for all stories; the longest takes three
 FRAME = 0.1  # seconds between pictures
+QUIET = 0.5  # seconds without an event
 WIDE = 172  # columns where no terminal says how many there are
 
 
@@ -81,6 +82,15 @@ async def _play(stage: Stage, played: Sequence[Story], evidence: Evidence, conso
             if console.is_terminal:
                 live.update(moving(played, evidence), refresh=True)
             await asyncio.sleep(FRAME)
+    await _until_quiet(evidence)
+
+
+async def _until_quiet(evidence: Evidence) -> None:
+    """Let whatever comes late come: a second result or a second POST would be a lie of the first verdict."""
+    heard = -1
+    while heard != evidence.seen.events:
+        heard = evidence.seen.events
+        await asyncio.sleep(QUIET)
 
 
 def _complaints(story: Story, evidence: Evidence) -> list[str]:

@@ -52,6 +52,9 @@ async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path)
         admin = TopicAdmin({"bootstrap.servers": bootstrap, **adapted.kafka.overrides()})
         await asyncio.to_thread(lambda: admin.apply(admin.plan(topics)))
         stack.push_async_callback(asyncio.to_thread, admin.delete, topics)
+        roles = ("routing", "inbound", *(f"dispatch.{system.name}" for system in systems))
+        groups = [f"{adapted.kafka.group}.{role}" for role in roles]
+        stack.push_async_callback(asyncio.to_thread, admin.forget, groups)
         running = await stack.enter_async_context(_service(adapted, _pointed_at(rules, systems)))
         yield Stage(
             running=running,

@@ -25,8 +25,10 @@ def test_every_story_of_the_demo_ends_as_it_must_and_a_second_demo_is_as_good(ka
         assert run_demo(Settings(kafka=Kafka(bootstrap=kafka_bootstrap)), Console(file=shown)) == 0, shown.getvalue()
         assert "10 of 10 stories ended as they must" in shown.getvalue()
         assert "outbound-policy@" in shown.getvalue()
-    left = AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(timeout=10).topics
-    assert not [topic for topic in left if topic.startswith("demo-")]
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    groups = admin.list_consumer_groups().result(10).valid
+    left = [*admin.list_topics(timeout=10).topics, *(group.group_id for group in groups)]
+    assert not [name for name in left if name.startswith("demo-")]
 
 
 def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
