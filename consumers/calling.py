@@ -103,9 +103,9 @@ class Caller:
         Raises:
             MayNotSendError: this worker's last word from Kafka is too old.
         """
-        self.must_own_the_run()
         success, began = self.spoke(name).profile.success_codes, self.now()
-        answer = await self.client.call(name, call)
+        # Not before its turn has come: it may wait for a free connection for longer than a session.
+        answer = await self.client.call(name, call, self.must_own_the_run)
         ended = self.now()
         judgement = judge(call.purpose, answer, success, now=ended)
         self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.auth import Credentials, credentials_for
+from consumers.spokes.port import nothing
 from consumers.spokes.secret_references import SecretMissingError
 from consumers.spokes.transport import HttpRequest
 
@@ -63,8 +64,10 @@ class SpokeClient:
             for profile in profiles
         }
 
-    async def call(self, spoke: str, call: Call) -> Answer | NoAnswer:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
         """Make one attempt; never raises for what the network or the other side does.
+
+        `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.
 
         Raises:
             UnknownSpokeError: no profile has this name.
@@ -73,7 +76,7 @@ class SpokeClient:
         if line is None:
             raise UnknownSpokeError(f"no profile describes the spoke '{spoke}': add its profile")
         async with line.limit:
-            return await _through(line.transport, line.credentials.flow(_request(line, call)))
+            return await _through(line.transport, line.credentials.flow(_request(line, call)), before)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -99,9 +102,10 @@ def all_credentials(profiles: Iterable[Profile], environment: Mapping[str, str])
     return found
 
 
-async def _through(transport: Transport, flow: Flow) -> Answer | NoAnswer:
+async def _through(transport: Transport, flow: Flow, before: Callable[[], None]) -> Answer | NoAnswer:
     request = next(flow)
     while True:
+        before()
         answer = await transport.send(request)
         try:
             request = flow.send(answer)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from consumers.spokes.profile import Profile
     from router.answers import Answer, NoAnswer, Purpose
@@ -82,8 +82,15 @@ class Spoke(Protocol):
         """
 
 
+def nothing() -> None:
+    """Do nothing before a call."""
+
+
 class SpokeCaller(Protocol):
     """The one HTTP client: limit, authenticate, send, bound, and say whether it was perhaps sent."""
 
-    async def call(self, spoke: str, call: Call) -> Answer | NoAnswer:
-        """Make one attempt; never raises for what the network or the other side does."""
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+        """Make one attempt; never raises for what the network or the other side does.
+
+        `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.
+        """

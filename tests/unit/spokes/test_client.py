@@ -100,6 +100,30 @@ async def test_no_more_calls_than_allowed_run_at_once() -> None:
     assert len(transport.requests) == 9
 
 
+async def test_a_call_that_may_not_be_made_any_more_when_its_turn_comes_is_not_sent() -> None:
+    gate, sending = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeTransport):
+        async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+            sending.set()
+            await gate.wait()
+            return await super().send(request)
+
+    def too_late() -> None:
+        if gate.is_set():
+            raise PermissionError
+
+    transport = Slow([OK])
+    client = a_client(transport, concurrency=1)
+    first, second = (asyncio.create_task(client.call("fibre-lab", GET, too_late)) for _ in range(2))
+    await sending.wait()
+    gate.set()
+    assert await first == OK
+    with pytest.raises(PermissionError):
+        await second
+    assert len(transport.requests) == 1
+
+
 async def test_a_spoke_without_profile_is_named() -> None:
     with pytest.raises(UnknownSpokeError, match="no profile describes the spoke 'copper-lab'"):
         await a_client(FakeTransport([OK])).call("copper-lab", GET)
