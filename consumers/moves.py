@@ -117,6 +117,8 @@ class Mover:
             return conclude((row,))
         if row.decision is None and row.run_id != row.root_run_id:
             return None  # a child that was never routed belongs to no request yet
+        if row.decision is not None and await self.store.has_open_runs(row.request_id):
+            return None  # reading the whole hierarchy at every child's end would cost its square
         return conclude(await self.store.runs_of_request(row.request_id))
 
 

@@ -21,10 +21,10 @@ def conclude(rows: Sequence[RunRow]) -> RequestResult | None:
 
     The same rows always give the same result: it happened when the last run ended.
     """
-    if not _is_complete(rows) or not all(_has_ended(row) for row in rows):
+    if not _is_complete(rows) or not all(is_over(row) for row in rows):
         return None
     one = rows[0]
-    outcomes = tuple(_outcome(row) for row in _in_order(rows))
+    outcomes = tuple(_outcome(row) for row in in_order(rows))
     counts = Counter(outcome.state.value for outcome in outcomes)
     return RequestResult(
         request_id=one.request_id,
@@ -38,6 +38,20 @@ def conclude(rows: Sequence[RunRow]) -> RequestResult | None:
     )
 
 
+def is_over(row: RunRow) -> bool:
+    """Tell whether a run has ended for good; one in fallout waits for people."""
+    return row.state in TERMINAL and row.phase is not Phase.FALLOUT
+
+
+def in_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:
+    """Put parents before children, siblings by (order, run id), and runs in a circle of parents last."""
+    if len(rows) <= 1:
+        return rows
+    walked = in_pre_order({row.run_id: Place(row.parent_run_id, row.requested.order) for row in rows})
+    turn = {run_id: number for number, (run_id, _) in enumerate(walked)}
+    return sorted(rows, key=lambda row: (turn.get(row.run_id, len(rows)), row.run_id))
+
+
 def _is_complete(rows: Sequence[RunRow]) -> bool:
     here = {row.run_id for row in rows}
     roots = [row for row in rows if _is_hierarchical(row) and row.run_id == row.root_run_id]
@@ -46,18 +60,6 @@ def _is_complete(rows: Sequence[RunRow]) -> bool:
 
 def _is_hierarchical(row: RunRow) -> bool:
     return row.decision is not None and row.decision.hierarchical
-
-
-def _has_ended(row: RunRow) -> bool:
-    return row.state in TERMINAL and row.phase is not Phase.FALLOUT
-
-
-def _in_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:
-    if len(rows) == 1:
-        return rows
-    walked = in_pre_order({row.run_id: Place(row.parent_run_id, row.requested.order) for row in rows})
-    turn = {run_id: number for number, (run_id, _) in enumerate(walked)}
-    return sorted(rows, key=lambda row: turn.get(row.run_id, len(rows)))
 
 
 def _outcome(row: RunRow) -> RunOutcome:

@@ -25,11 +25,14 @@ class StoreUnavailableError(Exception):
 
 
 class UnstorableError(Exception):
-    """The database will never take this row (a text with a NUL character, say); nothing of this save was written."""
+    """The database will never take this row or id (a NUL character in it, say); nothing of a save was written."""
 
 
 class RunStore(Protocol):
-    """Rows of runs and requests. Concurrent calls are grouped into one transaction."""
+    """Rows of runs and requests. Concurrent calls are grouped into one transaction.
+
+    Every read raises StoreUnavailableError for weather, and UnstorableError for an id that no row can have.
+    """
 
     async def run(self, run_id: str) -> RunRow | None:
         """Read one run."""
@@ -39,6 +42,9 @@ class RunStore(Protocol):
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""
+
+    async def has_open_runs(self, request_id: str) -> bool:
+        """Tell whether a run of this request has not ended, without reading any."""
 
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.store.databases import InDoubtError, is_the_rows_fault
-from consumers.store.families import in_family_order
 from consumers.store.grouping import Grouping
 from consumers.store.planning import Moved, Save
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
@@ -17,16 +16,19 @@ from consumers.store.rows import measure_values, request_row, request_values, ru
 from consumers.store.statements import latest_runs, silent_runs, waiting_runs
 from consumers.store.transactions import (
     Found,
+    OpenRunsOf,
     Question,
     RequestById,
     RunAt,
     RunById,
     RunsOf,
+    asked_for,
     look_up,
     select_runs,
     write,
     write_unless_written,
 )
+from router.requests import in_order
 from router.runs import RequestRow, RunRow
 
 if TYPE_CHECKING:
@@ -65,7 +67,11 @@ class SqlRunStore:
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""
-        return in_family_order(self._runs(await self._reads.ask(RunsOf(request_id))))
+        return in_order(self._runs(await self._reads.ask(RunsOf(request_id))))
+
+    async def has_open_runs(self, request_id: str) -> bool:
+        """Tell whether a run of this request has not ended, without reading any."""
+        return bool((await self._reads.ask(OpenRunsOf(request_id))).rows)
 
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""
@@ -108,7 +114,19 @@ class SqlRunStore:
         await self._reads.finish()
         await self._database.close()
 
-    async def _look_up(self, questions: Sequence[Question]) -> Sequence[Found]:
+    async def _look_up(self, questions: Sequence[Question]) -> Sequence[Found | Exception]:
+        try:
+            return await self._look_up_together(questions)
+        except (DBAPIError, ValueError, OverflowError, TypeError) as error:
+            if not is_the_rows_fault(error):
+                raise
+            if len(questions) == 1:
+                what = asked_for(questions[0])
+                return [UnstorableError(f"run store {self.name} cannot have {what}: {_first_line(error)}")]
+            half = len(questions) // 2  # find the guilty one without making the others pay
+            return [*await self._look_up(questions[:half]), *await self._look_up(questions[half:])]
+
+    async def _look_up_together(self, questions: Sequence[Question]) -> Sequence[Found]:
         return await self._database.read(partial(look_up, sql=self._database.sql, questions=questions))
 
     async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
@@ -147,7 +165,7 @@ class SqlRunStore:
     async def _holder(self, move: Moved) -> str | None:
         if move.external_id is None:
             return None
-        [found] = await self._look_up([RunAt(move.spoke, move.external_id)])
+        [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
         return str(found.rows[0][0]) if found.rows else None
 
     def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save:

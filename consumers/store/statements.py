@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.tables import outbound_requests, run_measures, runs
+from router.states import TERMINAL
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Statements:
     runs: str  # ids
     runs_of_requests: str  # request ids
     runs_at: str  # spoke, external ids
+    open_requests: str  # request ids
     measures: str  # run ids
     requests: str  # request ids
     revisions: str  # run ids; locks them for this transaction
@@ -60,6 +62,7 @@ def statements_for(dialect: Dialect) -> Statements:
         runs=text(select(runs).where(among(runs.c.run_id))),
         runs_of_requests=text(select(runs).where(among(runs.c.request_id))),
         runs_at=text(select(runs).where(runs.c.spoke == bindparam("spoke"), among(runs.c.external_id))),
+        open_requests=text(_open_requests(among(runs.c.request_id))),
         measures=text(_measures(among(run_measures.c.run_id))),
         requests=text(select(outbound_requests).where(among(outbound_requests.c.request_id))),
         revisions=text(_revisions(among(runs.c.run_id))),
@@ -80,6 +83,15 @@ def _among(column: Column[str], kind: str) -> ColumnElement[bool]:
 
 def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     return select(run_measures).where(which).order_by(run_measures.c.run_id, run_measures.c.place)
+
+
+def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    # `router.requests.is_over` in SQL. The words stand in the text, because parameters go by position.
+    ends: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in sorted(TERMINAL)]
+    unfinished = (
+        runs.c.state.is_(None) | runs.c.state.not_in(ends) | (runs.c.phase == literal_column(f"'{Phase.FALLOUT}'"))
+    )
+    return select(runs.c.request_id).where(which, unfinished).distinct()
 
 
 def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:

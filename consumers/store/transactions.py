@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
 from consumers.store.planning import Kept, sort_out
 
@@ -47,13 +47,33 @@ class RunsOf:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRunsOf:
+    """Has this request runs that have not ended?"""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestById:
     """Which request has this id?"""
 
     request_id: str
 
 
-Question = RunById | RunAt | RunsOf | RequestById
+Question = RunById | RunAt | RunsOf | OpenRunsOf | RequestById
+
+
+def asked_for(question: Question) -> str:
+    """Say for people what is asked for."""
+    match question:
+        case RunById():
+            return f"a run {question.run_id!r}"
+        case RunAt():
+            return f"a run {question.external_id!r} at {question.spoke!r}"
+        case RunsOf() | OpenRunsOf() | RequestById():
+            return f"a request {question.request_id!r}"
+        case _:
+            assert_never(question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +94,8 @@ def look_up(connection: Connection, sql: Statements, questions: Sequence[Questio
     for values in _runs_of(connection, sql, questions):
         answers[RunsOf(values[REQUEST_ID])].append(values)
     measures = read_measures(connection, sql, (values for found in answers.values() for values in found))
+    for values in _open_requests(connection, sql, questions):
+        answers[OpenRunsOf(values[0])].append(values)
     for values in _requests(connection, sql, questions):
         answers[RequestById(values[0])].append(values)
     return [Found(answers.get(question, ()), measures) for question in questions]
@@ -96,6 +118,11 @@ def _runs_at(connection: Connection, sql: Statements, questions: Sequence[Questi
 def _runs_of(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
     ids = {question.request_id for question in questions if isinstance(question, RunsOf)}
     return _fetch(connection, sql.runs_of_requests, sql.many(ids)) if ids else ()
+
+
+def _open_requests(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
+    ids = {question.request_id for question in questions if isinstance(question, OpenRunsOf)}
+    return _fetch(connection, sql.open_requests, sql.many(ids)) if ids else ()
 
 
 def _requests(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
+from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumers.store.opening import open_store
-from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore
+from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
+from router.requests import is_over
 from router.runs import RequestRow
 from schemas.outcomes import Reason, ReportedMeasure, RuleViolation
-from schemas.vocabulary import MeasureIdOrigin, Phase
+from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders import NOON, SINGLE, a_document, a_run
 from tests.drawn_rows import run_rows
 from tests.fakes.store import InMemoryRunStore
@@ -86,6 +87,7 @@ async def test_what_was_never_saved_is_not_found(store: RunStore) -> None:
     assert await store.run_at("fibre-lab", "ext-404") is None
     assert await store.runs_of_request("RQ0404") == []
     assert await store.request("RQ0404") is None
+    assert not await store.has_open_runs("RQ0404")
 
 
 async def test_a_run_is_found_by_the_id_its_spoke_gave_it(store: RunStore) -> None:
@@ -180,6 +182,43 @@ async def test_runs_of_a_request_come_parents_first_and_in_order(store: RunStore
     await store.save(a_run("TR0099", request_id="RQ0099"))
     found = await store.runs_of_request("RQ0001")
     assert [row.run_id for row in found] == ["TR0001", "B", "C", "A"]
+
+
+async def test_a_request_has_open_runs_until_each_of_them_has_ended_for_good(store: RunStore) -> None:
+    kinds = [*product(Phase, [None, *RunState])]
+    rows = [a_run(f"TR{n}", request_id=f"RQ{n}", phase=phase, external_id=None) for n, (phase, _) in enumerate(kinds)]
+    rows = [replace(row, state=state) for row, (_, state) in zip(rows, kinds, strict=True)]
+    await store.save(*rows, a_run("last", request_id="RQ0", state=RunState.COMPLETED))
+    answers = await asyncio.gather(*(store.has_open_runs(row.request_id) for row in rows))
+    assert [row for row, is_open in zip(rows, answers, strict=True) if is_open is is_over(row)] == []
+
+
+async def test_one_open_run_among_ended_ones_keeps_its_request_open(store: RunStore) -> None:
+    await store.save(*(a_run(f"TR{n}", phase=Phase.FULFILLED, state=RunState.COMPLETED) for n in range(9)))
+    assert not await store.has_open_runs("RQ0001")
+    await store.save(a_run("TR9", phase=Phase.ACCEPTED))
+    assert await store.has_open_runs("RQ0001")
+
+
+@pytest.mark.parametrize("letter", ["\0", "\ud800"])
+async def test_an_id_that_no_row_can_have_harms_nobody_else_who_reads_in_its_group(
+    store: RunStore, letter: str
+) -> None:
+    rows = [a_run(f"TR{n}", phase=Phase.ACCEPTED, request_id=f"RQ{n}") for n in range(20)]
+    await store.save(*rows)
+    guilty = f"TR3{letter}"
+    answers = await asyncio.gather(
+        *(store.run(row.run_id) for row in rows[:10]),
+        store.run(guilty),
+        store.run_at("fibre-lab", f"ext-{guilty}"),
+        store.runs_of_request(guilty),
+        store.has_open_runs(guilty),
+        store.request(guilty),
+        *(store.run_at("fibre-lab", f"ext-{row.run_id}") for row in rows[10:]),
+        return_exceptions=True,
+    )
+    assert [*answers[:10], *answers[15:]] == rows
+    assert [answer for answer in answers[10:15] if answer and not isinstance(answer, UnstorableError)] == []
 
 
 async def test_silent_runs_are_those_a_spoke_took_and_said_nothing_about(store: RunStore) -> None:

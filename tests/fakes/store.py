@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.store.families import in_family_order
 from consumers.store.port import ConflictError, ExternalIdTakenError
+from router.requests import in_order, is_over
 from router.runs import RunRow
 from schemas.vocabulary import Phase
 
@@ -33,7 +33,10 @@ class InMemoryRunStore:
         return next((r for r in self.runs.values() if (r.spoke, r.external_id) == (spoke, external_id)), None)
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
-        return in_family_order(row for row in self.runs.values() if row.request_id == request_id)
+        return in_order([row for row in self.runs.values() if row.request_id == request_id])
+
+    async def has_open_runs(self, request_id: str) -> bool:
+        return any(row.request_id == request_id and not is_over(row) for row in self.runs.values())
 
     async def request(self, request_id: str) -> RequestRow | None:
         return self.requests.get(request_id)

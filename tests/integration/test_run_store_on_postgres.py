@@ -59,6 +59,11 @@ async def test_a_row_that_postgresql_refuses_harms_nobody_else_in_its_group(stor
     assert "TR7" in str(answers[7])
 
 
+async def test_an_id_that_postgresql_refuses_is_named_to_who_asked_for_it(store: RunStore) -> None:
+    with pytest.raises(UnstorableError, match=r"cannot have a run 'TR\\x00': invalid byte sequence"):
+        await store.run("TR\0")
+
+
 async def test_a_document_with_a_nul_character_is_kept(store: RunStore) -> None:
     row = a_run()
     row = replace(row, requested=row.requested.model_copy(update={"description": "a NUL \0 here"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.requests import conclude
+from router.requests import conclude, in_order
 from router.states import TERMINAL
 from schemas.vocabulary import Phase, Result, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
@@ -51,9 +52,7 @@ def test_there_is_a_result_exactly_when_all_runs_have_ended(states: list[RunStat
 
 
 @given(st.lists(ENDS, min_size=1, max_size=6), st.randoms(use_true_random=False))
-def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(
-    ends: list[RunState], dice: object
-) -> None:
+def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(ends: list[RunState], dice: object) -> None:
     rows = rows_of(*ends)
     concluded = conclude(rows)
     assert concluded is not None
@@ -112,3 +111,22 @@ def test_the_result_of_each_run_is_passed_on() -> None:
     assert concluded is not None
     assert concluded.state is RunState.COMPLETED
     assert concluded.runs[0].result is Result.FAIL
+
+
+@given(parents=st.lists(st.none() | st.integers(0, 9), max_size=10), orders=st.lists(st.integers(0, 3), min_size=10))
+def test_order_keeps_every_run_and_puts_parents_first(parents: list[int | None], orders: list[int]) -> None:
+    rows = [
+        a_run(f"R{n}", document=a_document(f"R{n}", root="R", parent=None if p is None else f"R{p}", order=orders[n]))
+        for n, p in enumerate(parents)
+    ]
+    ordered = [row.run_id for row in in_order(rows)]
+    assert sorted(ordered) == sorted(row.run_id for row in rows)
+    for n, parent in enumerate(parents):
+        acyclic = parent is not None and parent < n and all(p is None or p < k for k, p in enumerate(parents))
+        assert not acyclic or ordered.index(f"R{parent}") < ordered.index(f"R{n}")
+
+
+def test_runs_that_are_each_others_parents_are_still_listed() -> None:
+    one = replace(a_run("A"), parent_run_id="B")
+    other = replace(a_run("B"), parent_run_id="A")
+    assert in_order([other, one]) == [one, other]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.store.addresses import database_at
-from consumers.store.families import in_family_order
 from consumers.store.grouping import Grouping
 from consumers.store.planning import Kept, Moved, Save, sort_out
 from consumers.store.remembered import Remembered
-from tests.builders import a_document, a_run
+from tests.builders import a_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,25 +47,6 @@ def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(saves: lis
     }
     assert not together.new.keys() & kept.keys()
     assert together.changed.keys() <= kept.keys()
-
-
-@given(parents=st.lists(st.none() | st.integers(0, 9), max_size=10), orders=st.lists(st.integers(0, 3), min_size=10))
-def test_family_order_keeps_every_run_and_puts_parents_first(parents: list[int | None], orders: list[int]) -> None:
-    rows = [
-        a_run(f"R{n}", document=a_document(f"R{n}", root="R", parent=None if p is None else f"R{p}", order=orders[n]))
-        for n, p in enumerate(parents)
-    ]
-    ordered = [row.run_id for row in in_family_order(rows)]
-    assert sorted(ordered) == sorted(row.run_id for row in rows)
-    for n, parent in enumerate(parents):
-        acyclic = parent is not None and parent < n and all(p is None or p < k for k, p in enumerate(parents))
-        assert not acyclic or ordered.index(f"R{parent}") < ordered.index(f"R{n}")
-
-
-def test_runs_that_are_each_others_parents_are_still_listed() -> None:
-    one = replace(a_run("A"), parent_run_id="B")
-    other = replace(a_run("B"), parent_run_id="A")
-    assert in_family_order([other, one]) == [one, other]
 
 
 class Kitchen:
