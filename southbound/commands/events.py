@@ -16,6 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 def produce(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON, JSON Lines or YAML; - is standard input.")],
+    redrive: Annotated[bool, typer.Option("--redrive", help="These were dead letters; the cause is mended.")] = False,  # noqa: FBT002 - an option
     config: Config = None,
 ) -> int:
     """Publish the events of a file, all or none.
@@ -23,6 +24,9 @@ def produce(
     Each event is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `subject` if you care; a file
     holds one, a list, or one per line. Everything is checked before anything is sent, and every mistake is told with
     its line. Prints one line per event that Kafka has: id, type, key and topic.
+
+    `--redrive` marks events that were dead letters. It matters for one of them: a POST that nobody could look up
+    (`IN_DOUBT`) is made again, because whoever redrives it has asked the system's operators first.
 
     **Examples**
 
@@ -32,7 +36,7 @@ def produce(
     settings = settings_from(config)
     from southbound.operations.producing import produce as publish
 
-    return publish(settings, file)
+    return publish(settings, file, redrive=redrive)
 
 
 def tail(

@@ -26,9 +26,10 @@ AT_ONCE = 500  # events that are acknowledged together
 SOURCE = "/southbound/produce"
 
 
-def produce(settings: Settings, file: str) -> int:
+def produce(settings: Settings, file: str, *, redrive: bool) -> int:
     """Publish every event of a file, `-` for standard input, and print the id of each that Kafka has."""
-    events = [_dated(event) for event in _read(file)]
+    replay = f"redrive-{uuid4()}" if redrive else None
+    events = [_labelled(event, replay) for event in _read(file)]
     asyncio.run(_publish(settings, events))
     return Exit.DONE
 
@@ -48,8 +49,9 @@ def _why(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
 
 
-def _dated(event: Event) -> Event:
-    return replace(event, headers=replace(event.headers, time=event.headers.time or datetime.now(UTC)))
+def _labelled(event: Event, replay: str | None) -> Event:
+    headers = replace(event.headers, time=event.headers.time or datetime.now(UTC), replay=replay)
+    return replace(event, headers=headers)
 
 
 async def _publish(settings: Settings, events: list[Event]) -> None:

@@ -86,7 +86,10 @@ class Reading:
             value = b64encode(self.value).decode() if self.value is not None else None
             return {"error": self.event, "value_base64": value}
         data = self.event.data.model_dump(mode="json", exclude_none=True)
-        return {"id": self.event.id, "type": self.event.type, "source": self.event.headers.source, "data": data}
+        headers = self.event.headers
+        named = {"source": headers.source, "replay": headers.replay, "traceparent": headers.traceparent}
+        known = {name: text for name, text in named.items() if text is not None}
+        return {"id": self.event.id, "type": self.event.type, **known, "data": data}
 
 
 def read(message: Message, envelope: Envelope, names: TopicNames) -> Reading:

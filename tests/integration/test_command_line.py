@@ -189,13 +189,17 @@ def test_tail_shows_bytes_that_are_no_event_and_why_a_letter_is_dead(shell: Shel
     assert "\x1b" not in shown
 
 
-def test_a_dead_letter_can_be_published_again_from_what_tail_says(shell: Shell) -> None:
+def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: Shell) -> None:
     value = json.dumps({"run_id": "TR0004", "root_run_id": "TR0004"}).encode()
     shell.put("dlq", "TR0004", value, {"ce_type": "southbound.RunCancelled", "ce_id": "E4", "southbound-dlq-code": "X"})
-    told = shell.southbound("tail", "dlq", "--from-start", "--no-follow", "--run", "TR0004", "--json").stdout
-    letter = json.loads(told.splitlines()[-1])
-    again = shell.southbound("produce", "-", stdin=json.dumps({name: letter[name] for name in ("id", "type", "data")}))
+    look = ("--from-start", "--no-follow", "--run", "TR0004", "--json")
+    letter = json.loads(shell.southbound("tail", "dlq", *look).stdout)
+    event = json.dumps({name: letter[name] for name in ("id", "type", "data")})
+    again = shell.southbound("produce", "--redrive", "-", stdin=event)
     assert again.stdout.split("\t") == ["E4", "RunCancelled", "TR0004", f"{shell.prefix}testrun.lifecycle\n"]
+    seen = json.loads(shell.southbound("tail", "lifecycle", *look).stdout)
+    assert seen["data"] == letter["data"]
+    assert seen["replay"].startswith("redrive-")
 
 
 @pytest.mark.parametrize(("topic", "told"), [("resluts", "did you mean results?"), ("dispatch.tin-lab", "apply")])
