@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from consumers.moves import Mover
 from consumers.voice import Voice
 from producers.events import EventPublisher
-from router.happenings import Refused
+from producers.publisher import PublishError
+from router.happenings import Refused, Reported
+from router.reports import ExternalReport
 from schemas.codec import Codec
 from schemas.envelope import Envelope, Event
 from schemas.headers import EventHeaders
 from schemas.lifecycle import RunRequested
-from schemas.outcomes import Reason, RequestResult
+from schemas.outcomes import Reason, RequestResult, RunResult
 from schemas.topics import TopicNames
-from schemas.vocabulary import Phase
+from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.runs import RunRow
+    from schemas.catalogue import Message
 
 NO = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
 TOPICS = TopicNames("")
@@ -63,11 +68,30 @@ async def test_a_run_alone_costs_no_question_about_its_request() -> None:
     assert [outcome.run_id for outcome in result.runs] == ["TR0001"]
 
 
+async def test_what_a_frozen_worker_stored_and_did_not_tell_is_told_by_its_successor_whose_write_met_it() -> None:
+    row = a_run(phase=Phase.IN_PROGRESS)
+    store, frozen = Ledger(row), RecordingPublisher()
+    done = Reported(report_id="E1", report=ExternalReport(external_id="ext-TR0001", state=RunState.COMPLETED))
+    frozen.refuse(TOPICS.results)
+    with pytest.raises(PublishError):
+        await mover_over(store, frozen).record(CAUSE, row, done)
+    told = RecordingPublisher()
+    await mover_over(store, told).record(CAUSE, row, done)
+    assert [type(word) for word in words_of(told)] == [RunResult, RequestResult]
+
+
 async def request_results_after_the_end_of(rows: Sequence[RunRow], store: Ledger) -> list[RequestResult]:
     publisher = RecordingPublisher()
-    voice = Voice(events=EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=TOPICS), now=lambda: NOON)
-    mover = Mover(store=store, voice=voice, now=lambda: NOON)
+    mover = mover_over(store, publisher)
     for row in rows:
         await mover.record(CAUSE, row, NO)
-    said = [ENVELOPE.decode(one.value, one.headers, fallback_id="none").data for one in publisher.published]
-    return [word for word in said if isinstance(word, RequestResult)]
+    return [word for word in words_of(publisher) if isinstance(word, RequestResult)]
+
+
+def mover_over(store: Ledger, publisher: RecordingPublisher) -> Mover:
+    voice = Voice(events=EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=TOPICS), now=lambda: NOON)
+    return Mover(store=store, voice=voice, now=lambda: NOON)
+
+
+def words_of(publisher: RecordingPublisher) -> list[Message]:
+    return [ENVELOPE.decode(one.value, one.headers, fallback_id="none").data for one in publisher.published]
