@@ -82,7 +82,7 @@ class Inbound:
         spoke = self.caller.spoke(row.spoke)
         asked = await self.caller.ask(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
         if asked.judgement.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
-            return await self._record(event, row, _lost(row, asked))
+            return await self._record(event, row, _lost(thin, asked))
         if asked.judgement.verdict is not Verdict.ACCEPTED:
             return self._again(row, asked, attempt)
         try:
@@ -112,6 +112,6 @@ class Inbound:
         return DeadLetter(trouble) if delay is None else RetryLater(delay, trouble)
 
 
-def _lost(row: RunRow, asked: Asked) -> ExternalReport:
+def _lost(thin: ExternalReport, asked: Asked) -> ExternalReport:
     reasons = asked.judgement.reasons
-    return ExternalReport(external_id=row.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)
+    return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)

@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     class Complain(Protocol):
         """Say what went wrong to people; the poller goes on."""
 
-        def __call__(self, sentence: str) -> None:
+        def __call__(self, sentence: str, /) -> object:
             """Say it."""
 
 
-AT_ONCE = 200  # runs that are asked about in one round
+# A round asks about all silent runs that it can: they stay silent if nothing changes out there, so that a
+# smaller number would ask about the same ones for ever.
+IN_A_ROUND = 10_000
+AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +70,19 @@ class Poller:
     async def round(self, profile: Profile) -> int:
         """Ask about every run that is silent for too long; give how many answers were taken in."""
         since = self.now() - timedelta(seconds=profile.silent_after)
-        rows = await self.store.silent_runs(profile.name, since, AT_ONCE)
-        answers = await asyncio.gather(*(self._ask(row) for row in rows if row.external_id))
-        heard = [event for event in answers if event is not None]
-        await self.events.publish(heard)
-        return len(heard)
+        rows = await self.store.silent_runs(profile.name, since, IN_A_ROUND)
+        heard = 0
+        for start in range(0, len(rows), AT_ONCE):
+            answers = await asyncio.gather(*map(self._ask, rows[start : start + AT_ONCE]))
+            news = [event for event in answers if event is not None]
+            await self.events.publish(news)
+            heard += len(news)
+        return heard
 
     async def _ask(self, row: RunRow) -> Event | None:
         asked = await self.caller.ask(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        if asked.judgement.verdict is Verdict.LOST:
+            self.complain(f"{row.spoke} does not know {row.external_id} any more, its id of run {row.run_id}")
         if asked.judgement.verdict is not Verdict.ACCEPTED:
             return None
         answer = asked.answered()

@@ -12,9 +12,9 @@ from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import run_exists
 from consumers.withdrawing import cancel_command
 from router.happenings import CancelAsked, ChangeRefused
-from router.hierarchy import HierarchyError, compare_children, expand, with_children
+from router.hierarchy import ChildChanges, HierarchyError, compare_children, expand, with_children
 from router.memory import CANCEL, CHANGE, SEND, led_to
-from router.refused_changes import was_removed
+from router.refused_changes import not_higher, was_removed
 from router.transitions import ENDED
 from schemas.vocabulary import Phase
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.gathering import GatherRuns
     from consumers.moves import Move, Mover
     from consumers.runtime.outcomes import Outcome
-    from router.hierarchy import ChildChanges
+    from router.happenings import ChangeAsked
     from router.runs import RunRow
     from schemas.commands import Command
     from schemas.documents import RunDocument
@@ -48,12 +48,12 @@ class ReviseTrees:
             documents = {run.run_id: run for run in expand(changed.run, self.gather.route.limits)}
         except HierarchyError as error:
             return DeadLetter(error.trouble)
-        asked = ask_for(event, root, documents[root.run_id])
+        rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
+        difference = compare_children(with_children(root.requested, _living(rows.values())), changed.run)
+        asked = _ask_root(event, root, documents[root.run_id], difference)
         if isinstance(asked, ChangeRefused):
             await self.mover.record(event, root, asked)
             return Done()
-        rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
-        difference = compare_children(with_children(root.requested, _living(rows.values())), changed.run)
         newcomers = await self._came_by_themselves(set(difference.added) - set(rows))
         if newcomers is None:
             return DeadLetter(run_exists(changed.run))
@@ -90,6 +90,15 @@ class ReviseTrees:
         commands = _commands(event, rows, documents, reason)
         if commands:
             await self.mover.voice.say(event, commands, decision=root.decision)
+
+
+def _ask_root(
+    event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
+) -> ChangeAsked | ChangeRefused | None:
+    asked = ask_for(event, root, document)
+    if asked is None and difference != ChildChanges() and not led_to(root, event.id, CHANGE):
+        return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
+    return asked
 
 
 def _of_children(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[Move]:

@@ -20,12 +20,17 @@ def why_not(row: RunRow, document: RunDocument) -> Reason | None:
     if (document.root_run_id, document.parent_run_id) != (known.root_run_id, known.parent_run_id):
         return _moved(row, document)
     if document.version < known.version or (document.version == known.version and document != known):
-        return Reason(
-            code="VERSION_NOT_HIGHER",
-            message=f"Run {row.run_id} is at version {known.version}; a change must carry a higher one, "
-            f"not {document.version}.",
-        )
+        return not_higher(row, document)
     return None
+
+
+def not_higher(row: RunRow, document: RunDocument) -> Reason:
+    """Say that a change carries an old version."""
+    return Reason(
+        code="VERSION_NOT_HIGHER",
+        message=f"Run {row.run_id} is at version {row.requested.version}; a change must carry a higher one, "
+        f"not {document.version}.",
+    )
 
 
 def has_ended(row: RunRow) -> Reason:

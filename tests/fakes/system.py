@@ -1,0 +1,126 @@
+"""An external system in memory that speaks TMF653 behind the `SpokeCaller` port, and fails when told to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import orjson
+
+from consumers.spokes.port import nothing
+from router.answers import Answer, NoAnswer, Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from consumers.spokes.port import Call
+
+Test = dict[str, Any]
+
+
+class Mishap(Enum):
+    """What may go wrong with a call besides an answer that says so."""
+
+    LOST_ANSWER = "it was taken, and the answer never came"
+    LOST_CALL = "it never arrived, and nobody can know that"
+
+
+SILENCE = NoAnswer(perhaps_sent=True, what="no answer within 10 s")
+REFUSED_CONNECTION = NoAnswer(perhaps_sent=False, what="connection refused")
+
+
+@dataclass(slots=True)
+class FakeSystem:
+    """Works as it should, except for the reactions that are planned for the next calls of a purpose.
+
+    A run is known as `ext-<last word of its name>`; `states` say in which state a run is answered, by that word.
+    """
+
+    calls: list[tuple[str, Call]] = field(default_factory=list)
+    tests: dict[str, Test] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    measures: dict[str, list[Test]] = field(default_factory=dict)
+    nests: bool = True  # whether a bundle's children are echoed
+    twins: bool = False  # whether all of a bundle are told under one id
+    on_call: Callable[[Call], Awaitable[None]] | None = None  # what happens elsewhere while a call is under way
+    _planned: dict[Purpose, list[Answer | NoAnswer | Mishap | None]] = field(default_factory=dict)
+
+    def plan(self, purpose: Purpose, *reactions: Answer | NoAnswer | Mishap | None) -> None:
+        """React so to the next calls of this purpose, then work again; None works."""
+        self._planned.setdefault(purpose, []).extend(reactions)
+
+    def made(self, *purposes: Purpose) -> list[Call]:
+        """Give the calls of these purposes."""
+        return [call for _, call in self.calls if call.purpose in purposes]
+
+    def posted(self) -> list[str]:
+        """Give the names under which runs were posted, in order."""
+        return [body_of(call)["name"] for call in self.made(Purpose.SEND)]
+
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+        """Answer one call."""
+        before()
+        self.calls.append((spoke, call))
+        planned = self._planned.get(call.purpose)
+        reaction = planned.pop(0) if planned else None
+        if isinstance(reaction, (Answer, NoAnswer)):
+            return reaction
+        if reaction is Mishap.LOST_CALL:
+            return SILENCE
+        answer = self._work(call)
+        if self.on_call is not None:
+            await self.on_call(call)
+        return SILENCE if reaction is Mishap.LOST_ANSWER else answer
+
+    def _work(self, call: Call) -> Answer:
+        known = unquote(call.path.removeprefix("/serviceTest").lstrip("/"))
+        if call.purpose is Purpose.SEND:
+            return self._create(body_of(call))
+        if call.purpose is Purpose.LOOK_UP:
+            wanted = dict(call.query).get("name")
+            return json_answer(200, [test for test in self.tests.values() if test["name"] == wanted])
+        if known not in self.tests:
+            return json_answer(404, {"code": "notFound", "reason": f"there is no {known}"})
+        test = self.tests[known]
+        if call.method == "DELETE":
+            test["state"] = "cancelled"
+            return Answer(status=204)
+        test.update(body_of(call) if call.body else {})
+        return json_answer(200, test)
+
+    def _create(self, body: Test) -> Answer:
+        if _word(body) in self.refused:
+            return json_answer(422, {"code": "referenceNotFound", "reason": "no such line"})
+        return json_answer(201, self._admit(body))
+
+    def _admit(self, body: Test) -> Test:
+        word = _word(body)
+        again = sum(1 for test in self.tests.values() if _word(test) == word)
+        identity = f"ext-{word}" + (f"-{again + 1}" if again else "")
+        measures = {"testMeasure": self.measures[word]} if word in self.measures else {}
+        test = {**body, "id": identity, "state": self.states.get(word, "acknowledged"), **measures}
+        self.tests[identity] = test
+        inside = [self._admit(child) for child in body.get("childServiceTest", ())]
+        if inside and self.twins:
+            return {**test, "childServiceTest": [{**child, "id": identity} for child in inside]}
+        if inside and self.nests:
+            return {**test, "childServiceTest": inside}
+        return test
+
+
+def json_answer(status: int, body: object, **headers: str) -> Answer:
+    """Answer with JSON."""
+    return Answer(status=status, headers={"content-type": "application/json", **headers}, body=orjson.dumps(body))
+
+
+def body_of(call: Call) -> Test:
+    """Read the body of a call."""
+    read: Test = orjson.loads(call.body or b"{}")
+    return read
+
+
+def _word(test: Test) -> str:
+    return str(test["name"]).split()[-1]

@@ -1,0 +1,298 @@
+"""All handlers of the service over a store and topics in memory: records go in, and what follows happens."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from consumers.calling import Caller
+from consumers.deciding import Decider
+from consumers.edge import AtTheEdge
+from consumers.gathering import GatherRuns
+from consumers.inbound import Inbound
+from consumers.moves import Mover
+from consumers.overdue import Overdue
+from consumers.routes import RouteRuns
+from consumers.runtime.outcomes import Attempt, DeadLetter, Done, RetryLater
+from consumers.runtime.records import Partition, Record
+from consumers.spokes.profile import Profile
+from consumers.spokes.registry import spoke_for
+from consumers.voice import Voice
+from producers.events import EventPublisher
+from router.hierarchy_guards import HierarchyLimits
+from router.policy import load_policy
+from router.selector_files import load_selector
+from schemas.codec import Codec
+from schemas.envelope import Envelope, Event
+from schemas.headers import EventHeaders
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.outcomes import RequestResult, RunResult, RunUpdate
+from schemas.topics import TopicNames
+from schemas.vocabulary import Channel
+from southbound.compose import dispatch_of, routing_of
+from tests.builders import NOON
+from tests.fakes.publisher import RecordingPublisher
+from tests.fakes.store import InMemoryRunStore
+from tests.fakes.system import FakeSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from consumers.runtime.outcomes import Outcome
+    from consumers.spokes.port import Call
+    from producers.publisher import Message, Publisher
+    from router.answers import Purpose
+    from router.runs import RunRow
+    from schemas.catalogue import Message as Word
+    from schemas.documents import RunDocument
+    from schemas.vocabulary import UpdateKind
+
+POLICY = """
+table: outbound-policy
+policy: first
+inputs: [{name: spec, path: test_specification.id, type: string}]
+outputs:
+  - {name: hierarchical, type: boolean}
+  - {name: payload, type: string, values: [per-run, bundle]}
+rows:
+  - {id: R1, when: {spec: fibre-tree}, then: {hierarchical: true, payload: per-run}}
+  - {id: R2, when: {spec: fibre-bundle}, then: {hierarchical: true, payload: bundle}}
+  - {id: R3, when: {spec: "not(unplanned)"}, then: {hierarchical: false, payload: per-run}}
+"""
+SELECTOR = """
+selector: spoke-selector
+inputs: [{name: spec, path: test_specification.id, type: string}]
+rows:
+  - {id: S1, order: 1, when: {spec: "not(nowhere, moon-line)"}, then: {spoke: fibre-lab}}
+  - {id: S2, order: 2, when: {spec: moon-line}, then: {spoke: moon-lab}}
+"""
+TRIES = 40  # attempts at one record until a test has gone wrong
+RETRY = {"first": 1.0, "factor": 2.0, "ceiling": 60.0, "max_attempts": 4, "max_elapsed": 600.0}
+
+
+class CrashError(BaseException):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """A time that only moves when somebody waits."""
+
+    at: datetime = NOON
+
+    def __call__(self) -> datetime:
+        """Tell it; no two moments are the same."""
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The handlers, what they work on, and what came of it. `settle` works until nothing is left to do."""
+
+    store: InMemoryRunStore = field(default_factory=InMemoryRunStore)
+    system: FakeSystem = field(default_factory=FakeSystem)
+    publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
+    clock: Clock = field(default_factory=Clock)
+    profile: dict[str, Any] = field(default_factory=dict)
+    limits: HierarchyLimits = field(default_factory=HierarchyLimits)
+    may_send: Callable[[], bool] = lambda: True
+    dead: list[tuple[Record, DeadLetter]] = field(default_factory=list)
+    waits: list[RetryLater] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    names: TopicNames = field(default_factory=TopicNames)
+    envelope: Envelope = field(default_factory=lambda: Envelope(Codec()))
+    _topics: dict[str, deque[Record]] = field(default_factory=dict)
+    _seen: int = 0
+    _offset: int = 0
+
+    # What comes in
+
+    async def requested(self, run: RunDocument, event_id: str | None = None) -> None:
+        """Take in a RunRequested and settle."""
+        await self.lifecycle(RunRequested(run=run), event_id or f"request {run.run_id}")
+
+    async def changed(self, run: RunDocument, event_id: str | None = None) -> None:
+        """Take in a RunChanged and settle."""
+        await self.lifecycle(RunChanged(run=run), event_id or f"change {run.run_id} {run.version}")
+
+    async def cancelled(self, run_id: str, root: str | None = None, event_id: str | None = None) -> None:
+        """Take in a RunCancelled and settle."""
+        word = RunCancelled(run_id=run_id, root_run_id=root or run_id)
+        await self.lifecycle(word, event_id or f"cancel {run_id}")
+
+    async def reported(self, external_id: str, event_id: str = "", **test: object) -> None:
+        """Take in a callback about a run and settle."""
+        self.put(self.names.inbound, self.callback(external_id, **test), event_id or f"{external_id} {test}")
+        await self.settle()
+
+    async def lifecycle(self, word: Word, event_id: str) -> None:
+        """Take in a lifecycle event and settle."""
+        self.put(self.names.lifecycle, word, event_id)
+        await self.settle()
+
+    def callback(self, external_id: str, **test: object) -> InboundReceived:
+        """Make a callback in the envelope of TMF653; `state`, `testMeasure` and so on say what it tells."""
+        event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": {"id": external_id, **test}}}
+        return InboundReceived(
+            spoke="fibre-lab",
+            external_id=external_id,
+            channel=Channel.CALLBACK,
+            received_at=self.clock(),
+            body=orjson.dumps(event),
+        )
+
+    def put(self, topic: str, word: Word, event_id: str) -> Record:
+        """Put an event on a topic."""
+        value, written = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=word))
+        return self.put_bytes(topic, value, written)
+
+    def put_bytes(self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> Record:
+        """Put any bytes on a topic."""
+        self._offset += 1
+        place = Partition(topic=topic, number=0, epoch=1)
+        record = Record(place, self._offset, b"k", value, tuple(headers), 0)
+        self._topics.setdefault(topic, deque()).append(record)
+        return record
+
+    # What happens
+
+    async def settle(self) -> None:
+        """Work on all topics until every record has its end."""
+        self._take_over()
+        while topic := next((name for name, queue in self._topics.items() if queue), None):
+            record = self._topics[topic][0]
+            await self._finish(record)
+            self._topics[topic].popleft()
+            self._take_over()
+
+    async def step(self, topic: str) -> None:
+        """Finish the next record of one topic."""
+        await self._finish(self._topics[topic].popleft())
+        self._take_over()
+
+    async def attempt_head(self, topic: str) -> Outcome:
+        """Make one attempt at the next record of a topic, which stays there."""
+        return await self.attempt(self._topics[topic][0])
+
+    async def _finish(self, record: Record) -> None:
+        for number in range(1, TRIES):
+            outcome = await self.attempt(record, number)
+            if isinstance(outcome, Done):
+                return
+            if isinstance(outcome, DeadLetter):
+                self.dead.append((record, outcome))
+                return
+            self.waits.append(outcome)
+            self.clock.at += timedelta(seconds=outcome.delay)
+        raise AssertionError(f"no end after {TRIES} attempts: {self.waits[-1].trouble}")
+
+    async def attempt(self, record: Record, number: int = 1) -> Outcome:
+        """Make one attempt at a record, with handlers that know nothing but the store."""
+        return await self._edge(record.partition.topic)(record, Attempt(number))
+
+    async def end_behind_our_back(self, call: Call, purpose: Purpose, state: str) -> None:
+        """Take in the report of the end while the answer to a call of this purpose is still under way."""
+        if call.purpose is purpose:
+            self.system.on_call = None
+            place = Partition(topic=self.names.inbound, number=0, epoch=1)
+            word = self.callback("ext-TR0001", state=state, testMeasure=[])
+            value, headers = self.envelope.encode(Event(headers=EventHeaders(id="behind our back"), data=word))
+            await self.attempt(Record(place, 0, b"k", value, headers, 0))
+
+    def redeliver(self, record: Record) -> None:
+        """Put a record on its topic once more, as after a crash."""
+        self._topics.setdefault(record.partition.topic, deque()).append(record)
+
+    def _take_over(self) -> None:
+        """Let what was published on our own topics come back as records."""
+        for message in self.publisher.published[self._seen :]:
+            self._seen += 1
+            if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
+                self.put_bytes(message.topic, message.value, message.headers)
+
+    # Who does it
+
+    @property
+    def mover(self) -> Mover:
+        """The mover of fresh handlers."""
+        return Mover(store=self.store, voice=Voice(events=self.events, now=self.clock), now=self.clock)
+
+    @property
+    def events(self) -> EventPublisher:
+        """The publisher of events."""
+        publisher: Publisher = self.publisher
+        return EventPublisher(publisher=publisher, envelope=self.envelope, topics=self.names)
+
+    @property
+    def caller(self) -> Caller:
+        """The caller of fresh handlers."""
+        settings: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "retry": RETRY, **self.profile}
+        spokes = {"fibre-lab": spoke_for(Profile(name="fibre-lab", **settings))}
+        return Caller(spokes=spokes, client=self.system, now=self.clock, dice=lambda: 0.5, may_send=self.may_send)
+
+    @property
+    def gather(self) -> GatherRuns:
+        """The one who routes and gathers, fresh."""
+        decide = Decider(policy=load_policy(POLICY, "policy"), selector=load_selector(SELECTOR, "selector", None))
+        return GatherRuns(mover=self.mover, route=RouteRuns(mover=self.mover, decide=decide, limits=self.limits))
+
+    @property
+    def overdue(self) -> Overdue:
+        """The one who gives up, fresh."""
+        return Overdue(
+            mover=self.mover,
+            gather=self.gather,
+            deadline=300,
+            every=15,
+            complain=self.complaints.append,
+        )
+
+    def _edge(self, topic: str) -> AtTheEdge:
+        if topic == self.names.lifecycle:
+            return AtTheEdge(routing_of(self.mover, self.gather), self.envelope)
+        if topic == self.names.inbound:
+            return AtTheEdge(Inbound(mover=self.mover, caller=self.caller), self.envelope)
+        return AtTheEdge(dispatch_of(self.mover, self.caller), self.envelope)
+
+    # What came of it
+
+    def row(self, run_id: str = "TR0001") -> RunRow:
+        """Give a run's row."""
+        return self.store.runs[run_id]
+
+    def said(self) -> list[Event]:
+        """Give every event that was published, in order."""
+        return [self._event(message) for message in self.publisher.published]
+
+    def updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
+        """Give the kinds of a run's updates, in order."""
+        return [word.kind for word in self._words() if isinstance(word, RunUpdate) and word.run_id == run_id]
+
+    def last_update(self, run_id: str = "TR0001") -> RunUpdate:
+        """Give a run's last update."""
+        return [word for word in self._words() if isinstance(word, RunUpdate) and word.run_id == run_id][-1]
+
+    def results(self, run_id: str = "TR0001") -> list[RunResult]:
+        """Give a run's results."""
+        return [word for word in self._words() if isinstance(word, RunResult) and word.run_id == run_id]
+
+    def request_results(self) -> list[RequestResult]:
+        """Give the results of requests."""
+        return [word for word in self._words() if isinstance(word, RequestResult)]
+
+    def letters(self) -> list[str]:
+        """Give the codes of the dead letters."""
+        return [letter.trouble.code for _, letter in self.dead]
+
+    def _words(self) -> list[Word]:
+        return [event.data for event in self.said()]
+
+    def _event(self, message: Message) -> Event:
+        return self.envelope.decode(message.value, message.headers, fallback_id="none")

@@ -1,0 +1,79 @@
+"""A hierarchy that does not become whole in time is given up, says why, and may still be completed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from consumers.store.port import StoreUnavailableError
+from schemas.vocabulary import Phase, UpdateKind
+from tests.builders import a_document
+from tests.gateway import Gateway
+
+ROOT = a_document(spec="fibre-tree", child_run_ids=("C1", "C2"))
+C1, C2 = (a_document(run_id, parent="TR0001") for run_id in ("C1", "C2"))
+
+
+async def an_overdue(*runs: object) -> Gateway:
+    gateway = Gateway()
+    for run in runs:
+        await gateway.requested(run)  # type: ignore[arg-type] # documents
+    gateway.clock.at += timedelta(seconds=301)
+    return gateway
+
+
+async def test_before_the_deadline_nothing_is_given_up() -> None:
+    gateway = Gateway()
+    await gateway.requested(ROOT)
+    assert await gateway.overdue.round() == 0
+    assert gateway.row().phase is Phase.CREATED
+
+
+async def test_after_the_deadline_the_missing_children_are_named() -> None:
+    gateway = await an_overdue(ROOT, C1)
+    await gateway.overdue.round()
+    update = gateway.last_update()
+    assert (update.kind, update.phase) == (UpdateKind.FALLOUT, Phase.FALLOUT)
+    (reason,) = update.reasons
+    assert reason.code == "CHILDREN_MISSING"
+    assert "C2" in reason.message
+    assert "C1" not in reason.message
+    assert gateway.row().phase is Phase.FALLOUT
+
+
+async def test_a_child_without_its_root_is_told_as_well() -> None:
+    gateway = await an_overdue(C1)
+    await gateway.overdue.round()
+    assert [reason.code for reason in gateway.last_update("C1").reasons] == ["ROOT_MISSING"]
+
+
+async def test_what_was_given_up_is_not_given_up_again() -> None:
+    gateway = await an_overdue(ROOT, C1)
+    assert await gateway.overdue.round() == 2
+    assert await gateway.overdue.round() == 0
+
+
+async def test_a_late_child_still_gets_the_hierarchy_sent() -> None:
+    gateway = await an_overdue(ROOT, C1)
+    await gateway.overdue.round()
+    await gateway.requested(C2)
+    assert gateway.system.posted() == ["Line test TR0001", "Line test C1", "Line test C2"]
+    assert gateway.row("C1").phase is Phase.ACCEPTED
+
+
+async def test_a_hierarchy_that_was_given_up_can_be_cancelled() -> None:
+    gateway = await an_overdue(ROOT, C1)
+    await gateway.overdue.round()
+    await gateway.cancelled("TR0001")
+    assert gateway.row("C1").phase is gateway.row().phase is Phase.CANCELLED
+
+
+async def test_a_crash_before_it_is_stored_tells_it_again_under_the_same_id() -> None:
+    gateway = await an_overdue(ROOT)
+    gateway.store.troubles.append(StoreUnavailableError("locked"))
+    try:
+        await gateway.overdue.round()
+    except StoreUnavailableError:
+        await gateway.overdue.round()
+    first, second = gateway.said()
+    assert first.id == second.id
+    assert gateway.row().phase is Phase.FALLOUT
