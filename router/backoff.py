@@ -11,11 +11,30 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How patient to be with one command; times in seconds, bounded by count and by elapsed time."""
+class Backoff:
+    """Waits that widen with every attempt up to a ceiling, and never end; times in seconds."""
+
+    first: float = 1.0
+    factor: float = 2.0
+    ceiling: float = 30.0
+
+    def widest(self, attempt: int) -> float:
+        """Give the longest wait after attempt number `attempt` (from 1) has failed."""
+        try:
+            return min(self.ceiling, self.first * self.factor ** (attempt - 1))
+        except OverflowError:
+            return self.ceiling
+
+    def delay(self, attempt: int, dice: float) -> float:
+        """Give the wait after attempt number `attempt`: full jitter, so that many do not come back together."""
+        return dice * self.widest(attempt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy(Backoff):
+    """How patient to be with one command: bounded by count and by elapsed time."""
 
     first: float = 0.5
-    factor: float = 2.0
     ceiling: float = 60.0
     max_attempts: int = 10
     max_elapsed: float = 900.0
@@ -34,7 +53,7 @@ def next_delay(
     if attempt >= policy.max_attempts or left <= 0 or asked > left:
         return None
     # The second term spreads out those who were all told the same Retry-After.
-    wanted = max(dice * _widest(policy, attempt), asked + dice * policy.first if asked else 0.0)
+    wanted = max(policy.delay(attempt, dice), asked + dice * policy.first if asked else 0.0)
     return min(wanted, left)
 
 
@@ -49,10 +68,3 @@ def seconds_asked(header: str | None, now: datetime) -> float | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())
-
-
-def _widest(policy: RetryPolicy, attempt: int) -> float:
-    try:
-        return min(policy.ceiling, policy.first * policy.factor ** (attempt - 1))
-    except OverflowError:
-        return policy.ceiling

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from consumers.runtime.faults import fault
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
-from router.trouble import Trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumers.runtime.outcomes import Attempt, Handler, Outcome
     from consumers.runtime.policy import WorkerPolicy
     from consumers.runtime.records import Record
+    from router.trouble import Trouble
 
 
 class Attempts:
     """Call the handler, count how often it raises for a record, and give up on it after some times."""
 
-    def __init__(self, handler: Handler, policy: WorkerPolicy) -> None:
+    def __init__(self, handler: Handler, policy: WorkerPolicy, dice: Callable[[], float]) -> None:
         self._handler = handler
         self._policy = policy
+        self._dice = dice
         self._raised: dict[Record, int] = {}
 
     async def at(self, record: Record, attempt: Attempt) -> Outcome:
@@ -48,7 +52,7 @@ class Attempts:
         trouble = _unexpected_trouble(record, exception, times)
         if times >= self._policy.max_unexpected:
             return DeadLetter(trouble)
-        return RetryLater(self._policy.backoff.before(times), trouble)
+        return RetryLater(self._policy.backoff.delay(times, self._dice()), trouble)
 
 
 def _checked(outcome: Outcome) -> Outcome:
@@ -59,20 +63,4 @@ def _checked(outcome: Outcome) -> Outcome:
 
 def _unexpected_trouble(record: Record, exception: BaseException, times: int) -> Trouble:
     where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
-    frames = _frames(exception)
-    return Trouble(
-        code="UNEXPECTED",
-        # The exception's own words could quote a payload or a credential: its type and place must do.
-        sentence=f"The handler raised {type(exception).__name__} ({times}x) on {where}: tell a developer",
-        detail=frames,
-    )
-
-
-def _frames(exception: BaseException) -> str:
-    lines = []
-    trace = exception.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        lines.append(f"{code.co_filename}:{trace.tb_lineno} in {code.co_qualname}")
-        trace = trace.tb_next
-    return "\n".join(lines[-12:])
+    return fault("UNEXPECTED", f"The handler failed on {where} ({times}x)", exception)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumers.runtime.policy import sure_for
+from consumers.runtime.faults import fault
+from consumers.runtime.membership import Membership
 from consumers.runtime.port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
 from consumers.runtime.records import Partition, Record
 from producers.kafka_errors import code_of, sentence_for
@@ -51,7 +52,8 @@ class KafkaClient:
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
-        self._sure_for = sure_for(session_timeout)
+        self._session_timeout = session_timeout
+        self._membership = Membership(session_timeout, float("-inf"))
         self._revoke_budget = revoke_budget + _GRACE
         self._batch = batch
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -64,7 +66,6 @@ class KafkaClient:
         self._released = False
         self._closing = False
         self._commit_sent_at = 0.0
-        self._proven_at = 0.0
 
     def start(self, on_event: Callable[[Event], None]) -> None:
         """Join the group and begin to report."""
@@ -93,7 +94,7 @@ class KafkaClient:
 
     def proven_at(self) -> float:
         """When (monotonic clock) this process could last be sure that it is a live member of the group."""
-        return self._proven_at
+        return self._membership.proven_at
 
     def close(self) -> None:
         """Leave the group without committing; `Closed` follows."""
@@ -109,11 +110,11 @@ class KafkaClient:
         except KafkaException as exception:
             self._fail(exception.args[0])
         except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
-            self._post(Failed(Trouble(code="CLIENT_BROKEN", sentence=f"The Kafka client broke: {exception!r}")))
+            self._post(Failed(fault("CLIENT_BROKEN", "The Kafka client broke", exception)))
         self._post(Closed())
 
     def _consume(self) -> None:
-        self._proven_at = time.monotonic()
+        self._membership = Membership(self._session_timeout, time.monotonic())
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -139,11 +140,7 @@ class KafkaClient:
     def _poll(self) -> None:
         # consume() with a timeout waits until its batch is full: block for the first message only.
         first = self._consumer.poll(_POLL_WAIT)
-        now = time.monotonic()
-        # After a stall longer than the session the group may have moved on without us. A poll that
-        # returns proves nothing then; a commit that the broker takes does.
-        if now - self._proven_at < self._sure_for:
-            self._proven_at = now
+        self._membership.polled(time.monotonic(), drained=first is None)
         if first is not None:
             self._take([first, *self._consumer.consume(self._batch - 1, 0)])
 
@@ -212,8 +209,7 @@ class KafkaClient:
         taken = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
         accepted = {p: offset for p, offset in asked.items() if (p.topic, p.number, offset) in taken}
         if accepted:
-            # The answer may have waited for us through a stall: it proves when we asked, not that it is still so.
-            self._proven_at = max(self._proven_at, self._commit_sent_at)
+            self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._trouble(errors[0]) if errors else None))
 
     def _release(self, offsets: Mapping[Partition, int]) -> None:
@@ -230,6 +226,7 @@ class KafkaClient:
                     self._complain(position.error)
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+        self._membership.assigned()
         if positions:
             self._post(Assigned(tuple(self._new_life(p.topic, p.partition) for p in positions)))
 
@@ -247,6 +244,7 @@ class KafkaClient:
             self._obey(min(left, _IDLE_WAIT))
 
     def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+        self._membership.lost(time.monotonic())
         lives = self._lives_of(positions)
         self._post(Lost(lives))
         self._part_with(lives)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from router.trouble import Trouble
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloodPolicy:
@@ -43,3 +45,12 @@ class FloodGuard:
             return False
         self._shut_until = now + self._policy.cool_down
         return True
+
+    def trouble(self, role: str, dead_letters: str, last: Trouble) -> Trouble:
+        """Tell people where to look."""
+        return Trouble(
+            code="DEAD_LETTER_FLOOD",
+            sentence=f"{self._in_a_row} dead letters in a row in {role}:"
+            f" work stops for {self._policy.cool_down:g} s; look at topic {dead_letters}",
+            detail=f"the last one: {last.sentence}",
+        )

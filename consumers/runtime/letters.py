@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumers.runtime.faults import frames
 from consumers.runtime.outcomes import RetryLater
 from producers.publisher import Message, PublishError
 from router.trouble import Trouble
@@ -43,10 +44,13 @@ def dead_letter(record: Record, trouble: Trouble, *, attempts: int, at: datetime
 class DeadLetters:
     """Deliver dead letters; one that Kafka refuses is tried again without calling the handler again."""
 
-    def __init__(self, publisher: Publisher, policy: WorkerPolicy, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, publisher: Publisher, policy: WorkerPolicy, now: Callable[[], datetime], dice: Callable[[], float]
+    ) -> None:
         self._publisher = publisher
         self._policy = policy
         self._now = now
+        self._dice = dice
         self._undelivered: dict[Record, _Undelivered] = {}
 
     def undelivered(self, record: Record) -> DeadLetter | None:
@@ -61,26 +65,28 @@ class DeadLetters:
         try:
             await self._publisher.publish([letter])
         except PublishError as error:
-            return self._keep(record, (verdict, attempts, failures + 1), str(error))
+            why, where = str(error), ""
         except Exception as error:  # noqa: BLE001 - whatever a publisher does, a record is never dropped
-            return self._keep(record, (verdict, attempts, failures + 1), repr(error))
-        self.forget(record)
-        return verdict
+            why, where = f"the publisher raised {type(error).__name__}", frames(error)
+        else:
+            self.forget(record)
+            return verdict
+        return self._keep(record, (verdict, attempts, failures + 1), why, where)
 
     def forget(self, record: Record) -> None:
         """Let go of a record that left its lane."""
         if self._undelivered:
             self._undelivered.pop(record, None)
 
-    def _keep(self, record: Record, kept: _Undelivered, why: str) -> RetryLater:
+    def _keep(self, record: Record, kept: _Undelivered, why: str, where_raised: str = "") -> RetryLater:
         self._undelivered[record] = kept
         where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
         trouble = Trouble(
             code="DEAD_LETTER_UNDELIVERED",
             sentence=f"The dead letter for {where} was not delivered, so its key waits: {why}",
-            detail=kept[0].trouble.sentence,
+            detail=f"{kept[0].trouble.sentence}\n{where_raised}".strip(),
         )
-        return RetryLater(self._policy.backoff.before(kept[2]), trouble)
+        return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), trouble)
 
 
 _Undelivered = tuple["DeadLetter", int, int]  # the verdict, the handler's attempts, failed deliveries

@@ -7,6 +7,7 @@ comes in as events of the port; what handlers decide comes in as outcomes.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -14,28 +15,30 @@ from typing import TYPE_CHECKING, assert_never
 
 from consumers.runtime import port
 from consumers.runtime.attempts import Attempts
+from consumers.runtime.commits import Commits
+from consumers.runtime.complaints import Complaints
+from consumers.runtime.faults import fault
 from consumers.runtime.flood import FloodGuard
 from consumers.runtime.intake import Intake
 from consumers.runtime.lanes import Lanes
 from consumers.runtime.letters import DeadLetters
-from consumers.runtime.observer import Figures, Settled, Silent
+from consumers.runtime.membership import sure_for
+from consumers.runtime.observer import Settled, Silent
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
-from consumers.runtime.policy import sure_for
 from consumers.runtime.progress import Ledger
-from consumers.runtime.status import partition_statuses
-from router.trouble import Trouble
+from consumers.runtime.status import figures_of, partition_statuses
+from consumers.runtime.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from consumers.runtime.observer import Observer
+    from consumers.runtime.observer import Figures, Observer
     from consumers.runtime.outcomes import Attempt, Handler, Outcome
     from consumers.runtime.policy import WorkerPolicy
     from consumers.runtime.records import Partition, Record
     from consumers.runtime.status import PartitionStatus
     from producers.publisher import Publisher
-
-_REPEAT_AFTER = 30.0  # seconds until the same complaint is made again
+    from router.trouble import Trouble
 
 
 class WorkerFailedError(Exception):
@@ -54,27 +57,27 @@ class Worker:
         policy: WorkerPolicy,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._policy = policy
         self._observer = observer or Silent()
+        self._complaints = Complaints(self._observer)
         self._clock = clock
-        self._attempts = Attempts(handler, policy)
-        self._letters = DeadLetters(publisher, policy, lambda: datetime.now(UTC))
+        self._attempts = Attempts(handler, policy, dice)
+        self._letters = DeadLetters(publisher, policy, lambda: datetime.now(UTC), dice)
         self._lanes = Lanes()
         self._ledger = Ledger()
         self._intake = Intake(policy.marks)
         self._guard = FloodGuard(policy.flood)
-        self._tasks: dict[Record, asyncio.Task[None]] = {}
-        self._timers: dict[Record, asyncio.TimerHandle] = {}
+        self._tasks = Tasks(self._safely)
+        self._commits = Commits(client, self._ledger, self._observer, clock)
         self._leaving: frozenset[Partition] = frozenset()
         self._leave_by: asyncio.TimerHandle | None = None
-        self._commit_began: float | None = None
         self._asked = False
         self._stopping = False
         self._closed = False
         self._failure: Trouble | None = None
-        self._said_at: dict[str, float] = {}
         self._stop_asked = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -114,16 +117,7 @@ class Worker:
 
     def figures(self) -> Figures:
         """Give the numbers of this moment."""
-        owned = self._ledger.owned
-        return Figures(
-            partitions=len(owned),
-            paused=len(self._intake.paused),
-            buffered=sum(self._lanes.share(partition).buffered for partition in owned),
-            running=self._lanes.running,
-            startable=self._lanes.startable,
-            parked=self._lanes.parked,
-            dead_letters_in_a_row=self._guard.in_a_row,
-        )
+        return figures_of(self._ledger, self._lanes, len(self._intake.paused), self._guard.in_a_row)
 
     # What the Kafka client reports
 
@@ -140,7 +134,7 @@ class Worker:
             case port.Committed():
                 self._committed(event)
             case port.Complained(trouble):
-                self._complain(trouble)
+                self._complaints.make(trouble, self._clock())
             case port.Failed(trouble):
                 self._fail(trouble)
             case port.Closed():
@@ -170,12 +164,16 @@ class Worker:
         self._leaving = frozenset(partitions)
         for partition in self._leaving:
             self._drop(partition)
-        self._leave_by = self._loop.call_later(self._policy.revoke_budget, self._safely, self._release)
+        self._leave_by = self._loop.call_later(self._policy.revoke_budget, self._safely, self._release_anyway)
         self._release_if_quiet()
 
     def _release_if_quiet(self) -> None:
         if not any(self._lanes.share(partition).running for partition in self._leaving):
             self._release()
+
+    def _release_anyway(self) -> None:
+        self._abandon(self._leaving)
+        self._release()
 
     def _release(self) -> None:
         # The order matters: what was finished is in the commit, what ends after it no longer counts.
@@ -186,32 +184,39 @@ class Worker:
         for partition in leaving:
             self._ledger.give_up(partition)
 
-    def _lose(self, partitions: Iterable[Partition]) -> None:
+    def _lose(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:
             self._ledger.give_up(partition)
             self._drop(partition)
+        self._abandon(frozenset(partitions))
         self._start_ready()
+
+    def _abandon(self, partitions: Collection[Partition]) -> None:
+        # The next owner calls the same systems for the same records, so nothing of ours may call any more.
+        # A lane stays taken until its handler has really ended.
+        self._tasks.abandon(partitions, self._abandoned)
+
+    def _abandoned(self, record: Record) -> None:
+        if self._tasks.ended(record):  # else it ended in its own way and was settled
+            self._retire(record)
+            self._go_on()
 
     def _drop(self, partition: Partition) -> None:
         for record in self._lanes.drop(partition):
-            if timer := self._timers.pop(record, None):
-                timer.cancel()
+            self._tasks.not_later(record)
             self._forget(record)
 
     def _committed(self, answer: port.Committed) -> None:
-        self._ledger.saved(answer.offsets)
-        if answer.offsets and self._commit_began is not None:
-            self._observer.committed(len(answer.offsets), self._clock() - self._commit_began)
-        self._commit_began = None
+        self._commits.answered(answer)
         if answer.trouble:
-            self._complain(answer.trouble)
+            self._complaints.make(answer.trouble, self._clock())
 
     # The way of one record
 
     def _start_ready(self) -> None:
         while self._may_start() and (started := self._lanes.start(self._clock())):
             record, attempt = started
-            self._tasks[record] = self._loop.create_task(self._work(record, attempt))
+            self._tasks.start(record, self._work(record, attempt))
 
     def _may_start(self) -> bool:
         return self._lanes.running < self._policy.max_in_flight and not (self._stopping or self._flooded())
@@ -224,17 +229,17 @@ class Worker:
         outcome = self._letters.undelivered(record) or await self._attempts.at(record, attempt)
         if isinstance(outcome, DeadLetter):
             outcome = await self._letters.deliver(record, attempt.number, outcome)
-        self._safely(self._settle, record, outcome)
+        self._safely(self._settle, record, attempt.number, outcome)
         self._observer.settled(Settled(record, attempt.number, outcome, self._clock() - began))
 
-    def _settle(self, record: Record, outcome: Outcome) -> None:
-        del self._tasks[record]
+    def _settle(self, record: Record, attempt: int, outcome: Outcome) -> None:
+        self._tasks.ended(record)
         match outcome:
             case Done():
                 self._guard.finished()
                 self._finish(record)
             case RetryLater():
-                self._park(record, outcome)
+                self._park(record, attempt, outcome)
             case DeadLetter():
                 self._finish(record)
                 self._watch_for_flood(outcome.trouble)
@@ -254,30 +259,24 @@ class Worker:
         self._attempts.forget(record)
         self._letters.forget(record)
 
-    def _park(self, record: Record, later: RetryLater) -> None:
+    def _park(self, record: Record, attempt: int, later: RetryLater) -> None:
         if record.partition in self._leaving or record.partition not in self._ledger.owned:
             self._retire(record)  # its next owner reads it again
             return
-        delay = max(0.0, later.delay)
-        self._lanes.park(record, self._clock() + delay, later.trouble)
-        self._timers[record] = self._loop.call_later(delay, self._safely, self._unpark, record)
+        now, delay = self._clock(), max(0.0, later.delay)
+        if attempt >= self._policy.complain_after:
+            self._complaints.about(record, attempt, later.trouble, now)
+        self._lanes.park(record, now + delay, later.trouble)
+        self._tasks.later(record, delay, self._unpark)
 
     def _unpark(self, record: Record) -> None:
-        del self._timers[record]
         self._lanes.unpark(record)
         self._start_ready()
 
     def _watch_for_flood(self, last: Trouble) -> None:
-        if self._guard.dead_lettered(self._clock()):
-            flood = self._policy.flood
-            self._complain(
-                Trouble(
-                    code="DEAD_LETTER_FLOOD",
-                    sentence=f"{self._guard.in_a_row} dead letters in a row in {self._policy.role}:"
-                    f" work stops for {flood.cool_down:g} s; look at topic {self._policy.dead_letter_topic}",
-                    detail=f"the last one: {last.sentence}",
-                )
-            )
+        now = self._clock()
+        if self._guard.dead_lettered(now):
+            self._complaints.make(self._guard.trouble(self._policy.role, self._policy.dead_letter_topic, last), now)
             self._regulate()
 
     def _go_on(self) -> None:
@@ -309,28 +308,14 @@ class Worker:
             self._asked = self._asked or flow.ask
 
     def _commit(self) -> None:
-        if self._commit_began is not None:
-            return
-        offsets = self._ledger.unsaved()
-        if not self.may_send():
-            # After a stall only the broker knows whether we are still a member; a commit asks it.
-            offsets = self._ledger.committable(self._ledger.owned)
-        if offsets:
-            self._commit_began = self._clock()
-            self._client.commit(offsets)
-
-    def _complain(self, trouble: Trouble) -> None:
-        now = self._clock()
-        if now - self._said_at.get(trouble.sentence, -_REPEAT_AFTER) >= _REPEAT_AFTER:
-            self._said_at[trouble.sentence] = now
-            self._observer.complained(trouble)
+        self._commits.make(sure=self.may_send())
 
     # The end
 
     async def _drain(self) -> bool:
         self._stopping = True
         self._safely(self._regulate)
-        quiet = await self._until(lambda: not self._tasks, self._policy.drain_budget)
+        quiet = await self._until(lambda: self._tasks.quiet, self._policy.drain_budget)
         saved = await self._until(self._all_saved, self._policy.close_budget)
         return quiet and saved
 
@@ -341,12 +326,7 @@ class Worker:
         return True
 
     async def _leave(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        running = tuple(self._tasks.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._tasks.cancel_all()
         self._client.close()
         await self._until(lambda: self._closed, self._policy.close_budget)
 
@@ -371,4 +351,4 @@ class Worker:
         try:
             step(*arguments)
         except Exception as exception:  # noqa: BLE001 - as the docstring says
-            self._fail(Trouble(code="WORKER_BROKEN", sentence=f"The worker broke, tell a developer: {exception!r}"))
+            self._fail(fault("WORKER_BROKEN", "The worker broke", exception))

@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.flood import FloodPolicy
 from consumers.runtime.intake import WaterMarks
+from router.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Waits that double: 0.5, 1, 2 … seconds, up to `longest`."""
-
-    first: float = 0.5
-    longest: float = 30.0
-
-    def before(self, attempt: int) -> float:
-        """How long to wait after this many failures."""
-        return min(self.longest, self.first * 2.0 ** min(attempt - 1, 30))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +27,10 @@ class WorkerPolicy:
     close_budget: float = 10.0  # for the last commit, and again for leaving the group
     session_timeout: float = 30.0  # with group.protocol=consumer: what the broker is set to
     max_unexpected: int = 5  # attempts at a record whose handler raises
+    complain_after: int = 10  # attempts at one record; then somebody should know what it waits for
     backoff: Backoff = field(default_factory=Backoff)  # after a raise, or a dead letter that Kafka refuses
     marks: WaterMarks = field(default_factory=WaterMarks)
     flood: FloodPolicy = field(default_factory=FloodPolicy)
-
-
-def sure_for(session_timeout: float) -> float:
-    """How long a proof of membership holds: the broker counts from a heartbeat that came before it."""
-    return 0.8 * session_timeout
 
 
 def consumer_settings(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.runtime.observer import Figures
+
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
@@ -53,6 +55,19 @@ def partition_statuses(
             oldest=_oldest(*oldest[partition], now) if partition in oldest else None,
         )
         for partition, progress in ledger.owned.items()
+    )
+
+
+def figures_of(ledger: Ledger, lanes: Lanes, paused: int, dead_letters_in_a_row: int) -> Figures:
+    """Give the numbers of this moment, over all partitions."""
+    return Figures(
+        partitions=len(ledger.owned),
+        paused=paused,
+        buffered=sum(lanes.share(partition).buffered for partition in ledger.owned),
+        running=lanes.running,
+        startable=lanes.startable,
+        parked=lanes.parked,
+        dead_letters_in_a_row=dead_letters_in_a_row,
     )
 
 

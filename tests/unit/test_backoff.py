@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.backoff import RetryPolicy, next_delay, seconds_asked
+from router.backoff import Backoff, RetryPolicy, next_delay, seconds_asked
 from tests.builders import NOON
 
 POLICIES = st.builds(
@@ -28,9 +28,7 @@ ASKED = st.none() | st.floats(0, 20_000)
 def a_policy(
     first: float = 1, factor: float = 2, ceiling: float = 60, attempts: int = 10, elapsed: float = 900
 ) -> RetryPolicy:
-    return RetryPolicy(
-        first=first, factor=factor, ceiling=ceiling, max_attempts=attempts, max_elapsed=elapsed
-    )
+    return RetryPolicy(first=first, factor=factor, ceiling=ceiling, max_attempts=attempts, max_elapsed=elapsed)
 
 
 @given(POLICIES, st.integers(1, 100_000), ELAPSED, DICE, ASKED)
@@ -126,3 +124,9 @@ def test_a_date_is_a_number_of_seconds_from_now(moment: datetime, hours: int) ->
     aware = moment.replace(microsecond=0, tzinfo=timezone(timedelta(hours=hours)))
     expected = max(0.0, (aware.astimezone(UTC) - NOON).total_seconds())
     assert seconds_asked(format_datetime(aware), NOON) == expected
+
+
+def test_waits_without_an_end_widen_to_their_ceiling() -> None:
+    backoff = Backoff(first=0.5, ceiling=30.0)
+    assert [backoff.widest(n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    assert [backoff.delay(3, dice) for dice in (0.0, 0.5)] == [0.0, 1.0]

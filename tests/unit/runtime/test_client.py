@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from consumers.runtime.client import KafkaClient
-from consumers.runtime.port import Assigned, Complained, Failed, Lost, Received
+from consumers.runtime.port import Assigned, Closed, Complained, Failed, Lost, Received
 
 if TYPE_CHECKING:
     from consumers.runtime.port import Event
@@ -92,3 +92,19 @@ def test_what_does_not_pass_ends_the_client(client: KafkaClient, heard: list[Eve
 def test_the_end_of_a_partition_is_no_complaint(client: KafkaClient, heard: list[Event]) -> None:
     client._take([an_error(KafkaError._PARTITION_EOF)])
     assert not any(isinstance(event, Complained) for event in heard)
+
+
+def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
+    client: KafkaClient, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_settings: object) -> None:
+        raise ValueError("sasl.password=geheim")
+
+    monkeypatch.setattr("consumers.runtime.client.Consumer", breaks)
+    client._live()
+    failed, closed = heard[-2:]
+    assert isinstance(failed, Failed)
+    assert isinstance(closed, Closed)
+    assert failed.trouble.sentence == "The Kafka client broke with ValueError: tell a developer"
+    assert "test_client.py" in failed.trouble.detail
+    assert "geheim" not in repr(failed)

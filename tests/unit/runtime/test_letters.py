@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from consumers.runtime.letters import LONGEST_DETAIL, dead_letter
+from consumers.runtime.letters import LONGEST_DETAIL, DeadLetters, dead_letter
+from consumers.runtime.outcomes import DeadLetter, RetryLater
 from consumers.runtime.policy import WorkerPolicy
 from consumers.runtime.records import Partition, Record
+from router.backoff import Backoff
 from router.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from producers.publisher import Message
 
 POLICY = WorkerPolicy(role="routing", group="southbound-routing", dead_letter_topic="testrun.dlq")
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -47,3 +55,32 @@ def test_a_long_detail_leaves_room_for_the_original() -> None:
     trouble = Trouble(code="X", sentence="x", detail="d" * 1_000_000)
     letter = dead_letter(record, trouble, attempts=1, at=NOON, policy=POLICY)
     assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == LONGEST_DETAIL
+
+
+class BrokenPublisher:
+    """A `Publisher` with a bug whose words quote a secret."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Raise what no publisher should."""
+        raise ValueError(f"password=geheim in {messages[0].value!r}")
+
+
+async def test_a_publisher_that_breaks_is_named_by_type_and_place_and_never_quoted() -> None:
+    letters = DeadLetters(BrokenPublisher(), POLICY, lambda: NOON, lambda: 0.5)
+    record = Record(PLACE, 7, b"k", b"v", (), 0)
+    outcome = await letters.deliver(record, 1, DeadLetter(Trouble(code="X", sentence="It is rubbish.")))
+    assert isinstance(outcome, RetryLater)
+    assert "geheim" not in repr(outcome)
+    assert "the publisher raised ValueError" in outcome.trouble.sentence
+    assert "test_letters.py" in outcome.trouble.detail
+
+
+async def test_letters_that_were_refused_together_do_not_come_back_together() -> None:
+    delays = []
+    for dice in (0.0, 0.25, 0.999):
+        letters = DeadLetters(BrokenPublisher(), POLICY, lambda: NOON, lambda: dice)  # noqa: B023 - used in this turn
+        record = Record(PLACE, 7, b"k", b"v", (), 0)
+        outcome = await letters.deliver(record, 1, DeadLetter(Trouble(code="X", sentence="It is rubbish.")))
+        assert isinstance(outcome, RetryLater)
+        delays.append(outcome.delay)
+    assert delays == [dice * Backoff().first for dice in (0.0, 0.25, 0.999)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,10 @@ from consumers.runtime.flood import FloodPolicy
 from consumers.runtime.intake import WaterMarks
 from consumers.runtime.loop import Worker, WorkerFailedError
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
-from consumers.runtime.policy import Backoff, WorkerPolicy
+from consumers.runtime.policy import WorkerPolicy
+from consumers.runtime.port import Lost, Received
+from consumers.runtime.records import Record
+from router.backoff import Backoff
 from router.trouble import Trouble
 from tests.fakes.kafka import FakeClient
 from tests.fakes.publisher import RecordingPublisher
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
     from consumers.runtime.observer import Settled
     from consumers.runtime.outcomes import Attempt, Outcome
-    from consumers.runtime.records import Record
 
 SPOT = ("lifecycle", 0)
 OTHER = ("lifecycle", 1)
@@ -37,7 +39,7 @@ POLICY = WorkerPolicy(
     revoke_budget=0.05,
     drain_budget=0.5,
     close_budget=0.5,
-    backoff=Backoff(first=0.005, longest=0.01),
+    backoff=Backoff(first=0.005, ceiling=0.01),
 )
 
 
@@ -48,6 +50,7 @@ class Bench:
     policy: WorkerPolicy = POLICY
     plan: dict[bytes, list[Outcome | Exception]] = field(default_factory=dict)
     gates: dict[bytes, asyncio.Event] = field(default_factory=dict)
+    stubborn: set[bytes] = field(default_factory=set)  # values whose handler does not let itself be cancelled
     started: list[bytes] = field(default_factory=list)
     ended: list[bytes] = field(default_factory=list)
     complaints: list[Trouble] = field(default_factory=list)
@@ -63,8 +66,9 @@ class Bench:
     async def handle(self, record: Record, attempt: Attempt) -> Outcome:
         value = record.value or b""
         self.started.append(value)
-        if value in self.gates:
-            await self.gates[value].wait()
+        while value in self.gates and not self.gates[value].is_set():
+            with suppress(*([asyncio.CancelledError] if value in self.stubborn else [])):
+                await self.gates[value].wait()
         steps = self.plan.get(value, [])
         step = steps[min(attempt.number, len(steps)) - 1] if steps else Done()
         if isinstance(step, Exception):
@@ -319,7 +323,7 @@ async def test_other_partitions_keep_working_while_one_is_revoked() -> None:
 
 
 async def test_a_drain_over_its_budget_is_fenced_and_its_late_completion_ignored() -> None:
-    bench = Bench()
+    bench = Bench(stubborn={b"late"})
     gate = bench.gate(b"late")
     bench.client.append(value=b"late")
     async with bench.working():
@@ -332,6 +336,74 @@ async def test_a_drain_over_its_budget_is_fenced_and_its_late_completion_ignored
         await a_few_turns()
         assert bench.client.committed.get(SPOT, 0) == 0
         assert bench.worker.figures().running == 0
+
+
+@pytest.mark.parametrize("take_away", [FakeClient.revoke, FakeClient.lose])
+async def test_no_call_is_made_for_a_record_whose_partition_was_given_up(
+    take_away: Callable[[FakeClient, tuple[str, int]], None],
+) -> None:
+    bench = Bench()
+    gate = bench.gate(b"about to call")
+    stays = bench.gate(b"stays")
+    bench.client.append(*SPOT, key=b"a", value=b"about to call")
+    bench.client.append(*OTHER, key=b"b", value=b"stays")
+    async with bench.working():
+        bench.client.assign(OTHER)
+        await until(lambda: len(bench.started) == 2)
+        take_away(bench.client, SPOT)
+        await until(lambda: bench.worker.figures().running == 1)
+        assert bench.worker.may_send(), "the worker is a member, but the partition is another's"
+        gate.set()
+        stays.set()
+        await until(lambda: bench.client.committed.get(OTHER) == 1)
+        await a_few_turns()
+    assert bench.ended == [b"stays"]
+    assert bench.complaints == []
+
+
+async def test_a_record_that_comes_back_starts_only_when_its_cancelled_handler_has_ended() -> None:
+    bench = Bench()
+    gate, unwinding, unwound = bench.gate(b"v"), asyncio.Event(), asyncio.Event()
+    handle = bench.handle
+
+    async def slow_to_unwind(record: Record, attempt: Attempt) -> Outcome:
+        try:
+            return await handle(record, attempt)
+        except asyncio.CancelledError:
+            unwinding.set()
+            await unwound.wait()
+            raise
+
+    bench.handle = slow_to_unwind  # type: ignore[method-assign]
+    bench.__post_init__()
+    bench.client.append()
+    async with bench.working():
+        await until(lambda: bench.started == [b"v"])
+        bench.client.lose(SPOT)
+        bench.client.assign(SPOT)
+        await unwinding.wait()
+        gate.set()
+        await a_few_turns()
+        assert bench.started == [b"v"]
+        unwound.set()
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+    assert bench.started == [b"v", b"v"]
+
+
+async def test_a_record_that_is_given_up_before_its_handler_began_leaves_its_lane() -> None:
+    bench = Bench()
+    async with bench.working():
+        await until(bench.worker.status)
+        partition = bench.worker.status()[0].partition
+        bench.worker._take(Received([Record(partition, 0, b"k", b"never", (), 0)]))
+        assert bench.worker.figures().running == 1
+        bench.worker._take(Lost((partition,)))
+        await until(lambda: bench.worker.figures().running == 0)
+        bench.client.append(value=b"next")
+        bench.client.lose(SPOT)
+        bench.client.assign(SPOT)
+        await until(lambda: bench.client.committed.get(SPOT) == 1)
+    assert bench.started == [b"next"]
 
 
 async def test_a_retry_that_ends_in_a_revocation_leaves_the_record_to_the_next_owner() -> None:
@@ -358,7 +430,7 @@ async def test_parked_records_do_not_hold_up_a_revocation() -> None:
 
 
 async def test_the_same_offset_lives_twice_and_only_the_second_life_counts() -> None:
-    bench = Bench()
+    bench = Bench(stubborn={b"v"})
     gate = bench.gate(b"v")
     bench.client.append()
     async with bench.working():
@@ -459,6 +531,29 @@ async def test_a_complaint_is_made_once_and_not_every_moment() -> None:
     assert bench.complaints == [TROUBLE]
 
 
+async def test_complaints_of_one_code_are_throttled_whatever_record_their_sentences_name() -> None:
+    bench = Bench()
+    async with bench.working():
+        for n in range(5):
+            bench.client.complain(Trouble(code="X", sentence=f"Record {n} did not work."))
+        bench.client.complain(Trouble(code="Y", sentence="Something else."))
+        await until(lambda: len(bench.complaints) == 2)
+    assert [trouble.code for trouble in bench.complaints] == ["X", "Y"]
+
+
+async def test_a_record_that_is_tried_again_and_again_is_complained_about() -> None:
+    four_times: list[Outcome | Exception] = [*[RetryLater(0.0, TROUBLE)] * 3, RetryLater(60.0, TROUBLE)]
+    bench = Bench(policy=replace(POLICY, complain_after=4), plan={b"v": four_times, b"patient": four_times[1:]})
+    bench.client.append(key=b"a", value=b"patient")
+    bench.client.append(key=b"b", value=b"v")
+    async with bench.working():
+        await until(lambda: bench.worker.figures().parked == 2 and bench.complaints)
+    assert (bench.started.count(b"patient"), bench.started.count(b"v")) == (3, 4)
+    (complaint,) = bench.complaints
+    assert complaint.code == TROUBLE.code
+    assert complaint.sentence == f"lifecycle[0] offset 1 was tried 4 times and waits: {TROUBLE.sentence}"
+
+
 async def test_a_flood_of_dead_letters_stops_the_work_says_so_and_opens_again() -> None:
     policy = replace(POLICY, flood=FloodPolicy(limit=3, cool_down=0.1), max_in_flight=1)
     values = [b"%d" % n for n in range(6)]
@@ -526,11 +621,13 @@ async def test_the_timer_of_a_record_that_moved_away_disturbs_nobody() -> None:
         assert bench.complaints == []
 
 
-async def test_a_fault_of_our_own_ends_the_worker_loudly() -> None:
+async def test_a_fault_of_our_own_ends_the_worker_loudly_and_without_its_words() -> None:
     bench = Bench()
     bench.client.append(offset=5)
     bench.client.append(offset=4)  # no client may report this within one ownership
     async with bench.working() as running:
-        with pytest.raises(WorkerFailedError, match="offset 4 came after offset 5"):
+        with pytest.raises(WorkerFailedError, match="The worker broke with ValueError: tell a developer"):
             await running
+    assert "progress.py" in bench.complaints[0].detail
+    assert "offset 4 came after" not in repr(bench.complaints)
     assert [trouble.code for trouble in bench.complaints] == ["WORKER_BROKEN"]

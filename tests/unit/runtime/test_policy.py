@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.runtime.policy import Backoff, WorkerPolicy, consumer_settings
+from consumers.runtime.policy import WorkerPolicy, consumer_settings
 
 POLICY = WorkerPolicy(role="routing", group="g", dead_letter_topic="dlq", session_timeout=12.0)
 
@@ -23,8 +23,3 @@ def test_rebalances_are_cooperative_and_the_session_is_the_policys() -> None:
 def test_the_new_protocol_gets_no_setting_that_belongs_to_the_broker() -> None:
     settings = consumer_settings("k:1", POLICY, {"group.protocol": "consumer"})
     assert not {"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"} & settings.keys()
-
-
-def test_waits_double_up_to_the_longest() -> None:
-    backoff = Backoff(first=0.5, longest=30.0)
-    assert [backoff.before(n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]

@@ -1,0 +1,37 @@
+"""Say of an exception what it is and where it was raised, never its own words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.trouble import Trouble
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_FRAMES = 12  # the innermost ones; the outer ones are always ours
+
+
+def fault(code: str, what: str, exception: BaseException) -> Trouble:
+    """Report a fault of ours; `what` opens the sentence ("The worker broke"), the detail has the frames."""
+    # The exception's own words could quote a payload or a credential: its type and place must do.
+    sentence = f"{what} with {type(exception).__name__}: tell a developer"
+    return Trouble(code=code, sentence=sentence, detail=frames(exception))
+
+
+def frames(exception: BaseException) -> str:
+    """Give the way to where it was raised, one frame a line."""
+    return "\n".join([_line(trace) for trace in _traces(exception.__traceback__)][-_FRAMES:])
+
+
+def _traces(trace: TracebackType | None) -> list[TracebackType]:
+    found = []
+    while trace is not None:
+        found.append(trace)
+        trace = trace.tb_next
+    return found
+
+
+def _line(trace: TracebackType) -> str:
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename}:{trace.tb_lineno} in {code.co_qualname}"
