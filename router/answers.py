@@ -82,10 +82,11 @@ _ROWS = (
     ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
     ((409, 412), _WRITES, Verdict.CONFLICT),
     ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
-    ((408, 423, 425, 429, 500, 503, 507), _ALL, Verdict.TRANSIENT),
-    # These come from a gateway in between, which cannot know whether the system took the run.
-    ((502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
-    ((502, 504), _REPEATABLE, Verdict.TRANSIENT),
+    # By these a system says that it has not begun.
+    ((423, 425, 429, 503, 507), _ALL, Verdict.TRANSIENT),
+    # Whoever fails while working may have taken the run before, and a gateway in between cannot know.
+    ((408, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
+    ((408, 500, 502, 504), _REPEATABLE, Verdict.TRANSIENT),
     # "See other" means that the POST was taken, and that its result lies elsewhere.
     ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
 )

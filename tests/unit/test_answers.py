@@ -16,6 +16,7 @@ from tests.builders import NOON
 
 SUCCESS = frozenset({200, 201, 202})
 WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
+REPEATABLE = tuple(purpose for purpose in Purpose if purpose is not Purpose.SEND)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=900),
     lambda inner: (
@@ -46,9 +47,9 @@ def refused(body: object, status: int = 422) -> tuple[Reason, ...]:
         ((Purpose.CHANGE, Purpose.CANCEL, Purpose.READ), (404, 410), Verdict.LOST),
         ((Purpose.CHANGE, Purpose.CANCEL), (405, 501), Verdict.REFUSED),
         (WRITES, (409,), Verdict.CONFLICT),
-        (tuple(Purpose), (408, 425, 429, 500, 503), Verdict.TRANSIENT),
-        ((Purpose.CHANGE, Purpose.CANCEL, Purpose.READ, Purpose.LOOK_UP), (502, 504, 520), Verdict.TRANSIENT),
-        ((Purpose.SEND,), (204, 303, 502, 504, 524), Verdict.AMBIGUOUS),
+        (tuple(Purpose), (423, 425, 429, 503, 507), Verdict.TRANSIENT),
+        (REPEATABLE, (408, 500, 502, 504, 520), Verdict.TRANSIENT),
+        ((Purpose.SEND,), (204, 303, 408, 500, 502, 504, 524), Verdict.AMBIGUOUS),
         ((Purpose.CANCEL, Purpose.CHANGE), (204, 206), Verdict.ACCEPTED),
         (WRITES, (413, 418, 451), Verdict.REFUSED),
     ],
@@ -82,6 +83,12 @@ def test_a_profile_has_the_last_word(purpose: Purpose, status: int) -> None:
 @given(st.sampled_from((*range(200, 300), *range(500, 600))))
 def test_a_post_that_may_have_been_taken_is_never_refused(status: int) -> None:
     assert verdict(Purpose.SEND, status, success=frozenset({201})) is not Verdict.REFUSED
+
+
+@given(st.integers(500, 599) | st.just(408))
+def test_a_500_or_408_to_a_post_was_taken_for_proof_that_nothing_was_done(status: int) -> None:
+    says_not_begun = status in {501, 503, 505, 507, 511}
+    assert (verdict(Purpose.SEND, status) is not Verdict.AMBIGUOUS) is says_not_begun
 
 
 @given(st.sampled_from(Purpose), st.booleans())
