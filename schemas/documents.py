@@ -27,7 +27,8 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
-Filled = Annotated[str, Field(min_length=1)]
+# No NUL: databases refuse it in a text.
+Filled = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
 
 class JsonText(Word):

@@ -28,6 +28,7 @@ _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
     "string_too_short": "is empty",
+    "string_pattern_mismatch": "holds a NUL character (U+0000)",
     "bytes_invalid_encoding": "is not base64",
 }
 

@@ -11,8 +11,9 @@ from schemas.avro_files import avro_schema
 from schemas.avro_project import named_types
 from schemas.catalogue import CATALOGUE, Entry, Message
 
-# Models strip the blanks around texts and refuse empty ids, so generated texts have neither.
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).map(str.strip).filter(bool)
+# Models strip the blanks around texts and refuse empty ids and NUL in them, so generated texts have none of these.
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(LETTERS, min_size=1, max_size=8).map(str.strip).filter(bool)
 LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(-70, 70)
 TIMES = st.integers(-62_135_596_800_000, 253_402_300_799_999).map(
     lambda milliseconds: datetime.fromtimestamp(milliseconds // 1000, UTC).replace(

@@ -157,6 +157,7 @@ def test_the_codes_are_stable() -> None:
     [
         ({"related_service": {}}, "run.related_service.id is missing"),
         ({"name": "  "}, "run.name is empty"),
+        ({"run_id": "TR\0"}, "run.run_id holds a NUL character (U+0000)"),
         ({"priorty": 1}, "run.priorty is not a known field"),
         ({"mode": "sometimes"}, "run.mode should be 'ONDEMAND', 'PROACTIVE' or 'unknown'"),
         ({"order": 2**63}, "run.order should be less than or equal to"),

@@ -19,7 +19,8 @@ from tests.unit.spokes.builders import a_command, a_spoke, json_of, violations
 
 BUNDLE = TREE.model_copy(update={"payload": "bundle"})
 VERSIONS = ["4.0", "4.1", "4.2"]
-words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() != "")
+letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # a name may hold neither
+words = st.text(letters, min_size=1, max_size=20).filter(lambda text: text.strip() != "")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
