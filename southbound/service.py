@@ -18,7 +18,6 @@ from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
 from consumers.serving import CannotListenError
 from consumers.spokes.client import SpokeClient
 from consumers.spokes.secret_references import SecretMissingError
-from consumers.store.opening import open_store
 from consumers.store.port import StoreUnavailableError
 from consumers.store.schema import SchemaError
 from producers.events import EventPublisher
@@ -31,6 +30,7 @@ from southbound.compose import ROLES, Parts, count_callbacks, now, overdue, poll
 from southbound.garbage import collect_rarely
 from southbound.health import HealthServer
 from southbound.loading import OperatorMistakesError, load_rules
+from southbound.run_store import open_run_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -134,7 +134,7 @@ async def _store(settings: Settings) -> SqlRunStore:
     deadline = time.monotonic() + settings.store.start_timeout
     while True:
         try:
-            return await open_store(settings.store.url.get_secret_value())
+            return await open_run_store(settings.store)
         except StoreUnavailableError as error:
             if time.monotonic() > deadline:
                 raise

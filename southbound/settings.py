@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 DEFAULTS = Path(__file__).parent / "defaults"
 FILE = Path("southbound.yaml")  # read where the command is started, if it is there
 LOCAL_KAFKA = "127.0.0.1:9092"
-_STORE = re.compile(r"(sqlite(\+aiosqlite)?:///|postgres(ql)?(\+asyncpg)?://)(?!.*:memory:).+")
+# A driver may stand behind a "+", as SQLAlchemy spells it; which one is used is ours to choose.
+_STORE = re.compile(r"(sqlite(\+\w+)?:///|postgres(ql)?(\+\w+)?://)(?!.*:memory:).+")
 
 
 class Section(BaseModel):
@@ -66,17 +67,25 @@ class Store(Section):
     """The run store."""
 
     url: SecretStr = Field(
-        SecretStr("sqlite+aiosqlite:///southbound.db"),
-        description="SQLAlchemy URL: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://user:secret@host/db`.",
+        SecretStr("sqlite:///southbound.db"),
+        description="Where runs are kept: `sqlite:///FILE` or `postgresql://user:secret@host/db`.",
     )
     start_timeout: float = Field(30.0, gt=0, description="Seconds to wait for the database at start.")
+    lock_timeout: float = Field(
+        5.0, gt=0, description="Seconds to wait for other writers and for a connection before trying again later."
+    )
+    synchronous: Literal["NORMAL", "FULL"] = Field(
+        "NORMAL",
+        description="SQLite only: `NORMAL` survives the end of the process, `FULL` a power cut too, for a disk flush"
+        " per transaction.",
+    )
 
     @field_validator("url")
     @classmethod
     def _names_a_database(cls, url: SecretStr) -> SecretStr:
         if not _STORE.fullmatch(url.get_secret_value()):
             # Not repeated: it may hold a password.
-            raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE")
+            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
         return url
 
 

@@ -83,7 +83,7 @@ def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: P
     kafka = settings.kafka.model_copy(update={"bootstrap": bootstrap, "prefix": prefix, "group": prefix + "southbound"})
     store = settings.store
     if store == type(store)():
-        url = SecretStr(f"sqlite+aiosqlite:///{folder / 'demo.db'}")
+        url = SecretStr(f"sqlite:///{folder / 'demo.db'}")
         store = store.model_copy(update={"url": url})
     return settings.model_copy(
         update={

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic_core import to_json
 from sqlalchemy.engine import make_url
 
-from consumers.store.opening import open_store
 from consumers.store.port import StoreUnavailableError
 from consumers.store.schema import SchemaError
 from schemas.vocabulary import Phase
 from southbound.failures import Exit, not_reachable, wrong
 from southbound.operations.run_views import run_details, run_table
 from southbound.operations.screen import show
+from southbound.run_store import open_run_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,11 +70,10 @@ def _phase(written: str | None) -> Phase | None:
 
 
 def _asked(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) -> T:
-    address = settings.store.url.get_secret_value()
-    _must_exist(address)
+    _must_exist(settings.store.url.get_secret_value())
 
     async def ask() -> T:
-        store = await open_store(address)
+        store = await open_run_store(settings.store)
         try:
             return await question(store)
         finally:

@@ -35,7 +35,7 @@ kafka:
   bootstrap: kafka-1:9092,kafka-2:9092
   client: {security.protocol: SASL_SSL, sasl.mechanism: SCRAM-SHA-512, sasl.username: southbound}
 store:
-  url: postgresql+asyncpg://southbound@postgres/southbound
+  url: postgresql://southbound@postgres/southbound
 routing:
   spokes: spokes/
 ```

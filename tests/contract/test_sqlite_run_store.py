@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from pydantic import SecretStr
 
 from consumers.store.addresses import database_at
 from consumers.store.databases import InDoubtError
@@ -18,6 +19,8 @@ from consumers.store.opening import open_store
 from consumers.store.port import ConflictError, StoreUnavailableError
 from consumers.store.schema import upgrade_database
 from consumers.store.sql import SqlRunStore
+from southbound.run_store import open_run_store
+from southbound.settings import Store
 from tests.builders import a_run
 from tests.contract.test_run_store import moved
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from consumers.store.sqlite import Synchronous
 
 T = TypeVar("T")
 
@@ -78,6 +83,20 @@ async def test_a_lock_that_passes_is_waited_for(
         await saving
     await patient.close()
     assert await store.run("TR0001") == a_run()
+
+
+@pytest.mark.parametrize(("synchronous", "kept_by_sqlite_as"), [("NORMAL", 1), ("FULL", 2)])
+async def test_the_settings_say_how_long_a_lock_is_waited_for_and_what_survives_a_power_cut(
+    file: Path, intruder: Callable[[], closing[sqlite3.Connection]], synchronous: Synchronous, kept_by_sqlite_as: int
+) -> None:
+    store = await open_run_store(Store(url=SecretStr(f"sqlite:///{file}"), lock_timeout=0.2, synchronous=synchronous))
+    pragma = await store._database.write(lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar())
+    with intruder() as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError, match=r"locked for 0\.2 s"):
+            await store.save(a_run())
+    await store.close()
+    assert pragma == kept_by_sqlite_as
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

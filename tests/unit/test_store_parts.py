@@ -17,6 +17,7 @@ from tests.builders import a_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 ids = st.sampled_from("ABCD")
 moves = st.builds(
@@ -135,6 +136,11 @@ def test_an_address_that_will_not_do_is_explained_without_its_password(address: 
     assert "s3cret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite", "sqlite+pysqlite"])
+def test_sqlite_may_be_spelled_with_any_driver(scheme: str, tmp_path: Path) -> None:
+    assert database_at(f"{scheme}:///{tmp_path}/runs.db").name == f"SQLite {tmp_path}/runs.db"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg"])
 def test_postgresql_may_be_spelled_as_people_do(scheme: str) -> None:
     assert database_at(f"{scheme}://u:s3cret@h/runs?sslmode=require").name == "PostgreSQL h:5432/runs"

@@ -54,7 +54,7 @@ def rows() -> list[RunRow | RequestRow]:
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     """The URL of a store with three runs."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/runs.db"
+    url = f"sqlite:///{tmp_path}/runs.db"
 
     async def fill() -> None:
         opened = await open_store(url)

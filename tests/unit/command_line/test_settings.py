@@ -167,12 +167,20 @@ def test_a_map_in_a_variable_is_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [f"mysql://me:{SECRET}@db/x", "sqlite:///:memory:", "southbound.db", "sqlite:///"]
+    "url", [f"mysql://me:{SECRET}@db/x", "sqlite:///:memory:", "sqlite+x:///:memory:", "southbound.db", "sqlite:///"]
 )
 def test_a_store_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
     assert mistakes({"SOUTHBOUND_STORE__URL": url}) == [
         "SOUTHBOUND_STORE__URL: store.url must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
     ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:///a.db", "sqlite+aiosqlite:///a.db", "postgres://h/d", "postgresql://h/d", "postgresql+asyncpg://h/d"],
+)
+def test_a_store_may_be_spelled_with_and_without_a_driver(url: str) -> None:
+    assert load_settings(None, {"SOUTHBOUND_STORE__URL": url}).store.url.get_secret_value() == url
 
 
 @given(st.dictionaries(st.sampled_from(["kafka", "store", "worker", "log", "nope"]), CONTENT, max_size=3))
