@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from consumers.calling import MayNotSendError, UnknownSpokeError
+from consumers.calling import MayNotSendError
 from consumers.runtime.outcomes import DeadLetter, RetryLater
+from consumers.spokes.port import UnknownSpokeError
 from consumers.store.port import (
     ConflictError,
     ExternalIdTakenError,
@@ -14,12 +16,13 @@ from consumers.store.port import (
     UnstorableError,
 )
 from producers.publisher import PublishError, TooLargeError
+from router.backoff import Backoff
 from router.identity import event_id_at
 from router.trouble import Trouble
 from schemas.undecodable import UndecodableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Protocol
 
     from consumers.runtime.outcomes import Attempt, Outcome
@@ -41,12 +44,13 @@ FINAL: Mapping[type[Exception], str] = {
     ExternalIdTakenError: "EXTERNAL_ID_TAKEN",
     TooLargeError: "MESSAGE_TOO_LARGE",
 }
-# What passes by itself: its code, and the seconds until the next attempt.
-PASSING: Mapping[type[Exception], tuple[str, float]] = {
-    ConflictError: ("CONFLICT", 0.02),  # somebody else moved the run a moment ago
-    MayNotSendError: ("MAY_NOT_SEND", 1.0),
-    StoreUnavailableError: ("STORE_UNAVAILABLE", 1.0),
-    PublishError: ("PUBLISH_FAILED", 1.0),
+# What passes by itself: its code, and the waits until the next attempts. All lanes meet the same store and
+# the same Kafka, so after an outage they must not come back together.
+PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
+    ConflictError: ("CONFLICT", Backoff(first=0.02, ceiling=5.0)),  # somebody else moved the run a moment ago
+    MayNotSendError: ("MAY_NOT_SEND", Backoff(first=1.0, ceiling=5.0)),
+    StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(first=1.0, ceiling=30.0)),
+    PublishError: ("PUBLISH_FAILED", Backoff(first=1.0, ceiling=30.0)),
 }
 
 
@@ -56,6 +60,7 @@ class AtTheEdge:
 
     handle: EventHandler
     envelope: Envelope
+    dice: Callable[[], float] = random.random  # jitter, not a secret
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode, handle, and turn what went wrong into what to do about it."""
@@ -67,8 +72,8 @@ class AtTheEdge:
         except tuple(FINAL) as error:
             return DeadLetter(Trouble(code=_entry(FINAL, error), sentence=str(error)))
         except tuple(PASSING) as error:
-            code, delay = _entry(PASSING, error)
-            return RetryLater(delay, Trouble(code=code, sentence=str(error)))
+            code, backoff = _entry(PASSING, error)
+            return RetryLater(backoff.delay(attempt.number, self.dice()), Trouble(code=code, sentence=str(error)))
 
     def _decoded(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.

@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 Cleanup = Literal["delete", "compact"]
 
 _DAY_MS = 24 * 60 * 60 * 1000
+_LARGEST_MESSAGE = 1_048_588  # Kafka's own default, written down so that the next line stays above it
+# A dead letter is the original and why; the original may have been compressed better than we compress.
+_LARGEST_LETTER = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic. `name` is the full name, prefix included; `retention_ms` is None where nothing expires."""
+    """One topic. `name` is the full name, prefix included; `retention_ms` is None where nothing expires.
+
+    `max_message_bytes` is what Kafka takes, after compression, with key and headers.
+    """
 
     name: str
     key: str
     partitions: int
     cleanup: Cleanup
     retention_ms: int | None
+    max_message_bytes: int = _LARGEST_MESSAGE
     carries: tuple[str, ...]
     meaning: str
 
@@ -155,6 +162,7 @@ def _dlq(names: TopicNames) -> Topic:
         partitions=3,
         cleanup="delete",
         retention_ms=90 * _DAY_MS,  # longer than anybody's holiday: a dead letter waits for a person
+        max_message_bytes=_LARGEST_LETTER,  # a letter that did not fit would hold its key for ever
         carries=(),
         meaning="Key, value and headers of what went wrong, untouched, and why (southbound-dlq-* headers).",
     )

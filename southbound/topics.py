@@ -15,7 +15,9 @@ from confluent_kafka.cimpl import NewTopic
 from producers.kafka_errors import sentence_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from confluent_kafka.admin._config import ConfigEntry
 
     from schemas.topics import Topic
 
@@ -63,7 +65,7 @@ class TopicAdmin:
         return TopicPlan(
             missing=tuple(topic for topic in topics if topic.name not in known),
             present=present,
-            differences=(*fewer, *self._wrong_cleanup(present)),
+            differences=(*fewer, *self._wrong_settings(present)),
         )
 
     def apply(self, plan: TopicPlan, *, replication: int = -1) -> None:
@@ -92,19 +94,26 @@ class TopicAdmin:
             with suppress(KafkaException):
                 future.result(PATIENCE)
 
-    def _wrong_cleanup(self, topics: Sequence[Topic]) -> list[str]:
+    def _wrong_settings(self, topics: Sequence[Topic]) -> list[str]:
         resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
-        wrong = []
-        for resource, future in self._admin.describe_configs(list(resources)).items() if resources else ():
-            topic = resources[resource]
-            found = future.result(PATIENCE)["cleanup.policy"].value
-            if found != topic.cleanup:
-                wrong.append(f"{topic.name} has cleanup.policy {found}, not {topic.cleanup}: events could vanish")
-        return wrong
+        described = self._admin.describe_configs(list(resources)) if resources else {}
+        found = [(resources[resource], future.result(PATIENCE)) for resource, future in described.items()]
+        return [sentence for topic, settings in found for sentence in _differences(topic, settings)]
+
+
+def _differences(topic: Topic, found: Mapping[str, ConfigEntry]) -> Iterator[str]:
+    cleanup, largest = found["cleanup.policy"].value, found["max.message.bytes"].value
+    if cleanup != topic.cleanup:
+        yield f"{topic.name} has cleanup.policy {cleanup}, not {topic.cleanup}: events could vanish"
+    if largest != str(topic.max_message_bytes):
+        yield (
+            f"{topic.name} has max.message.bytes {largest}, not {topic.max_message_bytes}: fine while the topic of dead"
+            " letters takes far larger messages than all others; a letter that does not fit holds its key for ever"
+        )
 
 
 def _new(topic: Topic, replication: int) -> NewTopic:
-    config: dict[str, str] = {"cleanup.policy": topic.cleanup}
+    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(topic.max_message_bytes)}
     if topic.retention_ms is not None:
         config["retention.ms"] = str(topic.retention_ms)
     return NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=replication, config=config)

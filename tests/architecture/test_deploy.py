@@ -28,6 +28,7 @@ def written(topic: Topic) -> dict[str, object]:
         "key": topic.key,
         "partitions": topic.partitions,
         "cleanup": topic.cleanup,
+        "max_message_bytes": topic.max_message_bytes,
         "carries": list(topic.carries),
     }
     return entry if topic.retention_ms is None else {**entry, "retention_ms": topic.retention_ms}

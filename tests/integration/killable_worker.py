@@ -1,5 +1,7 @@
 """A worker that a test can kill: it appends one line per finished record to a file.
 
+Beside it, FILE.sure says "yes" or "no" all the time: whether the worker may send.
+
 python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS
 """
 
@@ -43,6 +45,13 @@ class Journal:
         return Done()
 
 
+async def tell(worker: Worker, path: Path) -> None:
+    """Write again and again whether the worker may send."""
+    while True:
+        path.write_text("yes" if worker.may_send() else "no")  # noqa: ASYNC240 - a few bytes, in a test's process
+        await asyncio.sleep(0.05)
+
+
 async def main(bootstrap: str, topic: str, group: str, path: str, session: str) -> None:
     """Work until killed."""
     policy = WorkerPolicy(
@@ -54,7 +63,9 @@ async def main(bootstrap: str, topic: str, group: str, path: str, session: str) 
     journal = Journal(Path(path))
     worker = Worker(client=client, handler=journal, publisher=publisher, policy=policy)
     journal.may_write = worker.may_send
+    telling = asyncio.create_task(tell(worker, Path(f"{path}.sure")))
     await worker.run()
+    telling.cancel()
 
 
 if __name__ == "__main__":

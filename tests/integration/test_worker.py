@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,8 @@ from consumers.runtime.policy import WorkerPolicy, consumer_settings
 from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from router.trouble import Trouble
+from schemas.topics import TopicNames, all_topics
+from southbound.topics import TopicAdmin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -230,6 +234,30 @@ async def test_a_frozen_worker_that_wakes_after_its_session_does_not_act_any_mor
         assert len(lines(journal)) == before
 
 
+@pytest.mark.parametrize("sessions", [0.9, 1.5])
+async def test_an_idle_worker_that_was_frozen_may_send_again_before_any_record_comes(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], tmp_path: Path, sessions: float
+) -> None:
+    topic, journal = fresh_topics("lifecycle", partitions=1), tmp_path / "idle"
+    sure = tmp_path / "idle.sure"
+    with killable(kafka_bootstrap, topic, journal) as process:
+        await until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1)
+        await until(lambda: _says(sure, "yes"))
+        process.send_signal(signal.SIGSTOP)
+        await until(lambda: _is_frozen(process))
+        sure.unlink()
+        wakes_at = time.monotonic() + sessions * SESSION
+        await until(lambda: time.monotonic() >= wakes_at)
+        process.send_signal(signal.SIGCONT)
+        await until(lambda: _says(sure, "no"))
+        await until(lambda: _says(sure, "yes"), within=5 * SESSION)
+        assert process.poll() is None
+
+
+def _says(file: Path, word: str) -> bool:
+    return file.exists() and file.read_text() == word
+
+
 def _is_frozen(process: subprocess.Popen[bytes]) -> bool:
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -311,6 +339,40 @@ async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
 
 def committed_by(group: Group) -> int:
     return committed(group.bootstrap, group.name, group.topic)[0]
+
+
+async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_well(
+    kafka_bootstrap: str, publisher: KafkaPublisher
+) -> None:
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    names, admin = TopicNames(prefix), TopicAdmin({"bootstrap.servers": kafka_bootstrap})
+    planned = [replace(topic, partitions=1) for topic in all_topics(prefix) if topic.name in (names.inbound, names.dlq)]
+    admin.apply(admin.plan(planned))
+    largest = os.urandom(1_048_000)  # of 1,048,588: nothing that is added to it fits
+    long_story = Trouble(code="RUBBISH", sentence="Nobody can read this.", detail="why " * 10_000)
+
+    async def refuse(record: Record, attempt: Attempt) -> Outcome:
+        return DeadLetter(long_story)
+
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.max.bytes": 4 * 2**20})
+    producer.produce(names.inbound, largest, b"key")
+    assert producer.flush(20) == 0
+    group = Group(kafka_bootstrap, names.inbound, publisher, names.dlq)
+    await group.work(refuse, lambda: committed_by(group) == 1)
+    (letter,) = read_all(kafka_bootstrap, names.dlq, 1)
+    assert letter.value() == largest
+    assert admin.plan(planned).differences == ()
+    admin.delete(planned)
+
+
+async def test_a_topic_with_another_limit_is_told_and_left_alone(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    (letters,) = (topic for topic in all_topics() if topic.name.endswith("dlq"))
+    small = replace(letters, name=fresh_topics("dlq", partitions=letters.partitions))
+    plan = TopicAdmin({"bootstrap.servers": kafka_bootstrap}).plan([small])
+    (difference,) = plan.differences
+    assert f"{small.name} has max.message.bytes 1048588, not {letters.max_message_bytes}" in difference
 
 
 async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_committed(
