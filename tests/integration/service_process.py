@@ -1,0 +1,15 @@
+"""A whole service that a test can kill: the real signals, drain and exit codes.
+
+python service_process.py SETTINGS [ROLE…]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from southbound.operations.running import run
+from southbound.settings import load_settings
+
+if __name__ == "__main__":
+    sys.exit(run(load_settings(Path(sys.argv[1]), {}), sys.argv[2:], None))

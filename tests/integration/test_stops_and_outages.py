@@ -1,0 +1,129 @@
+"""Stops and outages at the worst moment: what was under way is finished or read again, never lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from southbound.broker.jvm import jvm_broker
+from southbound.failures import Exit
+from southbound.simulator.behaviours import answers_at_once, calls_back
+from southbound.simulator.script import Script
+from tests.builders import a_document
+from tests.fixtures.processes import a_site, some_id, unexplained_posts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from southbound.simulator.system import ExternalSystem
+    from tests.fixtures.processes import Site
+
+SLOW = Script(specifications={"fibre-line": answers_at_once(answer_after=3.0)}, default=answers_at_once())
+PROMPT = 5.0  # seconds for a stop that has nothing to wait for
+
+
+async def posted(site: Site, *names: str) -> None:
+    """Wait until these runs have reached the fibre lab."""
+    ledger = site.service.systems["fibre-lab"].ledger
+    await site.service.until(lambda: all(any(n in p for p in ledger.posted_names()) for n in names), "the POST")
+
+
+async def finished(site: Site, *ids: str) -> None:
+    """Wait for the results of these runs and for topics without lag."""
+    for one in ids:
+        await site.service.result_of(one)
+    await site.service.until(lambda: not site.not_finished(), "no lag")
+
+
+async def test_a_stop_waits_for_a_slow_answer_and_publishes_its_result(kafka_bootstrap: str, tmp_path: Path) -> None:
+    async with a_site(kafka_bootstrap, tmp_path, script=SLOW) as site:
+        process, run = await site.start(), some_id("slow")
+        await site.service.request(a_document(run))
+        await posted(site, run)
+        process.send(signal.SIGTERM)
+        assert await process.ended() == Exit.DONE, process.said()
+        await finished(site, run)
+        assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
+
+
+async def test_a_stop_that_cannot_wait_says_so_and_the_next_start_looks_up_what_was_sent(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    async with a_site(kafka_bootstrap, tmp_path, script=SLOW) as site:
+        process, run = await site.start(drain=0.3), some_id("cut")
+        await site.service.request(a_document(run))
+        await posted(site, run)
+        process.send(signal.SIGTERM)
+        assert await process.ended(PROMPT) == Exit.NOT_CLEAN, process.said()
+        await site.start()
+        await finished(site, run)
+        assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
+        assert site.service.dead_letters() == []
+
+
+async def test_a_second_signal_stops_at_once_and_nothing_is_lost(kafka_bootstrap: str, tmp_path: Path) -> None:
+    async with a_site(kafka_bootstrap, tmp_path, script=SLOW) as site:
+        process, run = await site.start(), some_id("twice")
+        await site.service.request(a_document(run))
+        await posted(site, run)
+        process.send(signal.SIGTERM)
+        await site.service.until(lambda: process.has_taken(signal.SIGTERM), "the first one is taken")
+        process.send(signal.SIGTERM)
+        assert await process.ended(PROMPT) == Exit.NOT_CLEAN, process.said()
+        await site.start()
+        await finished(site, run)
+        assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
+
+
+async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    few = {"retry": {"first": 0.2, "factor": 2, "ceiling": 30, "max_attempts": 3, "max_elapsed": 2}}
+    script = Script(specifications={"copper-line": calls_back(0.1)}, default=answers_at_once())
+    async with a_site(kafka_bootstrap, tmp_path, script=script, profile=few) as site:
+        service, tag = site.service, some_id("down")
+        process = await site.start(listens=True)
+        fibre, copper = [f"{tag}-f{n}" for n in range(30)], [f"{tag}-c{n}" for n in range(30)]
+        await _pull_the_plug(service.systems["fibre-lab"])
+        await service.request(*(a_document(run) for run in fibre))
+        await service.request(*(a_document(run, spec="copper-line") for run in copper))
+        for run in copper:
+            await service.result_of(run)
+        began = time.monotonic()
+        process.send(signal.SIGTERM)
+        assert await process.ended() == Exit.DONE, process.said()
+        assert time.monotonic() - began < PROMPT
+        await site.start(listens=True)
+        await service.systems["fibre-lab"].start()
+        await finished(site, *fibre)
+        assert service.dead_letters() == []
+        assert unexplained_posts(site) == []
+
+
+async def _pull_the_plug(system: ExternalSystem) -> None:
+    """Stop it in such a way that `start` brings it back on the same port."""
+    port = int(system.base_url.split(":")[2].split("/")[0])
+    await system.stop()
+    system._address = ("127.0.0.1", port)
+
+
+async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path) -> None:
+    polled = {"inbound": ["sync", "callback", "poll"], "poll_interval": 1, "silent_after": 2}
+    script = Script(specifications={"fibre-line": calls_back(1.0), "copper-line": calls_back(0.2)})
+    data, tag = tmp_path / "kafka", some_id("restart")
+    runs = [a_document(f"{tag}-{n}", spec=("fibre-line", "copper-line", "fibre-quick")[n % 3]) for n in range(300)]
+    with ExitStack() as brokers:
+        bootstrap = brokers.enter_context(jvm_broker(print, folder=data)).bootstrap
+        async with a_site(bootstrap, tmp_path, script=script, profile=polled) as site:
+            service, process = site.service, await site.start(listens=True)
+            await service.request(*runs)
+            await service.until(lambda: len(service.results()) > 30, "work goes on")
+            brokers.close()
+            brokers.enter_context(jvm_broker(print, folder=data, port=int(bootstrap.partition(":")[2])))
+            await finished(site, *(run.run_id for run in runs))
+            assert unexplained_posts(site) == []
+            assert service.dead_letters() == []
+            process.send(signal.SIGTERM)
+            assert await process.ended() == Exit.DONE, process.said()
