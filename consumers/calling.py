@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from consumers.outages import Outages
+from consumers.spokes.port import UnknownSpokeError
 from router.answers import Answer, Judgement, NoAnswer, Verdict, judge
-from router.backoff import RetryPolicy, next_delay
+from router.backoff import next_delay, outage_delay
 from schemas.outcomes import Reason
 
 if TYPE_CHECKING:
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call, Spoke, SpokeCaller
     from router.answers import Purpose
 
+_TURNED_AWAY = (429, 502, 503, 504, 507)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One attempt: what came back and what it means."""
 
+    purpose: Purpose
     answer: Answer | NoAnswer
     judgement: Judgement
 
@@ -42,6 +47,12 @@ class Asked:
         unreached = isinstance(self.answer, NoAnswer) and not self.answer.perhaps_sent
         return unreached or self.judgement.verdict is Verdict.CONFIGURATION
 
+    @property
+    def is_busy(self) -> bool:
+        """Nothing was done, and for a reason that has more to do with the system than with this one run."""
+        turned_away = isinstance(self.answer, NoAnswer) or self.answer.status in _TURNED_AWAY
+        return turned_away and self.judgement.verdict is Verdict.TRANSIENT
+
 
 class ObserveCall(Protocol):
     """Hear of every call: to whom, what for, what came of it, and how many seconds it took."""
@@ -52,10 +63,6 @@ class ObserveCall(Protocol):
 
 def see_nothing(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
     """Note nothing."""
-
-
-class UnknownSpokeError(Exception):
-    """A command names a spoke that has no profile."""
 
 
 class MayNotSendError(Exception):
@@ -72,6 +79,7 @@ class Caller:
     dice: Callable[[], float]
     may_send: Callable[[], bool]
     observe: ObserveCall = see_nothing
+    outages: Outages = field(default_factory=Outages)
 
     def spoke(self, name: str) -> Spoke:
         """Give the translations for one system.
@@ -82,10 +90,7 @@ class Caller:
         try:
             return self.spokes[name]
         except KeyError:
-            known = ", ".join(sorted(self.spokes))
-            raise UnknownSpokeError(
-                f"No profile defines the spoke {name!r} (known: {known}): add its profile file and redrive this record."
-            ) from None
+            raise UnknownSpokeError.named(name, self.spokes) from None
 
     def must_own_the_run(self) -> None:
         """Return if no other worker can have taken over.
@@ -109,19 +114,20 @@ class Caller:
         ended = self.now()
         judgement = judge(call.purpose, answer, success, now=ended)
         self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
-        return Asked(answer=answer, judgement=judgement)
+        self.outages.saw(name, call.purpose, judgement.verdict)
+        return Asked(purpose=call.purpose, answer=answer, judgement=judgement)
 
-    def wait(self, name: str, asked: Asked, attempt: Attempt) -> float | None:
-        """Say how many seconds to wait before the next attempt; None: the retries are used up.
+    def wait(self, name: str, asked: Asked, attempt: Attempt, record: str) -> float | None:
+        """Say how many seconds to wait before the next attempt at a record (its event's id); None: give it up.
 
-        An outage is waited out for as long as it takes: the records keep their place, nothing is given up.
+        An outage is waited out for as long as it takes, and does not count: the records keep their place.
         """
-        policy = RetryPolicy(**dict(self.spoke(name).profile.retry))
-        delay = next_delay(
-            policy,
-            attempt=attempt.number,
-            elapsed=attempt.elapsed,
-            dice=self.dice(),
-            retry_after=asked.judgement.retry_after,
-        )
-        return policy.ceiling if delay is None and asked.is_outage else delay
+        policy = self.spoke(name).profile.retry.policy()
+        told, dice = asked.judgement.retry_after, self.dice()
+        tries = self.outages.after(record, attempt, name, asked.purpose, out=asked.is_outage, busy=asked.is_busy)
+        if tries.is_out:
+            return outage_delay(policy, attempt.number, dice, told)
+        delay = next_delay(policy, attempt.number - tries.excused, attempt.elapsed - tries.excused_for, dice, told)
+        if delay is None:
+            self.outages.forget(record)
+        return delay

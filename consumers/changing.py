@@ -88,7 +88,7 @@ class ChangeRuns:
 
     async def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
         trouble = in_words(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.wait(row.spoke, asked, attempt)
+        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         if delay is not None:
             return RetryLater(delay, trouble)
         await self._refuse(event, row, (reason_of(trouble),))

@@ -84,7 +84,7 @@ class Inbound:
         if asked.judgement.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
             return await self._record(event, row, _lost(thin, asked))
         if asked.judgement.verdict is not Verdict.ACCEPTED:
-            return self._again(row, asked, attempt)
+            return self._again(event, row, asked, attempt)
         try:
             whole = spoke.read_reply(asked.answered())
         except NotUnderstoodError as error:
@@ -106,9 +106,9 @@ class Inbound:
         if row is not None:
             await self._record(event, row, report)
 
-    def _again(self, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+    def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
         trouble = in_words(asked, f"Run {row.run_id} could not be read at {row.spoke}")
-        delay = self.caller.wait(row.spoke, asked, attempt)
+        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         return DeadLetter(trouble) if delay is None else RetryLater(delay, trouble)
 
 

@@ -145,7 +145,7 @@ class Posting:
 
     async def _again(self, rows: Rows, asked: Asked) -> Outcome:
         trouble = in_words(asked, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
-        delay = self.caller.wait(rows[0].spoke, asked, self.attempt)
+        delay = self.caller.wait(rows[0].spoke, asked, self.attempt, self.event.id)
         return await self._fallout(rows, trouble) if delay is None else RetryLater(delay, trouble)
 
     async def _fallout(self, rows: Rows, trouble: Trouble) -> Outcome:

@@ -34,10 +34,9 @@ class Backoff:
 class RetryPolicy(Backoff):
     """How patient to be with one command: bounded by count and by elapsed time."""
 
-    first: float = 0.5
     ceiling: float = 60.0
-    max_attempts: int = 10
-    max_elapsed: float = 900.0
+    max_attempts: int = 20
+    max_elapsed: float = 1800.0
 
 
 def next_delay(
@@ -49,12 +48,22 @@ def next_delay(
     never shorter than what the other side asked for, and cut so that the last attempt falls on `max_elapsed`.
     """
     left = policy.max_elapsed - elapsed
-    asked = retry_after or 0.0
-    if attempt >= policy.max_attempts or left <= 0 or asked > left:
+    if attempt >= policy.max_attempts or left <= 0:
         return None
+    return min(_wanted(policy, attempt, dice, retry_after), left)
+
+
+def outage_delay(policy: RetryPolicy, attempt: int, dice: float, retry_after: float | None = None) -> float:
+    """Give the seconds to wait for a system that is out: as `next_delay`, but nothing is ever given up."""
+    # Whoever asks for a week would not be heard when the system is back after an hour.
+    longest = max(policy.ceiling, policy.max_elapsed)
+    return min(_wanted(policy, attempt, dice, retry_after), longest)
+
+
+def _wanted(policy: RetryPolicy, attempt: int, dice: float, retry_after: float | None) -> float:
+    delay = policy.delay(attempt, dice)
     # The second term spreads out those who were all told the same Retry-After.
-    wanted = max(policy.delay(attempt, dice), asked + dice * policy.first if asked else 0.0)
-    return min(wanted, left)
+    return max(delay, retry_after + dice * policy.first) if retry_after else delay
 
 
 def seconds_asked(header: str | None, now: datetime) -> float | None:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.auth import Credentials, credentials_for
-from consumers.spokes.port import nothing
+from consumers.spokes.port import UnknownSpokeError, nothing
 from consumers.spokes.secret_references import SecretMissingError
 from consumers.spokes.transport import HttpRequest
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import Transport
     from router.answers import Answer, NoAnswer
-
-
-class UnknownSpokeError(LookupError):
-    """A call names a spoke that no profile describes: a mistake of ours, or a profile that was taken away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +70,7 @@ class SpokeClient:
         """
         line = self._lines.get(spoke)
         if line is None:
-            raise UnknownSpokeError(f"no profile describes the spoke '{spoke}': add its profile")
+            raise UnknownSpokeError.named(spoke, self._lines)
         async with line.limit:
             return await _through(line.transport, line.credentials.flow(_request(line, call)), before)
 

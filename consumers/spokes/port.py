@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Self
 
     from consumers.spokes.profile import Profile
     from router.answers import Answer, NoAnswer, Purpose
@@ -38,6 +39,18 @@ class Call:
 
 class NotUnderstoodError(Exception):
     """What an external system said cannot be read; the sentence says why."""
+
+
+class UnknownSpokeError(Exception):
+    """No profile has this name: it was taken away, or a table names a spoke that there is not."""
+
+    @classmethod
+    def named(cls, name: str, known: Iterable[str]) -> Self:
+        """Say which spoke is meant, and which there are."""
+        there_are = ", ".join(sorted(known))
+        return cls(
+            f"No profile defines the spoke {name!r} (known: {there_are}): add its profile file and redrive this record."
+        )
 
 
 class Spoke(Protocol):

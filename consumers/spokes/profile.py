@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, Part
+from router.backoff import RetryPolicy
 from schemas.vocabulary import RunState
 
 # Spoke names become parts of topic names and of listener paths.
@@ -68,14 +69,21 @@ class Timeouts(Part):
         return self
 
 
+_RETRY = RetryPolicy()
+
+
 class Retry(Part):
     """How often and how long to try again; seconds."""
 
-    first: Seconds = 1.0
-    factor: float = Field(default=2.0, ge=1, allow_inf_nan=False)
-    ceiling: Seconds = 60.0
-    max_attempts: int = Field(default=20, ge=1)
-    max_elapsed: Seconds = 1800.0
+    first: Seconds = _RETRY.first
+    factor: float = Field(default=_RETRY.factor, ge=1, allow_inf_nan=False)
+    ceiling: Seconds = _RETRY.ceiling
+    max_attempts: int = Field(default=_RETRY.max_attempts, ge=1)
+    max_elapsed: Seconds = _RETRY.max_elapsed
+
+    def policy(self) -> RetryPolicy:
+        """Give the same to those who decide by it."""
+        return RetryPolicy(**dict(self))
 
 
 class Inbound(StrEnum):

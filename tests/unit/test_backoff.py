@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.backoff import Backoff, RetryPolicy, next_delay, seconds_asked
+from router.backoff import Backoff, RetryPolicy, next_delay, outage_delay, seconds_asked
 from tests.builders import NOON
 
 POLICIES = st.builds(
@@ -40,16 +40,25 @@ def test_a_delay_lies_within_every_bound(
         return
     assert attempt < policy.max_attempts
     assert elapsed < policy.max_elapsed
-    assert (asked or 0) <= delay <= policy.max_elapsed - elapsed
+    assert min(asked or 0, policy.max_elapsed - elapsed) <= delay <= policy.max_elapsed - elapsed
     assert delay <= max(policy.ceiling, (asked or 0) + policy.first)
 
 
-@given(POLICIES, st.integers(1, 100), ELAPSED, DICE)
+@given(POLICIES, st.integers(1, 100), ELAPSED, DICE, ASKED)
 def test_it_gives_up_only_for_the_count_or_for_the_time(
-    policy: RetryPolicy, attempt: int, elapsed: float, dice: float
+    policy: RetryPolicy, attempt: int, elapsed: float, dice: float, asked: float | None
 ) -> None:
     spent = attempt >= policy.max_attempts or elapsed >= policy.max_elapsed
-    assert (next_delay(policy, attempt, elapsed, dice) is None) is spent
+    assert (next_delay(policy, attempt, elapsed, dice, asked) is None) is spent
+
+
+@given(POLICIES, st.integers(1, 100_000), DICE, ASKED)
+def test_an_outage_is_asked_about_again_and_again(
+    policy: RetryPolicy, attempt: int, dice: float, asked: float | None
+) -> None:
+    longest = max(policy.ceiling, policy.max_elapsed)
+    delay = outage_delay(policy, attempt, dice, asked)
+    assert min(asked or 0, longest) <= delay <= longest
 
 
 @given(POLICIES, DICE)
@@ -77,9 +86,10 @@ def test_those_who_are_told_the_same_do_not_come_back_at_once() -> None:
     assert next_delay(a_policy(), 1, 0, 0.5, 5) == 5.5
 
 
-def test_a_wish_beyond_the_time_left_is_given_up_at_once() -> None:
-    assert next_delay(a_policy(elapsed=30), 1, 10, 0.5, 21) is None
-    assert next_delay(a_policy(elapsed=30), 1, 10, 0.5, 20) == 20
+def test_a_retry_after_of_an_hour_made_a_first_503_the_last() -> None:
+    assert next_delay(a_policy(elapsed=1800), 1, 0, 0.5, 3600) == 1800
+    assert next_delay(a_policy(elapsed=30), 1, 10, 0.5, 21) == 20
+    assert outage_delay(a_policy(elapsed=1800), 1, 0.5, 7 * 86_400) == 1800
 
 
 def test_a_huge_count_of_attempts_does_not_overflow() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.spokes.client import SpokeClient, UnknownSpokeError
-from consumers.spokes.port import Call
+from consumers.spokes.client import SpokeClient
+from consumers.spokes.port import Call, UnknownSpokeError
 from router.answers import Answer, NoAnswer, Purpose
 from tests.builders import a_document
 from tests.fakes.transport import FakeTransport
@@ -125,7 +125,7 @@ async def test_a_call_that_may_not_be_made_any_more_when_its_turn_comes_is_not_s
 
 
 async def test_a_spoke_without_profile_is_named() -> None:
-    with pytest.raises(UnknownSpokeError, match="no profile describes the spoke 'copper-lab'"):
+    with pytest.raises(UnknownSpokeError, match=r"No profile defines the spoke 'copper-lab' \(known: fibre-lab\)"):
         await a_client(FakeTransport([OK])).call("copper-lab", GET)
 
 
