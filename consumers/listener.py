@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 from uuid import uuid4
 
+import structlog
 from aiohttp import web
 
 from consumers.callback_answers import RefusedError, json_answer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from schemas.inbound import InboundReceived
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
+log = structlog.get_logger()
 UNKNOWN = ""  # counted instead of a name that any caller can invent
 
 
@@ -135,6 +137,11 @@ class Listener:
         except RefusedError as refused:
             self._count(known, refused.what)
             return refused.answer()
+        except Exception as error:  # noqa: BLE001 - nothing is stored: its sender must hear to come again
+            what = "a callback could not be taken in, tell a developer"
+            log.error(what, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
+            self._count(known, "notStored")
+            return self._later("notStored", "the callback could not be taken in: send it again later").answer()
         finally:
             self._under_way -= 1
         self._count(known, "stored")

@@ -31,6 +31,10 @@ class RegistryError(Exception):
     """The schema registry could not be asked or said no; the sentence names address, subject and reason."""
 
 
+class RegistrySilentError(RegistryError):
+    """The schema registry gives no answer; it may later."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryIds:
     """`writing` gives the id of our newest schema per subject, `reading` every id that may come in."""
@@ -88,7 +92,7 @@ class _Registry:
             raise RegistryError(self._refusal(path, refusal)) from None
         except (URLError, OSError, ValueError) as wrong:
             reason = wrong.reason if isinstance(wrong, URLError) else wrong
-            raise RegistryError(f"The schema registry at {self._address} gives no answer: {reason}.") from None
+            raise RegistrySilentError(f"The schema registry at {self._address} gives no answer: {reason}.") from None
 
     def _refusal(self, path: str, refusal: HTTPError) -> str:
         said = refusal.read(_EXCERPT).decode("utf-8", "replace")

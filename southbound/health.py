@@ -33,8 +33,8 @@ class HealthServer:
 
     host: str
     port: int
-    checks: Mapping[str, Check]
     metrics: Metrics
+    checks: Mapping[str, Check]  # replaced when the start is over
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,36 +13,30 @@ import structlog
 from consumers.callback_keys import check_of
 from consumers.listener import Listener, ListenerSpoke
 from consumers.metrics import Metrics
-from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
+from consumers.runtime.reach import KafkaNotReadyError
 from consumers.serving import CannotListenError
-from consumers.spokes.client import SpokeClient
+from consumers.spokes.credentials import NoAuth
 from consumers.spokes.secret_references import SecretMissingError
 from consumers.store.port import StoreUnavailableError
 from consumers.store.schema import SchemaError
-from producers.events import EventPublisher
-from producers.kafka_publisher import KafkaPublisher, producer_settings
-from schemas.codec import Codec
-from schemas.envelope import Envelope
-from schemas.registry import RegistryError, resolve_ids
-from schemas.topics import TopicNames, all_topics
+from schemas.registry import RegistryError, RegistrySilentError
+from schemas.topics import TopicNames
 from southbound.compose import ROLES, Parts, count_callbacks, now, overdue, poller, workers
 from southbound.garbage import collect_rarely
 from southbound.health import HealthServer
 from southbound.loading import OperatorMistakesError, load_rules
-from southbound.run_store import open_run_store
+from southbound.opening import Waiting, open_parts, topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from consumers.runtime.loop import Worker
-    from consumers.store.sql import SqlRunStore
     from southbound.health import Check
     from southbound.loading import Rules
     from southbound.settings import Settings
 
 log = structlog.get_logger()
-LATELY = 4 * 2**20  # bytes of commands that need not be read again when they come back
-ASK_AGAIN = 1.0  # seconds between attempts to open the store
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class NotConfiguredError(Exception):
@@ -81,15 +74,23 @@ async def serve(
         WorkerFailedError: a worker could not go on.
     """
     async with AsyncExitStack() as stack:
+        waiting, metrics = Waiting(), Metrics()
         try:
-            parts = await _open(stack, settings, rules)
+            # First of all, so that a probe does not end a process that is waiting as it should.
+            health = await _health(stack, settings, metrics, waiting)
+            rules = rules or load_rules(settings.routing)
+            parts = await open_parts(
+                stack, settings, rules, _topics(settings, rules, roles, only_spoke), metrics, waiting
+            )
             made = workers(parts, roles, only_spoke)
             port = await _listen(stack, parts) if "listener" in roles else None
-            health = await _health(stack, parts, made)
-        except (OperatorMistakesError, SecretMissingError, RegistryError, SchemaError) as error:
+        except (OperatorMistakesError, SecretMissingError, SchemaError) as error:
             raise NotConfiguredError(str(error)) from error
-        except (KafkaNotReadyError, StoreUnavailableError, CannotListenError) as error:
+        except (KafkaNotReadyError, RegistrySilentError, StoreUnavailableError, CannotListenError) as error:
             raise NotReachableError(str(error)) from error
+        except RegistryError as error:
+            raise NotConfiguredError(str(error)) from error
+        health.checks = _checks(parts, made)
         collect_rarely()
         ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
@@ -98,24 +99,9 @@ async def serve(
     return clean
 
 
-async def _open(stack: AsyncExitStack, settings: Settings, rules: Rules | None) -> Parts:
-    rules = rules or load_rules(settings.routing)
-    topics = all_topics(settings.kafka.prefix, [profile.name for profile in rules.profiles])
-    client = SpokeClient(rules.profiles, os.environ)
-    stack.push_async_callback(client.close)
-    overrides = settings.kafka.overrides()
-    kafka = producer_settings(settings.kafka.servers, _for_producers(overrides))
-    await wait_for_kafka(
-        kafka, [topic.name for topic in topics], budget=settings.kafka.start_timeout, report=_waiting("Kafka")
-    )
-    registry = await asyncio.to_thread(resolve_ids, settings.kafka.registry) if settings.kafka.registry else None
-    store = await _store(settings)
-    stack.push_async_callback(store.close)
-    publisher = KafkaPublisher(kafka)
-    stack.push_async_callback(publisher.close)
-    envelope = Envelope(Codec(registry=registry, room=LATELY), source="/southbound")
-    events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
-    return Parts(settings=settings, rules=rules, store=store, events=events, client=client, metrics=Metrics())
+def _topics(settings: Settings, rules: Rules, roles: Sequence[str], only_spoke: str | None) -> set[str]:
+    served = [profile.name for profile in rules.profiles if "routing" in roles or only_spoke in (None, profile.name)]
+    return topics_of(roles, TopicNames(settings.kafka.prefix), served)
 
 
 def _beside(parts: Parts, roles: Sequence[str]) -> Iterator[Coroutine[None, None, None]]:
@@ -124,26 +110,6 @@ def _beside(parts: Parts, roles: Sequence[str]) -> Iterator[Coroutine[None, None
         yield overdue(parts).run()
     if "poller" in roles and (polling := poller(parts)):
         yield polling.run()
-
-
-def _for_producers(overrides: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in overrides.items() if not name.startswith("group.")}
-
-
-async def _store(settings: Settings) -> SqlRunStore:
-    deadline = time.monotonic() + settings.store.start_timeout
-    while True:
-        try:
-            return await open_run_store(settings.store)
-        except StoreUnavailableError as error:
-            if time.monotonic() > deadline:
-                raise
-            _waiting("the run store")(str(error))
-        await asyncio.sleep(ASK_AGAIN)
-
-
-def _waiting(what: str) -> Callable[[str], None]:
-    return lambda reason: log.warning("waiting", what=what, reason=reason)
 
 
 async def _listen(stack: AsyncExitStack, parts: Parts) -> int:
@@ -162,18 +128,36 @@ async def _listen(stack: AsyncExitStack, parts: Parts) -> int:
         count=count_callbacks(parts.metrics),
     )
     await stack.enter_async_context(listener)
+    _warn_of_strangers(parts)
     return listener.port
 
 
-async def _health(stack: AsyncExitStack, parts: Parts, made: Mapping[str, Worker]) -> HealthServer:
-    checks: dict[str, Check] = {"store": _store_check(parts)} | {
-        role: _worker_check(worker) for role, worker in made.items()
-    }
-    settings = parts.settings.health
-    server = HealthServer(host=settings.host, port=settings.port, checks=checks, metrics=parts.metrics)
+def _warn_of_strangers(parts: Parts) -> None:
+    """Anybody who reaches the listener could end runs of a system whose callbacks carry no credentials."""
+    host = parts.settings.listener.host
+    open_doors = [profile.name for profile in parts.rules.profiles if isinstance(profile.callback_auth, NoAuth)]
+    if open_doors and host not in LOOPBACK:
+        log.warning(
+            "anybody who reaches the listener can report on runs: set callback_auth", host=host, spokes=open_doors
+        )
+
+
+async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, waiting: Waiting) -> HealthServer:
+    async def starting() -> str | None:
+        return f"waiting: {waiting.reason}" if waiting.reason else None
+
+    at = settings.health
+    server = HealthServer(host=at.host, port=at.port, metrics=metrics, checks={"start": starting})
     await server.start()
     stack.push_async_callback(server.stop)
     return server
+
+
+def _checks(parts: Parts, made: Mapping[str, Worker]) -> Mapping[str, Check]:
+    group = parts.settings.kafka.group
+    return {"store": _store_check(parts)} | {
+        role: _worker_check(worker, f"{group}.{role}") for role, worker in made.items()
+    }
 
 
 def _store_check(parts: Parts) -> Check:
@@ -187,9 +171,11 @@ def _store_check(parts: Parts) -> Check:
     return check
 
 
-def _worker_check(worker: Worker) -> Check:
+def _worker_check(worker: Worker, group: str) -> Check:
     async def check() -> str | None:
-        return None if worker.may_send() else "has not heard from Kafka for too long"
+        if worker.may_send():
+            return None
+        return f"consumer group {group} has not heard from Kafka for a session: look at the brokers and at the network"
 
     return check
 

@@ -41,8 +41,10 @@ class Kafka(Section):
         description="Settings for librdkafka, such as `security.protocol`; they win over ours.",
     )
     password: SecretStr | None = Field(None, description="SASL password; goes to librdkafka as `sasl.password`.")
-    registry: str | None = Field(
-        None, description="URL of a Confluent-compatible schema registry. Unset: single-object encoding."
+    registry: SecretStr | None = Field(
+        None,
+        description="URL of a Confluent-compatible schema registry, perhaps with user and password."
+        " Unset: single-object encoding.",
     )
     protocol: Literal["classic", "consumer"] = Field(
         "classic", description="Rebalance protocol: `classic` (cooperative) or `consumer` (KIP-848)."

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
 from producers.events import EventPublisher
-from producers.kafka_publisher import KafkaPublisher, producer_settings
+from producers.kafka_publisher import KafkaPublisher
 from schemas.codec import Codec
 from schemas.envelope import Envelope
 from schemas.registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.failures import not_reachable, wrong
+from southbound.kafka_clients import client_settings
 from southbound.operations.screen import say
 
 if TYPE_CHECKING:
@@ -22,17 +23,11 @@ if TYPE_CHECKING:
     from southbound.settings import Settings
 
 
-def client_settings(settings: Settings) -> dict[str, object]:
-    """Give what every librdkafka client of a command needs; groups are for consumers that run."""
-    overrides = {name: value for name, value in settings.kafka.overrides().items() if not name.startswith("group.")}
-    return producer_settings(settings.kafka.servers, overrides)
-
-
 async def reach(settings: Settings, topics: Collection[str] = ()) -> None:
     """Wait for Kafka and these topics as long as the settings say, or end the command."""
     try:
         await wait_for_kafka(
-            client_settings(settings),
+            client_settings(settings.kafka),
             topics,
             budget=settings.kafka.start_timeout,
             report=lambda reason: say(f"waiting: {reason}"),
@@ -44,7 +39,8 @@ async def reach(settings: Settings, topics: Collection[str] = ()) -> None:
 async def envelope(settings: Settings, source: str) -> Envelope:
     """Make the envelope that these settings want: with a registry's ids where there is one."""
     try:
-        ids = await asyncio.to_thread(resolve_ids, settings.kafka.registry) if settings.kafka.registry else None
+        registry = settings.kafka.registry
+        ids = await asyncio.to_thread(resolve_ids, registry.get_secret_value()) if registry else None
     except RegistryError as error:
         raise wrong([str(error)]) from None
     return Envelope(Codec(registry=ids), source=source)
@@ -54,7 +50,7 @@ async def envelope(settings: Settings, source: str) -> Envelope:
 async def publisher(settings: Settings, source: str) -> AsyncIterator[EventPublisher]:
     """Have a publisher of events while the block runs."""
     wrapped = await envelope(settings, source)
-    kafka = KafkaPublisher(client_settings(settings))
+    kafka = KafkaPublisher(client_settings(settings.kafka))
     try:
         yield EventPublisher(publisher=kafka, envelope=wrapped, topics=TopicNames(settings.kafka.prefix))
     finally:

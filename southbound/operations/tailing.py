@@ -13,7 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from producers.kafka_errors import sentence_for
 from schemas.topics import TopicNames
 from southbound.failures import Exit, Failure, not_reachable, wrong
-from southbound.operations.kafka import client_settings, envelope, reach
+from southbound.kafka_clients import client_settings
+from southbound.operations.kafka import envelope, reach
 from southbound.operations.reading import read
 from southbound.operations.screen import console
 
@@ -69,7 +70,7 @@ def _show(out: Console, reading: Reading, wish: Wish) -> None:
 
 
 def _consumer(settings: Settings) -> Consumer:
-    shared = {name: value for name, value in client_settings(settings).items() if name not in FOR_PRODUCERS}
+    shared = {name: value for name, value in client_settings(settings.kafka).items() if name not in FOR_PRODUCERS}
     # Nothing is committed and no group is joined: watching must not move anybody's offsets.
     own = {"group.id": f"southbound-tail-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
     return Consumer({**shared, **own})

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from schemas.topics import all_topics
 from southbound.failures import Exit, not_reachable, wrong
+from southbound.kafka_clients import client_settings
 from southbound.loading import OperatorMistakesError, load_rules
-from southbound.operations.kafka import client_settings, reach
+from southbound.operations.kafka import reach
 from southbound.operations.screen import say, show
 from southbound.topics import TopicAdmin, TopicPlan, TopicsError
 
@@ -45,7 +46,7 @@ def _planned(settings: Settings) -> tuple[TopicAdmin, TopicPlan]:
     topics = _wanted(settings)
     asyncio.run(reach(settings))
     try:
-        admin = TopicAdmin(client_settings(settings))
+        admin = TopicAdmin(client_settings(settings.kafka))
         return admin, admin.plan(topics)
     except TopicsError as error:
         raise not_reachable(str(error)) from None

@@ -21,9 +21,10 @@ from schemas.envelope import Envelope
 from tests.fakes.inbound_publisher import InboundPublisher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from consumers.callback_answers import What
+    from producers.publisher import Message
 
 DEFAULTS = Limits()
 TOPIC = "testrun.inbound"
@@ -334,3 +335,16 @@ async def test_only_post_is_understood() -> None:
         url = f"http://127.0.0.1:{heard.listener.port}/fibre-lab/listener"
         async with heard.session.get(url) as answer:
             assert answer.status == 405
+
+
+class Broken(InboundPublisher):
+    async def publish(self, messages: Sequence[Message]) -> None:
+        raise RuntimeError(f"a fault of ours, with {messages!r} in its words")
+
+
+async def test_a_fault_of_ours_tells_the_sender_to_come_again_and_is_counted() -> None:
+    async with a_listener(Broken()) as heard:
+        status, body = await heard.post("/fibre-lab/listener")
+        assert (status, body["code"]) == (503, "notStored")
+        assert body["headers"]["Retry-After"]
+        assert heard.counts == [("fibre-lab", "notStored")]

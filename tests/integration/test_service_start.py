@@ -1,0 +1,63 @@
+"""A service that is starting says what it waits for, and needs no more than its roles do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from pydantic import SecretStr
+
+from schemas.topics import TopicNames
+from southbound.broker.ports import reserve
+from southbound.opening import topics_of
+from southbound.service import NotReachableError, serve
+from southbound.settings import Health, Kafka, Settings, Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = TopicNames("p.")
+
+
+def ask(port: int, path: str) -> tuple[int, dict[str, object]]:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as refusal:
+        return refusal.code, json.load(refusal)
+    except OSError:
+        return 0, {}
+
+
+async def until_answered(port: int, path: str) -> tuple[int, dict[str, object]]:
+    async with asyncio.timeout(10):
+        while not (answer := await asyncio.to_thread(ask, port, path))[0]:  # noqa: ASYNC110 - as a probe does
+            await asyncio.sleep(0.02)
+    return answer
+
+
+async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: Path) -> None:
+    with reserve() as nobody, reserve() as health:
+        settings = Settings(
+            kafka=Kafka(bootstrap=nobody.address, start_timeout=4.0),
+            store=Store(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),
+            health=Health(port=health.port),
+        )
+        serving = asyncio.create_task(serve(settings, ["routing"], stop=asyncio.Event()))
+        assert await until_answered(health.port, "/health/live") == (200, {"status": "live"})
+        status, told = await asyncio.to_thread(ask, health.port, "/health/ready")
+        assert status == 503
+        assert "waiting" in json.dumps(told)
+        with pytest.raises(NotReachableError, match=nobody.address):
+            await serving
+
+
+def test_a_role_needs_only_the_topics_that_it_reads_and_writes() -> None:
+    assert topics_of(["listener"], NAMES, ["fibre-lab"]) == {"p.testrun.inbound"}
+    dispatch = topics_of(["dispatch"], NAMES, ["fibre-lab"])
+    assert "p.testrun.dispatch.fibre-lab" in dispatch
+    assert not dispatch & {"p.testrun.lifecycle", "p.testrun.inbound", "p.testrun.tables"}
