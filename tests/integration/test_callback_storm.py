@@ -1,0 +1,106 @@
+"""Notifications come too often, too early, or about runs of nobody: the runs they are about end once all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from schemas.vocabulary import RunState
+from southbound.simulator.behaviours import calls_back, waits
+from southbound.simulator.script import Script
+from tests.builders import a_document
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.fixtures.service import Service
+
+Notice = dict[str, object]
+RESULT = "southbound.RunResult"
+
+
+def a_notice(external_id: str, event_id: str = "N1") -> Notice:
+    """Make a notification that says all there is to say: the run is completed."""
+    measure = {"id": "TM1", "metricName": "speed", "value": {"value": 93.5}}
+    test = {"id": external_id, "name": "Line test", "state": "completed", "testMeasure": [measure]}
+    return {"eventId": event_id, "eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
+
+
+async def external_id_of(service: Service, run_id: str) -> str:
+    """Wait until the run is out, and give the id by which the system knows it."""
+    told = await service.until(lambda: [u.external_id for u in service.updates(run_id) if u.external_id], run_id)
+    return str(told[0])
+
+
+@asynccontextmanager
+async def an_external_system(service: Service) -> AsyncIterator[External]:
+    async with aiohttp.ClientSession() as session:
+        yield External(session, f"http://127.0.0.1:{service.settings.listener.port}/fibre-lab/listener")
+
+
+class External:
+    """Somebody who sends notifications by hand."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def says(self, *notices: Notice) -> list[int]:
+        """Send all at the same time; give the statuses of the answers."""
+        return await asyncio.gather(*map(self._post, notices))
+
+    async def _post(self, notice: Notice) -> int:
+        async with self._session.post(self._url, json=notice) as answer:
+            return answer.status
+
+
+async def test_the_same_notification_two_hundred_times_at_once_ends_its_run_once(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=waits(None))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service, an_external_system(service) as lab:
+        await service.request(a_document("STORM"), a_document("AFTER"))
+        storm, after = [await external_id_of(service, run) for run in ("STORM", "AFTER")]
+        assert Counter(await lab.says(*[a_notice(storm)] * 200)) == {201: 200}
+        await service.result_of("STORM")
+        await lab.says(a_notice(after, event_id="N2"))
+        await service.result_of("AFTER")
+        assert await service.stop()
+        heard = service.ear.on(service.topics.results)
+        ends = [one for one in heard if (one.header("ce_type"), one.header("ce_subject")) == (RESULT, "STORM")]
+        assert len({one.header("ce_id") for one in ends}) == 1
+        assert {result.state for result in service.results()} == {RunState.COMPLETED}
+        assert service.dead_letters() == []
+
+
+async def test_notifications_that_overtake_the_answer_to_our_post_wait_for_it(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=calls_back(0.2, answer_after=1.2))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service:
+        runs = [f"EARLY-{n}" for n in range(20)]
+        await service.request(*map(a_document, runs))
+        for run in runs:
+            assert (await service.result_of(run)).state is RunState.COMPLETED
+        assert service.dead_letters() == []
+
+
+async def test_notifications_about_runs_of_nobody_hold_up_neither_our_runs_nor_a_stop(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=calls_back(0.1))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service, an_external_system(service) as lab:
+        strangers = [a_notice(f"nobody-{n}", event_id=f"S{n}") for n in range(300)]
+        assert set(await lab.says(*strangers)) == {201}
+        await service.request(*(a_document(f"OURS-{n}") for n in range(20)))
+        for n in range(20):
+            await service.result_of(f"OURS-{n}")
+        async with asyncio.timeout(5):
+            assert await service.stop()
+        assert service.dead_letters() == []  # they may still turn out to be early: nobody gave them up
