@@ -381,7 +381,7 @@ async def test_a_record_that_comes_back_starts_only_when_its_cancelled_handler_h
         await until(lambda: bench.started == [b"v"])
         bench.client.lose(SPOT)
         bench.client.assign(SPOT)
-        await unwinding.wait()
+        await until(unwinding.is_set)
         gate.set()
         await a_few_turns()
         assert bench.started == [b"v"]
