@@ -15,7 +15,7 @@ from router.happenings import Reported
 from router.reports import ExternalReport
 from router.transitions import OUT
 from schemas.inbound import InboundReceived
-from schemas.vocabulary import RunState
+from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
     from consumers.calling import Asked, Caller
@@ -46,7 +46,7 @@ class Inbound:
         if not isinstance(received, InboundReceived):
             return DeadLetter(does_not_belong(event, "the inbound topic"))
         try:
-            report = self.caller.spoke(received.spoke).read_callback(received)
+            report = self._read(received)
         except NotUnderstoodError as error:
             return DeadLetter(not_understood(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
@@ -54,6 +54,11 @@ class Inbound:
         if row is None:
             return self._unknown(received, report)
         return await self._take_in(event, row, report, attempt)
+
+    def _read(self, received: InboundReceived) -> ExternalReport:
+        if received.channel is Channel.POLL and not received.body:
+            return ExternalReport(external_id=received.external_id, thin=True)  # the poller was told "not found"
+        return self.caller.spoke(received.spoke).read_callback(received)
 
     async def _run_of(self, spoke: str, report: ExternalReport) -> RunRow | None:
         row = await self.mover.store.run_at(spoke, report.external_id) if report.external_id else None

@@ -62,8 +62,13 @@ class RunStore(Protocol):
             UnstorableError: it never will.
         """
 
-    async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
-        """Read runs that are out at a spoke, not ended, and not updated since then; longest silent first."""
+    async def silent_runs(
+        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
+    ) -> Sequence[RunRow]:
+        """Read runs that are out at a spoke, not ended, and not updated since then; longest silent first.
+
+        `after` is the last row of the page before.
+        """
 
     async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs in phase `created` that were made before then and are not routed; longest waiting first."""

@@ -86,9 +86,13 @@ class SqlRunStore:
             raise UnstorableError(f"a row cannot be written as JSON: {error}") from error
         await self._saves.ask(save)
 
-    async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
-        """Read runs that a spoke took and has not ended; longest silent first."""
-        return await self._select(silent_runs(spoke, self._database.clock.write(since), limit))
+    async def silent_runs(
+        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
+    ) -> Sequence[RunRow]:
+        """Read runs that a spoke took and has not ended; longest silent first, a page at a time."""
+        write = self._database.clock.write
+        last = (write(after.updated_at), after.run_id) if after is not None else None
+        return await self._select(silent_runs(spoke, write(since), limit, last))
 
     async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs that wait for the rest of their hierarchy; longest waiting first."""

@@ -100,11 +100,15 @@ def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     return columns.where(which).order_by(runs.c.run_id).with_for_update()
 
 
-def silent_runs(spoke: str, since: object, limit: int) -> Select[*tuple[object, ...]]:
-    """Ask for runs that a spoke has had without a word; `since` as the database keeps moments."""
+def silent_runs(spoke: str, since: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+    """Ask for runs that a spoke has had without a word, behind the `last` seen; moments as the database keeps them."""
     out = runs.c.phase.in_([phase.value for phase in OUT]) & runs.c.external_id.is_not(None)
     old = (runs.c.spoke == spoke) & (runs.c.updated_at < since)
-    return select(runs).where(old, out).order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
+    chosen = select(runs).where(old, out)
+    if last is not None:
+        at, run_id = last
+        chosen = chosen.where((runs.c.updated_at > at) | ((runs.c.updated_at == at) & (runs.c.run_id > run_id)))
+    return chosen.order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
 def waiting_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:

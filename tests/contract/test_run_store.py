@@ -236,6 +236,17 @@ async def test_silent_runs_are_those_a_spoke_took_and_said_nothing_about(store: 
     assert [row.run_id for row in await store.silent_runs("fibre-lab", since, 1)] == ["oldest"]
 
 
+async def test_silent_runs_come_page_by_page_also_where_many_fell_silent_at_once(store: RunStore) -> None:
+    at = [NOON - timedelta(minutes=10 + n // 4) for n in range(10)]
+    await store.save(*(a_run(f"TR{n}", phase=Phase.ACCEPTED, updated_at=at[n]) for n in range(10)))
+    seen: list[str] = []
+    after: RunRow | None = None
+    while page := await store.silent_runs("fibre-lab", NOON, 3, after):
+        seen += [row.run_id for row in page]
+        after = page[-1]
+    assert seen == ["TR8", "TR9", "TR4", "TR5", "TR6", "TR7", "TR0", "TR1", "TR2", "TR3"]
+
+
 async def test_the_latest_runs_come_first_in_the_list(store: RunStore) -> None:
     for number, phase in enumerate([Phase.ROUTED, Phase.ACCEPTED, Phase.ROUTED]):
         await store.save(a_run(f"TR{number}", phase=phase, updated_at=NOON + timedelta(seconds=number)))

@@ -53,9 +53,12 @@ class InMemoryRunStore:
             self.runs, self.requests = before
             raise
 
-    async def silent_runs(self, spoke: str, since: datetime, limit: int) -> Sequence[RunRow]:
+    async def silent_runs(
+        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
+    ) -> Sequence[RunRow]:
         silent = [row for row in self.runs.values() if row.spoke == spoke and _is_silent(row, since)]
-        return sorted(silent, key=lambda row: (row.updated_at, row.run_id))[:limit]
+        ordered = sorted(silent, key=_silence)
+        return [row for row in ordered if after is None or _silence(row) > _silence(after)][:limit]
 
     async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         waiting = [r for r in self.runs.values() if r.phase is Phase.CREATED and r.spoke == "" and r.created_at < since]
@@ -95,3 +98,7 @@ class InMemoryRunStore:
 def _is_silent(row: RunRow, since: datetime) -> bool:
     out = row.phase in {Phase.ACCEPTED, Phase.IN_PROGRESS} and row.external_id is not None
     return out and row.updated_at < since
+
+
+def _silence(row: RunRow) -> tuple[datetime, str]:
+    return row.updated_at, row.run_id
