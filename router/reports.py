@@ -48,6 +48,5 @@ class ExternalReport:
     measures: tuple[ExternalMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None
-    event_time: datetime | None = None
     thin: bool = False
     children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them

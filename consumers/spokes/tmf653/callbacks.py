@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.json_reading import moment, parse, text
+from consumers.spokes.tmf653.json_reading import parse, text
 from consumers.spokes.tmf653.replies import report_of, run_in
 from schemas.vocabulary import RunState
 
@@ -35,7 +35,6 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     report = replace(
         report_of(spellings, run),
         event_id=text(body, "eventId") or received.event_id,
-        event_time=moment(text(body, "eventTime", "timeOcurred", "timeOccurred")),
     )
     return _identified(replace(report, thin=_is_thin(report, run, event_type)), received)
 

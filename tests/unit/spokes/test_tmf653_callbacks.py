@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -45,19 +44,13 @@ def test_no_notification_breaks_the_reading(body: object) -> None:
             continue
 
 
-def test_an_event_is_read_with_its_id_and_time() -> None:
+def test_an_event_is_read_with_its_id() -> None:
     event = an_event()
     assert violations("ServiceTestStateChangeEvent", event, "4.2") == []
     report = heard(event)
     assert (report.external_id, report.state, len(report.measures)) == ("89757", RunState.COMPLETED, 1)
-    assert (report.event_id, report.event_time) == ("e-1", datetime(2026, 11, 23, 10, tzinfo=UTC))
+    assert report.event_id == "e-1"
     assert not report.thin
-
-
-@pytest.mark.parametrize("misspelt", ["timeOcurred", "timeOccurred"])
-def test_the_time_is_read_in_both_spellings(misspelt: str) -> None:
-    event = an_event(**{"eventTime": None, misspelt: "2026-11-23T10:00:00Z"})
-    assert heard(event).event_time == datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
