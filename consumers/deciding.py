@@ -12,14 +12,12 @@ from router.selector import choose_spoke
 from schemas.commands import PinnedDecision
 
 if TYPE_CHECKING:
-    from router.decisions import Decision
-    from router.policy import OutboundPolicy
-    from router.selector import Selector
+    from router.policy import OutboundPolicy, PolicyDecision
+    from router.selector import Chosen, Selector
     from router.trouble import Trouble
     from schemas.documents import RunDocument
 
-
-EXPLANATIONS = 4096  # texts that are kept; most runs are decided as one before them was
+KEPT = 4096  # routes; most runs are decided as one before them was, so it is made and explained once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ class Decider:
 
     policy: OutboundPolicy
     selector: Selector
-    _explained: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, root: RunDocument) -> Route | Trouble:
         """Decide, or tell which rows came close; never guess."""
@@ -48,22 +46,26 @@ class Decider:
         where = choose_spoke(self.selector, facts)
         if isinstance(where, Undecided):
             return where.trouble()
-        pinned = PinnedDecision(
-            policy=what.decision.reference,
-            selector=where.decision.reference,
-            hierarchical=what.hierarchical,
-            # A run that goes alone has nobody to bundle with.
-            payload=what.payload if what.hierarchical else Payload.PER_RUN,
-        )
-        return Route(spoke=where.spoke, decision=pinned, explanation=self._explain(what.decision, where.decision))
+        return self._remembered(what, where)
 
-    def _explain(self, what: Decision, where: Decision) -> str:
+    def _remembered(self, what: PolicyDecision, where: Chosen) -> Route:
         # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
-        used_up = [row.id for row in where.skipped]
-        key = f"{what.reference} {what.values!r} {where.reference} {where.values!r} {used_up}"
-        text = self._explained.get(key)
-        if text is None:
-            if len(self._explained) >= EXPLANATIONS:
-                self._explained.clear()
-            text = self._explained[key] = f"{what.explanation}\n{where.explanation}"
-        return text
+        used_up = [row.id for row in where.decision.skipped]
+        key = repr((what.decision.row.id, what.decision.values, where.decision.row.id, where.decision.values, used_up))
+        if key not in self._routes:
+            if len(self._routes) >= KEPT:
+                self._routes.clear()
+            self._routes[key] = _route(what, where)
+        return self._routes[key]
+
+
+def _route(what: PolicyDecision, where: Chosen) -> Route:
+    pinned = PinnedDecision(
+        policy=what.decision.reference,
+        selector=where.decision.reference,
+        hierarchical=what.hierarchical,
+        # A run that goes alone has nobody to bundle with.
+        payload=what.payload if what.hierarchical else Payload.PER_RUN,
+    )
+    explanation = f"{what.decision.explanation}\n{where.decision.explanation}"
+    return Route(spoke=where.spoke, decision=pinned, explanation=explanation)

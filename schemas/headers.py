@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def parse_time(text: str | None) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=1024)  # the events that one event leads to have one time
 def write_time(moment: datetime) -> str:
     """Write RFC 3339 with milliseconds, in UTC."""
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)

@@ -44,6 +44,7 @@ class Clockwork:
         return None if kept is None else self.read(kept)
 
 
+@lru_cache(maxsize=1024)  # a row has several moments, and most of them are one
 def _as_text(moment: datetime) -> str:
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds")
@@ -67,7 +68,7 @@ def run_values(row: RunRow, clock: Clockwork, documents: Remembered) -> Values:
         row.tenant,
         row.request_id,
         row.spoke,
-        row.decision.model_dump_json() if row.decision else None,
+        _decision_text(row.decision) if row.decision else None,
         row.phase.value,
         row.state.value if row.state else None,
         row.result.value if row.result else None,
@@ -154,6 +155,11 @@ _ORIGINS = {word.value: word for word in MeasureIdOrigin}
 
 
 @lru_cache(maxsize=4096)  # as many as there are rows in decision tables, not as there are runs
+def _decision_text(decision: PinnedDecision) -> str:
+    return decision.model_dump_json()
+
+
+@lru_cache(maxsize=4096)
 def _decision(text: str) -> PinnedDecision:
     return PinnedDecision.model_validate_json(text)
 
@@ -210,7 +216,7 @@ def _value(text: str | None) -> Value:
 
 def request_values(row: RequestRow, clock: Clockwork) -> Values:
     """Give a request's columns as `tables.outbound_requests` orders them."""
-    decision = row.decision.model_dump_json()
+    decision = _decision_text(row.decision)
     created_at = clock.write(row.created_at)
     return (row.request_id, row.root_run_id, row.tenant, row.spoke, decision, row.explanation, created_at)
 

@@ -1,0 +1,42 @@
+"""A run that is decided as one before it gets the same route, and people are never told of another's values."""
+
+from consumers.deciding import KEPT, Decider, Route
+from schemas.documents import Characteristic, Value
+from southbound.loading import load_rules
+from southbound.settings import Routing
+from tests.builders import a_document
+
+
+def a_decider() -> Decider:
+    rules = load_rules(Routing())
+    return Decider(policy=rules.policy, selector=rules.selector)
+
+
+def route_of(decide: Decider, speed: Value, spec: str = "fibre-line") -> Route:
+    route = decide(a_document(spec=spec, characteristic=(Characteristic(name="speed", value=speed),)))
+    assert isinstance(route, Route)
+    return route
+
+
+def test_equal_values_get_the_very_same_route() -> None:
+    decide = a_decider()
+    assert route_of(decide, 1000) is route_of(decide, 1000)
+
+
+def test_a_remembered_route_is_the_one_that_would_be_made() -> None:
+    decide = a_decider()
+    route_of(decide, 1000)
+    assert route_of(decide, 1000) == route_of(a_decider(), 1000)
+
+
+def test_values_that_equal_each_other_but_read_differently_are_explained_each_in_its_own_words() -> None:
+    decide = a_decider()
+    for speed in (1, True, "1", 0, False):
+        assert route_of(decide, speed) == route_of(a_decider(), speed)
+
+
+def test_the_memory_has_an_end() -> None:
+    decide = a_decider()
+    for speed in range(KEPT + 10):
+        route_of(decide, speed)
+    assert 0 < len(decide._routes) <= KEPT
