@@ -214,6 +214,6 @@ def _moved_to(row: RunRow, state: RunState, at: datetime) -> Step:
         changed = state is not row.state
         row = replace(row, phase=PHASE_OF_STATE[state], state=state)
         return _told(row, UpdateKind.PROGRESS) if changed else Step(row)
-    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at)
-    row = replace(row, result=judge_result(state, row.requested.test_measure, row.measures, row.reasons))
+    found = judge_result(state, row.requested.test_measure, row.measures, row.reasons)
+    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, result=found)
     return Step(row, (announcements.result(row),))

@@ -61,6 +61,8 @@ def text(thing: Mapping[str, object], *keys: str) -> str | None:
 
 def as_text(value: object) -> str | None:
     """Give a text or a number as text; empty is nothing."""
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     # Databases refuse NUL in a text.
