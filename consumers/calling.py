@@ -109,8 +109,14 @@ class Caller:
             MayNotSendError: this worker's last word from Kafka is too old.
         """
         success, began = self.spoke(name).profile.success_codes, self.now()
-        # Not before its turn has come: it may wait for a free connection for longer than a session.
-        answer = await self.client.call(name, call, self.must_own_the_run)
+
+        def at_its_turn() -> None:
+            # It may have waited for a free connection for longer than a session; that is not the system's time.
+            nonlocal began
+            self.must_own_the_run()
+            began = self.now()
+
+        answer = await self.client.call(name, call, at_its_turn)
         ended = self.now()
         judgement = judge(call.purpose, answer, success, now=ended)
         self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())

@@ -95,7 +95,7 @@ CALLING = Metric(
     name="southbound_call_seconds",
     kind=Histogram,
     labels=("spoke", "purpose"),
-    meaning="Seconds from a call to its answer, waiting for a free connection included.",
+    meaning="Seconds from sending a call to its answer; waiting for a free connection is not included.",
 )
 RUNS_ENDED = Metric(
     name="southbound_runs_ended_total",
