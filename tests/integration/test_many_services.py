@@ -52,9 +52,9 @@ async def all_ended_once(site: Site, ids: set[str], seconds: float) -> None:
     """Wait for every result; then no run may have two, and every topic must be worked off."""
     service = site.service
     try:
-        await service.until(lambda: ids <= {result.run_id for result in service.results()}, "all results", seconds)
+        await service.until(lambda: ids <= site.ended(), "all results", seconds)
     except AssertionError as late:
-        raise AssertionError(await lost(site, ids - {result.run_id for result in service.results()})) from late
+        raise AssertionError(await lost(site, ids - site.ended())) from late
     await service.until(lambda: not site.not_finished(), "no lag")
     heard = service.ear.on(service.topics.results)
     ends = {(one.header("ce_id"), one.header("ce_type"), one.header("ce_subject")) for one in heard}
@@ -71,11 +71,11 @@ async def test_services_join_leave_die_and_freeze_under_load_and_every_run_ends_
         await site.start("listener", "inbound", listens=True)
         first = await site.start("routing", "dispatch", "inbound")
         await service.request(*runs[:200])
-        await service.until(lambda: len(service.results()) > 20, "work goes on")
+        await service.until(lambda: len(site.ended()) > 20, "work goes on")
         second = await site.start("routing", "dispatch", "inbound")
         await service.request(*runs[200:300])
-        seen = len(service.results())
-        await service.until(lambda: len(service.results()) > seen + 30, "work goes on with two")
+        seen = len(site.ended())
+        await service.until(lambda: len(site.ended()) > seen + 30, "work goes on with two")
         first.send(signal.SIGKILL)
         third = await site.start("routing", "dispatch", "inbound")
         await service.request(*runs[300:400])

@@ -7,6 +7,8 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import aiohttp
+
 from southbound.broker.jvm import jvm_broker
 from southbound.failures import Exit
 from southbound.simulator.behaviours import answers_at_once, calls_back
@@ -32,9 +34,18 @@ async def posted(site: Site, *names: str) -> None:
 
 async def finished(site: Site, *ids: str) -> None:
     """Wait for the results of these runs and for topics without lag."""
-    for one in ids:
-        await site.service.result_of(one)
+    await site.service.until(lambda: site.ended().issuperset(ids), "all results")
     await site.service.until(lambda: not site.not_finished(), "no lag")
+
+
+async def answer_to_a_callback(site: Site) -> tuple[int, str | None]:
+    """Send a notification; give the status and what is said about trying again."""
+    url = f"http://127.0.0.1:{site.service.settings.listener.port}/fibre-lab/listener"
+    ended = next(result for result in site.service.results() if result.spoke == "fibre-lab")
+    test = {"id": ended.external_id, "state": "completed"}
+    notice = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
+    async with aiohttp.ClientSession() as session, session.post(url, json=notice) as answer:
+        return answer.status, answer.headers.get("Retry-After")
 
 
 async def test_a_stop_waits_for_a_slow_answer_and_publishes_its_result(kafka_bootstrap: str, tmp_path: Path) -> None:
@@ -89,8 +100,7 @@ async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
         await _pull_the_plug(service.systems["fibre-lab"])
         await service.request(*(a_document(run) for run in fibre))
         await service.request(*(a_document(run, spec="copper-line") for run in copper))
-        for run in copper:
-            await service.result_of(run)
+        await service.until(lambda: site.ended().issuperset(copper), "the results of the other system")
         began = time.monotonic()
         process.send(signal.SIGTERM)
         assert await process.ended() == Exit.DONE, process.said()
@@ -119,8 +129,9 @@ async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path
         async with a_site(bootstrap, tmp_path, script=script, profile=polled) as site:
             service, process = site.service, await site.start(listens=True)
             await service.request(*runs)
-            await service.until(lambda: len(service.results()) > 30, "work goes on")
+            await service.until(lambda: len(site.ended()) > 30, "work goes on")
             brokers.close()
+            assert await answer_to_a_callback(site) == (503, "2")
             brokers.enter_context(jvm_broker(print, folder=data, port=int(bootstrap.partition(":")[2])))
             await finished(site, *(run.run_id for run in runs))
             assert unexplained_posts(site) == []
