@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from producers.publisher import Message
 
+    Refusal = tuple[Message, KafkaError]
+
 _WAIT = 0.1  # seconds that the reporting thread waits for delivery reports
+TOO_LARGE = "MESSAGE_TOO_LARGE"
 _ROOM = 0.02  # seconds until a full local queue is tried again
 
 
@@ -45,12 +48,21 @@ def producer_settings(bootstrap: str, overrides: Mapping[str, object] | None = N
 class _Publication:
     """The messages of one `publish` call that are still on their way."""
 
-    __slots__ = ("failure", "future", "missing")
+    __slots__ = ("failure", "future", "missing", "refused")
 
-    def __init__(self, future: asyncio.Future[None], missing: int) -> None:
+    def __init__(self, future: asyncio.Future[Sequence[Refusal]], missing: int) -> None:
         self.future = future
         self.missing = missing
         self.failure: PublishError | None = None
+        self.refused: list[Refusal] = []
+
+    def report(self, message: Message, error: KafkaError | None) -> None:
+        """Take note of what became of one message."""
+        self.missing -= 1
+        if error is not None and code_of(error) == TOO_LARGE:
+            self.refused.append((message, error))
+        elif error is not None and self.failure is None:
+            self.failure = _failure(message, error)
 
     def settle(self) -> None:
         """Tell the waiting coroutine, unless it has gone."""
@@ -59,14 +71,16 @@ class _Publication:
         if self.failure:
             self.future.set_exception(self.failure)
         else:
-            self.future.set_result(None)
+            self.future.set_result(self.refused)
 
 
 class KafkaPublisher:
     """A `Publisher` over one idempotent producer. Create it inside the event loop that publishes."""
 
     def __init__(self, settings: Mapping[str, object]) -> None:
-        self._producer = Producer(dict(settings))
+        self._settings = dict(settings)
+        self._producer = Producer(self._settings)
+        self._one_by_one: Producer | None = None
         self._loop = asyncio.get_running_loop()
         self._settled: list[_Publication] = []  # touched by the reporting thread only
         self._closing = threading.Event()
@@ -82,11 +96,24 @@ class KafkaPublisher:
         """
         if not messages:
             return
+        refused = await self._sent(self._producer, messages)
+        if refused:
+            # Kafka refuses a whole batch: which of its messages is too large shows only when each travels alone.
+            refused = await self._sent(self._alone(), [message for message, _ in refused])
+        if refused:
+            raise _failure(*refused[0])
+
+    async def _sent(self, producer: Producer, messages: Sequence[Message]) -> Sequence[Refusal]:
         publication = _Publication(self._loop.create_future(), len(messages))
         for message in messages:
-            while not self._accepts(message, publication):  # noqa: ASYNC110 - librdkafka cannot tell of room
+            while not self._accepts(producer, message, publication):  # noqa: ASYNC110 - librdkafka cannot tell of room
                 await asyncio.sleep(_ROOM)
-        await publication.future
+        return await publication.future
+
+    def _alone(self) -> Producer:
+        if self._one_by_one is None:
+            self._one_by_one = Producer(self._settings | {"batch.num.messages": 1})
+        return self._one_by_one
 
     async def close(self, budget: float = 10.0) -> None:
         """Send what is on its way; after `budget` seconds tell the rest that it failed."""
@@ -94,35 +121,34 @@ class KafkaPublisher:
         self._closing.set()
         await asyncio.to_thread(self._thread.join)
 
-    def _accepts(self, message: Message, publication: _Publication) -> bool:
+    def _accepts(self, producer: Producer, message: Message, publication: _Publication) -> bool:
         """Hand one message to librdkafka; False while its queue is full."""
         if self._closing.is_set():
             raise PublishError(f"Nothing was sent to topic {message.topic}: the publisher is closed")
 
         def reported(error: KafkaError | None, _report: Report) -> None:
-            if error is not None and publication.failure is None:
-                publication.failure = _failure(error, message)
-            publication.missing -= 1
+            publication.report(message, error)
             if not publication.missing:
                 self._settled.append(publication)
 
         try:
-            self._producer.produce(
+            producer.produce(
                 message.topic, message.value, message.key, headers=list(message.headers), on_delivery=reported
             )
         except BufferError:
             return False
         except KafkaException as exception:
-            raise _failure(exception.args[0], message) from exception
+            raise _failure(message, exception.args[0]) from exception
         return True
 
     def _report(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(_WAIT)
+            if self._one_by_one is not None:
+                self._one_by_one.poll(0)
             self._tell()
-        if self._producer.flush(self._flush_budget):
-            self._producer.purge()
-            self._producer.flush(1.0)
+        for producer in filter(None, (self._producer, self._one_by_one)):
+            _flush(producer, self._flush_budget)
         self._tell()
 
     def _tell(self) -> None:
@@ -134,8 +160,14 @@ class KafkaPublisher:
                 self._closing.set()
 
 
-def _failure(error: KafkaError, message: Message) -> PublishError:
-    kind = TooLargeError if code_of(error) == "MESSAGE_TOO_LARGE" else PublishError
+def _flush(producer: Producer, budget: float) -> None:
+    if producer.flush(budget):
+        producer.purge()
+        producer.flush(1.0)
+
+
+def _failure(message: Message, error: KafkaError) -> PublishError:
+    kind = TooLargeError if code_of(error) == TOO_LARGE else PublishError
     return kind(sentence_for(error, f"topic {message.topic}"))
 
 

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from producers.publisher import Message, PublishError
+from producers.publisher import Message, PublishError, TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,21 @@ async def test_a_message_larger_than_the_topic_takes_is_named_with_what_to_do(
         await publisher.publish([Message(topic, b"k", b"x" * 5_000)])
     await publisher.publish([Message(topic, b"k", b"small")])
     await publisher.close()
+
+
+async def test_many_small_messages_are_not_too_large_because_they_travel_together_and_a_large_one_is_alone(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("results", **{"max.message.bytes": "5000"})
+    publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"compression.type": "none", "linger.ms": 50}))
+    small = [Message(topic, b"%d" % n, b"x" * 1_000) for n in range(50)]
+    large = Message(topic, b"k", b"x" * 6_000)
+    outcomes = await asyncio.gather(
+        *(publisher.publish([one]) for one in (*small[:25], large, *small[25:])), return_exceptions=True
+    )
+    assert [type(one) for one in outcomes] == [*[type(None)] * 25, TooLargeError, *[type(None)] * 25]
+    await publisher.close()
+    assert end_of(kafka_bootstrap, topic) == 50
 
 
 async def test_a_message_larger_than_the_client_takes_fails_at_once() -> None:
