@@ -13,8 +13,8 @@ from router.answers import Verdict
 from router.changes import Permitted, diff, permit
 from router.happenings import ChangeAccepted, ChangeRefused, Reported
 from router.memory import led_to
+from router.refused_changes import has_ended
 from router.transitions import ENDED, OUT
-from schemas.outcomes import Reason
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from router.runs import RunRow
     from schemas.commands import ChangeRun
     from schemas.envelope import Event
+    from schemas.outcomes import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,10 @@ class ChangeRuns:
         if led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
             await self.mover.tell_again(event, row)
             return Done()
-        if row.phase in ENDED:
-            return await self._refuse(event, row, (_has_ended(row),))
-        # A newer change is queued behind this one and carries the whole document: let it do the work.
-        if command.run.version < row.requested.version or row.phase not in OUT or row.sent is None:
+        if _is_idle(row, command):
             return Done()
+        if row.phase in ENDED:
+            return await self._refuse(event, row, (has_ended(row),))
         row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
         if row.external_id is None:
             return RetryLater(WAIT_FOR_ID, waits_for_id(row))
@@ -54,8 +54,6 @@ class ChangeRuns:
 
     async def _share(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         changes = diff(row.sent or row.requested, row.requested)
-        if not changes:
-            return Done()
         profile = self.caller.spoke(row.spoke).profile
         permission = permit(changes, profile.patchable, profile.change_until, row.state)
         if not isinstance(permission, Permitted):
@@ -100,5 +98,9 @@ class ChangeRuns:
         return Done()
 
 
-def _has_ended(row: RunRow) -> Reason:
-    return Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
+def _is_idle(row: RunRow, command: ChangeRun) -> bool:
+    """Tell whether there is nothing to share, or whether somebody else will."""
+    if row.sent is None or not diff(row.sent, row.requested):
+        return True
+    # A newer change is queued behind this one and carries the whole document; a POST takes the newest along.
+    return row.phase not in ENDED and (command.run.version < row.requested.version or row.phase not in OUT)

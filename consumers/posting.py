@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from consumers.adopting import AskForId
 from consumers.bundles import who_is_who
+from consumers.calling import MayNotSendError
 from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
@@ -58,7 +59,7 @@ class Posting:
         """POST, and store before and after what is known of it."""
         self.caller.must_own_the_run()  # before a doubt is stored that would be none
         rows = await self.mover.intend_all(self.event, [(row, (Sending(document=row.requested),)) for row in rows])
-        asked = await self.caller.ask(rows[0].spoke, self._post_of(rows))
+        asked = await self._asked(rows)
         match asked.judgement.verdict:
             case Verdict.ACCEPTED:
                 return await self._accepted(rows, asked)
@@ -72,6 +73,13 @@ class Posting:
                 return await self._again(await self._record(rows, AttemptFailed()), asked)
             case _:
                 assert_never(asked.judgement.verdict)
+
+    async def _asked(self, rows: Rows) -> Asked:
+        try:
+            return await self.caller.ask(rows[0].spoke, self._post_of(rows))
+        except MayNotSendError:
+            await self._record(rows, AttemptFailed())  # nothing was sent, so nobody needs to look it up
+            raise
 
     async def look_up(self, rows: Rows, refusal: Asked | None = None) -> Outcome:
         """A POST was perhaps made: ask before making another."""

@@ -19,7 +19,7 @@ from router.transitions import ENDED
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from consumers.gathering import GatherRuns
     from consumers.moves import Move, Mover
@@ -50,6 +50,9 @@ class ReviseTrees:
             return DeadLetter(error.trouble)
         rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
         difference = compare_children(with_children(root.requested, _living(rows.values())), changed.run)
+        if led_to(root, event.id, CHANGE):
+            await self._repeat(event, rows, documents, difference, changed.reason)
+            return Done()
         asked = _ask_root(event, root, documents[root.run_id], difference)
         if isinstance(asked, ChangeRefused):
             await self.mover.record(event, root, asked)
@@ -61,7 +64,7 @@ class ReviseTrees:
         moves += _of_children(event, rows, documents, difference)
         carried = [documents[i] for i in difference.added if i in documents and i not in rows]
         await self._store(event, root, moves, carried, newcomers)
-        await self._follow_up(event, root, documents, changed.reason)
+        await self._follow_up(event, await self.mover.store.runs_of_request(root.request_id), documents, changed.reason)
         return Done()
 
     async def _came_by_themselves(self, run_ids: set[str]) -> Rows | None:
@@ -85,25 +88,31 @@ class ReviseTrees:
             documents = [row.requested for row in waiting.values()]
             await self.mover.intend_all(event, self.gather.route.placed(event, newest, documents, waiting)[1])
 
-    async def _follow_up(self, event: Event, root: RunRow, documents: Documents, reason: str | None) -> None:
-        rows = await self.mover.store.runs_of_request(root.request_id)
+    async def _repeat(
+        self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None
+    ) -> None:
+        """Say again what follows: all of it is stored, and what has come since may not be undone."""
+        same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
+        await self.mover.record_all(event, _asked_of(event, same, documents))
+        await self._follow_up(event, [*rows.values()], documents, reason)
+
+    async def _follow_up(self, event: Event, rows: Sequence[RunRow], documents: Documents, reason: str | None) -> None:
         commands = _commands(event, rows, documents, reason)
         if commands:
-            await self.mover.voice.say(event, commands, decision=root.decision)
+            await self.mover.voice.say(event, commands, decision=rows[0].decision)
 
 
 def _ask_root(
     event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
 ) -> ChangeAsked | ChangeRefused | None:
     asked = ask_for(event, root, document)
-    if asked is None and difference != ChildChanges() and not led_to(root, event.id, CHANGE):
+    if asked is None and difference != ChildChanges():
         return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
     return asked
 
 
 def _of_children(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[Move]:
-    asked = [(rows[run_id], ask_for(event, rows[run_id], documents[run_id])) for run_id in difference.changed]
-    changed: list[Move] = [(row, (one,)) for row, one in asked if one is not None]
+    changed = _asked_of(event, [rows[run_id] for run_id in difference.changed], documents)
     removed: list[Move] = [(rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _alive(rows[i])]
     again = [rows[run_id] for run_id in difference.added if run_id in rows]
     refused: list[Move] = [
@@ -112,6 +121,11 @@ def _of_children(event: Event, rows: Rows, documents: Documents, difference: Chi
         if row.run_id in documents
     ]
     return [*changed, *removed, *refused]
+
+
+def _asked_of(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[Move]:
+    asked = [(row, ask_for(event, row, documents[row.run_id])) for row in rows]
+    return [(row, (one,)) for row, one in asked if one is not None]
 
 
 def _commands(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:

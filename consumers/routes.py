@@ -12,7 +12,7 @@ from consumers.troubles import reason_of, run_exists
 from router.happenings import CancelledUnsent, GivenUp, Routed
 from router.hierarchy import HierarchyError, expand
 from router.identity import request_id_of
-from router.memory import born
+from router.memory import SEND, born, led_to
 from router.policy import Payload
 from router.runs import RequestRow, RunRow
 from router.trouble import Trouble
@@ -91,10 +91,13 @@ class RouteRuns:
             await self.mover.voice.say(event, [send_command(row) for row in rows], decision=rows[0].decision)
 
     async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command what was perhaps never commanded: a run that dispatch has touched was."""
-        unsent = [row for row in rows if row.phase is Phase.ROUTED]
-        whole = [*rows[:1]] == [*unsent[:1]]
-        await (self.send(event, unsent) if whole else self.send_each(event, unsent))
+        """Command what this event routed in an earlier life; a run that dispatch has touched was commanded then."""
+        made = [row for row in rows if led_to(row, event.id, SEND)]
+        unsent = [row for row in made if row.phase is Phase.ROUTED]
+        if rows[0] not in made:
+            await self.send_each(event, unsent)
+        elif not _is_bundle(rows[0]) or rows[0] in unsent:
+            await self.send(event, unsent)
 
     async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
         root = runs[0]
@@ -142,9 +145,13 @@ class RouteRuns:
 def _commands(rows: Sequence[RunRow]) -> list[SendRun]:
     """Give a command for each run; one for all of them where the root takes its children along (`bundle`)."""
     root, *others = rows
-    if root.decision is None or root.decision.payload != Payload.BUNDLE:
-        return [send_command(row) for row in rows]
-    return [send_command(root, tuple(row.requested for row in others))]
+    if _is_bundle(root):
+        return [send_command(root, tuple(row.requested for row in others))]
+    return [send_command(row) for row in rows]
+
+
+def _is_bundle(row: RunRow) -> bool:
+    return row.decision is not None and row.decision.payload == Payload.BUNDLE
 
 
 def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun:

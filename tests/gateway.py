@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -72,12 +73,11 @@ rows:
   - {id: S1, order: 1, when: {spec: "not(nowhere, moon-line)"}, then: {spoke: fibre-lab}}
   - {id: S2, order: 2, when: {spec: moon-line}, then: {spoke: moon-lab}}
 """
+ENVELOPE = Envelope(Codec())  # one for all: making a codec reads every schema
+IN_THIS_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
+PARKED = 5.0  # seconds that a report about an unknown run waits
 TRIES = 40  # attempts at one record until a test has gone wrong
 RETRY = {"first": 1.0, "factor": 2.0, "ceiling": 60.0, "max_attempts": 4, "max_elapsed": 600.0}
-
-
-class CrashError(BaseException):
-    """The process is gone."""
 
 
 @dataclass(slots=True)
@@ -103,12 +103,13 @@ class Gateway:
     profile: dict[str, Any] = field(default_factory=dict)
     limits: HierarchyLimits = field(default_factory=HierarchyLimits)
     may_send: Callable[[], bool] = lambda: True
+    finished: list[Record] = field(default_factory=list)
     dead: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     waits: list[RetryLater] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
-    envelope: Envelope = field(default_factory=lambda: Envelope(Codec()))
-    _topics: dict[str, deque[Record]] = field(default_factory=dict)
+    envelope: Envelope = field(default_factory=lambda: ENVELOPE)
+    _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in IN_THIS_ORDER})
     _seen: int = 0
     _offset: int = 0
 
@@ -167,9 +168,8 @@ class Gateway:
         """Work on all topics until every record has its end."""
         self._take_over()
         while topic := next((name for name, queue in self._topics.items() if queue), None):
-            record = self._topics[topic][0]
-            await self._finish(record)
-            self._topics[topic].popleft()
+            await self._finish(self._topics[topic][0])
+            self.finished.append(self._topics[topic].popleft())
             self._take_over()
 
     async def step(self, topic: str) -> None:
@@ -206,6 +206,11 @@ class Gateway:
             value, headers = self.envelope.encode(Event(headers=EventHeaders(id="behind our back"), data=word))
             await self.attempt(Record(place, 0, b"k", value, headers, 0))
 
+    def read_again(self, records: Iterable[Record]) -> None:
+        """Put records back in front of their topics, in order, as after a crash before their commit."""
+        for record in reversed([*records]):
+            self._topics[record.partition.topic].appendleft(record)
+
     def redeliver(self, record: Record) -> None:
         """Put a record on its topic once more, as after a crash."""
         self._topics.setdefault(record.partition.topic, deque()).append(record)
@@ -240,8 +245,7 @@ class Gateway:
     @property
     def gather(self) -> GatherRuns:
         """The one who routes and gathers, fresh."""
-        decide = Decider(policy=load_policy(POLICY, "policy"), selector=load_selector(SELECTOR, "selector", None))
-        return GatherRuns(mover=self.mover, route=RouteRuns(mover=self.mover, decide=decide, limits=self.limits))
+        return GatherRuns(mover=self.mover, route=RouteRuns(mover=self.mover, decide=_tables(), limits=self.limits))
 
     @property
     def overdue(self) -> Overdue:
@@ -258,7 +262,8 @@ class Gateway:
         if topic == self.names.lifecycle:
             return AtTheEdge(routing_of(self.mover, self.gather), self.envelope)
         if topic == self.names.inbound:
-            return AtTheEdge(Inbound(mover=self.mover, caller=self.caller), self.envelope)
+            inbound = Inbound(mover=self.mover, caller=self.caller, park_until=PARKED)
+            return AtTheEdge(inbound, self.envelope)
         return AtTheEdge(dispatch_of(self.mover, self.caller), self.envelope)
 
     # What came of it
@@ -296,3 +301,8 @@ class Gateway:
 
     def _event(self, message: Message) -> Event:
         return self.envelope.decode(message.value, message.headers, fallback_id="none")
+
+
+@cache
+def _tables() -> Decider:
+    return Decider(policy=load_policy(POLICY, "policy"), selector=load_selector(SELECTOR, "selector", None))

@@ -28,6 +28,7 @@ class Mishap(Enum):
 
 
 SILENCE = NoAnswer(perhaps_sent=True, what="no answer within 10 s")
+LOCKED = Answer(status=423)  # about this one run: not now
 REFUSED_CONNECTION = NoAnswer(perhaps_sent=False, what="connection refused")
 
 
@@ -101,13 +102,12 @@ class FakeSystem:
         again = sum(1 for test in self.tests.values() if _word(test) == word)
         identity = f"ext-{word}" + (f"-{again + 1}" if again else "")
         measures = {"testMeasure": self.measures[word]} if word in self.measures else {}
-        test = {**body, "id": identity, "state": self.states.get(word, "acknowledged"), **measures}
+        own = {name: value for name, value in body.items() if name != "childServiceTest"}
+        test = {**own, "id": identity, "state": self.states.get(word, "acknowledged"), **measures}
         self.tests[identity] = test
         inside = [self._admit(child) for child in body.get("childServiceTest", ())]
-        if inside and self.twins:
-            return {**test, "childServiceTest": [{**child, "id": identity} for child in inside]}
         if inside and self.nests:
-            return {**test, "childServiceTest": inside}
+            test["childServiceTest"] = [{**child, "id": identity} for child in inside] if self.twins else inside
         return test
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.answers import Answer, Purpose
+from router.answers import Purpose
 from schemas.commands import SendRun
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
-from tests.fakes.system import Mishap, body_of
+from tests.fakes.system import LOCKED, Mishap, body_of
 from tests.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ async def test_a_doubt_is_looked_up_and_every_run_takes_its_id_from_what_is_foun
 
 async def test_a_bundle_that_is_given_up_needs_one_redrive() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await a_bundle(gateway)
     assert [row.phase for row in rows(gateway)] == [Phase.FALLOUT] * 3
     assert gateway.letters() == ["CALL_TRANSIENT"]
@@ -103,7 +103,7 @@ async def test_a_bundle_that_is_given_up_needs_one_redrive() -> None:
 
 async def test_a_child_that_was_cancelled_before_the_post_stays_out_of_it_with_those_below() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     below = a_document("C", root="TR0001", parent="TR0001-1")
     tree = a_tree(spec="fibre-bundle", children=2)
     await gateway.requested(tree.model_copy(update={"children": (*tree.children, below)}))
@@ -120,7 +120,7 @@ async def test_a_child_that_was_cancelled_before_the_post_stays_out_of_it_with_t
 
 async def test_a_bundle_that_is_cancelled_before_the_post_is_not_sent() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await a_bundle(gateway)
     await gateway.cancelled("TR0001")
     assert [row.phase for row in rows(gateway)] == [Phase.CANCELLED] * 3

@@ -7,7 +7,7 @@ import pytest
 from router.answers import Answer, Purpose
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
-from tests.fakes.system import Mishap, body_of, json_answer
+from tests.fakes.system import LOCKED, Mishap, body_of, json_answer
 from tests.gateway import Gateway
 
 
@@ -60,7 +60,7 @@ async def test_a_cancellation_is_sent_again_to_a_busy_system() -> None:
 
 async def test_a_cancellation_that_never_gets_through_is_refused_and_a_dead_letter() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.CANCEL, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.CANCEL, *[LOCKED] * 4)
     await gateway.cancelled("TR0001")
     assert gateway.last_update().kind is UpdateKind.CANCEL_REFUSED
     assert gateway.letters() == ["CALL_TRANSIENT"]
@@ -92,7 +92,7 @@ async def test_to_cancel_twice_is_no_refusal() -> None:
 
 async def test_a_run_in_fallout_that_was_never_sent_is_cancelled_by_us() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.requested(a_document())
     await gateway.cancelled("TR0001")
     assert gateway.row().phase is Phase.CANCELLED

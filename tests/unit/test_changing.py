@@ -9,7 +9,7 @@ from schemas.documents import Characteristic
 from schemas.lifecycle import RunChanged
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document
-from tests.fakes.system import REFUSED_CONNECTION, body_of, json_answer
+from tests.fakes.system import LOCKED, REFUSED_CONNECTION, body_of, json_answer
 from tests.gateway import Gateway
 
 PATCHABLE = {"patchable": ["description", "characteristic"]}
@@ -85,7 +85,7 @@ async def test_a_change_is_sent_again_to_a_busy_system_under_the_same_key() -> N
 
 async def test_a_change_that_never_gets_through_is_refused_and_a_dead_letter() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.CHANGE, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.CHANGE, *[LOCKED] * 4)
     await gateway.changed(a_document(version=2, description="fast"))
     assert gateway.last_update().kind is UpdateKind.CHANGE_REFUSED
     assert gateway.letters() == ["CALL_TRANSIENT"]
@@ -146,7 +146,7 @@ async def test_a_change_of_an_unknown_run_is_a_dead_letter() -> None:
 
 async def test_a_change_while_the_post_is_in_fallout_goes_out_with_the_redrive() -> None:
     gateway = Gateway(profile=PATCHABLE)
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.requested(a_document())
     await gateway.changed(a_document(version=2, description="fast"))
     gateway.redeliver(gateway.dead[0][0])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from router.answers import Answer, Purpose
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Channel, MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 from tests.builders import a_document
-from tests.fakes.system import json_answer
+from tests.fakes.system import LOCKED, json_answer
 from tests.gateway import Gateway
 
 SPEED = {"metricName": "metric TM1", "value": {"value": 93.5}}
@@ -75,7 +73,7 @@ async def test_a_thin_event_waits_until_the_run_can_be_read() -> None:
 
 async def test_a_run_that_can_never_be_read_is_a_dead_letter() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.READ, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.READ, *[LOCKED] * 4)
     await gateway.reported("ext-TR0001")
     assert gateway.letters() == ["CALL_TRANSIENT"]
 
@@ -112,9 +110,7 @@ async def test_a_report_that_overtakes_the_answer_to_our_post_waits_for_it() -> 
 async def test_a_report_about_a_run_of_nobody_is_parked_and_then_a_dead_letter() -> None:
     gateway = Gateway()
     word = gateway.callback("ext-404", state="inProgress")
-    gateway.put(
-        gateway.names.inbound, word.model_copy(update={"received_at": word.received_at - timedelta(seconds=55)}), "x"
-    )
+    gateway.put(gateway.names.inbound, word, "x")
     await gateway.settle()
     assert gateway.letters() == ["UNKNOWN_EXTERNAL_ID"]
     assert len(gateway.waits) in range(5, 15)
@@ -126,8 +122,7 @@ async def test_a_name_alone_does_not_make_a_run_ours() -> None:
     gateway.system.plan(Purpose.SEND, Answer(status=202))
     await gateway.requested(a_document())
     word = gateway.callback("77", state="completed", name="Somebody else's TR0001", testMeasure=[])
-    old = word.model_copy(update={"received_at": word.received_at - timedelta(seconds=55)})
-    gateway.put(gateway.names.inbound, old, "x")
+    gateway.put(gateway.names.inbound, word, "x")
     await gateway.settle()
     assert gateway.letters() == ["UNKNOWN_EXTERNAL_ID"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from router.answers import Answer, Purpose
+from router.answers import Purpose
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders import a_document, a_tree
+from tests.fakes.system import LOCKED
 from tests.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -132,8 +133,18 @@ async def test_two_changes_that_come_again_after_a_crash_are_not_refused() -> No
 
 async def test_a_removed_child_that_was_never_sent_ends_without_a_call() -> None:
     gateway = Gateway(profile=PATCHABLE)
-    gateway.system.plan(Purpose.SEND, None, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, None, *[LOCKED] * 4)
     await gateway.requested(a_tree(children=1))
     await gateway.changed(tree(2))
     assert gateway.row("TR0001-1").phase is Phase.CANCELLED
     assert gateway.system.made(Purpose.CANCEL) == []
+
+
+async def test_a_change_that_comes_again_does_not_undo_the_one_after_it() -> None:
+    gateway = await a_tree_that_is_out()
+    two, three = tree(2, child(1)), tree(3, child(1), child(3))
+    for change, event_id in ((two, "c2"), (three, "c3"), (two, "c2"), (three, "c3")):
+        await gateway.changed(change, event_id)
+    assert gateway.row("TR0001-3").phase is Phase.ACCEPTED
+    assert len(gateway.system.made(Purpose.CANCEL)) == 1
+    assert UpdateKind.CHANGE_REFUSED not in gateway.updates("TR0001-2")

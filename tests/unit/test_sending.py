@@ -8,7 +8,7 @@ from router.answers import Answer, Purpose
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders import a_document, a_tree
-from tests.fakes.system import REFUSED_CONNECTION, Mishap, json_answer
+from tests.fakes.system import LOCKED, REFUSED_CONNECTION, Mishap, json_answer
 from tests.gateway import Gateway
 
 
@@ -115,7 +115,7 @@ async def test_a_conflict_about_a_run_that_is_not_there_is_a_refusal() -> None:
 
 async def test_when_the_retries_are_used_up_a_person_has_to_look() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.requested(a_document())
     assert gateway.row().phase is Phase.FALLOUT
     assert gateway.updates() == [UpdateKind.FALLOUT]
@@ -132,7 +132,7 @@ async def test_an_outage_is_waited_out_for_as_long_as_it_takes() -> None:
 
 async def test_a_redrive_takes_a_run_out_of_fallout() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.requested(a_document())
     gateway.redeliver(gateway.dead[0][0])
     await gateway.settle()
@@ -195,7 +195,7 @@ async def test_a_refused_child_does_not_undo_the_others() -> None:
 
 async def test_a_child_of_a_parent_in_fallout_is_a_dead_letter_that_can_be_redriven_after_it() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, *[Answer(status=503)] * 4)
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.requested(a_tree(children=1))
     assert gateway.letters() == ["CALL_TRANSIENT", "PARENT_IN_FALLOUT"]
     for record, _ in tuple(gateway.dead):
@@ -255,7 +255,7 @@ async def test_a_spoke_without_a_profile_is_a_dead_letter() -> None:
 
 async def test_a_worker_that_may_have_been_replaced_sends_nothing_and_leaves_no_doubt() -> None:
     gateway = Gateway(profile={"look_up": "none"})
-    answers = [False, False, True, True]
+    answers = [False, True, False, True]
     gateway.may_send = lambda: answers.pop(0) if answers else True
     await gateway.requested(a_document())
     assert [later.trouble.code for later in gateway.waits] == ["MAY_NOT_SEND", "MAY_NOT_SEND"]

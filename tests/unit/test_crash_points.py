@@ -1,0 +1,170 @@
+"""Wherever the process dies, what is stored and told in the end is the same, and nothing is posted twice."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.outcomes import RequestResult, RunResult, RunUpdate
+from schemas.vocabulary import UpdateKind
+from tests.builders import a_document, a_tree
+from tests.unit.crashing import Fate, MortalGateway, MortalSystem, Temper
+
+if TYPE_CHECKING:
+    from router.runs import RunRow
+    from schemas.catalogue import Message
+    from schemas.documents import RunDocument
+
+SINGLE, TREE, BUNDLE = a_document("A"), a_tree("T", 2), a_tree("B", 2, spec="fibre-bundle")
+GATHERED = (
+    a_document("G", spec="fibre-tree", child_run_ids=("G-1", "G-2")),
+    a_document("G-1", parent="G", order=1),
+    a_document("G-2", parent="G", order=2),
+)
+RUNS = ("A", "T", "T-1", "T-2", "B", "B-1", "B-2", "G", "G-1", "G-2")
+ROOTS: dict[str, RunDocument] = {"A": SINGLE, "T": TREE, "B": BUNDLE, "G": GATHERED[0]}
+STATES = ("inProgress", "completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the external system says about a run."""
+
+    run_id: str
+    state: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happens, how the system behaves, and how the process dies."""
+
+    events: tuple[RunRequested | RunChanged | RunCancelled | Report | None, ...]  # None: time to settle
+    tempers: tuple[tuple[str, Temper], ...]
+    dies_at: int
+    dies_after: bool
+    again: int
+
+
+def changes() -> st.SearchStrategy[RunChanged]:
+    root = st.sampled_from(sorted(ROOTS))
+    return st.builds(
+        _changed, root, st.integers(2, 4), st.booleans(), st.sampled_from(("same", "less", "more", "other"))
+    )
+
+
+def _changed(name: str, version: int, describe: bool, children: str) -> RunChanged:  # noqa: FBT001 - drawn
+    root = ROOTS[name]
+    kept = root.children[1:] if children in ("less", "other") else root.children
+    added = (a_document(f"{name}-9", parent=name, order=9),) if children in ("more", "other") and root.children else ()
+    description = f"version {version}" if describe else None
+    more = {"version": version, "description": description, "children": (*kept, *added)}
+    return RunChanged(run=root.model_copy(update=more))
+
+
+STORIES = st.builds(
+    Story,
+    events=st.lists(
+        st.one_of(
+            st.sampled_from([RunRequested(run=run) for run in (SINGLE, TREE, BUNDLE, *GATHERED)]),
+            changes(),
+            st.builds(lambda run_id: RunCancelled(run_id=run_id, root_run_id=run_id[0]), st.sampled_from(RUNS)),
+            st.builds(Report, st.sampled_from(RUNS), st.sampled_from(STATES), st.integers(1, 3)),
+            st.none(),
+        ),
+        min_size=2,
+        max_size=9,
+    ).map(tuple),
+    tempers=st.lists(
+        st.tuples(
+            st.sampled_from(RUNS),
+            st.one_of(
+                st.builds(Temper, busy=st.sampled_from((1, 99))),
+                st.just(Temper(refuses=True)),
+                st.just(Temper(loses=True)),
+            ),
+        ),
+        max_size=2,
+    ).map(tuple),
+    dies_at=st.integers(0, 10_000),
+    dies_after=st.booleans(),
+    again=st.integers(0, 4),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STORIES)
+def test_a_death_at_any_moment_changes_nothing_that_anybody_can_see(story: Story) -> None:
+    asyncio.run(_dies_unnoticed(story))
+
+
+async def _dies_unnoticed(story: Story) -> None:
+    undisturbed = await _told(story, Fate())
+    deeds = undisturbed.fate.deeds
+    if not deeds:
+        return
+    died = await _told(story, Fate(at=story.dies_at % deeds, after=story.dies_after))
+    assert {run_id: _seen(row) for run_id, row in died.store.runs.items()} == {
+        run_id: _seen(row) for run_id, row in undisturbed.store.runs.items()
+    }
+    assert _meanings(died) == _meanings(undisturbed)
+    assert _letters(died) == _letters(undisturbed)
+    assert isinstance(died.system, MortalSystem)
+    assert died.system.unexplained == []
+    assert died.system.doubles() == []
+
+
+async def _told(story: Story, fate: Fate) -> MortalGateway:
+    tempers = {run_id: Temper(temper.busy, temper.refuses, temper.loses) for run_id, temper in story.tempers}
+    gateway = MortalGateway(fate, tempers, story.again, profile={"patchable": ["description"]})
+    for number, event in enumerate(story.events):
+        if isinstance(event, Report):
+            word = gateway.callback(f"ext-{event.run_id}", state=event.state, testMeasure=[])
+            gateway.put(gateway.names.inbound, word, f"{event}")
+        elif event is not None:
+            gateway.put(gateway.names.lifecycle, event, f"event {number}")
+        else:
+            await gateway.live()
+    await gateway.live()
+    return gateway
+
+
+def _seen(row: RunRow) -> tuple[object, ...]:
+    reasons = tuple(reason.code for reason in row.reasons)
+    told = (row.phase, row.state, row.result, row.external_id, row.measures, reasons)
+    return (*told, row.requested, row.sent, row.accepted_version, row.cancel_asked, row.request_id, row.decision)
+
+
+def _letters(gateway: MortalGateway) -> set[tuple[bytes | None, str]]:
+    return {(dict(record.headers)["ce_id"], letter.trouble.code) for record, letter in gateway.dead}
+
+
+def _meanings(gateway: MortalGateway) -> dict[str, set[tuple[Any, ...]]]:
+    """Give what was said under each id; a doubt depends on the disturbance, and is told only where there was one."""
+    found: dict[str, set[tuple[Any, ...]]] = {}
+    for event in gateway.said():
+        if not (isinstance(event.data, RunUpdate) and event.data.kind is UpdateKind.IN_DOUBT):
+            found.setdefault(event.id, set()).add(_meaning(event.data))
+    return found
+
+
+def _meaning(word: Message) -> tuple[Any, ...]:
+    match word:
+        case RunUpdate():
+            return ("update", word.run_id, word.kind, word.request_id)
+        case RunResult():
+            return ("result", word.run_id, word.state, word.result, word.test_measure)
+        case RequestResult():
+            return ("request", word.request_id, word.state, tuple(sorted(word.counts.items())), word.runs)
+        case SendRun() | ChangeRun():
+            return (type(word).__name__, word.run.run_id, word.request_id)
+        case CancelRun():
+            return ("CancelRun", word.run_id, word.request_id)
+        case _:
+            return (type(word).__name__,)
