@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from schemas.documents import Characteristic
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-SINGLE = PinnedDecision(
-    policy="outbound-policy@1#default", selector="spoke-selector@1#S10", hierarchical=False
-)
+SINGLE = PinnedDecision(policy="outbound-policy@1#default", selector="spoke-selector@1#S10", hierarchical=False)
 TREE = PinnedDecision(policy="outbound-policy@1#R10", selector="spoke-selector@1#S10", hierarchical=True)
 
 

@@ -50,8 +50,7 @@ def _fetch(maven: Path, into: Path) -> None:
     done = run_command([maven, *quiet, "-f", pom, *wanted, COPY])
     if not done.ok:
         raise BrokerUnavailableError(
-            f"Maven could not fetch Kafka {KAFKA}; check the network and Maven's settings. "
-            f"It said: {done.last_words}"
+            f"Maven could not fetch Kafka {KAFKA}; check the network and Maven's settings. It said: {done.last_words}"
         )
 
 

@@ -38,9 +38,7 @@ def find_java() -> Java:
     """
     path = _on_this_machine("java")
     if path is None:
-        raise BrokerUnavailableError(
-            f"A local Kafka needs Java {OLDEST} or newer; there is none: {WAYS_OUT}."
-        )
+        raise BrokerUnavailableError(f"A local Kafka needs Java {OLDEST} or newer; there is none: {WAYS_OUT}.")
     java = Java(path=path, version=read_version(run_command([path, "-version"]).said))
     if java.release < OLDEST:
         raise BrokerUnavailableError(

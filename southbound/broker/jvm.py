@@ -13,9 +13,7 @@ from southbound.broker.jvm_node import Jvm, run_node
 
 
 @contextmanager
-def jvm_broker(
-    say: Callable[[str], None], *, folder: Path | None = None, port: int | None = None
-) -> Iterator[Broker]:
+def jvm_broker(say: Callable[[str], None], *, folder: Path | None = None, port: int | None = None) -> Iterator[Broker]:
     """Run a broker while the block runs.
 
     Args:

@@ -34,7 +34,5 @@ def reserve(port: int = 0) -> Iterator[Port]:
         try:
             held.bind(("127.0.0.1", port))
         except OSError as trouble:
-            raise BrokerUnavailableError(
-                f"Port {port} is taken ({trouble.strerror}); choose another."
-            ) from None
+            raise BrokerUnavailableError(f"Port {port} is taken ({trouble.strerror}); choose another.") from None
         yield Port(port=held.getsockname()[1])

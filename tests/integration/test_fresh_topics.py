@@ -17,9 +17,7 @@ def test_what_is_produced_to_a_fresh_topic_comes_back_in_order(
     assert read(kafka_bootstrap, topic, 100) == [b"%d" % number for number in range(100)]
 
 
-def test_a_fresh_topic_has_the_partitions_asked_for(
-    kafka_bootstrap: str, fresh_topics: Callable[..., str]
-) -> None:
+def test_a_fresh_topic_has_the_partitions_asked_for(kafka_bootstrap: str, fresh_topics: Callable[..., str]) -> None:
     topic = fresh_topics("wide", partitions=3)
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     assert len(admin.list_topics(topic, timeout=10).topics[topic].partitions) == 3

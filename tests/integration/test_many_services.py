@@ -94,6 +94,21 @@ async def test_services_join_leave_die_and_freeze_under_load_and_every_run_ends_
         assert await third.ended() == 0, third.said()
 
 
+async def test_two_services_that_share_one_sqlite_file_by_mistake_are_still_correct(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    tag = some_id("lite")
+    runs = single_runs(tag, 150) + trees(tag, 15)
+    async with a_site(kafka_bootstrap, tmp_path, script=SCRIPT) as site:
+        await site.start(listens=True)
+        await site.start("routing", "dispatch", "inbound")
+        await site.service.request(*runs)
+        await all_ended_once(site, ids_of(runs), 40)
+        assert unexplained_posts(site) == []
+        assert posted_before_their_root(site) == []
+        assert site.service.dead_letters() == []
+
+
 async def test_a_process_that_froze_with_calls_in_the_queue_makes_none_of_them_when_it_wakes(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:

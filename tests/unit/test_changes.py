@@ -27,9 +27,7 @@ PARTIES = (
     RelatedParty(id="P2", referred_type="Organization"),
 )
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.text(max_size=3)
-CHARACTERISTICS = st.lists(
-    st.builds(Characteristic, name=st.sampled_from("abc"), value=VALUES), max_size=4
-).map(tuple)
+CHARACTERISTICS = st.lists(st.builds(Characteristic, name=st.sampled_from("abc"), value=VALUES), max_size=4).map(tuple)
 NEWS: dict[str, tuple[str, Any]] = {
     "name": ("name", "Line test 2"),
     "description": ("description", "again"),

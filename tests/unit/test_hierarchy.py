@@ -150,9 +150,7 @@ def test_pre_order_goes_down_before_it_goes_on() -> None:
         (a_tree("R", children=500), "HIERARCHY_TOO_LARGE", ("'R'", "501", "500", "max_runs")),
     ],
 )
-def test_what_cannot_be_sent_is_refused_in_one_sentence(
-    root: RunDocument, code: str, words: tuple[str, ...]
-) -> None:
+def test_what_cannot_be_sent_is_refused_in_one_sentence(root: RunDocument, code: str, words: tuple[str, ...]) -> None:
     with pytest.raises(HierarchyError) as refused:
         expand(root)
     sentence = str(refused.value)
