@@ -304,3 +304,15 @@ async def test_any_row_is_read_back_as_it_was(store: RunStore, row: RunRow) -> N
     row = replace(row, run_id=f"TR{number}", external_id=f"{row.external_id}{number}")
     await store.save(row)
     assert await store.run(row.run_id) == row
+
+
+async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_routed(store: RunStore) -> None:
+    def waiting(run_id: str, minutes: int, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+        fields = {"phase": Phase.CREATED, "spoke": "", "decision": None, "updated_at": NOON} | more
+        return a_run(run_id, created_at=NOON - timedelta(minutes=minutes), **fields)
+
+    await store.save(waiting("young", 1), waiting("older", 10), waiting("oldest", 20))
+    await store.save(waiting("given up", 30, phase=Phase.FALLOUT), waiting("routed", 30, phase=Phase.ROUTED, spoke="x"))
+    since = NOON - timedelta(minutes=5)
+    assert [row.run_id for row in await store.waiting_runs(since, 10)] == ["oldest", "older"]
+    assert [row.run_id for row in await store.waiting_runs(since, 1)] == ["oldest"]
