@@ -1,0 +1,157 @@
+"""What nobody can use becomes a dead letter with its own bytes and one clear sentence; what comes after flows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import fastavro
+import orjson
+import pytest
+
+from producers.publisher import TooLargeError
+from schemas.codec import Codec
+from schemas.envelope import Envelope, Event
+from schemas.headers import EventHeaders
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from tests.builders import a_document, a_tree
+
+if TYPE_CHECKING:
+    from schemas.catalogue import Message
+    from tests.fixtures.service import Heard, Service
+
+RUN = {
+    "run_id": "BAD",
+    "name": "Line test BAD",
+    "test_specification": {"id": "fibre-quick"},
+    "related_service": {"id": "PI0001"},
+}
+JSON_REQUEST = {"content_type": "application/json", "ce_type": "southbound.RunRequested"}
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A record that cannot be used, and what its dead letter must say."""
+
+    value: bytes | None
+    code: str
+    says: tuple[str, ...]
+    key: bytes | None = b"BAD"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def json_request(**fields: object) -> bytes:
+    run = {name: value for name, value in (RUN | fields).items() if value is not None}
+    return orjson.dumps({"run": run})
+
+
+def encoded(word: Message) -> bytes:
+    return Envelope(Codec()).encode(Event(headers=EventHeaders(id="x"), data=word))[0]
+
+
+def of_a_schema_of_nobody() -> bytes:
+    schema = {"type": "record", "name": "org.example.Surprise", "fields": [{"name": "what", "type": "string"}]}
+    canonical = fastavro.schema.to_parsing_canonical_form(schema)
+    fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
+    return b"\xc3\x01" + fingerprint[::-1] + b"\x0aavros"
+
+
+def a_cycle() -> RunRequested:
+    a, b = a_document("BAD-A", root="BAD", parent="BAD-B"), a_document("BAD-B", root="BAD", parent="BAD-A")
+    return RunRequested(run=a_document("BAD", spec="fibre-tree", children=(a, b)))
+
+
+JSON = tuple(JSON_REQUEST.items())
+BAD = {
+    "undecodable bytes": Bad(b"\xffrubbish\x00", "UNDECODABLE", ()),
+    "no content": Bad(b"", "TOMBSTONE", ()),
+    "a tombstone": Bad(None, "TOMBSTONE", ()),
+    "an unknown event type": Bad(
+        json_request(),
+        "UNKNOWN_EVENT_TYPE",
+        ("southbound.RunInvented",),
+        headers=(("content_type", "application/json"), ("ce_type", "southbound.RunInvented")),
+    ),
+    "Avro of an unknown schema": Bad(of_a_schema_of_nobody(), "UNKNOWN_SCHEMA", ()),
+    "no name": Bad(json_request(name=None), "INVALID_EVENT", ("run.name",), headers=JSON),
+    "no service": Bad(json_request(related_service={}), "INVALID_EVENT", ("run.related_service.id",), headers=JSON),
+    "no specification": Bad(
+        json_request(test_specification={"id": ""}), "INVALID_EVENT", ("run.test_specification.id",), headers=JSON
+    ),
+    "a cycle": Bad(encoded(a_cycle()), "HIERARCHY_CYCLE", ("BAD-A", "BAD-B")),
+    "10,000 children": Bad(
+        encoded(RunRequested(run=a_tree("BAD", children=10_000))), "HIERARCHY_TOO_LARGE", ("10001", "500")
+    ),
+    "a change of an unknown run": Bad(
+        encoded(RunChanged(run=a_document("BAD", version=2))), "UNKNOWN_RUN", ("BAD", "RunRequested")
+    ),
+    "a cancellation of an unknown run": Bad(
+        encoded(RunCancelled(run_id="BAD", root_run_id="BAD")), "UNKNOWN_RUN", ("BAD", "RunRequested")
+    ),
+    "a run that no row wants": Bad(
+        encoded(RunRequested(run=a_document("BAD", spec="satellite-link"))), "NO_ROW_MATCHES", ("spoke-selector",)
+    ),
+    "bytes of a registry that is not configured": Bad(b"\x00\xffrubbish\x00", "UNKNOWN_SCHEMA", ("4285691234",)),
+    "2 MB": Bad(b"\x01" * 2_000_000, "UNDECODABLE", ()),
+    "a null key": Bad(b"\xffno key", "UNDECODABLE", (), key=None),
+}
+
+
+async def test_every_bad_record_is_a_dead_letter_with_its_bytes_and_one_sentence_and_the_next_one_flows(
+    service: Service,
+) -> None:
+    for number, bad in enumerate(BAD.values()):
+        await service.put(service.topics.lifecycle, bad.key, bad.value, **dict(bad.headers))
+        await service.put(service.topics.lifecycle, bad.key, *a_good_one(f"GOOD-{number}"))
+    for number in range(len(BAD)):
+        await service.result_of(f"GOOD-{number}")
+    letters = await service.until(lambda: _all(service, len(BAD)), "all dead letters")
+    for name, bad in BAD.items():
+        (letter,) = [one for one in letters if (one.value, one.key) == (bad.value, bad.key) and has(one, bad.headers)]
+        sentence = letter.header("southbound-dlq-reason") or ""
+        assert letter.header("southbound-dlq-code") == bad.code, name
+        assert is_one_sentence(sentence), (name, sentence)
+        assert all(word in sentence for word in bad.says), (name, sentence)
+        assert letter.header("southbound-dlq-topic") == service.topics.lifecycle
+    assert await service.stop()
+
+
+@pytest.mark.parametrize("topic", ["inbound", "dispatch"])
+async def test_rubbish_on_our_own_topics_is_a_dead_letter_too(service: Service, topic: str) -> None:
+    name = service.topics.inbound if topic == "inbound" else service.topics.dispatch("fibre-lab")
+    await service.put(name, b"BAD", b"\xffrubbish")
+    await service.put(name, b"BAD", encoded(RunRequested(run=a_document("BAD"))))
+    await service.request(a_document("GOOD", spec="fibre-quick"))
+    letters = await service.until(lambda: _all(service, 2), "both dead letters")
+    assert [letter.header("southbound-dlq-code") for letter in letters] == ["UNDECODABLE", "WRONG_TOPIC"]
+    await service.result_of("GOOD")
+
+
+async def test_a_run_without_a_key_is_a_run(service: Service) -> None:
+    await service.put(
+        service.topics.lifecycle, None, json_request(run_id="GOOD", name="Line test GOOD"), **JSON_REQUEST
+    )
+    await service.result_of("GOOD")
+
+
+async def test_what_a_topic_does_not_take_is_told_to_its_producer(service: Service) -> None:
+    with pytest.raises(TooLargeError, match=f"{service.topics.lifecycle}.*max.message.bytes"):
+        await service.put(service.topics.lifecycle, b"BAD", os.urandom(2_000_000))
+
+
+def a_good_one(run_id: str) -> tuple[Any, ...]:
+    return (encoded(RunRequested(run=a_document(run_id, spec="fibre-quick"))),)
+
+
+def has(letter: Heard, headers: tuple[tuple[str, str], ...]) -> bool:
+    return all(letter.header(name.replace("content_", "content-")) == text for name, text in headers)
+
+
+def is_one_sentence(text: str) -> bool:
+    return 20 < len(text) < 400 and "\n" not in text and text.isprintable()
+
+
+def _all(service: Service, number: int) -> list[Any]:
+    letters = service.dead_letters()
+    return letters if len(letters) >= number else []
