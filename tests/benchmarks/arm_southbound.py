@@ -1,0 +1,37 @@
+"""The arm under test: the whole service, every role, on SQLite, with the shipped tables and profiles."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from dataclasses import replace
+
+import uvloop
+
+from southbound.loading import load_rules
+from southbound.logs import configure_logs
+from southbound.service import serve
+from southbound.settings import Health, Kafka, Listener, Log, Settings, Store
+from tests.benchmarks.order import GROUP, Order, order_given
+
+
+async def run(order: Order) -> bool:
+    """Serve until SIGTERM; True if everything under way was finished."""
+    settings = Settings(
+        kafka=Kafka(bootstrap=order.bootstrap, prefix=order.prefix, group=f"{order.prefix}{GROUP}"),
+        store=Store(url=f"sqlite+aiosqlite:///{order.folder}/runs.db"),
+        listener=Listener(port=0),
+        health=Health(port=0),
+        log=Log(format="json"),
+    )
+    configure_logs(settings.log)
+    rules = load_rules(settings.routing)
+    profiles = (profile.model_copy(update={"base_url": order.system}) for profile in rules.profiles)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return await serve(settings, stop=stop, rules=replace(rules, profiles=tuple(profiles)))
+
+
+if __name__ == "__main__":
+    sys.exit(0 if uvloop.run(run(order_given())) else 1)

@@ -1,0 +1,111 @@
+"""Measure the whole path beside two other ways to do the job, in one run, each on the same one core."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from southbound.broker.jvm import jvm_broker
+from tests.benchmarks.arms import Arm, Ground, Measured
+from tests.benchmarks.machine import command_line, machine
+from tests.benchmarks.page import guarantees, replace_section, table, whole_path
+from tests.benchmarks.system_process import system_process
+from tests.benchmarks.where_time_goes import by_function, by_part
+
+ARMS = (
+    Arm(
+        name="Southbound",
+        module="tests.benchmarks.arm_southbound",
+        guarantee="at least once, in order per root run; two Kafka hops; every step is stored before it is told; a "
+        "POST of unknown outcome is looked up before it is repeated; results are acknowledged before the offset is "
+        "committed",
+    ),
+    Arm(
+        name="FastStream",
+        module="tests.benchmarks.arm_faststream",
+        guarantee="at most once, because its only way to work on many records at once commits their offsets before "
+        "the work; no order per key; one hop, nothing stored, nothing decided",
+    ),
+    Arm(
+        name="naive loop",
+        module="tests.benchmarks.arm_naive",
+        guarantee="each event POSTed at least once, in order per partition; a result may be lost, because its offset "
+        "is committed without waiting for the result's acknowledgement; one hop, nothing stored, nothing decided",
+        share=0.05,
+    ),
+)
+FEWEST = 200  # events of an arm that gets only a share of them
+
+
+def main() -> None:
+    """Measure, show, and write the page."""
+    given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {given.core} or {given.core})
+    with ExitStack() as stack:
+        broker = stack.enter_context(jvm_broker(_say))
+        ground = Ground(bootstrap=broker.bootstrap, system=stack.enter_context(system_process()), core=given.core)
+        measured = _measure(ground, given)
+        steps = ground.measure_steps()
+        profile = _profile(ground, given.events)
+    _say(whole_path(measured, ARMS))
+    _say(steps)
+    _say(profile)
+    if given.write:
+        _write(measured, steps, profile)
+
+
+def _measure(ground: Ground, given: argparse.Namespace) -> list[Measured]:
+    measured: list[Measured] = []
+    for _ in range(given.rounds):  # interleaved, so that a disturbance meets all arms
+        for latency in given.latency:
+            for arm in ARMS:
+                measured.append(ground.measure(arm, latency / 1000, max(FEWEST, int(given.events * arm.share))))
+                _say(measured[-1].sentence)
+    return measured
+
+
+def _profile(ground: Ground, events: int) -> str:
+    """Sample the service once more; empty where py-spy is not to be had, and the page keeps what it has."""
+    if shutil.which("py-spy") is None:
+        return ""
+    with tempfile.NamedTemporaryFile() as samples:
+        ground.measure(ARMS[0], 0.01, events, profile=Path(samples.name))
+        parts, functions = by_part(Path(samples.name)), by_function(Path(samples.name), 15)
+    return "\n".join(
+        table((name, "share of samples"), [(what, f"{share:.1%}") for what, share in shares])
+        for name, shares in (("part", parts), ("function, itself", functions))
+    )
+
+
+def _write(measured: list[Measured], steps: str, profile: str) -> None:
+    replace_section("whole-path", f"{machine()}\n\n`{command_line()}`\n\n{whole_path(measured, ARMS)}")
+    replace_section("guarantees", guarantees(ARMS))
+    replace_section("steps", steps)
+    if profile:
+        replace_section("profile", profile)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=10_000, help="runs per measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each arm; the median counts")
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 10.0], help="of the external system, in ms")
+    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the core of the arm")
+    parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Say on what machine, and how disturbed, a measurement was made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import sysconfig
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGES = ("confluent-kafka", "aiohttp", "uvloop", "pydantic", "SQLAlchemy", "faststream")
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Stay on one core while the block runs."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def yardstick(core: int) -> float:
+    """Give the CPU microseconds of one fixed piece of Python on a core, as it is right now.
+
+    CPU time grows when neighbours use the caches, or the other half of a core: a figure is only as good as this one.
+    """
+    with on_core(core):
+        began = time.thread_time()
+        for _ in range(20_000):
+            _fixed()
+        return (time.thread_time() - began) / 20_000 * 1e6
+
+
+def _fixed() -> int:
+    total = 0
+    for word, number in _WORDS.items():
+        total += len(word) + number
+    return total
+
+
+_WORDS = {str(number): number for number in range(50)}
+
+
+def machine() -> str:
+    """Describe it in one sentence."""
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()} ({'built with' if optimised else 'built without'} "
+        f"profile-guided optimisation), {packages}."
+    )
+
+
+def command_line() -> str:
+    """Give the command as somebody else would type it."""
+    return " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,149 @@
+"""Measure what each step of a run costs by itself, in warm caches: the least that it can be, not its share."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from consumers.deciding import Decider
+from consumers.spokes.client import SpokeClient
+from consumers.spokes.registry import spoke_for
+from consumers.store.opening import open_store
+from producers.events import EventPublisher
+from producers.kafka_publisher import KafkaPublisher, producer_settings
+from router.advance import advance
+from router.answers import Answer
+from schemas.codec import Codec
+from schemas.commands import SendRun
+from schemas.envelope import Envelope
+from southbound.loading import load_rules
+from southbound.settings import Routing
+from tests.benchmarks.load import a_request
+from tests.benchmarks.machine import on_core
+from tests.benchmarks.page import table
+from tests.benchmarks.samples import Sample, a_sample
+from tests.builders import NOON, SINGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.spokes.port import Call, Spoke
+    from schemas.topics import TopicNames
+
+Work = Callable[[Sample], Awaitable[object]]
+Step = tuple[str, float]  # what, and the CPU microseconds of all threads for one run
+
+RUNS = 1_000
+AT_ONCE = 64
+ROUNDS = 5  # the best counts: a busy neighbour spoils one, not all
+SPOKE = "fibre-lab"
+ENVELOPE = Envelope(Codec())
+
+
+def measure_steps(bootstrap: str, topics: TopicNames, system: str, core: int) -> str:
+    """Measure all steps on one core and give the table; the topics must be there."""
+    with on_core(core):
+        steps = uvloop.run(_all_steps(bootstrap, topics, system))
+    rows = [*steps, ("all of them", sum(cost for _, cost in steps))]
+    return table(("step", "CPU-ms per 1,000 runs"), [(name, f"{cost:.0f}") for name, cost in rows])
+
+
+async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[Step]:
+    rules = load_rules(Routing())
+    decide = Decider(policy=rules.policy, selector=rules.selector)
+    profile = next(one for one in rules.profiles if one.name == SPOKE).model_copy(update={"base_url": system})
+    spoke, client = spoke_for(profile), SpokeClient([profile], {})
+    publisher = KafkaPublisher(producer_settings(bootstrap))
+    try:
+        call = _call(spoke)
+        answer = await client.call(SPOKE, call)
+        if not isinstance(answer, Answer):
+            raise TypeError(f"the system did not answer: {answer}")
+        samples = [a_sample(f"R{number:06d}", decide, spoke.read_reply(answer)) for number in range(RUNS)]
+        return [
+            *await _pure(samples, decide, spoke, answer),
+            ("HTTP: limit, POST, answer", await _best(samples, lambda _: client.call(SPOKE, call))),
+            *await _store(samples),
+            *await _publish(samples, EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=topics)),
+        ]
+    finally:
+        await publisher.close()
+        await client.close()
+
+
+def _call(spoke: Spoke) -> Call:
+    command = SendRun(run=a_request("R"), request_id="RQ", spoke=SPOKE, decision=SINGLE)
+    return spoke.to_send(command, None, "key")
+
+
+async def _pure(samples: Sequence[Sample], decide: Decider, spoke: Spoke, answer: Answer) -> list[Step]:
+    steps: dict[str, Callable[[Sample], object]] = {
+        "decode RunRequested": lambda one: ENVELOPE.decode(one.record.value, one.record.headers, fallback_id=""),
+        "decide: policy, selector, explanation": lambda one: decide(one.routed.requested),
+        "advance: sending": lambda one: advance(one.routed, one.begun, NOON),
+        "TMF653: write the request": lambda one: spoke.to_send(one.command, None, "key"),
+        "TMF653: read the reply": lambda _: spoke.read_reply(answer),
+        "advance: accepted and completed": lambda one: advance(one.sending, one.done, NOON),
+    }
+    return [(name, await _best(samples, _at_once(step))) for name, step in steps.items()]
+
+
+def _at_once(step: Callable[[Sample], object]) -> Work:
+    async def work(sample: Sample) -> object:
+        return step(sample)
+
+    return work
+
+
+async def _store(samples: Sequence[Sample]) -> list[Step]:
+    names = ("store: insert request and run", "store: read the run", "store: save sending", "store: save the end")
+    rounds = [await _store_once(samples) for _ in range(ROUNDS)]
+    return [(name, min(costs)) for name, costs in zip(names, zip(*rounds, strict=True), strict=True)]
+
+
+async def _store_once(samples: Sequence[Sample]) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = await open_store(f"sqlite:///{folder}/runs.db")
+        try:
+            return [
+                await _cost(samples, lambda one: store.save(one.request, one.routed)),
+                await _cost(samples, lambda one: store.run(one.routed.run_id)),
+                await _cost(samples, lambda one: store.save(one.sending)),
+                await _cost(samples, lambda one: store.save(one.ended)),
+            ]
+        finally:
+            await store.close()
+
+
+async def _publish(samples: Sequence[Sample], events: EventPublisher) -> list[Step]:
+    return [
+        ("encode and publish SendRun", await _best(samples, lambda one: events.publish([one.told]))),
+        ("encode and publish three outcomes", await _best(samples, lambda one: events.publish(one.outcomes))),
+    ]
+
+
+async def _best(samples: Sequence[Sample], work: Work) -> float:
+    return min([await _cost(samples, work) for _ in range(ROUNDS)])
+
+
+async def _cost(samples: Sequence[Sample], work: Work) -> float:
+    """Give CPU microseconds for one sample, with as many at once as a spoke allows."""
+    waiting = iter(samples)
+
+    async def lane() -> None:
+        for sample in waiting:
+            await work(sample)
+
+    before = _cpu_seconds()
+    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
+    return (_cpu_seconds() - before) / len(samples) * 1e6
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

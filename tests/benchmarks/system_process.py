@@ -1,0 +1,62 @@
+"""Run the fast external system in a process of its own and ask it what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import uvloop
+
+from southbound.simulator.fast import FastSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class SystemProcess:
+    """The external system as the benchmark sees it."""
+
+    base_url: str
+    _pipe: Connection
+
+    def begin(self, latency: float) -> None:
+        """Answer after `latency` seconds from now on, and count from nothing."""
+        self._pipe.send(latency)
+        self._pipe.recv()
+
+    def posts(self) -> tuple[int, int]:
+        """Give the number of POSTs since `begin`, and of those whose idempotency key came before."""
+        self._pipe.send(None)
+        return cast("tuple[int, int]", self._pipe.recv())
+
+
+@contextmanager
+def system_process() -> Iterator[SystemProcess]:
+    """Run the system while the block runs."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        yield SystemProcess(ours.recv(), ours)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _run(pipe: Connection) -> None:
+    uvloop.run(_serve(pipe))
+
+
+async def _serve(pipe: Connection) -> None:
+    async with FastSystem(name="fibre-lab") as system:
+        pipe.send(system.base_url)
+        while True:
+            asked = await asyncio.to_thread(pipe.recv)
+            if asked is not None:
+                system.latency, system.posts, system.repeated_posts = asked, 0, 0
+            pipe.send((system.posts, system.repeated_posts))

@@ -1,0 +1,64 @@
+"""Sum a py-spy profile of the service by part: a sample belongs to the innermost part that it passed through."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A pattern for `function (file)` of one frame, and the part that it opens. The innermost frame wins.
+PARTS = (
+    (r"\(confluent_kafka|kafka_publisher\.py|producers/events\.py", "publish: to librdkafka, and its reports"),
+    (r"consumers/runtime/client\.py", "consume: from librdkafka"),
+    (r"schemas/(avro_read|avro_project|structured)|Codec\.decode|_from_values", "decode events"),
+    (r"schemas/avro_write|Codec\.encode", "encode events"),
+    (r"schemas/(headers|envelope|keys)\.py|consumers/voice\.py", "envelopes: headers and keys"),
+    (r"consumers/deciding\.py|router/(tables|facts|policy|selector|decisions|explanations|values)\.py", "decide"),
+    (r"router/identity\.py", "derive ids"),
+    (r"router/", "advance: the pure state machine, measures, results"),
+    (r"_Desk\._transact|consumers/store/(transactions|planning)\.py", "store: SQL, on its two threads"),
+    (r"consumers/store/", "store: rows to values and back, grouping"),
+    (r"\(aiohttp/|aiohttp_transport\.py|spokes/(client|transport|auth)\.py", "HTTP: aiohttp, limits"),
+    (r"consumers/spokes/", "TMF653: write the request, read the reply"),
+    (r"consumers/runtime/", "runtime: lanes, tasks, progress"),
+    (r"consumers/metrics\.py|prometheus_client", "metrics"),
+    (r"structlog|_count_ends", "the one log line"),
+    (r"consumers/\w+\.py", "handlers: the order of steps"),
+)
+OTHER = "event loop and the rest"
+_PARTS = tuple((re.compile(pattern), part) for pattern, part in PARTS)
+
+
+def by_part(samples: Path) -> list[tuple[str, float]]:
+    """Give each part's share of all samples (0 to 1), the largest first."""
+    found: Counter[str] = Counter()
+    for stack, count in _stacks(samples):
+        found[_part(stack)] += count
+    total = found.total()
+    return [(part, count / total) for part, count in found.most_common()]
+
+
+def by_function(samples: Path, most: int) -> list[tuple[str, float]]:
+    """Give the functions in which the process itself was found most often, with their share."""
+    found: Counter[str] = Counter()
+    for stack, count in _stacks(samples):
+        found[re.sub(r":\d+\)$", ")", stack[-1])] += count
+    total = found.total()
+    return [(function, count / total) for function, count in found.most_common(most)]
+
+
+def _stacks(samples: Path) -> list[tuple[list[str], int]]:
+    """Read the collapsed format: frames from the outermost in, separated by `;`, then the count."""
+    lines = (line.rpartition(" ") for line in samples.read_text().splitlines())
+    return [(stack.split(";"), int(count)) for stack, _, count in lines]
+
+
+def _part(stack: list[str]) -> str:
+    for frame in reversed(stack):
+        for pattern, part in _PARTS:
+            if pattern.search(frame):
+                return part
+    return OTHER
