@@ -229,10 +229,10 @@ class Worker:
         outcome = self._letters.undelivered(record) or await self._attempts.at(record, attempt)
         if isinstance(outcome, DeadLetter):
             outcome = await self._letters.deliver(record, attempt.number, outcome)
-        self._safely(self._settle, record, attempt.number, outcome)
+        self._safely(self._settle, record, attempt, outcome)
         self._observer.settled(Settled(record, attempt.number, outcome, self._clock() - began))
 
-    def _settle(self, record: Record, attempt: int, outcome: Outcome) -> None:
+    def _settle(self, record: Record, attempt: Attempt, outcome: Outcome) -> None:
         self._tasks.ended(record)
         match outcome:
             case Done():
@@ -259,13 +259,13 @@ class Worker:
         self._attempts.forget(record)
         self._letters.forget(record)
 
-    def _park(self, record: Record, attempt: int, later: RetryLater) -> None:
+    def _park(self, record: Record, attempt: Attempt, later: RetryLater) -> None:
         if record.partition in self._leaving or record.partition not in self._ledger.owned:
             self._retire(record)  # its next owner reads it again
             return
         now, delay = self._clock(), max(0.0, later.delay)
-        if attempt >= self._policy.complain_after:
-            self._complaints.about(record, attempt, later.trouble, now)
+        if attempt.elapsed + delay >= self._policy.complain_after:
+            self._complaints.about(record, attempt.number, later.trouble, now)
         self._lanes.park(record, now + delay, later.trouble)
         self._tasks.later(record, delay, self._unpark)
 

@@ -27,7 +27,7 @@ class WorkerPolicy:
     close_budget: float = 10.0  # for the last commit, and again for leaving the group
     session_timeout: float = 30.0  # with group.protocol=consumer: what the broker is set to
     max_unexpected: int = 5  # attempts at a record whose handler raises
-    complain_after: int = 10  # attempts at one record; then somebody should know what it waits for
+    complain_after: float = 5.0  # what a record has waited and will; then somebody should know for what
     backoff: Backoff = field(default_factory=Backoff)  # after a raise, or a dead letter that Kafka refuses
     marks: WaterMarks = field(default_factory=WaterMarks)
     flood: FloodPolicy = field(default_factory=FloodPolicy)

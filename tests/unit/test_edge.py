@@ -106,7 +106,7 @@ async def test_lanes_that_fail_together_are_spread_over_the_whole_wait(
 
 
 async def test_a_permanent_conflict_slows_down_before_it_is_complained_about() -> None:
-    # The worker complains from the tenth attempt on (WorkerPolicy.complain_after).
+    # The worker complains after five seconds (WorkerPolicy.complain_after).
     waited = sum([await delay(ConflictError, number, 0.5) for number in range(1, 10)])
     assert 2 < waited < 10
     assert await delay(ConflictError, 1, ALMOST) < 0.021, "most conflicts are over at once"
