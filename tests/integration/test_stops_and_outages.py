@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from subprocess import CalledProcessError
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import aiohttp
+import pytest
 
 from southbound.broker.jvm import jvm_broker
+from southbound.broker.ports import reserve
 from southbound.failures import Exit
 from southbound.simulator.behaviours import answers_at_once, calls_back
 from southbound.simulator.script import Script
 from tests.builders import a_document
+from tests.fixtures.postgres import MISSING, Cluster, find_programs
 from tests.fixtures.processes import a_site, some_id, unexplained_posts
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from southbound.simulator.system import ExternalSystem
     from tests.fixtures.processes import Site
@@ -117,6 +123,50 @@ async def _pull_the_plug(system: ExternalSystem) -> None:
     port = int(system.base_url.split(":")[2].split("/")[0])
     await system.stop()
     system._address = ("127.0.0.1", port)
+
+
+@pytest.fixture
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A PostgreSQL that may be stopped, unlike the one that all tests share."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip(MISSING)
+    with TemporaryDirectory(prefix="southbound-postgres-") as folder:
+        cluster = Cluster(programs=programs, home=Path(folder))
+        cluster.create()
+        yield cluster
+
+
+async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays_no_stop(
+    kafka_bootstrap: str, tmp_path: Path, database: Cluster
+) -> None:
+    with reserve() as kept:
+        port = kept.port
+    database.start(port)
+    script, tag = Script(default=answers_at_once(answer_after=0.2)), some_id("store")
+    url = f"postgresql+asyncpg://southbound@127.0.0.1:{port}/postgres"
+    try:
+        async with a_site(kafka_bootstrap, tmp_path, script=script, store=url) as site:
+            service, process = site.service, await site.start()
+            runs = [f"{tag}-{n}" for n in range(120)]
+            await service.request(*map(a_document, runs[:100]))
+            await service.until(lambda: len(site.ended()) > 10, "work goes on")
+            database.stop("fast")
+            await service.until(lambda: "STORE_UNAVAILABLE" in process.said(), "somebody is told")
+            database.start(port)
+            await finished(site, *runs[:100])
+            database.stop("fast")
+            await service.request(*map(a_document, runs[100:]))
+            process.send(signal.SIGTERM)
+            assert await process.ended(PROMPT) == Exit.DONE, process.said()
+            database.start(port)
+            await site.start()
+            await finished(site, *runs)
+            assert unexplained_posts(site) == []
+            assert service.dead_letters() == []
+    finally:
+        with suppress(CalledProcessError):  # it may be stopped already
+            database.stop()
 
 
 async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path) -> None:
