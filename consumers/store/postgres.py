@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import URL, Connection
+    from sqlalchemy.engine import AdaptedConnection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
@@ -106,7 +109,7 @@ def _passes(error: DBAPIError) -> bool:
 
 
 def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         _for_asyncpg(url),
         hide_parameters=True,
         # Documents come and go as text; `rows` reads and writes them.
@@ -117,6 +120,15 @@ def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
         pool_recycle=1800,
         connect_args={"timeout": lock_timeout, "command_timeout": max(lock_timeout, 1.0) * 2},
     )
+    event.listen(engine.sync_engine, "connect", partial(_bound_its_transactions, lock_timeout))
+    return engine
+
+
+def _bound_its_transactions(seconds: float, connection: AdaptedConnection, _: object) -> None:
+    # A machine that freezes or vanishes within a transaction would keep its rows from all others for hours.
+    # Said after connecting, not with it: connection poolers refuse settings that they do not know.
+    setting = f"SET idle_in_transaction_session_timeout = {max(1, int(seconds * 1000))}"
+    connection.run_async(lambda driver: driver.execute(setting))
 
 
 def _for_asyncpg(url: URL) -> URL:

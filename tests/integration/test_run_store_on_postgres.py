@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
+from consumers.store.addresses import database_at
 from consumers.store.opening import open_store
 from consumers.store.port import RunStore, UnstorableError
+from consumers.store.postgres import PostgresDatabase
 from tests.builders import a_run
 from tests.contract.test_run_store import *  # noqa: F403 - the same claims, on PostgreSQL
 from tests.contract.test_run_store import moved
@@ -48,6 +51,22 @@ async def test_connections_that_the_server_ended_are_replaced_unnoticed(store: R
     saved, row = await asyncio.gather(store.save(a_run("TR0002")), store.run("TR0001"))
     assert saved is None
     assert row == a_run()
+
+
+async def test_a_process_that_froze_within_a_transaction_does_not_keep_its_rows_from_the_others(
+    store: RunStore, run_store_url: str
+) -> None:
+    await store.save(a_run())
+    frozen = database_at(run_store_url, lock_timeout=0.5)
+    assert isinstance(frozen, PostgresDatabase)
+    connection = await frozen._writer.connect()
+    await connection.exec_driver_sql("SELECT 1 FROM runs FOR UPDATE")
+    async with asyncio.timeout(5):
+        await store.save(moved(a_run()))
+    with suppress(DBAPIError):  # its connection is gone by now
+        await connection.rollback()
+    await connection.invalidate()
+    await frozen.close()
 
 
 async def test_a_row_that_postgresql_refuses_harms_nobody_else_in_its_group(store: RunStore) -> None:
