@@ -47,11 +47,13 @@ def load_rules(routing: Routing) -> Rules:
     names = None if mistakes else [profile.name for profile in profiles]
     policy = selector = None
     try:
-        policy = load_policy(_text(routing.policy, mistakes), str(routing.policy))
+        if (text := _text(routing.policy, mistakes)) is not None:
+            policy = load_policy(text, str(routing.policy))
     except TableErrors as wrong:
         mistakes += wrong.sentences
     try:
-        selector = load_selector(_text(routing.selector, mistakes), str(routing.selector), names)
+        if (text := _text(routing.selector, mistakes)) is not None:
+            selector = load_selector(text, str(routing.selector), names)
     except TableErrors as wrong:
         mistakes += wrong.sentences
     if mistakes or policy is None or selector is None:
@@ -71,9 +73,9 @@ def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
         return ()
 
 
-def _text(path: Path, mistakes: list[str]) -> str:
+def _text(path: Path, mistakes: list[str]) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"{path}: cannot be read ({error}): correct the path in the settings")
-        return ""
+        return None

@@ -1,0 +1,45 @@
+"""Everything that an operator wrote is read at once, and every mistake is told once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from southbound.loading import OperatorMistakesError, load_rules
+from southbound.settings import Routing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOWHERE = Path("/nowhere")
+
+
+def mistakes_of(**paths: Path) -> list[str]:
+    with pytest.raises(OperatorMistakesError) as told:
+        load_rules(Routing(**paths))
+    return told.value.mistakes
+
+
+def test_what_is_shipped_has_no_mistakes() -> None:
+    assert [profile.name for profile in load_rules(Routing()).profiles] == ["copper-lab", "fibre-lab"]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [{"policy": NOWHERE / "policy.yaml"}, {"selector": NOWHERE / "selector.yaml"}, {"spokes": NOWHERE}],
+)
+def test_a_path_that_leads_nowhere_is_one_mistake_that_names_it(paths: Mapping[str, Path]) -> None:
+    (mistake,) = mistakes_of(**paths)
+    assert str(*paths.values()) in mistake
+
+
+def test_the_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
+    profile, table = tmp_path / "lab.yaml", tmp_path / "policy.yaml"
+    profile.write_text("{name: LAB, base_url: nonsense, concurrency: 0, patchable: [colour], version: 9}")
+    table.write_text("{table: x, policy: first, inputs: [], outputs: [], rows: []}")
+    mistakes = mistakes_of(spokes=tmp_path, policy=table, selector=NOWHERE / "selector.yaml")
+    for told in ("lab.yaml", "policy.yaml", "selector.yaml"):
+        assert any(told in mistake for mistake in mistakes)
+    assert len(mistakes) >= 7
