@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from router.runs import RunRow
     from schemas.envelope import Event
 
+LEAST_TRIES = 10  # at a report about a run that nobody knows, however old it is
 LOST_AFTER = 3  # answers "not found" about a run that we were just told of
 
 
@@ -52,7 +53,7 @@ class Inbound:
         report = replace(report, external_id=report.external_id or received.external_id or None)
         row = await self._run_of(received.spoke, report)
         if row is None:
-            return self._unknown(received, report)
+            return self._unknown(received, report, attempt)
         return await self._take_in(event, row, report, attempt)
 
     def _read(self, received: InboundReceived) -> ExternalReport:
@@ -73,10 +74,12 @@ class Inbound:
                 return row
         return None
 
-    def _unknown(self, received: InboundReceived, report: ExternalReport) -> Outcome:
+    def _unknown(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
         trouble = unknown_external_id(received.spoke, report)
-        too_old = self.mover.now() - received.received_at > timedelta(seconds=self.park_until)
-        return DeadLetter(trouble) if too_old or not report.external_id else RetryLater(self.park_for, trouble)
+        # After a stop of hours every report is old, and the command that learns its run's id comes up beside it.
+        old = self.mover.now() - received.received_at > timedelta(seconds=self.park_until)
+        given_up = not report.external_id or (old and attempt.number >= LEAST_TRIES)
+        return DeadLetter(trouble) if given_up else RetryLater(self.park_for, trouble)
 
     async def _take_in(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
         if event.id not in row.heard and report.thin:

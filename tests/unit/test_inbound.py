@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from consumers.runtime.outcomes import RetryLater
 from router.answers import Answer, Purpose
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
@@ -105,6 +108,14 @@ async def test_a_report_that_overtakes_the_answer_to_our_post_waits_for_it() -> 
     await gateway.settle()
     assert gateway.row().state is RunState.IN_PROGRESS
     assert not gateway.dead
+
+
+async def test_a_report_that_grew_old_while_nothing_ran_still_waits_for_the_answer_to_our_post() -> None:
+    gateway = Gateway()
+    record = gateway.put(gateway.names.inbound, gateway.callback("ext-TR0001", state="inProgress"), "old")
+    gateway.clock.at += timedelta(hours=5)
+    outcome = await gateway.attempt(record)
+    assert isinstance(outcome, RetryLater)
 
 
 async def test_a_report_about_a_run_of_nobody_is_parked_and_then_a_dead_letter() -> None:
