@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from schemas.vocabulary import Phase, Result, RunState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: `next_rows` copies all fields at once
 class RunRow:
     """Everything we know of one run; `advance` makes the next one with `revision + 1`.
 

@@ -37,5 +37,5 @@ def test_what_it_makes_is_frozen() -> None:
 
 
 def test_a_field_that_no_row_has_is_an_error() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(TypeError, match="colour"):
         replace(a_run(), colour="blue")
