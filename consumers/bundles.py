@@ -10,7 +10,7 @@ from router.transitions import ENDED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from consumers.moves import Move
+    from consumers.wishes import Move
     from router.reports import ExternalReport
     from router.runs import RunRow
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from consumers.store.grouping import Grouping
 from consumers.store.port import ConflictError, ExternalIdTakenError
-from router.advance import advance, allows
+from consumers.wishes import Granted, Wish, grant_together
+from router.advance import allows
 from router.happenings import Kind
-from router.memory import remember, told_by
+from router.memory import told_by
 from router.requests import conclude
 from schemas.outcomes import RunResult
 
@@ -18,27 +19,34 @@ if TYPE_CHECKING:
 
     from consumers.store.port import RunStore
     from consumers.voice import Voice
-    from router.advance import Step
+    from consumers.wishes import CommandsFor, Move
     from router.happenings import Happening
     from router.runs import RequestRow, RunRow
     from schemas.envelope import Event
     from schemas.outcomes import RequestResult, RunUpdate
 
-    Move = tuple[RunRow, tuple[Happening, ...]]  # a row as it was read, and what happened to it
-
 FACT_TRIES = 10  # a run is moved by at most a handful of consumers at once
+AT_ONCE = 256  # wishes granted together: as many as a role works on
 # True of one POST only: once another worker has begun the next one, they are no news of the run.
 _OF_ONE_ATTEMPT = (Kind.ATTEMPT_FAILED, Kind.OUTCOME_UNKNOWN, Kind.REFUSED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Mover:
-    """What every handler needs to move a run."""
+    """What every handler needs to move a run. Wishes of concurrent handlers are granted together."""
 
-    store: RunStore
-    voice: Voice
-    now: Callable[[], datetime]
-    ended: Callable[[RunResult], None] = lambda _: None
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        voice: Voice,
+        now: Callable[[], datetime],
+        ended: Callable[[RunResult], None] = lambda _: None,
+    ) -> None:
+        self.store = store
+        self.voice = voice
+        self.now = now
+        self._ended = ended
+        self._wishes: Grouping[Wish, Granted] = Grouping(self._grant, limit=AT_ONCE)
 
     async def intend(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
         """Store an intention over exactly the row that was read.
@@ -49,20 +57,35 @@ class Mover:
         return (await self.intend_all(cause, [(row, happenings)]))[0]
 
     async def intend_all(
-        self, cause: Event, moves: Sequence[Move], new: Sequence[RequestRow | RunRow] = ()
+        self,
+        cause: Event,
+        moves: Sequence[Move],
+        new: Sequence[RequestRow | RunRow] = (),
+        commands: CommandsFor | None = None,
     ) -> tuple[RunRow, ...]:
-        """Store intentions for several runs, and new rows, together or not at all.
+        """Store intentions for several runs, and new rows, together or not at all; then say what follows.
+
+        `commands` gives, for the moved rows, what is said besides the news about them.
 
         Raises:
             ConflictError: somebody else moved one of the runs.
         """
-        at = self.now()
-        steps = [_step(cause, row, happenings, at) for row, happenings in moves]
-        moved = [step.row for step in steps if step.moved]
-        if moved or new:
-            await self.store.save(*new, *moved)
-        await self._tell_news(cause, steps)
-        return tuple(step.row for step in steps)
+        wish = Wish(cause=cause, moves=moves, new=new, commands=commands)
+        granted = await self._wishes.ask(wish)
+        await (granted.told or self._tell(wish, granted))
+        for word in granted.news:
+            if isinstance(word, RunResult):
+                self._ended(word)
+        return granted.rows
+
+    async def _grant(self, wishes: Sequence[Wish]) -> Sequence[Granted | Exception]:
+        return await grant_together(wishes, store=self.store, voice=self.voice, at=self.now())
+
+    async def _tell(self, wish: Wish, granted: Granted) -> None:
+        if granted.news:
+            await self._tell_with_result(wish.cause, granted.rows[0], granted.news)
+        if granted.commands:
+            await self.voice.say(wish.cause, granted.commands, decision=granted.commands[0].decision)
 
     async def record(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
         """Store a fact; if somebody else moved the run meanwhile, apply it to where the run is now."""
@@ -98,18 +121,10 @@ class Mover:
         """Say what this event led to once more: a crash may have come between storing and telling."""
         said = [word for row in rows for word in told_by(row, cause.id)]
         if said:
-            await self._tell(cause, rows[0], said)
+            await self._tell_with_result(cause, rows[0], said)
 
-    async def _tell_news(self, cause: Event, steps: Sequence[Step]) -> None:
-        said = [word for step in steps for word in step.announcements]
-        if said:
-            await self._tell(cause, steps[0].row, said)
-        for word in said:
-            if isinstance(word, RunResult):
-                self.ended(word)
-
-    async def _tell(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
-        """Publish announcements, and the request's result if one of these runs was the last to end."""
+    async def _tell_with_result(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
+        """Publish news, and the request's result if one of these runs was the last to end."""
         ended = any(isinstance(word, RunResult) for word in said)
         closing = await self._request_result(row) if ended else None
         await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
@@ -122,8 +137,3 @@ class Mover:
         if row.decision is not None and await self.store.has_open_runs(row.request_id):
             return None  # reading the whole hierarchy at every child's end would cost its square
         return conclude(await self.store.runs_of_request(row.request_id))
-
-
-def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: datetime) -> Step:
-    step = advance(row, happenings, at)
-    return replace(step, row=remember(step, happenings, cause.id)) if step.moved else step

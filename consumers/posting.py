@@ -29,9 +29,10 @@ from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from consumers.calling import Asked, Caller
-    from consumers.moves import Move, Mover
+    from consumers.moves import Mover
     from consumers.runtime.outcomes import Attempt, Outcome
     from consumers.spokes.port import Call
+    from consumers.wishes import Move
     from router.happenings import Happening
     from router.reports import ExternalReport
     from router.runs import RunRow

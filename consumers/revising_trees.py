@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from consumers.gathering import GatherRuns
-    from consumers.moves import Move, Mover
+    from consumers.moves import Mover
     from consumers.runtime.outcomes import Outcome
+    from consumers.wishes import Move
     from router.happenings import ChangeAsked
     from router.runs import RunRow
     from schemas.commands import Command

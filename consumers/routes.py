@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from consumers.deciding import Decider, Route
-    from consumers.moves import Move, Mover
+    from consumers.moves import Mover
     from consumers.runtime.outcomes import Outcome
+    from consumers.wishes import Move
     from router.hierarchy import HierarchyLimits
     from schemas.documents import RunDocument
     from schemas.envelope import Event
@@ -61,15 +62,18 @@ class RouteRuns:
     ) -> Outcome:
         new, moves = self.placed(event, request, runs, waiting)
         chosen = {run.run_id for run in runs}
+
+        def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
+            rows = {row.run_id: row for row in (*new, *moved)}
+            return _commands([rows[run.run_id] for run in runs])
+
         aside: list[Move] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
         try:
-            moved = await self.mover.intend_all(event, [*moves, *aside], [request, *new])
+            await self.mover.intend_all(event, [*moves, *aside], [request, *new], commands)
         except ConflictError:
             if waiting:
                 raise
             return await self._known_already(event, runs)
-        rows = {row.run_id: row for row in (*new, *moved)}
-        await self.send(event, [rows[run.run_id] for run in runs])
         return Done()
 
     def placed(

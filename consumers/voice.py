@@ -12,7 +12,7 @@ from schemas.headers import EventHeaders
 from schemas.outcomes import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from producers.events import EventPublisher
@@ -27,15 +27,15 @@ class Voice:
     events: EventPublisher
     now: Callable[[], datetime]
 
-    async def say(self, cause: Event, words: Sequence[Command | Outcome], decision: PinnedDecision | None) -> None:
-        """Return when Kafka has all of it.
+    def say(self, cause: Event, words: Sequence[Command | Outcome], decision: PinnedDecision | None) -> Awaitable[None]:
+        """Hand it over; awaiting the answer returns when Kafka has all of it.
 
         Raises:
             PublishError: Kafka did not acknowledge; nothing is finished until it does.
         """
         moment = self.now()
         pinned = decision.policy if decision else None
-        await self.events.publish([_event(cause, word, pinned, moment) for word in words])
+        return self.events.publish([_event(cause, word, pinned, moment) for word in words])
 
 
 def _event(cause: Event, word: Command | Outcome, pinned: str | None, moment: datetime) -> Event:

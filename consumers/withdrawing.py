@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.gathering import GatherRuns
-    from consumers.moves import Move, Mover
+    from consumers.moves import Mover
     from consumers.runtime.outcomes import Outcome
+    from consumers.wishes import Move
     from router.runs import RunRow
     from schemas.envelope import Event
     from schemas.lifecycle import RunCancelled

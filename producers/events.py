@@ -9,7 +9,7 @@ from producers.publisher import Message
 from schemas.keys import key_of, topic_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
     from producers.publisher import Publisher
     from schemas.envelope import Envelope, Event
@@ -24,13 +24,13 @@ class EventPublisher:
     envelope: Envelope
     topics: TopicNames
 
-    async def publish(self, events: Iterable[Event]) -> None:
-        """Return when Kafka has every event.
+    def publish(self, events: Iterable[Event]) -> Awaitable[None]:
+        """Hand events over; awaiting the answer returns when Kafka has every one.
 
         Raises:
             PublishError: at least one was not acknowledged; publishing them all again is safe, the ids stay.
         """
-        await self.publisher.publish([self._message(event) for event in events])
+        return self.publisher.publish([self._message(event) for event in events])
 
     def _message(self, event: Event) -> Message:
         value, headers = self.envelope.encode(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, Producer
@@ -12,7 +12,7 @@ from producers.kafka_errors import code_of, sentence_for
 from producers.publisher import PublishError, TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 
     from confluent_kafka import KafkaError
     from confluent_kafka import Message as Report
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Refusal = tuple[Message, KafkaError]
 
-_WAIT = 0.1  # seconds that the reporting thread waits for delivery reports
+_REPORTS = 0.002  # seconds between two looks for delivery reports
 TOO_LARGE = "MESSAGE_TOO_LARGE"
 _ROOM = 0.02  # seconds until a full local queue is tried again
 
@@ -46,131 +46,148 @@ def producer_settings(bootstrap: str, overrides: Mapping[str, object] | None = N
 
 
 class _Publication:
-    """The messages of one `publish` call that are still on their way."""
+    """The messages of one `publish` call on their way; awaiting it waits for the broker's word on every one."""
 
-    __slots__ = ("failure", "future", "missing", "refused")
+    __slots__ = ("_acknowledged", "failure", "future", "left", "missing", "refused")
 
-    def __init__(self, future: asyncio.Future[Sequence[Refusal]], missing: int) -> None:
-        self.future = future
-        self.missing = missing
+    def __init__(
+        self, messages: Sequence[Message], acknowledged: Callable[[_Publication], Coroutine[None, None, None]]
+    ) -> None:
+        self.left = deque(messages)  # not handed to librdkafka yet
+        self.missing = len(messages)
         self.failure: PublishError | None = None
         self.refused: list[Refusal] = []
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._acknowledged = acknowledged
+
+    def __await__(self) -> Generator[None, None, None]:
+        return self._acknowledged(self).__await__()
 
     def report(self, message: Message, error: KafkaError | None) -> None:
-        """Take note of what became of one message."""
-        self.missing -= 1
+        """Take note of what became of one message; the last one tells whoever waits."""
         if error is not None and code_of(error) == TOO_LARGE:
             self.refused.append((message, error))
-        elif error is not None and self.failure is None:
-            self.failure = _failure(message, error)
+        elif error is not None:
+            self.failure = self.failure or _failure(message, error)
+        self.missing -= 1
+        if not self.missing and not self.future.done():
+            self.future.set_result(None)
 
-    def settle(self) -> None:
-        """Tell the waiting coroutine, unless it has gone."""
-        if self.future.done():
-            return
-        if self.failure:
-            self.future.set_exception(self.failure)
-        else:
-            self.future.set_result(self.refused)
+    def give_up(self, failure: PublishError) -> None:
+        """Send nothing more of it."""
+        self.failure = self.failure or failure
+        self.missing -= len(self.left)
+        self.left.clear()
+        if not self.missing:
+            self.future.set_result(None)
 
 
 class KafkaPublisher:
-    """A `Publisher` over one idempotent producer. Create it inside the event loop that publishes."""
+    """A `Publisher` over one idempotent producer. Create it inside the event loop that publishes.
+
+    Delivery reports are fetched by the loop itself, every 2 ms while one is missing: a thread of its own would take
+    the interpreter lock from the loop for every report (measured: four times the context switches).
+    """
 
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._settings = dict(settings)
         self._producer = Producer(self._settings)
         self._one_by_one: Producer | None = None
         self._loop = asyncio.get_running_loop()
-        self._settled: list[_Publication] = []  # touched by the reporting thread only
-        self._closing = threading.Event()
-        self._flush_budget = 0.0
-        self._thread = threading.Thread(target=self._report, name="kafka-publisher", daemon=True)
-        self._thread.start()
+        self._missing = 0  # reports, of all publications
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Return when every message is acknowledged by the broker.
+    def publish(self, messages: Sequence[Message]) -> Awaitable[None]:
+        """Hand messages over now; awaiting the answer returns when the broker has acknowledged every one.
 
         Raises:
-            PublishError: at least one was not.
+            PublishError: (when awaited) at least one was not.
         """
+        publication = self._begun(self._producer, messages)
         if not messages:
-            return
-        refused = await self._sent(self._producer, messages)
-        if refused:
-            # Kafka refuses a whole batch: which of its messages is too large shows only when each travels alone.
-            refused = await self._sent(self._alone(), [message for message, _ in refused])
-        if refused:
-            raise _failure(*refused[0])
+            publication.future.set_result(None)
+        return publication
 
-    async def _sent(self, producer: Producer, messages: Sequence[Message]) -> Sequence[Refusal]:
-        publication = _Publication(self._loop.create_future(), len(messages))
-        for message in messages:
-            while not self._accepts(producer, message, publication):  # noqa: ASYNC110 - librdkafka cannot tell of room
-                await asyncio.sleep(_ROOM)
-        return await publication.future
+    async def close(self, budget: float = 10.0) -> None:
+        """Send what is on its way; after `budget` seconds tell the rest that it failed."""
+        self._closing = True
+        deadline = self._loop.time() + budget
+        while self._missing and self._loop.time() < deadline:  # noqa: ASYNC110 - reports come by timer
+            await asyncio.sleep(_REPORTS)
+        for producer in self._producers:
+            producer.purge()
+            producer.poll(0)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @property
+    def _producers(self) -> list[Producer]:
+        return [self._producer] if self._one_by_one is None else [self._producer, self._one_by_one]
 
     def _alone(self) -> Producer:
         if self._one_by_one is None:
             self._one_by_one = Producer(self._settings | {"batch.num.messages": 1})
         return self._one_by_one
 
-    async def close(self, budget: float = 10.0) -> None:
-        """Send what is on its way; after `budget` seconds tell the rest that it failed."""
-        self._flush_budget = budget
-        self._closing.set()
-        await asyncio.to_thread(self._thread.join)
+    def _begun(self, producer: Producer, messages: Sequence[Message]) -> _Publication:
+        publication = _Publication(messages, self._acknowledged)
+        self._hand_over(producer, publication)
+        return publication
 
-    def _accepts(self, producer: Producer, message: Message, publication: _Publication) -> bool:
-        """Hand one message to librdkafka; False while its queue is full."""
-        if self._closing.is_set():
+    async def _acknowledged(self, publication: _Publication) -> None:
+        refused = await self._reported(self._producer, publication)
+        if refused:
+            # Kafka refuses a whole batch: which of its messages is too large shows only when each travels alone.
+            alone = self._alone()
+            refused = await self._reported(alone, self._begun(alone, [message for message, _ in refused]))
+        if refused:
+            raise _failure(*refused[0])
+
+    async def _reported(self, producer: Producer, publication: _Publication) -> Sequence[Refusal]:
+        while publication.left:
+            await asyncio.sleep(_ROOM)  # librdkafka cannot tell of room
+            self._hand_over(producer, publication)
+        await publication.future
+        if publication.failure:
+            raise publication.failure
+        return publication.refused
+
+    def _hand_over(self, producer: Producer, publication: _Publication) -> None:
+        """Give librdkafka as many of the messages as it has room for."""
+        try:
+            while publication.left:
+                self._produce(producer, publication.left[0], publication)
+                publication.left.popleft()
+                self._missing += 1
+        except BufferError:
+            pass
+        except PublishError as failure:
+            publication.give_up(failure)
+        if self._missing and self._timer is None:
+            self._timer = self._loop.call_later(_REPORTS, self._fetch_reports)
+
+    def _produce(self, producer: Producer, message: Message, publication: _Publication) -> None:
+        if self._closing:
             raise PublishError(f"Nothing was sent to topic {message.topic}: the publisher is closed")
 
         def reported(error: KafkaError | None, _report: Report) -> None:
+            self._missing -= 1
             publication.report(message, error)
-            if not publication.missing:
-                self._settled.append(publication)
 
         try:
             producer.produce(
                 message.topic, message.value, message.key, headers=list(message.headers), on_delivery=reported
             )
-        except BufferError:
-            return False
         except KafkaException as exception:
             raise _failure(message, exception.args[0]) from exception
-        return True
 
-    def _report(self) -> None:
-        while not self._closing.is_set():
-            self._producer.poll(_WAIT)
-            if self._one_by_one is not None:
-                self._one_by_one.poll(0)
-            self._tell()
-        for producer in filter(None, (self._producer, self._one_by_one)):
-            _flush(producer, self._flush_budget)
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._settled:
-            settled, self._settled = self._settled, []
-            try:
-                self._loop.call_soon_threadsafe(_settle_all, settled)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                self._closing.set()
-
-
-def _flush(producer: Producer, budget: float) -> None:
-    if producer.flush(budget):
-        producer.purge()
-        producer.flush(1.0)
+    def _fetch_reports(self) -> None:
+        for producer in self._producers:
+            producer.poll(0)
+        self._timer = self._loop.call_later(_REPORTS, self._fetch_reports) if self._missing else None
 
 
 def _failure(message: Message, error: KafkaError) -> PublishError:
     kind = TooLargeError if code_of(error) == TOO_LARGE else PublishError
     return kind(sentence_for(error, f"topic {message.topic}"))
-
-
-def _settle_all(publications: list[_Publication]) -> None:
-    for publication in publications:
-        publication.settle()

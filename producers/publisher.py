@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class TooLargeError(PublishError):
 class Publisher(Protocol):
     """Publish with acks=all and wait for the acknowledgements."""
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Return when every message is acknowledged by the broker.
+    def publish(self, messages: Sequence[Message]) -> Awaitable[None]:
+        """Hand messages over; awaiting the answer returns when every one is acknowledged by the broker.
 
         Raises:
             PublishError: at least one was not.

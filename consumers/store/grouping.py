@@ -66,17 +66,21 @@ class Grouping(Generic[Ask, Answer]):
     async def _answer(self, group: list[tuple[Ask, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._carry_out([ask for ask, _ in group])
-        except Exception as error:  # noqa: BLE001 - it belongs to the callers, each of whom gets it
-            # One exception raised in many tasks would collect all their tracebacks.
-            answers = [copy(error).with_traceback(None) for _ in group]
+        except BaseException as error:
+            # It belongs to the callers. One exception raised in many tasks would collect all their tracebacks.
+            for _, future in group:
+                _settle(future, copy(error).with_traceback(None))
+            if not isinstance(error, Exception):
+                raise  # the process is ending
+            return
         for (_, future), answer in zip(group, answers, strict=True):
             _settle(future, answer)
 
 
-def _settle(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+def _settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:
     if future.done():  # its caller was cancelled meanwhile
         return
-    if isinstance(answer, Exception):
+    if isinstance(answer, BaseException):
         future.set_exception(answer)
     else:
         future.set_result(answer)

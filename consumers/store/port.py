@@ -62,6 +62,9 @@ class RunStore(Protocol):
             UnstorableError: it never will.
         """
 
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+        """Save several times in one transaction, each by itself: None, or what `save` would have raised."""
+
     async def silent_runs(
         self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:

@@ -50,7 +50,9 @@ class SqlRunStore:
         self._database = database
         self._documents = Remembered()
         self._reads: Grouping[Question, Found] = Grouping(self._look_up, limit=GROUP)
-        self._saves: Grouping[Save, None] = Grouping(self._write, limit=GROUP, weight=_weight)
+        self._saves: Grouping[Sequence[Save], Sequence[Exception | None]] = Grouping(
+            self._write_all, limit=GROUP, weight=_weight
+        )
 
     @property
     def name(self) -> str:
@@ -80,11 +82,15 @@ class SqlRunStore:
 
     async def save(self, *rows: RunRow | RequestRow) -> None:
         """Write rows together or not at all."""
-        try:
-            save = self._as_save(rows)
-        except (ValueError, TypeError) as error:
-            raise UnstorableError(f"a row cannot be written as JSON: {error}") from error
-        await self._saves.ask(save)
+        [error] = await self.save_each([rows])
+        if error is not None:
+            raise error
+
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+        """Write several saves in one transaction, each by itself."""
+        made = [self._as_save(rows) for rows in saves]
+        answers = iter(await self._saves.ask([one for one in made if isinstance(one, Save)]))
+        return [next(answers) if isinstance(one, Save) else one for one in made]
 
     async def silent_runs(
         self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
@@ -136,6 +142,10 @@ class SqlRunStore:
     async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
         return self._runs(await self._database.read(partial(select_runs, sql=self._database.sql, wanted=wanted)))
 
+    async def _write_all(self, asked: Sequence[Sequence[Save]]) -> Sequence[Sequence[Exception | None]]:
+        answers = iter(await self._write([save for saves in asked for save in saves]))
+        return [[next(answers) for _ in saves] for saves in asked]
+
     async def _write(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
         try:
             return await self._write_together(saves)
@@ -172,12 +182,15 @@ class SqlRunStore:
         [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
         return str(found.rows[0][0]) if found.rows else None
 
-    def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save:
+    def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save | UnstorableError:
         clock = self._database.clock
-        return Save(
-            moves=tuple(self._as_move(row) for row in rows if isinstance(row, RunRow)),
-            requests=tuple(request_values(row, clock) for row in rows if isinstance(row, RequestRow)),
-        )
+        try:
+            return Save(
+                moves=tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)]),
+                requests=tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)]),
+            )
+        except (ValueError, TypeError) as error:
+            return UnstorableError(f"a row cannot be written as JSON: {error}")
 
     def _as_move(self, row: RunRow) -> Moved:
         return Moved(
@@ -198,8 +211,8 @@ class SqlRunStore:
         return [run_row(row, found.measures.get(row[0], ()), clock, documents) for row in found.rows]
 
 
-def _weight(save: Save) -> int:
-    return save.weight
+def _weight(saves: Sequence[Save]) -> int:
+    return sum([save.weight for save in saves])
 
 
 def _names(save: Save) -> str:

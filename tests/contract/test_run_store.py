@@ -316,3 +316,17 @@ async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_rou
     since = NOON - timedelta(minutes=5)
     assert [row.run_id for row in await store.waiting_runs(since, 10)] == ["oldest", "older"]
     assert [row.run_id for row in await store.waiting_runs(since, 1)] == ["oldest"]
+
+
+async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itself(store: RunStore) -> None:
+    taken = a_run("TR0001", phase=Phase.ACCEPTED, external_id="42")
+    await store.save(taken)
+    new, late, thief = a_run("TR0002"), moved(moved(taken)), a_run("TR0003", phase=Phase.ACCEPTED, external_id="42")
+    answers = await store.save_each([[a_request(), new], [late], [thief], [moved(taken)]])
+    assert [type(answer) for answer in answers] == [type(None), ConflictError, ExternalIdTakenError, type(None)]
+    assert [await store.run(run_id) for run_id in ("TR0001", "TR0002", "TR0003")] == [moved(taken), new, None]
+    assert await store.request("RQ0001") == a_request()
+
+
+async def test_nothing_to_save_is_saved_at_once(store: RunStore) -> None:
+    assert [*await store.save_each([])] == []

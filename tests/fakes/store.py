@@ -53,6 +53,16 @@ class InMemoryRunStore:
             self.runs, self.requests = before
             raise
 
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+        return [await self._answer(rows) for rows in saves]
+
+    async def _answer(self, rows: Sequence[RunRow | RequestRow]) -> Exception | None:
+        try:
+            await self.save(*rows)
+        except Exception as error:  # noqa: BLE001 - the answer to this one save
+            return error
+        return None
+
     async def silent_runs(
         self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:

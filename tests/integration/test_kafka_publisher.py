@@ -91,7 +91,7 @@ async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
 ) -> None:
     topic = fresh_topics("results")
     publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"linger.ms": 2_000}))
-    waiting = asyncio.create_task(publisher.publish([Message(topic, b"k", b"v")]))
+    waiting = asyncio.ensure_future(publisher.publish([Message(topic, b"k", b"v")]))
     await asyncio.sleep(0)
     await publisher.close()
     await waiting
@@ -102,7 +102,7 @@ async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
 
 async def test_closing_while_kafka_is_away_tells_everybody_who_waits() -> None:
     publisher = KafkaPublisher(producer_settings("127.0.0.1:1"))
-    waiting = asyncio.create_task(publisher.publish([Message("results", b"k", b"v")]))
+    waiting = asyncio.ensure_future(publisher.publish([Message("results", b"k", b"v")]))
     await asyncio.sleep(0)
     await publisher.close(0.1)
     with pytest.raises(PublishError, match="topic results"):
@@ -114,8 +114,8 @@ async def test_whoever_gives_up_waiting_does_not_disturb_the_others(
 ) -> None:
     topic = fresh_topics("results")
     publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"linger.ms": 50}))
-    impatient = asyncio.create_task(publisher.publish([Message(topic, b"a", b"v")]))
-    patient = asyncio.create_task(publisher.publish([Message(topic, b"b", b"v")]))
+    impatient = asyncio.ensure_future(publisher.publish([Message(topic, b"a", b"v")]))
+    patient = asyncio.ensure_future(publisher.publish([Message(topic, b"b", b"v")]))
     await asyncio.sleep(0)
     impatient.cancel()
     await patient

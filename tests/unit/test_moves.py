@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumers.moves import Mover
+from consumers.store.port import ConflictError
 from consumers.voice import Voice
 from producers.events import EventPublisher
 from producers.publisher import PublishError
+from router.advance import NotAllowedError
 from router.happenings import Refused, Reported
 from router.reports import ExternalReport
 from schemas.codec import Codec
@@ -26,7 +30,7 @@ from tests.fakes.store import InMemoryRunStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.runs import RunRow
+    from router.runs import RequestRow, RunRow
     from schemas.catalogue import Message
 
 NO = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
@@ -41,6 +45,11 @@ class Ledger(InMemoryRunStore):
     def __init__(self, *rows: RunRow) -> None:
         super().__init__(*rows)
         self.asked: list[str] = []
+        self.transactions = 0
+
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+        self.transactions += 1
+        return await super().save_each(saves)
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         self.asked.append("all rows")
@@ -95,3 +104,23 @@ def mover_over(store: Ledger, publisher: RecordingPublisher) -> Mover:
 
 def words_of(publisher: RecordingPublisher) -> list[Message]:
     return [ENVELOPE.decode(one.value, one.headers, fallback_id="none").data for one in publisher.published]
+
+
+async def test_wishes_that_are_granted_together_fail_each_by_itself() -> None:
+    rows = [a_run(run_id, phase=Phase.SENDING, decision=SINGLE) for run_id in ("TR0001", "TR0002", "TR0003")]
+    store, publisher = Ledger(*rows), RecordingPublisher()
+    mover = mover_over(store, publisher)
+    stale, ended = replace(rows[1], revision=7), replace(rows[2], phase=Phase.FULFILLED)
+    answers = await asyncio.gather(
+        *(mover.intend(CAUSE, row, NO) for row in (rows[0], stale, ended)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [type(rows[0]), ConflictError, NotAllowedError]
+    assert [word.run_id for word in words_of(publisher) if isinstance(word, RunResult)] == ["TR0001"]
+
+
+async def test_wishes_of_handlers_that_work_at_once_share_one_transaction() -> None:
+    rows = [a_run(f"TR{number}", phase=Phase.SENDING, decision=SINGLE) for number in range(50)]
+    store = Ledger(*rows)
+    mover = mover_over(store, RecordingPublisher())
+    await asyncio.gather(*(mover.record(CAUSE, row, NO) for row in rows))
+    assert store.transactions == 1
