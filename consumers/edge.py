@@ -78,8 +78,9 @@ class AtTheEdge:
     def _decoded(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
         place = record.partition
-        fallback_id = event_id_at(place.topic, place.number, record.offset)
-        return self.envelope.decode(record.value, record.headers, fallback_id=fallback_id)
+        return self.envelope.decode(
+            record.value, record.headers, fallback_id=lambda: event_id_at(place.topic, place.number, record.offset)
+        )
 
 
 def _entry(table: Mapping[type[Exception], T], error: Exception) -> T:

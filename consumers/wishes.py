@@ -6,10 +6,10 @@ the processor's caches; see ADR-0021. Each wish succeeds or fails by itself, as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.advance import advance
+from router.advance import Step, advance
 from router.memory import remember
 from router.requests import conclude
 from schemas.outcomes import RunResult
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from consumers.store.port import RunStore
     from consumers.voice import Voice
-    from router.advance import Step
     from router.happenings import Happening
     from router.runs import RequestRow, RunRow
     from schemas.commands import Command
@@ -79,7 +78,7 @@ def _moved(wish: Wish, at: datetime) -> list[Step] | Exception:
 
 def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: datetime) -> Step:
     step = advance(row, happenings, at)
-    return replace(step, row=remember(step, happenings, cause.id)) if step.moved else step
+    return Step(remember(step, happenings, cause.id), step.announcements) if step.moved else step
 
 
 def _rows(wish: Wish, steps: list[Step] | Exception) -> list[RunRow | RequestRow]:

@@ -19,6 +19,8 @@ from schemas.vocabulary import Mode
 
 def _in_utc(moment: datetime) -> datetime:
     """Read a moment without a zone as UTC, to the millisecond that Avro keeps."""
+    if moment.tzinfo is UTC and not moment.microsecond % 1000:
+        return moment  # nearly always: our own moments, and those that Avro brought
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     try:
         return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)

@@ -10,7 +10,7 @@ from schemas.headers import EventHeaders, parse_time, read_headers, write_header
 from schemas.structured import open_structured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from schemas.catalogue import Message
     from schemas.codec import Codec
@@ -59,9 +59,9 @@ class Envelope:
         value: bytes | None,
         headers: Iterable[tuple[str, bytes | None]] | None,
         *,
-        fallback_id: str,
+        fallback_id: str | Callable[[], str],
     ) -> Event:
-        """Read an event; one without an id gets `fallback_id`, made from where its record lies.
+        """Read an event; one without an id gets `fallback_id`, made (when asked) from where its record lies.
 
         Raises:
             UndecodableError: the bytes are no event; the sentence says why and what to do.

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     KafkaHeaders = tuple[tuple[str, bytes | None], ...]
 
@@ -51,7 +51,9 @@ _READ = {
 }
 
 
-def read_headers(headers: Iterable[tuple[str, bytes | None]] | None, *, fallback_id: str) -> EventHeaders:
+def read_headers(
+    headers: Iterable[tuple[str, bytes | None]] | None, *, fallback_id: str | Callable[[], str]
+) -> EventHeaders:
     """Read what can be read: a header that is missing, empty or no text counts as not sent."""
     found: dict[str, str] = {}
     for name, raw in headers or ():
@@ -60,7 +62,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None, *, fallback
         if field and text:
             found[field] = text
     return EventHeaders(
-        id=found.get("id", fallback_id),
+        id=found.get("id") or (fallback_id if isinstance(fallback_id, str) else fallback_id()),
         type=found.get("type"),
         source=found.get("source"),
         time=parse_time(found.get("time")),
@@ -75,13 +77,8 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None, *, fallback
 
 def write_headers(headers: EventHeaders, *, type_: str, content_type: str, source: str) -> KafkaHeaders:
     """Write what is known, always in the same order; `source` stands in where the event names none."""
-    written: list[tuple[str, bytes | None]] = [
-        _SPEC_VERSION,
-        ("ce_id", headers.id.encode()),
-        ("ce_type", type_.encode()),
-        ("ce_source", (headers.source or source).encode()),
-        ("content-type", content_type.encode()),
-    ]
+    kind = _same_for_many(type_, headers.source or source, content_type)
+    written: list[tuple[str, bytes | None]] = [_SPEC_VERSION, ("ce_id", headers.id.encode()), *kind]
     if headers.time is not None:
         written.append(("ce_time", write_time(headers.time).encode()))
     for name, text in (
@@ -94,6 +91,11 @@ def write_headers(headers: EventHeaders, *, type_: str, content_type: str, sourc
         if text is not None:
             written.append((name, text.encode()))
     return tuple(written)
+
+
+@lru_cache(maxsize=256)  # as many as there are types of events, and services that send them
+def _same_for_many(type_: str, source: str, content_type: str) -> KafkaHeaders:
+    return ("ce_type", type_.encode()), ("ce_source", source.encode()), ("content-type", content_type.encode())
 
 
 def _text(raw: bytes | str | None) -> str:
