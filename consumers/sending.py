@@ -37,7 +37,7 @@ class SendRuns:
 
     async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
         """Bring the run out, or say why not."""
-        row = await self.mover.store.run(command.run.run_id)
+        row = await self.mover.store.run_to_send(command.run.run_id)
         if row is None:
             return DeadLetter(unknown_run(command.run.run_id, "send"))
         rows = (row, *await self._inside(command))

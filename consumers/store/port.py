@@ -37,6 +37,12 @@ class RunStore(Protocol):
     async def run(self, run_id: str) -> RunRow | None:
         """Read one run."""
 
+    async def run_to_send(self, run_id: str) -> RunRow | None:
+        """Read a run in order to save its next row; it may be the row as this process routed it, and outdated.
+
+        Whoever saves over an outdated row gets a ConflictError; read again, it is up to date.
+        """
+
     async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
         """Read the run that a spoke knows under its own id."""
 

@@ -30,16 +30,17 @@ from consumers.store.transactions import (
 )
 from router.requests import in_order
 from router.runs import RequestRow, RunRow
+from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Select
 
     from consumers.store.databases import Database
-    from schemas.vocabulary import Phase
 
+ROUTED_LATELY = 2_000  # rows that dispatch need not read; about 5 KB each
 GROUP = 500  # rows in one transaction, about; beyond that it only gets longer, not cheaper
 
 
@@ -49,6 +50,7 @@ class SqlRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._documents = Remembered()
+        self._routed: dict[str, RunRow] = {}
         self._reads: Grouping[Question, Found] = Grouping(self._look_up, limit=GROUP)
         self._saves: Grouping[Sequence[Save], Sequence[Exception | None]] = Grouping(
             self._write_all, limit=GROUP, weight=_weight
@@ -62,6 +64,10 @@ class SqlRunStore:
     async def run(self, run_id: str) -> RunRow | None:
         """Read one run."""
         return self._one_run(await self._reads.ask(RunById(run_id)))
+
+    async def run_to_send(self, run_id: str) -> RunRow | None:
+        """Read one run, or take the row that was saved here when it was routed: dispatch mostly runs beside routing."""
+        return self._routed.pop(run_id, None) or await self.run(run_id)
 
     async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
         """Read the run that a spoke knows under its own id."""
@@ -90,7 +96,14 @@ class SqlRunStore:
         """Write several saves in one transaction, each by itself."""
         made = [self._as_save(rows) for rows in saves]
         answers = iter(await self._saves.ask([one for one in made if isinstance(one, Save)]))
-        return [next(answers) if isinstance(one, Save) else one for one in made]
+        errors = [next(answers) if isinstance(one, Save) else one for one in made]
+        self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
+        return errors
+
+    def _remember_routed(self, rows: Iterable[RunRow | RequestRow]) -> None:
+        self._routed |= {row.run_id: row for row in rows if isinstance(row, RunRow) and row.phase is Phase.ROUTED}
+        while len(self._routed) > ROUTED_LATELY:
+            del self._routed[next(iter(self._routed))]
 
     async def silent_runs(
         self, spoke: str, since: datetime, limit: int, after: RunRow | None = None

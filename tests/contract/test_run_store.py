@@ -330,3 +330,26 @@ async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itsel
 
 async def test_nothing_to_save_is_saved_at_once(store: RunStore) -> None:
     assert [*await store.save_each([])] == []
+
+
+async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent_from_the_old_row(
+    store: RunStore,
+) -> None:
+    routed = a_run()
+    await store.save(routed)
+    somebody_elses = moved(routed, cancel_asked=True)
+    await store.save(somebody_elses)
+    for _ in range(2):  # at most one attempt is made in vain
+        row = await store.run_to_send("TR0001")
+        assert row is not None
+        try:
+            await store.save(moved(row, phase=Phase.SENDING))
+        except ConflictError:
+            assert row == routed
+    sent = await store.run("TR0001")
+    assert sent is not None
+    assert (sent.phase, sent.cancel_asked) == (Phase.SENDING, True)
+
+
+async def test_a_run_to_send_that_was_never_saved_is_not_found(store: RunStore) -> None:
+    assert await store.run_to_send("TR0404") is None

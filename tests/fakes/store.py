@@ -29,6 +29,9 @@ class InMemoryRunStore:
     async def run(self, run_id: str) -> RunRow | None:
         return self.runs.get(run_id)
 
+    async def run_to_send(self, run_id: str) -> RunRow | None:
+        return self.runs.get(run_id)
+
     async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
         return next((r for r in self.runs.values() if (r.spoke, r.external_id) == (spoke, external_id)), None)
 
