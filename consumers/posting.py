@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
@@ -77,7 +78,9 @@ class Posting:
 
     async def _asked(self, rows: Rows) -> Asked:
         try:
-            return await self.caller.ask(rows[0].spoke, self._post_of(rows))
+            call = self._post_of(rows)
+            await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
+            return await self.caller.ask(rows[0].spoke, call)
         except MayNotSendError:
             await self._record(rows, AttemptFailed())  # nothing was sent, so nobody needs to look it up
             raise
