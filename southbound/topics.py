@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from schemas.topics import Topic
 
 PATIENCE = 20.0  # seconds the cluster has for one answer
+COORDINATOR = 5.0  # seconds to find out who knows of a consumer group
 
 
 class TopicsError(Exception):
@@ -90,9 +91,11 @@ class TopicAdmin:
 
     def forget(self, groups: Sequence[str]) -> None:
         """Delete consumer groups that were made for a while; one that never came to be is fine."""
-        for future in self._admin.delete_consumer_groups(list(groups), request_timeout=PATIENCE).values():
-            with suppress(KafkaException):
-                future.result(PATIENCE)
+        deleted = self._admin.delete_consumer_groups(list(groups), request_timeout=COORDINATOR)
+        for future in deleted.values():
+            # A broker whose first group this would have been has nobody yet who knows of groups.
+            with suppress(KafkaException, TimeoutError):
+                future.result(COORDINATOR)
 
     def _wrong_settings(self, topics: Sequence[Topic]) -> list[str]:
         resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}

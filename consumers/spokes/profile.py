@@ -87,7 +87,7 @@ class Retry(Part):
 
 
 class Inbound(StrEnum):
-    """By which ways answers come."""
+    """By which ways answers come; only `poll` makes us do something, the others declare."""
 
     SYNC = "sync"
     CALLBACK = "callback"
@@ -152,6 +152,9 @@ class Profile(Part):
     `change_until` are the states in which a change may still come; beyond them is the point of no return.
     `state_spellings` maps what the system says to our states, beyond the spellings that are known anyway.
     `success_codes` are the answers that mean yes.
+    `version` only declares for now: one wire form fits 4.0, 4.1 and 4.2, so all three are spoken alike.
+    `inbound`: only `poll` changes what we do; answers in a response and callbacks are taken in with or without
+    `sync` and `callback`.
     """
 
     name: Annotated[str, AfterValidator(_is_a_spoke_name)]

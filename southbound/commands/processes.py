@@ -59,8 +59,9 @@ def run(
 def demo(config: Config = None) -> int:
     """Show everything once: a real Kafka, two simulated external systems, ten stories.
 
-    Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Leaves
-    nothing running. Exits with 0 only if every story ended as it must.
+    Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
+    are its own, its tables and profiles those that are shipped, and runs that a configured store already has are left
+    alone. Leaves nothing running. Exits with 0 only if every story ended as it must.
 
     **Examples**
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -13,16 +14,24 @@ from schemas.topics import TopicNames, all_topics
 from southbound.broker.ports import reserve
 from southbound.loading import load_rules
 from southbound.service import Running, serve
+from southbound.settings import Routing
 from southbound.simulator.system import ExternalSystem
 from southbound.topics import TopicAdmin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from schemas.topics import Topic
     from southbound.loading import Rules
     from southbound.settings import Settings
     from southbound.simulator.ledger import Ledger
+
+
+# The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
+# may hold runs of others: none of them is given up here, and nobody asks the simulated systems about them.
+SHIPPED = Routing(children_deadline=timedelta(days=3650).total_seconds())
+ROLES = ("routing", "dispatch", "inbound", "listener")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +49,7 @@ async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path)
     """Put everything up under topics of its own; take it down in order, whatever happens."""
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserve())
-        rules = load_rules(settings.routing)
+        rules = load_rules(SHIPPED)
         systems = [
             await stack.enter_async_context(
                 ExternalSystem(name=profile.name, callback_url=f"http://{listener.address}/{profile.name}/listener")
@@ -50,12 +59,10 @@ async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path)
         adapted = _settings(settings, bootstrap, tag, listener.port, folder)
         topics = all_topics(adapted.kafka.prefix, [system.name for system in systems])
         admin = TopicAdmin({"bootstrap.servers": bootstrap, **adapted.kafka.overrides()})
-        await asyncio.to_thread(lambda: admin.apply(admin.plan(topics)))
-        stack.push_async_callback(asyncio.to_thread, admin.delete, topics)
+        await _with_topics(stack, admin, topics)
         roles = ("routing", "inbound", *(f"dispatch.{system.name}" for system in systems))
         groups = [f"{adapted.kafka.group}.{role}" for role in roles]
-        stack.push_async_callback(asyncio.to_thread, admin.forget, groups)
-        running = await stack.enter_async_context(_service(adapted, _pointed_at(rules, systems)))
+        running = await stack.enter_async_context(_service(adapted, _pointed_at(rules, systems), admin, groups))
         yield Stage(
             running=running,
             ledgers={system.name: system.ledger for system in systems},
@@ -64,18 +71,34 @@ async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path)
         )
 
 
+async def _with_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequence[Topic]) -> None:
+    """Create topics, and delete them at the end: also when Ctrl-C comes while they are being created."""
+    created = asyncio.ensure_future(asyncio.to_thread(lambda: admin.apply(admin.plan(topics))))
+
+    async def delete() -> None:
+        await asyncio.wait([created])
+        await asyncio.to_thread(admin.delete, topics)
+
+    stack.push_async_callback(delete)
+    await asyncio.shield(created)
+
+
 @asynccontextmanager
-async def _service(settings: Settings, rules: Rules) -> AsyncIterator[Running]:
+async def _service(
+    settings: Settings, rules: Rules, admin: TopicAdmin, groups: Sequence[str]
+) -> AsyncIterator[Running]:
     stop, up = asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(settings, stop=stop, rules=rules, ready=up.set_result))
-    await asyncio.wait([serving, up], return_when=asyncio.FIRST_COMPLETED)
+    serving = asyncio.create_task(serve(settings, ROLES, stop=stop, rules=rules, ready=up.set_result))
     try:
+        await asyncio.wait([serving, up], return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()  # it could not start, and says why
         yield up.result()
     finally:
         stop.set()
         await serving
+        if up.done():
+            await asyncio.to_thread(admin.forget, groups)
 
 
 def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: Path) -> Settings:
@@ -88,6 +111,7 @@ def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: P
     return settings.model_copy(
         update={
             "kafka": kafka,
+            "routing": SHIPPED,
             "store": store,
             "listener": settings.listener.model_copy(update={"host": "127.0.0.1", "port": port}),
             "health": settings.health.model_copy(update={"port": 0}),

@@ -64,16 +64,20 @@ def a_cycle() -> RunRequested:
 
 JSON = tuple(JSON_REQUEST.items())
 BAD = {
-    "undecodable bytes": Bad(b"\xffrubbish\x00", "UNDECODABLE", ()),
-    "no content": Bad(b"", "TOMBSTONE", ()),
-    "a tombstone": Bad(None, "TOMBSTONE", ()),
+    "undecodable bytes": Bad(b"\xffrubbish\x00", "UNDECODABLE", (r"begins with '\xffrubbish·'", "Send JSON, Avro")),
+    "no content": Bad(b"", "TOMBSTONE", ("value is empty", "send the event's data")),
+    "a tombstone": Bad(None, "TOMBSTONE", ("no value (a tombstone)", "send RunCancelled to cancel a run")),
     "an unknown event type": Bad(
         json_request(),
         "UNKNOWN_EVENT_TYPE",
         ("southbound.RunInvented",),
         headers=(("content_type", "application/json"), ("ce_type", "southbound.RunInvented")),
     ),
-    "Avro of an unknown schema": Bad(of_a_schema_of_nobody(), "UNKNOWN_SCHEMA", ()),
+    "Avro of an unknown schema": Bad(
+        of_a_schema_of_nobody(),
+        "UNKNOWN_SCHEMA",
+        (of_a_schema_of_nobody()[2:10].hex(), "deploy the release that does, then redrive"),
+    ),
     "no name": Bad(json_request(name=None), "INVALID_EVENT", ("run.name",), headers=JSON),
     "no service": Bad(json_request(related_service={}), "INVALID_EVENT", ("run.related_service.id",), headers=JSON),
     "no specification": Bad(
@@ -93,8 +97,8 @@ BAD = {
         encoded(RunRequested(run=a_document("BAD", spec="satellite-link"))), "NO_ROW_MATCHES", ("spoke-selector",)
     ),
     "bytes of a registry that is not configured": Bad(b"\x00\xffrubbish\x00", "UNKNOWN_SCHEMA", ("4285691234",)),
-    "2 MB": Bad(b"\x01" * 2_000_000, "UNDECODABLE", ()),
-    "a null key": Bad(b"\xffno key", "UNDECODABLE", (), key=None),
+    "2 MB": Bad(b"\x01" * 2_000_000, "UNDECODABLE", (f"begins with '{'·' * 40}'", "Send JSON, Avro")),
+    "a null key": Bad(b"\xffno key", "UNDECODABLE", (r"begins with '\xffno key'", "Send JSON, Avro"), key=None),
 }
 
 

@@ -262,6 +262,22 @@ def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: Shell) -> 
         assert service.ends_by(signal.SIGINT) == Exit.INTERRUPTED
 
 
+def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: Shell) -> None:
+    admin = AdminClient({"bootstrap.servers": shell.bootstrap})
+
+    def topics_of_a_demo() -> list[str]:
+        return [name for name in admin.list_topics(timeout=10).topics if name.startswith(f"{shell.prefix}demo-")]
+
+    with shell.started("demo") as demo:
+        demo.until(lambda: bool(topics_of_a_demo()), "topics of the demo")
+        assert demo.ends_by(signal.SIGINT) == Exit.INTERRUPTED, demo.said
+        assert "Traceback" not in demo.said
+    deadline = time.monotonic() + PATIENCE
+    while left := topics_of_a_demo():  # the broker may still list for a moment what it has deleted
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("twice", "drain"), [(False, "0.3"), (True, "30")], ids=["the drain is too short", "a second signal"]
 )

@@ -1,0 +1,132 @@
+"""Probes are told the truth, and Prometheus gets every number of the closed list."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from prometheus_client import Counter, Gauge
+from prometheus_client.parser import text_string_to_metric_families
+
+from consumers.metrics import METRICS, Metric, Metrics
+from consumers.serving import CannotListenError
+from southbound import health
+from southbound.health import HealthServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from southbound.health import Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Somebody who asks a running server."""
+
+    server: HealthServer
+    session: aiohttp.ClientSession
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        async with self.session.get(f"http://127.0.0.1:{self.server.port}{path}") as answer:
+            return answer.status, await answer.text()
+
+    async def ready(self) -> tuple[int, object]:
+        async with self.session.get(f"http://127.0.0.1:{self.server.port}/health/ready") as answer:
+            return answer.status, await answer.json()
+
+
+@asynccontextmanager
+async def a_probe(metrics: Metrics | None = None, **checks: Check) -> AsyncIterator[Probe]:
+    server = HealthServer(host="127.0.0.1", port=0, metrics=metrics or Metrics(), checks=checks)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Probe(server=server, session=session)
+    finally:
+        await server.stop()
+
+
+async def well() -> str | None:
+    return None
+
+
+async def ill() -> str | None:
+    return "the database is locked"
+
+
+async def hangs() -> str | None:
+    await asyncio.Event().wait()
+    return None
+
+
+async def test_it_is_ready_when_nobody_complains() -> None:
+    async with a_probe(store=well, routing=well) as probe:
+        assert await probe.ready() == (200, {"status": "ready", "complaints": {}})
+
+
+async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_words() -> None:
+    async with a_probe(store=ill, routing=well) as probe:
+        assert await probe.ready() == (
+            503,
+            {"status": "not ready", "complaints": {"store": "the database is locked"}},
+        )
+
+
+async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_BUDGET", 0.05)
+    async with a_probe(store=hangs, routing=ill) as probe, asyncio.timeout(5):
+        assert await probe.ready() == (
+            503,
+            {
+                "status": "not ready",
+                "complaints": {"store": "no answer within 0.05 s", "routing": "the database is locked"},
+            },
+        )
+
+
+async def test_checks_may_be_replaced_while_it_listens() -> None:
+    async with a_probe(start=ill) as probe:
+        assert (await probe.ready())[0] == 503
+        probe.server.checks = {"store": well}
+        assert (await probe.ready())[0] == 200
+
+
+async def test_it_lives_even_when_it_is_not_ready() -> None:
+    async with a_probe(store=hangs) as probe, asyncio.timeout(5):
+        assert await probe.ask("/health/live") == (200, '{"status": "live"}')
+
+
+async def test_prometheus_gets_every_metric_of_the_list_with_its_kind_meaning_and_labels() -> None:
+    metrics = Metrics()
+    for metric in METRICS:
+        use_once(metrics, metric)
+    async with a_probe(metrics) as probe:
+        status, page = await probe.ask("/metrics")
+    assert status == 200
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    for metric in METRICS:
+        family = families[metric.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (metric.kind.__name__.lower(), metric.meaning)
+        assert family.samples[0].labels.items() >= dict.fromkeys(metric.labels, "any").items(), metric.name
+
+
+async def test_a_port_that_somebody_has_is_named() -> None:
+    async with a_probe() as probe:
+        second = HealthServer(host="127.0.0.1", port=probe.server.port, metrics=Metrics(), checks={})
+        with pytest.raises(CannotListenError, match=str(probe.server.port)):
+            await second.start()
+        await second.stop()
+
+
+def use_once(metrics: Metrics, metric: Metric) -> None:
+    labels = ["any"] * len(metric.labels)
+    if metric.kind is Counter:
+        metrics.count(metric, *labels)
+    elif metric.kind is Gauge:
+        metrics.follow(metric, lambda: 1.0, *labels)
+    else:
+        metrics.time(metric, 0.1, *labels)
