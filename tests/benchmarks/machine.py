@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import sysconfig
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -54,12 +53,10 @@ _WORDS = {str(number): number for number in range(50)}
 
 def machine() -> str:
     """Describe it in one sentence."""
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}, Python {platform.python_version()} ({'built with' if optimised else 'built without'} "
-        f"profile-guided optimisation), {packages}."
+        f"{platform.release()}, Python {platform.python_version()}, {packages}."
     )
 
 
