@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from consumers.store.grouping import Grouping
 from consumers.store.port import ConflictError, ExternalIdTakenError
-from consumers.wishes import Granted, Wish, grant_together
+from consumers.wishes import Granted, Wish, grant_together, rows_of
 from router.advance import allows
 from router.happenings import Kind
 from router.memory import told_by
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from schemas.outcomes import RequestResult, RunUpdate
 
 FACT_TRIES = 10  # a run is moved by at most a handful of consumers at once
-AT_ONCE = 256  # wishes granted together: as many as a role works on
+AT_ONCE = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
 # True of one POST only: once another worker has begun the next one, they are no news of the run.
 _OF_ONE_ATTEMPT = (Kind.ATTEMPT_FAILED, Kind.OUTCOME_UNKNOWN, Kind.REFUSED)
 
@@ -46,7 +46,7 @@ class Mover:
         self.voice = voice
         self.now = now
         self._ended = ended
-        self._wishes: Grouping[Wish, Granted] = Grouping(self._grant, limit=AT_ONCE)
+        self._wishes: Grouping[Wish, Granted] = Grouping(self._grant, limit=AT_ONCE, weight=rows_of)
 
     async def intend(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
         """Store an intention over exactly the row that was read.

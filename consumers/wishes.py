@@ -51,6 +51,11 @@ class Granted:
     told: Awaitable[None] | None
 
 
+def rows_of(wish: Wish) -> int:
+    """Say how many rows a wish writes."""
+    return len(wish.moves) + len(wish.new)
+
+
 async def grant_together(
     wishes: Sequence[Wish], *, store: RunStore, voice: Voice, at: datetime
 ) -> list[Granted | Exception]:

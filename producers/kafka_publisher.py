@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _REPORTS = 0.002  # seconds between two looks for delivery reports
 TOO_LARGE = "MESSAGE_TOO_LARGE"
+_PURGED = 1.0  # seconds until what was purged is reported so
 _ROOM = 0.02  # seconds until a full local queue is tried again
 
 
@@ -69,16 +70,18 @@ class _Publication:
             self.refused.append((message, error))
         elif error is not None:
             self.failure = self.failure or _failure(message, error)
-        self.missing -= 1
-        if not self.missing and not self.future.done():
-            self.future.set_result(None)
+        self._count_out(1)
 
     def give_up(self, failure: PublishError) -> None:
         """Send nothing more of it."""
         self.failure = self.failure or failure
-        self.missing -= len(self.left)
+        given_up = len(self.left)
         self.left.clear()
-        if not self.missing:
+        self._count_out(given_up)
+
+    def _count_out(self, messages: int) -> None:
+        self.missing -= messages
+        if not self.missing and not self.future.done():  # whoever waited may have been cancelled
             self.future.set_result(None)
 
 
@@ -86,7 +89,7 @@ class KafkaPublisher:
     """A `Publisher` over one idempotent producer. Create it inside the event loop that publishes.
 
     Delivery reports are fetched by the loop itself, every 2 ms while one is missing: a thread of its own would take
-    the interpreter lock from the loop for every report (measured: four times the context switches).
+    the interpreter lock from the loop for every report.
     """
 
     def __init__(self, settings: Mapping[str, object]) -> None:
@@ -112,14 +115,18 @@ class KafkaPublisher:
     async def close(self, budget: float = 10.0) -> None:
         """Send what is on its way; after `budget` seconds tell the rest that it failed."""
         self._closing = True
+        await self._until_reported(budget)
+        if self._missing:
+            for producer in self._producers:
+                producer.purge()
+            await self._until_reported(_PURGED)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _until_reported(self, budget: float) -> None:
         deadline = self._loop.time() + budget
         while self._missing and self._loop.time() < deadline:  # noqa: ASYNC110 - reports come by timer
             await asyncio.sleep(_REPORTS)
-        for producer in self._producers:
-            producer.purge()
-            producer.poll(0)
-        if self._timer is not None:
-            self._timer.cancel()
 
     @property
     def _producers(self) -> list[Producer]:
@@ -183,9 +190,11 @@ class KafkaPublisher:
             raise _failure(message, exception.args[0]) from exception
 
     def _fetch_reports(self) -> None:
-        for producer in self._producers:
-            producer.poll(0)
-        self._timer = self._loop.call_later(_REPORTS, self._fetch_reports) if self._missing else None
+        try:
+            for producer in self._producers:
+                producer.poll(0)
+        finally:
+            self._timer = self._loop.call_later(_REPORTS, self._fetch_reports) if self._missing else None
 
 
 def _failure(message: Message, error: KafkaError) -> PublishError:

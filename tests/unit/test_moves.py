@@ -124,3 +124,12 @@ async def test_wishes_of_handlers_that_work_at_once_share_one_transaction() -> N
     mover = mover_over(store, RecordingPublisher())
     await asyncio.gather(*(mover.record(CAUSE, row, NO) for row in rows))
     assert store.transactions == 1
+
+
+async def test_large_hierarchies_are_not_stored_in_one_transaction() -> None:
+    store = Ledger()
+    mover = mover_over(store, RecordingPublisher())
+    trees = [[a_run(f"{name}-{number}") for number in range(400)] for name in "ABC"]
+    await asyncio.gather(*(mover.intend_all(CAUSE, [], rows) for rows in trees))
+    assert len(store.runs) == 1200
+    assert store.transactions == 2  # a group ends with the wish that fills it
