@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from sqlite3 import OperationalError
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sqlalchemy import NullPool, create_engine, event
@@ -31,6 +33,9 @@ T = TypeVar("T")
 # NORMAL: what was saved survives the end of the process at any moment; a power cut may take the last moments of
 # it, and never damages the file. FULL: it survives a power cut too, at one disk flush per transaction.
 Synchronous = Literal["NORMAL", "FULL"]
+
+
+OPEN_AGAIN = 0.02  # seconds, on the store's own thread
 
 
 class SqliteDatabase:
@@ -119,7 +124,22 @@ def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DriverConnection, _: object) -> None:
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "cache_size = -32000"):
+        _write_ahead(connection, lock_timeout)
+        for pragma in (f"synchronous = {synchronous}", "cache_size = -32000"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
+
+
+def _write_ahead(connection: DriverConnection, lock_timeout: float) -> None:
+    # Whoever turns a new file to WAL while others open it is told "locked" at once, whatever the timeout is.
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(OPEN_AGAIN)
+        else:
+            return

@@ -196,3 +196,12 @@ async def test_a_commit_that_was_never_answered_is_looked_up_not_repeated(file: 
     assert await store.run("TR1") == second
     assert await store.run("TR2") == a_run("TR2")
     await store.close()
+
+
+async def test_all_who_open_one_new_file_at_once_get_it(tmp_path: Path) -> None:
+    for number in range(10):
+        address = f"sqlite:///{tmp_path}/{number}.db"
+        opened = await asyncio.gather(*(open_store(address) for _ in range(6)), return_exceptions=True)
+        stores = [store for store in opened if isinstance(store, SqlRunStore)]
+        await asyncio.gather(*(store.close() for store in stores))
+        assert len(stores) == len(opened), opened
