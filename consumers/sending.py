@@ -37,7 +37,9 @@ class SendRuns:
 
     async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
         """Bring the run out, or say why not."""
-        row = await self.mover.store.run_to_send(command.run.run_id)
+        # Children of a bundle may be saved without their root, so that an outdated root would not be noticed.
+        read = self.mover.store.run if command.run.children else self.mover.store.run_to_send
+        row = await read(command.run.run_id)
         if row is None:
             return DeadLetter(unknown_run(command.run.run_id, "send"))
         rows = (row, *await self._inside(command))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.advance import Step, advance
+from router.happenings import Reported
 from router.memory import remember
 from router.requests import conclude
 from schemas.outcomes import RunResult
@@ -52,8 +53,12 @@ class Granted:
 
 
 def rows_of(wish: Wish) -> int:
-    """Say how many rows a wish writes."""
-    return len(wish.moves) + len(wish.new)
+    """Say how many rows a wish writes, about; measures count, because they are rows too."""
+    return len(wish.new) + sum([1 + len(row.measures) + _reported(happenings) for row, happenings in wish.moves])
+
+
+def _reported(happenings: tuple[Happening, ...]) -> int:
+    return sum([len(one.report.measures) for one in happenings if isinstance(one, Reported)])
 
 
 async def grant_together(

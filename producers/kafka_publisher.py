@@ -171,8 +171,9 @@ class KafkaPublisher:
             pass
         except PublishError as failure:
             publication.give_up(failure)
-        if self._missing and self._timer is None:
-            self._timer = self._loop.call_later(_REPORTS, self._fetch_reports)
+        finally:
+            if self._missing and self._timer is None:
+                self._timer = self._loop.call_later(_REPORTS, self._fetch_reports)
 
     def _produce(self, producer: Producer, message: Message, publication: _Publication) -> None:
         if self._closing:

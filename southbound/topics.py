@@ -86,7 +86,7 @@ class TopicAdmin:
     def delete(self, topics: Sequence[Topic]) -> None:
         """Delete topics that were made for a while; one that is gone already is fine."""
         for future in self._admin.delete_topics([topic.name for topic in topics], operation_timeout=PATIENCE).values():
-            with suppress(KafkaException):
+            with suppress(KafkaException, TimeoutError):
                 future.result(PATIENCE)
 
     def forget(self, groups: Sequence[str]) -> None:

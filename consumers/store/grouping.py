@@ -8,7 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
@@ -49,7 +49,13 @@ class Grouping(Generic[Ask, Answer]):
     async def _work(self) -> None:
         try:
             while group := self._next_group():
-                await self._answer(group)
+                try:
+                    await self._answer(group)
+                finally:
+                    _leave_nobody_waiting(group)
+        except BaseException:
+            _leave_nobody_waiting(self._waiting)
+            raise
         finally:
             self._worker = None
 
@@ -75,6 +81,11 @@ class Grouping(Generic[Ask, Answer]):
             return
         for (_, future), answer in zip(group, answers, strict=True):
             _settle(future, answer)
+
+
+def _leave_nobody_waiting(asked: Iterable[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+    for _, future in asked:
+        future.cancel()  # which changes nothing where there is an answer
 
 
 def _settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:

@@ -38,9 +38,10 @@ class RunStore(Protocol):
         """Read one run."""
 
     async def run_to_send(self, run_id: str) -> RunRow | None:
-        """Read a run in order to save its next row; it may be the row as this process routed it, and outdated.
+        """Read a run whose next row is saved before anything else is stored, told or sent because of this one.
 
-        Whoever saves over an outdated row gets a ConflictError; read again, it is up to date.
+        It may be the row as this process routed it, and outdated. Whoever saves over an outdated row gets a
+        ConflictError; read again, it is up to date.
         """
 
     async def run_at(self, spoke: str, external_id: str) -> RunRow | None:

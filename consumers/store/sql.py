@@ -95,7 +95,8 @@ class SqlRunStore:
     async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
         """Write several saves in one transaction, each by itself."""
         made = [self._as_save(rows) for rows in saves]
-        answers = iter(await self._saves.ask([one for one in made if isinstance(one, Save)]))
+        wanted = [one for one in made if isinstance(one, Save)]
+        answers = iter(await self._saves.ask(wanted) if wanted else ())
         errors = [next(answers) if isinstance(one, Save) else one for one in made]
         self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
         return errors
@@ -195,7 +196,7 @@ class SqlRunStore:
         [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
         return str(found.rows[0][0]) if found.rows else None
 
-    def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save | UnstorableError:
+    def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save | Exception:
         clock = self._database.clock
         try:
             return Save(
@@ -204,6 +205,8 @@ class SqlRunStore:
             )
         except (ValueError, TypeError) as error:
             return UnstorableError(f"a row cannot be written as JSON: {error}")
+        except Exception as error:  # noqa: BLE001 - it belongs to this save and to no other
+            return error
 
     def _as_move(self, row: RunRow) -> Moved:
         return Moved(

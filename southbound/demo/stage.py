@@ -76,7 +76,7 @@ async def _with_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequenc
     created = asyncio.ensure_future(asyncio.to_thread(lambda: admin.apply(admin.plan(topics))))
 
     async def delete() -> None:
-        await asyncio.wait([created])
+        await asyncio.gather(created, return_exceptions=True)
         await asyncio.to_thread(admin.delete, topics)
 
     stack.push_async_callback(delete)
@@ -96,9 +96,13 @@ async def _service(
         yield up.result()
     finally:
         stop.set()
-        await serving
-        if up.done():
-            await asyncio.to_thread(admin.forget, groups)
+        if not up.done():
+            serving.cancel()  # it looks at `stop` only once it is up
+        try:
+            await serving
+        finally:
+            if up.done():
+                await asyncio.to_thread(admin.forget, groups)
 
 
 def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: Path) -> Settings:

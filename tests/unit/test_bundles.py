@@ -10,11 +10,12 @@ from router.answers import Purpose
 from schemas.commands import SendRun
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
+from tests.fakes.store import InMemoryRunStore
 from tests.fakes.system import LOCKED, Mishap, body_of
 from tests.gateway import Gateway
 
 if TYPE_CHECKING:
-    from router.runs import RunRow
+    from router.runs import RequestRow, RunRow
 
 ALL = ("TR0001", "TR0001-1", "TR0001-2")
 
@@ -157,3 +158,26 @@ async def test_a_run_alone_is_no_bundle() -> None:
     gateway = Gateway()
     await gateway.requested(a_document(spec="fibre-bundle"))
     assert gateway.row().phase is Phase.ACCEPTED
+
+
+class Outdated(InMemoryRunStore):
+    """Hands out runs to send as they were first saved, as a process does that routed them and sent none since."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: dict[str, RunRow] = {}
+
+    async def save(self, *rows: RunRow | RequestRow) -> None:
+        await super().save(*rows)
+        self.first = {**self.runs, **self.first}
+
+    async def run_to_send(self, run_id: str) -> RunRow | None:
+        return self.first.get(run_id)
+
+
+async def test_a_bundle_that_another_process_posted_is_not_judged_by_the_outdated_row_of_its_root() -> None:
+    gateway = Gateway(store=Outdated())
+    gateway.system.plan(Purpose.SEND, Mishap.LOST_ANSWER)
+    await a_bundle(gateway)
+    assert len(gateway.system.made(Purpose.SEND)) == 1
+    assert {row.phase for row in rows(gateway)} == {Phase.ACCEPTED}

@@ -104,6 +104,32 @@ async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None
     assert await grouping.ask(1) == 2
 
 
+class DeathError(BaseException):
+    """The process is ending."""
+
+
+async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
+    async def die(_: Sequence[int]) -> list[int | Exception]:
+        raise DeathError
+
+    grouping = Grouping(die, limit=1)
+    answers = await asyncio.gather(*map(grouping.ask, (1, 2)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [DeathError, asyncio.CancelledError]
+
+
+async def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
+    class StubbornError(Exception):
+        def __init__(self, one: str, other: str) -> None:
+            super().__init__(f"{one} {other}")
+
+    async def fail(_: Sequence[int]) -> list[int | Exception]:
+        raise StubbornError("no", "copy")
+
+    grouping = Grouping(fail, limit=2)
+    answers = await asyncio.gather(*map(grouping.ask, (1, 2)), return_exceptions=True)
+    assert all(isinstance(answer, BaseException) for answer in answers)
+
+
 def test_a_document_is_parsed_and_written_once() -> None:
     remembered = Remembered()
     text = remembered.write(a_document())
