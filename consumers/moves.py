@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from consumers.store.grouping import Grouping
 from consumers.store.port import ConflictError, ExternalIdTakenError
-from consumers.wishes import Granted, Wish, grant_together, rows_of
+from consumers.wishes import Granted, Wish, grant_together, is_alone, rows_of
 from router.advance import allows
 from router.happenings import Kind
 from router.memory import told_by
@@ -130,7 +130,7 @@ class Mover:
         await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
 
     async def _request_result(self, row: RunRow) -> RequestResult | None:
-        if row.decision is not None and not row.decision.hierarchical:
+        if is_alone(row):
             return conclude((row,))
         if row.decision is None and row.run_id != row.root_run_id:
             return None  # a child that was never routed belongs to no request yet

@@ -115,7 +115,7 @@ def _told(
 ) -> Awaitable[None] | None:
     said: list[Said] = [*news, *commands]
     if any(isinstance(word, RunResult) for word in news):
-        if not _is_alone(rows[0]):
+        if not is_alone(rows[0]):
             return None
         closing = conclude(rows[:1])
         if closing is not None:
@@ -124,6 +124,6 @@ def _told(
     return voice.say(cause, said, decision=decision)
 
 
-def _is_alone(row: RunRow) -> bool:
+def is_alone(row: RunRow) -> bool:
     """Tell whether the request's result follows from this one run."""
     return row.decision is not None and not row.decision.hierarchical

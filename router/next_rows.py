@@ -17,11 +17,6 @@ def replace(row: RunRow, **changes: object) -> RunRow:
     values = {**row.__dict__, **changes}
     if len(values) != len(row.__dict__):
         raise TypeError(f"a row has none of the fields {', '.join(changes.keys() - row.__dict__.keys())}")
-    return filled(values)
-
-
-def filled(values: dict[str, object]) -> RunRow:
-    """Make a row of a value for every field; the dictionary becomes the row."""
     made = object.__new__(RunRow)
     object.__setattr__(made, "__dict__", values)
     return made
