@@ -12,8 +12,11 @@ from router.selector import choose_spoke
 from schemas.commands import PinnedDecision
 
 if TYPE_CHECKING:
-    from router.policy import OutboundPolicy, PolicyDecision
-    from router.selector import Chosen, Selector
+    from collections.abc import Callable
+
+    from router.policy import PolicyDecision
+    from router.routing_tables import RoutingTables
+    from router.selector import Chosen
     from router.trouble import Trouble
     from schemas.documents import RunDocument
 
@@ -31,19 +34,18 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
-    """The two tables of this process."""
+    """Decide by the tables that are live at that moment; `tables` is asked once per decision."""
 
-    policy: OutboundPolicy
-    selector: Selector
+    tables: Callable[[], RoutingTables]
     _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, root: RunDocument) -> Route | Trouble:
         """Decide, or tell which rows came close; never guess."""
-        facts = facts_of(root)
-        what = decide_policy(self.policy, facts)
+        facts, tables = facts_of(root), self.tables()
+        what = decide_policy(tables.policy, facts)
         if isinstance(what, Undecided):
             return what.trouble()
-        where = choose_spoke(self.selector, facts)
+        where = choose_spoke(tables.selector, facts)
         if isinstance(where, Undecided):
             return where.trouble()
         return self._remembered(what, where)
@@ -51,7 +53,8 @@ class Decider:
     def _remembered(self, what: PolicyDecision, where: Chosen) -> Route:
         # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
         used_up = [row.id for row in where.decision.skipped]
-        key = repr((what.decision.row.id, what.decision.values, where.decision.row.id, where.decision.values, used_up))
+        by = (what.decision.reference, where.decision.reference)
+        key = repr((by, what.decision.values, where.decision.values, used_up))
         if key not in self._routes:
             if len(self._routes) >= KEPT:
                 self._routes.clear()

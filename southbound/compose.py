@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from producers.events import EventPublisher
     from router.answers import Purpose, Verdict
+    from router.routing_tables import RoutingTables
     from router.trouble import Trouble
     from schemas.outcomes import RunResult
     from southbound.loading import Rules
@@ -70,6 +71,7 @@ class Parts:
 
     settings: Settings
     rules: Rules
+    tables: Callable[[], RoutingTables]
     store: RunStore
     events: EventPublisher
     client: SpokeCaller
@@ -157,7 +159,7 @@ def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
 
 def _gather(parts: Parts) -> GatherRuns:
     limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
-    decide = Decider(policy=parts.rules.policy, selector=parts.rules.selector)
+    decide = Decider(tables=parts.tables)
     return GatherRuns(mover=parts.mover, route=RouteRuns(mover=parts.mover, decide=decide, limits=limits))
 
 

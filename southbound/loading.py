@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
 from router.complaints import TableErrors
 from router.policy import load_policy
+from router.routing_tables import RoutingTables
 from router.selector_files import load_selector
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from consumers.spokes.profile import Profile
-    from router.policy import OutboundPolicy
-    from router.selector import Selector
     from southbound.settings import Routing
 
 
@@ -31,8 +30,7 @@ class OperatorMistakesError(Exception):
 class Rules:
     """What this process decides by, and whom it may talk to."""
 
-    policy: OutboundPolicy
-    selector: Selector
+    tables: RoutingTables
     profiles: tuple[Profile, ...]
 
 
@@ -58,7 +56,7 @@ def load_rules(routing: Routing) -> Rules:
         mistakes += wrong.sentences
     if mistakes or policy is None or selector is None:
         raise OperatorMistakesError(mistakes)
-    return Rules(policy=policy, selector=selector, profiles=profiles)
+    return Rules(tables=RoutingTables(policy=policy, selector=selector), profiles=profiles)
 
 
 def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:

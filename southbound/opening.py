@@ -90,7 +90,15 @@ async def open_parts(
     stack.push_async_callback(publisher.close)
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     waiting.reason = None
-    return Parts(settings=settings, rules=rules, store=store, events=events, client=client, metrics=metrics)
+    return Parts(
+        settings=settings,
+        rules=rules,
+        tables=lambda: rules.tables,
+        store=store,
+        events=events,
+        client=client,
+        metrics=metrics,
+    )
 
 
 async def _envelope(kafka: Kafka, waiting: Waiting) -> Envelope:

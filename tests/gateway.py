@@ -26,6 +26,7 @@ from consumers.voice import Voice
 from producers.events import EventPublisher
 from router.hierarchy_guards import HierarchyLimits
 from router.policy import load_policy
+from router.routing_tables import RoutingTables
 from router.selector_files import load_selector
 from schemas.codec import Codec
 from schemas.envelope import Envelope, Event
@@ -305,4 +306,5 @@ class Gateway:
 
 @cache
 def _tables() -> Decider:
-    return Decider(policy=load_policy(POLICY, "policy"), selector=load_selector(SELECTOR, "selector", None))
+    tables = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(SELECTOR, "selector", None))
+    return Decider(tables=lambda: tables)

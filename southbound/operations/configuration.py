@@ -57,7 +57,7 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
 
 
 def _good(settings: Settings, rules: Rules) -> Iterator[str]:
-    policy, selector = rules.policy.table, rules.selector.table
+    policy, selector = rules.tables.policy.table, rules.tables.selector.table
     yield "settings are good"
     for table in (policy, selector):
         yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"

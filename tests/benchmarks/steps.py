@@ -55,7 +55,7 @@ def measure_steps(bootstrap: str, topics: TopicNames, system: str, core: int) ->
 
 async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[Step]:
     rules = load_rules(Routing())
-    decide = Decider(policy=rules.policy, selector=rules.selector)
+    decide = Decider(tables=lambda: rules.tables)
     profile = next(one for one in rules.profiles if one.name == SPOKE).model_copy(update={"base_url": system})
     spoke, client = spoke_for(profile), SpokeClient([profile], {})
     publisher = KafkaPublisher(producer_settings(bootstrap))

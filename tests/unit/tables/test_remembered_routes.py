@@ -1,6 +1,9 @@
 """A run that is decided as one before it gets the same route, and people are never told of another's values."""
 
+from dataclasses import replace
+
 from consumers.deciding import KEPT, Decider, Route
+from router.policy import OutboundPolicy
 from schemas.documents import Characteristic, Value
 from southbound.loading import load_rules
 from southbound.settings import Routing
@@ -9,7 +12,7 @@ from tests.builders import a_document
 
 def a_decider() -> Decider:
     rules = load_rules(Routing())
-    return Decider(policy=rules.policy, selector=rules.selector)
+    return Decider(tables=lambda: rules.tables)
 
 
 def route_of(decide: Decider, speed: Value, spec: str = "fibre-line") -> Route:
@@ -40,3 +43,17 @@ def test_the_memory_has_an_end() -> None:
     for speed in range(KEPT + 10):
         route_of(decide, speed)
     assert 0 < len(decide._routes) <= KEPT
+
+
+def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
+    live = load_rules(Routing()).tables
+    decide = Decider(tables=lambda: live)
+    before = route_of(decide, 1000)
+    policy = OutboundPolicy(table=replace(live.policy.table, version="00000000"))
+    live = replace(live, policy=policy)
+    after = route_of(decide, 1000)
+    assert after == replace(before, decision=after.decision, explanation=after.explanation)
+    assert (before.decision.policy, after.decision.policy) == (
+        before.decision.policy,
+        "outbound-policy@00000000#default",
+    )
