@@ -22,6 +22,10 @@ _MEANINGS: Mapping[int, tuple[str, str]] = {
         "KAFKA_NOT_ALLOWED",
         "Kafka does not let this user join the consumer group of {what}: grant it READ on the group",
     ),
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
+        "KAFKA_NOT_ALLOWED",
+        "Kafka does not let this user use {what}: grant it WRITE and DESCRIBE on it",
+    ),
     KafkaError.SASL_AUTHENTICATION_FAILED: (
         "KAFKA_LOGIN",
         "Kafka refuses the login: check the SASL mechanism, user and password",

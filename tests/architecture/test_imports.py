@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "router", "producers", "consumers", "southbound")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-KAFKA_DOORS = ("producers/kafka_", "consumers/runtime/client.py", "consumers/runtime/reach.py", "southbound/")
+KAFKA_DOORS = (
+    "producers/kafka_",
+    "consumers/runtime/client.py",
+    "consumers/runtime/reach.py",
+    "consumers/tables/kafka_",
+    "southbound/",
+)
 AIOHTTP_CLIENT_DOORS = ("consumers/spokes/", "southbound/simulator/")
 ENVIRONMENT_DOORS = ("southbound/",)
 # The parts of aiohttp that make calls; `aiohttp.web` answers them.

@@ -1,0 +1,94 @@
+"""Read the tables topic on a thread of its own: no group, no commits, from the beginning."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+from consumers.tables.port import News
+from producers.kafka_errors import sentence_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from confluent_kafka import Message
+
+POLL = 0.2  # seconds; also how long an end may wait
+AT_ONCE = 500  # records
+_PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001 - librdkafka's
+
+
+def reader_settings(bootstrap: str, overrides: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Settings for librdkafka; `overrides` win (security …)."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "client.id": "southbound-tables",
+        "reconnect.backoff.max.ms": 5_000,
+        "log_level": 2,
+        **(overrides or {}),
+        "group.id": f"southbound-tables-{uuid4()}",  # librdkafka wants one; nothing is committed to it
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",  # a topic that was made anew is read anew
+        "isolation.level": "read_committed",  # half a plan is no plan
+    }
+
+
+class KafkaReader:
+    """An iterator of `News`, while its `async with` block runs."""
+
+    def __init__(self, settings: Mapping[str, object], topic: str) -> None:
+        self._settings = dict(settings)
+        self._topic = topic
+        self._news: asyncio.Queue[News] = asyncio.Queue()
+        self._ended = threading.Event()
+
+    async def __aenter__(self) -> Self:
+        """Begin to read."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._read, name="tables-reader", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop, and wait until the thread is gone."""
+        self._ended.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def __aiter__(self) -> Self:
+        """Iterate over this."""
+        return self
+
+    async def __anext__(self) -> News:
+        """Wait for news."""
+        return await self._news.get()
+
+    def _read(self) -> None:
+        consumer = Consumer(self._settings)
+        try:
+            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+            while not self._ended.is_set():
+                self._tell(consumer.consume(AT_ONCE, POLL))
+        finally:
+            consumer.close()
+
+    def _tell(self, messages: Sequence[Message]) -> None:
+        news = _news_of(messages, self._topic)
+        if news is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._news.put_nowait, news)
+
+
+def _news_of(messages: Sequence[Message], topic: str) -> News | None:
+    # A broker that is away comes back; whoever works with its records notices, and says so.
+    errors = [error for one in messages if (error := one.error()) and error.code() not in _PASSING]
+    ends = [error for error in errors if error.code() == KafkaError._PARTITION_EOF]  # noqa: SLF001 - librdkafka's
+    entries = tuple((one.key(), one.value()) for one in messages if one.error() is None)
+    troubles = [sentence_for(error, f"topic {topic}") for error in errors if error not in ends]
+    if not (entries or errors):
+        return None
+    at_end = bool(ends) and messages[-1].error() is not None
+    return News(entries=entries, at_end=at_end, trouble=troubles[-1] if troubles else "")

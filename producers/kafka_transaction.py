@@ -1,0 +1,75 @@
+"""Write several records to Kafka as one, as the only one who does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from producers.kafka_errors import sentence_for
+from producers.publisher import PublishError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from producers.publisher import Message
+
+_PATIENCE = 20.0  # seconds that Kafka has for each step
+_LONGEST_MS = 30_000  # until Kafka gives up a transaction whose writer died; readers wait for it
+_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 - librdkafka's spelling
+
+
+class FencedError(Exception):
+    """Another writer of the same name has taken over; nothing of this transaction was written."""
+
+
+class SoleWriter:
+    """Writes under a name that one writer has at a time: whoever takes it makes all earlier ones fail.
+
+    Blocks its thread. Between `take_over` and `write`, what can be read with `read_committed` is everything that
+    earlier writers wrote or ever will, so a writer that read it then and writes, has missed nothing.
+    """
+
+    def __init__(self, settings: Mapping[str, object], name: str) -> None:
+        # Being taken over is told by an exception; librdkafka would shout it on stderr as well.
+        quiet = {"log_level": 0, "error_cb": lambda _: None}
+        own = {"transactional.id": name, "transaction.timeout.ms": _LONGEST_MS}
+        self._producer = Producer({**settings, **quiet, **own})
+        self._name = name
+
+    def take_over(self) -> None:
+        """Become the one writer of this name.
+
+        Raises:
+            PublishError: Kafka does not let us.
+        """
+        try:
+            self._producer.init_transactions(_PATIENCE)
+        except KafkaException as exception:
+            raise self._failure(exception) from exception
+
+    def write(self, messages: Sequence[Message]) -> None:
+        """Write all messages or none.
+
+        Raises:
+            FencedError: another writer took over.
+            PublishError: Kafka did not take them.
+        """
+        try:
+            self._producer.begin_transaction()
+            for message in messages:
+                self._producer.produce(message.topic, message.value, message.key, headers=list(message.headers))
+            self._producer.commit_transaction(_PATIENCE)
+        except KafkaException as exception:
+            error: KafkaError = exception.args[0]
+            if error.code() in _FENCED:
+                raise FencedError(self._name) from None
+            self._abort(error)
+            raise self._failure(exception) from exception
+
+    def _abort(self, error: KafkaError) -> None:
+        if error.txn_requires_abort():
+            self._producer.abort_transaction(_PATIENCE)
+
+    def _failure(self, exception: KafkaException) -> PublishError:
+        return PublishError(sentence_for(exception.args[0], f"the transactional id {self._name}"))

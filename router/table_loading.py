@@ -1,0 +1,52 @@
+"""Load the text of a table as what it is meant to be, and say what that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.any_table import load_any
+from router.policy import OutboundPolicy, load_policy
+from router.selector import Selector
+from router.selector_files import load_selector
+from router.table_files import load_table
+from router.tables import DecisionTable
+from schemas.tables import TableKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+Loaded = OutboundPolicy | Selector | DecisionTable
+
+
+def load_as(kind: TableKind, text: str, source_name: str, spokes: Collection[str] | None = None) -> Loaded:
+    """Load a table of this kind; `spokes` are the systems that have a profile, None where that is not known.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    match kind:
+        case TableKind.POLICY:
+            return load_policy(text, source_name)
+        case TableKind.SELECTOR:
+            return load_selector(text, source_name, spokes)
+        case TableKind.TABLE:
+            return load_table(text, source_name)
+
+
+def kind_of(loaded: Loaded) -> TableKind:
+    """Say what was loaded."""
+    match loaded:
+        case OutboundPolicy():
+            return TableKind.POLICY
+        case Selector():
+            return TableKind.SELECTOR
+        case DecisionTable():
+            return TableKind.TABLE
+
+
+def table_of(loaded: Loaded) -> DecisionTable:
+    """Give the rows and columns of whatever was loaded."""
+    return loaded if isinstance(loaded, DecisionTable) else loaded.table
+
+
+__all__ = ["Loaded", "kind_of", "load_any", "load_as", "table_of"]

@@ -1,0 +1,131 @@
+"""The records of `testrun.tables`: versions of a table, its draft, and which version is live."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+
+from schemas.base import Whole, Word
+
+DRAFT = "draft"
+MOST_MOVES = 200  # kept in a pointer; with the longest comments they stay far below Kafka's limit for one message
+LONGEST_COMMENT = 500
+TableId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+VersionName = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+Author = Annotated[str, Field(max_length=200)]
+Comment = Annotated[str, Field(max_length=LONGEST_COMMENT)]
+
+
+class TableKind(StrEnum):
+    """What a table decides."""
+
+    POLICY = "policy"
+    SELECTOR = "selector"
+    TABLE = "table"
+
+
+class How(StrEnum):
+    """How a version became the live one."""
+
+    PUBLISH = "publish"
+    ROLLBACK = "rollback"
+
+
+class TableRecord(Word):
+    """A record of the tables topic. A later Southbound may say more in it: that is not read, and no mistake."""
+
+    # The text must come back as it is, because its hash is the name of the version.
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=False)
+
+
+class TableText(TableRecord):
+    """The exact text of a table, with whoever wrote it."""
+
+    table: TableId
+    kind: TableKind
+    version: VersionName
+    sha256: str
+    text: str
+    author: Author
+    comment: Comment = ""
+
+    @model_validator(mode="after")
+    def _is_what_it_says(self) -> Self:
+        found = sha256_of(self.text)
+        if found != self.sha256 or not found.startswith(self.version):
+            raise ValueError(f"the text has the SHA-256 {found}, so it was changed after it was written")
+        return self
+
+
+class TableVersion(TableText):
+    """One version: written once, under the key `<table>@<version>`."""
+
+    published_at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        """The key of its record."""
+        return version_key(self.table, self.version)
+
+
+class TableDraft(TableText):
+    """What somebody works at, under the key `<table>@draft`; publishing it takes it away."""
+
+    saved_at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        """The key of its record."""
+        return draft_key(self.table)
+
+
+class Move(TableRecord):
+    """A version became live."""
+
+    version: VersionName
+    previous: VersionName | None = None
+    how: How = How.PUBLISH
+    author: Author
+    comment: Comment = ""
+    at: AwareDatetime
+
+
+class LivePointer(Move):
+    """Which version is live, under the key `<table>`.
+
+    Compaction keeps only the last record of a key, so the pointer itself carries the moves before it, newest first.
+    `revision` counts all moves there ever were.
+    """
+
+    table: TableId
+    kind: TableKind
+    revision: Whole
+    earlier: tuple[Move, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of its record."""
+        return self.table
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Every move that is remembered, newest first."""
+        return (Move.model_validate(self.model_dump(include=set(Move.model_fields))), *self.earlier)
+
+
+def sha256_of(text: str) -> str:
+    """Name the exact content of a table."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version_key(table: str, version: str) -> str:
+    """Give the key of a version's record."""
+    return f"{table}@{version}"
+
+
+def draft_key(table: str) -> str:
+    """Give the key of a draft's record."""
+    return f"{table}@{DRAFT}"

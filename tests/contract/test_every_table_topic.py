@@ -1,0 +1,95 @@
+"""What every tables topic promises, the real one and the one that tests use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.tables.kafka_reader import reader_settings
+from consumers.tables.kafka_topic import KafkaTableTopic
+from consumers.tables.port import OvertakenError
+from producers.kafka_publisher import producer_settings
+from router.published_tables import PublishedTables
+from router.table_moves import Plan, plan_publish
+from schemas.tables import LivePointer, TableVersion
+from tests.fakes.table_topic import InMemoryTableTopic
+from tests.table_words import a_text, by, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.tables.port import TableTopic
+
+
+@pytest.fixture(params=["fake", "kafka"])
+def topic(request: pytest.FixtureRequest) -> TableTopic:
+    if request.param == "fake":
+        return InMemoryTableTopic()
+    bootstrap: str = request.getfixturevalue("kafka_bootstrap")
+    fresh: Callable[..., str] = request.getfixturevalue("fresh_topics")
+    name = fresh("tables", **{"cleanup.policy": "compact"})
+    return KafkaTableTopic(name=name, reading=reader_settings(bootstrap), writing=producer_settings(bootstrap))
+
+
+async def publish(topic: TableTopic, text: str, author: str) -> None:
+    await topic.write(plan_publish(await topic.read(), written(text), by(author)))
+
+
+async def test_an_empty_topic_is_read_to_its_end_as_well(topic: TableTopic) -> None:
+    assert (await topic.read()).tables == ()
+
+
+async def test_what_was_written_is_read(topic: TableTopic) -> None:
+    await publish(topic, a_text("1"), "ann")
+    live = (await topic.read()).live("a-table")
+    assert isinstance(live, LivePointer)
+    assert (live.author, live.revision, live.previous) == ("ann", 1, None)
+    version = (await topic.read()).version("a-table", live.version)
+    assert isinstance(version, TableVersion)
+    assert version.text == a_text("1")
+
+
+async def test_a_plan_that_takes_a_key_away_leaves_nothing_there(topic: TableTopic) -> None:
+    await topic.write(Plan(records={"a": b"1", "b": b"2"}, expects={}))
+    await topic.write(Plan(records={"a": None}, expects={}))
+    assert (await topic.read()).tables == ("b",)
+
+
+async def test_of_two_who_publish_from_the_same_state_one_is_told_and_writes_nothing(topic: TableTopic) -> None:
+    before = await topic.read()
+    await topic.write(plan_publish(before, written(a_text("1")), by("ann")))
+    with pytest.raises(OvertakenError):
+        await topic.write(plan_publish(before, written(a_text("2")), by("ben")))
+    (version,) = (await topic.read()).versions("a-table")
+    assert version.author == "ann"
+
+
+async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_told(topic: TableTopic) -> None:
+    before = await topic.read()
+    authors = ["ann", "ben", "cyd", "dee"]
+    plans = [plan_publish(before, written(a_text(author)), by(author)) for author in authors]
+    ends = await asyncio.gather(*[topic.write(plan) for plan in plans], return_exceptions=True)
+    won = [author for author, end in zip(authors, ends, strict=True) if end is None]
+    assert all(end is None or isinstance(end, OvertakenError) for end in ends)
+    live = (await topic.read()).live("a-table")
+    assert isinstance(live, LivePointer)
+    assert won == [live.author]
+
+
+async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableTopic) -> None:
+    await publish(topic, a_text("1"), "ann")
+    async with asyncio.timeout(30), topic.follow() as news:
+        seen = PublishedTables()
+        async for some in news:
+            seen = seen.after(some.entries)
+            if some.at_end:
+                break
+        assert seen == await topic.read()
+        await publish(topic, a_text("2"), "ben")
+        async for some in news:
+            seen = seen.after(some.entries)
+            if len(seen.versions("a-table")) == 2 and some.at_end:
+                break
+        assert seen == await topic.read()

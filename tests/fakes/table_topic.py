@@ -1,0 +1,57 @@
+"""A tables topic without Kafka: a list of records."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from consumers.tables.port import News, OvertakenError
+from router.published_tables import PublishedTables
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from consumers.tables.port import Entry
+    from router.table_moves import Plan
+
+
+@dataclass(slots=True)
+class InMemoryTableTopic:
+    """A `TableTopic` whose log the test may read and write."""
+
+    log: list[Entry] = field(default_factory=list)
+    _grown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self) -> PublishedTables:
+        """Give everything."""
+        await asyncio.sleep(0)
+        return PublishedTables().after(self.log)
+
+    async def write(self, plan: Plan) -> None:
+        """Write all or nothing."""
+        await asyncio.sleep(0)
+        if not plan.holds(PublishedTables().after(self.log)):
+            raise OvertakenError
+        self.put(*[(key.encode(), value) for key, value in plan.records.items()])
+
+    def put(self, *entries: Entry) -> None:
+        """Put any records on the log."""
+        self.log += entries
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[AsyncIterator[News]]:
+        """Hear every record."""
+        yield self._news()
+
+    async def _news(self) -> AsyncIterator[News]:
+        heard = 0
+        while True:
+            entries = tuple(self.log[heard:])
+            heard += len(entries)
+            yield News(entries=entries, at_end=True)
+            while len(self.log) == heard:
+                await self._grown.wait()

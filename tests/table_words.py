@@ -1,0 +1,29 @@
+"""Write tables that are published in tests, spelling only what matters."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from router.table_moves import Signed, Written
+from schemas.tables import TableKind
+from tests.builders import NOON
+
+
+def a_text(note: str = "", table: str = "a-table") -> str:
+    """Write a table; another note makes another version."""
+    return f"""table: {table}
+note: "{note}"
+inputs: [{{name: spec, path: test_specification.id, type: string}}]
+outputs: [{{name: queue, type: string}}]
+rows: [{{id: R1, when: {{spec: fibre-line}}, then: {{queue: fast}}}}]
+"""
+
+
+def written(text: str, table: str = "a-table", kind: TableKind = TableKind.TABLE) -> Written:
+    """Make what somebody wrote."""
+    return Written(table=table, kind=kind, text=text)
+
+
+def by(author: str = "ann", comment: str = "", minutes: int = 0) -> Signed:
+    """Sign it some minutes after noon."""
+    return Signed(author=author, comment=comment, at=NOON + timedelta(minutes=minutes))
