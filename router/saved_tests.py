@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedTest:
-    """One example that a table must decide as expected. `row` None: any row with these outputs."""
+    """One example that a table must decide as expected. `row` None: any row with these outputs.
+
+    `given` is the part of a run document as it was written; `facts` are made of it.
+    """
 
     name: str
-    facts: Facts
+    given: Mapping[str, object]
+    facts: Facts = field(compare=False)
     row: str | None
     outputs: Mapping[str, object]
-    line: int
+    note: str = ""
+    line: int = field(compare=False)
 
 
 def read_tests(file: Fields, row_ids: Collection[str], outputs: Iterable[Output]) -> tuple[SavedTest, ...]:
@@ -47,24 +52,31 @@ def _test(block: Fields, row_ids: Collection[str], columns: Mapping[str, Output]
     name = block.text("name")
     fields = block.under(f"test '{name}'")
     fields.only(("name", "given", "expect", "note"))
-    facts = _given(fields)
+    given = _given(fields)
+    facts = None if given is None else _facts(fields, given)
     expect = fields.block("expect", fields.where)
     expect.only(("row", *columns))
     row = _row(expect, row_ids)
     expected = _expected(expect, columns)
-    if facts is None:
+    note = fields.text("note", default="")
+    if given is None or facts is None:
         return None
-    return SavedTest(name=name, facts=facts, row=row, outputs=MappingProxyType(expected), line=block.line)
+    outputs = MappingProxyType(expected)
+    return SavedTest(name=name, given=given, facts=facts, row=row, outputs=outputs, note=note, line=block.line)
 
 
-def _given(fields: Fields) -> Facts | None:
+def _given(fields: Fields) -> Mapping[str, object] | None:
     given = fields.tree("given")
     data = plain_data(given) if given else None
-    if not isinstance(data, dict):
-        fields.complain("'given' must be part of a run document, of the form {field: value}")
-        return None
+    if isinstance(data, dict):
+        return MappingProxyType(data)
+    fields.complain("'given' must be part of a run document, of the form {field: value}")
+    return None
+
+
+def _facts(fields: Fields, given: Mapping[str, object]) -> Facts | None:
     try:
-        return facts_given(data)
+        return facts_given(given)
     except GivenError as error:
         for sentence in error.sentences:
             fields.complain(sentence, fields.line_of("given"))

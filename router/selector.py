@@ -25,9 +25,13 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Request definitions: the rows of `table` are the active ones, by order; `inactive` take no part."""
+    """Request definitions: the rows of `table` are the active ones, by order; `inactive` take no part.
+
+    `orders` and `thresholds` are by row id.
+    """
 
     table: DecisionTable
+    orders: Mapping[str, int]
     thresholds: Mapping[str, Threshold]
     inactive: tuple[Row, ...] = ()
 

@@ -50,6 +50,7 @@ def _selector(file: TableFile) -> Selector:
     thresholds = {row.id: found for fields, row in ordered if (found := _threshold(fields))}
     return Selector(
         table=replace(file.table, rows=tuple(row for _, row in ordered if active[row.id])),
+        orders=MappingProxyType(orders),
         thresholds=MappingProxyType(thresholds),
         inactive=tuple(row for _, row in ordered if not active[row.id]),
     )

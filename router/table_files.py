@@ -90,6 +90,7 @@ def _read(fields: Fields, layout: Layout, version: str, complaints: Complaints) 
     table = DecisionTable(
         id=_id(fields, layout.kind),
         version=version,
+        note=fields.text("note", default=""),
         inputs=inputs,
         outputs=outputs,
         policy=_policy(fields, layout),

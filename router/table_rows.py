@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NO_ROW = "none"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ANY = Cell("-", "any")
+_ANYTHING = "-"
 
 
 class RowReader:
@@ -77,12 +77,12 @@ class RowReader:
     def _cell(self, when: Fields, column: Input) -> Cell:
         tree = when.tree(column.name)
         if tree is None:
-            return _ANY
+            return Cell(_ANYTHING, column.type)
         try:
             return self._checked(tree, column)
         except CellError as error:
             when.under(_place(when.where, f"column '{column.name}'")).complain(str(error), tree.line)
-            return _ANY
+            return Cell(_ANYTHING, column.type)
 
     def _checked(self, tree: Tree, column: Input) -> Cell:
         others = {name: other.type for name, other in self._inputs.items() if name != column.name}

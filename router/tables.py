@@ -77,6 +77,7 @@ class DecisionTable:
 
     id: str
     version: str
+    note: str = ""
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     policy: HitPolicy = HitPolicy.FIRST
