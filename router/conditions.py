@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from router.values import ORDERED, Kind, canonical, kind_of
+from router.values import ORDERED, Kind, canonical, kind_of, same
 
 Inputs = Mapping[str, object]
 Holds = Callable[[object, Inputs], bool]
@@ -87,15 +87,11 @@ Condition = Comparison | Interval
 def compare(how: Operator, value: object, other: object) -> bool:
     """Compare two canonical values; different kinds never compare, and null only equals null."""
     if how is Operator.EQUAL:
-        return _equal(value, other)
+        return same(value, other)
     if how is Operator.DIFFERENT:
-        return value is not None and _comparable(value, other) and not _equal(value, other)
+        return value is not None and _comparable(value, other) and not same(value, other)
     kind = kind_of(value)
     return kind in ORDERED and kind is kind_of(other) and _ORDER[how](value, other)
-
-
-def _equal(value: object, other: object) -> bool:
-    return kind_of(value) is kind_of(other) and value == other
 
 
 def _comparable(value: object, other: object) -> bool:

@@ -20,6 +20,7 @@ class Reason(StrEnum):
 
     NO_ROW_MATCHES = "NO_ROW_MATCHES"
     SEVERAL_ROWS_MATCH = "SEVERAL_ROWS_MATCH"
+    OUTPUTS_DIFFER = "OUTPUTS_DIFFER"
     ALL_USED_UP = "ALL_USED_UP"  # every matching definition has reached its threshold: wait
 
 
@@ -36,6 +37,11 @@ class Decision:
     skipped: tuple[Row, ...] = ()
 
     @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows that decided, in the order of their outputs: several only under a policy that gives several."""
+        return (self.row,)
+
+    @property
     def outputs(self) -> Mapping[str, object]:
         """The values of the output columns by name."""
         return self.row.outputs
@@ -43,7 +49,7 @@ class Decision:
     @property
     def reference(self) -> str:
         """Which row of which version decided, as `table@version#row`."""
-        return f"{self.table.id}@{self.table.version}#{self.row.id}"
+        return f"{self.table.id}@{self.table.version}#{','.join(row.id for row in self.rows)}"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -57,6 +63,23 @@ class Decision:
         used_up = [f"{row.id} matches too, but is used up for now" for row in self.skipped]
         near = would_have_matched(self.table, self.values, before=self.row)
         return "\n".join([f"{self.reference}: {chosen}", *used_up, *near])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected(Decision):
+    """All the rows that decided under a policy that gives several; `row` is the first of them."""
+
+    more: tuple[Row, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows that decided, in the order of their outputs."""
+        return (self.row, *self.more)
+
+    @property
+    def explanation(self) -> str:
+        """Why each row; one sentence per line."""
+        return "\n".join(f"{row.id}: {fitting_cells(self.table, row, self.values)}" for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +107,8 @@ class Undecided:
                 return f"no row of {table} matches and it has no default: add a row, then redrive"
             case Reason.SEVERAL_ROWS_MATCH:
                 return f"rows {matching} of {table} all match but only one may: make them exclude each other"
+            case Reason.OUTPUTS_DIFFER:
+                return f"rows {matching} of {table} all match but want different things: give them equal outputs"
             case Reason.ALL_USED_UP:
                 return f"every matching row of {table} ({matching}) is used up: wait or raise a threshold"
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from router.decisions import Undecided
+from router.hit_policies import HitPolicy
 from router.table_files import TABLE, finish, read_file
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def load_policy(text: str, source_name: str) -> OutboundPolicy:
     """
     file = read_file(text, source_name, TABLE)
     _check_outputs(file)
+    _check_hits(file)
     finish(file, file.table.decide)
     return OutboundPolicy(table=file.table)
 
@@ -56,6 +58,14 @@ def _check_outputs(file: TableFile) -> None:
     outputs = {column.name: column for column in file.table.outputs}
     _check_hierarchical(outputs.get("hierarchical"), file.fields)
     _check_payload(outputs.get("payload"), file.fields)
+
+
+def _check_hits(file: TableFile) -> None:
+    policy = file.table.policy
+    if policy.gives_several:
+        single = ", ".join(other for other in HitPolicy if not other.gives_several)
+        problem = f"policy '{policy}' gives several rows, but a run is sent one way: take one of {single}"
+        file.fields.complain(problem, file.fields.line_of("policy"))
 
 
 def _check_hierarchical(column: Output | None, fields: Fields) -> None:

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from router.table_fields import Fields
     from router.tables import Output
 
+_BETWEEN_ROWS = ", "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedTest:
-    """One example that a table must decide as expected. `row` None: any row with these outputs.
+    """One example that a table must decide as expected.
 
-    `given` is the part of a run document as it was written; `facts` are made of it.
+    `row` None: any row with these outputs. A policy that gives several rows is asked for `R1, R3`, in this order;
+    `outputs` are then those of the first. `given` is the part of a run document as it was written; `facts` are made
+    of it.
     """
 
     name: str
@@ -89,8 +93,9 @@ def _row(expect: Fields, row_ids: Collection[str]) -> str | None:
     if expect.tree("row") is None:
         return None
     row = expect.text("row")
-    if row not in {*row_ids, DEFAULT_ROW, NO_ROW}:
-        expect.complain(f"expects row {row}, which the table does not have", expect.line_of("row"))
+    for one in row.split(_BETWEEN_ROWS):
+        if one not in {*row_ids, DEFAULT_ROW, NO_ROW}:
+            expect.complain(f"expects row {one}, which the table does not have", expect.line_of("row"))
     return row
 
 
@@ -108,7 +113,7 @@ def _expected(expect: Fields, columns: Mapping[str, Output]) -> dict[str, object
 
 def failure(test: SavedTest, decision: Decision | Undecided) -> str | None:
     """Say what a test expected and what it got; None where they agree."""
-    got = NO_ROW if isinstance(decision, Undecided) else decision.row.id
+    got = NO_ROW if isinstance(decision, Undecided) else _BETWEEN_ROWS.join(row.id for row in decision.rows)
     outputs = {} if isinstance(decision, Undecided) else decision.outputs
     wrong = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
     if not wrong and test.row in (None, got):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.complaints import Complaints, TableErrors
+from router.policy_words import lacking, policy_named
 from router.saved_tests import read_tests, run_tests
 from router.table_columns import read_inputs, read_outputs
 from router.table_fields import Fields
@@ -98,6 +99,8 @@ def _read(fields: Fields, layout: Layout, version: str, complaints: Complaints) 
         default=_default(fields, reader),
         tests=read_tests(fields, {row.id for _, row in rows}, outputs),
     )
+    for problem in lacking(table):
+        fields.complain(problem, fields.line_of("policy"))
     return TableFile(table, rows, fields, complaints)
 
 
@@ -128,8 +131,8 @@ def _policy(fields: Fields, layout: Layout) -> HitPolicy:
     if "policy" not in layout.keys:
         return HitPolicy.FIRST
     written = fields.text("policy", default=HitPolicy.FIRST)
-    if written in list(HitPolicy):
-        return HitPolicy(written)
+    if policy := policy_named(written):
+        return policy
     fields.complain(f"policy '{written}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
     return HitPolicy.FIRST
 

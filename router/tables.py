@@ -1,14 +1,14 @@
-"""Decide by a table: the first row whose cells all fit, or the only one."""
+"""Decide by a table: find the rows whose cells all fit, and let the hit policy make a result of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from router.conditions import NO_INPUTS
-from router.decisions import Decision, Reason, Undecided
+from router.decisions import Collected, Decision, Reason, Undecided
+from router.hit_policies import HitPolicy, result_of, result_without_rows, rows_that_count
 from router.values import canonical
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from router.saved_tests import SavedTest
 
 DEFAULT_ROW = "default"
-
-
-class HitPolicy(StrEnum):
-    """What happens when several rows match (DMN 1.5 §8.2.8)."""
-
-    FIRST = "first"
-    UNIQUE = "unique"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +97,22 @@ class DecisionTable:
         """Decide on values by input name.
 
         Returns:
-            The bare value of a single output, a dict of several by name, or None where nothing is decided.
+            The value of a single output, a dict of several by name; a list of these under a policy that gives
+            several rows, or their sum, smallest, largest or number. None where nothing is decided: no row matches
+            and there is no default, two rows match under UNIQUE, or differ under ANY (`decide_on` says which).
         """
-        decision = self.decide_on(tuple([canonical(inputs.get(name)) for name in self._names]))
-        if isinstance(decision, Undecided):
-            return None
-        outputs = dict(decision.outputs)
-        return outputs if len(self.outputs) > 1 else outputs[self.outputs[0].name]
+        hits = self.hits(tuple([canonical(inputs.get(name)) for name in self._names]))
+        first = next(hits, None)
+        if first is None:
+            return result_without_rows(self)
+        if self.policy is HitPolicy.FIRST:
+            return self.result_of(first)
+        rows = rows_that_count(self, (first, *hits))
+        return None if isinstance(rows, Reason) else result_of(self, rows)
+
+    def result_of(self, row: Row) -> object:
+        """Give the bare value of a single output, or a dict of several by name."""
+        return dict(row.outputs) if len(self.outputs) > 1 else row.outputs[self.outputs[0].name]
 
     def decide_on(self, values: tuple[object, ...]) -> Decision | Undecided:
         """Decide on canonical values, one per input."""
@@ -118,10 +120,17 @@ class DecisionTable:
         first = next(hits, None)
         if first is None:
             return self.without_hit(values)
-        if self.policy is HitPolicy.UNIQUE and (others := tuple(hits)):
-            reason = Reason.SEVERAL_ROWS_MATCH
-            return Undecided(table=self, values=values, reason=reason, rows=(first, *others))
-        return Decision(table=self, row=first, values=values)
+        if self.policy is HitPolicy.FIRST:
+            return Decision(table=self, row=first, values=values)
+        return self._decide_among((first, *hits), values)
+
+    def _decide_among(self, hits: tuple[Row, ...], values: tuple[object, ...]) -> Decision | Undecided:
+        rows = rows_that_count(self, hits)
+        if isinstance(rows, Reason):
+            return Undecided(table=self, values=values, reason=rows, rows=hits)
+        if self.policy.gives_several:
+            return Collected(table=self, row=rows[0], values=values, more=rows[1:])
+        return Decision(table=self, row=rows[0], values=values)
 
     def without_hit(self, values: tuple[object, ...]) -> Decision | Undecided:
         """Fall back to the default row, if there is one."""
@@ -137,3 +146,6 @@ class DecisionTable:
     def by_name(self, values: tuple[object, ...]) -> Inputs:
         """Name the values, for cells that look at other inputs."""
         return dict(zip(self._names, values, strict=True))
+
+
+__all__ = ["DEFAULT_ROW", "DecisionTable", "HitPolicy", "Input", "Output", "Row"]

@@ -94,6 +94,11 @@ def _kind_by_family(value: object) -> Kind:
             return Kind.OTHER
 
 
+def same(some: object, other: object) -> bool:
+    """Say whether two canonical values are equal; values of different kinds never are."""
+    return kind_of(some) is kind_of(other) and some == other
+
+
 def canonical(value: object) -> object:
     """Give the form in which equal values compare equal: floats as decimals, lists as tuples, plain types."""
     return value if type(value) in _CANONICAL else _converted(value)

@@ -169,7 +169,10 @@ def test_what_is_no_table_file_is_refused_in_one_sentence(text: str, sentence: s
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ("policy: any\n", "13: policy 'any' is not one of first, unique"),
+        (
+            "policy: some\n",
+            "13: policy 'some' is not one of first, unique, any, priority, output-order, rule-order, collect",
+        ),
         ("polcy: first\n", "13: unknown key 'polcy'; did you mean 'policy'?"),
         ("table: again\n", "13: 'table' stands twice, first in line 1"),
         ("default: {hierarchical: true}\n", "13: default row, output 'payload': is missing"),
