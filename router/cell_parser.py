@@ -170,7 +170,8 @@ class CellParser:
             raise CellError(f"{text} is {kind.value}, the column takes {self._type}{hint}")
         return Literal(value, text)
 
-    def _name(self, name: str) -> Name:
+    def _name(self, written: str) -> Name:
+        name = written if written in (self._names or ()) else " ".join(written.split())
         if self._names is None:
             return Name(name)
         if name not in self._names:

@@ -65,9 +65,20 @@ def _past_space(text: str, at: int) -> int:
 
 def _declared(text: str, at: int, names: list[str]) -> Piece | None:
     for name in names:
-        if text.startswith(name, at) and not _WORD_GOES_ON.match(text, at + len(name)):
-            return Piece(Token.NAME, name, at)
+        end = _end_of(name, text, at)
+        if end and not _WORD_GOES_ON.match(text, end):
+            return Piece(Token.NAME, text[at:end], at)
     return None
+
+
+def _end_of(name: str, text: str, at: int) -> int:
+    """Say where a name ends if it starts here, else 0; any space between its words will do."""
+    if text.startswith(name, at):
+        return at + len(name)
+    if " " not in name:
+        return 0
+    found = re.compile(r"\s+".join(map(re.escape, name.split()))).match(text, at)
+    return found.end() if found else 0
 
 
 def _piece(text: str, at: int) -> Piece:

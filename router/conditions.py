@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from router.lookups import value_at
 from router.values import ORDERED, Kind, canonical, kind_of, same
 
 Inputs = Mapping[str, object]
@@ -171,9 +172,9 @@ def _literal_check(how: Operator, literal: object) -> Holds:
 
 def _name_check(how: Operator, name: str) -> Holds:
     def check(value: object, inputs: Inputs) -> bool:
-        other = canonical(inputs.get(name))
-        if type(other) is tuple:
-            return any(compare(how, value, item) for item in other)
+        other = canonical(value_at(inputs, name))
+        if type(other) is tuple and how is Operator.EQUAL:
+            return any(same(value, item) for item in other)
         return compare(how, value, other)
 
     return check

@@ -20,6 +20,7 @@ _LARGEST_WHOLE = 40  # beyond this exponent an int would only be a long row of z
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\"}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{6}|.)", re.DOTALL)
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK = re.compile(r"T?([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(.*)", re.DOTALL)
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
@@ -41,8 +42,13 @@ def read_number(text: str) -> int | Decimal:
 
 
 def read_string(quoted: str) -> str:
-    """Read a string with its quotes and escapes."""
-    return _ESCAPE.sub(_unescaped, quoted[1:-1])
+    """Read a string with its quotes and escapes; the two halves of a character make it whole."""
+    text = _ESCAPE.sub(_unescaped, quoted[1:-1])
+    return _HALVES.sub(_whole, text) if "\\" in quoted else text
+
+
+def _whole(halves: re.Match[str]) -> str:
+    return halves[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -90,13 +96,22 @@ def read_datetime(text: str) -> datetime:
     if not separator:
         return datetime.combine(read_date(day), time())
     clock, zone = _clock(rest)
-    return datetime.combine(read_date(day), clock, tzinfo=zone)
+    return _fixed(datetime.combine(read_date(day), clock, tzinfo=zone))
+
+
+def _fixed(moment: datetime) -> datetime:
+    """Give a moment of a named zone its offset: Python compares two of one zone by their clocks alone."""
+    if not isinstance(moment.tzinfo, ZoneInfo):
+        return moment
+    return moment.replace(tzinfo=timezone(moment.utcoffset() or timedelta()))
 
 
 def _clock(text: str) -> tuple[time, tzinfo | None]:
     found = _CLOCK.fullmatch(text)
     if found is None:
         raise CellError(f'"{text}" is not a time such as 08:30:00')
+    if found[1].startswith("24"):  # newer Pythons take it for midnight
+        raise CellError(f"there is no time {text}; a day ends at 23:59:59.999999")
     try:
         return time.fromisoformat(found[1]), _zone(found[2])
     except ValueError as error:

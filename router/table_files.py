@@ -65,7 +65,12 @@ def load_table(text: str, source_name: str) -> DecisionTable:
 
 def version_of(text: str) -> str:
     """Name the exact content of a table file."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_VERSION_DIGITS]
+    return version_of_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def version_of_bytes(content: bytes) -> str:
+    """Name the exact content of a file as it is."""
+    return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
 
 
 def read_file(text: str, source_name: str, layout: Layout) -> TableFile:

@@ -88,7 +88,7 @@ class RowReader:
         others = {name: other.type for name, other in self._inputs.items() if name != column.name}
         cell = parse(cell_text(tree, column.type, others), column.type, others)
         for literal in cell.literals:
-            _check_allowed(literal, column)
+            check_allowed(literal, column)
         _check_zones(cell, column)
         return cell
 
@@ -105,7 +105,12 @@ def _output_of(tree: Tree | None, column: Output) -> object:
     return output_value(tree, column)
 
 
-def _check_allowed(literal: Literal, column: Input) -> None:
+def check_allowed(literal: Literal, column: Input) -> None:
+    """Refuse a literal that the column's allowed values leave out.
+
+    Raises:
+        CellError: it is none of them.
+    """
     allowed = column.allowed
     if allowed is None or literal.value is None or allowed.matches(literal.value):
         return

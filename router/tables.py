@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from router.conditions import NO_INPUTS
 from router.decisions import Collected, Decision, Reason, Undecided
 from router.hit_policies import HitPolicy, result_of, result_without_rows, rows_that_count
+from router.lookups import value_at
 from router.values import canonical
 
 if TYPE_CHECKING:
@@ -94,14 +95,14 @@ class DecisionTable:
         return tuple([facts.value(column.path or column.name) for column in self.inputs])
 
     def evaluate(self, inputs: Mapping[str, object]) -> object:
-        """Decide on values by input name.
+        """Decide on values by the name of the input, or by its path (`{"applicant": {"age": 5}}` for `applicant.age`).
 
         Returns:
             The value of a single output, a dict of several by name; a list of these under a policy that gives
             several rows, or their sum, smallest, largest or number. None where nothing is decided: no row matches
             and there is no default, two rows match under UNIQUE, or differ under ANY (`decide_on` says which).
         """
-        hits = self.hits(tuple([canonical(inputs.get(name)) for name in self._names]))
+        hits = self.hits(self._values_in(inputs))
         first = next(hits, None)
         if first is None:
             return result_without_rows(self)
@@ -109,6 +110,16 @@ class DecisionTable:
             return self.result_of(first)
         rows = rows_that_count(self, (first, *hits))
         return None if isinstance(rows, Reason) else result_of(self, rows)
+
+    def _values_in(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
+        return tuple(
+            [
+                canonical(
+                    inputs[column.name] if column.name in inputs else value_at(inputs, column.path or column.name)
+                )
+                for column in self.inputs
+            ]
+        )
 
     def result_of(self, row: Row) -> object:
         """Give the bare value of a single output, or a dict of several by name."""

@@ -1,0 +1,71 @@
+"""Take the decision tables out of a DMN model, of version 1.1 to 1.5, or say everything that is wrong with them.
+
+What is read is the table: its columns with types and allowed values, its rules, default, hit policy and notes.
+Decisions that are no table (literal expressions, contexts, invocations) are left out. Refused are a model without any
+table, and a table that needs more than S-FEEL unary tests and literals.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.complaints import Complaints, TableErrors
+from router.dmn_scope import Place, Scope, one_line
+from router.dmn_tables import read_table, table_id
+from router.dmn_types import TypeRefs
+from router.dmn_writing import write
+from router.table_files import version_of_bytes
+from router.xml_tree import LARGEST, read_xml
+
+if TYPE_CHECKING:
+    from router.tables import DecisionTable
+    from router.xml_tree import Element
+
+# 1.1, 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and files in the wild mix them up.
+_NAMESPACE = re.compile(
+    r"https?://www\.omg\.org/spec/DMN/(?:20151101/dmn\.xsd|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
+)
+
+
+def load(path: str | Path) -> dict[str, DecisionTable]:
+    """Load the decision tables of a DMN file, by the names of their decisions.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, decision, row and column.
+        OSError: the file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return read(file.read(LARGEST + 1), Path(path).name)
+
+
+def read(content: bytes, source_name: str) -> dict[str, DecisionTable]:
+    """Read the decision tables of a DMN document, as `load` does."""
+    root = read_xml(content, source_name)
+    if root.name != "definitions" or not _NAMESPACE.fullmatch(root.namespace):
+        raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
+    complaints = Complaints(source_name)
+    tables = _tables(root, version_of_bytes(content), complaints)
+    complaints.raise_any()
+    if not tables:
+        raise TableErrors([f"{source_name}:{root.line}: no decision of the model is a decision table"])
+    return tables
+
+
+def _tables(root: Element, version: str, complaints: Complaints) -> dict[str, DecisionTable]:
+    Place(complaints, "the model").check_language(root)
+    scope = Scope(root, TypeRefs(root))
+    tables: dict[str, DecisionTable] = {}
+    for decision in root.all("decision"):
+        name = one_line(decision.get("name")) or decision.get("id") or "decision"
+        place = Place(complaints, f"decision '{name}'")
+        table = read_table(decision, scope, version, place)
+        if table and name in tables:
+            place.complain("the name stands twice in the model", decision.line)
+        if table:
+            tables[name] = table
+    return tables
+
+
+__all__ = ["load", "read", "table_id", "write"]

@@ -1,0 +1,114 @@
+"""Read the rules of a DMN decision table as rows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from router.cells import Cell, CellError, parse
+from router.dmn_scope import kept
+from router.explanations import value_in_words
+from router.output_entries import read_output
+from router.table_rows import NO_ROW, check_allowed
+from router.table_values import not_allowed
+from router.tables import DEFAULT_ROW, Row
+from router.values import same
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router.dmn_scope import Place
+    from router.tables import Input, Output
+    from router.xml_tree import Element
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ANYTHING = Cell("-", "any")
+
+
+def row_ids(rules: Sequence[Element]) -> list[str]:
+    """Keep the ids of the rules where all of them can stand in a reference, else number them (R1, R2)."""
+    ids = [kept(rule, "row") or rule.get("id") for rule in rules]
+    usable = all(_ID.fullmatch(row_id) and row_id not in (DEFAULT_ROW, NO_ROW) for row_id in ids)
+    return ids if usable and len(set(ids)) == len(ids) else [f"R{number}" for number in range(1, len(ids) + 1)]
+
+
+class RuleReader:
+    """Reads rules against the columns of their table; `names` are what cells may name, with their types."""
+
+    def __init__(self, inputs: Sequence[Input], outputs: Sequence[Output], names: Mapping[str, str]) -> None:
+        self._inputs = inputs
+        self._outputs = outputs
+        self._names = names
+
+    def read(self, rule: Element, row_id: str, place: Place) -> Row:
+        """Read one rule; broken cells take anything, because the file is refused anyway."""
+        entries, results = rule.all("inputEntry"), rule.all("outputEntry")
+        _check_count(entries, self._inputs, "input", rule, place)
+        _check_count(results, self._outputs, "output", rule, place)
+        return Row(
+            id=row_id,
+            cells=tuple([self._cell(*pair, place) for pair in zip(entries, self._inputs, strict=False)]),
+            outputs=_results(results, self._outputs, place),
+            note=_note(rule),
+        )
+
+    def _cell(self, entry: Element, column: Input, place: Place) -> Cell:
+        under = place.under(f"column '{column.name}'")
+        under.check_language(entry)
+        try:
+            return self._checked(entry.text_of("text"), column)
+        except CellError as error:
+            under.complain(str(error), entry.line)
+            return ANYTHING
+
+    def _checked(self, text: str, column: Input) -> Cell:
+        if text in ("", "-"):  # modelers write nothing where the standard writes a dash
+            return ANYTHING
+        others = {name: other for name, other in self._names.items() if name != column.name}
+        cell = parse(text, column.type, others)
+        for literal in cell.literals:
+            check_allowed(literal, column)
+        return cell
+
+
+def read_default(table: Element, outputs: Sequence[Output], place: Place) -> Row | None:
+    """Read the default outputs; where only some columns have one, the others are null."""
+    entries = [element.first("defaultOutputEntry") for element in table.all("output")]
+    if not any(entry and entry.text_of("text") for entry in entries):
+        return None
+    return Row(id=DEFAULT_ROW, outputs=_results(entries, outputs, place))
+
+
+def _check_count(
+    entries: Sequence[Element], columns: Sequence[Input | Output], what: str, rule: Element, place: Place
+) -> None:
+    if len(entries) != len(columns):
+        place.complain(f"has {len(entries)} {what} entries for {len(columns)} {what} columns", rule.line)
+
+
+def _results(entries: Sequence[Element | None], columns: Sequence[Output], place: Place) -> dict[str, object]:
+    """Read the entries of the columns; where one is missing, its value is null."""
+    values: dict[str, object] = {column.name: None for column in columns}
+    for entry, column in zip(entries, columns, strict=False):
+        if entry is not None:
+            values[column.name] = _output(entry, column, place)
+    return values
+
+
+def _output(entry: Element, column: Output, place: Place) -> object:
+    under = place.under(f"output '{column.name}'")
+    under.check_language(entry)
+    text = entry.text_of("text")
+    try:
+        value = read_output(text, column.type)
+    except CellError as error:
+        under.complain(str(error), entry.line)
+        return None
+    if column.allowed and value is not None and not any(same(value, allowed) for allowed in column.allowed):
+        under.complain(not_allowed(text, [value_in_words(allowed) for allowed in column.allowed]), entry.line)
+    return value
+
+
+def _note(rule: Element) -> str:
+    texts = [rule.text_of("description"), *[entry.text_of("text") for entry in rule.all("annotationEntry")]]
+    return "; ".join(filter(None, texts))

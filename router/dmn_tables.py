@@ -1,0 +1,81 @@
+"""Make a decision table of one decision of a DMN model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.dmn_columns import read_inputs, read_outputs
+from router.dmn_rules import ANYTHING, RuleReader, read_default, row_ids
+from router.hit_policies import HitPolicy
+from router.policy_words import lacking, policy_named
+from router.tables import DecisionTable, Input, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.dmn_scope import Place, Scope
+    from router.xml_tree import Element
+
+
+def read_table(decision: Element, scope: Scope, version: str, place: Place) -> DecisionTable | None:
+    """Read the decision table of a decision, complaining about what is wrong; None where it has none."""
+    element = decision.first("decisionTable")
+    if element is None:
+        return None
+    place.check_language(element)
+    table = _table(decision, element, scope, version, place)
+    for problem in lacking(table):
+        place.complain(problem, element.line)
+    return _with_hidden_inputs(table, _names(element, table, scope))
+
+
+def _table(decision: Element, element: Element, scope: Scope, version: str, place: Place) -> DecisionTable:
+    outputs = read_outputs(decision, element, scope, place)
+    columns = DecisionTable(
+        id=table_id(decision.get("name")),
+        version=version,
+        inputs=read_inputs(element, scope, place),
+        outputs=outputs,
+        policy=_policy(element, place),
+        rows=(),
+        default=read_default(element, outputs, place.under("default")),
+    )
+    return replace(columns, rows=_rows(element, columns, _names(element, columns, scope), place))
+
+
+def _rows(element: Element, table: DecisionTable, names: Mapping[str, str], place: Place) -> tuple[Row, ...]:
+    reader = RuleReader(table.inputs, table.outputs, names)
+    rules = element.all("rule")
+    named = zip(rules, row_ids(rules), strict=True)
+    return tuple([reader.read(rule, row_id, place.under(f"row {row_id}")) for rule, row_id in named])
+
+
+def _names(element: Element, table: DecisionTable, scope: Scope) -> dict[str, str]:
+    texts = [entry.text_of("text") for rule in element.all("rule") for entry in rule.all("inputEntry")]
+    return scope.names_for({column.name: column.type for column in table.inputs}, texts)
+
+
+def table_id(name: str) -> str:
+    """Make an id that can stand in a decision's reference: `Approval Status` is `approval-status`."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64] or "decision"
+
+
+def _policy(element: Element, place: Place) -> HitPolicy:
+    written = f"{element.get('hitPolicy') or 'UNIQUE'} {element.get('aggregation')}".strip()
+    policy = policy_named(written)
+    if policy is None:
+        place.complain(f"there is no hit policy '{written}'", element.line)
+    return policy or HitPolicy.UNIQUE
+
+
+def _with_hidden_inputs(table: DecisionTable, names: Mapping[str, str]) -> DecisionTable:
+    """Add a column that takes anything for every variable that cells name and no column tests."""
+    columns = {column.name for column in table.inputs}
+    hidden = sorted({name for row in table.rows for cell in row.cells for name in cell.names} - columns)
+    if not hidden:
+        return table
+    inputs = [Input(name=name, type=names[name], path=name) for name in hidden]
+    rows = [replace(row, cells=(*row.cells, *[ANYTHING] * len(hidden))) for row in table.rows]
+    return replace(table, inputs=(*table.inputs, *inputs), rows=tuple(rows))

@@ -1,0 +1,84 @@
+"""Write values and cells as the S-FEEL text that reads back as them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from router.conditions import Interval, Literal, Operator
+from router.literals import quoted
+from router.values import Months
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router.cells import Cell
+    from router.conditions import Condition, Operand
+
+_LONGEST_PLAIN = 40  # digits; a larger number is written with an exponent
+_NOT_PLAIN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
+)  # lost, changed or refused by XML or a terminal
+
+
+def cell_as_text(cell: Cell) -> str:
+    """Write a cell as a unary test."""
+    tests = ", ".join(map(_condition, cell.conditions))
+    return f"not({tests})" if cell.negated else tests or "-"
+
+
+def _condition(condition: Condition) -> str:
+    if isinstance(condition, Interval):
+        opening, closing = "[" if condition.low_in else "(", "]" if condition.high_in else ")"
+        return f"{opening}{_operand(condition.low)}..{_operand(condition.high)}{closing}"
+    operand = _operand(condition.operand)
+    return operand if condition.operator is Operator.EQUAL else f"{condition.operator.value} {operand}"
+
+
+def _operand(operand: Operand) -> str:
+    return literal(operand.value) if isinstance(operand, Literal) else operand.text
+
+
+def literal(value: object) -> str:
+    """Write a value that a table can hold.
+
+    Raises:
+        ValueError: it is none.
+    """
+    write = next((writer for kind, writer in _WRITERS if isinstance(value, kind)), None)
+    if write is None:
+        raise ValueError(f"{value!r} cannot be written as a literal")
+    return write(value)
+
+
+def _number(number: Decimal) -> str:
+    return f"{number:f}" if abs(number.adjusted()) < _LONGEST_PLAIN else str(number)
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(sign[0], f"\\u{ord(sign[0]):04x}")
+
+
+def _days(span: timedelta) -> str:
+    sign, size = ("-", -span) if span < timedelta() else ("", span)
+    minutes, seconds = divmod(size.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{sign}P{size.days}DT{hours}H{minutes}M{seconds}.{size.microseconds:06d}S".replace(".000000S", "S")
+
+
+# From the special to the general: a boolean is an int, and a moment a date, in Python.
+_WRITERS: list[tuple[type, Callable[[Any], str]]] = [
+    (NoneType, lambda _: "null"),
+    (bool, lambda value: "true" if value else "false"),
+    (int, lambda value: _number(Decimal(value))),
+    (Decimal, _number),
+    (str, lambda value: _NOT_PLAIN.sub(_escaped, quoted(value))),
+    (timedelta, lambda value: f'duration("{_days(value)}")'),
+    (Months, lambda value: f'duration("{"-" if value.count < 0 else ""}P{abs(value.count)}M")'),
+    (datetime, lambda value: f'date and time("{value.isoformat()}")'),
+    (date, lambda value: f'date("{value.isoformat()}")'),
+    (time, lambda value: f'time("{value.isoformat()}")'),
+]
