@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _WORDS: dict[str, object] = {"true": True, "false": False, "null": None}
+_KEYWORDS = frozenset({"between", "every", "for", "function", "if", "in", "not", "some"})
 _END = Piece(Token.DASH, "", -1)
 
 
@@ -173,13 +174,20 @@ class CellParser:
     def _name(self, written: str) -> Name:
         name = written if written in (self._names or ()) else " ".join(written.split())
         if self._names is None:
-            return Name(name)
+            return _undeclared(name)
         if name not in self._names:
             raise CellError(f'unknown name "{name}"; {_known(self._names)}')
         other = self._names[name]
         if "any" not in (other, self._type) and other != self._type:
             raise CellError(f'input "{name}" is of type {other}, the column takes {self._type}')
         return Name(name)
+
+
+def _undeclared(name: str) -> Name:
+    first = name.partition(" ")[0]
+    if first in _KEYWORDS:
+        raise CellError(f'"{name}" starts with the keyword "{first}"; a cell takes no expression')
+    return Name(name)
 
 
 def _check_ends(low: Literal, high: Literal, span: str, *, both_in: bool) -> None:
