@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from router.conditions import NO_INPUTS
 from router.decisions import Collected, Decision, Reason, Undecided
 from router.hit_policies import HitPolicy, result_of, result_without_rows, rows_that_count
+from router.index import compile_index
 from router.lookups import value_at
 from router.values import canonical
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from router.cells import Cell
     from router.conditions import Holds, Inputs
     from router.facts import Facts
+    from router.index import Index
     from router.saved_tests import SavedTest
 
 DEFAULT_ROW = "default"
+FEWEST_INDEXED = 4  # below, trying each row is as quick (make bench-tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +83,14 @@ class DecisionTable:
     tests: tuple[SavedTest, ...] = ()
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _looks_sideways: bool = field(init=False, repr=False, compare=False)
+    _index: Index | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", tuple(column.name for column in self.inputs))
         sideways = any(cell.names for row in self.rows for cell in row.cells)
         object.__setattr__(self, "_looks_sideways", sideways)
+        worth_it = len(self.rows) >= FEWEST_INDEXED
+        object.__setattr__(self, "_index", compile_index(self.rows, len(self.inputs)) if worth_it else None)
 
     def decide(self, facts: Facts) -> Decision | Undecided:
         """Decide on the facts of a run."""
@@ -152,6 +158,12 @@ class DecisionTable:
     def hits(self, values: tuple[object, ...]) -> Iterator[Row]:
         """Give the rows that match, in order, as far as they are asked for."""
         inputs = self.by_name(values) if self._looks_sideways else NO_INPUTS
+        if self._index is not None:
+            return self._index.hits(values, inputs)
+        return self.hits_one_by_one(values, inputs)
+
+    def hits_one_by_one(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+        """Give the rows that match by trying each: quicker for few rows, and what the index must agree with."""
         return (row for row in self.rows if row.matches(values, inputs))
 
     def by_name(self, values: tuple[object, ...]) -> Inputs:

@@ -34,6 +34,8 @@ class Kind(Enum):
     LIST = "a list"
     OTHER = "neither text, number nor date"
 
+    __hash__ = object.__hash__  # there is one of each, and the hash of an enum is a call of Python
+
 
 ORDERED = frozenset(Kind) - {Kind.NULL, Kind.BOOLEAN, Kind.LIST, Kind.OTHER}
 

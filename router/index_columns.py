@@ -1,0 +1,91 @@
+"""Look up in one column of a table which rows take a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from router.conditions import NO_INPUTS
+from router.index_masks import masks_of
+from router.index_scales import wanders
+from router.index_searches import by_equality, by_number, by_order
+from router.values import Kind, Months, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router.cells import Cell
+    from router.index_masks import ColumnMasks, Rows
+    from router.index_searches import LookUp
+
+# Values of these types are of one kind, whatever they are.
+_TYPES: dict[Kind, tuple[type, ...]] = {
+    Kind.NULL: (NoneType,),
+    Kind.BOOLEAN: (bool,),
+    Kind.NUMBER: (int, Decimal),
+    Kind.STRING: (str,),
+    Kind.DATE: (date,),
+    Kind.DAYS: (timedelta,),
+    Kind.MONTHS: (Months,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnIndex:
+    """Finds the rows that take a canonical value; `by_type` answers for the usual types, `rare` for all others."""
+
+    masks: ColumnMasks
+    by_type: Mapping[type, LookUp]
+    by_kind: Mapping[Kind, LookUp]
+    cells: tuple[tuple[Rows, Cell], ...]
+
+    def rows_for(self, value: object) -> Rows:
+        """Look up the rows."""
+        return self.by_type.get(type(value), self.rare)(value)
+
+    def rare(self, value: object) -> Rows:
+        """Look up the rows for a list, or for a value whose type does not tell its kind."""
+        return self._for_list(value) if type(value) is tuple else self._for_one(value)
+
+    def _for_list(self, items: tuple[object, ...]) -> Rows:
+        """Join what the elements find; a cell with `not` takes a list if its content takes none of them."""
+        negated = self.masks.negated
+        found = self.masks.always
+        for item in items:
+            found |= self._for_element(item) ^ negated
+        return found ^ negated
+
+    def _for_element(self, item: object) -> Rows:
+        if type(item) is tuple:
+            return self.masks.elsewhere  # a list in a list is only itself
+        return self.by_type.get(type(item), self._for_one)(item)
+
+    def _for_one(self, value: object) -> Rows:
+        if wanders(value):
+            return sum(bit for bit, cell in self.cells if cell.holds(value, NO_INPUTS)) | self.masks.doubtful
+        look_up = self.by_kind.get(kind_of(value))
+        return look_up(value) if look_up else self.masks.elsewhere
+
+
+def compile_column(cells: Sequence[Cell]) -> ColumnIndex:
+    """Compile the cells of a column, one per row."""
+    masks = masks_of(cells)
+    by_kind = {kind: _look_up(kind, scale.points, masks.of_class[kind]) for kind, scale in masks.scales.items()}
+    by_kind.setdefault(Kind.NULL, lambda _: masks.of_null)
+    return ColumnIndex(
+        masks=masks,
+        by_kind=by_kind,
+        by_type={one: look_up for kind, look_up in by_kind.items() for one in _TYPES.get(kind, ())},
+        cells=tuple((1 << place, cell) for place, cell in enumerate(reversed(cells))),
+    )
+
+
+def _look_up(kind: Kind, points: tuple[Any, ...], masks: Sequence[Rows]) -> LookUp:
+    """Search by equality where no cell takes what lies between the points, else by order."""
+    between = masks[0]
+    if all(rows is between for rows in masks[::2]):
+        return by_equality(dict(zip(points, masks[1::2], strict=True)), between)
+    return by_number(points, masks) if kind is Kind.NUMBER else by_order(points, masks)
