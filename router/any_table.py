@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from router.policy import load_policy
-from router.selector_files import load_selector
-from router.table_files import load_table
+from router.policy import policy_from
+from router.selector_files import selector_from
+from router.table_files import table_from, written_in_yaml
+from router.yaml_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.policy import OutboundPolicy
     from router.selector import Selector
+    from router.table_files import Written
     from router.tables import DecisionTable
 
-_SELECTOR = re.compile(r"^selector\s*:", re.MULTILINE)
-_POLICY = re.compile(r"""^table\s*:\s*["']?outbound-policy\b""", re.MULTILINE)
+POLICY_ID = "outbound-policy"
 
 
 def load_any(
     text: str, source_name: str, spokes: Collection[str] | None = None
 ) -> OutboundPolicy | Selector | DecisionTable:
-    """Load a selector (it starts with `selector:`), the table `outbound-policy`, or any other table.
+    """Load a selector (it has the key `selector`), the table `outbound-policy`, or any other table.
 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    if _SELECTOR.search(text):
-        return load_selector(text, source_name, spokes)
-    return load_policy(text, source_name) if _POLICY.search(text) else load_table(text, source_name)
+    return any_from(written_in_yaml(text, source_name), spokes)
+
+
+def any_from(written: Written, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
+    """Check what was written, whichever kind of table it is, and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    match written.root:
+        case Block(entries={"selector": _}):
+            return selector_from(written, spokes)
+        case Block(entries={"table": Scalar(text=table_id)}) if table_id.strip() == POLICY_ID:
+            return policy_from(written)
+        case _:
+            return table_from(written)

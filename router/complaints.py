@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class TableErrors(ValueError):  # noqa: N818 - it carries all of them at once
-    """A table file cannot be used; each sentence names file, line, row and column."""
+    """A table file cannot be used; each sentence names file, line, row and column.
 
-    def __init__(self, sentences: Iterable[str]) -> None:
+    `told` has place and complaint of each sentence, where they are about places in a file.
+    """
+
+    def __init__(self, sentences: Iterable[str], told: Sequence[tuple[int, str]] = ()) -> None:
         self.sentences = tuple(sentences)
+        self.told = tuple(told)
         super().__init__("\n".join(self.sentences))
 
 
-class Complaints:
-    """The complaints about one file, told in the order of its lines."""
+class Places(Protocol):
+    """Says in words where in a file something stands. Places are numbers that grow from its start to its end."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def at(self, place: int) -> str:
+        """Name a place with its file, to start a sentence."""
+
+    def within(self, place: int) -> str:
+        """Name a place inside the file, in the middle of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The places of a text: its lines, counted from 1."""
+
+    source: str
+
+    def at(self, place: int) -> str:
+        """Name a line as editors do."""
+        return f"{self.source}:{place}"
+
+    def within(self, place: int) -> str:
+        """Name a line."""
+        return f"line {place}"
+
+
+class Complaints:
+    """The complaints about one file, told in the order of their places."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
         self._told: list[tuple[int, str]] = []
 
-    def add(self, line: int, what: str) -> None:
-        """Note what is wrong in a line (counted from 1)."""
-        self._told.append((line, what))
+    @property
+    def told(self) -> tuple[tuple[int, str], ...]:
+        """Place and complaint of each, in the order of their places."""
+        return tuple(sorted(self._told, key=lambda complaint: complaint[0]))
+
+    def add(self, place: int, what: str) -> None:
+        """Note what is wrong at a place."""
+        self._told.append((place, what))
 
     def __bool__(self) -> bool:
         return bool(self._told)
@@ -37,5 +72,4 @@ class Complaints:
             TableErrors: there are.
         """
         if self._told:
-            told = sorted(self._told, key=lambda complaint: complaint[0])
-            raise TableErrors(f"{self._source}:{line}: {what}" for line, what in told)
+            raise TableErrors([f"{self.places.at(place)}: {what}" for place, what in self.told], self.told)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from router.decisions import Undecided
 from router.hit_policies import HitPolicy
-from router.table_files import TABLE, finish, read_file
+from router.table_files import TABLE, finish, read_file, written_in_yaml
 
 if TYPE_CHECKING:
     from router.decisions import Decision
     from router.facts import Facts
     from router.table_fields import Fields
-    from router.table_files import TableFile
+    from router.table_files import TableFile, Written
     from router.tables import DecisionTable, Output
 
 
@@ -47,7 +47,16 @@ def load_policy(text: str, source_name: str) -> OutboundPolicy:
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    file = read_file(text, source_name, TABLE)
+    return policy_from(written_in_yaml(text, source_name))
+
+
+def policy_from(written: Written) -> OutboundPolicy:
+    """Check an outbound policy and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    file = read_file(written, TABLE)
     _check_outputs(file)
     _check_hits(file)
     finish(file, file.table.decide)

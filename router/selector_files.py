@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from router.cells import CellError
 from router.literals import read_duration
 from router.selector import Selector, Threshold, decide_selector
-from router.table_files import Layout, finish, read_file
+from router.table_files import Layout, finish, read_file, written_in_yaml
 from router.table_values import not_allowed
 from router.tables import Output
 from router.yaml_tree import Block, Scalar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.table_fields import Fields
-    from router.table_files import TableFile
+    from router.table_files import TableFile, Written
     from router.tables import Row
 
 _LAYOUT = Layout(
@@ -36,7 +36,16 @@ def load_selector(text: str, source_name: str, spokes: Collection[str] | None = 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    file = read_file(text, source_name, _LAYOUT)
+    return selector_from(written_in_yaml(text, source_name), spokes)
+
+
+def selector_from(written: Written, spokes: Collection[str] | None = None) -> Selector:
+    """Check a spoke selector and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    file = read_file(written, _LAYOUT)
     selector = _selector(file)
     _check_spokes(file, spokes)
     finish(file, lambda facts: decide_selector(selector, facts))

@@ -33,6 +33,10 @@ class Fields:
         start = f"{self.where}: " if self.where else ""
         self._complaints.add(line or self.line, start + what)
 
+    def named_place(self, line: int) -> str:
+        """Name a place of the same file, for a complaint about another place."""
+        return self._complaints.places.within(line)
+
     def under(self, where: str) -> Fields:
         """Look at the same block under another name."""
         return Fields(self._block, where, self._complaints)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.complaints import Complaints, TableErrors
+from router.complaints import Complaints, Lines, TableErrors
 from router.policy_words import lacking, policy_named
 from router.saved_tests import read_tests, run_tests
 from router.table_columns import read_inputs, read_outputs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from router.decisions import Decision, Undecided
     from router.facts import Facts
     from router.tables import Output
+    from router.yaml_tree import Tree
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION_DIGITS = 8
@@ -38,6 +39,15 @@ class Layout:
 
 
 TABLE = Layout(kind="table", keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an operator wrote, in whichever format: read as a tree, not yet checked. `version` names its content."""
+
+    root: Tree
+    version: str
+    complaints: Complaints
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,16 @@ def load_table(text: str, source_name: str) -> DecisionTable:
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    file = read_file(text, source_name, TABLE)
+    return table_from(written_in_yaml(text, source_name))
+
+
+def table_from(written: Written) -> DecisionTable:
+    """Check a decision table and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    file = read_file(written, TABLE)
     finish(file, file.table.decide)
     return file.table
 
@@ -73,19 +92,29 @@ def version_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
 
 
-def read_file(text: str, source_name: str, layout: Layout) -> TableFile:
+def written_in_yaml(text: str, source_name: str) -> Written:
+    """Read what was written as YAML.
+
+    Raises:
+        TableErrors: it is not YAML at all.
+    """
+    complaints = Complaints(Lines(source_name))
+    return Written(read_yaml(text, source_name, complaints), version_of(text), complaints)
+
+
+def read_file(written: Written, layout: Layout) -> TableFile:
     """Read a file as far as possible, collecting complaints.
 
     Raises:
-        TableErrors: it is not YAML at all, or not a mapping.
+        TableErrors: it is not a mapping.
     """
-    complaints = Complaints(source_name)
-    root = read_yaml(text, source_name, complaints)
+    root, complaints = written.root, written.complaints
     if not isinstance(root, Block):
-        raise TableErrors([f"{source_name}:{root.line}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
+        place = complaints.places.at(root.line)
+        raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
     fields = Fields(root, "", complaints)
     fields.only(layout.keys)
-    return _read(fields, layout, version_of(text), complaints)
+    return _read(fields, layout, written.version, complaints)
 
 
 def _read(fields: Fields, layout: Layout, version: str, complaints: Complaints) -> TableFile:

@@ -135,6 +135,6 @@ def check_ids(rows: Sequence[tuple[Fields, Row]]) -> None:
         if row.id in (DEFAULT_ROW, NO_ROW):
             fields.complain(f"the id '{row.id}' is reserved", fields.line_of("id"))
         if row.id in first:
-            fields.complain(f"the id stands twice, first in line {first[row.id]}", fields.line_of("id"))
+            fields.complain(f"the id stands twice, first in {fields.named_place(first[row.id])}", fields.line_of("id"))
         if row.id:
             first.setdefault(row.id, fields.line_of("id"))
