@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 
 class TableErrors(ValueError):  # noqa: N818 - it carries all of them at once
     """A table file cannot be used; each sentence names file, line, row and column.
 
-    `told` has place and complaint of each sentence, where they are about places in a file.
+    `complaints` has the same by place, unless the file could not be read that far.
     """
 
-    def __init__(self, sentences: Iterable[str], told: Sequence[tuple[int, str]] = ()) -> None:
+    def __init__(self, sentences: Iterable[str], complaints: Complaints | None = None) -> None:
         self.sentences = tuple(sentences)
-        self.told = tuple(told)
+        self.complaints = complaints
         super().__init__("\n".join(self.sentences))
 
 
@@ -52,6 +52,7 @@ class Complaints:
     def __init__(self, places: Places) -> None:
         self.places = places
         self._told: list[tuple[int, str]] = []
+        self._closed: set[int] = set()
 
     @property
     def told(self) -> tuple[tuple[int, str], ...]:
@@ -60,7 +61,13 @@ class Complaints:
 
     def add(self, place: int, what: str) -> None:
         """Note what is wrong at a place."""
-        self._told.append((place, what))
+        if place not in self._closed:
+            self._told.append((place, what))
+
+    def add_only(self, place: int, what: str) -> None:
+        """Note why what stands at a place cannot be read; whatever follows from that is not told."""
+        self.add(place, what)
+        self._closed.add(place)
 
     def __bool__(self) -> bool:
         return bool(self._told)
@@ -72,4 +79,4 @@ class Complaints:
             TableErrors: there are.
         """
         if self._told:
-            raise TableErrors([f"{self.places.at(place)}: {what}" for place, what in self.told], self.told)
+            raise TableErrors([f"{self.places.at(place)}: {what}" for place, what in self.told], self)

@@ -58,12 +58,17 @@ def _selector_lines(selector: Selector) -> Iterator[str]:
 
 def _definitions(selector: Selector) -> Iterator[dict[str, object]]:
     inactive = {row.id for row in selector.inactive}
-    rows = (*selector.table.rows, *selector.inactive)
-    for row in sorted(rows, key=lambda row: selector.orders[row.id]):
+    for row in rows_by_order(selector):
         written = _row(row, selector.table)
         switch = {"active": False} if row.id in inactive else {}
         limit = _threshold(selector.thresholds.get(row.id))
         yield {"id": written.pop("id"), "order": selector.orders[row.id], **switch, **limit, **written}
+
+
+def rows_by_order(selector: Selector) -> list[Row]:
+    """Give all rows of a selector, active or not, by their order."""
+    rows = (*selector.table.rows, *selector.inactive)
+    return sorted(rows, key=lambda row: selector.orders[row.id])
 
 
 def _threshold(threshold: Threshold | None) -> dict[str, object]:
@@ -146,8 +151,13 @@ def _result(value: object) -> object:
 
 
 def _test(test: SavedTest) -> dict[str, object]:
-    row = {"row": test.row} if test.row is not None else {}
-    written: dict[str, object] = {"name": test.name, "given": test.given, "expect": {**row, **_results(test.outputs)}}
+    written: dict[str, object] = {"name": test.name, "given": test.given, "expect": expected_of(test)}
     if test.note:
         written["note"] = test.note
     return written
+
+
+def expected_of(test: SavedTest) -> dict[str, object]:
+    """Give what a saved test expects, as plain data."""
+    row = {"row": test.row} if test.row is not None else {}
+    return {**row, **_results(test.outputs)}

@@ -151,7 +151,7 @@ facts = st.fixed_dictionaries(
         "has_children": st.booleans(),
         "characteristic": st.dictionaries(
             st.sampled_from(NAMES),
-            words | st.integers() | st.booleans() | st.floats(-9, 9) | st.lists(words, max_size=2),
+            words | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(-9, 9) | st.lists(words, max_size=2),
         ),
     },
 )

@@ -1,0 +1,74 @@
+"""Read the saved tests of a sheet: a line for each, with what is given and expected as YAML in a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.complaints import Complaints, Lines, TableErrors
+from router.sheet_words import EXPECT, GIVEN, NOTE, TEST
+from router.yaml_tree import Block, Listing, Scalar, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from router.sheets import SheetLine
+    from router.yaml_tree import Tree
+
+_COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
+
+
+def tests_of(lines: Sequence[SheetLine], complaints: Complaints) -> Listing:
+    """Read the tests; the first line has the headings."""
+    heading = lines[0]
+    columns = {cell.text.strip(): at for at, cell in enumerate(heading.cells) if cell.text.strip()}
+    for name, at in columns.items():
+        if name not in _COLUMNS:
+            place = heading.cell(at).line
+            complaints.add(place, f"tests have no column '{name}'; known are {', '.join(_COLUMNS)}")
+    return Listing(tuple(_test(line, columns, complaints) for line in lines[1:]), heading.place)
+
+
+def _test(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Block:
+    for at, cell in enumerate(line.cells):
+        if at not in columns.values() and cell.text.strip():
+            complaints.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
+    entries = dict(_entries(line, columns, complaints))
+    return Block(entries, {key: tree.line for key, tree in entries.items()}, line.place)
+
+
+def _entries(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Iterator[tuple[str, Tree]]:
+    for name, at in columns.items():
+        cell = line.cell(at)
+        if not cell.text.strip():
+            continue
+        if name == TEST:
+            yield "name", cell
+        elif name == NOTE:
+            yield name, cell
+        elif name in (GIVEN, EXPECT):
+            yield name, _inner(cell, f"test '{line.first}': '{name}'", complaints)
+
+
+def _inner(cell: Scalar, what: str, complaints: Complaints) -> Tree:
+    """Read the YAML inside a cell; everything in it stands at the cell."""
+    inside = Complaints(Lines(what))
+    try:
+        tree = read_yaml(cell.text, what, inside)
+    except TableErrors as error:
+        for sentence in error.sentences:
+            complaints.add(cell.line, sentence.replace(":", " line ", 1))
+        return Block({}, {}, cell.line)
+    for _, sentence in inside.told:
+        complaints.add(cell.line, f"{what}: {sentence}")
+    return _placed(tree, cell.line)
+
+
+def _placed(tree: Tree, place: int) -> Tree:
+    match tree:
+        case Block():
+            entries = {key: _placed(value, place) for key, value in tree.entries.items()}
+            return Block(entries, dict.fromkeys(entries, place), place)
+        case Listing():
+            return Listing(tuple(_placed(item, place) for item in tree.items), place)
+        case Scalar():
+            return Scalar(tree.text, tree.value, place)

@@ -1,0 +1,27 @@
+"""A table goes out as CSV and comes back the same; a mistake in it is named by line and cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+
+from router.any_table import any_from
+from router.table_csv import write_csv, written_in_csv
+from tests.drawn_tables import selectors, tables, without_version
+
+if TYPE_CHECKING:
+    from router.selector import Selector
+    from router.tables import DecisionTable
+
+
+@settings(deadline=None)
+@given(table=tables())
+def test_a_table_reads_back_as_itself(table: DecisionTable) -> None:
+    assert without_version(any_from(written_in_csv(write_csv(table).encode(), "t.csv"))) == table
+
+
+@settings(deadline=None)
+@given(selector=selectors())
+def test_a_selector_reads_back_as_itself(selector: Selector) -> None:
+    assert without_version(any_from(written_in_csv(write_csv(selector).encode(), "s.csv"))) == selector
