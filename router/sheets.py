@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from router.sheet_words import ROW, TEST
 from router.yaml_tree import Scalar
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ _WIDEST = 16_384  # columns of a spreadsheet
 EMPTY = ""
 UNREAD = "-"  # stands for what could not be read, until that is told
 # The heading of the column with which a refused spreadsheet comes back; it is skipped when read again.
-REASONS = "what is wrong"
+REASONS = "what is wrong (this column is not read)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +107,17 @@ def without_reasons(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
         line.sheet: column
         for line in lines
         for column, cell in enumerate(line.cells)
-        if column and cell.text == REASONS
+        if cell.text == REASONS and heads_columns(line.first)
     }
     return tuple(
         SheetLine(line.cells[: columns[line.sheet]], line.sheet, line.place) if line.sheet in columns else line
         for line in lines
     )
+
+
+def heads_columns(first: str) -> bool:
+    """Say whether a line with this first cell has the headings of columns."""
+    return first in (ROW, TEST)
 
 
 def column_letters(column: int) -> str:

@@ -9,8 +9,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from router.sheet_words import ROW, TEST
-from router.sheets import REASONS
+from router.sheets import REASONS, heads_columns
 from router.xlsx_files import open_workbook
 from router.xlsx_signs import in_xlsx
 
@@ -52,12 +51,12 @@ def with_reasons(content: bytes, source: str, complaints: Complaints, places: Sh
 
 
 def _clean(sheet: Worksheet) -> None:
-    for row in sheet.iter_rows():
-        for cell in row:
-            if cell.comment is not None and cell.comment.author == _AUTHOR:
-                cell.comment, cell.fill = None, _NOTHING
-            if cell.value == REASONS:
-                sheet.delete_cols(cell.column)
+    for cell in [cell for row in sheet.iter_rows() for cell in row if cell.comment is not None]:
+        if cell.comment.author == _AUTHOR:
+            cell.comment, cell.fill = None, _NOTHING
+    headings = [cell.column for cell in sheet[_heading_row(sheet)] if cell.value == REASONS]
+    for column in headings:
+        sheet.delete_cols(column)
 
 
 def _mark(workbook: Workbook, title: str, told: Sequence[tuple[str, str]]) -> None:
@@ -82,9 +81,9 @@ def _by_cell(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _heading_row(sheet: Worksheet) -> int:
-    """Find the line above the rows or tests; a sheet without one is told about in its first line."""
+    """Find the line above the rows or tests; what is told on a sheet without one is about its first line."""
     firsts = (str(cell.value).strip() for (cell,) in sheet.iter_rows(max_col=1))
-    return next((row for row, first in enumerate(firsts, start=1) if first in (ROW, TEST)), 1)
+    return next((row for row, first in enumerate(firsts, start=1) if heads_columns(first)), 1)
 
 
 def _tell(cell: WorkbookCell, text: str) -> None:

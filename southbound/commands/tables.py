@@ -1,7 +1,8 @@
 """Commands about decision tables."""
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,7 +23,7 @@ def _only_below() -> None:
 
 @tables.command(epilog=EXIT_CODES)
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
     config: Config = None,
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.
@@ -39,3 +40,51 @@ def check(
     from southbound.operations.tables import check_tables
 
     return check_tables(settings, files)
+
+
+@tables.command(epilog=EXIT_CODES)
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in YAML, CSV or XLSX.")],
+    to: Annotated[Literal["yaml", "csv", "xlsx"], typer.Option("--to", help="The format to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+    ] = None,
+) -> int:
+    """Write a table in another format, with its columns, rows, default and saved tests.
+
+    In XLSX every cell is text, so that Excel leaves `1-2` and `007` alone. In CSV, what a spreadsheet would run as a
+    formula starts with an apostrophe, which `tables import` takes away again.
+
+    **Examples**
+
+    - `southbound tables export outbound-policy.yaml --to xlsx -o outbound-policy.xlsx`
+    - `southbound tables export outbound-policy.xlsx --to csv`
+    """
+    from southbound.operations.table_formats import Format, export_table
+
+    return export_table(file, Format(to), out)
+
+
+@tables.command(name="import", epilog=EXIT_CODES)
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX or YAML.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+    ] = None,
+    config: Config = None,
+) -> int:
+    """Check a table of any format, run its saved tests, and write it as YAML.
+
+    Every mistake is told at once, with its cell. A spreadsheet that is refused comes back as `NAME.errors.xlsx` with
+    the reasons beside the cells; nothing else is written then.
+
+    **Examples**
+
+    - `southbound tables import outbound-policy.xlsx -o outbound-policy.yaml`
+    - `southbound tables import spoke-selector.csv`
+    """
+    settings = settings_from(config)
+    from southbound.operations.table_formats import import_table
+    from southbound.operations.tables import known_spokes
+
+    return import_table(file, out, known_spokes(settings.routing.spokes))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
-from router.any_table import load_any
 from router.complaints import TableErrors
 from router.policy import OutboundPolicy
 from router.selector import Selector
 from southbound.failures import Exit, wrong
 from southbound.operations.screen import say
+from southbound.operations.table_formats import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from router.tables import DecisionTable
     from southbound.settings import Settings
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 def check_tables(settings: Settings, files: Sequence[str]) -> int:
     """Load each file and run its saved tests; print what is good and end with what is wrong."""
-    spokes = _spokes(settings.routing.spokes)
+    spokes = known_spokes(settings.routing.spokes)
     mistakes: list[str] = []
     for file in files:
         try:
-            print(f"{file}: {_described(load_any(_text(file), file, spokes))}")  # noqa: T201 - it was asked for
+            print(f"{file}: {_described(load_file(file, spokes))}")  # noqa: T201 - it was asked for
         except TableErrors as error:
             mistakes += error.sentences
     if mistakes:
@@ -34,15 +34,8 @@ def check_tables(settings: Settings, files: Sequence[str]) -> int:
     return Exit.DONE
 
 
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise TableErrors([f"{file}: cannot be read as text ({why}): correct the path"]) from None
-
-
-def _spokes(folder: Path) -> list[str] | None:
+def known_spokes(folder: Path) -> list[str] | None:
+    """Name the spokes that have a profile; None, and a word about it, where the profiles cannot be read."""
     try:
         profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
     except ProfilesWrongError:
