@@ -110,6 +110,19 @@ CALLBACKS = Metric(
     meaning="Notifications of external systems by what became of them: stored, or why not.",
 )
 
+TABLE_LIVE = Metric(
+    name="southbound_table_live",
+    kind=Gauge,
+    labels=("table", "version"),
+    meaning="1 for the version of each published table that decides in this process.",
+)
+TABLE_REFUSED = Metric(
+    name="southbound_table_refused",
+    kind=Gauge,
+    labels=("table",),
+    meaning="1 while the live version of a table cannot be used by this process, and an older one decides.",
+)
+
 METRICS: Final = (
     RECEIVED,
     SETTLED,
@@ -125,6 +138,8 @@ METRICS: Final = (
     CALLING,
     RUNS_ENDED,
     CALLBACKS,
+    TABLE_LIVE,
+    TABLE_REFUSED,
 )
 
 
@@ -147,6 +162,15 @@ class Metrics:
     def follow(self, metric: Metric, read: Callable[[], float], *labels: str) -> None:
         """Read a gauge whenever somebody looks."""
         self._child(metric, labels).set_function(read)  # type: ignore[union-attr] # the list says that it is a gauge
+
+    def put(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        self._child(metric, labels).set(value)  # type: ignore[union-attr] # the list says that it is a gauge
+
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Show a gauge no more."""
+        if self._children.pop((metric, labels), None) is not None:
+            self._families[metric].remove(*labels)
 
     def _child(self, metric: Metric, labels: tuple[str, ...]) -> Counter | Gauge | Histogram:
         child = self._children.get((metric, labels))

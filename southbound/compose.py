@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from producers.events import EventPublisher
     from router.answers import Purpose, Verdict
-    from router.routing_tables import RoutingTables
     from router.trouble import Trouble
     from schemas.outcomes import RunResult
     from southbound.loading import Rules
     from southbound.settings import Settings
+    from southbound.table_sources import TableSource
 
 ROLES = ("routing", "dispatch", "inbound", "listener", "poller")
 SESSION_TIMEOUT_MS = 30_000
@@ -71,7 +71,7 @@ class Parts:
 
     settings: Settings
     rules: Rules
-    tables: Callable[[], RoutingTables]
+    tables: TableSource
     store: RunStore
     events: EventPublisher
     client: SpokeCaller

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from consumers.serving import open_port, port_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from consumers.metrics import Metrics
 
@@ -35,6 +35,7 @@ class HealthServer:
     port: int
     metrics: Metrics
     checks: Mapping[str, Check]  # replaced when the start is over
+    warnings: Callable[[], Mapping[str, str]] = dict  # what people should see to, while work goes on
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -68,7 +69,8 @@ class HealthServer:
     async def _ready(self, _: web.Request) -> web.Response:
         answers = await asyncio.gather(*map(_within_budget, self.checks.values()))
         complaints = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
-        status = {"status": "not ready" if complaints else "ready", "complaints": complaints}
+        told = {"complaints": complaints, "warnings": dict(self.warnings())}
+        status = {"status": "not ready" if complaints else "ready", **told}
         return web.json_response(status, status=503 if complaints else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 from producers.kafka_publisher import producer_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from southbound.settings import Kafka
+
+# What only a producer knows; a consumer would complain of each.
+FOR_PRODUCERS = ("linger.ms", "compression.type", "message.timeout.ms", "enable.idempotence", "acks")
 
 
 def client_settings(kafka: Kafka) -> dict[str, object]:
     """Give what a producer, an admin client or a bystander needs."""
     overrides = {name: value for name, value in kafka.overrides().items() if not name.startswith("group.")}
     return producer_settings(kafka.servers, overrides)
+
+
+def reading_overrides(kafka: Kafka) -> Mapping[str, object]:
+    """Give what the operator tells a consumer that is in no group."""
+    overrides = kafka.overrides()
+    return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in FOR_PRODUCERS}

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
+from consumers.tables.live import FromTopic
 from router.complaints import TableErrors
 from router.policy import load_policy
 from router.routing_tables import RoutingTables
 from router.selector_files import load_selector
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from consumers.spokes.profile import Profile
@@ -30,12 +32,12 @@ class OperatorMistakesError(Exception):
 class Rules:
     """What this process decides by, and whom it may talk to."""
 
-    tables: RoutingTables
+    tables: RoutingTables | FromTopic
     profiles: tuple[Profile, ...]
 
 
 def load_rules(routing: Routing) -> Rules:
-    """Read the two tables and all profiles.
+    """Read all profiles, and the two tables where they are files.
 
     Raises:
         OperatorMistakesError: with every mistake of every file.
@@ -43,6 +45,17 @@ def load_rules(routing: Routing) -> Rules:
     mistakes: list[str] = []
     profiles = _profiles(routing.spokes, mistakes)
     names = None if mistakes else [profile.name for profile in profiles]
+    tables = _from_topic(routing) if routing.tables == "topic" else _from_files(routing, names, mistakes)
+    if mistakes or tables is None:
+        raise OperatorMistakesError(mistakes)
+    return Rules(tables=tables, profiles=profiles)
+
+
+def _from_topic(routing: Routing) -> FromTopic:
+    return FromTopic(policy=routing.policy_id, selector=routing.selector_id)
+
+
+def _from_files(routing: Routing, spokes: Sequence[str] | None, mistakes: list[str]) -> RoutingTables | None:
     policy = selector = None
     try:
         if (text := _text(routing.policy, mistakes)) is not None:
@@ -51,12 +64,10 @@ def load_rules(routing: Routing) -> Rules:
         mistakes += wrong.sentences
     try:
         if (text := _text(routing.selector, mistakes)) is not None:
-            selector = load_selector(text, str(routing.selector), names)
+            selector = load_selector(text, str(routing.selector), spokes)
     except TableErrors as wrong:
         mistakes += wrong.sentences
-    if mistakes or policy is None or selector is None:
-        raise OperatorMistakesError(mistakes)
-    return Rules(tables=RoutingTables(policy=policy, selector=selector), profiles=profiles)
+    return RoutingTables(policy=policy, selector=selector) if policy and selector else None
 
 
 def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:

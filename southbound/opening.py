@@ -22,6 +22,7 @@ from schemas.topics import TopicNames
 from southbound.compose import Parts
 from southbound.kafka_clients import client_settings
 from southbound.run_store import open_run_store
+from southbound.table_sources import open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -51,12 +52,12 @@ class Waiting:
         self.reason = reason
 
 
-def topics_of(roles: Sequence[str], names: TopicNames, spokes: Sequence[str]) -> set[str]:
-    """Name the topics that these roles read and write; `spokes` are those that they serve."""
+def topics_of(roles: Sequence[str], names: TopicNames, spokes: Sequence[str], *, tables: bool = False) -> set[str]:
+    """Name the topics that these roles read and write; `spokes` are those that they serve, `tables` are published."""
     dispatch = {names.dispatch(spoke) for spoke in spokes}
     told = {names.inflight, names.results, names.dlq}
     needed = {
-        "routing": {names.lifecycle, *dispatch, *told},
+        "routing": {names.lifecycle, *dispatch, *told, *([names.tables] if tables else [])},
         "dispatch": {*dispatch, *told},
         "inbound": {names.inbound, *told},
         "listener": {names.inbound},
@@ -66,13 +67,20 @@ def topics_of(roles: Sequence[str], names: TopicNames, spokes: Sequence[str]) ->
 
 
 async def open_parts(
-    stack: AsyncExitStack, settings: Settings, rules: Rules, topics: set[str], metrics: Metrics, waiting: Waiting
+    stack: AsyncExitStack,
+    settings: Settings,
+    rules: Rules,
+    roles: Sequence[str],
+    topics: set[str],
+    metrics: Metrics,
+    waiting: Waiting,
 ) -> Parts:
-    """Open Kafka, the registry, the run store and the connections; `stack` closes them in turn.
+    """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
 
     Raises:
         KafkaNotReadyError: Kafka does not answer, or topics are missing, for longer than `kafka.start_timeout`.
         RegistryError: the schema registry says no, or nothing for that long.
+        NoLiveTablesError: for that long the tables topic has nothing to decide by.
         StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
         SchemaError: a newer version wrote its tables.
         SecretMissingError: a profile names a secret that is not there.
@@ -82,6 +90,7 @@ async def open_parts(
     kafka = client_settings(settings.kafka)
     await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=waiting.on)
     envelope = await _envelope(settings.kafka, waiting)
+    tables = await open_tables(stack, settings, rules, roles, metrics, waiting)
     store = await _patiently(
         lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, waiting
     )
@@ -93,7 +102,7 @@ async def open_parts(
     return Parts(
         settings=settings,
         rules=rules,
-        tables=lambda: rules.tables,
+        tables=tables,
         store=store,
         events=events,
         client=client,

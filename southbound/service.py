@@ -19,6 +19,7 @@ from consumers.spokes.credentials import NoAuth
 from consumers.spokes.secret_references import SecretMissingError
 from consumers.store.port import StoreUnavailableError
 from consumers.store.schema import SchemaError
+from consumers.tables.live import FromTopic
 from schemas.registry import RegistryError, RegistrySilentError
 from schemas.topics import TopicNames
 from southbound.compose import ROLES, Parts, count_callbacks, now, overdue, poller, workers
@@ -26,6 +27,7 @@ from southbound.garbage import collect_rarely
 from southbound.health import HealthServer
 from southbound.loading import OperatorMistakesError, load_rules
 from southbound.opening import Waiting, open_parts, topics_of
+from southbound.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
     from southbound.settings import Settings
 
 log = structlog.get_logger()
+NOT_REACHABLE = (
+    KafkaNotReadyError,
+    RegistrySilentError,
+    NoLiveTablesError,
+    StoreUnavailableError,
+    CannotListenError,
+)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -79,18 +88,17 @@ async def serve(
             # First of all, so that a probe does not end a process that is waiting as it should.
             health = await _health(stack, settings, metrics, waiting)
             rules = rules or load_rules(settings.routing)
-            parts = await open_parts(
-                stack, settings, rules, _topics(settings, rules, roles, only_spoke), metrics, waiting
-            )
+            topics = _topics(settings, rules, roles, only_spoke)
+            parts = await open_parts(stack, settings, rules, roles, topics, metrics, waiting)
             made = workers(parts, roles, only_spoke)
             port = await _listen(stack, parts) if "listener" in roles else None
         except (OperatorMistakesError, SecretMissingError, SchemaError) as error:
             raise NotConfiguredError(str(error)) from error
-        except (KafkaNotReadyError, RegistrySilentError, StoreUnavailableError, CannotListenError) as error:
+        except NOT_REACHABLE as error:
             raise NotReachableError(str(error)) from error
         except RegistryError as error:
             raise NotConfiguredError(str(error)) from error
-        health.checks = _checks(parts, made)
+        health.checks, health.warnings = _checks(parts, made), parts.tables.warnings
         collect_rarely()
         ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
@@ -101,13 +109,15 @@ async def serve(
 
 def _topics(settings: Settings, rules: Rules, roles: Sequence[str], only_spoke: str | None) -> set[str]:
     served = [profile.name for profile in rules.profiles if "routing" in roles or only_spoke in (None, profile.name)]
-    return topics_of(roles, TopicNames(settings.kafka.prefix), served)
+    published = isinstance(rules.tables, FromTopic)
+    return topics_of(roles, TopicNames(settings.kafka.prefix), served, tables=published)
 
 
 def _beside(parts: Parts, roles: Sequence[str]) -> Iterator[Coroutine[None, None, None]]:
     """Give what works by the clock and not on records."""
     if "routing" in roles:
         yield overdue(parts).run()
+        yield from parts.tables.work()
     if "poller" in roles and (polling := poller(parts)):
         yield polling.run()
 

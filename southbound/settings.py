@@ -94,8 +94,23 @@ class Store(Section):
 class Routing(Section):
     """What is sent, and where."""
 
-    policy: Path = Field(DEFAULTS / "tables/outbound-policy.yaml", description="The outbound policy table.")
-    selector: Path = Field(DEFAULTS / "tables/spoke-selector.yaml", description="The spoke selector table.")
+    tables: Literal["files", "topic"] = Field(
+        "files",
+        description="`files`: decide by the two files below, read at start. `topic`: by what `southbound tables"
+        " publish` made live, followed without a restart.",
+    )
+    policy: Path = Field(
+        DEFAULTS / "tables/outbound-policy.yaml", description="The outbound policy table, where `tables` is `files`."
+    )
+    selector: Path = Field(
+        DEFAULTS / "tables/spoke-selector.yaml", description="The spoke selector table, where `tables` is `files`."
+    )
+    policy_id: str = Field(
+        "outbound-policy", description="Id of the published outbound policy, where `tables` is `topic`."
+    )
+    selector_id: str = Field(
+        "spoke-selector", description="Id of the published spoke selector, where `tables` is `topic`."
+    )
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
     max_runs: int = Field(500, ge=1, description="Most runs in one hierarchical request.")
     max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")

@@ -12,6 +12,7 @@ from rich.table import Table
 from consumers.callback_keys import check_of
 from consumers.spokes.client import all_credentials
 from consumers.spokes.secret_references import SecretMissingError
+from consumers.tables.live import FromTopic
 from southbound.failures import Exit, wrong
 from southbound.loading import OperatorMistakesError, load_rules
 from southbound.operations.screen import show
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consumers.spokes.profile import Profile
+    from router.routing_tables import RoutingTables
     from southbound.loading import Rules
     from southbound.settings import Loaded, Settings
 
@@ -57,13 +59,19 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
 
 
 def _good(settings: Settings, rules: Rules) -> Iterator[str]:
-    policy, selector = rules.tables.policy.table, rules.tables.selector.table
     yield "settings are good"
-    for table in (policy, selector):
-        yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
+    yield from _tables(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_masked(settings.store.url)}"
+
+
+def _tables(tables: RoutingTables | FromTopic) -> Iterator[str]:
+    if isinstance(tables, FromTopic):
+        yield f"tables {tables.policy} and {tables.selector}: what is live on the topic, see `southbound tables list`"
+        return
+    for table in (tables.policy.table, tables.selector.table):
+        yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
 
 
 def display(loaded: Loaded, *, as_json: bool) -> int:

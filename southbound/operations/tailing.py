@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from producers.kafka_errors import sentence_for
 from schemas.topics import TopicNames
 from southbound.failures import Exit, Failure, not_reachable, wrong
-from southbound.kafka_clients import client_settings
+from southbound.kafka_clients import FOR_PRODUCERS, client_settings
 from southbound.operations.kafka import envelope, reach
 from southbound.operations.reading import read
 from southbound.operations.screen import console
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 SHORT = ("lifecycle", "dispatch", "inbound", "inflight", "results", "dlq")
 ANSWER_WITHIN = 10.0  # seconds
 POLL = 0.2  # seconds; also how long Ctrl-C may wait
-# What only a producer knows; a consumer would complain of each.
-FOR_PRODUCERS = ("linger.ms", "compression.type", "message.timeout.ms", "enable.idempotence", "acks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

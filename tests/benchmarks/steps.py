@@ -18,6 +18,7 @@ from producers.events import EventPublisher
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from router.advance import advance
 from router.answers import Answer
+from router.routing_tables import RoutingTables
 from schemas.codec import Codec
 from schemas.commands import SendRun
 from schemas.envelope import Envelope
@@ -55,7 +56,9 @@ def measure_steps(bootstrap: str, topics: TopicNames, system: str, core: int) ->
 
 async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[Step]:
     rules = load_rules(Routing())
-    decide = Decider(tables=lambda: rules.tables)
+    tables = rules.tables
+    assert isinstance(tables, RoutingTables)
+    decide = Decider(tables=lambda: tables)
     profile = next(one for one in rules.profiles if one.name == SPOKE).model_copy(update={"base_url": system})
     spoke, client = spoke_for(profile), SpokeClient([profile], {})
     publisher = KafkaPublisher(producer_settings(bootstrap))

@@ -65,14 +65,14 @@ async def hangs() -> str | None:
 
 async def test_it_is_ready_when_nobody_complains() -> None:
     async with a_probe(store=well, routing=well) as probe:
-        assert await probe.ready() == (200, {"status": "ready", "complaints": {}})
+        assert await probe.ready() == (200, {"status": "ready", "complaints": {}, "warnings": {}})
 
 
 async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_words() -> None:
     async with a_probe(store=ill, routing=well) as probe:
         assert await probe.ready() == (
             503,
-            {"status": "not ready", "complaints": {"store": "the database is locked"}},
+            {"status": "not ready", "complaints": {"store": "the database is locked"}, "warnings": {}},
         )
 
 
@@ -84,8 +84,16 @@ async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkey
             {
                 "status": "not ready",
                 "complaints": {"store": "no answer within 0.05 s", "routing": "the database is locked"},
+                "warnings": {},
             },
         )
+
+
+async def test_a_warning_is_told_and_takes_no_work_away() -> None:
+    async with a_probe(store=well) as probe:
+        probe.server.warnings = lambda: {"outbound-policy": "still decided by the one before"}
+        told = {"complaints": {}, "warnings": {"outbound-policy": "still decided by the one before"}}
+        assert await probe.ready() == (200, {"status": "ready", **told})
 
 
 async def test_checks_may_be_replaced_while_it_listens() -> None:

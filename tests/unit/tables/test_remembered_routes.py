@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from consumers.deciding import KEPT, Decider, Route
 from router.policy import OutboundPolicy
+from router.routing_tables import RoutingTables
 from schemas.documents import Characteristic, Value
 from southbound.loading import load_rules
 from southbound.settings import Routing
@@ -11,8 +12,14 @@ from tests.builders import a_document
 
 
 def a_decider() -> Decider:
-    rules = load_rules(Routing())
-    return Decider(tables=lambda: rules.tables)
+    tables = shipped()
+    return Decider(tables=lambda: tables)
+
+
+def shipped() -> RoutingTables:
+    tables = load_rules(Routing()).tables
+    assert isinstance(tables, RoutingTables)
+    return tables
 
 
 def route_of(decide: Decider, speed: Value, spec: str = "fibre-line") -> Route:
@@ -46,7 +53,7 @@ def test_the_memory_has_an_end() -> None:
 
 
 def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
-    live = load_rules(Routing()).tables
+    live = shipped()
     decide = Decider(tables=lambda: live)
     before = route_of(decide, 1000)
     policy = OutboundPolicy(table=replace(live.policy.table, version="00000000"))
