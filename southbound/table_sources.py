@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +12,7 @@ import structlog
 from consumers.metrics import TABLE_LIVE, TABLE_REFUSED
 from consumers.tables.kafka_reader import reader_settings
 from consumers.tables.kafka_topic import KafkaTableTopic
-from consumers.tables.live import FromTopic, LiveTables
+from consumers.tables.live import BEING_READ, FromTopic, LiveTables
 from schemas.topics import TopicNames
 from southbound.kafka_clients import client_settings, reading_overrides
 
@@ -140,14 +139,14 @@ async def _opened(
     stack: AsyncExitStack, topic: TableTopic, live: LiveTables, budget: float, waiting: Waiting
 ) -> TopicTables:
     news = await stack.enter_async_context(topic.follow())
-    deadline = time.monotonic() + budget
-    while reason := live.missing:
-        waiting.on(reason)
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
+    try:
+        async with asyncio.timeout(budget):
+            while reason := live.missing:
+                if reason != BEING_READ:
+                    waiting.on(reason)
                 await live.take_in(await anext(news))
-        except TimeoutError:
-            raise NoLiveTablesError(live.missing or reason) from None
+    except TimeoutError:
+        raise NoLiveTablesError(live.missing) from None
     return TopicTables(live=live, news=news)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from consumers.tables.live_table import TableObserver
     from consumers.tables.port import News
 
+BEING_READ = "the tables topic is being read"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromTopic:
@@ -56,7 +58,7 @@ class LiveTables:
         if self._pair is not None:
             return None
         if not self._read_to_the_end:
-            return self._trouble or "the tables topic is being read"
+            return self._trouble or BEING_READ
         return "; ".join(one.refused or _lacking(one) for one in self._both if one.used is None)
 
     @property
