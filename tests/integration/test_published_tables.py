@@ -195,5 +195,5 @@ async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhil
         heard = [one for one in service.ear.on(service.topics.results) if one.key == b"TREE"]
         assert {one.header("southbound-decision") for one in heard} == {f"outbound-policy@{policy}#R10"}
         await service.request(a_tree("LATER", children=1))
-        await service.until(lambda: service.systems["copper-lab"].ledger.posts(), "the next tree goes elsewhere")
+        await service.until(service.systems["copper-lab"].ledger.posts, "the next tree goes elsewhere")
         assert service.dead_letters() == []

@@ -1,0 +1,130 @@
+"""Tables are published while runs flow: no run is lost, done twice or decided by a mixture."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from southbound.settings import Routing
+from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.script import Script
+from tests.builders import a_document
+from tests.fixtures.processes import a_site, lost, some_id
+from tests.fixtures.published import POLICY, SELECTOR, publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from router.runs import RunRow
+    from schemas.documents import RunDocument
+    from tests.fixtures.processes import Process, Site
+
+RATE = 1_000  # runs a second
+BATCH = 50
+RESULT = "southbound.RunResult"
+SCRIPT = Script(default=answers_at_once())
+NEXT_POLICY = POLICY.replace("# What of", "# The next. What of")
+MOVED = SELECTOR.partition("\ntests:\n")[0].replace("spoke: fibre-lab", "spoke: copper-lab")
+
+
+def runs(tag: str, count: int) -> list[RunDocument]:
+    return [a_document(f"{tag}-{number}", spec="fibre-quick") for number in range(count)]
+
+
+@dataclass(slots=True)
+class Flow:
+    """Runs that are ordered at the rate, until `stop` is set."""
+
+    site: Site
+    tag: str
+    ids: list[str] = field(default_factory=list)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> float:
+        """Order them; give the rate that was reached."""
+        started = time.monotonic()
+        while not self.stop.is_set():
+            documents = runs(f"{self.tag}-{len(self.ids)}", BATCH)
+            await self.site.service.request(*documents)
+            self.ids += [one.run_id for one in documents]
+            await asyncio.sleep(max(0.0, started + len(self.ids) / RATE - time.monotonic()))
+        return len(self.ids) / (time.monotonic() - started)
+
+
+async def used_by_all(site: Site, processes: list[Process], version: str) -> None:
+    """Wait until every process has said that it decides by this version."""
+    said = f'"version":"{version}"'
+    await site.service.until(lambda: all(said in process.said() for process in processes), f"{version} is used by all")
+
+
+async def rows_of(site: Site) -> list[RunRow]:
+    store = await site.service.store()
+    try:
+        return list(await store.list_runs(limit=100_000))
+    finally:
+        await store.close()
+
+
+def pair_of(row: RunRow) -> tuple[str, str]:
+    assert row.decision is not None
+    return tuple(said.partition("@")[2].partition("#")[0] for said in (row.decision.policy, row.decision.selector))  # type: ignore[return-value] # two
+
+
+def posted(site: Site, system: str) -> Counter[str]:
+    names = site.service.systems[system].ledger.posted_names()
+    return Counter(name.rpartition(" ")[2] for name in names)
+
+
+@pytest.mark.timeout(300)
+async def test_publishing_while_a_thousand_runs_a_second_flow_loses_none_and_mixes_no_decision(
+    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+) -> None:
+    tag = some_id("flow")
+    late = runs(f"{tag}-late", 200)
+    async with a_site(
+        kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url, routing=Routing(tables="topic")
+    ) as site:
+        settings = site.service.settings
+        policy, selector = await publish(settings, POLICY, SELECTOR)
+        processes = [await site.start(listens=True), await site.start()]
+        await site.service.until(lambda: site.members("routing") == 2, "both share the work")
+        flow = Flow(site, tag)
+        flowing = asyncio.create_task(flow.run())
+        await site.service.until(lambda: len(site.ended()) > 500, "runs flow", 60)
+        (newer_policy,) = await publish(settings, NEXT_POLICY)
+        await used_by_all(site, processes, newer_policy)
+        (newer_selector,) = await publish(settings, MOVED)
+        await used_by_all(site, processes, newer_selector)
+        flow.stop.set()
+        rate = await flowing
+        await site.service.request(*late)
+        wanted = {*flow.ids, *(run.run_id for run in late)}
+        try:
+            await site.service.until(lambda: wanted <= site.ended(), "all results", 200)
+        except AssertionError as missing:
+            raise AssertionError(await lost(site, wanted - site.ended())) from missing
+        rows = {row.run_id: row for row in await rows_of(site) if row.run_id in wanted}
+        pairs = Counter(pair_of(row) for row in rows.values())
+        print(f"{rate:.0f} runs/s ordered; decided by {pairs}")  # noqa: T201 - pytest shows it when it fails
+
+        # None lost, none done twice.
+        heard = site.service.ear.on(site.service.topics.results)
+        ends = {(one.header("ce_id"), one.header("ce_subject")) for one in heard if one.header("ce_type") == RESULT}
+        assert Counter(run for _, run in ends) == Counter(wanted)
+        assert posted(site, "fibre-lab") + posted(site, "copper-lab") == Counter(wanted)
+        assert site.service.dead_letters() == []
+
+        # Every decision is by two tables that were live together, and went where those say.
+        old, between, new = (policy, selector), (newer_policy, selector), (newer_policy, newer_selector)
+        assert set(pairs) == {old, between, new}
+        assert {run for run, row in rows.items() if pair_of(row) == new} == set(posted(site, "copper-lab"))
+        decided = {one.key: one.header("southbound-decision") for one in heard}
+        assert all(decided[run.encode()] == row.decision.policy for run, row in rows.items() if row.decision)
+
+        # Once every worker had said that it uses the new ones, nothing old came any more.
+        assert {pair_of(rows[run.run_id]) for run in late} == {new}
