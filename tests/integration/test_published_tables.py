@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -63,11 +63,11 @@ def without_tests(text: str) -> str:
     return text.partition("\ntests:\n")[0] + "\n"
 
 
-async def ready(running: Running) -> dict[str, dict[str, str]]:
+async def ready(running: Running) -> dict[str, Any]:
     return await asyncio.to_thread(_asked, running.health_port)
 
 
-def _asked(port: int) -> dict[str, dict[str, str]]:
+def _asked(port: int) -> dict[str, Any]:
     try:
         with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
             found = json.load(answer)
@@ -110,7 +110,8 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_before_and_the_alarm
         await service.until(running.parts.tables.warnings, "the alarm")
         assert versions_of(running) == versions
         told = await ready(running)
-        assert (told["status"], told["complaints"]) == ("ready", {})
+        assert told["status"] == "ready"
+        assert not told["complaints"]
         assert "row R20, column 'spec'" in told["warnings"]["outbound-policy"]
         assert 'southbound_table_refused{table="outbound-policy"} 1.0' in await numbers(running)
         await service.request(a_document("TR1", spec="fibre-quick"))
