@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.complaints import Complaints, TableErrors
+from router.complaints import Complaints, Lines, TableErrors
 from router.dmn_scope import Place, Scope, one_line
 from router.dmn_tables import read_table, table_id
 from router.dmn_types import TypeRefs
@@ -45,7 +45,7 @@ def read(content: bytes, source_name: str) -> dict[str, DecisionTable]:
     root = read_xml(content, source_name)
     if root.name != "definitions" or not _NAMESPACE.fullmatch(root.namespace):
         raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
-    complaints = Complaints(source_name)
+    complaints = Complaints(Lines(source_name))
     tables = _tables(root, version_of_bytes(content), complaints)
     complaints.raise_any()
     if not tables:
