@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from router.cell_errors import CellError
-from router.values import Months
+from router.values import Months, at_fixed_offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,14 +96,7 @@ def read_datetime(text: str) -> datetime:
     if not separator:
         return datetime.combine(read_date(day), time())
     clock, zone = _clock(rest)
-    return _fixed(datetime.combine(read_date(day), clock, tzinfo=zone))
-
-
-def _fixed(moment: datetime) -> datetime:
-    """Give a moment of a named zone its offset: Python compares two of one zone by their clocks alone."""
-    if not isinstance(moment.tzinfo, ZoneInfo):
-        return moment
-    return moment.replace(tzinfo=timezone(moment.utcoffset() or timedelta()))
+    return at_fixed_offset(datetime.combine(read_date(day), clock, tzinfo=zone))
 
 
 def _clock(text: str) -> tuple[time, tzinfo | None]:

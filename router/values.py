@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,7 +65,7 @@ _KINDS: dict[type, Kind] = {
     tuple: Kind.LIST,
     list: Kind.LIST,
 }
-_CANONICAL = frozenset({str, int, bool, NoneType, date, datetime, time, timedelta, Months})
+_CANONICAL = frozenset({str, int, bool, NoneType, date, time, timedelta, Months})
 
 
 class _Incomparable:
@@ -119,7 +120,14 @@ def _converted(value: object) -> object:
         case int():
             return int(value)
         case _:
-            return value
+            return at_fixed_offset(value) if isinstance(value, datetime) else value
+
+
+def at_fixed_offset(moment: datetime) -> datetime:
+    """Give a moment of a named zone its offset: Python compares two of one zone by their clocks alone (PEP 495)."""
+    if not isinstance(moment.tzinfo, ZoneInfo):
+        return moment
+    return moment.replace(tzinfo=timezone(moment.utcoffset() or timedelta()))
 
 
 def _exact(number: float) -> object:

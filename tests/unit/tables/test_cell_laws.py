@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -158,3 +159,10 @@ def test_bare_words_mean_themselves(items: list[str]) -> None:
 )
 def test_quotes_are_put_around_bare_words_only(written: str, means: str) -> None:
     assert quote_bare_words(written, {"region"}) == means
+
+
+def test_a_moment_of_a_named_zone_is_its_instant_also_in_the_hour_that_comes_twice() -> None:
+    second = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Paris"), fold=1)
+    cell = parse('date and time("2026-10-25T01:30:00Z")', "datetime")
+    assert cell.matches(second)
+    assert not cell.matches(second.replace(fold=0))
