@@ -58,9 +58,10 @@ class Scope:
             return True
         return _NAME.fullmatch(expression) is not None and expression not in _RESERVED
 
-    def names_for(self, columns: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
-        """Give every name that cells may hold, with its type: columns, variables, and paths into variables."""
-        known = {name: _column_type(variable) for name, variable in self._variables.items()} | dict(columns)
+    def names_for(self, decision: str, columns: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
+        """Give every name that cells of a decision may hold, with its type: columns, variables, paths into these."""
+        variables = {name: _column_type(of) for name, of in self._variables.items() if name != decision}
+        known = variables | dict(columns)
         pieces = [piece for text in texts if "." in text for piece in _pieces(text, known)]
         return known | {path: self._type_at(path) for path in pieces if path not in known and self._starts(path)}
 

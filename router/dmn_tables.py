@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.dmn_columns import read_inputs, read_outputs
 from router.dmn_rules import ANYTHING, RuleReader, read_default, row_ids
+from router.dmn_scope import one_line
 from router.hit_policies import HitPolicy
 from router.policy_words import lacking, policy_named
 from router.tables import DecisionTable, Input, Row
@@ -28,7 +29,7 @@ def read_table(decision: Element, scope: Scope, version: str, place: Place) -> D
     table = _table(decision, element, scope, version, place)
     for problem in lacking(table):
         place.complain(problem, element.line)
-    return _with_hidden_inputs(table, _names(element, table, scope))
+    return _with_hidden_inputs(table, _names(decision, element, table, scope))
 
 
 def _table(decision: Element, element: Element, scope: Scope, version: str, place: Place) -> DecisionTable:
@@ -42,7 +43,7 @@ def _table(decision: Element, element: Element, scope: Scope, version: str, plac
         rows=(),
         default=read_default(element, outputs, place.under("default")),
     )
-    return replace(columns, rows=_rows(element, columns, _names(element, columns, scope), place))
+    return replace(columns, rows=_rows(element, columns, _names(decision, element, columns, scope), place))
 
 
 def _rows(element: Element, table: DecisionTable, names: Mapping[str, str], place: Place) -> tuple[Row, ...]:
@@ -52,9 +53,10 @@ def _rows(element: Element, table: DecisionTable, names: Mapping[str, str], plac
     return tuple([reader.read(rule, row_id, place.under(f"row {row_id}")) for rule, row_id in named])
 
 
-def _names(element: Element, table: DecisionTable, scope: Scope) -> dict[str, str]:
+def _names(decision: Element, element: Element, table: DecisionTable, scope: Scope) -> dict[str, str]:
     texts = [entry.text_of("text") for rule in element.all("rule") for entry in rule.all("inputEntry")]
-    return scope.names_for({column.name: column.type for column in table.inputs}, texts)
+    columns = {column.name: column.type for column in table.inputs}
+    return scope.names_for(one_line(decision.get("name")), columns, texts)
 
 
 def table_id(name: str) -> str:

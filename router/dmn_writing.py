@@ -50,8 +50,14 @@ def write(table: DecisionTable) -> str:
         _add_input_data(root, column, number)
     _add_decision(root, table)
     etree.indent(root)
+    _put_entries_on_one_line(root)
     written: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
     return written.decode() + "\n"
+
+
+def _put_entries_on_one_line(root: etree._Element) -> None:
+    for text in root.iter(_dmn("text")):
+        text.getparent().text = text.tail = None
 
 
 def _dmn(name: str) -> str:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from router.cell_tokens import Token
 from router.cells import CellError, parse
-from router.conditions import Comparison, Literal, Name, Operator
+
+_STRING = Token.STRING.value
+_LITERAL = re.compile(
+    rf"null|true|false|{Token.NUMBER.value}|@?{_STRING}|[a-z][a-z\s]*\(\s*{_STRING}\s*\)", re.DOTALL
+)  # a call is looked at more closely when it is read
 
 
 def read_output(text: str, column_type: str) -> object:
@@ -12,13 +19,10 @@ def read_output(text: str, column_type: str) -> object:
     Raises:
         CellError: it is no literal, or one of another type.
     """
-    if not text.strip():
+    text = text.strip()
+    if not text:
         raise CellError("has no value; write null if nothing is what it means")
-    cell = parse(text, column_type)
-    match cell.conditions:
-        case (Comparison(Operator.EQUAL, Literal(value, written)),) if written == cell.text:
-            return value
-        case (Comparison(Operator.EQUAL, Name(name)),) if name == cell.text:
-            raise CellError(f"{name} is a name; an output is a literal, strings stand in double quotes")
-        case _:
-            raise CellError(f"{text.strip()} is a test; an output is one literal")
+    if not _LITERAL.fullmatch(text):
+        raise CellError(f'{text} is no literal; write a value such as 5, true, null, date("2026-03-12") or "text"')
+    (literal,) = parse(text, column_type).literals
+    return literal.value

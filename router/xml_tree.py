@@ -13,7 +13,7 @@ from router.complaints import TableErrors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LARGEST = 5_000_000  # bytes; a table of 10,000 rows is about half of it
+LARGEST = 10_000_000  # bytes; an export of 10,000 rows and six columns has about half of it
 
 
 @dataclass(frozen=True, slots=True)
