@@ -44,11 +44,11 @@ class ColumnMasks:
     doubtful: Rows
 
 
-def masks_of(cells: Sequence[Cell]) -> ColumnMasks:
-    """Sort the cells of a column, one per row, into sets of rows."""
+def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnMasks:
+    """Sort the cells of a column, one per row, into sets of rows; the classes tell what `also` names apart, too."""
     bits = [(1 << place, cell, asked(cell)) for place, cell in enumerate(reversed(cells))]
     fixed = [(bit, conditions) for bit, _, conditions in bits if conditions]
-    scales = scales_of(conditions for _, conditions in fixed)
+    scales = scales_of([*(conditions for _, conditions in fixed), *filter(None, map(asked, also))])
     negated = sum(bit for bit, cell, conditions in bits if conditions and cell.negated)
     always = ((1 << len(cells)) - 1) ^ sum(bit for bit, _ in fixed)
     everything = sum(bit for bit, conditions in fixed if takes_everything(conditions))

@@ -83,6 +83,8 @@ def scales_of(cells: Iterable[Asked]) -> Scales:
     for conditions in cells:
         for kind, condition in conditions:
             found.setdefault(kind, set()).update(_points(condition))
+    if Kind.BOOLEAN in found:
+        found[Kind.BOOLEAN] = {False, True}  # there is nothing else between and beside them
     return {kind: Scale(tuple(sorted(points))) for kind, points in found.items()}
 
 

@@ -1,0 +1,114 @@
+"""Write a box of values in words, such as `type="aborted", region=any, priority<0`, and give an example of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from router.analysis_space import runs
+from router.explanations import value_in_words
+from router.value_samples import SAMPLES
+from router.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from router.analysis_axes import Axis, Classes, ValueClass
+    from router.analysis_space import Box, Space
+
+_EASY = tuple(SAMPLES.values())  # to read
+_MOST_PARTS = 6  # of one input; more than that nobody reads
+
+
+def box_in_words(space: Space, box: Box) -> str:
+    """Name what each input may be; an input that no row asks for is left out."""
+    told = [_in_words(axis, classes) for axis, classes in zip(space.axes, box, strict=True) if _matters(axis)]
+    return ", ".join(told) or "whatever the inputs are"
+
+
+def _matters(axis: Axis) -> bool:
+    return any(one != axis.all for one in axis.of_row) or bool(axis.doubtful)
+
+
+def example_of(space: Space, box: Box) -> dict[str, object]:
+    """Give one value for each input that lies in the box."""
+    return {axis.input.name: _example(axis, classes) for axis, classes in zip(space.axes, box, strict=True)}
+
+
+def _example(axis: Axis, classes: Classes) -> object:
+    some = classes & axis.expected or classes
+    samples = [axis.classes[place].sample for first, end in runs(some) for place in range(first, end)]
+    return next((sample for sample in samples if sample in _EASY), samples[0])
+
+
+def _in_words(axis: Axis, classes: Classes) -> str:
+    name = axis.input.name
+    if axis.expected & ~classes == 0:
+        return f"{name}=any"
+    parts = list(_parts(axis, classes))
+    more = len(parts) - _MOST_PARTS
+    words = _joined(parts[:_MOST_PARTS], more) if more > 1 else _joined(parts, 0)
+    return f"{name}{words}" if words[0] in "=<>" else f"{name} {words}"
+
+
+def _joined(parts: list[str], more: int) -> str:
+    """Join with `or`; several values that are equal to need one sign only."""
+    told = [one.removeprefix("=") if before[0] == "=" else one for before, one in pairwise(parts)]
+    return " or ".join([parts[0], *told, *([f"{more} more"] if more else [])])
+
+
+def _parts(axis: Axis, classes: Classes) -> Iterator[str]:
+    for kind in dict.fromkeys(one.kind for one in axis.classes.values()):
+        of_kind = {bit: one for bit, one in axis.classes.items() if one.kind is kind}
+        some = classes & sum(1 << bit for bit in of_kind)
+        if some:
+            yield from _parts_of_kind(axis, kind, of_kind, some)
+
+
+def _parts_of_kind(axis: Axis, kind: Kind, of_kind: Mapping[int, ValueClass], some: Classes) -> Iterator[str]:
+    if kind is Kind.NULL:
+        yield "missing"
+    elif kind is Kind.OTHER:
+        yield "=any" if axis.expected & some else "of another type"
+    elif _is_rest(of_kind, some):
+        yield _rest_in_words(kind, of_kind, some)
+    else:
+        yield from _stretches_in_words(axis, kind, of_kind, some)
+
+
+def _is_rest(of_kind: Mapping[int, ValueClass], some: Classes) -> bool:
+    """Say whether all that no cell names is in the set, so that it is best told by what is not."""
+    between = [bit for bit, one in of_kind.items() if one.place % 2 == 0]
+    return bool(between) and all(some >> bit & 1 for bit in between)
+
+
+def _rest_in_words(kind: Kind, of_kind: Mapping[int, ValueClass], some: Classes) -> str:
+    named = [_word(one.sample) for bit, one in of_kind.items() if not some >> bit & 1]
+    more = len(named) - _MOST_PARTS
+    shown = ", ".join(named[:_MOST_PARTS]) + (f" and {more} more" if more > 0 else "")
+    return f"=anything but {shown}" if named else f"={kind.value}"
+
+
+def _stretches_in_words(axis: Axis, kind: Kind, of_kind: Mapping[int, ValueClass], some: Classes) -> Iterator[str]:
+    """Write neighbours as one interval; between two dates that follow each other there is nothing to bridge."""
+    missing = sum(1 << bit for bit in range(min(of_kind), max(of_kind) + 1) if bit not in of_kind)
+    points = axis.masks.scales[kind].points
+    for first, end in runs(some | missing):
+        inside = [bit for bit in range(first, end) if some >> bit & 1]
+        if inside:
+            yield _interval(points, of_kind[inside[0]], of_kind[inside[-1]])
+
+
+def _interval(points: tuple[object, ...], first: ValueClass, last: ValueClass) -> str:
+    low = points[(first.place - 1) // 2] if first.place else None
+    high = points[last.place // 2] if last.place // 2 < len(points) else None
+    low_in, high_in = first.place % 2 == 1, last.place % 2 == 1
+    if first.place == last.place and low_in:
+        return f"={_word(low)}"
+    if low is None or high is None:
+        return f">{'=' * low_in}{_word(low)}" if high is None else f"<{'=' * high_in}{_word(high)}"
+    return f"in {'[' if low_in else '('}{_word(low)}..{_word(high)}{']' if high_in else ')'}"
+
+
+def _word(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else value_in_words(value)
