@@ -21,7 +21,7 @@ from router.findings import Analysis
 if TYPE_CHECKING:
     from router.tables import DecisionTable
 
-STEPS = 400_000  # about a quarter of a second for each of the two searches
+STEPS = 120_000  # a quarter of a second for each of the two searches, in a table of a thousand rows
 MOST_GAPS = 20
 MOST_OVERLAPS = 200
 

@@ -44,6 +44,9 @@ class Axis:
         expected: the classes that a column is made for. A missing value is among them only where a cell says `null`,
             a value of a kind that no cell names only where no cell names a value at all.
         all: every class.
+        of_kind: the classes by kind.
+        between: those of a kind that hold none of the values that cells name.
+        easy: those whose sample is easy to read.
         of_row: what each row takes; all, where only other inputs decide that.
         doubtful: the rows for which other inputs decide.
     """
@@ -53,6 +56,9 @@ class Axis:
     classes: Mapping[int, ValueClass]
     expected: Classes
     all: Classes
+    of_kind: Mapping[Kind, Classes]
+    between: Mapping[Kind, Classes]
+    easy: Classes
     of_row: tuple[Classes, ...]
     doubtful: Rows
 
@@ -63,6 +69,10 @@ def axis_of(column: Input, cells: Sequence[Cell]) -> Axis:
     classes = dict(enumerate(_classes(column, masks)))
     kept = {bit: one for bit, one in classes.items() if one.sample is not _NOTHING}
     full = _bits(kept)
+    of_kind: dict[Kind, Classes] = {}
+    for bit, one in kept.items():
+        of_kind[one.kind] = of_kind.get(one.kind, 0) | 1 << bit
+    unnamed = _bits(bit for bit, one in kept.items() if not one.place % 2)
     firsts = _first_bits(classes)
     return Axis(
         input=column,
@@ -70,6 +80,9 @@ def axis_of(column: Input, cells: Sequence[Cell]) -> Axis:
         classes=kept,
         expected=_bits(_expected(kept, masks)) or full,
         all=full,
+        of_kind=of_kind,
+        between={kind: bits & unnamed for kind, bits in of_kind.items()},
+        easy=_bits(bit for bit, one in kept.items() if one.sample is SAMPLES.get(one.kind)),
         of_row=tuple([_taken(cell, masks, firsts, full) for cell in cells]),
         doubtful=masks.doubtful,
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from router.analysis_search import Budget
     from router.analysis_space import Box, Space
 
-_MOST_WIDENED = 500
+_MOST_WIDENED = 200
 
 
 def find_gaps(space: Space, budget: Budget, most: int) -> tuple[Gap, ...]:
@@ -29,17 +29,17 @@ def find_gaps(space: Space, budget: Budget, most: int) -> tuple[Gap, ...]:
     if not missed and not budget.is_spent and space.everything != space.expected:
         within = space.everything
         missed = Search(space, within, budget).all_missed(space.rows)
-    boxes = _widest(space, missed, within)
-    return tuple(_gap(space, box, within) for box in boxes[:most])
+    boxes = _widest(space, missed, within, most)
+    return tuple(_gap(space, box, within) for box in boxes)
 
 
-def _widest(space: Space, missed: list[Box], within: Box) -> list[Box]:
+def _widest(space: Space, missed: list[Box], within: Box, most: int) -> list[Box]:
     """Widen each box as far as no row comes in, and leave out those that are inside of another."""
     largest = sorted(missed, key=lambda box: -_share(box, within))[:_MOST_WIDENED]
     widened = sorted({_widened(space, box, within) for box in largest}, key=lambda box: (-_share(box, within), box))
     kept: list[Box] = []
     for box in widened:
-        if not any(_inside(box, other) for other in kept):
+        if len(kept) < most and not any(_inside(box, other) for other in kept):
             kept.append(box)
     return kept
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from router.analysis_space import runs
 from router.explanations import value_in_words
-from router.value_samples import SAMPLES
 from router.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from router.analysis_axes import Axis, Classes, ValueClass
     from router.analysis_space import Box, Space
 
-_EASY = tuple(SAMPLES.values())  # to read
 _MOST_PARTS = 6  # of one input; more than that nobody reads
 
 
@@ -37,8 +35,11 @@ def example_of(space: Space, box: Box) -> dict[str, object]:
 
 def _example(axis: Axis, classes: Classes) -> object:
     some = classes & axis.expected or classes
-    samples = [axis.classes[place].sample for first, end in runs(some) for place in range(first, end)]
-    return next((sample for sample in samples if sample in _EASY), samples[0])
+    return axis.classes[_lowest(some & axis.easy or some)].sample
+
+
+def _lowest(classes: Classes) -> int:
+    return (classes & -classes).bit_length() - 1
 
 
 def _in_words(axis: Axis, classes: Classes) -> str:
@@ -58,45 +59,42 @@ def _joined(parts: list[str], more: int) -> str:
 
 
 def _parts(axis: Axis, classes: Classes) -> Iterator[str]:
-    for kind in dict.fromkeys(one.kind for one in axis.classes.values()):
-        of_kind = {bit: one for bit, one in axis.classes.items() if one.kind is kind}
-        some = classes & sum(1 << bit for bit in of_kind)
+    for kind, of_kind in axis.of_kind.items():
+        some = classes & of_kind
         if some:
-            yield from _parts_of_kind(axis, kind, of_kind, some)
+            yield from _parts_of_kind(axis, kind, some)
 
 
-def _parts_of_kind(axis: Axis, kind: Kind, of_kind: Mapping[int, ValueClass], some: Classes) -> Iterator[str]:
+def _parts_of_kind(axis: Axis, kind: Kind, some: Classes) -> Iterator[str]:
+    between = axis.between[kind]
     if kind is Kind.NULL:
         yield "missing"
     elif kind is Kind.OTHER:
         yield "=any" if axis.expected & some else "of another type"
-    elif _is_rest(of_kind, some):
-        yield _rest_in_words(kind, of_kind, some)
+    elif between and not between & ~some:
+        # All that no cell names is in the set, so it is best told by what is not.
+        yield _rest_in_words(axis, kind, axis.of_kind[kind] & ~some)
     else:
-        yield from _stretches_in_words(axis, kind, of_kind, some)
+        yield from _stretches_in_words(axis, kind, some)
 
 
-def _is_rest(of_kind: Mapping[int, ValueClass], some: Classes) -> bool:
-    """Say whether all that no cell names is in the set, so that it is best told by what is not."""
-    between = [bit for bit, one in of_kind.items() if one.place % 2 == 0]
-    return bool(between) and all(some >> bit & 1 for bit in between)
+def _rest_in_words(axis: Axis, kind: Kind, named: Classes) -> str:
+    count = named.bit_count()
+    places = (place for first, end in runs(named) for place in range(first, end))
+    shown = ", ".join(_word(axis.classes[place].sample) for place in islice(places, _MOST_PARTS))
+    more = f" and {count - _MOST_PARTS} more" if count > _MOST_PARTS else ""
+    return f"=anything but {shown}{more}" if named else f"={kind.value}"
 
 
-def _rest_in_words(kind: Kind, of_kind: Mapping[int, ValueClass], some: Classes) -> str:
-    named = [_word(one.sample) for bit, one in of_kind.items() if not some >> bit & 1]
-    more = len(named) - _MOST_PARTS
-    shown = ", ".join(named[:_MOST_PARTS]) + (f" and {more} more" if more > 0 else "")
-    return f"=anything but {shown}" if named else f"={kind.value}"
-
-
-def _stretches_in_words(axis: Axis, kind: Kind, of_kind: Mapping[int, ValueClass], some: Classes) -> Iterator[str]:
+def _stretches_in_words(axis: Axis, kind: Kind, some: Classes) -> Iterator[str]:
     """Write neighbours as one interval; between two dates that follow each other there is nothing to bridge."""
-    missing = sum(1 << bit for bit in range(min(of_kind), max(of_kind) + 1) if bit not in of_kind)
+    of_kind = axis.of_kind[kind]
+    whole = (1 << of_kind.bit_length()) - (of_kind & -of_kind)
     points = axis.masks.scales[kind].points
-    for first, end in runs(some | missing):
-        inside = [bit for bit in range(first, end) if some >> bit & 1]
+    for first, end in runs(some | whole & ~of_kind):
+        inside = some & ((1 << end) - (1 << first))
         if inside:
-            yield _interval(points, of_kind[inside[0]], of_kind[inside[-1]])
+            yield _interval(points, axis.classes[_lowest(inside)], axis.classes[inside.bit_length() - 1])
 
 
 def _interval(points: tuple[object, ...], first: ValueClass, last: ValueClass) -> str:

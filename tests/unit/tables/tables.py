@@ -42,6 +42,6 @@ def a_row(row_id: str, when: str, then: str = SENT) -> str:
     return f"{{id: {row_id}, when: {{{when}}}, then: {then}}}"
 
 
-def a_table(rows: Sequence[str], *, more: str = "") -> DecisionTable:
+def a_table(rows: Sequence[str], *, inputs: str = INPUTS, more: str = "") -> DecisionTable:
     """Load a table of these rows."""
-    return load_table(a_file(rows, more=more), "a-table.yaml")
+    return load_table(a_file(rows, inputs=inputs, more=more), "a-table.yaml")
