@@ -74,7 +74,8 @@ def _given(fields: Fields) -> Mapping[str, object] | None:
     data = plain_data(given) if given else None
     if isinstance(data, dict):
         return MappingProxyType(data)
-    fields.complain("'given' must be part of a run document, of the form {field: value}")
+    what = "'given' must be part of a run document, of the form {field: value}"
+    fields.complain(what, fields.line_of("given"))
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.complaints import Complaints, Lines, TableErrors
+from router.complaints import Complaints, TableErrors
 from router.sheet_words import EXPECT, GIVEN, NOTE, TEST
 from router.yaml_tree import Block, Listing, Scalar, read_yaml
 
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from router.yaml_tree import Tree
 
 _COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
+
+
+class _InACell:
+    """The places of YAML in a cell: all of them are the cell."""
+
+    def at(self, _place: int) -> str:
+        """Name a place, to start a sentence."""
+        return self.within(_place)
+
+    def within(self, _place: int) -> str:
+        """Name a place inside the cell."""
+        return "the same cell"
 
 
 def tests_of(lines: Sequence[SheetLine], complaints: Complaints) -> Listing:
@@ -51,13 +63,14 @@ def _entries(line: SheetLine, columns: dict[str, int], complaints: Complaints) -
 
 def _inner(cell: Scalar, what: str, complaints: Complaints) -> Tree:
     """Read the YAML inside a cell; everything in it stands at the cell."""
-    inside = Complaints(Lines(what))
+    inside = Complaints(_InACell())
     try:
         tree = read_yaml(cell.text, what, inside)
     except TableErrors as error:
         for sentence in error.sentences:
-            complaints.add(cell.line, sentence.replace(":", " line ", 1))
-        return Block({}, {}, cell.line)
+            said = sentence.removeprefix(f"{what}:").partition(": ")[2]
+            complaints.add_only(cell.line, f"{what}: {said}")
+        return Scalar(cell.text, cell.value, cell.line)
     for _, sentence in inside.told:
         complaints.add(cell.line, f"{what}: {sentence}")
     return _placed(tree, cell.line)

@@ -94,6 +94,11 @@ def place_of(line: int, column: int) -> int:
     return line * _WIDEST + column
 
 
+def column_of(place: int) -> int:
+    """Tell the column of a cell, from 0."""
+    return place % _WIDEST
+
+
 def line_of_cells(number: int, cells: Iterable[tuple[str, object]], sheet: str = "") -> SheetLine:
     """Make the line with this number (from 0) of text and value of each cell."""
     start = place_of(number, 0)

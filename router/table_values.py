@@ -55,8 +55,10 @@ def output_value(scalar: Scalar, column: Output) -> object:
 
 
 def _other_type(scalar: Scalar, value: object, wanted: str) -> str:
-    hint = "; put it in quotes" if wanted == "string" else ""
-    return f"{scalar.text} is {kind_of(value).value}, the column takes {wanted}{hint}"
+    return f"{scalar.text} is {kind_of(value).value}, the column takes {wanted}{_HINTS.get(wanted, '')}"
+
+
+_HINTS = {"string": "; put it in quotes", "boolean": "; write true or false"}
 
 
 def not_allowed(text: str, allowed: list[str]) -> str:

@@ -40,7 +40,7 @@ def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
 
 def _number(number: float, shown_as: str) -> tuple[str, object]:
     if "%" in shown_as:
-        raise CellError(f"the cell shows {number:%}, but holds {number}: {_AGAIN}")
+        raise CellError(f"the cell shows {number * 100:g}%, but holds {number}: {_AGAIN}")
     if abs(number) >= _MOST_DIGITS:
         raise CellError(f"the cell holds a number of more digits than Excel keeps: {_AGAIN}")
     whole = int(number)

@@ -110,7 +110,8 @@ class _Grower:
         for key, value in node.value:
             name, place = str(key.value), key.start_mark.line + 1
             if name in entries:
-                self._complaints.add(place, f"'{name}' stands twice, first in line {lines[name]}")
+                first = self._complaints.places.within(lines[name])
+                self._complaints.add(place, f"'{name}' stands twice, first in {first}")
                 continue
             lines[name] = place
             entries[name] = self.grow(value, depth)

@@ -1,0 +1,86 @@
+"""Write tables as lines of cells in tests, and spoil one cell."""
+
+from __future__ import annotations
+
+import csv
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from router.any_table import any_from
+from router.complaints import TableErrors
+from router.table_csv import written_in_csv
+from router.table_xlsx import written_in_xlsx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Lines = list[list[object]]
+
+
+def a_sheet(*rows: Sequence[object], selector: bool = False) -> Lines:
+    """Write the lines of a small table; its rows start in line 8."""
+    own, end = (["order", "active"], ["max", "period"]) if selector else ([], [])
+    before = [""] * len(own)
+    thens = (
+        [["spoke", "string", ""]] if selector else [["whole", "boolean", ""], ["payload", "string", "per-run, bundle"]]
+    )
+    head: Lines = [["selector" if selector else "table", "t"], ["note", "Ours."]]
+    about: Lines = [
+        ["columns", *before, "when", "when", *("then" for _ in thens)],
+        ["path", *before, "test_specification.id", "priority"],
+        ["type", *before, "string", "number", *(then[1] for then in thens)],
+        ["values", *before, "", "", *(then[2] for then in thens)],
+    ]
+    names: Lines = [["row", *own, "spec", "priority", *(then[0] for then in thens), *end, "note"]]
+    return [*head, *about, *names, *map(list, rows)]
+
+
+def as_csv(lines: Lines, delimiter: str = ",") -> bytes:
+    """Write lines as CSV."""
+    text = StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(lines)
+    return text.getvalue().encode()
+
+
+def as_xlsx(lines: Lines, cells: Mapping[str, object] | None = None, formats: Mapping[str, str] | None = None) -> bytes:
+    """Write lines as a spreadsheet, some cells with other values and formats than those of text."""
+    workbook = Workbook()
+    sheet = workbook.active
+    sheet.title = "Table"
+    for number, line in enumerate(lines, start=1):
+        for column, value in enumerate(line, start=1):
+            sheet.cell(number, column).value = value or None
+    for address, value in (cells or {}).items():
+        sheet[address] = value
+    for address, shown_as in (formats or {}).items():
+        sheet[address].number_format = shown_as
+    return saved(workbook)
+
+
+def saved(workbook: Workbook) -> bytes:
+    """Give the bytes of a workbook."""
+    content = BytesIO()
+    workbook.save(content)
+    return content.getvalue()
+
+
+def opened(content: bytes) -> Workbook:
+    """Open a workbook from its bytes."""
+    return load_workbook(BytesIO(content))
+
+
+def csv_mistakes(content: bytes, source: str = "policy.csv") -> tuple[str, ...]:
+    """Tell what is wrong with a CSV file."""
+    with pytest.raises(TableErrors) as refused:
+        any_from(written_in_csv(content, source))
+    return refused.value.sentences
+
+
+def xlsx_mistakes(content: bytes, source: str = "policy.xlsx") -> tuple[str, ...]:
+    """Tell what is wrong with a spreadsheet."""
+    with pytest.raises(TableErrors) as refused:
+        any_from(written_in_xlsx(content, source))
+    return refused.value.sentences

@@ -1,0 +1,42 @@
+"""A typo in one cell of a thousand rows is one sentence that names the cell, whichever format the table is in."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.any_table import load_any
+from router.complaints import TableErrors
+from router.table_csv import write_csv
+from router.table_files import load_table
+from router.table_writing import write_table
+from router.xlsx_writing import write_xlsx
+from tests.unit.tables.sheets import csv_mistakes, opened, saved, xlsx_mistakes
+from tests.unit.tables.tables import a_file, a_row
+
+THOUSAND = load_table(
+    a_file([a_row(f"R{n}", f"spec: fibre-{n}, priority: '[{n}..{n + 5}]'") for n in range(1000)]), "t"
+)
+
+
+def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_yaml() -> None:
+    text = write_table(THOUSAND).replace("[700..705]", "[700..705")
+    with pytest.raises(TableErrors) as refused:
+        load_any(text, "policy.yaml")
+    assert refused.value.sentences == (
+        "policy.yaml:713: row R700, column 'priority': interval \"[700..705\" is not closed",
+    )
+
+
+def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_csv() -> None:
+    text = write_csv(THOUSAND).replace("[700..705]", "[700..705")
+    assert csv_mistakes(text.encode()) == (
+        "policy.csv:709, cell D709: row R700, column 'priority': interval \"[700..705\" is not closed",
+    )
+
+
+def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_xlsx() -> None:
+    workbook = opened(write_xlsx(THOUSAND))
+    workbook["Table"]["D709"] = "[700..705"
+    assert xlsx_mistakes(saved(workbook)) == (
+        "policy.xlsx, sheet Table, cell D709: row R700, column 'priority': interval \"[700..705\" is not closed",
+    )
