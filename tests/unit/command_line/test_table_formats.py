@@ -1,0 +1,129 @@
+"""Tables move between formats on the command line, and a refused spreadsheet comes back with its reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from router.any_table import load_any
+from router.table_writing import write_table
+from southbound.failures import Exit
+from southbound.settings import DEFAULTS
+from tests.unit.command_line.runner import southbound
+
+POLICY = str(DEFAULTS / "tables/outbound-policy.yaml")
+SELECTOR = str(DEFAULTS / "tables/spoke-selector.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def spoiled() -> Path:
+    """The shipped policy as a spreadsheet with a typo in one cell."""
+    southbound("tables", "export", POLICY, "--to", "xlsx", "-o", "policy.xlsx")
+    workbook = load_workbook("policy.xlsx")
+    workbook["Table"]["F11"] = "[1000..200]"
+    workbook.save("policy.xlsx")
+    return Path("policy.xlsx")
+
+
+@pytest.mark.parametrize("command", ["tables export", "tables import"])
+def test_the_command_explains_itself(command: str) -> None:
+    result = southbound(*command.split(), "--help")
+    assert result.exit_code == Exit.DONE
+    assert "Exit codes" in result.output
+
+
+@pytest.mark.parametrize("file", [POLICY, SELECTOR], ids=["policy", "selector"])
+@pytest.mark.parametrize("to", ["csv", "xlsx", "yaml"])
+def test_a_shipped_table_goes_out_and_comes_back(file: str, to: str) -> None:
+    out = southbound("tables", "export", file, "--to", to, "-o", f"table.{to}")
+    back = southbound("tables", "import", f"table.{to}")
+    assert (out.exit_code, back.exit_code) == (Exit.DONE, Exit.DONE)
+    assert back.stdout == write_table(load_any(Path(file).read_text(encoding="utf-8"), file))
+
+
+def test_without_a_file_the_table_goes_to_standard_output() -> None:
+    result = southbound("tables", "export", POLICY, "--to", "csv")
+    assert result.exit_code == Exit.DONE
+    assert result.stdout.startswith("table,outbound-policy,")
+
+
+def test_a_spreadsheet_is_not_written_to_the_screen() -> None:
+    result = southbound("tables", "export", POLICY, "--to", "xlsx")
+    assert result.exit_code == Exit.WRONG
+    assert "name a file, such as -o table.xlsx" in result.stderr
+
+
+def test_check_takes_every_format_and_names_the_version_of_the_yaml(spoiled: Path) -> None:
+    southbound("tables", "export", POLICY, "--to", "xlsx", "-o", str(spoiled))
+    southbound("tables", "import", str(spoiled), "-o", "policy.yaml")
+    southbound("tables", "export", "policy.yaml", "--to", "csv", "-o", "policy.csv")
+    result = southbound("tables", "check", str(spoiled), "policy.yaml", "policy.csv")
+    assert result.exit_code == Exit.DONE
+    assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
+
+
+def test_a_refused_spreadsheet_comes_back_with_the_reason_at_the_cell(spoiled: Path) -> None:
+    result = southbound("tables", "import", str(spoiled), "-o", "policy.yaml")
+    assert result.exit_code == Exit.WRONG
+    wrong, copy = result.stderr.splitlines()
+    assert wrong == (
+        "southbound: policy.xlsx, sheet Table, cell F11: row R30, column 'speed': "
+        'interval "[1000..200]" is empty: nothing lies in it'
+    )
+    assert copy.startswith("southbound: policy.errors.xlsx: a copy with the reasons beside the cells")
+    assert not Path("policy.yaml").exists()
+    assert "nothing lies in it" in load_workbook("policy.errors.xlsx")["Table"]["F11"].comment.text
+
+
+def test_a_copy_that_is_refused_again_keeps_its_name(spoiled: Path) -> None:
+    southbound("tables", "import", str(spoiled))
+    result = southbound("tables", "import", "policy.errors.xlsx")
+    assert "southbound: policy.errors.xlsx: a copy with the reasons" in result.stderr
+    assert sorted(path.name for path in Path().iterdir()) == ["policy.errors.xlsx", "policy.xlsx"]
+
+
+def test_check_writes_no_copy(spoiled: Path) -> None:
+    assert southbound("tables", "check", str(spoiled)).exit_code == Exit.WRONG
+    assert [path.name for path in Path().iterdir()] == ["policy.xlsx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.xls", b"x", "a.xls: tables are not read from .xls: save it as .xlsx"),
+        ("a.xlsx", b"x", "a.xlsx: is not an XLSX file, or is protected by a password"),
+        ("a.csv", b"\xff", "a.csv:1: has a sign that is not UTF-8"),
+        ("a.yaml", b"\xff", "a.yaml: cannot be read as text (UnicodeDecodeError)"),
+        ("none.yaml", None, "none.yaml: cannot be read as text (No such file or directory)"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(name: str, content: bytes | None, told: str) -> None:
+    if content is not None:
+        Path(name).write_bytes(content)
+    for command in (["tables", "import", name], ["tables", "export", name, "--to", "csv"], ["tables", "check", name]):
+        result = southbound(*command)
+        assert result.exit_code == Exit.WRONG
+        assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
+
+
+def test_a_spoke_without_a_profile_is_told_on_import() -> None:
+    southbound("tables", "export", SELECTOR, "--to", "csv", "-o", "selector.csv")
+    text = Path("selector.csv").read_text(encoding="utf-8").replace("fibre-lab", "fiber-lab", 1)
+    Path("selector.csv").write_text(text, encoding="utf-8")
+    result = southbound("tables", "import", "selector.csv")
+    assert result.exit_code == Exit.WRONG
+    assert "selector.csv:" in result.stderr
+    assert "fiber-lab is not one of the known spokes" in result.stderr
+
+
+def test_a_folder_that_is_not_there_is_told() -> None:
+    result = southbound("tables", "export", POLICY, "--to", "csv", "-o", "no/such/policy.csv")
+    assert result.exit_code == Exit.WRONG
+    assert "no/such/policy.csv: cannot be written (No such file or directory): correct the path" in result.stderr
