@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
-from router.values import Months
+from router.values import Months, at_fixed_offset
 
 _SECONDS_OF_A_DAY = 86_400
 
@@ -20,7 +19,7 @@ def value_text(value: object) -> str:
         case timedelta():
             return _days(value)
         case datetime():
-            return _moment(value)
+            return at_fixed_offset(value).isoformat()
         case date() | time():
             return value.isoformat()
         case _:
@@ -42,10 +41,3 @@ def _days(size: timedelta) -> str:
     clock += f"{seconds}{fraction}S" * bool(seconds or fraction)
     day = f"{size.days}D" * bool(size.days or not clock)
     return f"{sign}P{day}{'T' * bool(clock)}{clock}"
-
-
-def _moment(moment: datetime) -> str:
-    zone = moment.tzinfo
-    if isinstance(zone, ZoneInfo) and zone.key:
-        return f"{moment.replace(tzinfo=None).isoformat()}@{zone.key}"
-    return moment.isoformat()
