@@ -13,7 +13,7 @@ from router.analysis import analyse
 from router.analysis_search import Budget, Search
 from router.analysis_space import Space, space_of
 from router.values import TYPES, Kind, canonical, kind_of
-from tests.drawn_tables import Drawn, tables
+from tests.drawn_searches import Drawn, tables
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:

@@ -99,7 +99,7 @@ def test_quotes_stand_only_where_a_cell_would_mean_something_else_without(cell: 
         (date(2026, 3, 12), "2026-03-12"),
         (time(8, 30), "08:30:00"),
         (datetime(2026, 3, 12, 8, 30, tzinfo=UTC), "2026-03-12T08:30:00+00:00"),
-        (datetime(2026, 3, 12, 8, 30, tzinfo=ZoneInfo("Europe/Paris")), "2026-03-12T08:30:00@Europe/Paris"),
+        (datetime(2026, 3, 12, 8, 30, tzinfo=ZoneInfo("Europe/Paris")), "2026-03-12T08:30:00+01:00"),
         (timedelta(0), "P0D"),
         (timedelta(days=1, hours=2, minutes=3, seconds=4.5), "P1DT2H3M4.5S"),
         (timedelta(seconds=-30), "-PT30S"),
