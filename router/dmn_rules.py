@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from router.cells import Cell, CellError, parse
@@ -47,10 +48,15 @@ class RuleReader:
         _check_count(results, self._outputs, "output", rule, place)
         return Row(
             id=row_id,
-            cells=tuple([self._cell(*pair, place) for pair in zip(entries, self._inputs, strict=False)]),
+            cells=self._cells(entries, place),
             outputs=_results(results, self._outputs, place),
             note=_note(rule),
         )
+
+    def _cells(self, entries: Sequence[Element], place: Place) -> tuple[Cell, ...]:
+        """Read the entries of the columns; where one is missing, anything fits."""
+        pairs = zip_longest(self._inputs, entries[: len(self._inputs)])
+        return tuple([self._cell(entry, column, place) if entry else ANYTHING for column, entry in pairs])
 
     def _cell(self, entry: Element, column: Input, place: Place) -> Cell:
         under = place.under(f"column '{column.name}'")

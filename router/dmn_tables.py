@@ -14,7 +14,7 @@ from router.policy_words import lacking, policy_named
 from router.tables import DecisionTable, Input, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.dmn_scope import Place, Scope
     from router.xml_tree import Element
@@ -26,24 +26,26 @@ def read_table(decision: Element, scope: Scope, version: str, place: Place) -> D
     if element is None:
         return None
     place.check_language(element)
-    table = _table(decision, element, scope, version, place)
+    table = _without_rows(decision, element, scope, version, place)
+    names = _names(decision, element, table, scope)
+    table = _with_hidden_inputs(table, _rows(element, table, names, place), names)
     for problem in lacking(table):
         place.complain(problem, element.line)
-    return _with_hidden_inputs(table, _names(decision, element, table, scope))
+    return table
 
 
-def _table(decision: Element, element: Element, scope: Scope, version: str, place: Place) -> DecisionTable:
+def _without_rows(decision: Element, element: Element, scope: Scope, version: str, place: Place) -> DecisionTable:
     outputs = read_outputs(decision, element, scope, place)
-    columns = DecisionTable(
+    return DecisionTable(
         id=table_id(decision.get("name")),
         version=version,
+        note=decision.text_of("description"),
         inputs=read_inputs(element, scope, place),
         outputs=outputs,
         policy=_policy(element, place),
         rows=(),
         default=read_default(element, outputs, place.under("default")),
     )
-    return replace(columns, rows=_rows(element, columns, _names(decision, element, columns, scope), place))
 
 
 def _rows(element: Element, table: DecisionTable, names: Mapping[str, str], place: Place) -> tuple[Row, ...]:
@@ -72,12 +74,10 @@ def _policy(element: Element, place: Place) -> HitPolicy:
     return policy or HitPolicy.UNIQUE
 
 
-def _with_hidden_inputs(table: DecisionTable, names: Mapping[str, str]) -> DecisionTable:
+def _with_hidden_inputs(table: DecisionTable, rows: Sequence[Row], names: Mapping[str, str]) -> DecisionTable:
     """Add a column that takes anything for every variable that cells name and no column tests."""
     columns = {column.name for column in table.inputs}
-    hidden = sorted({name for row in table.rows for cell in row.cells for name in cell.names} - columns)
-    if not hidden:
-        return table
+    hidden = sorted({name for row in rows for cell in row.cells for name in cell.names} - columns)
     inputs = [Input(name=name, type=names[name], path=name) for name in hidden]
-    rows = [replace(row, cells=(*row.cells, *[ANYTHING] * len(hidden))) for row in table.rows]
-    return replace(table, inputs=(*table.inputs, *inputs), rows=tuple(rows))
+    wide = [replace(row, cells=(*row.cells, *[ANYTHING] * len(hidden))) for row in rows] if hidden else rows
+    return replace(table, inputs=(*table.inputs, *inputs), rows=tuple(wide))

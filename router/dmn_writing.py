@@ -69,7 +69,11 @@ def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
 
 
 def _add_text(parent: etree._Element, name: str, text: str, **attributes: str) -> None:
-    etree.SubElement(_add(parent, name, **attributes), _dmn("text")).text = _NOT_XML.sub("\ufffd", text)
+    etree.SubElement(_add(parent, name, **attributes), _dmn("text")).text = _in_xml(text)
+
+
+def _in_xml(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
 
 
 def _keep(parent: etree._Element, name: str, text: str) -> None:
@@ -84,6 +88,8 @@ def _add_input_data(root: etree._Element, column: Input, number: int) -> None:
 
 def _add_decision(root: etree._Element, table: DecisionTable) -> None:
     decision = _add(root, "decision", id="decision", name=table.id)
+    if table.note:
+        _add(decision, "description").text = _in_xml(table.note)
     _add(decision, "variable", name=table.id)
     for number in range(1, len(table.inputs) + 1):
         _add(_add(decision, "informationRequirement"), "requiredInput", href=f"#data-{number}")

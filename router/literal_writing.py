@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.conditions import Interval, Literal, Operator
 from router.literals import quoted
+from router.value_writing import value_text
 from router.values import Months
 
 if TYPE_CHECKING:
@@ -62,13 +63,6 @@ def _escaped(sign: re.Match[str]) -> str:
     return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(sign[0], f"\\u{ord(sign[0]):04x}")
 
 
-def _days(span: timedelta) -> str:
-    sign, size = ("-", -span) if span < timedelta() else ("", span)
-    minutes, seconds = divmod(size.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{sign}P{size.days}DT{hours}H{minutes}M{seconds}.{size.microseconds:06d}S".replace(".000000S", "S")
-
-
 # From the special to the general: a boolean is an int, and a moment a date, in Python.
 _WRITERS: list[tuple[type, Callable[[Any], str]]] = [
     (NoneType, lambda _: "null"),
@@ -76,9 +70,9 @@ _WRITERS: list[tuple[type, Callable[[Any], str]]] = [
     (int, lambda value: _number(Decimal(value))),
     (Decimal, _number),
     (str, lambda value: _NOT_PLAIN.sub(_escaped, quoted(value))),
-    (timedelta, lambda value: f'duration("{_days(value)}")'),
-    (Months, lambda value: f'duration("{"-" if value.count < 0 else ""}P{abs(value.count)}M")'),
-    (datetime, lambda value: f'date and time("{value.isoformat()}")'),
-    (date, lambda value: f'date("{value.isoformat()}")'),
-    (time, lambda value: f'time("{value.isoformat()}")'),
+    (timedelta, lambda value: f'duration("{value_text(value)}")'),
+    (Months, lambda value: f'duration("{value_text(value)}")'),
+    (datetime, lambda value: f'date and time("{value_text(value)}")'),
+    (date, lambda value: f'date("{value_text(value)}")'),
+    (time, lambda value: f'time("{value_text(value)}")'),
 ]

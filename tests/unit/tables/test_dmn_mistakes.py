@@ -222,3 +222,8 @@ def test_any_damage_to_a_model_gives_tables_or_sentences(data: st.DataObject) ->
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_refused_in_a_sentence(content: bytes) -> None:
     assert sentences(content)
+
+
+def test_a_rule_that_lacks_an_entry_in_a_long_table_is_named_and_does_not_break_its_index() -> None:
+    rules = (*[f"{number} | - => {number}" for number in range(50)], "50 => 50")
+    assert told({"rules": rules}).endswith("row R51: has 1 input entries for 2 input columns")

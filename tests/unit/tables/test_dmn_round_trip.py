@@ -98,6 +98,7 @@ def tables(draw: st.DrawFn) -> DecisionTable:
     table = DecisionTable(
         id="a-table",
         version="1",
+        note=draw(st.sampled_from(["", "What it is for."])),
         inputs=tuple(Input(name=name, type=kind, path=paths.get(kind, name)) for name, kind in types.items()),
         outputs=outputs,
         policy=draw(st.sampled_from(HitPolicy)),
@@ -141,9 +142,8 @@ def through_dmn(table: DecisionTable) -> DecisionTable:
 @given(table=tables())
 def test_columns_rows_and_policy_come_back(table: DecisionTable) -> None:
     again = through_dmn(table)
-    assert (again.id, again.policy, again.inputs, again.outputs) == (
-        table.id, table.policy, table.inputs, table.outputs
-    )  # fmt: skip
+    assert (again.id, again.note, again.policy) == (table.id, table.note, table.policy)
+    assert (again.inputs, again.outputs) == (table.inputs, table.outputs)
     assert [(row.id, row.note, dict(row.outputs)) for row in again.rows] == [
         (row.id, row.note, dict(row.outputs)) for row in table.rows
     ]
