@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from router.tables import DecisionTable
     from router.xml_tree import Element
 
+_MOST_NAMES = 1000  # every cell is searched for every name
+
 # 1.1, 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and files in the wild mix them up.
 _NAMESPACE = re.compile(
     r"https?://www\.omg\.org/spec/DMN/(?:20151101/dmn\.xsd|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
@@ -55,6 +57,9 @@ def read(content: bytes, source_name: str) -> dict[str, DecisionTable]:
 
 def _tables(root: Element, version: str, complaints: Complaints) -> dict[str, DecisionTable]:
     Place(complaints, "the model").check_language(root)
+    if len(root.all("inputData")) + len(root.all("decision")) > _MOST_NAMES:
+        complaints.add(root.line, f"the model has more than {_MOST_NAMES} decisions and input data: split it")
+        return {}
     scope = Scope(root, TypeRefs(root))
     tables: dict[str, DecisionTable] = {}
     for decision in root.all("decision"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from router.complaints import Complaints
     from router.xml_tree import Element
 
+_LONGEST = 500  # signs of a complaint: a cell may be a book
 _NAME = re.compile(Token.NAME.value)
 _RESERVED = frozenset({"true", "false", "null", "not"})
 _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel)", re.IGNORECASE)
@@ -31,8 +32,10 @@ class Place:
     where: str
 
     def complain(self, what: str, line: int) -> None:
-        """Note what is wrong here."""
-        self.complaints.add(line, f"{self.where}: {what}")
+        """Note in one line what is wrong here."""
+        told = " ".join(what.splitlines())
+        told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
+        self.complaints.add(line, f"{self.where}: {told}")
 
     def under(self, part: str) -> Place:
         """Name a part of this part."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from router.xml_tree import Element
 
+_DEEPEST = 50  # types that are defined by another one
+
 # The names of DMN 1.1 to 1.5, and those that tools write for numbers.
 _BUILT_IN = {
     "string": "string",
@@ -75,8 +77,8 @@ class TypeRefs:
         if not reference:
             return FeelType()
         name = next((name for name in _spellings(reference) if name in self._items), None)
-        if name in seen:
-            raise UnknownTypeError(f"type '{name}' is defined by itself")
+        if name in seen or len(seen) > _DEEPEST:
+            raise UnknownTypeError(f"type '{name}' is defined by itself, or through too many others")
         if name is not None:
             return self._of_item(self._items[name], (*seen, name))
         return FeelType(column=_built_in(reference))

@@ -107,8 +107,12 @@ def _add_columns(element: etree._Element, table: DecisionTable) -> None:
         _add_input(element, column)
     for result in table.outputs:
         _add_output(element, result, table.default)
-    if any(row.note for row in table.rows):
+    if _has_notes(table):
         _add(element, "annotation", name="note")
+
+
+def _has_notes(table: DecisionTable) -> bool:
+    return any(row.note for row in table.rows)
 
 
 def _add_input(element: etree._Element, column: Input) -> None:
@@ -138,5 +142,5 @@ def _add_rule(element: etree._Element, row: Row, table: DecisionTable) -> None:
         _add_text(rule, "inputEntry", cell_as_text(cell))
     for column in table.outputs:
         _add_text(rule, "outputEntry", literal(row.outputs[column.name]))
-    if row.note:
+    if _has_notes(table):
         _add_text(rule, "annotationEntry", row.note)

@@ -227,3 +227,24 @@ def test_any_bytes_are_refused_in_a_sentence(content: bytes) -> None:
 def test_a_rule_that_lacks_an_entry_in_a_long_table_is_named_and_does_not_break_its_index() -> None:
     rules = (*[f"{number} | - => {number}" for number in range(50)], "50 => 50")
     assert told({"rules": rules}).endswith("row R51: has 1 input entries for 2 input columns")
+
+
+def test_a_complaint_is_one_line_that_somebody_reads() -> None:
+    text = told({"rules": ('1 | "a" => 1\n + "' + "x" * 5000 + '"',)})
+    assert len(text) < 600
+    assert "\n" not in text
+
+
+def test_a_chain_of_types_has_an_end() -> None:
+    items = "".join(an_item(f"t{number}", f"t{number + 1}") for number in range(3000))
+    assert "through too many others" in told({"inputs": "x: t0", "rules": (), "items": items})
+
+
+def test_a_model_of_very_many_names_is_refused_before_every_cell_is_searched_for_them() -> None:
+    items = "".join(f'<inputData name="n{number}"/>' for number in range(1000))
+    assert told({"items": items}) == "model.dmn:2: the model has more than 1000 decisions and input data: split it"
+
+
+def test_a_model_may_be_as_deep_as_the_parser_reads() -> None:
+    nested = "<extensionElements>" + "<x>" * 250 + "</x>" * 250 + "</extensionElements>"
+    assert dmn.read(as_xml(replace(GOOD, items=nested)), "model.dmn")["Decision"].evaluate({"x": 2}) == 2
