@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.any_table import load_any
 from router.policy import OutboundPolicy, load_policy
 from router.selector import Selector
 from router.selector_files import load_selector
@@ -47,6 +46,3 @@ def kind_of(loaded: Loaded) -> TableKind:
 def table_of(loaded: Loaded) -> DecisionTable:
     """Give the rows and columns of whatever was loaded."""
     return loaded if isinstance(loaded, DecisionTable) else loaded.table
-
-
-__all__ = ["Loaded", "kind_of", "load_any", "load_as", "table_of"]

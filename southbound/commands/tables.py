@@ -6,19 +6,21 @@ from typing import Annotated, Literal
 
 import typer
 
+from southbound.commands import table_lifecycle
 from southbound.commands.words import EXIT_CODES, Config, settings_from
 
-tables = typer.Typer(help="Check decision tables and spoke selectors.", no_args_is_help=True)
+tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
+    table_lifecycle.add_to(tables)
     app.add_typer(tables, name="tables")
 
 
 @tables.callback()
 def _only_below() -> None:
-    """Check decision tables and spoke selectors."""
+    """Check, compare and publish decision tables and spoke selectors."""
 
 
 @tables.command(epilog=EXIT_CODES)

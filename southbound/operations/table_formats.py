@@ -60,6 +60,11 @@ def load_file(file: str, spokes: Collection[str] | None = None) -> Writable:
     return table if written.version else _with_version(table, version_of(write_table(table)))
 
 
+def yaml_text(file: str, table: Writable) -> str:
+    """Give the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
+    return _text(_content(file), file) if _format_of(file) is Format.YAML else write_table(table)
+
+
 def export_table(file: str, to: Format, out: Path | None) -> int:
     """Write a table file in another format, to a file or to standard output."""
     try:

@@ -1,0 +1,151 @@
+"""Publish a table, save a draft of it, or go back to an older version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+from consumers.tables.port import OvertakenError
+from router.complaints import TableErrors
+from router.published_tables import PublishedTables
+from router.publishing import judge
+from router.table_diff import differences
+from router.table_loading import load_as
+from router.table_moves import Written, plan_draft, plan_publish, plan_rollback, too_large, version_before
+from schemas.tables import DRAFT, LivePointer
+from southbound.failures import Exit, wrong
+from southbound.operations.screen import say
+from southbound.operations.table_shelf import (
+    ask,
+    from_file,
+    from_topic,
+    is_file,
+    live_of,
+    published_in,
+    signed,
+    version_of,
+)
+from southbound.operations.tables import known_spokes
+
+if TYPE_CHECKING:
+    from consumers.tables.kafka_topic import KafkaTableTopic
+    from router.table_moves import Plan, Signed
+    from southbound.operations.table_shelf import Named
+    from southbound.settings import Settings
+
+MOST_SHOWN = 40  # differences; `southbound tables diff` shows them all
+
+
+def save_draft(settings: Settings, file: str, by: Signed, *, as_json: bool) -> int:
+    """Keep what somebody works at; it loads, but nobody decides by it."""
+    named = from_file(file, settings.routing, None)
+    for sentence in (findings := judge(named.loaded, spokes_known=True)).errors:
+        say(f"will keep it from being published: {sentence}")
+    _warn(findings.warnings)
+    draft = _written(named)
+    _write(settings, plan_draft(draft, by), named.table)
+    said = {"table": named.table, "draft": draft.version, "author": by.author, "comment": by.comment}
+    line = f"{named.table}@{DRAFT} is saved ({draft.version}): `southbound tables publish {named.table}` makes it live"
+    print(to_json(said).decode() if as_json else line)  # noqa: T201 - it was asked for
+    return Exit.DONE
+
+
+def publish(settings: Settings, name: str, author: str | None, comment: str, *, as_json: bool) -> int:
+    """Make a file or a draft live, if nothing keeps it back."""
+    spokes = known_spokes(settings.routing.spokes)
+    published = PublishedTables()
+    if is_file(name):
+        named = from_file(name, settings.routing, spokes)
+    else:
+        published = published_in(settings)
+        named = from_topic(published, f"{name.removesuffix(f'@{DRAFT}')}@{DRAFT}", spokes)
+    findings = judge(named.loaded, spokes_known=spokes is not None)
+    _warn(findings.warnings)
+    if findings.errors:
+        raise wrong(findings.errors)
+    published = published_in(settings) if is_file(name) else published
+    return _make_live(settings, published, named, signed(author, comment or named.comment), as_json=as_json)
+
+
+def _make_live(settings: Settings, published: PublishedTables, named: Named, by: Signed, *, as_json: bool) -> int:
+    written, live = _written(named), published.live(named.table)
+    before = live.version if isinstance(live, LivePointer) else None
+    if before == written.version:
+        say(f"{named.table}@{before} is live already: nothing was written")
+        return Exit.DONE
+    _write(settings, plan_publish(published, written, by), named.table)
+    _told(published, named, written.version, by, as_json=as_json)
+    return Exit.DONE
+
+
+def roll_back(settings: Settings, table: str, version: str | None, by: Signed, *, as_json: bool) -> int:
+    """Make an older version live again, if it still loads."""
+    published, spokes = published_in(settings), known_spokes(settings.routing.spokes)
+    live = live_of(published, table)
+    wanted = version or version_before(live.moves)
+    if wanted is None:
+        raise wrong([f"{table} has no version before {live.version}: publish the one that you want"])
+    if wanted == live.version:
+        say(f"{table}@{wanted} is live already: nothing was written")
+        return Exit.DONE
+    named = from_topic(published, f"{table}@{wanted}", spokes)
+    _write(settings, plan_rollback(published, version_of(published, table, wanted), by), table)
+    _told(published, named, wanted, by, as_json=as_json)
+    return Exit.DONE
+
+
+def _written(named: Named) -> Written:
+    return Written(table=named.table, kind=named.kind, text=named.text)
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
+    for sentence in warnings:
+        say(f"warning: {sentence}")
+
+
+def _write(settings: Settings, plan: Plan, table: str) -> None:
+    if sentence := too_large(plan):
+        raise wrong([sentence])
+
+    async def write(topic: KafkaTableTopic) -> PublishedTables | None:
+        try:
+            await topic.write(plan)
+        except OvertakenError:
+            return await topic.read()
+        return None
+
+    if (found := ask(settings, write)) is not None:
+        raise wrong([_overtaken(found, table)])
+
+
+def _overtaken(found: PublishedTables, table: str) -> str:
+    live = found.live(table)
+    who = f"{live.author} made {table}@{live.version} live" if isinstance(live, LivePointer) else f"{table} was changed"
+    return f"nothing was written, because {who} meanwhile: see `southbound tables diff`, then do it again"
+
+
+def _told(published: PublishedTables, named: Named, version: str, by: Signed, *, as_json: bool) -> None:
+    live = published.live(named.table)
+    before = live.version if isinstance(live, LivePointer) else None
+    changes = _since(published, named, before)
+    if as_json:
+        said = {"table": named.table, "version": version, "previous": before, "author": by.author, "at": by.at}
+        print(to_json({**said, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
+        return
+    print(f"{named.table}@{version} is live" + (f" (before: {before})" if before else ""))  # noqa: T201 - as above
+    for sentence in changes[:MOST_SHOWN]:
+        print(f"  {sentence}")  # noqa: T201 - as above
+    if len(changes) > MOST_SHOWN:
+        print(f"  … {len(changes) - MOST_SHOWN} more")  # noqa: T201 - as above
+
+
+def _since(published: PublishedTables, named: Named, before: str | None) -> list[str]:
+    if before is None:
+        return []
+    try:
+        old = version_of(published, named.table, before)
+        loaded = load_as(old.kind, old.text, f"{named.table}@{before}")
+    except TableErrors as error:
+        return [f"what was live cannot be compared: {error.sentences[0]}"]
+    return [change.sentence for change in differences(loaded, named.loaded)]
