@@ -88,7 +88,7 @@ def version_before(moves: tuple[Move, ...]) -> str | None:
     for move in reversed(moves):
         if move.how is How.ROLLBACK and move.version in standing:
             del standing[standing.index(move.version) + 1 :]
-        else:
+        elif move.version not in standing[-1:]:
             standing.append(move.version)
     return standing[-2] if len(standing) > 1 else None
 
