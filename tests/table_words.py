@@ -9,7 +9,7 @@ from schemas.tables import TableKind
 from tests.builders import NOON
 
 
-def a_text(note: str = "", table: str = "a-table") -> str:
+def a_text(note: str = "one", table: str = "a-table") -> str:
     """Write a table; another note makes another version."""
     return f"""table: {table}
 note: "{note}"

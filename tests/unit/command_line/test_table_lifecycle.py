@@ -1,0 +1,285 @@
+"""Drafts, versions, history and the way back, as an operator sees them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.published_tables import PublishedTables
+from router.table_moves import plan_publish
+from schemas.tables import LivePointer
+from southbound.failures import Exit
+from southbound.operations import table_shelf
+from southbound.settings import DEFAULTS
+from tests.fakes.table_topic import InMemoryTableTopic
+from tests.table_words import a_text, by, written
+from tests.unit.command_line.runner import southbound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from router.table_moves import Plan
+    from southbound.settings import Settings
+
+POLICY = (DEFAULTS / "tables/outbound-policy.yaml").read_text()
+SELECTOR = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
+SIGNED = ("--author", "ann", "--comment", "why not")
+
+
+class Topic(InMemoryTableTopic):
+    """A tables topic where somebody else may be quicker."""
+
+    quicker: Plan | None = None
+
+    async def write(self, plan: Plan) -> None:
+        if self.quicker is not None:
+            self.put(*[(key.encode(), value) for key, value in self.quicker.records.items()])
+        await super().write(plan)
+
+
+@pytest.fixture(autouse=True)
+def topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Topic:
+    """What the commands take for Kafka."""
+    found = Topic()
+
+    async def reached(settings: Settings, topics: list[str]) -> None:
+        assert topics == ["testrun.tables"]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(table_shelf, "reach", reached)
+    monkeypatch.setattr(table_shelf, "table_topic", lambda _: _Named(found))
+    return found
+
+
+class _Named:
+    """A topic with a name, as the real one has."""
+
+    name = "testrun.tables"
+
+    def __init__(self, topic: Topic) -> None:
+        self.read, self.write = topic.read, topic.write
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    return file
+
+
+def wider(file: Path) -> Path:
+    """Let row R30 take slower lines too."""
+    file.write_text(
+        file.read_text().replace('speed: ">= 1000"', 'speed: ">= 999"').replace("speed: 999.9}", "speed: 99.9}")
+    )
+    return file
+
+
+def published(*files: Path) -> list[str]:
+    return [publish(str(file), *SIGNED) for file in files]
+
+
+def publish(*words: str) -> str:
+    result = southbound("tables", "publish", *words)
+    assert result.exit_code == Exit.DONE, result.stderr
+    (version,) = re.findall(r"@([0-9a-f]{8}) is live", result.stdout)
+    return str(version)
+
+
+def said(*words: str) -> str:
+    result = southbound("tables", *words)
+    assert result.exit_code == Exit.DONE, result.stderr
+    return result.stdout
+
+
+def objects(*words: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in said(*words, "--json").splitlines()]
+
+
+def refused(*words: str) -> str:
+    result = southbound("tables", *words)
+    assert result.exit_code == Exit.WRONG, result.stdout
+    return result.stderr
+
+
+def test_a_published_file_comes_back_as_the_very_same_file(file: Path) -> None:
+    file.write_text(POLICY + "\n\n# the end\n\n")
+    version = publish(str(file))
+    assert said("show", "outbound-policy") == file.read_text()
+    (shown,) = objects("show", "outbound-policy")
+    assert (shown["version"], shown["kind"], shown["text"]) == (version, "policy", file.read_text())
+
+
+def test_the_version_of_a_file_is_the_one_that_check_says(file: Path) -> None:
+    assert f"outbound-policy@{publish(str(file))}" in said("check", str(file))
+
+
+def test_publishing_says_what_changes(file: Path) -> None:
+    first = publish(str(file))
+    told = said("publish", str(wider(file)), *SIGNED)
+    assert f"(before: {first})" in told
+    assert "  row R30: cell 'speed' >= 1000 → >= 999\n" in told
+
+
+def test_what_is_live_already_is_not_published_again(file: Path, topic: Topic) -> None:
+    publish(str(file))
+    records = len(topic.log)
+    result = southbound("tables", "publish", str(file))
+    assert result.exit_code == Exit.DONE
+    assert "is live already" in result.stderr
+    assert len(topic.log) == records
+
+
+def test_the_history_says_who_did_what_and_why(file: Path) -> None:
+    first, second = publish(str(file), *SIGNED), publish(str(wider(file)), "--author", "ben")
+    moves = objects("history", "outbound-policy")
+    assert [(move["version"], move["previous"], move["author"], move["comment"]) for move in moves] == [
+        (second, first, "ben", ""),
+        (first, None, "ann", "why not"),
+    ]
+    assert re.search(rf"{first}\s+publish\s+ann\s+why not", said("history", "outbound-policy"))
+
+
+def test_a_rollback_brings_the_version_before_back_and_says_what_changes(file: Path) -> None:
+    first, second = publish(str(file)), publish(str(wider(file)))
+    told = said("rollback", "outbound-policy", *SIGNED)
+    assert f"outbound-policy@{first} is live (before: {second})" in told
+    assert "row R30: cell 'speed' >= 999 → >= 1000" in told
+    assert objects("list")[0]["live"] == first
+    assert f"{second} is live" in said("rollback", "outbound-policy", second)
+
+
+def test_a_rollback_needs_a_version_that_there_is(file: Path) -> None:
+    publish(str(file))
+    assert "has no version before" in refused("rollback", "outbound-policy")
+    assert "has no version 0badc0de: see `southbound tables history" in refused(
+        "rollback", "outbound-policy", "0badc0de"
+    )
+
+
+def test_a_rollback_to_a_selector_whose_spoke_is_gone_is_refused(tmp_path: Path) -> None:
+    selector, spokes = tmp_path / "selector.yaml", tmp_path / "spokes"
+    selector.write_text(SELECTOR)
+    publish(str(selector))
+    selector.write_text(SELECTOR.partition("\ntests:")[0].replace("copper-lab", "fibre-lab"))
+    publish(str(selector))
+    spokes.mkdir()
+    (spokes / "fibre-lab.yaml").write_text((DEFAULTS / "spokes/fibre-lab.yaml").read_text())
+    result = southbound("tables", "rollback", "spoke-selector", SOUTHBOUND_ROUTING__SPOKES=str(spokes))
+    assert result.exit_code == Exit.WRONG
+    assert "copper-lab" in result.stderr
+
+
+def test_a_draft_decides_nothing_until_it_is_published_by_its_id(file: Path) -> None:
+    publish(str(file))
+    draft = said("publish", str(wider(file)), "--draft", "--author", "cyd", "--comment", "slower lines too")
+    assert "outbound-policy@draft is saved" in draft
+    (entry,) = objects("list")
+    assert entry["live"] != entry["draft"]
+    assert str(entry["draft"]).endswith("by cyd")
+    assert said("show", "outbound-policy", "--version", "draft") == file.read_text()
+    assert "row R30" in said("diff", "outbound-policy", "outbound-policy@draft")
+    publish("outbound-policy", "--author", "ann")
+    (entry,) = objects("list")
+    assert (entry["draft"], entry["author"], entry["comment"]) == (None, "ann", "slower lines too")
+    assert "has no draft" in refused("publish", "outbound-policy")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (('">= 1000"', '"[1..5"'), "row R30, column 'speed': interval \"[1..5\" is not closed"),
+        (("expect: {row: R10,", "expect: {row: R20,"), "test 'a fibre tree goes out whole' expected row R20"),
+        (("hierarchical, type: boolean", "hierarchical, type: string"), "a policy needs the output"),
+    ],
+)
+def test_what_is_wrong_is_never_published(file: Path, topic: Topic, spoil: tuple[str, str], told: str) -> None:
+    file.write_text(POLICY.replace(*spoil))
+    assert told in refused("publish", str(file))
+    assert topic.log == []
+
+
+def test_a_selector_that_names_a_spoke_without_a_profile_is_never_published(tmp_path: Path, topic: Topic) -> None:
+    selector = tmp_path / "selector.yaml"
+    selector.write_text(SELECTOR.replace("then: {spoke: copper-lab}", "then: {spoke: cooper-lab}", 1))
+    told = refused("publish", str(selector))
+    assert re.search(r"selector.yaml:\d+: row S20, output 'spoke': .*cooper-lab", told)
+    assert topic.log == []
+
+
+def test_a_table_under_the_id_of_the_workers_policy_must_be_a_policy(tmp_path: Path) -> None:
+    table = tmp_path / "table.yaml"
+    table.write_text(a_text(table="my-policy"))
+    publish(str(table))
+    result = southbound("tables", "publish", str(table), SOUTHBOUND_ROUTING__POLICY_ID="my-policy")
+    assert result.exit_code == Exit.WRONG
+    assert "a policy needs the output" in result.stderr
+
+
+def test_a_spreadsheet_is_published_as_the_yaml_that_it_stands_for(file: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "policy.xlsx"
+    said("export", str(file), "--to", "xlsx", "-o", str(sheet))
+    version = publish(str(sheet))
+    assert f"@{version}" in said("check", str(sheet))
+    assert said("diff", str(file), "outbound-policy") == ""
+
+
+def test_a_table_that_kafka_would_not_take_is_refused(tmp_path: Path, topic: Topic) -> None:
+    table = tmp_path / "table.yaml"
+    table.write_text(a_text() + f"# {'x' * 900_000}\n")
+    assert "900,000 is the most" in refused("publish", str(table))
+    assert topic.log == []
+
+
+def test_whoever_is_overtaken_is_told_by_whom_and_writes_nothing(file: Path, topic: Topic) -> None:
+    file.write_text(a_text("mine"))
+    topic.quicker = plan_publish(PublishedTables(), written(a_text("theirs")), by("ben"))
+    told = refused("publish", str(file))
+    assert f"nothing was written, because ben made a-table@{written(a_text('theirs')).version} live meanwhile" in told
+    live = PublishedTables().after(topic.log).live("a-table")
+    assert isinstance(live, LivePointer)
+    assert live.author == "ben"
+
+
+def test_two_files_are_compared_without_asking_anybody(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_shelf, "table_topic", None)
+    other = tmp_path / "other.yaml"
+    other.write_text(POLICY)
+    wider(other)
+    changes = objects("diff", str(file), str(other))
+    assert changes[0]["sentence"] == "row R30: cell 'speed' >= 1000 → >= 999"
+    assert {change["kind"] for change in changes} == {"row", "test"}
+    assert southbound("tables", "diff", str(file), str(file)).stderr.strip().endswith("layout and comments at most")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["show", "outbound-polizy"],
+            "neither a file nor a published table outbound-polizy: did you mean outbound-policy?",
+        ),
+        (["history", "nothing"], "see `southbound tables list`"),
+        (["publish", "nothing.yaml"], "nothing.yaml: cannot be read"),
+        (["diff", "outbound-policy@draft", "outbound-policy"], "outbound-policy has no draft"),
+        (["publish", "policy.yaml", "--comment", "x" * 501], "--comment has 501 signs and 500 is the most"),
+    ],
+)
+def test_what_there_is_not_is_said_in_one_sentence(file: Path, words: list[str], told: str) -> None:
+    publish(str(file))
+    assert told in refused(*words)
+
+
+def test_a_damaged_pointer_is_listed_as_such_and_says_what_to_do(file: Path, topic: Topic) -> None:
+    publish(str(file))
+    topic.put((b"outbound-policy", b"{"))
+    (entry,) = objects("list")
+    assert entry["live"] == "unreadable"
+    assert "publish one with `southbound tables publish FILE`" in refused("history", "outbound-policy")
+    publish(str(file))
+    assert objects("list")[0]["live"] != "unreadable"
