@@ -87,7 +87,8 @@ def version_before(moves: tuple[Move, ...]) -> str | None:
     standing: list[str] = []
     for move in reversed(moves):
         if move.how is How.ROLLBACK and move.version in standing:
-            del standing[standing.index(move.version) + 1 :]
+            while standing[-1] != move.version:
+                standing.pop()
         elif move.version not in standing[-1:]:
             standing.append(move.version)
     return standing[-2] if len(standing) > 1 else None

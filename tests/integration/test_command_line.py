@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from southbound.broker.ports import reserve
 from southbound.failures import Exit
+from southbound.settings import DEFAULTS
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
@@ -159,6 +160,29 @@ def test_topics_are_planned_created_and_then_there(empty_shell: Shell) -> None:
     assert f"{own['SOUTHBOUND_KAFKA__PREFIX']}testrun.dispatch.fibre-lab" in named
     said = ("to be created", "created", "is there")
     assert [one.stdout.count(words) for one, words in zip(told, said, strict=True)] == [len(named)] * 3
+
+
+def test_a_table_is_published_compared_and_rolled_back(shell: Shell) -> None:
+    first, second = shell.folder / "one.yaml", shell.folder / "two.yaml"
+    first.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text())
+    second.write_text(first.read_text().replace("note: The access tree", "note: The whole access tree"))
+    for file in (first, second):
+        told = shell.southbound("tables", "publish", str(file), "--author", "ann", "--comment", file.name)
+        assert told.returncode == Exit.DONE, told.stderr
+    assert "  row R10: note The access tree is" in told.stdout
+    back = shell.southbound("tables", "rollback", "outbound-policy", "--author", "ben")
+    assert back.returncode == Exit.DONE, back.stderr
+    moves = [
+        json.loads(line)
+        for line in shell.southbound("tables", "history", "outbound-policy", "--json").stdout.splitlines()
+    ]
+    assert [(move["how"], move["author"], move["comment"]) for move in moves] == [
+        ("rollback", "ben", ""),
+        ("publish", "ann", "two.yaml"),
+        ("publish", "ann", "one.yaml"),
+    ]
+    assert shell.southbound("tables", "show", "outbound-policy").stdout == first.read_text()
+    assert "row R10: note" in shell.southbound("tables", "diff", "outbound-policy", str(second)).stdout
 
 
 def test_what_is_produced_is_seen_by_tail(shell: Shell) -> None:

@@ -108,6 +108,13 @@ def test_after_going_back_and_publishing_anew_back_is_what_was_live_in_between()
     assert shelf.note == "1"
 
 
+def test_going_back_from_a_version_that_was_live_twice_goes_to_what_was_live_just_before() -> None:
+    shelf = a_shelf("0", "1", "2", "1", "2")
+    shelf.roll_back()
+    shelf.roll_back()
+    assert shelf.note == "2"
+
+
 def test_a_version_is_written_once_whoever_publishes_it_again() -> None:
     shelf = a_shelf("1", "2", "1")
     keys = [key for key, _ in shelf.log if b"@" in (key or b"")]
