@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from consumers.tables.port import News
 from producers.kafka_errors import sentence_for
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 POLL = 0.2  # seconds; also how long an end may wait
 AT_ONCE = 500  # records
+FIRST = 0  # the offset; asking Kafka for its earliest one would take half a second more
 _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001 - librdkafka's
 
 
@@ -28,12 +29,13 @@ def reader_settings(bootstrap: str, overrides: Mapping[str, object] | None = Non
         "bootstrap.servers": bootstrap,
         "client.id": "southbound-tables",
         "reconnect.backoff.max.ms": 5_000,
+        "fetch.wait.max.ms": 100,  # so long the present end may go unnoticed
         "log_level": 2,
         **(overrides or {}),
         "group.id": f"southbound-tables-{uuid4()}",  # librdkafka wants one; nothing is committed to it
         "enable.auto.commit": False,
         "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",  # a topic that was made anew is read anew
+        "auto.offset.reset": "earliest",  # where the first offset is gone, or the topic was made anew
         "isolation.level": "read_committed",  # half a plan is no plan
     }
 
@@ -70,7 +72,7 @@ class KafkaReader:
     def _read(self) -> None:
         consumer = Consumer(self._settings)
         try:
-            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+            consumer.assign([TopicPartition(self._topic, 0, FIRST)])
             while not self._ended.is_set():
                 self._tell(consumer.consume(AT_ONCE, POLL))
         finally:
