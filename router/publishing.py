@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from router.analysis_of_selectors import analyse_loaded
 from router.selector import Selector
 from router.table_loading import table_of
 
@@ -29,7 +30,7 @@ def judge(loaded: Loaded, *, spokes_known: bool) -> Findings:
 
     `spokes_known`: whether it was loaded against the profiles; a selector is not published without.
     """
-    return _tested(loaded) + _addressed(loaded, spokes_known=spokes_known)
+    return _tested(loaded) + _addressed(loaded, spokes_known=spokes_known) + _analysed(loaded)
 
 
 def _tested(loaded: Loaded) -> Findings:
@@ -37,6 +38,12 @@ def _tested(loaded: Loaded) -> Findings:
     if table.tests:
         return Findings()
     return Findings(warnings=(f"{table.id} has no saved tests, so nothing shows that it decides what you mean",))
+
+
+def _analysed(loaded: Loaded) -> Findings:
+    analysis = analyse_loaded(loaded)
+    unchecked = () if analysis.complete else (analysis.unchecked,)
+    return Findings(errors=analysis.errors, warnings=(*analysis.warnings, *unchecked))
 
 
 def _addressed(loaded: Loaded, *, spokes_known: bool) -> Findings:

@@ -171,10 +171,10 @@ def _dlq(names: TopicNames) -> Topic:
 def _tables(names: TopicNames) -> Topic:
     return Topic(
         name=names.tables,
-        key="table id",
+        key="<table>, <table>@<version> or <table>@draft",
         partitions=1,  # one order over all tables
         cleanup="compact",
         retention_ms=None,
         carries=(),
-        meaning="Decision tables and selectors: their versions and the live pointer.",
+        meaning="Decision tables and selectors as JSON: which version is live, every version, drafts.",
     )

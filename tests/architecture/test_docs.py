@@ -13,7 +13,7 @@ from southbound.settings import sections
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy/README.md", *sorted(DOCS.glob("*.md"))]
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy/README.md", *sorted(DOCS.rglob("*.md"))]
 HEAVY = ("pydantic", "sqlalchemy", "confluent_kafka", "aiohttp", "structlog", "ruamel")
 
 

@@ -166,10 +166,10 @@ def test_a_table_is_published_compared_and_rolled_back(shell: Shell) -> None:
     first, second = shell.folder / "one.yaml", shell.folder / "two.yaml"
     first.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text())
     second.write_text(first.read_text().replace("note: The access tree", "note: The whole access tree"))
-    for file in (first, second):
-        told = shell.southbound("tables", "publish", str(file), "--author", "ann", "--comment", file.name)
-        assert told.returncode == Exit.DONE, told.stderr
-    assert "  row R10: note The access tree is" in told.stdout
+    signed = ("--author", "ann", "--comment")
+    told = [shell.southbound("tables", "publish", file.name, *signed, file.name) for file in (first, second)]
+    assert [one.returncode for one in told] == [Exit.DONE] * 2, told[0].stderr + told[1].stderr
+    assert "  row R10: note The access tree is" in told[1].stdout
     back = shell.southbound("tables", "rollback", "outbound-policy", "--author", "ben")
     assert back.returncode == Exit.DONE, back.stderr
     moves = [

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from router.policy import load_policy
 from router.publishing import Findings, judge
 from router.selector_files import load_selector
 from southbound.settings import DEFAULTS
 from tests.gateway import POLICY, SELECTOR
+
+if TYPE_CHECKING:
+    from router.selector import Selector
 
 SHIPPED = load_policy((DEFAULTS / "tables/outbound-policy.yaml").read_text(), "policy")
 
@@ -25,6 +30,38 @@ def test_a_selector_is_kept_back_while_nobody_knows_which_spokes_there_are() -> 
     selector = load_selector(SELECTOR, "selector")
     assert "the profiles that would prove them have mistakes" in judge(selector, spokes_known=False).errors[0]
     assert judge(SHIPPED, spokes_known=False).errors == ()
+
+
+def a_selector(*rows: str) -> Selector:
+    listed = "".join(f"  - {row}\n" for row in rows)
+    return load_selector(f"selector: s\ninputs: [{{name: mode, path: mode, type: string}}]\nrows:\n{listed}", "s")
+
+
+ANYTHING = "{id: S1, order: 1, when: {}, then: {spoke: a}}"
+BELOW = "{id: S2, order: 2, when: {mode: ONDEMAND}, then: {spoke: b}}"
+LIMITED = "{id: S1, order: 1, when: {}, then: {spoke: a}, threshold: {max: 9, period: PT1H}}"
+LIMITED_TOO = "{id: S2, order: 2, when: {}, then: {spoke: b}, threshold: {max: 9, period: PT1H}}"
+LAST = "{id: S3, order: 3, when: {mode: ONDEMAND}, then: {spoke: c}}"
+
+
+def test_a_table_with_a_row_that_is_never_reached_is_kept_back() -> None:
+    (error,) = judge(a_selector(ANYTHING, BELOW), spokes_known=True).errors
+    assert error.startswith("row S2 is never reached: row S1 above it takes everything")
+
+
+def test_a_row_below_one_with_a_threshold_has_its_turn_when_that_is_used_up() -> None:
+    assert judge(a_selector(LIMITED, BELOW), spokes_known=True).errors == ()
+    assert judge(a_selector(LIMITED, LIMITED_TOO, LAST), spokes_known=True).errors == ()
+
+
+def test_a_row_below_one_that_is_never_used_up_stays_unreachable_whatever_thresholds_there_are() -> None:
+    third = ANYTHING.replace("S1, order: 1", "S3, order: 3")
+    last = LAST.replace("S3, order: 3", "S4, order: 4")
+    (error,) = judge(a_selector(LIMITED, LIMITED_TOO, third, last), spokes_known=True).errors
+    assert error.startswith("row S4 is never reached: row S3 above it")
+    above = ANYTHING.replace("S1, order: 1", "S0, order: 0")
+    errors = judge(a_selector(above, LIMITED, LIMITED_TOO), spokes_known=True).errors
+    assert [error.split(" is never")[0] for error in errors] == ["row S1", "row S2"]
 
 
 def test_findings_of_two_looks_are_told_together() -> None:
