@@ -13,6 +13,7 @@ from router.cells import Cell, Months, parse
 from router.decisions import Decision
 from router.given_facts import facts_given
 from router.literals import quoted
+from router.policy_words import lacking
 from router.saved_tests import SavedTest
 from router.selector import Selector, Threshold, decide_selector
 from router.table_rows import NO_ROW
@@ -170,12 +171,14 @@ def tables(draw: st.DrawFn) -> DecisionTable:
         id=draw(st.sampled_from(["a-table", "007", "true", "1-2"])),
         version="",
         note=draw(notes),
-        policy=draw(st.sampled_from([HitPolicy.FIRST, HitPolicy.UNIQUE])),
+        policy=draw(st.sampled_from(HitPolicy)),
         inputs=ins,
         outputs=outs,
         rows=tuple(draw(rows(row_id, ins, outs)) for row_id in ids),
         default=None if default is None else Row(id=DEFAULT_ROW, outputs=default),
     )
+    if any(lacking(table)):
+        table = replace(table, policy=HitPolicy.FIRST)
     return replace(table, tests=draw(st.lists(_tests(table), max_size=2).map(tuple)))
 
 
@@ -185,7 +188,7 @@ def _tests(draw: st.DrawFn, table: DecisionTable | Selector) -> SavedTest:
     known = facts_given(given)
     decided = decide_selector(table, known) if isinstance(table, Selector) else table.decide(known)
     hit = decided if isinstance(decided, Decision) else None
-    row = draw(st.sampled_from([hit.row.id, None])) if hit else NO_ROW
+    row = draw(st.sampled_from([", ".join(row.id for row in hit.rows), None])) if hit else NO_ROW
     expected = dict(hit.outputs) if hit and (row is None or draw(st.booleans())) else {}
     name = draw(words.map(str.strip).filter(bool))
     return SavedTest(name=name, given=given, facts=known, row=row, outputs=expected, note=draw(notes), line=0)

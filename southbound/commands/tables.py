@@ -25,7 +25,7 @@ def _only_below() -> None:
 
 @tables.command(epilog=EXIT_CODES)
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV, XLSX or DMN.")],
     config: Config = None,
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.
@@ -46,8 +46,8 @@ def check(
 
 @tables.command(epilog=EXIT_CODES)
 def export(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in YAML, CSV or XLSX.")],
-    to: Annotated[Literal["yaml", "csv", "xlsx"], typer.Option("--to", help="The format to write.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in YAML, CSV, XLSX or DMN.")],
+    to: Annotated[Literal["yaml", "csv", "xlsx", "dmn"], typer.Option("--to", help="The format to write.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
     ] = None,
@@ -69,9 +69,16 @@ def export(
 
 @tables.command(name="import", epilog=EXIT_CODES)
 def import_(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX or YAML.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX, DMN or YAML.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+    ] = None,
+    decision: Annotated[
+        str, typer.Option("--decision", metavar="NAME", help="Which decision of a DMN model that has several.")
+    ] = "",
+    path: Annotated[
+        list[str] | None,
+        typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run that an input of a DMN model stands for."),
     ] = None,
     config: Config = None,
 ) -> int:
@@ -84,9 +91,12 @@ def import_(
 
     - `southbound tables import outbound-policy.xlsx -o outbound-policy.yaml`
     - `southbound tables import spoke-selector.csv`
+    - `southbound tables import model.dmn --decision Dispatch --path 'Line speed=characteristic[speed]'`
     """
     settings = settings_from(config)
     from southbound.operations.table_formats import import_table
     from southbound.operations.tables import known_spokes
+    from southbound.operations.tables_in_dmn import Wish, paths_in
 
-    return import_table(file, out, known_spokes(settings.routing.spokes))
+    wish = Wish(decision=decision, paths=paths_in(path or []))
+    return import_table(file, out, known_spokes(settings.routing.spokes), wish)

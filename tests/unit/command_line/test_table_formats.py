@@ -127,3 +127,77 @@ def test_a_folder_that_is_not_there_is_told() -> None:
     result = southbound("tables", "export", POLICY, "--to", "csv", "-o", "no/such/policy.csv")
     assert result.exit_code == Exit.WRONG
     assert "no/such/policy.csv: cannot be written (No such file or directory): correct the path" in result.stderr
+
+
+DECISION = """\
+  <decision id="{name}" name="{name}">
+    <decisionTable hitPolicy="FIRST">
+      <input><inputExpression typeRef="number"><text>Line speed</text></inputExpression></input>
+      <output name="whole" typeRef="boolean"/>
+      <rule id="fast">
+        <inputEntry><text>&gt;= 1000</text></inputEntry><outputEntry><text>true</text></outputEntry>
+      </rule>
+    </decisionTable>
+  </decision>
+"""
+
+
+def a_model(*decisions: str) -> None:
+    """Write a DMN model with these decisions."""
+    start = '<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" name="m" namespace="urn:m">'
+    written = "".join(DECISION.format(name=name) for name in decisions)
+    Path("model.dmn").write_text(f"{start}{written}</definitions>", encoding="utf-8")
+
+
+def test_a_policy_goes_out_as_dmn_and_comes_back_without_its_tests() -> None:
+    out = southbound("tables", "export", POLICY, "--to", "dmn", "-o", "policy.dmn")
+    assert "DMN has no place for saved tests" in out.stderr
+    back = southbound("tables", "import", "policy.dmn")
+    expected = write_table(load_any(Path(POLICY).read_text(encoding="utf-8"), POLICY))
+    assert back.stdout == expected.partition("tests:\n")[0]
+
+
+def test_a_selector_is_not_written_as_dmn() -> None:
+    result = southbound("tables", "export", SELECTOR, "--to", "dmn")
+    assert result.exit_code == Exit.WRONG
+    assert "spoke-selector: a selector has orders, switches and thresholds" in result.stderr
+
+
+def test_the_inputs_of_a_model_are_given_their_facts() -> None:
+    a_model("Dispatch")
+    result = southbound("tables", "import", "model.dmn", "--path", "Line speed=characteristic[speed]")
+    assert result.exit_code == Exit.DONE
+    assert '  - {name: Line speed, path: "characteristic[speed]", type: number}' in result.stdout.splitlines()
+
+
+def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
+    a_model("Dispatch")
+    result = southbound("tables", "import", "model.dmn")
+    assert result.exit_code == Exit.WRONG
+    wrong, what_next = result.stderr.splitlines()
+    assert wrong == (
+        "southbound: model.dmn, decision 'Dispatch': input 'Line speed': path 'Line speed' is not a fact of a run"
+    )
+    assert what_next.startswith("southbound: model.dmn: say which facts the inputs stand for, such as --path")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "model.dmn: the model has several decisions ('One', 'Two'): import one with --decision"),
+        (["--decision", "Three"], "model.dmn: there is no decision 'Three'; it has 'One', 'Two'"),
+        (["--decision", "One", "--path", "Speed=priority"], "model.dmn, decision 'One': there is no input 'Speed'"),
+        (["--path", "Speed"], "--path Speed: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'"),
+    ],
+)
+def test_what_a_model_does_not_have_is_one_sentence(options: list[str], told: str) -> None:
+    a_model("One", "Two")
+    result = southbound("tables", "import", "model.dmn", *options)
+    assert result.exit_code == Exit.WRONG
+    assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
+
+
+def test_one_of_several_decisions_is_imported() -> None:
+    a_model("One", "Two")
+    result = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
+    assert result.stdout.startswith("table: two\n")
