@@ -62,7 +62,8 @@ def export(
     - `southbound tables export outbound-policy.yaml --to xlsx -o outbound-policy.xlsx`
     - `southbound tables export outbound-policy.xlsx --to csv`
     """
-    from southbound.operations.table_formats import Format, export_table
+    from southbound.operations.moving_tables import export_table
+    from southbound.operations.table_formats import Format
 
     return export_table(file, Format(to), out)
 
@@ -94,7 +95,7 @@ def import_(
     - `southbound tables import model.dmn --decision Dispatch --path 'Line speed=characteristic[speed]'`
     """
     settings = settings_from(config)
-    from southbound.operations.table_formats import import_table
+    from southbound.operations.moving_tables import import_table
     from southbound.operations.tables import known_spokes
     from southbound.operations.tables_in_dmn import Wish, paths_in
 

@@ -1,0 +1,85 @@
+"""Move tables between formats for an operator, and say what stands in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.complaints import TableErrors
+from router.policy import OutboundPolicy
+from router.sheets import SheetPlaces
+from router.tables import DecisionTable
+from router.xlsx_marking import with_reasons
+from southbound.failures import Exit, wrong
+from southbound.operations.screen import say
+from southbound.operations.table_formats import Format, format_of, load_file, write_as
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from router.complaints import Complaints
+    from southbound.operations.tables_in_dmn import Wish
+
+
+def export_table(file: str, to: Format, out: Path | None) -> int:
+    """Write a table file in another format, to a file or to standard output."""
+    try:
+        table = load_file(file)
+        content = write_as(to, table)
+    except TableErrors as error:
+        raise wrong(error.sentences) from None
+    _put(content, to, out)
+    if to is Format.DMN and isinstance(table, DecisionTable | OutboundPolicy):
+        _tell_what_dmn_lacks(table.table if isinstance(table, OutboundPolicy) else table)
+    return Exit.DONE
+
+
+def _tell_what_dmn_lacks(table: DecisionTable) -> None:
+    lost = [what for what, there in (("saved tests", table.tests), ("the note of the table", table.note)) if there]
+    if lost:
+        say(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
+
+
+def import_table(file: str, out: Path | None, spokes: Collection[str] | None, wish: Wish) -> int:
+    """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
+    try:
+        table = load_file(file, spokes, wish)
+    except TableErrors as error:
+        raise wrong([*error.sentences, *_what_next(file, error)]) from None
+    _put(write_as(Format.YAML, table), Format.YAML, out)
+    return Exit.DONE
+
+
+def _put(content: bytes, written_as: Format, out: Path | None) -> None:
+    if out is None:
+        if written_as is Format.XLSX:
+            raise wrong(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
+        print(content.decode(), end="")  # noqa: T201 - it was asked for
+        return
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise wrong([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
+
+
+def _what_next(file: str, error: TableErrors) -> list[str]:
+    """Say what helps with mistakes of a format; a refused spreadsheet gets its copy."""
+    complaints = error.complaints
+    match format_of(file):
+        case Format.XLSX if complaints and isinstance(complaints.places, SheetPlaces):
+            return _marked_copy(file, complaints, complaints.places)
+        case Format.DMN if any("is not a fact of a run" in sentence for sentence in error.sentences):
+            return [f"{file}: say which facts the inputs stand for, such as --path 'Age=characteristic[age]'"]
+        case _:
+            return []
+
+
+def _marked_copy(file: str, complaints: Complaints, places: SheetPlaces) -> list[str]:
+    """Write the copy of a refused spreadsheet with its reasons; give the sentence that says where it is."""
+    source = Path(file)
+    copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
+    try:
+        copy.write_bytes(with_reasons(source.read_bytes(), file, complaints, places))
+    except OSError as error:
+        return [f"{copy}: cannot be written ({error.strerror}), so there is no copy with the reasons in it"]
+    return [f"{copy}: a copy with the reasons beside the cells; correct it there and import it"]
