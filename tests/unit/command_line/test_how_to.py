@@ -1,0 +1,36 @@
+"""What the how-to pages show is what commands print: the files of a page are written and its commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.command_line.runner import southbound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGES = sorted((Path(__file__).parents[3] / "docs/how-to").glob("*.md"))
+_BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def sessions(shown: str) -> Iterator[tuple[str, list[str]]]:
+    """Give each command of a block with the lines that it prints."""
+    for part in shown.split("$ southbound ")[1:]:
+        command, *printed = part.rstrip().splitlines()
+        yield command, printed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for language, name, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        if name:
+            Path(name).write_text(block, encoding="utf-8")
+        for command, printed in sessions(block) if language == "console" else ():
+            result = southbound(*shlex.split(command))
+            assert printed == (result.stdout + result.stderr).splitlines(), command
