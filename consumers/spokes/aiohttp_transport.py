@@ -8,21 +8,25 @@ import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from consumers.spokes.exchange import Line, UnfitRequestError, origin_of
 from router.answers import Answer, NoAnswer
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
+    from consumers.spokes.exchange import Head
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import HttpRequest
 
 # Only these prove that nothing was sent: the connection was never made (the contract suite shows each).
 # A trace without `headers_sent` proves it too, but would cost every call and tell hardly more.
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, UnfitRequestError)
 _CERTIFICATE = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 _ERROR_STATUS = 300
+_REPEATABLE = frozenset({"GET", "DELETE"})
 
 
 class AiohttpTransport:
@@ -31,7 +35,8 @@ class AiohttpTransport:
     def __init__(self, profile: Profile, resolver: AbstractResolver | None = None) -> None:
         self._profile = profile
         self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
+        self._lines: dict[str, Line] = {}  # by origin; a spoke has one
         self._closed = False
         self._where = _where(profile.base_url)
 
@@ -40,66 +45,70 @@ class AiohttpTransport:
         if self._closed:
             return NoAnswer(perhaps_sent=False, what=f"we are stopping, {self._where} was not called")
         try:
-            return await self._exchange(self._open(), request)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return await self._attempt(self._line_to(origin_of(request.url)), request)
+        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
             return _no_answer(error, self._where)
 
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        self._lines.clear()
+        if connector is not None:
+            await connector.close()
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest) -> Answer | NoAnswer:
-        async with session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-        ) as response:
-            return await self._answer(response)
+    async def _attempt(self, line: Line, request: HttpRequest) -> Answer | NoAnswer:
+        written = line.written(request)
+        try:
+            return await self._exchange(line, written)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            # A kept connection may have been closed by the other side in this very moment.
+            if request.method not in _REPEATABLE or isinstance(error, _NEVER_SENT):
+                raise
+            return await self._exchange(line, written)
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> Answer | NoAnswer:
-        headers = {name.lower(): _valid(value) for name, value in response.headers.items()}
-        body = await _bounded(response.content, self._profile.max_answer_bytes)
-        if body is not None:
-            return Answer(status=response.status, headers=headers, body=body)
-        # Not read to its end: this connection cannot be used again.
-        response.close()
-        if response.status >= _ERROR_STATUS:
-            return Answer(status=response.status, headers=headers)
+    async def _exchange(self, line: Line, written: bytes) -> Answer | NoAnswer:
+        until = asyncio.get_running_loop().time() + self._profile.timeouts.total
+        connection = await line.connect()
+        try:
+            head, body = await line.exchange(connection, written, until)
+            answer = await self._answer(line, head, body, until)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()  # which closes it where the answer was not read to its end
+        return answer
+
+    async def _answer(self, line: Line, head: Head, stream: aiohttp.StreamReader, until: float) -> Answer | NoAnswer:
         limit = self._profile.max_answer_bytes
-        return NoAnswer(perhaps_sent=True, what=f"{self._where} answered with more than {limit} bytes")
+        body = await _bounded(line, stream, limit, until)
+        if body is None and head.code < _ERROR_STATUS:
+            return NoAnswer(perhaps_sent=True, what=f"{self._where} answered with more than {limit} bytes")
+        headers = {name.lower(): _valid(value) for name, value in head.headers.items()}
+        return Answer(status=head.code, headers=headers, body=body or b"")
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = _session(self._profile, self._resolver)
-        return self._session
+    def _line_to(self, origin: str) -> Line:
+        line = self._lines.get(origin)
+        if line is None:
+            line = self._lines[origin] = Line(origin, self._open(), self._profile.timeouts)
+        return line
+
+    def _open(self) -> aiohttp.TCPConnector:
+        if self._connector is None:
+            self._connector = aiohttp.TCPConnector(limit=self._profile.concurrency, resolver=self._resolver)
+        return self._connector
 
 
-def _session(profile: Profile, resolver: AbstractResolver | None) -> aiohttp.ClientSession:
-    seconds = profile.timeouts
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=profile.concurrency, resolver=resolver),
-        timeout=aiohttp.ClientTimeout(
-            total=seconds.total, sock_connect=seconds.connect, connect=seconds.connect, sock_read=seconds.read
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
-
-
-async def _bounded(content: aiohttp.StreamReader, limit: int) -> bytes | None:
+async def _bounded(line: Line, stream: aiohttp.StreamReader, limit: int, until: float) -> bytes | None:
     """Read the body as it comes; None as soon as it is longer than `limit`."""
-    first = await content.readany()
-    if content.at_eof():
+    first = stream.read_nowait()
+    if stream.at_eof():  # mostly it came with the head
         return first if len(first) <= limit else None
     body = bytearray(first)
-    while not content.at_eof():
+    while not stream.at_eof():
         if len(body) > limit:
             return None
-        body += await content.readany()
+        body += await line.more(stream, until)
     return bytes(body) if len(body) <= limit else None
 
 
@@ -136,11 +145,11 @@ _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], s
     (aiohttp.ClientConnectorDNSError, "the name in {where} could not be resolved"),
     (aiohttp.ClientConnectorError, "no connection could be made to {where}"),
     (aiohttp.ConnectionTimeoutError, "no connection to {where} in time"),
-    (aiohttp.InvalidURL, "the address of {where} cannot be used"),
+    (UnfitRequestError, "the address of {where} cannot be used"),
     (aiohttp.SocketTimeoutError, "{where} was silent for too long"),
     (asyncio.TimeoutError, "{where} did not answer in time"),
     (aiohttp.ClientPayloadError, "the answer of {where} broke off"),
-    (aiohttp.ClientResponseError, "the answer of {where} is not HTTP"),
+    (HttpProcessingError, "the answer of {where} is not HTTP"),
     (aiohttp.ServerDisconnectedError, "{where} closed the connection without an answer"),
     (OSError, "the connection to {where} broke"),
 )

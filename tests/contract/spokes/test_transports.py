@@ -146,8 +146,7 @@ async def test_a_closed_idle_connection_costs_nothing() -> None:
 
 
 async def _idle_connections_gone(transport: AiohttpTransport) -> None:
-    assert transport._session is not None
-    connector = transport._session.connector
+    connector = transport._connector
     assert connector is not None
     while any(pool and pool[0][0].is_connected() for pool in connector._conns.values()):  # noqa: ASYNC110 - aiohttp tells nobody
         await asyncio.sleep(0.005)
@@ -291,3 +290,49 @@ async def test_a_cancelled_call_gives_its_connection_back() -> None:
             await call
         server.behaviour = replying()
         assert isinstance(await transport.send(a_post(server.port)), Answer)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_what_may_be_repeated_is_repeated_once_where_a_kept_connection_breaks(method: str) -> None:
+    async with serving(server_that.reset_second) as server, a_transport(server.port) as transport:
+        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        again = await transport.send(HttpRequest(method=method, url=f"http://127.0.0.1:{server.port}/serviceTest/1"))
+        assert isinstance(again, Answer)
+        assert (len(server.requests), server.connections) == (3, 2)
+
+
+async def test_no_header_can_bring_another_one_along() -> None:
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        request = a_post(server.port).with_header("X-Name", "a\r\nX-Other: b")
+        answer = await transport.send(request)
+        assert isinstance(answer, NoAnswer)
+        assert not answer.perhaps_sent
+        assert server.connections == 0
+
+
+async def test_a_port_that_begins_like_another_is_another() -> None:
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        answer = await transport.send(a_post(int(f"{server.port}0")))
+        assert isinstance(answer, NoAnswer)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/serviceTest", "serviceTest", "http://127.0.0.1:none/", "http:///a"])
+async def test_what_is_no_address_is_not_called(url: str) -> None:
+    async with a_transport(1) as transport:
+        answer = await transport.send(HttpRequest(method="GET", url=url))
+    assert answer == NoAnswer(perhaps_sent=False, what="the address of 127.0.0.1:1 cannot be used")
+
+
+async def test_a_query_may_follow_the_host() -> None:
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        await transport.send(HttpRequest(method="GET", url=f"http://127.0.0.1:{server.port}?name=a/b"))
+        assert server.requests[0].startswith(b"GET /?name=a/b HTTP/1.1")
+
+
+async def test_an_announcement_is_not_taken_for_the_answer() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    answer, _ = await outcome(saying(early + OK + b"Content-Length: 2\r\n\r\n{}"))
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.body) == (201, b"{}")
