@@ -102,7 +102,10 @@ def workers(parts: Parts, roles: Sequence[str], only_spoke: str | None = None) -
         made["routing"] = _routing(parts)
     if "dispatch" in roles:
         names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
-        made |= {f"dispatch.{name}": _dispatch(parts, name) for name in names}
+        dispatch = {f"dispatch.{name}": _dispatch(parts, name) for name in names}
+        for feeding in made.values():
+            feeding.give_way_to(tuple(dispatch.values()))
+        made |= dispatch
     if "inbound" in roles:
         made["inbound"] = _inbound(parts)
     return made

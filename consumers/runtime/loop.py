@@ -67,6 +67,7 @@ class Worker:
         self._attempts = Attempts(handler, policy, dice)
         self._letters = DeadLetters(publisher, policy, lambda: datetime.now(UTC), dice)
         self._lanes = Lanes()
+        self._others: Sequence[Worker] = ()  # whose work comes before ours
         self._ledger = Ledger()
         self._intake = Intake(policy.marks)
         self._guard = FloodGuard(policy.flood)
@@ -103,6 +104,14 @@ class Worker:
     def stop(self) -> None:
         """Take in nothing more, let what runs end, commit, leave the group; `run` returns then."""
         self._stop_asked.set()
+
+    def give_way_to(self, others: Sequence[Worker]) -> None:
+        """Start few records while one of these workers has more than it may work on."""
+        self._others = others
+
+    def is_full(self) -> bool:
+        """Whether records wait that may only be started when others have ended."""
+        return self._lanes.startable > 0 and self._lanes.running >= self._most()
 
     def may_send(self) -> bool:
         """Whether this process is surely still a member of its group; ask right before sending.
@@ -219,7 +228,12 @@ class Worker:
             self._tasks.start(record, self._work(record, attempt))
 
     def _may_start(self) -> bool:
-        return self._lanes.running < self._policy.max_in_flight and not (self._stopping or self._flooded())
+        return self._lanes.running < self._most() and not (self._stopping or self._flooded())
+
+    def _most(self) -> int:
+        # What is under way comes before what is new: its rows and commands are still in memory, and it ends sooner.
+        gives_way = self._others and any(other.is_full() for other in self._others)
+        return self._policy.while_giving_way if gives_way else self._policy.max_in_flight
 
     def _flooded(self) -> bool:
         return self._guard.in_a_row > 0 and self._guard.stops_work(self._clock())

@@ -21,6 +21,7 @@ class WorkerPolicy:
     group: str
     dead_letter_topic: str
     max_in_flight: int = 256
+    while_giving_way: int = 16  # in flight; enough to go on with, whatever keeps the other worker full
     commit_every: float = 0.2
     revoke_budget: float = 10.0  # what runs may end before a partition is given up
     drain_budget: float = 20.0  # what runs may end before a stop

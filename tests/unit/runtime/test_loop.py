@@ -633,3 +633,28 @@ async def test_a_fault_of_our_own_ends_the_worker_loudly_and_without_its_words()
     assert "progress.py" in bench.complaints[0].detail
     assert "offset 4 came after" not in repr(bench.complaints)
     assert [trouble.code for trouble in bench.complaints] == ["WORKER_BROKEN"]
+
+
+async def test_a_worker_that_gives_way_starts_few_while_the_other_is_full() -> None:
+    full = Bench(policy=replace(POLICY, max_in_flight=1))
+    gate = full.gate(b"long")
+    for key in (b"a", b"b"):
+        full.client.append(key=key, value=b"long")
+    bench = Bench(policy=replace(POLICY, while_giving_way=2))
+    gates = [bench.gate(b"%d" % number) for number in range(5)]
+    for number in range(5):
+        bench.client.append(key=b"%d" % number, value=b"%d" % number)
+    bench.worker.give_way_to([full.worker])
+    async with full.working():
+        await until(full.worker.is_full)
+        async with bench.working():
+            await until(lambda: len(bench.started) == 2)
+            await a_few_turns()
+            assert len(bench.started) == 2
+            gates[0].set()
+            await until(lambda: len(bench.started) == 3)
+            gate.set()
+            await until(lambda: len(bench.started) == 5)
+            for one in gates:
+                one.set()
+            await until(lambda: bench.client.committed.get(SPOT) == 5)
