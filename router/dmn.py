@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 1000  # every cell is searched for every name
 
-# 1.1, 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and files in the wild mix them up.
+# 1.1 (which tools also call dmn11), 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and files in the
+# wild mix them up.
 _NAMESPACE = re.compile(
-    r"https?://www\.omg\.org/spec/DMN/(?:20151101/dmn\.xsd|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
+    r"https?://www\.omg\.org/spec/DMN/(?:20151101/dmn(?:11)?\.xsd|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
 )
 
 

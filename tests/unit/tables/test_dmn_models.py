@@ -143,6 +143,11 @@ def test_files_mix_up_http_and_https(version: str) -> None:
     assert dmn.read(other, "m.dmn")["Decision"].evaluate({"x": 1}) == 2
 
 
+def test_the_first_tools_of_version_1_1_named_it_otherwise() -> None:
+    text = OF_1_1.replace("20151101/dmn.xsd", "20151101/dmn11.xsd")
+    assert "Dish" in dmn.read(text.encode(), "dish.dmn")
+
+
 TYPES = [
     ("string", "string"),
     ("number", "number"),
