@@ -27,8 +27,7 @@ TRAPS = [
     "<b>&amp;</b>", "date", "row", "priority", "0x10",
 ]  # fmt: skip
 NAMES = ["spec", "priority", "in progress", "größe", "a-b", "date of order", "x/y"]
-# What no format can hold without an escape of its own is tested where it is refused.
-signs = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
+signs = st.characters(codec="utf-8", exclude_characters="\0")  # no run document takes NUL
 words = st.sampled_from(TRAPS) | st.sampled_from(NAMES) | st.text(signs, min_size=1, max_size=8)
 notes = st.just("") | words.map(str.strip)
 zones = st.sampled_from([None, UTC, timezone(timedelta(hours=-5, minutes=-30))])
