@@ -43,7 +43,10 @@ TABLE = Layout(kind="table", keys=("table", "policy", "inputs", "outputs", "rows
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an operator wrote, in whichever format: read as a tree, not yet checked. `version` names its content."""
+    """What an operator wrote, in whichever format: read as a tree, not yet checked.
+
+    `version` names its content; empty where the YAML that it stands for is to name it.
+    """
 
     root: Tree
     version: str

@@ -146,7 +146,7 @@ def rows(draw: st.DrawFn, row_id: str, ins: tuple[Input, ...], outs: tuple[Outpu
 facts = st.fixed_dictionaries(
     {},
     optional={
-        "test_specification": st.fixed_dictionaries({"id": words}),
+        "test_specification": st.fixed_dictionaries({"id": words.filter(str.strip)}),
         "priority": st.integers(0, 5),
         "has_children": st.booleans(),
         "characteristic": st.dictionaries(

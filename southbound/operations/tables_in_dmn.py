@@ -9,7 +9,7 @@ from router import dmn
 from router.complaints import Complaints, TableErrors
 from router.policy import OutboundPolicy
 from router.selector import Selector
-from router.table_files import Written, version_of
+from router.table_files import Written
 from router.table_writing import write_table
 from router.yaml_tree import read_yaml
 from southbound.failures import wrong
@@ -54,7 +54,7 @@ def written_in_dmn(content: bytes, source: str, wish: Wish) -> Written:
     where = f"{source}, decision '{name}'"
     complaints = Complaints(_Decision(where))
     text = write_table(_with_paths(table, wish.paths, where))
-    return Written(read_yaml(text, where, complaints), version_of(text), complaints)
+    return Written(read_yaml(text, where, complaints), "", complaints)
 
 
 def _chosen(tables: Mapping[str, DecisionTable], source: str, wish: Wish) -> tuple[str, DecisionTable]:

@@ -201,3 +201,12 @@ def test_one_of_several_decisions_is_imported() -> None:
     a_model("One", "Two")
     result = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
     assert result.stdout.startswith("table: two\n")
+
+
+def test_a_model_is_named_by_the_version_of_its_yaml() -> None:
+    a_model("priority")
+    Path("model.dmn").write_text(Path("model.dmn").read_text().replace("Line speed", "priority"))
+    southbound("tables", "import", "model.dmn", "-o", "model.yaml")
+    result = southbound("tables", "check", "model.dmn", "model.yaml")
+    assert result.exit_code == Exit.DONE
+    assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
