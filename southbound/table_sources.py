@@ -171,3 +171,7 @@ class TableWatch:
     def agreed(self, table: str) -> None:
         """End the alarm."""
         self._metrics.put(TABLE_REFUSED, 0, table)
+
+    def deaf(self, why: str) -> None:
+        """Tell that nothing new would be heard."""
+        log.error("published tables cannot be followed", why=why)

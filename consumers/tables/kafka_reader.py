@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumers.tables.port import News
 from producers.kafka_errors import sentence_for
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 POLL = 0.2  # seconds; also how long an end may wait
 AT_ONCE = 500  # records
+ANSWER_WITHIN = 5.0  # seconds
 FIRST = 0  # the offset; asking Kafka for its earliest one would take half a second more
 _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001 - librdkafka's
 
@@ -52,7 +53,8 @@ class KafkaReader:
     async def __aenter__(self) -> Self:
         """Begin to read."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._read, name="tables-reader", daemon=True)
+        reading = (Consumer(self._settings),)
+        self._thread = threading.Thread(target=self._read, args=reading, name="tables-reader", daemon=True)
         self._thread.start()
         return self
 
@@ -69,17 +71,39 @@ class KafkaReader:
         """Wait for news."""
         return await self._news.get()
 
-    def _read(self) -> None:
-        consumer = Consumer(self._settings)
+    def _read(self, consumer: Consumer) -> None:
         try:
+            self._wait_for_topic(consumer)
             consumer.assign([TopicPartition(self._topic, 0, FIRST)])
             while not self._ended.is_set():
-                self._tell(consumer.consume(AT_ONCE, POLL))
+                self._tell(self._next(consumer))
         finally:
             consumer.close()
 
-    def _tell(self, messages: Sequence[Message]) -> None:
-        news = _news_of(messages, self._topic)
+    def _wait_for_topic(self, consumer: Consumer) -> None:
+        """Say that the topic is not there, because a consumer waits for it without a word."""
+        while not self._ended.is_set() and (trouble := self._missing(consumer)):
+            self._tell(trouble)
+            self._ended.wait(POLL)
+
+    def _missing(self, consumer: Consumer) -> News | None:
+        try:
+            error = consumer.list_topics(self._topic, timeout=ANSWER_WITHIN).topics[self._topic].error
+        except KafkaException as exception:
+            error = exception.args[0]
+        return self._trouble(error) if error else None
+
+    def _next(self, consumer: Consumer) -> News | None:
+        try:
+            return _news_of(consumer.consume(AT_ONCE, POLL), self._topic)
+        except KafkaException as exception:
+            self._ended.wait(POLL)
+            return self._trouble(exception.args[0])
+
+    def _trouble(self, error: KafkaError) -> News:
+        return News(trouble=sentence_for(error, f"topic {self._topic}"))
+
+    def _tell(self, news: News | None) -> None:
         if news is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news.put_nowait, news)
 

@@ -16,10 +16,11 @@ from router.published_tables import PublishedTables
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from consumers.tables.port import Entry, News
+    from consumers.tables.port import News
     from router.table_moves import Plan
 
 PATIENCE = 30.0  # seconds to read it to its end
+IN_TROUBLE = 3.0  # seconds for that after Kafka has said what is wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,21 @@ class KafkaTableTopic:
         Raises:
             TableTopicError: it cannot be read.
         """
+        why = f"topic {self.name} was not read to its end within {PATIENCE:g} s"
+        published = PublishedTables()
         try:
-            async with asyncio.timeout(PATIENCE):
-                return PublishedTables().after(await self._entries())
+            async with asyncio.timeout(PATIENCE) as limit, self.follow() as news:
+                async for some in news:
+                    published = published.after(some.entries)
+                    if some.at_end:
+                        break
+                    if some.trouble != why and some.trouble:
+                        # It may be over in a moment: a topic that was just made is not known everywhere.
+                        why = some.trouble
+                        limit.reschedule(asyncio.get_running_loop().time() + IN_TROUBLE)
         except TimeoutError:
-            raise TableTopicError(f"topic {self.name} was not read to its end within {PATIENCE:g} s") from None
+            raise TableTopicError(why) from None
+        return published
 
     async def write(self, plan: Plan) -> None:
         """Write all records of a plan, or none of them.
@@ -66,17 +77,6 @@ class KafkaTableTopic:
             raise OvertakenError from None
         except PublishError as error:
             raise TableTopicError(str(error)) from error
-
-    async def _entries(self) -> list[Entry]:
-        entries: list[Entry] = []
-        async with self.follow() as news:
-            async for some in news:
-                entries += some.entries
-                if some.trouble:
-                    raise TableTopicError(some.trouble)
-                if some.at_end:
-                    break
-        return entries
 
     def _message(self, key: str, value: bytes | None) -> Message:
         return Message(self.name, key.encode(), value, (("content-type", b"application/json"),))

@@ -41,6 +41,7 @@ class LiveTables:
 
         self._policy = one(wanted.policy, TableKind.POLICY)
         self._selector = one(wanted.selector, TableKind.SELECTOR)
+        self._observer = observer
         self._published = PublishedTables()
         self._read_to_the_end = False
         self._pair: RoutingTables | None = None
@@ -70,6 +71,8 @@ class LiveTables:
     async def take_in(self, news: News) -> None:
         """Follow what came from the topic."""
         self._published = self._published.after(news.entries)
+        if news.trouble and news.trouble != self._trouble:
+            self._observer.deaf(news.trouble)
         self._trouble = news.trouble
         self._read_to_the_end = self._read_to_the_end or news.at_end
         # Before the end, what is read may have been replaced long ago.

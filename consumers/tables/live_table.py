@@ -34,6 +34,9 @@ class TableObserver(Protocol):
     def agreed(self, table: str) -> None:
         """Hear that what is live on the topic decides."""
 
+    def deaf(self, why: str) -> None:
+        """Hear why the topic cannot be followed."""
+
 
 @dataclass(slots=True, kw_only=True)
 class LiveTable:

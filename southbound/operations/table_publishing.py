@@ -64,6 +64,8 @@ def publish(settings: Settings, name: str, author: str | None, comment: str, *, 
     _warn(findings.warnings)
     if findings.errors:
         raise wrong(findings.errors)
+    if settings.routing.tables == "files":
+        say("note: by these settings workers decide by files; they follow what is published with routing.tables: topic")
     published = published_in(settings) if is_file(name) else published
     return _make_live(settings, published, named, signed(author, comment or named.comment), as_json=as_json)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumers.tables.kafka_reader import reader_settings
 from consumers.tables.kafka_topic import KafkaTableTopic
-from consumers.tables.port import OvertakenError
+from consumers.tables.port import OvertakenError, TableTopicError
 from producers.kafka_publisher import producer_settings
 from router.published_tables import PublishedTables
 from router.table_moves import Plan, plan_publish
@@ -93,3 +94,30 @@ async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableT
             if len(seen.versions("a-table")) == 2 and some.at_end:
                 break
         assert seen == await topic.read()
+
+
+async def test_a_topic_that_kafka_does_not_have_is_told_in_a_sentence(kafka_bootstrap: str) -> None:
+    quick = {"topic.metadata.propagation.max.ms": 500}
+    topic = KafkaTableTopic(
+        name="no-such-topic",
+        reading=reader_settings(kafka_bootstrap),
+        writing=producer_settings(kafka_bootstrap, quick),
+    )
+    with pytest.raises(TableTopicError, match=r"does not have topic no-such-topic: run `southbound topics apply`"):
+        await topic.read()
+    with pytest.raises(TableTopicError, match="no-such-topic"):
+        await topic.write(Plan(records={"a": b"1"}, expects={}))
+
+
+async def test_a_message_that_the_topic_does_not_take_leaves_nothing_of_its_plan(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    name = fresh_topics("tables", **{"cleanup.policy": "compact", "max.message.bytes": "2000"})
+    topic = KafkaTableTopic(
+        name=name, reading=reader_settings(kafka_bootstrap), writing=producer_settings(kafka_bootstrap)
+    )
+    with pytest.raises(TableTopicError):
+        await topic.write(Plan(records={"a": b"1", "b": secrets.token_bytes(9_000)}, expects={}))
+    assert (await topic.read()).tables == ()
+    await topic.write(Plan(records={"a": b"1"}, expects={}))
+    assert (await topic.read()).tables == ("a",)
