@@ -14,8 +14,6 @@ from router.selector import Selector
 from router.table_csv import write_csv, written_in_csv
 from router.table_files import version_of, written_in_yaml
 from router.table_writing import write_table
-from router.table_xlsx import written_in_xlsx
-from router.xlsx_writing import write_xlsx
 from southbound.operations.tables_in_dmn import Wish, in_dmn, written_in_dmn
 
 if TYPE_CHECKING:
@@ -34,19 +32,31 @@ class Format(StrEnum):
     DMN = "dmn"
 
 
+def _written_in_xlsx(content: bytes, source: str) -> Written:
+    from router.table_xlsx import written_in_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
+
+    return written_in_xlsx(content, source)
+
+
+def _write_xlsx(table: Writable) -> bytes:
+    from router.xlsx_writing import write_xlsx  # noqa: PLC0415 - as above
+
+    return write_xlsx(table)
+
+
 _BY_SUFFIX = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
 _OTHER_SHEETS = (".xls", ".xlsm", ".xlsb", ".ods")
 _ONLY_ONE = Wish()
 _READERS: dict[Format, Callable[[bytes, str, Wish], Written]] = {
     Format.YAML: lambda content, source, _: written_in_yaml(_text(content, source), source),
     Format.CSV: lambda content, source, _: written_in_csv(content, source),
-    Format.XLSX: lambda content, source, _: written_in_xlsx(content, source),
+    Format.XLSX: lambda content, source, _: _written_in_xlsx(content, source),
     Format.DMN: written_in_dmn,
 }
 _WRITERS: dict[Format, Callable[[Writable], bytes]] = {
     Format.YAML: lambda table: write_table(table).encode(),
     Format.CSV: lambda table: write_csv(table).encode(),
-    Format.XLSX: write_xlsx,
+    Format.XLSX: _write_xlsx,
     Format.DMN: in_dmn,
 }
 

@@ -53,6 +53,12 @@ def test_help_does_not_wait_for_what_only_commands_need() -> None:
     assert sorted({name.split(".")[0] for name in loaded.stdout.split()} & set(HEAVY)) == []
 
 
+def test_a_check_of_yaml_does_not_wait_for_what_only_spreadsheets_need() -> None:
+    program = "import sys, southbound.operations.tables; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
+    assert "openpyxl" not in loaded.stdout.split()
+
+
 def test_roles_of_the_command_line_are_those_of_the_service() -> None:
     composed = ast.parse((ROOT / "southbound/compose.py").read_text(encoding="utf-8"))
     [roles] = [

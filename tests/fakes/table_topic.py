@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from consumers.tables.port import News, OvertakenError
 from router.published_tables import PublishedTables
+from southbound.operations import table_shelf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
+
     from consumers.tables.port import Entry
     from router.table_moves import Plan
+    from southbound.settings import Settings
 
 
 @dataclass(slots=True)
@@ -22,6 +26,7 @@ class InMemoryTableTopic:
     """A `TableTopic` whose log the test may read and write."""
 
     log: list[Entry] = field(default_factory=list)
+    name: str = "testrun.tables"
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self) -> PublishedTables:
@@ -46,6 +51,15 @@ class InMemoryTableTopic:
     async def follow(self) -> AsyncIterator[AsyncIterator[News]]:
         """Hear every record."""
         yield self._news()
+
+    def stand_in(self, patch: pytest.MonkeyPatch) -> None:
+        """Be what commands take for Kafka's."""
+
+        async def reached(_: Settings, topics: list[str]) -> None:
+            assert topics == [self.name]
+
+        patch.setattr(table_shelf, "reach", reached)
+        patch.setattr(table_shelf, "table_topic", lambda _: self)
 
     async def _news(self) -> AsyncIterator[News]:
         heard = 0

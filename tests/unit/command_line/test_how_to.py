@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.table_topic import InMemoryTableTopic
 from tests.unit.command_line.runner import southbound
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def sessions(shown: str) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOUTHBOUND_ROUTING__TABLES", "topic")
+    InMemoryTableTopic().stand_in(monkeypatch)
     for language, name, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if name:
             Path(name).write_text(block, encoding="utf-8")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.table_moves import Plan
-    from southbound.settings import Settings
 
 POLICY = (DEFAULTS / "tables/outbound-policy.yaml").read_text()
 SELECTOR = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
@@ -44,23 +43,9 @@ class Topic(InMemoryTableTopic):
 def topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Topic:
     """What the commands take for Kafka."""
     found = Topic()
-
-    async def reached(settings: Settings, topics: list[str]) -> None:
-        assert topics == ["testrun.tables"]
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(table_shelf, "reach", reached)
-    monkeypatch.setattr(table_shelf, "table_topic", lambda _: _Named(found))
+    found.stand_in(monkeypatch)
     return found
-
-
-class _Named:
-    """A topic with a name, as the real one has."""
-
-    name = "testrun.tables"
-
-    def __init__(self, topic: Topic) -> None:
-        self.read, self.write = topic.read, topic.write
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+"""Where the tables come from depends on the settings and on the roles; what decides is told to Prometheus."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+
+from consumers.metrics import Metrics
+from consumers.tables.live import FromTopic
+from southbound.loading import load_rules
+from southbound.opening import Waiting
+from southbound.settings import Routing, Settings
+from southbound.table_sources import FileTables, NoTables, TableWatch, open_tables
+
+
+async def test_files_stay_as_they_were_read_at_start() -> None:
+    rules = load_rules(Routing())
+    async with AsyncExitStack() as stack:
+        tables = await open_tables(stack, Settings(), rules, ["routing"], Metrics(), Waiting())
+    assert isinstance(tables, FileTables)
+    assert tables() is rules.tables
+    assert (list(tables.work()), tables.warnings()) == ([], {})
+
+
+async def test_a_process_that_does_not_decide_needs_no_published_tables() -> None:
+    rules = replace(load_rules(Routing()), tables=FromTopic(policy="outbound-policy", selector="spoke-selector"))
+    async with AsyncExitStack() as stack:
+        tables = await open_tables(stack, Settings(), rules, ["dispatch", "inbound"], Metrics(), Waiting())
+    assert isinstance(tables, NoTables)
+    assert (list(tables.work()), tables.warnings()) == ([], {})
+    with pytest.raises(TypeError):
+        tables()
+
+
+def test_where_tables_are_published_their_files_need_not_be_there() -> None:
+    routing = Routing.model_validate(
+        {"tables": "topic", "policy": "/nowhere", "selector": "/nowhere", "policy_id": "p"}
+    )
+    assert load_rules(routing).tables == FromTopic(policy="p", selector="spoke-selector")
+
+
+def test_of_each_table_one_version_is_shown_as_live_and_a_refusal_until_it_is_over() -> None:
+    metrics = Metrics()
+    watch = TableWatch(metrics)
+    watch.live("t", "1", None)
+    watch.live("t", "2", "1")
+    watch.refused("t", "why", "2")
+    shown = metrics.registry.get_sample_value
+    assert shown("southbound_table_live", {"table": "t", "version": "1"}) is None
+    assert shown("southbound_table_live", {"table": "t", "version": "2"}) == 1
+    assert shown("southbound_table_refused", {"table": "t"}) == 1
+    watch.agreed("t")
+    assert shown("southbound_table_refused", {"table": "t"}) == 0
