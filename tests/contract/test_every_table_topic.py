@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer
 
 from consumers.tables.kafka_reader import reader_settings
 from consumers.tables.kafka_topic import KafkaTableTopic
@@ -121,3 +122,26 @@ async def test_a_message_that_the_topic_does_not_take_leaves_nothing_of_its_plan
     assert (await topic.read()).tables == ()
     await topic.write(Plan(records={"a": b"1"}, expects={}))
     assert (await topic.read()).tables == ("a",)
+
+
+async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nobody_up(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    name = fresh_topics("tables", **{"cleanup.policy": "compact"})
+    topic = KafkaTableTopic(
+        name=name, reading=reader_settings(kafka_bootstrap), writing=producer_settings(kafka_bootstrap)
+    )
+    await publish(topic, a_text("1"), "ann")
+    dead = Producer({**producer_settings(kafka_bootstrap), "transactional.id": name, "log_level": 0})
+    dead.init_transactions(20)
+    dead.begin_transaction()
+    dead.produce(name, b"{}", b"a-table")
+    assert dead.flush(20) == 0
+    async with asyncio.timeout(10):
+        live = (await topic.read()).live("a-table")
+        assert isinstance(live, LivePointer)
+        assert live.author == "ann"
+        await publish(topic, a_text("2"), "ben")
+    live = (await topic.read()).live("a-table")
+    assert isinstance(live, LivePointer)
+    assert (live.author, live.revision) == ("ben", 2)
