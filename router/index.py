@@ -7,17 +7,20 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
+from router.index_blur import is_worth_blurring
+from router.index_blurred import blurred_index
 from router.index_columns import compile_column
+from router.index_masks import masks_of
+from router.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from router.conditions import Inputs
-    from router.index_columns import ColumnIndex
+    from router.index_blurred import BlurredIndex
     from router.index_masks import Rows
+    from router.index_searches import LookUp
     from router.tables import Row
-
-    LookUp = Callable[[object], Rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class Index:
     rows: Sequence[Row]
     all: Rows
     doubtful: Rows
-    steps: tuple[tuple[int, Mapping[type, LookUp], LookUp], ...]
+    steps: tuple[tuple[int, Mapping[type, LookUp[Rows]], LookUp[Rows]], ...]
 
     def candidates(self, values: Sequence[object]) -> Rows:
         """Give the rows whose every cell takes its value, doubtful ones among them."""
@@ -43,34 +46,38 @@ class Index:
                 break
         return found
 
+    def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
+        """Give the first row that matches, without the cost of an iterator where no row is doubtful."""
+        if self.doubtful:
+            return next(self.hits(values, inputs), None)
+        found = self.candidates(values)
+        return self.rows[-found.bit_length()] if found else None
+
     def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
         """Give the rows that match, in order."""
         found = self.candidates(values)
+        if found and self.doubtful:
+            values = tuple(map(canonical, values))
         while found:
             from_end = found.bit_length()
             row = self.rows[-from_end]
-            if not self.doubtful or not self.doubtful >> (from_end - 1) & 1 or row.matches(values, inputs):
+            if not self.doubtful >> (from_end - 1) & 1 or row.matches(values, inputs):
                 yield row
             found ^= 1 << (from_end - 1)
 
 
-def compile_index(rows: Sequence[Row], width: int) -> Index:
+def compile_index(rows: Sequence[Row], width: int) -> Index | BlurredIndex:
     """Compile the rows of a table with so many inputs."""
     columns = {place: [row.cells[place] for row in rows] for place in range(width)}
-    asking = {
-        place: compile_column(cells) for place, cells in columns.items() if not all(cell.is_any for cell in cells)
-    }
+    masks = {place: masks_of(cells) for place, cells in columns.items() if not all(cell.is_any for cell in cells)}
     # The column that leaves the fewest rows comes first: a value that nothing takes ends the search there.
-    order = sorted(asking, key=lambda place: _rows_left(asking[place]))
+    order = sorted(masks, key=lambda place: masks[place].usual_share(len(rows)))
+    if is_worth_blurring(list(masks.values()), len(rows)):
+        return blurred_index(rows, columns, masks, order)
+    exact = {place: compile_column(columns[place], masks[place]) for place in order}
     return Index(
         rows=rows,
         all=(1 << len(rows)) - 1,
-        doubtful=reduce(or_, (column.masks.doubtful for column in asking.values()), 0),
-        steps=tuple((place, asking[place].by_type, asking[place].rare) for place in order),
+        doubtful=reduce(or_, (of.doubtful for of in masks.values()), 0),
+        steps=tuple((place, exact[place].by_type, exact[place].rare) for place in order),
     )
-
-
-def _rows_left(column: ColumnIndex) -> float:
-    """Give the number of rows that a value leaves on average, each class of values taken as likely as another."""
-    counts = [rows.bit_count() for of_kind in column.masks.of_class.values() for rows in of_kind]
-    return sum(counts) / max(1, len(counts))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from router.conditions import NO_INPUTS
-from router.index_masks import masks_of
+from router.index_blur import only_points
 from router.index_scales import wanders
 from router.index_searches import by_equality, by_number, by_order
-from router.values import Kind, Months, kind_of
+from router.values import Kind, Months, canonical, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.index_searches import LookUp
 
 # Values of these types are of one kind, whatever they are.
-_TYPES: dict[Kind, tuple[type, ...]] = {
+TYPES_OF: dict[Kind, tuple[type, ...]] = {
     Kind.NULL: (NoneType,),
     Kind.BOOLEAN: (bool,),
     Kind.NUMBER: (int, Decimal),
@@ -35,11 +35,11 @@ _TYPES: dict[Kind, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnIndex:
-    """Finds the rows that take a canonical value; `by_type` answers for the usual types, `rare` for all others."""
+    """Finds the rows that take a value, canonical or not; `by_type` answers for usual types, `rare` for all others."""
 
     masks: ColumnMasks
-    by_type: Mapping[type, LookUp]
-    by_kind: Mapping[Kind, LookUp]
+    by_type: Mapping[type, LookUp[Rows]]
+    by_kind: Mapping[Kind, LookUp[Rows]]
     cells: tuple[tuple[Rows, Cell], ...]
 
     def rows_for(self, value: object) -> Rows:
@@ -48,7 +48,8 @@ class ColumnIndex:
 
     def rare(self, value: object) -> Rows:
         """Look up the rows for a list, or for a value whose type does not tell its kind."""
-        return self._for_list(value) if type(value) is tuple else self._for_one(value)
+        value = canonical(value)
+        return self._for_list(value) if type(value) is tuple else self._for_element(value)
 
     def _for_list(self, items: tuple[object, ...]) -> Rows:
         """Join what the elements find; a cell with `not` takes a list if its content takes none of them."""
@@ -70,22 +71,18 @@ class ColumnIndex:
         return look_up(value) if look_up else self.masks.elsewhere
 
 
-def compile_column(cells: Sequence[Cell]) -> ColumnIndex:
+def compile_column(cells: Sequence[Cell], masks: ColumnMasks) -> ColumnIndex:
     """Compile the cells of a column, one per row."""
-    masks = masks_of(cells)
-    by_kind = {kind: _look_up(kind, scale.points, masks.of_class[kind]) for kind, scale in masks.scales.items()}
-    by_kind.setdefault(Kind.NULL, lambda _: masks.of_null)
-    return ColumnIndex(
-        masks=masks,
-        by_kind=by_kind,
-        by_type={one: look_up for kind, look_up in by_kind.items() for one in _TYPES.get(kind, ())},
-        cells=tuple((1 << place, cell) for place, cell in enumerate(reversed(cells))),
-    )
-
-
-def _look_up(kind: Kind, points: tuple[Any, ...], masks: Sequence[Rows]) -> LookUp:
-    """Search by equality where no cell takes what lies between the points, else by order."""
-    between = masks[0]
-    if all(rows is between for rows in masks[::2]):
-        return by_equality(dict(zip(points, masks[1::2], strict=True)), between)
-    return by_number(points, masks) if kind is Kind.NUMBER else by_order(points, masks)
+    by_kind: dict[Kind, LookUp[Rows]] = {}
+    by_type: dict[type, LookUp[Rows]] = {NoneType: lambda _: masks.of_null}
+    for kind, scale in masks.scales.items():
+        points, of_class = scale.points, masks.of_class[kind]
+        if only_points(of_class):
+            by_kind[kind] = by_equality(dict(zip(points, of_class[1::2], strict=True)), of_class[0])
+        else:
+            by_kind[kind] = by_order(points, of_class)
+        by_type |= dict.fromkeys(TYPES_OF.get(kind, ()), by_kind[kind])
+        if kind is Kind.NUMBER and not only_points(of_class):
+            by_type |= by_number(points, of_class, masks.elsewhere)
+    bits = tuple((1 << place, cell) for place, cell in enumerate(reversed(cells)))
+    return ColumnIndex(masks=masks, by_kind=by_kind, by_type=by_type, cells=bits)

@@ -43,6 +43,11 @@ class ColumnMasks:
     negated: Rows
     doubtful: Rows
 
+    def usual_share(self, count: int) -> float:
+        """Give the share of so many rows that a value leaves on average, each class taken as likely as another."""
+        counts = [rows.bit_count() for of_kind in self.of_class.values() for rows in of_kind]
+        return sum(counts) / max(1, len(counts) * count)
+
 
 def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnMasks:
     """Sort the cells of a column, one per row, into sets of rows; the classes tell what `also` names apart, too."""

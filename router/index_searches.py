@@ -1,32 +1,40 @@
-"""Search the class of a value among the points of its kind, and give the rows of that class."""
+"""Search the class of a value among the points of its kind, and give what belongs to that class."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from decimal import Decimal
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from router.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Mapping, Sequence
 
-    from router.index_masks import Rows
-
-    LookUp = Callable[[Any], Rows]
+Found = TypeVar("Found")
+Found_co = TypeVar("Found_co", covariant=True)
 
 
-def by_equality(rows: Mapping[object, Rows], other: Rows) -> LookUp:
+class LookUp(Protocol[Found_co]):
+    """Finds what belongs to a value."""
+
+    def __call__(self, value: Any, /) -> Found_co:  # noqa: ANN401 - of the kind or type that it is for
+        """Look it up."""
+
+
+def by_equality(rows: Mapping[object, Found], other: Found) -> LookUp[Found]:
     """Search a value that only points take."""
     get = rows.get
     return lambda value: get(value, other)
 
 
-def by_order(points: tuple[Any, ...], masks: Sequence[Rows]) -> LookUp:
+def by_order(points: tuple[Any, ...], masks: Sequence[Found]) -> LookUp[Found]:
     """Search a value among points and what lies between them."""
     count = len(points)
 
-    def look_up(value: Any) -> Rows:  # noqa: ANN401 - of the kind of the points
+    def look_up(value: Any) -> Found:  # noqa: ANN401 - of the kind of the points
         at = bisect_left(points, value)
         is_point = at < count and points[at] == value
         return masks[2 * at + is_point]
@@ -34,15 +42,23 @@ def by_order(points: tuple[Any, ...], masks: Sequence[Rows]) -> LookUp:
     return look_up
 
 
-def by_number(points: tuple[int | Decimal, ...], masks: Sequence[Rows]) -> LookUp:
-    """Search a number, exactly.
+def by_number(
+    points: tuple[int | Decimal, ...], masks: Sequence[Found], of_nothing: Found
+) -> dict[type, LookUp[Found]]:
+    """Search numbers of every type, exactly; `of_nothing` is for a float that is no number.
 
     The nearest floats of the points lie side by side in memory. Searched among 20,000 of them, a number is found in a
     quarter of the time; the points themselves are looked at only where a float is the same.
     """
     floats = array("d", [*map(_nearest, points), inf])  # the last one ends every search
 
-    def look_up(value: int | Decimal) -> Rows:
+    def of_float(value: float) -> Found:
+        at = bisect_left(floats, value)
+        if floats[at] == value:
+            return masks[exactly(canonical(value), at, value)]
+        return masks[2 * at] if value == value else of_nothing  # noqa: PLR0124 - what is no number equals nothing
+
+    def of_exact(value: int | Decimal) -> Found:
         try:
             near = float(value)
         except OverflowError:
@@ -50,12 +66,12 @@ def by_number(points: tuple[int | Decimal, ...], masks: Sequence[Rows]) -> LookU
         at = bisect_left(floats, near)
         return masks[2 * at] if floats[at] != near else masks[exactly(value, at, near)]
 
-    def exactly(value: int | Decimal, at: int, near: float) -> int:
+    def exactly(value: Any, at: int, near: float) -> int:  # noqa: ANN401 - what a float means is a decimal
         end = bisect_right(floats, near, at, len(points))
         at = bisect_left(points, value, at, end)
         return 2 * at + (at < end and points[at] == value)
 
-    return look_up
+    return {int: of_exact, Decimal: of_exact, float: of_float}
 
 
 def _nearest(number: int | Decimal) -> float:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+
+
+def all_of(names: Sequence[str]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+    """Make the function that takes the values of all names at once; it raises `KeyError` where one is missing."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda inputs: tuple([inputs[name] for name in names])
 
 
 def value_at(inputs: Mapping[str, object], path: str) -> object:

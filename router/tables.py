@@ -10,16 +10,17 @@ from router.conditions import NO_INPUTS
 from router.decisions import Collected, Decision, Reason, Undecided
 from router.hit_policies import HitPolicy, result_of, result_without_rows, rows_that_count
 from router.index import compile_index
-from router.lookups import value_at
+from router.lookups import all_of, value_at
 from router.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from router.cells import Cell
     from router.conditions import Holds, Inputs
     from router.facts import Facts
     from router.index import Index
+    from router.index_blurred import BlurredIndex
     from router.saved_tests import SavedTest
 
 DEFAULT_ROW = "default"
@@ -83,10 +84,12 @@ class DecisionTable:
     tests: tuple[SavedTest, ...] = ()
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _looks_sideways: bool = field(init=False, repr=False, compare=False)
-    _index: Index | None = field(init=False, repr=False, compare=False)
+    _take: Callable[[Mapping[str, object]], tuple[object, ...]] = field(init=False, repr=False, compare=False)
+    _index: Index | BlurredIndex | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", tuple(column.name for column in self.inputs))
+        object.__setattr__(self, "_take", all_of(self._names))
         sideways = any(cell.names for row in self.rows for cell in row.cells)
         object.__setattr__(self, "_looks_sideways", sideways)
         worth_it = len(self.rows) >= FEWEST_INDEXED
@@ -108,24 +111,28 @@ class DecisionTable:
             several rows, or their sum, smallest, largest or number. None where nothing is decided: no row matches
             and there is no default, two rows match under UNIQUE, or differ under ANY (`decide_on` says which).
         """
-        hits = self.hits(self._values_in(inputs))
-        first = next(hits, None)
-        if first is None:
-            return result_without_rows(self)
+        values = self._values_in(inputs)
+        # The index takes values as they are; a float becomes a decimal only where that makes a difference.
+        if self._index is None or self._looks_sideways:
+            values = tuple(map(canonical, values))
         if self.policy is HitPolicy.FIRST:
-            return self.result_of(first)
-        rows = rows_that_count(self, (first, *hits))
+            row = self.first(values) or self.default
+            return self.result_of(row) if row else None
+        hits = tuple(self.hits(values))
+        if not hits:
+            return result_without_rows(self)
+        rows = rows_that_count(self, hits)
         return None if isinstance(rows, Reason) else result_of(self, rows)
 
     def _values_in(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
-        return tuple(
-            [
-                canonical(
-                    inputs[column.name] if column.name in inputs else value_at(inputs, column.path or column.name)
-                )
-                for column in self.inputs
-            ]
-        )
+        try:
+            return self._take(inputs)
+        except KeyError:  # a value is missing, or is inside of another
+            return tuple([value_at(inputs, self._key_in(inputs, column)) for column in self.inputs])
+
+    @staticmethod
+    def _key_in(inputs: Mapping[str, object], column: Input) -> str:
+        return column.name if column.name in inputs else column.path or column.name
 
     def result_of(self, row: Row) -> object:
         """Give the bare value of a single output, or a dict of several by name."""
@@ -133,13 +140,11 @@ class DecisionTable:
 
     def decide_on(self, values: tuple[object, ...]) -> Decision | Undecided:
         """Decide on canonical values, one per input."""
-        hits = self.hits(values)
-        first = next(hits, None)
-        if first is None:
-            return self.without_hit(values)
         if self.policy is HitPolicy.FIRST:
-            return Decision(table=self, row=first, values=values)
-        return self._decide_among((first, *hits), values)
+            first = self.first(values)
+            return Decision(table=self, row=first, values=values) if first else self.without_hit(values)
+        hits = tuple(self.hits(values))
+        return self._decide_among(hits, values) if hits else self.without_hit(values)
 
     def _decide_among(self, hits: tuple[Row, ...], values: tuple[object, ...]) -> Decision | Undecided:
         rows = rows_that_count(self, hits)
@@ -154,6 +159,12 @@ class DecisionTable:
         if self.default is None:
             return Undecided(table=self, values=values, reason=Reason.NO_ROW_MATCHES)
         return Decision(table=self, row=self.default, values=values)
+
+    def first(self, values: tuple[object, ...]) -> Row | None:
+        """Give the first row that matches."""
+        if self._index is None or self._looks_sideways:
+            return next(self.hits(values), None)
+        return self._index.first(values, NO_INPUTS)
 
     def hits(self, values: tuple[object, ...]) -> Iterator[Row]:
         """Give the rows that match, in order, as far as they are asked for."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 PACKAGES = ("confluent-kafka", "aiohttp", "uvloop", "pydantic", "SQLAlchemy", "faststream")
 
@@ -51,9 +51,9 @@ def _fixed() -> int:
 _WORDS = {str(number): number for number in range(50)}
 
 
-def machine() -> str:
-    """Describe it in one sentence."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+def machine(named: Sequence[str] = PACKAGES) -> str:
+    """Describe it, and the packages that matter, in one sentence."""
+    packages = ", ".join(f"{name} {version(name)}" for name in named)
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}, {packages}."

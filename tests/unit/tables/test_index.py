@@ -2,20 +2,83 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import HealthCheck, given, settings
 
+from router.cells import parse
 from router.index import compile_index
+from router.index_blurred import BlurredIndex, blurred_index
+from router.index_masks import masks_of
+from router.tables import DecisionTable, Input, Output, Row
 from router.values import canonical
 from tests.drawn_searches import Drawn, tables
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(drawn=tables())
-def test_the_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+    from router.index import Index
+
+slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
+def finds_the_same(drawn: Drawn, index: Index | BlurredIndex) -> None:
+    """Compare the rows that an index finds, for values as they come and in canonical form, with those tried by one."""
     table = drawn.table
-    index = compile_index(table.rows, len(table.inputs))
     for given_values in drawn.values:
-        values = tuple(canonical(given_values[column.name]) for column in table.inputs)
+        as_they_come = tuple(given_values[column.name] for column in table.inputs)
+        values = tuple(map(canonical, as_they_come))
         inputs = table.by_name(values)
         expected = [row.id for row in table.hits_one_by_one(values, inputs)]
         assert [row.id for row in index.hits(values, inputs)] == expected
+        assert [row.id for row in index.hits(as_they_come, inputs)] == expected
+        first = index.first(as_they_come, inputs)
+        assert (first.id if first else None) == next(iter(expected), None)
+
+
+@slow
+@given(drawn=tables())
+def test_the_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+    finds_the_same(drawn, compile_index(drawn.table.rows, len(drawn.table.inputs)))
+
+
+@slow
+@given(drawn=tables())
+def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+    rows = drawn.table.rows
+    columns = {place: [row.cells[place] for row in rows] for place in range(len(drawn.table.inputs))}
+    masks = {place: masks_of(cells) for place, cells in columns.items()}
+    finds_the_same(drawn, blurred_index(rows, columns, masks, tuple(masks)))
+
+
+@slow
+@given(drawn=tables())
+def test_evaluate_and_decide_agree_on_every_table(drawn: Drawn) -> None:
+    for given_values in drawn.values:
+        values = tuple(canonical(given_values[column.name]) for column in drawn.table.inputs)
+        row = next(drawn.table.hits_one_by_one(values, drawn.table.by_name(values)), None)
+        assert drawn.table.evaluate(given_values) == (row.outputs["out"] if row else None)
+
+
+def many_rows(cell: Callable[[int], str], width: int) -> DecisionTable:
+    """Make a table of 6,000 rows whose columns all ask for ranges."""
+    cells = [tuple(parse(cell(place * (column + 1)), "number") for column in range(width)) for place in range(6_000)]
+    rows = tuple(Row(id=f"R{place}", cells=of_row, outputs={"out": place}) for place, of_row in enumerate(cells))
+    inputs = tuple(Input(name=f"in{column}", type="number") for column in range(width))
+    return DecisionTable(id="many", version="1", inputs=inputs, outputs=(Output(name="out", type="number"),), rows=rows)
+
+
+def test_wide_ranges_in_many_columns_are_blurred_and_decide_the_same() -> None:
+    table = many_rows(lambda place: f"[{place * 7_919 % 6_000}..{place * 7_919 % 6_000 + 3_000}]", 4)
+    index = compile_index(table.rows, 4)
+    assert isinstance(index, BlurredIndex)
+    for number in range(0, 9_000, 450):
+        values = (number, number // 2, 4_000 - number // 3, 3_000)
+        expected = next(table.hits_one_by_one(values, {}), None)
+        assert index.first(values, {}) is expected
+
+
+def test_ranges_that_take_turns_are_not_blurred_because_every_row_would_have_to_be_tried() -> None:
+    table = many_rows(lambda place: f"[{place * 10}..{place * 10 + 10})", 1)
+    assert not isinstance(compile_index(table.rows, 1), BlurredIndex)
+    assert table.evaluate({"in0": 34_567.5}) == 3_456

@@ -1,0 +1,124 @@
+"""Measure decision tables of growing size beside zen-engine, in one run, on one core."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from router.analysis import analyse
+from router.conditions import NO_INPUTS
+from router.index import compile_index
+from router.values import canonical
+from tests.benchmarks.machine import command_line, machine, on_core, yardstick
+from tests.benchmarks.page import replace_section, table
+from tests.benchmarks.table_arms import compare, median_micros, millis, our_table, rows_of, zen_table
+from tests.benchmarks.table_samples import SHAPES, WIDTH, a_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.tables import DecisionTable
+    from tests.benchmarks.table_samples import Sample
+
+PACKAGES = ("zen-engine",)
+FEW = (1, 2, 3, 4, 6, 10)
+ANALYSED = 1_000
+COMPARED = 200  # values on which both must decide alike; zen-engine takes milliseconds for each in large tables
+
+
+def main() -> None:
+    """Measure, show, and write the section of the page."""
+    given = _arguments()
+    with on_core(given.core):
+        sections = [_beside_zen(given), _few_rows(given), _analysis()]
+    text = "\n\n".join([machine(PACKAGES), f"`{command_line()}`", *sections])
+    _say(text)
+    if given.write:
+        replace_section("tables", text)
+
+
+def _beside_zen(given: argparse.Namespace) -> str:
+    head = ("table", "rows", "compile", "evaluate", "decide", "zen-engine: load", "evaluate", "ratio", "yardstick")
+    return table(head, [_row(a_sample(shape, size), given.core) for shape in SHAPES for size in given.rows])
+
+
+def _row(sample: Sample, core: int) -> Sequence[str]:
+    rows = rows_of(sample)
+    ours = our_table(sample, rows)
+    zen_loads = millis(lambda: zen_table(sample)(sample.values[0]))
+    theirs = zen_table(sample)
+    compare(sample, ours.evaluate, theirs, COMPARED)
+    evaluated, by_zen = median_micros(ours.evaluate, sample.values), median_micros(theirs, sample.values)
+    shown = (
+        sample.shape,
+        f"{len(rows):,}",
+        f"{millis(lambda: compile_index(rows, WIDTH)):.1f} ms",
+        f"**{evaluated:.2f} µs**",
+        f"{median_micros(ours.decide_on, _canonical(ours, sample)):.2f} µs",
+        f"{zen_loads:.1f} ms",
+        f"{by_zen:,.1f} µs",
+        f"{by_zen / evaluated:,.0f}",
+        f"{yardstick(core):.1f} µs",
+    )
+    _say("  ".join(shown))
+    return shown
+
+
+def _few_rows(given: argparse.Namespace) -> str:
+    """Measure from how many rows on the index is quicker than trying each row."""
+    samples = [a_sample("mixed", size) for size in FEW]
+    rows = [(f"{len(sample.rows)}", *_both_ways(sample), f"{yardstick(given.core):.1f} µs") for sample in samples]
+    return table(("rows", "one by one", "by the index", "yardstick"), rows)
+
+
+def _both_ways(sample: Sample) -> tuple[str, str]:
+    ours = our_table(sample, rows_of(sample))
+    index = compile_index(ours.rows, WIDTH)
+    one_by_one = median_micros(
+        lambda values: next(ours.hits_one_by_one(values, NO_INPUTS), None), _canonical(ours, sample)
+    )
+    by_index = median_micros(lambda values: next(index.hits(values, NO_INPUTS), None), _canonical(ours, sample))
+    return f"{one_by_one:.2f} µs", f"{by_index:.2f} µs"
+
+
+def _analysis() -> str:
+    head = ("analysis", "rows", "columns", "time", "overlaps", "unreachable", "gaps shown", "all of it")
+    return table(head, [_analysed(a_sample(shape, ANALYSED)) for shape in SHAPES])
+
+
+def _analysed(sample: Sample) -> Sequence[str]:
+    ours = our_table(sample, rows_of(sample))
+    found = analyse(ours)
+    return (
+        sample.shape,
+        f"{ANALYSED:,}",
+        f"{WIDTH}",
+        f"**{millis(lambda: analyse(ours)) / 1_000:.2f} s**",
+        f"{found.overlap_count:,}",
+        f"{len(found.unreachable):,}",
+        f"{len(found.gaps)}",
+        "checked" if found.complete else "not checked, and said so",
+    )
+
+
+def _canonical(ours: DecisionTable, sample: Sample) -> list[tuple[object, ...]]:
+    return [tuple(canonical(inputs[column.name]) for column in ours.inputs) for inputs in sample.values]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 10, 100, 1_000, 10_000], help="sizes of tables")
+    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the core to measure on")
+    parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
