@@ -6,8 +6,7 @@ the processor's caches; see ADR-0021. Each wish succeeds or fails by itself, as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.advance import Step, advance
 from router.happenings import Reported
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     CommandsFor = Callable[[Sequence[RunRow]], Sequence[Command]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(NamedTuple):
     """What one handler wants: rows moved, new rows, and commands besides the news that the moves make."""
 
     cause: Event
@@ -42,8 +40,7 @@ class Wish:
     commands: CommandsFor | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(NamedTuple):
     """What is stored. `told` waits for Kafka to have the news; None: more must be read before they can be told."""
 
     rows: tuple[RunRow, ...]

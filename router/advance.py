@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from router import announcements
 from router.happenings import (
@@ -43,8 +42,7 @@ if TYPE_CHECKING:
 HEARD_AT_MOST = 32  # a system repeats its last few notifications, not those of last week
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What a happening made of a row. `moved` is False where there is nothing to write."""
 
     row: RunRow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from schemas.vocabulary import RunState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalMeasure:
+class ExternalMeasure(NamedTuple):
     """One measured value as the external system names it; any of the identifying fields may be missing."""
 
     id: str | None = None

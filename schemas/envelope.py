@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.catalogue import entry_of
 from schemas.headers import EventHeaders, parse_time, read_headers, write_headers
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from schemas.structured import Structured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """A message and what stood on its envelope."""
 
     headers: EventHeaders
@@ -75,8 +73,7 @@ class Envelope:
 
 def _merged(headers: EventHeaders, structured: Structured) -> EventHeaders:
     said = structured.attributes
-    return replace(
-        headers,
+    return headers._replace(
         id=said.get("id") or headers.id,
         type=said.get("type") or headers.type,
         source=said.get("source") or headers.source,

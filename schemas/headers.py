@@ -5,10 +5,9 @@ CloudEvents Kafka protocol binding 1.0.2 §3.2 (binary mode): attribute `x` is h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventHeaders:
+class EventHeaders(NamedTuple):
     """What is known of an event besides its data; None where nobody said so.
 
     `decision` is written `table@version#row`, `replay` names the replay or redrive that the event comes from.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from consumers.runtime.outcomes import Outcome
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from router.trouble import Trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """One attempt at one record has ended; a dead letter is acknowledged by then."""
 
     record: Record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from consumers.runtime.records import Record
@@ -33,8 +33,7 @@ class DeadLetter:
 Outcome = Done | RetryLater | DeadLetter
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Which attempt at a record this is, within this process: `number` from 1, `elapsed` seconds since the first."""
 
     number: int

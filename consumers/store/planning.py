@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.store.port import ConflictError
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from consumers.store.rows import Values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(NamedTuple):
     """A run as one save wants it; columns ready for the database."""
 
     run_id: str
@@ -25,8 +24,7 @@ class Moved:
     measures: Sequence[Values]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Save:
+class Save(NamedTuple):
     """What one caller wants written, together or not at all, in this order."""
 
     moves: tuple[Moved, ...]

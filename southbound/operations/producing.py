@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,8 +49,8 @@ def _why(error: Exception) -> str:
 
 
 def _labelled(event: Event, replay: str | None) -> Event:
-    headers = replace(event.headers, time=event.headers.time or datetime.now(UTC), replay=replay)
-    return replace(event, headers=headers)
+    headers = event.headers._replace(time=event.headers.time or datetime.now(UTC), replay=replay)
+    return event._replace(headers=headers)
 
 
 async def _publish(settings: Settings, events: list[Event]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ENVELOPE = Envelope(Codec(), source="/test")
 PLAIN = Event(headers=EventHeaders(id="E1"), data=RunRequested(run=a_document()))
-TRACED = replace(PLAIN, headers=replace(PLAIN.headers, traceparent=TRACE, replay="redrive-7"))
+TRACED = PLAIN._replace(headers=PLAIN.headers._replace(traceparent=TRACE, replay="redrive-7"))
 ENDED = a_run(phase=Phase.FULFILLED, state=RunState.COMPLETED, finished_at=NOON)
 SENT = SendRun(run=a_document(), request_id="RQ0001", spoke="fibre-lab", decision=SINGLE)
 UPDATE = RunUpdate(
@@ -86,13 +86,13 @@ async def test_what_the_cause_does_not_say_is_not_made_up() -> None:
 
 
 async def test_the_request_is_that_of_the_word_and_not_of_the_cause() -> None:
-    cause = replace(TRACED, headers=replace(TRACED.headers, request_id="RQ0000", decision="old@1#R1"))
+    cause = TRACED._replace(headers=TRACED.headers._replace(request_id="RQ0000", decision="old@1#R1"))
     said = await Mouth().says(cause, SENT, SINGLE)
     assert (said.request_id, said.decision) == ("RQ0001", SINGLE.policy)
 
 
 async def test_the_same_cause_gives_the_same_ids_and_another_one_other_ids_of_news() -> None:
-    mouth, other = Mouth(), replace(PLAIN, headers=EventHeaders(id="E2"))
+    mouth, other = Mouth(), PLAIN._replace(headers=EventHeaders(id="E2"))
     first, again = [await mouth.says(PLAIN, UPDATE, SINGLE) for _ in range(2)]
     assert first.id == again.id
     assert (await mouth.says(other, UPDATE, SINGLE)).id != first.id
