@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.decisions import Undecided
+from router.decisions import Reason, Undecided
 from router.facts import facts_of
 from router.policy import Payload, decide_policy
 from router.selector import choose_spoke
+from router.thresholds import Counted
 from schemas.commands import PinnedDecision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Mapping
 
     from router.policy import PolicyDecision
     from router.routing_tables import RoutingTables
-    from router.selector import Chosen
+    from router.selector import Chosen, Selector
     from router.trouble import Trouble
     from schemas.documents import RunDocument
 
@@ -25,11 +26,28 @@ KEPT = 4096  # routes; most runs are decided as one before them was, so it is ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A decision made once on the root, to be pinned."""
+    """A decision made once on the root, to be pinned. `counted`: the definition that it is a use of."""
 
     spoke: str
     decision: PinnedDecision
     explanation: str
+    counted: Counted | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MustWait:
+    """Every definition that fits is used up."""
+
+    definitions: tuple[Counted, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The definitions, as a row remembers what it waits for."""
+        return tuple([one.name for one in self.definitions])
+
+
+def _nothing(_: Selector) -> Container[str]:
+    return frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +57,34 @@ class Decider:
     tables: Callable[[], RoutingTables]
     _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def __call__(self, root: RunDocument) -> Route | Trouble:
-        """Decide, or tell which rows came close; never guess."""
+    @property
+    def selector(self) -> Selector:
+        """The selector that is live now."""
+        return self.tables().selector
+
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        """The definitions with a threshold, by name."""
+        selector = self.selector
+        return {one.name: one for row in selector.thresholds for one in [_counted(selector, row)]}
+
+    def __call__(
+        self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _nothing
+    ) -> Route | MustWait | Trouble:
+        """Decide, or tell which rows came close; never guess. `used_up` gives the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
         what = decide_policy(tables.policy, facts)
         if isinstance(what, Undecided):
             return what.trouble()
-        where = choose_spoke(tables.selector, facts)
-        if isinstance(where, Undecided):
-            return where.trouble()
-        return self._remembered(what, where)
+        selector = tables.selector
+        where = choose_spoke(selector, facts, used_up(selector))
+        if not isinstance(where, Undecided):
+            return self._remembered(what, where, selector)
+        if where.reason is Reason.ALL_USED_UP:
+            return MustWait(definitions=tuple([_counted(selector, row.id) for row in where.rows]))
+        return where.trouble()
 
-    def _remembered(self, what: PolicyDecision, where: Chosen) -> Route:
+    def _remembered(self, what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
         # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
         used_up = [row.id for row in where.decision.skipped]
         by = (what.decision.reference, where.decision.reference)
@@ -58,11 +92,15 @@ class Decider:
         if key not in self._routes:
             if len(self._routes) >= KEPT:
                 self._routes.clear()
-            self._routes[key] = _route(what, where)
+            self._routes[key] = _route(what, where, selector)
         return self._routes[key]
 
 
-def _route(what: PolicyDecision, where: Chosen) -> Route:
+def _counted(selector: Selector, row: str) -> Counted:
+    return Counted(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
+
+
+def _route(what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
     pinned = PinnedDecision(
         policy=what.decision.reference,
         selector=where.decision.reference,
@@ -71,4 +109,5 @@ def _route(what: PolicyDecision, where: Chosen) -> Route:
         payload=what.payload if what.hierarchical else Payload.PER_RUN,
     )
     explanation = f"{what.decision.explanation}\n{where.decision.explanation}"
-    return Route(spoke=where.spoke, decision=pinned, explanation=explanation)
+    counted = _counted(selector, where.decision.row.id) if where.threshold else None
+    return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted=counted)

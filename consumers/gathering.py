@@ -16,19 +16,17 @@ from router.hierarchy_guards import guard_size
 from router.identity import request_id_of
 from router.runs import RunRow
 from router.transitions import ENDED
+from router.waiting import waits
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from consumers.moves import Mover
     from consumers.routes import RouteRuns
     from consumers.runtime.outcomes import Outcome
     from schemas.documents import RunDocument
     from schemas.envelope import Event
-
-
-def waits(row: RunRow) -> bool:
-    """Tell whether a run still waits for the rest of its hierarchy, though perhaps nobody hopes any more."""
-    return row.decision is None and row.phase in (Phase.CREATED, Phase.FALLOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +52,29 @@ class GatherRuns:
 
     async def resume(self, event: Event, root: RunRow) -> Outcome:
         """Route a waiting root if all whom it names are there."""
+        whole = await self.whole(root)
+        return await self.route(event, *whole) if whole else Done()
+
+    async def whole(self, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
+        """Give a waiting root with all its children, and their rows; None: some are missing."""
         children = await self.waiting_children(root)
         if missing_children(root.requested, children):
-            return Done()
-        whole = with_children(root.requested, [row.requested for row in children.values()])
-        return await self.route(event, whole, waiting={root.run_id: root, **children})
+            return None
+        arrived = [row.requested for row in children.values()]
+        document = with_children(root.requested, arrived) if arrived else root.requested
+        return document, {root.run_id: root, **children}
 
     async def waiting_children(self, root: RunRow) -> dict[str, RunRow]:
         """Read the children that the root names, that came by themselves and that wait."""
-        return {row.run_id: row for row in await self.children(root) if waits(row)}
+        named = root.requested.child_run_ids
+        return {row.run_id: row for row in await self._rows_of(root, named) if waits(row)}
 
     async def children(self, root: RunRow) -> list[RunRow]:
-        """Read the children that the root names and that came by themselves."""
-        found = await asyncio.gather(*map(self.mover.store.run, root.requested.child_run_ids))
+        """Read the children that the root carries or names and that have rows of their own."""
+        return await self._rows_of(root, child_ids(root.requested))
+
+    async def _rows_of(self, root: RunRow, run_ids: Iterable[str]) -> list[RunRow]:
+        found = await asyncio.gather(*map(self.mover.store.run, run_ids))
         return [row for row in found if row is not None and row.root_run_id == root.run_id]
 
     async def _join(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
@@ -86,14 +94,14 @@ class GatherRuns:
     async def _repeated(self, event: Event, row: RunRow) -> Outcome:
         if row.phase in ENDED:
             await self.mover.tell_again(event, row)
-        await self.route.send_again(event, await self.mover.store.runs_of_request(row.request_id))
+        await self.route.commands.send_again(event, await self.mover.store.runs_of_request(row.request_id))
         return Done()
 
     async def _add(self, event: Event, root: RunRow) -> None:
         """Send the children that a change of the root has named, as soon as their parents are there."""
         joining = await self.joining(root)
         _, moves = self.route.placed(event, root, [row.requested for row in joining.values()], joining)
-        await self.route.send_each(event, await self.mover.intend_all(event, moves))
+        await self.route.commands.send_each(event, await self.mover.intend_all(event, moves))
 
     async def joining(self, root: RunRow) -> dict[str, RunRow]:
         """Give the waiting children whose way up to the root is known, parents first."""

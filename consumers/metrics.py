@@ -109,6 +109,18 @@ CALLBACKS = Metric(
     labels=("spoke", "what"),
     meaning="Notifications of external systems by what became of them: stored, or why not.",
 )
+IN_LINE = Metric(
+    name="southbound_requests_waiting",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Requests that wait because every request definition that fits is used up; every process sees all.",
+)
+USED_UP = Metric(
+    name="southbound_definitions_used_up",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Request definitions that this process knows to be used up at present.",
+)
 
 TABLE_LIVE = Metric(
     name="southbound_table_live",
@@ -140,6 +152,8 @@ METRICS: Final = (
     CALLBACKS,
     TABLE_LIVE,
     TABLE_REFUSED,
+    IN_LINE,
+    USED_UP,
 )
 
 

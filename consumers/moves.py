@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from consumers.wishes import CommandsFor, Move
     from router.happenings import Happening
     from router.runs import RequestRow, RunRow
+    from router.thresholds import Use
     from schemas.envelope import Event
     from schemas.outcomes import RequestResult, RunUpdate
 
@@ -60,7 +61,7 @@ class Mover:
         self,
         cause: Event,
         moves: Sequence[Move],
-        new: Sequence[RequestRow | RunRow] = (),
+        new: Sequence[RequestRow | RunRow | Use] = (),
         commands: CommandsFor | None = None,
     ) -> tuple[RunRow, ...]:
         """Store intentions for several runs, and new rows, together or not at all; then say what follows.
@@ -69,6 +70,7 @@ class Mover:
 
         Raises:
             ConflictError: somebody else moved one of the runs.
+            UsedUpError: a use among the new rows does not fit.
         """
         wish = Wish(cause=cause, moves=moves, new=new, commands=commands)
         granted = await self._wishes.ask(wish)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.gathering import waits
+from consumers.asking import ask_for
+from consumers.carried import CarriedChildren
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import unknown_run
-from router.happenings import ChangeAsked, ChangeRefused
 from router.memory import CHANGE, led_to
-from router.refused_changes import why_not
+from router.waiting import waits
 from schemas.commands import ChangeRun
 
 if TYPE_CHECKING:
@@ -36,17 +36,27 @@ class ReviseRuns:
         """Revise one run, and the children of a hierarchical request with it."""
         row = await self.mover.store.run(changed.run.run_id)
         if row is None:
-            return DeadLetter(unknown_run(changed.run.run_id, "change"))
+            return await self._revise_carried(event, changed.run)
         if waits(row):
             return await self._revise_waiting(event, row, changed.run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.revise_tree(event, row, changed)
+        # This event may have routed it in an earlier life, and not lived to command it.
+        await self.gather.route.commands.send_again(event, [row])
         await self._revise(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
         return Done()
 
+    async def _revise_carried(self, event: Event, document: RunDocument) -> Outcome:
+        children = CarriedChildren(mover=self.mover, gather=self.gather)
+        root = await children.root_of(document.run_id, document.root_run_id)
+        if root is None:
+            return DeadLetter(unknown_run(document.run_id, "change"))
+        return await children.change(event, root, document)
+
     async def _revise_waiting(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
         asked = ask_for(event, row, document)
-        row = await self.mover.record(event, row, asked) if asked else row
+        # Over this very row: if its turn has come meanwhile, the change has to be commanded as well.
+        row = await self.mover.intend(event, row, asked) if asked else row
         root = row if row.run_id == row.root_run_id else await self.mover.store.run(row.root_run_id)
         return await self.gather.resume(event, root) if root is not None and waits(root) else Done()
 
@@ -56,16 +66,6 @@ class ReviseRuns:
         command = change_command(row, document, reason)
         if command is not None and (led_to(row, event.id, CHANGE) or document == row.requested):
             await self.mover.voice.say(event, [command], decision=row.decision)
-
-
-def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
-    """Give what this document means for the run; None where nothing is new, as when the event comes again."""
-    if led_to(row, event.id, CHANGE):
-        return None
-    refusal = why_not(row, document)
-    if refusal is not None:
-        return ChangeRefused(version=document.version, reasons=(refusal,))
-    return None if document == row.requested else ChangeAsked(document=document)
 
 
 def change_command(row: RunRow, document: RunDocument, reason: str | None) -> ChangeRun | None:

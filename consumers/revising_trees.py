@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.gathering import waits
-from consumers.revising import ask_for, change_command
-from consumers.routes import send_command
+from consumers.asking import ask_for
+from consumers.revising import change_command
 from consumers.runtime.outcomes import DeadLetter, Done
+from consumers.send_commands import send_command
 from consumers.troubles import run_exists
 from consumers.withdrawing import cancel_command
 from router.happenings import CancelAsked, ChangeRefused
@@ -16,6 +16,7 @@ from router.hierarchy import ChildChanges, HierarchyError, compare_children, exp
 from router.memory import CANCEL, CHANGE, SEND, led_to
 from router.refused_changes import not_higher, was_removed
 from router.transitions import ENDED
+from router.waiting import waits
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Route a request: decide once on its root, store it with its runs, and command what is to be sent."""
+"""Route a request: decide once on its root, store it with its runs, and command what is to be sent.
+
+Where every definition that fits is used up, the request is stored as it came, and waits for its turn.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,33 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from consumers.deciding import MustWait
 from consumers.runtime.outcomes import DeadLetter, Done
-from consumers.store.port import ConflictError
+from consumers.send_commands import SendCommands, commands_for
+from consumers.store.port import ConflictError, UsedUpError
 from consumers.troubles import reason_of, run_exists
-from router.happenings import CancelledUnsent, GivenUp, Routed
+from router.happenings import CancelledUnsent, GivenUp, Routed, Waits
 from router.hierarchy import HierarchyError, expand
 from router.identity import request_id_of
-from router.memory import SEND, born, led_to
-from router.policy import Payload
+from router.memory import born
 from router.runs import RequestRow, RunRow
+from router.thresholds import why_it_waits
 from router.trouble import Trouble
-from schemas.commands import SendRun
+from router.waiting import waits
 from schemas.outcomes import Reason
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from consumers.deciding import Decider, Route
     from consumers.moves import Mover
     from consumers.runtime.outcomes import Outcome
+    from consumers.used_up import UsedUp
     from consumers.wishes import Move
     from router.hierarchy import HierarchyLimits
+    from router.thresholds import Use
+    from schemas.commands import SendRun
     from schemas.documents import RunDocument
     from schemas.envelope import Event
 
@@ -38,78 +46,141 @@ NOT_SENT = CancelledUnsent(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Placing:
+    """What was decided for a request, to be stored at once."""
+
+    request: RequestRow
+    runs: Sequence[RunDocument]
+    waiting: Mapping[str, RunRow]
+    uses: tuple[Use, ...]
+    in_turn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRuns:
-    """Decide and command. `waiting` are rows of runs that came earlier, by run id."""
+    """Decide and command. `waiting` are rows of runs that came earlier, by run id; `kept` is told who has to wait."""
 
     mover: Mover
     decide: Decider
     limits: HierarchyLimits
+    used_up: UsedUp
+    kept: Callable[[str, tuple[str, ...]], None] = lambda *_: None
+
+    @property
+    def commands(self) -> SendCommands:
+        """The one who commands what is to be sent."""
+        return SendCommands(self.mover.voice)
 
     async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
         """Route a whole hierarchy, or a single run."""
+        placed = await self.place(event, root, waiting)
+        if isinstance(placed, Trouble):
+            return await self._give_up(event, waiting.get(root.run_id), placed)
+        return await self.wait(event, root, placed, waiting) if isinstance(placed, MustWait) else placed
+
+    async def place(
+        self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY, *, in_turn: bool = False
+    ) -> Outcome | MustWait | Trouble:
+        """Route if it can be decided now; `in_turn`: nobody who waits comes before, and no record comes again."""
         try:
             runs = expand(root, self.limits)
         except HierarchyError as error:
-            return await self._give_up(event, waiting.get(root.run_id), error.trouble)
-        route = self.decide(root)
-        if isinstance(route, Trouble):
-            return await self._give_up(event, waiting.get(root.run_id), route)
-        chosen = runs if route.decision.hierarchical else runs[:1]
-        return await self._store(event, self._request(root, route), chosen, waiting)
+            return error.trouble
+        may_not = self.used_up.for_next if in_turn else self.used_up.for_newcomer
+        refused: set[str] = set()
+        while True:
+            now = self.mover.now()
+            route = self.decide(root, may_not(now, refused))
+            if isinstance(route, MustWait | Trouble):
+                return route
+            placing = _Placing(
+                request=self._request(root, route, waiting),
+                runs=runs if route.decision.hierarchical else runs[:1],
+                waiting=waiting,
+                uses=(route.counted.use_at(now),) if route.counted else (),
+                in_turn=in_turn,
+            )
+            try:
+                return await self._store(event, placing)
+            except UsedUpError as full:
+                self.used_up.learn(full.use)
+                refused.add(full.use.definition)
 
-    async def _store(
-        self, event: Event, request: RequestRow, runs: Sequence[RunDocument], waiting: Mapping[str, RunRow]
-    ) -> Outcome:
-        new, moves = self.placed(event, request, runs, waiting)
-        chosen = {run.run_id for run in runs}
-
-        def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
-            rows = {row.run_id: row for row in (*new, *moved)}
-            return _commands([rows[run.run_id] for run in runs])
-
-        aside: list[Move] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
+    async def wait(self, event: Event, root: RunDocument, must: MustWait, waiting: Mapping[str, RunRow]) -> Outcome:
+        """Keep the whole request until one of these definitions opens."""
+        row = waiting.get(root.run_id)
+        settled = all(one.phase is Phase.WAITING for one in waiting.values())
+        if row is not None and row.waits_for == must.names and settled:
+            await self.mover.tell_again(event, *waiting.values())
+            return Done()
+        new = [] if row else [self._row(root, None)]
+        reason = why_it_waits(must.definitions, self.mover.now())
+        moves: list[Move] = [
+            (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
+            for one in (*new, *waiting.values())
+        ]
         try:
-            await self.mover.intend_all(event, [*moves, *aside], [request, *new], commands)
+            await self.mover.intend_all(event, moves, new)
         except ConflictError:
             if waiting:
                 raise
-            return await self._known_already(event, runs)
+            return await self._known_already(event, (root,))
+        self.used_up.queue(must.names)
+        self.kept(root.run_id, must.names)
+        return Done()
+
+    async def _store(self, event: Event, placing: _Placing) -> Outcome:
+        waiting = placing.waiting
+        new, moves = self.placed(event, placing.request, placing.runs, waiting, in_turn=placing.in_turn)
+        chosen = {run.run_id for run in placing.runs}
+
+        def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
+            rows = {row.run_id: row for row in (*new, *moved)}
+            return commands_for([rows[run.run_id] for run in placing.runs])
+
+        aside: list[Move] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
+        try:
+            await self.mover.intend_all(event, [*moves, *aside], [placing.request, *new, *placing.uses], commands)
+        except ConflictError:
+            if waiting:
+                raise
+            return await self._known_already(event, placing.runs)
         return Done()
 
     def placed(
-        self, event: Event, request: RequestRow | RunRow, runs: Sequence[RunDocument], waiting: Mapping[str, RunRow]
+        self,
+        event: Event,
+        request: RequestRow | RunRow,
+        runs: Sequence[RunDocument],
+        waiting: Mapping[str, RunRow],
+        *,
+        in_turn: bool = False,
     ) -> tuple[list[RunRow], list[Move]]:
         """Give the new rows of runs that belong to this request, and the moves of those that waited for it."""
         new = [born(self._row(run, request), event.id) for run in runs if run.run_id not in waiting]
-        moves: list[Move] = [(waiting[run.run_id], (_routed(run, request),)) for run in runs if run.run_id in waiting]
-        return new, moves
-
-    async def send(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command a root and its children to be sent; saying it twice gives the same command ids."""
-        if rows:
-            await self.mover.voice.say(event, _commands(rows), decision=rows[0].decision)
-
-    async def send_each(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command runs that join a request which is under way: each by itself, whatever its payload was."""
-        if rows:
-            await self.mover.voice.say(event, [send_command(row) for row in rows], decision=rows[0].decision)
-
-    async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command what this event routed in an earlier life; a run that dispatch has touched was commanded then."""
-        made = [row for row in rows if led_to(row, event.id, SEND)]
-        unsent = [row for row in made if row.phase is Phase.ROUTED]
-        if rows[0] not in made:
-            await self.send_each(event, unsent)
-        elif not _is_bundle(rows[0]) or rows[0] in unsent:
-            await self.send(event, unsent)
+        here = [run for run in runs if run.run_id in waiting]
+        return new, [(waiting[run.run_id], (_routed(run, request, in_turn=in_turn),)) for run in here]
 
     async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
         root = runs[0]
         rows = await self.mover.store.runs_of_request(request_id_of(root.run_id, root.version))
         known = {row.run_id: row for row in rows}
-        if any(run.run_id not in known or differs(known[run.run_id], run) for run in runs):
+        row = known.get(root.run_id)
+        if row is None or differs(row, root):
             return DeadLetter(run_exists(root))
-        await self.send_again(event, rows)
+        if waits(row):
+            return await self._waits_already(event, row)
+        # What a newer version has removed while the request waited has no row.
+        late = root.version < row.requested.version
+        if any(run.run_id not in known or differs(known[run.run_id], run) for run in runs[1:] if not late):
+            return DeadLetter(run_exists(root))
+        await self.commands.send_again(event, rows)
+        return Done()
+
+    async def _waits_already(self, event: Event, row: RunRow) -> Outcome:
+        if row.phase is Phase.FALLOUT:
+            return await self(event, row.requested, {row.run_id: row})  # no table decided it when its turn came
+        await self.mover.tell_again(event, row)
         return Done()
 
     async def _give_up(self, event: Event, waiting: RunRow | None, trouble: Trouble) -> Outcome:
@@ -117,9 +188,11 @@ class RouteRuns:
             await self.mover.intend(event, waiting, GivenUp(reasons=(reason_of(trouble),)))
         return DeadLetter(trouble)
 
-    def _request(self, root: RunDocument, route: Route) -> RequestRow:
+    def _request(self, root: RunDocument, route: Route, waiting: Mapping[str, RunRow]) -> RequestRow:
+        row = waiting.get(root.run_id)
         return RequestRow(
-            request_id=request_id_of(root.run_id, root.version),
+            # It keeps the id under which it was said to wait, although its version may be higher by now.
+            request_id=row.request_id if row else request_id_of(root.run_id, root.version),
             root_run_id=root.run_id,
             tenant=root.tenant,
             spoke=route.spoke,
@@ -128,17 +201,18 @@ class RouteRuns:
             created_at=self.mover.now(),
         )
 
-    def _row(self, run: RunDocument, request: RequestRow | RunRow) -> RunRow:
+    def _row(self, run: RunDocument, request: RequestRow | RunRow | None) -> RunRow:
+        """Give a new row of a run that belongs to this request; None: it is not decided yet."""
         now = self.mover.now()
         return RunRow(
             run_id=run.run_id,
             root_run_id=run.root_run_id,
             parent_run_id=run.parent_run_id,
             tenant=run.tenant,
-            request_id=request.request_id,
-            spoke=request.spoke,
-            decision=request.decision,
-            phase=Phase.ROUTED,
+            request_id=request.request_id if request else request_id_of(run.run_id, run.version),
+            spoke=request.spoke if request else "",
+            decision=request.decision if request else None,
+            phase=Phase.ROUTED if request else Phase.CREATED,
             requested=run,
             created_at=now,
             updated_at=now,
@@ -146,30 +220,16 @@ class RouteRuns:
         )
 
 
-def _commands(rows: Sequence[RunRow]) -> list[SendRun]:
-    """Give a command for each run; one for all of them where the root takes its children along (`bundle`)."""
-    root, *others = rows
-    if _is_bundle(root):
-        return [send_command(root, tuple(row.requested for row in others))]
-    return [send_command(row) for row in rows]
-
-
-def _is_bundle(row: RunRow) -> bool:
-    return row.decision is not None and row.decision.payload == Payload.BUNDLE
-
-
-def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun:
-    """Give the command that sends a run, with the children that travel inside it."""
-    if row.decision is None:
-        raise TypeError(f"Run {row.run_id} was never routed.")
-    document = row.requested.model_copy(update={"children": children}) if children else row.requested
-    return SendRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision)
-
-
-def _routed(run: RunDocument, request: RequestRow | RunRow) -> Routed:
+def _routed(run: RunDocument, request: RequestRow | RunRow, *, in_turn: bool) -> Routed:
     if request.decision is None:
         raise TypeError(f"Request {request.request_id} was never decided.")
-    return Routed(request_id=request.request_id, spoke=request.spoke, decision=request.decision, document=run)
+    return Routed(
+        request_id=request.request_id,
+        spoke=request.spoke,
+        decision=request.decision,
+        document=run,
+        in_turn=in_turn,
+    )
 
 
 def differs(row: RunRow, run: RunDocument) -> bool:

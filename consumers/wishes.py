@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from consumers.voice import Voice
     from router.happenings import Happening
     from router.runs import RequestRow, RunRow
+    from router.thresholds import Use
     from schemas.commands import Command
     from schemas.envelope import Event
     from schemas.outcomes import RequestResult, RunUpdate
@@ -36,7 +37,7 @@ class Wish(NamedTuple):
 
     cause: Event
     moves: Sequence[Move]
-    new: Sequence[RequestRow | RunRow]
+    new: Sequence[RequestRow | RunRow | Use]
     commands: CommandsFor | None
 
 
@@ -88,7 +89,7 @@ def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: date
     return Step(remember(step, happenings, cause.id), step.announcements) if step.moved else step
 
 
-def _rows(wish: Wish, steps: list[Step] | Exception) -> list[RunRow | RequestRow]:
+def _rows(wish: Wish, steps: list[Step] | Exception) -> list[RunRow | RequestRow | Use]:
     return [] if isinstance(steps, Exception) else [*wish.new, *[step.row for step in steps if step.moved]]
 
 

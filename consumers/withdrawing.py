@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.gathering import waits
+from consumers.carried import CarriedChildren, rows_of_carried
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import unknown_run
 from router.happenings import CancelAsked, CancelledUnsent, CancelRefused
 from router.memory import CANCEL, led_to
 from router.transitions import ENDED
+from router.waiting import waits
 from schemas.commands import CancelRun
 from schemas.outcomes import Reason
 from schemas.vocabulary import RunState
@@ -38,10 +39,9 @@ class WithdrawRuns:
         """Withdraw one run, or a root with all its children."""
         row = await self.mover.store.run(cancelled.run_id)
         if row is None:
-            return DeadLetter(unknown_run(cancelled.run_id, "cancel"))
+            return await self._withdraw_carried(event, cancelled)
         if waits(row):
-            children = await self.gather.waiting_children(row)
-            await self.mover.intend_all(event, [(one, (CancelledUnsent(),)) for one in (row, *children.values())])
+            await self._withdraw_waiting(event, row)
             return Done()
         affected = [one for one in await self._affected(row) if one.phase not in ENDED or _asked(event, one)]
         if not affected:
@@ -49,6 +49,18 @@ class WithdrawRuns:
             return Done()
         await self._ask(event, affected, cancelled.reason)
         return Done()
+
+    async def _withdraw_carried(self, event: Event, cancelled: RunCancelled) -> Outcome:
+        children = CarriedChildren(mover=self.mover, gather=self.gather)
+        root = await children.root_of(cancelled.run_id, cancelled.root_run_id)
+        if root is None:
+            return DeadLetter(unknown_run(cancelled.run_id, "cancel"))
+        return await children.cancel(event, root, cancelled.run_id)
+
+    async def _withdraw_waiting(self, event: Event, row: RunRow) -> None:
+        children, new = await self.gather.waiting_children(row), rows_of_carried(row)
+        moves: list[Move] = [(one, (CancelledUnsent(),)) for one in (row, *new, *children.values())]
+        await self.mover.intend_all(event, moves, new)
 
     async def _affected(self, row: RunRow) -> Sequence[RunRow]:
         whole = row.decision is not None and row.decision.hierarchical and row.parent_run_id is None

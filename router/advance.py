@@ -15,6 +15,7 @@ from router.happenings import (
     ChangeAccepted,
     ChangeAsked,
     ChangeRefused,
+    Commanded,
     GivenUp,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -22,10 +23,12 @@ from router.happenings import (
     Reported,
     Routed,
     Sending,
+    Waits,
 )
 from router.measures import judge_result, match_measures, merge_measures
 from router.next_rows import replace
 from router.states import TERMINAL, is_forward
+from router.thresholds import WAITS_FOR_THRESHOLD
 from router.transitions import ENDED, NEXT, PHASE_OF_STATE
 from schemas.outcomes import Reason
 from schemas.vocabulary import RunState, UpdateKind
@@ -80,6 +83,10 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
     if phase is None:
         raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {happening.kind} cannot happen to it.")
     match happening:
+        case Waits():
+            reasons = (*_other_reasons(row), happening.reason)
+            row = replace(row, phase=phase, waits_for=happening.waits_for, reasons=reasons)
+            return _told(row, UpdateKind.WAITING, (happening.reason,))
         case Routed():
             return Step(
                 replace(
@@ -89,8 +96,12 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
                     spoke=happening.spoke,
                     decision=happening.decision,
                     requested=happening.document,
+                    reasons=_other_reasons(row),
+                    waits_for=row.waits_for if happening.in_turn else (),
                 )
             )
+        case Commanded():
+            return Step(replace(row, waits_for=()), moved=bool(row.waits_for))
         case Sending():
             return Step(replace(row, phase=phase, sent=happening.document, sent_at=at))
         case AttemptFailed():
@@ -106,9 +117,9 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
                 code="PARENT_NOT_ACCEPTED",
                 message=f"Parent run {happening.parent_run_id} was never accepted, so this run cannot be either.",
             )
-            return _blocked(row, phase, reason, at)
+            return _blocked(_unqueued(row, phase), phase, reason, at)
         case GivenUp():
-            return _told(replace(row, phase=phase), UpdateKind.FALLOUT, happening.reasons)
+            return _told(_unqueued(row, phase), UpdateKind.FALLOUT, happening.reasons)
         case Reported():
             return _reported(row, happening, at)
         case ChangeAsked():
@@ -123,7 +134,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
         case CancelAsked():
             return Step(replace(row, cancel_asked=True))
         case CancelledUnsent():
-            return _ended(row, phase, RunState.CANCELLED, (happening.why,), at)
+            return _ended(_unqueued(row, phase), phase, RunState.CANCELLED, (happening.why,), at)
         case CancelAccepted():
             return _told(row, UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
@@ -135,6 +146,15 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
 
 def _told(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Step:
     return Step(row, (announcements.update(row, kind, reasons, version),))
+
+
+def _unqueued(row: RunRow, phase: Phase) -> RunRow:
+    return replace(row, phase=phase, waits_for=(), reasons=_other_reasons(row))
+
+
+def _other_reasons(row: RunRow) -> tuple[Reason, ...]:
+    """Give the reasons that still hold once a run waits for nothing, or for something else."""
+    return tuple([reason for reason in row.reasons if reason.code != WAITS_FOR_THRESHOLD]) if row.reasons else ()
 
 
 def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> Step:

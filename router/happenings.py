@@ -20,7 +20,9 @@ CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelle
 class Kind(StrEnum):
     """The name of a happening in the transition table."""
 
+    WAITS = "waits"
     ROUTED = "routed"
+    COMMANDED = "commanded"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
     OUTCOME_UNKNOWN = "outcome unknown"
@@ -39,6 +41,15 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Every request definition that fits is used up; the request goes when one of them opens again."""
+
+    kind: ClassVar[Kind] = Kind.WAITS
+    waits_for: tuple[str, ...]  # empty for a child, which goes with its root
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
     """The tables decided; the request goes to a spoke."""
 
@@ -47,6 +58,14 @@ class Routed:
     spoke: str
     decision: PinnedDecision
     document: RunDocument
+    in_turn: bool = False  # by the clock: no record comes again to command it, so it stays marked until it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commanded:
+    """What was routed in its turn is on its spoke's topic."""
+
+    kind: ClassVar[Kind] = Kind.COMMANDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +190,9 @@ class CancelRefused:
 
 
 Happening = (
-    Routed
+    Waits
+    | Routed
+    | Commanded
     | Sending
     | AttemptFailed
     | OutcomeUnknown

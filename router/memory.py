@@ -27,6 +27,7 @@ AT_MOST = 64  # entries; only the last event of each consumer can come again
 # What an event asks of a run and a command carries out.
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
 _ASKS: Mapping[Kind, str] = {Kind.ROUTED: SEND, Kind.CHANGE_ASKED: CHANGE, Kind.CANCEL_ASKED: CANCEL}
+_WITH_ITS_REASON = (UpdateKind.STALE, UpdateKind.BLOCKED, UpdateKind.WAITING)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
@@ -57,7 +58,7 @@ def born(row: RunRow, cause: str) -> RunRow:
 
 def _update(row: RunRow, kind: UpdateKind) -> RunUpdate:
     version = row.accepted_version if kind in _OF_ACCEPTED_VERSION else None
-    reasons = row.reasons[-1:] if kind in (UpdateKind.STALE, UpdateKind.BLOCKED) else ()
+    reasons = row.reasons[-1:] if kind in _WITH_ITS_REASON else ()
     return announcements.update(row, kind, reasons, version)
 
 

@@ -47,6 +47,7 @@ class RunRow:
     finished_at: datetime | None = None
     updated_at: datetime
     revision: int
+    waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a request that waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

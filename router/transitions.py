@@ -10,7 +10,7 @@ from schemas.vocabulary import Phase, RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-UNSENT = (Phase.CREATED, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
+UNSENT = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
 OUT = (Phase.ACCEPTED, Phase.IN_PROGRESS)
 ENDED = (Phase.FULFILLED, Phase.FAILED, Phase.CANCELLED, Phase.BLOCKED)
 ALIVE = (*UNSENT, Phase.SENDING, Phase.IN_DOUBT, *OUT)
@@ -29,6 +29,9 @@ PHASE_OF_STATE: Mapping[RunState, Phase] = {
 NEXT: Mapping[tuple[Phase, Kind], Phase] = {
     (Phase.CREATED, Kind.ROUTED): Phase.ROUTED,
     (Phase.FALLOUT, Kind.ROUTED): Phase.ROUTED,  # a child came after its request was given up
+    (Phase.WAITING, Kind.ROUTED): Phase.ROUTED,
+    **{(phase, Kind.WAITS): Phase.WAITING for phase in (Phase.CREATED, Phase.FALLOUT, Phase.WAITING)},
+    **{(phase, Kind.COMMANDED): phase for phase in (*ALIVE, *ENDED) if phase is not Phase.WAITING},
     (Phase.ROUTED, Kind.SENDING): Phase.SENDING,
     (Phase.RETRYING, Kind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, Kind.SENDING): Phase.SENDING,

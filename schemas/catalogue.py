@@ -48,7 +48,7 @@ CATALOGUE = (
     Entry(model=ChangeRun, versions=1, travels_on="dispatch"),
     Entry(model=CancelRun, versions=1, travels_on="dispatch"),
     Entry(model=InboundReceived, versions=1, travels_on="inbound"),
-    Entry(model=RunUpdate, versions=1, travels_on="inflight"),
+    Entry(model=RunUpdate, versions=2, travels_on="inflight"),
     Entry(model=RunResult, versions=1, travels_on="results"),
     Entry(model=RequestResult, versions=1, travels_on="results"),
 )

@@ -40,6 +40,7 @@ class Phase(StrEnum):
     BLOCKED = "blocked"  # its parent was never accepted, so it was never sent
     FALLOUT = "fallout"  # needs a person; its dead letter can be redriven
     UNKNOWN = "unknown"
+    WAITING = "waiting"  # every request definition that fits is used up; it goes in its turn
 
 
 class Result(StrEnum):
@@ -66,6 +67,7 @@ class UpdateKind(StrEnum):
     FALLOUT = "fallout"
     STALE = "stale"  # reported after the run had already ended; kept, and nothing moved
     UNKNOWN = "unknown"
+    WAITING = "waiting"  # every request definition that fits is used up
 
 
 class MeasureIdOrigin(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from consumers.dispatch import Dispatch
 from consumers.edge import AtTheEdge
 from consumers.gathering import GatherRuns
 from consumers.inbound import Inbound
-from consumers.metrics import CALLBACKS, CALLING, CALLS, RUNS_ENDED, WorkerMetrics
+from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, RUNS_ENDED, USED_UP, WorkerMetrics
 from consumers.moves import Mover
 from consumers.overdue import Overdue
 from consumers.polling import Poller
@@ -33,6 +33,8 @@ from consumers.runtime.policy import WorkerPolicy, consumer_settings
 from consumers.sending import SendRuns
 from consumers.spokes.profile import Inbound as Channel
 from consumers.spokes.registry import spoke_for
+from consumers.turns import Turns
+from consumers.used_up import UsedUp
 from consumers.voice import Voice
 from consumers.withdrawing import WithdrawRuns
 from router.hierarchy_guards import HierarchyLimits
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from producers.events import EventPublisher
     from router.answers import Purpose, Verdict
+    from router.thresholds import Use
     from router.trouble import Trouble
     from schemas.outcomes import RunResult
     from southbound.loading import Rules
@@ -65,6 +68,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _say_used_up(use: Use) -> None:
+    log.info("definition used up", definition=use.definition, until=use.window.end.isoformat())
+
+
+def _say_waits(run_id: str, definitions: tuple[str, ...]) -> None:
+    log.info("request waits", run=run_id, definitions=[*definitions])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the outside world gives us: opened once, shared by all roles."""
@@ -76,6 +87,7 @@ class Parts:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
+    used_up: UsedUp = field(default_factory=lambda: UsedUp(_say_used_up))
 
     @property
     def mover(self) -> Mover:
@@ -141,6 +153,18 @@ def overdue(parts: Parts) -> Overdue:
     )
 
 
+def turns(parts: Parts) -> Turns:
+    """Make the one who lets waiting requests go; it goes with the role `routing`."""
+    made = Turns(
+        mover=parts.mover,
+        gather=_gather(parts),
+        complain=lambda sentence: log.warning("waiting requests have to wait longer", trouble=sentence),
+    )
+    parts.metrics.follow(IN_LINE, lambda: made.in_line, "routing")
+    parts.metrics.follow(USED_UP, lambda: parts.used_up.count_at(now()), "routing")
+    return made
+
+
 def routing_of(mover: Mover, gather: GatherRuns) -> Routing:
     """Put the handlers of lifecycle events together."""
     trees = ReviseTrees(mover=mover, gather=gather)
@@ -163,7 +187,9 @@ def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
 def _gather(parts: Parts) -> GatherRuns:
     limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
     decide = Decider(tables=parts.tables)
-    return GatherRuns(mover=parts.mover, route=RouteRuns(mover=parts.mover, decide=decide, limits=limits))
+    mover = parts.mover
+    route = RouteRuns(mover=mover, decide=decide, limits=limits, used_up=parts.used_up, kept=_say_waits)
+    return GatherRuns(mover=mover, route=route)
 
 
 def _routing(parts: Parts) -> Worker:

@@ -22,7 +22,7 @@ from consumers.store.schema import SchemaError
 from consumers.tables.live import FromTopic
 from schemas.registry import RegistryError, RegistrySilentError
 from schemas.topics import TopicNames
-from southbound.compose import ROLES, Parts, count_callbacks, now, overdue, poller, workers
+from southbound.compose import ROLES, Parts, count_callbacks, now, overdue, poller, turns, workers
 from southbound.garbage import collect_rarely
 from southbound.health import HealthServer
 from southbound.loading import OperatorMistakesError, load_rules
@@ -118,6 +118,7 @@ def _beside(parts: Parts, roles: Sequence[str]) -> Iterator[Coroutine[None, None
     if "routing" in roles:
         yield overdue(parts).run()
         yield from parts.tables.work()
+        yield turns(parts).run()
     if "poller" in roles and (polling := poller(parts)):
         yield polling.run()
 

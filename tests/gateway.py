@@ -22,6 +22,8 @@ from consumers.runtime.outcomes import Attempt, DeadLetter, Done, RetryLater
 from consumers.runtime.records import Partition, Record
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
+from consumers.turns import Turns
+from consumers.used_up import UsedUp
 from consumers.voice import Voice
 from producers.events import EventPublisher
 from router.hierarchy_guards import HierarchyLimits
@@ -81,6 +83,13 @@ TRIES = 40  # attempts at one record until a test has gone wrong
 RETRY = {"first": 1.0, "factor": 2.0, "ceiling": 60.0, "max_attempts": 4, "max_elapsed": 600.0}
 
 
+@cache
+def tables(selector: str = SELECTOR) -> Decider:
+    """Give the policy above with a selector."""
+    both = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(selector, "selector", None))
+    return Decider(tables=lambda: both)
+
+
 @dataclass(slots=True)
 class Clock:
     """A time that only moves when somebody waits."""
@@ -103,6 +112,8 @@ class Gateway:
     clock: Clock = field(default_factory=Clock)
     profile: dict[str, Any] = field(default_factory=dict)
     limits: HierarchyLimits = field(default_factory=HierarchyLimits)
+    decide: Decider = field(default_factory=tables)
+    used_up: UsedUp = field(default_factory=UsedUp)
     may_send: Callable[[], bool] = lambda: True
     finished: list[Record] = field(default_factory=list)
     dead: list[tuple[Record, DeadLetter]] = field(default_factory=list)
@@ -246,7 +257,13 @@ class Gateway:
     @property
     def gather(self) -> GatherRuns:
         """The one who routes and gathers, fresh."""
-        return GatherRuns(mover=self.mover, route=RouteRuns(mover=self.mover, decide=_tables(), limits=self.limits))
+        route = RouteRuns(mover=self.mover, decide=self.decide, limits=self.limits, used_up=self.used_up)
+        return GatherRuns(mover=self.mover, route=route)
+
+    @property
+    def turns(self) -> Turns:
+        """The one who lets waiting requests go, fresh."""
+        return Turns(mover=self.mover, gather=self.gather, complain=self.complaints.append)
 
     @property
     def overdue(self) -> Overdue:
@@ -302,9 +319,3 @@ class Gateway:
 
     def _event(self, message: Message) -> Event:
         return self.envelope.decode(message.value, message.headers, fallback_id="none")
-
-
-@cache
-def _tables() -> Decider:
-    tables = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(SELECTOR, "selector", None))
-    return Decider(tables=lambda: tables)

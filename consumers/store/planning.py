@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from consumers.store.port import ConflictError
+from consumers.store.port import ConflictError, UsedUpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from consumers.store.rows import Values
+    from router.thresholds import Use
+
+    Place = tuple[str, datetime]  # a definition, and the start of one of its windows
+    Refusal = ConflictError | UsedUpError
+
+NO_USES: Mapping[Place, int] = MappingProxyType({})
 
 
 class Moved(NamedTuple):
@@ -29,6 +38,7 @@ class Save(NamedTuple):
 
     moves: tuple[Moved, ...]
     requests: tuple[Values, ...]
+    uses: tuple[Use, ...] = ()
 
     @property
     def weight(self) -> int:
@@ -51,7 +61,8 @@ class Plan:
     new: dict[str, Moved] = field(default_factory=dict)
     changed: dict[str, Moved] = field(default_factory=dict)
     requests: list[Values] = field(default_factory=list)
-    answers: list[ConflictError | None] = field(default_factory=list)  # one per save, in order
+    counted: Counter[Place] = field(default_factory=Counter)  # uses to add, by definition and start of the window
+    answers: list[Refusal | None] = field(default_factory=list)  # one per save, in order
 
     @property
     def moves(self) -> Iterable[Moved]:
@@ -60,14 +71,17 @@ class Plan:
         yield from self.changed.values()
 
 
-def sort_out(saves: Sequence[Save], kept: Mapping[str, Kept]) -> Plan:
-    """Take the saves in order; one that conflicts is answered so and leaves no trace."""
+def sort_out(saves: Sequence[Save], kept: Mapping[str, Kept], uses: Mapping[Place, int] = NO_USES) -> Plan:
+    """Take the saves in order; one that conflicts or finds no room is answered so and leaves no trace.
+
+    `uses` are those that windows have already. A conflict comes first: what is stored was counted when it was stored.
+    """
     plan = Plan()
     revisions = {run_id: run.revision for run_id, run in kept.items()}
     for save in saves:
-        conflict = _conflict(save, revisions)
-        plan.answers.append(conflict)
-        if conflict is None:
+        refusal = _conflict(save, revisions) or _no_room(save, uses, plan.counted)
+        plan.answers.append(refusal)
+        if refusal is None:
             _take(plan, save, kept)
             revisions.update((move.run_id, move.revision) for move in save.moves)
     return plan
@@ -86,7 +100,21 @@ def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
     return None
 
 
+def _no_room(save: Save, uses: Mapping[Place, int], counted: Mapping[Place, int]) -> UsedUpError | None:
+    for use in save.uses:
+        place = place_of(use)
+        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most:
+            return UsedUpError(use)
+    return None
+
+
+def place_of(use: Use) -> Place:
+    """Name the counter of a use."""
+    return use.definition, use.window.start
+
+
 def _take(plan: Plan, save: Save, kept: Mapping[str, Kept]) -> None:
     plan.requests.extend(save.requests)
+    plan.counted.update(map(place_of, save.uses))
     for move in save.moves:
         (plan.changed if move.run_id in kept else plan.new)[move.run_id] = move

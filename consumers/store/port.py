@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from router.runs import RequestRow, RunRow
+    from router.thresholds import Count, Use
     from schemas.vocabulary import Phase
 
 
@@ -28,11 +29,44 @@ class UnstorableError(Exception):
     """The database will never take this row or id (a NUL character in it, say); nothing of a save was written."""
 
 
+class UsedUpError(Exception):
+    """The definition has no use left in this window: decide again without it. Nothing of this save was written."""
+
+    def __init__(self, use: Use) -> None:
+        super().__init__(f"{use.definition} is used up until {use.window.end.isoformat()}")
+        self.use = use
+
+
+class Line(Protocol):
+    """Requests that wait because every definition that fits is used up, each by what it waits for.
+
+    Every method raises StoreUnavailableError for weather.
+    """
+
+    async def counts(self, definitions: Collection[str]) -> Sequence[Count]:
+        """Read how often these definitions were used, for the last windows of each."""
+
+    async def lengths(self) -> Mapping[tuple[str, ...], int]:
+        """Count the requests in line, by what they wait for."""
+
+    async def first(
+        self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
+    ) -> Sequence[RunRow]:
+        """Read the roots that wait for one of these; first made, first given. `after`: the last of the page before."""
+
+    async def left_behind(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Read roots that were routed in their turn before then, and perhaps never commanded."""
+
+
 class RunStore(Protocol):
     """Rows of runs and requests. Concurrent calls are grouped into one transaction.
 
     Every read raises StoreUnavailableError for weather, and UnstorableError for an id that no row can have.
     """
+
+    @property
+    def line(self) -> Line:
+        """The requests that wait for their turn."""
 
     async def run(self, run_id: str) -> RunRow | None:
         """Read one run."""
@@ -56,20 +90,22 @@ class RunStore(Protocol):
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""
 
-    async def save(self, *rows: RunRow | RequestRow) -> None:
-        """Write rows together or not at all.
+    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+        """Write rows together or not at all, and count uses with them.
 
         A run is written only over `revision - 1` (revision 1: only where there is none yet).
         A request row is written once; writing the same request again changes nothing.
+        A use is counted if the rows are written, and if its window has room for it.
 
         Raises:
             ConflictError: a run was moved by somebody else.
             ExternalIdTakenError: a spoke gave the same id to two runs.
+            UsedUpError: a use does not fit into its window.
             StoreUnavailableError: the database did not take it.
             UnstorableError: it never will.
         """
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
         """Save several times in one transaction, each by itself: None, or what `save` would have raised."""
 
     async def silent_runs(

@@ -87,6 +87,7 @@ def run_values(row: RunRow, clock: Clockwork, documents: Remembered) -> Values:
         clock.write_if(row.finished_at),
         clock.write(row.updated_at),
         row.revision,
+        waits_text(row.waits_for) if row.waits_for else None,
     )
 
 
@@ -118,6 +119,7 @@ def run_row(values: Values, measures: Iterable[Values], clock: Clockwork, docume
         finished_at,
         updated_at,
         revision,
+        waits_for,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -145,6 +147,7 @@ def run_row(values: Values, measures: Iterable[Values], clock: Clockwork, docume
         finished_at=clock.read_if(finished_at),
         updated_at=clock.read(updated_at),
         revision=revision,
+        waits_for=waits_of(waits_for) if waits_for else (),
     )
 
 
@@ -152,6 +155,16 @@ _PHASES = {word.value: word for word in Phase}
 _STATES: dict[str | None, RunState | None] = {None: None} | {word.value: word for word in RunState}
 _RESULTS: dict[str | None, Result | None] = {None: None} | {word.value: word for word in Result}
 _ORIGINS = {word.value: word for word in MeasureIdOrigin}
+
+
+def waits_text(definitions: tuple[str, ...]) -> str:
+    """Write what a run waits for; runs that wait for the same have the same text."""
+    return orjson.dumps(definitions).decode()
+
+
+def waits_of(text: str) -> tuple[str, ...]:
+    """Read what `waits_text` wrote."""
+    return tuple(orjson.loads(text))
 
 
 @lru_cache(maxsize=4096)  # as many as there are rows in decision tables, not as there are runs

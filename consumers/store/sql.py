@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.store.databases import InDoubtError, is_the_rows_fault
 from consumers.store.grouping import Grouping
+from consumers.store.line import SqlLine
 from consumers.store.planning import Moved, Save
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.remembered import Remembered
@@ -30,6 +31,7 @@ from consumers.store.transactions import (
 )
 from router.requests import in_order
 from router.runs import RequestRow, RunRow
+from router.thresholds import Use
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class SqlRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._documents = Remembered()
+        self.line = SqlLine(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: Grouping[Question, Found] = Grouping(self._look_up, limit=GROUP)
         self._saves: Grouping[Sequence[Save], Sequence[Exception | None]] = Grouping(
@@ -86,13 +89,13 @@ class SqlRunStore:
         found = await self._reads.ask(RequestById(request_id))
         return request_row(found.rows[0], self._database.clock) if found.rows else None
 
-    async def save(self, *rows: RunRow | RequestRow) -> None:
-        """Write rows together or not at all."""
+    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+        """Write rows together or not at all, and count uses with them."""
         [error] = await self.save_each([rows])
         if error is not None:
             raise error
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
         """Write several saves in one transaction, each by itself."""
         made = [self._as_save(rows) for rows in saves]
         wanted = [one for one in made if isinstance(one, Save)]
@@ -101,7 +104,7 @@ class SqlRunStore:
         self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
         return errors
 
-    def _remember_routed(self, rows: Iterable[RunRow | RequestRow]) -> None:
+    def _remember_routed(self, rows: Iterable[RunRow | RequestRow | Use]) -> None:
         self._routed |= {row.run_id: row for row in rows if isinstance(row, RunRow) and row.phase is Phase.ROUTED}
         while len(self._routed) > ROUTED_LATELY:
             del self._routed[next(iter(self._routed))]
@@ -171,12 +174,12 @@ class SqlRunStore:
             half = len(saves) // 2  # find the guilty one without making the others pay
             return [*await self._write(saves[:half]), *await self._write(saves[half:])]
 
-    async def _write_together(self, saves: Sequence[Save]) -> Sequence[ConflictError | None]:
-        sql = self._database.sql
+    async def _write_together(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
+        sql, clock = self._database.sql, self._database.clock
         try:
-            return await self._database.write(partial(write, sql=sql, saves=saves))
+            return await self._database.write(partial(write, sql=sql, saves=saves, clock=clock))
         except InDoubtError:
-            return await self._database.write(partial(write_unless_written, sql=sql, saves=saves))
+            return await self._database.write(partial(write_unless_written, sql=sql, saves=saves, clock=clock))
 
     async def _why(self, save: Save, error: Exception) -> Exception:
         if not isinstance(error, IntegrityError):
@@ -196,12 +199,13 @@ class SqlRunStore:
         [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
         return str(found.rows[0][0]) if found.rows else None
 
-    def _as_save(self, rows: Sequence[RunRow | RequestRow]) -> Save | Exception:
+    def _as_save(self, rows: Sequence[RunRow | RequestRow | Use]) -> Save | Exception:
         clock = self._database.clock
         try:
             return Save(
                 moves=tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)]),
                 requests=tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)]),
+                uses=tuple([row for row in rows if isinstance(row, Use)]),
             )
         except (ValueError, TypeError) as error:
             return UnstorableError(f"a row cannot be written as JSON: {error}")

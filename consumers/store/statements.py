@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consumers.store.tables import outbound_requests, run_measures, runs
+from consumers.store.tables import definition_uses, outbound_requests, run_measures, runs
 from router.states import TERMINAL
 from schemas.vocabulary import Phase
 
@@ -42,6 +42,11 @@ class Statements:
     delete_measures: str  # run ids
     insert_measure: str
     insert_request: str
+    open_window: str  # definition, start, end
+    lock_uses: str  # definitions; gives their windows
+    count_uses: str  # how many more, definition, start
+    forget_windows: str  # definition, a start: windows that ended before then
+    line_lengths: str
     lists_as_json: bool
 
     def many(self, ids: Iterable[str]) -> object:
@@ -71,6 +76,11 @@ def statements_for(dialect: Dialect) -> Statements:
         delete_measures=text(delete(run_measures).where(among(run_measures.c.run_id))),
         insert_measure=text(insert(run_measures)),
         insert_request=text(_insert_request(dialect.name)),
+        open_window=text(_open_window(dialect.name)),
+        lock_uses=text(_uses_of(among(definition_uses.c.definition)).with_for_update()),
+        count_uses=text(_count_uses()),
+        forget_windows=text(_forget_windows()),
+        line_lengths=text(_line_lengths()),
         lists_as_json=dialect.name == "sqlite",
     )
 
@@ -117,6 +127,40 @@ def waiting_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
 
 
+def first_in_line(waits_for: Iterable[str], limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+    """Ask for the roots that wait for one of these, behind the `last` seen; the first made come first."""
+    chosen = select(runs).where(_in_line(), runs.c.waits_for.in_([*waits_for]))
+    if last is not None:
+        at, run_id = last
+        chosen = chosen.where((runs.c.created_at > at) | ((runs.c.created_at == at) & (runs.c.run_id > run_id)))
+    return chosen.order_by(runs.c.created_at, runs.c.run_id).limit(limit)
+
+
+def left_behind(since: object, limit: int) -> Select[*tuple[object, ...]]:
+    """Ask for roots that have left the line and were not said to be commanded."""
+    gone = runs.c.phase.in_([phase.value for phase in Phase if phase is not Phase.WAITING])
+    marked = runs.c.waits_for.is_not(None) & (runs.c.updated_at < since)
+    return select(runs).where(gone, marked).order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
+
+
+def uses_of(definitions: Iterable[str]) -> Select[*tuple[object, ...]]:
+    """Ask how often definitions were used."""
+    return _uses_of(definition_uses.c.definition.in_([*definitions]))
+
+
+def _uses_of(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    return select(definition_uses).where(which).order_by(definition_uses.c.definition, definition_uses.c.since)
+
+
+def _line_lengths() -> Select[*tuple[object, ...]]:
+    # Read from the partial index alone, which has no more rows than there are in line.
+    return select(runs.c.waits_for, func.count()).where(_in_line()).group_by(runs.c.waits_for)
+
+
+def _in_line() -> ColumnElement[bool]:
+    return runs.c.waits_for.is_not(None) & (runs.c.phase == literal_column(f"'{Phase.WAITING}'"))
+
+
 def latest_runs(phase: Phase | None, spoke: str | None, limit: int) -> Select[*tuple[object, ...]]:
     """Ask for the runs that were updated last."""
     chosen = select(runs)
@@ -137,3 +181,32 @@ def _insert_request(kind: str) -> Insert:
     if kind == "postgresql":
         return postgresql.insert(outbound_requests).on_conflict_do_nothing()
     return sqlite.insert(outbound_requests).on_conflict_do_nothing()
+
+
+def _open_window(kind: str) -> Insert:
+    given = {column.name: bindparam(column.name, type_=column.type) for column in definition_uses.c}
+    row = {**given, "uses": literal_column("0")}
+    if kind == "postgresql":
+        return postgresql.insert(definition_uses).values(row).on_conflict_do_nothing()
+    return sqlite.insert(definition_uses).values(row).on_conflict_do_nothing()
+
+
+def _count_uses() -> Update:
+    uses = definition_uses.c.uses
+    return _at_window(update(definition_uses).values(uses=uses + bindparam("more", type_=uses.type)))
+
+
+def _at_window(statement: Update) -> Update:
+    columns = definition_uses.c
+    return statement.where(
+        columns.definition == bindparam("which", type_=columns.definition.type),
+        columns.since == bindparam("start", type_=columns.since.type),
+    )
+
+
+def _forget_windows() -> Delete:
+    columns = definition_uses.c
+    return delete(definition_uses).where(
+        columns.definition == bindparam("which", type_=columns.definition.type),
+        columns.until < bindparam("start", type_=columns.until.type),
+    )

@@ -53,11 +53,23 @@ runs = Table(
     Column("finished_at", Moment),
     Column("updated_at", Moment, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("waits_for", Text),  # a JSON list of request definitions
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)
 Index("runs_by_silence", runs.c.spoke, runs.c.phase, runs.c.updated_at)
 Index("runs_by_age", runs.c.updated_at)
+# Partial: a run that never waits costs it nothing.
+_waits = runs.c.waits_for.is_not(None)
+Index(
+    "runs_in_line",
+    runs.c.phase,
+    runs.c.waits_for,
+    runs.c.created_at,
+    runs.c.run_id,
+    sqlite_where=_waits,
+    postgresql_where=_waits,
+)
 
 run_measures = Table(
     "run_measures",
@@ -87,4 +99,14 @@ outbound_requests = Table(
     Column("decision", JsonWritten, nullable=False),
     Column("explanation", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+)
+
+# How often a request definition was used in a window; see `consumers.store.counting`.
+definition_uses = Table(
+    "definition_uses",
+    metadata,
+    Column("definition", Text, primary_key=True),
+    Column("since", Moment, primary_key=True),
+    Column("until", Moment, nullable=False),
+    Column("uses", BigInteger, nullable=False),
 )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
+from consumers.store.counting import count_uses, lock_uses
 from consumers.store.planning import Kept, sort_out
 
 if TYPE_CHECKING:
@@ -13,9 +14,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-    from consumers.store.planning import Plan, Save
-    from consumers.store.port import ConflictError
-    from consumers.store.rows import Values
+    from consumers.store.planning import Plan, Refusal, Save
+    from consumers.store.rows import Clockwork, Values
     from consumers.store.statements import Statements
 
 MEASURE_COUNT = 15  # the place of `measure_count` in `tables.runs`
@@ -146,24 +146,28 @@ def select_runs(connection: Connection, sql: Statements, wanted: Select[*tuple[o
     return Found(rows, read_measures(connection, sql, rows))
 
 
-def write(connection: Connection, sql: Statements, saves: Sequence[Save]) -> list[ConflictError | None]:
-    """Write what may be written; answer each save with None or its conflict."""
+def write(connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork) -> list[Refusal | None]:
+    """Write what may be written; answer each save with None or why not."""
     ids = {move.run_id for save in saves for move in save.moves}
     kept = _lock(connection, sql, ids) if ids else {}
-    plan = sort_out(saves, kept)
+    uses = lock_uses(connection, sql, saves, clock)
+    plan = sort_out(saves, kept, uses)
     _write_requests(connection, sql, plan)
     _write_runs(connection, sql, plan)
     _write_measures(connection, sql, plan, kept)
+    count_uses(connection, sql, plan, uses, clock)
     return plan.answers
 
 
-def write_unless_written(connection: Connection, sql: Statements, saves: Sequence[Save]) -> list[ConflictError | None]:
+def write_unless_written(
+    connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork
+) -> list[Refusal | None]:
     """Write after a commit that was never answered: what is there exactly as wanted was written by it."""
     ids = {move.run_id for save in saves for move in save.moves}
     _lock(connection, sql, ids)
     there = set(_fetch(connection, sql.runs, sql.many(ids)))
     missing = [save for save in saves if not all(move.values in there for move in save.moves)]
-    answers = dict(zip(map(id, missing), write(connection, sql, missing), strict=True))
+    answers = dict(zip(map(id, missing), write(connection, sql, missing, clock), strict=True))
     return [answers.get(id(save)) for save in saves]
 
 

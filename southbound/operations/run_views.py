@@ -29,6 +29,7 @@ COLOURS = {
     Phase.CANCELLED: "dim",
     Phase.IN_DOUBT: "bold yellow",
     Phase.RETRYING: "yellow",
+    Phase.WAITING: "yellow",
 }
 
 COLUMNS = ("run", "phase", "state", "result", "spoke", "external id", "decision", "updated")
@@ -93,6 +94,7 @@ def _named(row: RunRow) -> Iterator[tuple[str, str]]:
             "sent as",
             f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone",
         )
+    yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
     yield "versions", f"wanted {row.requested.version}, accepted {row.accepted_version or 'none'}"
     yield "cancelled", "asked for" if row.cancel_asked else ""
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):

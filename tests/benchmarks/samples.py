@@ -50,7 +50,7 @@ def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> Sample:
     document = a_request(run_id)
     route = decide(document)
     if not isinstance(route, Route):
-        raise TypeError(route.sentence)
+        raise TypeError(f"{run_id} cannot be routed: {route}")
     request = _request(run_id, route)
     routed = a_run(run_id, document=document, request_id=request.request_id, decision=route.decision)
     begun = (Sending(document=document),)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from consumers.store.port import ConflictError, ExternalIdTakenError
+from consumers.store.port import ConflictError, ExternalIdTakenError, UsedUpError
 from router.requests import in_order, is_over
 from router.runs import RunRow
+from router.thresholds import Count, Use, Window
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from router.runs import RequestRow
@@ -22,6 +24,8 @@ class InMemoryRunStore:
     def __init__(self, *rows: RunRow | RequestRow) -> None:
         self.runs: dict[str, RunRow] = {}
         self.requests: dict[str, RequestRow] = {}
+        self.uses: dict[tuple[str, Window], int] = {}
+        self.line = InMemoryLine(self)
         self.troubles: list[Exception] = []
         self.closed = False
         self._keep(rows)
@@ -44,22 +48,23 @@ class InMemoryRunStore:
     async def request(self, request_id: str) -> RequestRow | None:
         return self.requests.get(request_id)
 
-    async def save(self, *rows: RunRow | RequestRow) -> None:
+    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
         if self.troubles:
             raise self.troubles.pop(0)
-        before = dict(self.runs), dict(self.requests)
+        before = dict(self.runs), dict(self.requests), dict(self.uses)
         try:
-            for row in rows:
+            # As in SQL, a conflict comes before a use that does not fit.
+            for row in sorted(rows, key=lambda row: isinstance(row, Use)):
                 self._check(row)
                 self._keep([row])
-        except ConflictError:
-            self.runs, self.requests = before
+        except (ConflictError, UsedUpError):
+            self.runs, self.requests, self.uses = before
             raise
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
         return [await self._answer(rows) for rows in saves]
 
-    async def _answer(self, rows: Sequence[RunRow | RequestRow]) -> Exception | None:
+    async def _answer(self, rows: Sequence[RunRow | RequestRow | Use]) -> Exception | None:
         try:
             await self.save(*rows)
         except Exception as error:  # noqa: BLE001 - the answer to this one save
@@ -89,7 +94,9 @@ class InMemoryRunStore:
     async def close(self) -> None:
         self.closed = True
 
-    def _check(self, row: RunRow | RequestRow) -> None:
+    def _check(self, row: RunRow | RequestRow | Use) -> None:
+        if isinstance(row, Use) and self.uses.get((row.definition, row.window), 0) >= row.at_most:
+            raise UsedUpError(row)
         if not isinstance(row, RunRow):
             return
         known = self.runs.get(row.run_id)
@@ -100,12 +107,55 @@ class InMemoryRunStore:
             if same_id and other.spoke == row.spoke and other.run_id != row.run_id:
                 raise ExternalIdTakenError(f"run {other.run_id!r} already has {row.external_id!r}")
 
-    def _keep(self, rows: Sequence[RunRow | RequestRow]) -> None:
+    def _keep(self, rows: Sequence[RunRow | RequestRow | Use]) -> None:
         for row in rows:
             if isinstance(row, RunRow):
                 self.runs[row.run_id] = row
+            elif isinstance(row, Use):
+                self._count(row)
             else:
                 self.requests.setdefault(row.request_id, row)
+
+    def _count(self, use: Use) -> None:
+        past = [at for at in self.uses if at[0] == use.definition and at[1].end < use.window.start]
+        for gone in past:
+            del self.uses[gone]
+        place = use.definition, use.window
+        self.uses[place] = self.uses.get(place, 0) + 1
+
+
+class InMemoryLine:
+    """Who waits in line in a store of dictionaries."""
+
+    def __init__(self, store: InMemoryRunStore) -> None:
+        self.store = store
+
+    async def counts(self, definitions: Collection[str]) -> Sequence[Count]:
+        uses = self.store.uses.items()
+        counts = [Count(definition=name, window=window, uses=used) for (name, window), used in uses]
+        return sorted((c for c in counts if c.definition in definitions), key=lambda c: (c.definition, c.window.start))
+
+    async def lengths(self) -> Mapping[tuple[str, ...], int]:
+        return Counter(row.waits_for for row in self.store.runs.values() if _is_in_line(row))
+
+    async def first(
+        self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
+    ) -> Sequence[RunRow]:
+        wanted = [row for row in self.store.runs.values() if _is_in_line(row) and row.waits_for in waits_for]
+        ordered = sorted(wanted, key=_age)
+        return [row for row in ordered if after is None or _age(row) > _age(after)][:limit]
+
+    async def left_behind(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        gone = [row for row in self.store.runs.values() if row.waits_for and not _is_in_line(row)]
+        return sorted((row for row in gone if row.updated_at < since), key=_silence)[:limit]
+
+
+def _is_in_line(row: RunRow) -> bool:
+    return bool(row.waits_for) and row.phase is Phase.WAITING
+
+
+def _age(row: RunRow) -> tuple[datetime, str]:
+    return row.created_at, row.run_id
 
 
 def _is_silent(row: RunRow, since: datetime) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call
     from producers.publisher import Message
     from router.runs import RequestRow, RunRow
+    from router.thresholds import Use
 
 
 class CrashError(BaseException):
@@ -49,7 +50,7 @@ class MortalStore(InMemoryRunStore):
         super().__init__()
         self.fate = fate
 
-    async def save(self, *rows: RunRow | RequestRow) -> None:
+    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
         self.fate.meets(after=False)
         await super().save(*rows)
         self.fate.meets(after=True)

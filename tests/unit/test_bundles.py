@@ -16,6 +16,7 @@ from tests.gateway import Gateway
 
 if TYPE_CHECKING:
     from router.runs import RequestRow, RunRow
+    from router.thresholds import Use
 
 ALL = ("TR0001", "TR0001-1", "TR0001-2")
 
@@ -167,7 +168,7 @@ class Outdated(InMemoryRunStore):
         super().__init__()
         self.first: dict[str, RunRow] = {}
 
-    async def save(self, *rows: RunRow | RequestRow) -> None:
+    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
         await super().save(*rows)
         self.first = {**self.runs, **self.first}
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.runs import RequestRow, RunRow
+    from router.thresholds import Use
     from schemas.catalogue import Message
 
 NO = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
@@ -47,7 +48,7 @@ class Ledger(InMemoryRunStore):
         self.asked: list[str] = []
         self.transactions = 0
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow]]) -> Sequence[Exception | None]:
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
         self.transactions += 1
         return await super().save_each(saves)
 

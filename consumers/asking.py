@@ -1,0 +1,24 @@
+"""Say what a new document means for a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.happenings import ChangeAsked, ChangeRefused
+from router.memory import CHANGE, led_to
+from router.refused_changes import why_not
+
+if TYPE_CHECKING:
+    from router.runs import RunRow
+    from schemas.documents import RunDocument
+    from schemas.envelope import Event
+
+
+def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
+    """Give what this document means for the run; None where nothing is new, as when the event comes again."""
+    if led_to(row, event.id, CHANGE):
+        return None
+    refusal = why_not(row, document)
+    if refusal is not None:
+        return ChangeRefused(version=document.version, reasons=(refusal,))
+    return None if document == row.requested else ChangeAsked(document=document)
