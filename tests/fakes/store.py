@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.store.port import ConflictError, ExternalIdTakenError, UsedUpError
 from router.requests import in_order, is_over
 from router.runs import RunRow
-from router.thresholds import Count, Use, Window
+from router.thresholds import Count, Use
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class InMemoryRunStore:
     def __init__(self, *rows: RunRow | RequestRow) -> None:
         self.runs: dict[str, RunRow] = {}
         self.requests: dict[str, RequestRow] = {}
-        self.uses: dict[tuple[str, Window], int] = {}
+        self.uses: dict[tuple[str, datetime], Count] = {}
         self.line = InMemoryLine(self)
         self.troubles: list[Exception] = []
         self.closed = False
@@ -95,7 +96,7 @@ class InMemoryRunStore:
         self.closed = True
 
     def _check(self, row: RunRow | RequestRow | Use) -> None:
-        if isinstance(row, Use) and self.uses.get((row.definition, row.window), 0) >= row.at_most:
+        if isinstance(row, Use) and self._counted(row).uses >= row.at_most:
             raise UsedUpError(row)
         if not isinstance(row, RunRow):
             return
@@ -117,11 +118,16 @@ class InMemoryRunStore:
                 self.requests.setdefault(row.request_id, row)
 
     def _count(self, use: Use) -> None:
-        past = [at for at in self.uses if at[0] == use.definition and at[1].end < use.window.start]
-        for gone in past:
-            del self.uses[gone]
-        place = use.definition, use.window
-        self.uses[place] = self.uses.get(place, 0) + 1
+        place, count = (use.definition, use.window.start), self._counted(use)
+        if not count.uses:
+            past = [c for c in self.uses.values() if c.definition == use.definition and c.window.end < use.window.start]
+            for gone in past:
+                del self.uses[gone.definition, gone.window.start]
+        self.uses[place] = replace(count, uses=count.uses + 1)
+
+    def _counted(self, use: Use) -> Count:
+        none = Count(definition=use.definition, window=use.window, uses=0)
+        return self.uses.get((use.definition, use.window.start), none)
 
 
 class InMemoryLine:
@@ -131,9 +137,8 @@ class InMemoryLine:
         self.store = store
 
     async def counts(self, definitions: Collection[str]) -> Sequence[Count]:
-        uses = self.store.uses.items()
-        counts = [Count(definition=name, window=window, uses=used) for (name, window), used in uses]
-        return sorted((c for c in counts if c.definition in definitions), key=lambda c: (c.definition, c.window.start))
+        counts = [count for count in self.store.uses.values() if count.definition in definitions]
+        return sorted(counts, key=lambda count: (count.definition, count.window.start))
 
     async def lengths(self) -> Mapping[tuple[str, ...], int]:
         return Counter(row.waits_for for row in self.store.runs.values() if _is_in_line(row))

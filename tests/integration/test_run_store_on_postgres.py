@@ -12,10 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from consumers.store.addresses import database_at
 from consumers.store.opening import open_store
-from consumers.store.port import RunStore, UnstorableError
+from consumers.store.port import RunStore, UnstorableError, UsedUpError
 from consumers.store.postgres import PostgresDatabase
 from tests.builders import a_run
-from tests.contract.test_run_store import *  # noqa: F403 - the same claims, on PostgreSQL
+from tests.contract.test_line import *  # noqa: F403 - the same claims, on PostgreSQL
+from tests.contract.test_line import a_use, used
+from tests.contract.test_run_store import *  # noqa: F403 - the same
 from tests.contract.test_run_store import moved
 from tests.integration.run_store_database import run_store_url, tell
 
@@ -38,7 +40,7 @@ async def store(run_store_url: str) -> AsyncIterator[RunStore]:
 async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
     store = await open_store(url)
     try:
-        await tell(url, "TRUNCATE runs, run_measures, outbound_requests")
+        await tell(url, "TRUNCATE runs, run_measures, outbound_requests, definition_uses")
         yield store
     finally:
         await store.close()
@@ -111,3 +113,17 @@ async def test_two_processes_that_move_common_runs_in_any_order_do_not_deadlock(
     answers = await asyncio.gather(*forth, *back, return_exceptions=True)
     await other.close()
     assert answers.count(None) == 100
+
+
+async def test_two_processes_that_use_several_definitions_in_any_order_do_not_deadlock(
+    store: RunStore, run_store_url: str
+) -> None:
+    other = await open_store(run_store_url)
+    rows = [f"S{number}" for number in range(20)]
+    forth = [store.save(a_run(f"A{row}"), a_use(1, row=row)) for row in rows]
+    back = [other.save(a_run(f"B{row}"), a_use(1, row=row)) for row in reversed(rows)]
+    answers = await asyncio.gather(*forth, *back, return_exceptions=True)
+    await other.close()
+    assert {type(answer) for answer in answers} == {type(None), UsedUpError}
+    assert answers.count(None) == 20
+    assert len(await used(store, *(f"s#{row}" for row in rows))) == 20

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.store.opening import open_store
-from consumers.store.port import ConflictError, StoreUnavailableError
+from consumers.store.port import ConflictError, StoreUnavailableError, UsedUpError
 from southbound.broker.ports import reserve
-from tests.builders import a_run
+from tests.builders import NOON, a_run
+from tests.contract.test_line import a_use, used
 from tests.contract.test_run_store import moved
 from tests.fixtures.postgres import Cluster, find_programs
 from tests.integration.run_store_database import run_store_url, tell
@@ -62,6 +63,16 @@ async def _race(store: SqlRunStore, last: int) -> list[int]:
         except ConflictError:
             continue
     return won
+
+
+async def test_two_who_use_a_definition_at_once_never_use_it_more_often_than_its_threshold_says(
+    pair: tuple[SqlRunStore, SqlRunStore],
+) -> None:
+    saves = [store.save(a_run(f"TR{who}-{n}"), a_use(37)) for n in range(60) for who, store in enumerate(pair)]
+    answers = await asyncio.gather(*saves, return_exceptions=True)
+    assert answers.count(None) == 37
+    assert {type(answer) for answer in answers} == {type(None), UsedUpError}
+    assert await used(pair[1]) == {("s#S10", NOON): 37}
 
 
 async def test_what_one_saved_the_other_reads(pair: tuple[SqlRunStore, SqlRunStore]) -> None:

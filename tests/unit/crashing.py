@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import nothing
+from consumers.turns import LEFT_BEHIND
+from consumers.used_up import UsedUp
 from router.answers import Answer, NoAnswer, Purpose
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
@@ -153,10 +157,36 @@ class MortalGateway(Gateway):
         try:
             await self.settle()
         except CrashError:
-            self.read_again(self._uncommitted()[-self.again :] if self.again else [])
+            self._begin_again()
             await self.settle()
+
+    async def an_hour_passes(self) -> None:
+        """Let those go who wait for their turn, through the one death; after it, somebody looks after the dead."""
+        self.clock.at += timedelta(hours=1)
+        for _ in range(2):
+            try:
+                await self.turns.round()
+            except CrashError:
+                await _bury()
+                self._begin_again()
+            await self.live()
+            self.clock.at += LEFT_BEHIND + timedelta(seconds=1)
+        await self.turns.round()
+        await self.live()
+
+    def _begin_again(self) -> None:
+        self.used_up = UsedUp()
+        self.read_again(self._uncommitted()[-self.again :] if self.again else [])
 
     def _uncommitted(self) -> list[Record]:
         # What was a dead letter may be understood later: read again then, it would rightly change what is seen.
         dead = [place for place, record in enumerate(self.finished) if any(record is one for one, _ in self.dead)]
         return self.finished[max(dead, default=-1) + 1 :]
+
+
+async def _bury() -> None:
+    """End what the dead process was about to do besides."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

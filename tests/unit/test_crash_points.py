@@ -14,6 +14,7 @@ from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.outcomes import RequestResult, RunResult, RunUpdate
 from schemas.vocabulary import UpdateKind
 from tests.builders import a_document, a_tree
+from tests.gateway import tables
 from tests.unit.crashing import Fate, MortalGateway, MortalSystem, Temper
 
 if TYPE_CHECKING:
@@ -42,10 +43,16 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Story:
-    """What happens, how the system behaves, and how the process dies."""
+class Hour:
+    """An hour passes, and the windows of all thresholds open again."""
 
-    events: tuple[RunRequested | RunChanged | RunCancelled | Report | None, ...]  # None: time to settle
+
+@dataclass(frozen=True)
+class Story:
+    """What happens, how the system behaves, how much room there is in an hour, and how the process dies."""
+
+    events: tuple[RunRequested | RunChanged | RunCancelled | Report | Hour | None, ...]  # None: time to settle
+    room: int | None
     tempers: tuple[tuple[str, Temper], ...]
     dies_at: int
     dies_after: bool
@@ -77,10 +84,12 @@ STORIES = st.builds(
             st.builds(lambda run_id: RunCancelled(run_id=run_id, root_run_id=run_id[0]), st.sampled_from(RUNS)),
             st.builds(Report, st.sampled_from(RUNS), st.sampled_from(STATES), st.integers(1, 3)),
             st.none(),
+            st.just(Hour()),
         ),
         min_size=2,
         max_size=9,
     ).map(tuple),
+    room=st.sampled_from((None, 1, 2)),
     tempers=st.lists(
         st.tuples(
             st.sampled_from(RUNS),
@@ -115,6 +124,7 @@ async def _dies_unnoticed(story: Story) -> None:
     }
     assert _meanings(died) == _meanings(undisturbed)
     assert _letters(died) == _letters(undisturbed)
+    assert died.store.uses == undisturbed.store.uses
     assert isinstance(died.system, MortalSystem)
     assert died.system.unexplained == []
     assert died.system.doubles() == []
@@ -122,23 +132,49 @@ async def _dies_unnoticed(story: Story) -> None:
 
 async def _told(story: Story, fate: Fate) -> MortalGateway:
     tempers = {run_id: Temper(temper.busy, temper.refuses, temper.loses) for run_id, temper in story.tempers}
-    gateway = MortalGateway(fate, tempers, story.again, profile={"patchable": ["description"]})
+    decide = tables(_selector(story.room)) if story.room else tables()
+    gateway = MortalGateway(fate, tempers, story.again, profile={"patchable": ["description"]}, decide=decide)
     for number, event in enumerate(story.events):
         if isinstance(event, Report):
             word = gateway.callback(f"ext-{event.run_id}", state=event.state, testMeasure=[])
             gateway.put(gateway.names.inbound, word, f"{event}")
+        elif isinstance(event, Hour):
+            await gateway.live()
+            await gateway.an_hour_passes()
         elif event is not None:
             gateway.put(gateway.names.lifecycle, event, f"event {number}")
         else:
             await gateway.live()
     await gateway.live()
+    await gateway.an_hour_passes()
     return gateway
+
+
+def _selector(room: int) -> str:
+    """Have a definition for all runs and another for single ones, both with so much room in an hour."""
+    threshold = f"threshold: {{max: {room}, period: PT1H}}"
+    return (
+        "selector: spoke-selector\n"
+        "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
+        "rows:\n"
+        f'  - {{id: S1, order: 1, when: {{spec: "-"}}, then: {{spoke: fibre-lab}}, {threshold}}}\n'
+        f"  - {{id: S2, order: 2, when: {{spec: fibre-line}}, then: {{spoke: fibre-lab}}, {threshold}}}\n"
+    )
 
 
 def _seen(row: RunRow) -> tuple[object, ...]:
     reasons = tuple(reason.code for reason in row.reasons)
     told = (row.phase, row.state, row.result, row.external_id, row.measures, reasons)
-    return (*told, row.requested, row.sent, row.accepted_version, row.cancel_asked, row.request_id, row.decision)
+    return (
+        *told,
+        row.requested,
+        row.sent,
+        row.accepted_version,
+        row.cancel_asked,
+        row.request_id,
+        row.decision,
+        row.waits_for,
+    )
 
 
 def _letters(gateway: MortalGateway) -> set[tuple[bytes | None, str]]:

@@ -1,0 +1,168 @@
+"""What every run store promises about uses of definitions, and about those who wait for one.
+
+tests/integration/test_run_store_on_postgres.py makes the same claims about PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from consumers.store.port import ConflictError, RunStore, UsedUpError
+from router.selector import Threshold
+from router.thresholds import Counted
+from schemas.vocabulary import Phase
+from tests.builders import NOON, a_run
+from tests.contract.test_run_store import a_request, moved, store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from router.runs import RunRow
+    from router.thresholds import Use
+
+__all__ = ["store"]  # a fixture
+HOUR = timedelta(hours=1)
+
+
+def a_use(at_most: int = 1, *, row: str = "S10", at: datetime = NOON, period: timedelta = HOUR) -> Use:
+    return Counted(selector="s", row=row, threshold=Threshold(max=at_most, period=period)).use_at(at)
+
+
+async def used(store: RunStore, *definitions: str) -> dict[tuple[str, datetime], int]:
+    counts = await store.line.counts(definitions or ("s#S10",))
+    return {(count.definition, count.window.start): count.uses for count in counts if count.uses}
+
+
+async def test_a_use_is_counted_with_the_rows_that_it_comes_with(store: RunStore) -> None:
+    await store.save(a_request(), a_run(), a_use())
+    assert await used(store) == {("s#S10", NOON): 1}
+    assert await store.run("TR0001") == a_run()
+
+
+async def test_where_there_is_no_room_nothing_is_written_and_the_use_is_named(store: RunStore) -> None:
+    await store.save(a_run("TR1"), a_use(2))
+    await store.save(a_run("TR2"), a_use(2))
+    with pytest.raises(UsedUpError) as full:
+        await store.save(a_request(), a_run("TR3"), a_use(2))
+    assert full.value.use == a_use(2)
+    assert await store.run("TR3") is None
+    assert await store.request("RQ0001") is None
+    assert await used(store) == {("s#S10", NOON): 2}
+
+
+async def test_what_is_stored_already_is_a_conflict_and_not_counted_again(store: RunStore) -> None:
+    await store.save(a_run(), a_use(5))
+    with pytest.raises(ConflictError):
+        await store.save(a_run(), a_use(5))
+    assert await used(store) == {("s#S10", NOON): 1}
+
+
+async def test_what_is_stored_already_is_a_conflict_even_where_there_is_no_room(store: RunStore) -> None:
+    await store.save(a_run(), a_use(1))
+    with pytest.raises(ConflictError):
+        await store.save(a_run(), a_use(1))
+
+
+async def test_every_window_and_every_definition_is_counted_by_itself(store: RunStore) -> None:
+    uses = [a_use(), a_use(at=NOON + HOUR), a_use(row="S20")]
+    for number, use in enumerate(uses):
+        await store.save(a_run(f"TR{number}"), use)
+    assert await used(store, "s#S10", "s#S20") == {
+        ("s#S10", NOON): 1,
+        ("s#S10", NOON + HOUR): 1,
+        ("s#S20", NOON): 1,
+    }
+
+
+async def test_a_raised_threshold_has_room_again_and_a_lowered_one_has_not(store: RunStore) -> None:
+    await store.save(a_run("TR1"), a_use(1))
+    await store.save(a_run("TR2"), a_use(3))
+    with pytest.raises(UsedUpError):
+        await store.save(a_run("TR3"), a_use(2))
+    assert await used(store) == {("s#S10", NOON): 2}
+
+
+async def test_windows_that_are_long_past_are_thrown_away(store: RunStore) -> None:
+    for number in range(50):
+        await store.save(a_run(f"TR{number}"), a_use(at=NOON + number * HOUR))
+    assert await used(store) == {("s#S10", NOON + 48 * HOUR): 1, ("s#S10", NOON + 49 * HOUR): 1}
+
+
+async def test_a_window_that_has_not_ended_is_kept_when_the_period_becomes_shorter(store: RunStore) -> None:
+    day = a_use(9, period=timedelta(days=1))
+    await store.save(a_run("TR1"), day)
+    await store.save(a_run("TR2"), a_use(9, at=NOON + 3 * HOUR))
+    assert (await used(store))["s#S10", day.window.start] == 1
+
+
+async def test_of_many_at_once_exactly_as_many_as_fit_are_written_the_first_first(store: RunStore) -> None:
+    answers = await asyncio.gather(
+        *(store.save(a_run(f"TR{number}"), a_use(7)) for number in range(100)), return_exceptions=True
+    )
+    assert [number for number, answer in enumerate(answers) if answer is None] == [*range(7)]
+    assert {type(answer) for answer in answers[7:]} == {UsedUpError}
+    assert await used(store) == {("s#S10", NOON): 7}
+
+
+async def test_of_saves_that_travel_together_those_without_a_use_are_not_held_up(store: RunStore) -> None:
+    answers = await store.save_each(
+        [[a_run("TR1"), a_use()], [a_run("TR2"), a_use()], [a_run("TR3")], [a_run("TR4"), a_use(row="S20")]]
+    )
+    assert [type(answer) for answer in answers] == [type(None), UsedUpError, type(None), type(None)]
+
+
+def in_line(run_id: str, minutes: int = 0, *names: str, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+    fields = {"phase": Phase.WAITING, "spoke": "", "decision": None, "waits_for": names or ("s#S10",)} | more
+    return a_run(run_id, created_at=NOON - timedelta(minutes=minutes), **fields)
+
+
+async def test_what_a_run_waits_for_is_kept(store: RunStore) -> None:
+    row = in_line("TR1", 0, "s#S10", 's#with "quotes", commas and é')
+    await store.save(row)
+    assert await store.run("TR1") == row
+    await store.save(moved(row, waits_for=()))
+    assert await store.run("TR1") == moved(row, waits_for=())
+
+
+async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> None:
+    await store.save(in_line("TR1"), in_line("TR2"), in_line("TR3", 0, "s#S10", "s#S20"), a_run("TR4"))
+    await store.save(in_line("child", waits_for=()), in_line("taken", phase=Phase.ROUTED))
+    assert await store.line.lengths() == {("s#S10",): 2, ("s#S10", "s#S20"): 1}
+
+
+async def test_an_empty_line_has_no_lengths(store: RunStore) -> None:
+    await store.save(a_run())
+    assert await store.line.lengths() == {}
+    assert await store.line.first([("s#S10",)], 10) == []
+
+
+async def test_the_first_that_was_made_is_the_first_in_line_page_by_page(store: RunStore) -> None:
+    await store.save(*(in_line(f"TR{n}", 10 - n // 4) for n in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)))
+    await store.save(in_line("other", 99, "s#S20"), in_line("both", 98, "s#S10", "s#S20"))
+    wanted = [("s#S10",), ("s#S10", "s#S20")]
+    seen: list[str] = []
+    after: RunRow | None = None
+    while page := await store.line.first(wanted, 3, after):
+        seen += [row.run_id for row in page]
+        after = page[-1]
+    assert seen == ["both", *(f"TR{n}" for n in range(10))]
+
+
+async def test_left_behind_are_those_that_left_the_line_a_while_ago_and_are_still_marked(store: RunStore) -> None:
+    old = NOON - timedelta(minutes=1)
+    taken = in_line("taken", phase=Phase.ROUTED, updated_at=old)
+    await store.save(
+        taken, in_line("sent", phase=Phase.ACCEPTED, updated_at=old - HOUR), in_line("waits", updated_at=old)
+    )
+    await store.save(in_line("just now", phase=Phase.ROUTED), a_run("never waited", updated_at=old))
+    found = await store.line.left_behind(NOON - timedelta(seconds=30), 10)
+    assert [row.run_id for row in found] == ["sent", "taken"]
+    assert found[1] == taken
+    assert [row.run_id for row in await store.line.left_behind(NOON, 1)] == ["sent"]
+    await store.save(replace(moved(taken), waits_for=()))
+    assert [row.run_id for row in await store.line.left_behind(NOON - timedelta(seconds=30), 10)] == ["sent"]
