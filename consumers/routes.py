@@ -6,6 +6,7 @@ Where every definition that fits is used up, the request is stored as it came, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,9 @@ class RouteRuns:
             runs = expand(root, self.limits)
         except HierarchyError as error:
             return error.trouble
+        if self.used_up.queued is None and self.decide.selector.thresholds:
+            # Right after a start; who is read again now may not overtake those who wait.
+            self.used_up.queued = {*chain.from_iterable(await self.mover.store.line.lengths())}
         may_not = self.used_up.for_next if in_turn else self.used_up.for_newcomer
         refused: set[str] = set()
         while True:

@@ -21,12 +21,13 @@ class UsedUp:
     """What one process knows. `observe` is told of a definition that is used up, once in a window.
 
     `queued` are definitions that others wait for: whoever comes now waits behind them, or the last would be the first.
+    None: nobody has looked yet.
     """
 
     def __init__(self, observe: Callable[[Use], None] = lambda _: None) -> None:
         self._observe = observe
         self._full: dict[str, Use] = {}
-        self.queued: Collection[str] = NOTHING
+        self.queued: Collection[str] | None = None
 
     def learn(self, use: Use) -> None:
         """Take in that a window has `at_most` uses already."""
@@ -37,7 +38,8 @@ class UsedUp:
 
     def queue(self, definitions: Iterable[str]) -> None:
         """Take in that somebody waits for these."""
-        self.queued = {*self.queued, *definitions}
+        if self.queued is not None:
+            self.queued = {*self.queued, *definitions}
 
     def has(self, use: Use) -> bool:
         """Tell whether there is certainly no room for a use; a threshold that was raised since is worth a try."""
@@ -50,7 +52,8 @@ class UsedUp:
 
     def for_newcomer(self, moment: datetime, refused: Container[str]) -> Callable[[Selector], Container[str]]:
         """Give the rows that somebody may not have who comes now; `refused` are definitions that he was denied."""
-        return lambda selector: _Rows(self, selector, moment, refused, self.queued) if selector.thresholds else NOTHING
+        queued = self.queued or NOTHING
+        return lambda selector: _Rows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
 
     def for_next(self, moment: datetime, refused: Container[str]) -> Callable[[Selector], Container[str]]:
         """Give the rows that the next in line may not have."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from router.runs import RunRow
     from schemas.catalogue import Message
     from schemas.documents import RunDocument
+    from schemas.envelope import Event
 
 SINGLE, TREE, BUNDLE = a_document("A"), a_tree("T", 2), a_tree("B", 2, spec="fibre-bundle")
 GATHERED = (
@@ -107,10 +109,27 @@ STORIES = st.builds(
 )
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
 @settings(max_examples=60, deadline=None)
 @given(STORIES)
 def test_a_death_at_any_moment_changes_nothing_that_anybody_can_see(story: Story) -> None:
     asyncio.run(_dies_unnoticed(story))
+
+
+LINE = (TREE, BUNDLE, *GATHERED, a_document("Z"))
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
+@pytest.mark.parametrize("after", [False, True])
+def test_a_death_at_each_moment_of_a_line_that_moves_changes_nothing_either(after: bool) -> None:  # noqa: FBT001 - both
+    requests = [RunRequested(run=run) for run in (SINGLE, a_document("Y"), *LINE)]
+    changed = RunChanged(run=a_document("Z", version=2, description="new"))
+    story = Story(
+        events=(*requests, changed, Hour(), Hour(), Hour()), room=1, tempers=(), dies_at=0, dies_after=after, again=2
+    )
+    deeds = asyncio.run(_told(story, Fate())).fate.deeds
+    for moment in range(deeds):
+        asyncio.run(_dies_unnoticed(replace(story, dies_at=moment)))
 
 
 async def _dies_unnoticed(story: Story) -> None:
@@ -185,9 +204,18 @@ def _meanings(gateway: MortalGateway) -> dict[str, set[tuple[Any, ...]]]:
     """Give what was said under each id; a doubt depends on the disturbance, and is told only where there was one."""
     found: dict[str, set[tuple[Any, ...]]] = {}
     for event in gateway.said():
-        if not (isinstance(event.data, RunUpdate) and event.data.kind is UpdateKind.IN_DOUBT):
-            found.setdefault(event.id, set()).add(_meaning(event.data))
+        if not _is_told_as(event.data, UpdateKind.IN_DOUBT):
+            found.setdefault(_name(event), set()).add(_meaning(event.data))
     return found
+
+
+def _name(event: Event) -> str:
+    # A hierarchy is completed by another of its events, if two of them are read again in one go.
+    return "waiting" if _is_told_as(event.data, UpdateKind.WAITING) else event.id
+
+
+def _is_told_as(word: Message, kind: UpdateKind) -> bool:
+    return isinstance(word, RunUpdate) and word.kind is kind
 
 
 def _meaning(word: Message) -> tuple[Any, ...]:

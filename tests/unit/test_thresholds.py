@@ -116,7 +116,7 @@ def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_alw
     known = UsedUp()
     for row in full:
         known.learn(Use(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
-    known.queue(f"s#{row}" for row in queued)
+    known.queued = {f"s#{row}" for row in queued}
     facts = facts_of(a_document())
     fitting = [row.id for row in selector.table.hits(selector.table.values_of(facts))]
     for may_not, taken in ((known.for_newcomer, full | queued), (known.for_next, full)):
