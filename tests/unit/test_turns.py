@@ -129,7 +129,6 @@ async def test_when_nobody_waits_any_more_who_comes_goes_at_once() -> None:
 async def test_a_process_that_knows_nothing_learns_from_the_store_who_waits() -> None:
     gateway = await a_line("B")
     other = Gateway(store=gateway.store, publisher=gateway.publisher, decide=gateway.decide, clock=gateway.clock)
-    await other.turns.round()
     gateway.clock.at += HOUR
     await other.requested(a_document("C"))
     assert other.row("C").phase is Phase.WAITING

@@ -1,0 +1,127 @@
+"""Thresholds on the real broker, counted across processes: never more than fit, and nobody is lost who waits."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from router.thresholds import window_at
+from schemas.vocabulary import Phase, UpdateKind
+from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.script import Script
+from tests.builders import a_document
+from tests.fixtures.processes import a_site, lost, some_id, unexplained_posts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from router.runs import RequestRow, RunRow
+    from tests.fixtures.processes import Site
+
+SCRIPT = Script(default=answers_at_once(answer_after=0.01))
+EVER = "P10000D"  # its window does not end while a test runs
+
+
+def a_selector(period: str, **room: int) -> str:
+    """Write a definition for each system, by order, with so much room in a period."""
+    rows = [
+        f"  - {{id: {system[0].upper()}, order: {order}, when: {{spec: fibre-line}},"
+        f" then: {{spoke: {system}-lab}}, threshold: {{max: {most}, period: {period}}}}}\n"
+        for order, (system, most) in enumerate(room.items())
+    ]
+    inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
+    return f"selector: spoke-selector\n{inputs}rows:\n{''.join(rows)}"
+
+
+def posts(site: Site) -> dict[str, int]:
+    return {name: len(system.ledger.posts()) for name, system in site.service.systems.items()}
+
+
+async def rows_of(site: Site, ids: list[str]) -> list[RunRow | None]:
+    store = await site.service.store()
+    try:
+        return list(await asyncio.gather(*map(store.run, ids)))
+    finally:
+        await store.close()
+
+
+async def requests_of(site: Site, ids: list[str]) -> list[RequestRow]:
+    rows = [row for row in await rows_of(site, ids) if row is not None]
+    store = await site.service.store()
+    try:
+        found = await asyncio.gather(*(store.request(row.request_id) for row in rows))
+        return [request for request in found if request is not None]
+    finally:
+        await store.close()
+
+
+async def all_end(site: Site, ids: list[str], seconds: float) -> None:
+    try:
+        await site.service.until(lambda: site.ended() >= {*ids}, "all results", seconds)
+    except AssertionError as late:
+        raise AssertionError(await lost(site, {*ids} - site.ended())) from late
+
+
+def waiting(site: Site) -> set[str]:
+    """Give the runs that were said to wait."""
+    return {update.run_id for update in site.service.updates() if update.kind is UpdateKind.WAITING}
+
+
+async def test_exactly_as_many_as_fit_are_sent_by_two_services_and_the_rest_go_when_there_is_more_room(
+    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+) -> None:
+    ids = [f"{some_id('full')}-{n}" for n in range(60)]
+    async with a_site(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as site:
+        service = site.service
+        site.selector = a_selector(EVER, fibre=17, copper=5)
+        first, second = await site.start("routing", "dispatch"), await site.start("routing", "dispatch")
+        await service.until(lambda: site.members("routing") == 2, "both share the work")
+        await service.request(*(a_document(run_id) for run_id in ids[:40]))
+        await service.until(lambda: len(site.ended()) + len(waiting(site)) >= 40, "all went or wait")
+        first.send(signal.SIGKILL)
+        await service.request(*(a_document(run_id) for run_id in ids[40:]))
+        await service.until(lambda: len(site.ended()) + len(waiting(site)) == 60, "all went or wait", 60)
+        await service.until(lambda: not site.not_finished(), "who waits holds up no commit")
+        assert posts(site) == {"fibre-lab": 17, "copper-lab": 5}
+        rows = [row for row in await rows_of(site, ids) if row is not None]
+        assert Counter(row.phase for row in rows) == {Phase.FULFILLED: 22, Phase.WAITING: 38}
+        both = ("spoke-selector#F", "spoke-selector#C")
+        assert {row.waits_for for row in rows if row.phase is Phase.WAITING} == {both}
+        second.send(signal.SIGTERM)
+        assert await second.ended() == 0, second.said()
+        site.selector = a_selector(EVER, fibre=30, copper=100)
+        await site.start("routing", "dispatch")
+        await all_end(site, ids, 60)
+        assert posts(site) == {"fibre-lab": 30, "copper-lab": 30}
+        assert unexplained_posts(site) == []
+        assert service.dead_letters() == []
+
+
+async def test_those_who_wait_go_window_by_window_although_services_die(
+    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+) -> None:
+    ids = [f"{some_id('turn')}-{n:02}" for n in range(40)]
+    period, most = timedelta(seconds=4), 8
+    async with a_site(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as site:
+        service = site.service
+        site.selector = a_selector("PT4S", fibre=most)
+        first, _ = await site.start("routing", "dispatch"), await site.start("routing", "dispatch")
+        await service.until(lambda: site.members("routing") == 2, "both share the work")
+        begun = time.monotonic()
+        await service.request(*(a_document(run_id) for run_id in ids))
+        await service.until(lambda: len(site.ended()) >= most + 1, "a second window has opened")
+        first.send(signal.SIGKILL)
+        await site.start("routing", "dispatch")
+        await all_end(site, ids, 90)
+        # 40 runs, 8 in a window: 5 windows, of which the first and the last may be short.
+        assert time.monotonic() - begun > 3 * period.total_seconds()
+        used = Counter(window_at(period, request.created_at).start for request in await requests_of(site, ids))
+        assert max(used.values()) <= most
+        assert sum(used.values()) == len(ids)
+        assert len(service.systems["fibre-lab"].ledger.posts()) == len(ids)
+        assert unexplained_posts(site) == []
+        assert service.dead_letters() == []
