@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 AT_ONCE = 200  # requests that are tried together
+REST, SELDOM = 10, 10.0  # rest ten times as long as a look took, and at most ten seconds
 LEFT_BEHIND = timedelta(seconds=30)  # after which nobody is about to command what he took
 
 
 @dataclass(slots=True, kw_only=True)
 class Turns:
-    """Look every so many seconds who may go; the first that came is the first that goes."""
+    """Look every so many seconds who may go, less often if a look takes long; first come, first served."""
 
     mover: Mover
     gather: GatherRuns
@@ -51,11 +52,13 @@ class Turns:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            begun = self.mover.now()
             try:
                 await self.round()
             except (StoreUnavailableError, PublishError) as error:
                 self.complain(f"Requests that wait for their turn have to wait longer: {error}")
-            await asyncio.sleep(self.every)
+            took = (self.mover.now() - begun).total_seconds()
+            await asyncio.sleep(min(max(self.every, REST * took), SELDOM))
 
     async def round(self) -> None:
         """Let go all who may."""
