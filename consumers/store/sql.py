@@ -202,11 +202,11 @@ class SqlRunStore:
     def _as_save(self, rows: Sequence[RunRow | RequestRow | Use]) -> Save | Exception:
         clock = self._database.clock
         try:
-            return Save(
-                moves=tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)]),
-                requests=tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)]),
-                uses=tuple([row for row in rows if isinstance(row, Use)]),
-            )
+            moves = tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)])
+            requests = tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)])
+            others = len(rows) - len(moves) - len(requests)
+            uses = tuple([row for row in rows if isinstance(row, Use)]) if others else ()
+            return Save(moves=moves, requests=requests, uses=uses)
         except (ValueError, TypeError) as error:
             return UnstorableError(f"a row cannot be written as JSON: {error}")
         except Exception as error:  # noqa: BLE001 - it belongs to this save and to no other

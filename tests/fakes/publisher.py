@@ -19,7 +19,7 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.published: list[Message] = []
         self.waiting: list[Message] = []  # handed over and not acknowledged
-        self.refused: dict[str, str] = {}  # topic → why
+        self.refused: dict[str, PublishError] = {}  # topic → why
         self._open = asyncio.Event()
         self._open.set()
 
@@ -34,16 +34,16 @@ class RecordingPublisher:
         for message in messages:
             self.waiting.remove(message)
             if message.topic in self.refused:
-                raise PublishError(f"topic {message.topic}: {self.refused[message.topic]}")
+                raise self.refused[message.topic]
             self.published.append(message)
 
     def on(self, topic: str) -> list[Message]:
         """Give what a topic holds."""
         return [message for message in self.published if message.topic == topic]
 
-    def refuse(self, topic: str, why: str = "no such topic") -> None:
+    def refuse(self, topic: str, why: str = "no such topic", kind: type[PublishError] = PublishError) -> None:
         """Fail every message for a topic from now on."""
-        self.refused[topic] = why
+        self.refused[topic] = kind(f"topic {topic}: {why}")
 
     def accept(self, topic: str) -> None:
         """Take messages for a topic again."""

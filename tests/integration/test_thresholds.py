@@ -6,15 +6,20 @@ import asyncio
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from aiohttp import ClientSession
+
+from router.selector_files import load_selector
 from router.thresholds import window_at
 from schemas.vocabulary import Phase, UpdateKind
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.processes import a_site, lost, some_id, unexplained_posts
+from tests.fixtures.service import a_service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,3 +130,20 @@ async def test_those_who_wait_go_window_by_window_although_services_die(
         assert len(service.systems["fibre-lab"].ledger.posts()) == len(ids)
         assert unexplained_posts(site) == []
         assert service.dead_letters() == []
+
+
+async def test_who_waits_is_a_number_in_the_metrics(kafka_bootstrap: str, tmp_path: Path) -> None:
+    ids = [f"{some_id('metric')}-{n}" for n in range(5)]
+    async with a_service(kafka_bootstrap, tmp_path, script=SCRIPT, started=False) as service:
+        selector = load_selector(a_selector(EVER, fibre=2), "selector.yaml", service.systems)
+        service.rules = replace(service.rules, selector=selector)
+        running = await service.start()
+        await service.request(*(a_document(run_id) for run_id in ids))
+        await service.until(lambda: len(service.updates()) >= len(ids), "two are accepted and three wait")
+        url = f"http://127.0.0.1:{running.health_port}/metrics"
+        async with ClientSession() as session:
+            told = ""
+            async with asyncio.timeout(10):
+                while 'southbound_requests_waiting{role="routing"} 3.0' not in told:
+                    told = await (await session.get(url)).text()
+        assert 'southbound_definitions_used_up{role="routing"} 1.0' in told

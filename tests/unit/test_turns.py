@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from consumers.store.port import ConflictError, StoreUnavailableError
-from producers.publisher import PublishError
+from producers.publisher import PublishError, TooLargeError
 from schemas.commands import SendRun
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -395,6 +396,46 @@ async def test_what_was_taken_and_never_commanded_is_commanded_by_somebody_else(
     await look(gateway)
     assert gateway.system.posted()[1:] == ["Line test T", "Line test T-1", "Line test T-2"]
     assert gateway.row("T").waits_for == ()
+
+
+async def test_what_kafka_will_never_take_needs_a_person_and_holds_up_nobody() -> None:
+    gateway = await a_line("B", "C", first=2)
+    gateway.clock.at += HOUR
+    topic = gateway.names.dispatch("fibre-lab")
+    gateway.publisher.refuse(topic, "too large", TooLargeError)
+    await gateway.turns.round()
+    assert [reason.code for reason in gateway.last_update("C").reasons] == ["MESSAGE_TOO_LARGE"]
+    assert (gateway.row("C").phase, gateway.row("C").waits_for) == (Phase.FALLOUT, ())
+    gateway.publisher.accept(topic)
+    await gateway.requested(a_document("D"))
+    assert gateway.row("D").phase is Phase.ACCEPTED
+
+
+async def test_a_command_left_behind_that_kafka_will_never_take_needs_a_person_too() -> None:
+    gateway = await a_line("B")
+    gateway.clock.at += HOUR
+    topic = gateway.names.dispatch("fibre-lab")
+    gateway.publisher.refuse(topic)
+    with pytest.raises(PublishError):
+        await gateway.turns.round()
+    gateway.publisher.refuse(topic, "too large", TooLargeError)
+    gateway.clock.at += timedelta(seconds=40)
+    await gateway.turns.round()
+    assert gateway.row("B").phase is Phase.FALLOUT
+
+
+async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -> None:
+    gateway = await a_line("B")
+    gateway.clock.at += HOUR
+    gateway.store.troubles.append(StoreUnavailableError("the database is locked"))
+    turns = gateway.turns
+    turns.every = 0.001
+    looking = asyncio.create_task(turns.run())
+    async with asyncio.timeout(5):
+        while gateway.row("B").waits_for:  # noqa: ASYNC110 - what it waits for is a row, not an event
+            await asyncio.sleep(0.001)
+    looking.cancel()
+    assert gateway.complaints == ["Requests that wait for their turn have to wait longer: the database is locked"]
 
 
 async def test_a_store_that_is_away_loses_nobody() -> None:

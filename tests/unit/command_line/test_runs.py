@@ -101,6 +101,24 @@ def test_show_tells_everything(store: str, shown: str) -> None:
     assert shown in result.stdout
 
 
+def test_show_tells_for_what_a_run_waits(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    reason = Reason(code="WAITS_FOR_THRESHOLD", message="it is used up until one o'clock")
+    row = a_run(phase=Phase.WAITING, decision=None, spoke="", reasons=(reason,), waits_for=("s#S10",))
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        await opened.save(row)
+        await opened.close()
+
+    asyncio.run(fill())
+    shown = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=url).stdout
+    assert "waits for" in shown
+    assert "s#S10" in shown
+    assert "WAITS_FOR_THRESHOLD: it is used up until one o'clock" in shown
+    assert "TR0001" in southbound("runs", "list", "--phase", "waiting", SOUTHBOUND_STORE__URL=url).stdout
+
+
 def test_show_tells_everything_to_programs(store: str) -> None:
     result = southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=store)
     told = json.loads(result.stdout)
