@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from schemas.catalogue import Entry, Message
     from schemas.registry import RegistryIds
 
+    MakeReader = Callable[[AvroSchema], Callable[[bytes, int], Plain]]
+
 REGISTRY_MARK = b"\x00"
 SINGLE_OBJECT_SIZE, REGISTRY_SIZE = 10, 5
 
@@ -48,13 +50,13 @@ class AvroWriter:
 
 
 class AvroReader:
-    """Read every version of every event, in both framings."""
+    """Read every version of every event, in both framings; `make` says how the bytes of a schema are read."""
 
-    def __init__(self, registry: RegistryIds | None = None) -> None:
-        self._by_prefix = _known_by_prefix()
+    def __init__(self, registry: RegistryIds | None = None, make: MakeReader = reader_of) -> None:
+        self._by_prefix = _known_by_prefix(make)
         self._has_registry = registry is not None
         foreign = registry.reading if registry else {}
-        self._by_id = {id_: _known(entry, schema) for id_, (entry, schema) in foreign.items()}
+        self._by_id = {id_: _known(entry, schema, make) for id_, (entry, schema) in foreign.items()}
 
     def read(self, value: bytes) -> tuple[Entry, Plain] | None:
         """Tell which event this is and its plain values; None where the bytes do not open like Avro.
@@ -105,13 +107,13 @@ def _prefix_and_write(entry: Entry, registry: RegistryIds | None) -> tuple[bytes
     return REGISTRY_MARK + registry.writing[entry.subject].to_bytes(4, "big"), writer_of(schema)
 
 
-def _known_by_prefix() -> dict[bytes, KnownSchema]:
+def _known_by_prefix(make: MakeReader) -> dict[bytes, KnownSchema]:
     schemas = [(entry, avro_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
-    return {single_object_prefix(schema): _known(entry, schema) for entry, schema in schemas}
+    return {single_object_prefix(schema): _known(entry, schema, make) for entry, schema in schemas}
 
 
-def _known(entry: Entry, schema: AvroSchema) -> KnownSchema:
-    read, ours = reader_of(schema), avro_schema(entry, entry.versions)
+def _known(entry: Entry, schema: AvroSchema, make: MakeReader) -> KnownSchema:
+    read, ours = make(schema), avro_schema(entry, entry.versions)
     if schema == ours:
         return KnownSchema(entry, read)
     return KnownSchema(entry, lambda value, start: project(read(value, start), ours))

@@ -27,25 +27,35 @@ Named = dict[str, Read]
 
 def reader_of(schema: AvroSchema) -> Callable[[bytes, int], Plain]:
     """Make the function that reads one value of this schema, from a place to the very end of the bytes."""
-    read_value = _read(schema, {})
+    return to_the_end(read_of(schema, {}))
+
+
+def to_the_end(read_value: Read) -> Callable[[bytes, int], Plain]:
+    """Make of a reader one that takes only whole values, and tells in a sentence what is wrong with others."""
 
     def read(data: bytes, start: int) -> Plain:
         try:
             value, end = read_value(data, start)
         except IndexError:
-            raise NotAvroError(f"the value ends early, after {len(data)} bytes") from None
+            raise _ends_early(data) from None
         except UnicodeDecodeError:
             raise NotAvroError("a text in it is not UTF-8") from None
         except RecursionError:
             raise NotAvroError("the value is nested too deeply") from None
         if end != len(data):
-            raise NotAvroError(f"{len(data) - end} bytes are left over")
+            # What is only stepped over may lead beyond the end.
+            raise _ends_early(data) if end > len(data) else NotAvroError(f"{len(data) - end} bytes are left over")
         return value
 
     return read
 
 
-def _read(schema: AvroSchema, named: Named) -> Read:
+def _ends_early(data: bytes) -> NotAvroError:
+    return NotAvroError(f"the value ends early, after {len(data)} bytes")
+
+
+def read_of(schema: AvroSchema, named: Named) -> Read:
+    """Make the function that reads a part of a schema; `named` collects the types that it meets by name."""
     if isinstance(schema, list):
         return _union(schema, named)
     if isinstance(schema, str):
@@ -54,7 +64,7 @@ def _read(schema: AvroSchema, named: Named) -> Read:
     if schema.get("logicalType") == "timestamp-millis":
         return read_timestamp_millis
     complex_type = _COMPLEX.get(schema["type"])
-    return complex_type(schema, named) if complex_type else _read(schema["type"], named)
+    return complex_type(schema, named) if complex_type else read_of(schema["type"], named)
 
 
 def _record(schema: AvroSchema, named: Named) -> Read:
@@ -71,7 +81,9 @@ def _record(schema: AvroSchema, named: Named) -> Read:
         return values, at
 
     named[_short(schema["name"])] = read
-    fields += [(field["name"], _read(field["type"], named), _may_be_null(field["type"])) for field in schema["fields"]]
+    fields += [
+        (field["name"], read_of(field["type"], named), _may_be_null(field["type"])) for field in schema["fields"]
+    ]
     return read
 
 
@@ -105,7 +117,11 @@ def _fixed(schema: AvroSchema, named: Named) -> Read:
 
 
 def _array(schema: AvroSchema, named: Named) -> Read:
-    read_item = _read(schema["items"], named)
+    return array_of(read_of(schema["items"], named))
+
+
+def array_of(read_item: Read) -> Read:
+    """Make the function that reads a list of items."""
 
     def read(data: bytes, at: int) -> tuple[list[Plain], int]:
         items = []
@@ -121,7 +137,7 @@ def _array(schema: AvroSchema, named: Named) -> Read:
 
 
 def _map(schema: AvroSchema, named: Named) -> Read:
-    read_value = _read(schema["values"], named)
+    read_value = read_of(schema["values"], named)
 
     def read(data: bytes, at: int) -> tuple[dict[str, Plain], int]:
         values = {}
@@ -148,7 +164,7 @@ def _block(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _union(schema: AvroSchema, named: Named) -> Read:
-    branches = [_read(branch, named) for branch in schema]
+    branches = [read_of(branch, named) for branch in schema]
     empty = 0 if schema[0] == "null" else None
 
     def read(data: bytes, at: int) -> tuple[Plain, int]:

@@ -68,13 +68,13 @@ class Codec:
             raise TombstoneError(_NO_VALUE if value is None else "The value is empty; send the event's data.")
         message = self._lately.find(value)
         if message is not None:
-            _agree(entry_of(type(message)), ce_type)
+            agree(entry_of(type(message)), ce_type)
             return message
         known = self._avro.read(value)
         if known is None:
             return _from_json(value, ce_type)
         entry, values = known
-        _agree(entry, ce_type)
+        agree(entry, ce_type)
         return _from_values(entry, values)
 
     def _to_avro(self, message: Message) -> bytes:
@@ -135,7 +135,12 @@ def _typed(ce_type: str | None) -> Entry:
     return entry
 
 
-def _agree(entry: Entry, ce_type: str | None) -> None:
+def agree(entry: Entry, ce_type: str | None) -> None:
+    """Refuse a value that is another event than its header says.
+
+    Raises:
+        InvalidEventError: they differ.
+    """
     said = entry_named(ce_type) if ce_type else None
     if said is not None and said != entry:
         raise InvalidEventError(

@@ -73,6 +73,14 @@ def read_headers(
     )
 
 
+def type_in(headers: Iterable[tuple[str, bytes | None]] | None) -> str | None:
+    """Read no more than the type."""
+    for name, raw in headers or ():
+        if name == "ce_type" or name.lower() == "ce_type":
+            return _text(raw) or None
+    return None
+
+
 def write_headers(headers: EventHeaders, *, type_: str, content_type: str, source: str) -> KafkaHeaders:
     """Write what is known, always in the same order; `source` stands in where the event names none."""
     kind = _same_for_many(type_, headers.source or source, content_type)
