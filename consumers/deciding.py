@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.decisions import Reason, Undecided
+from router.explaining import explain_decision
+from router.explanation_texts import compact
 from router.facts import facts_of
 from router.policy import Payload, decide_policy
 from router.selector import choose_spoke
@@ -108,6 +110,6 @@ def _route(what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
         # A run that goes alone has nobody to bundle with.
         payload=what.payload if what.hierarchical else Payload.PER_RUN,
     )
-    explanation = f"{what.decision.explanation}\n{where.decision.explanation}"
+    explanation = compact([explain_decision(what.decision), explain_decision(where.decision)])
     counted = _counted(selector, where.decision.row.id) if where.threshold else None
     return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted=counted)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from router.explanations import came_close, fitting_cells, missing_inputs, would_have_matched
+from router.explaining import explain_decision, explain_undecided
+from router.explanations import missing_inputs
 from router.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Decision:
     @property
     def reference(self) -> str:
         """Which row of which version decided, as `table@version#row`."""
-        return f"{self.table.id}@{self.table.version}#{','.join(row.id for row in self.rows)}"
+        return f"{self.table.id}@{self.table.version}#{self.row.id}"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -59,10 +60,7 @@ class Decision:
     @property
     def explanation(self) -> str:
         """Why this row, and which earlier rows would have matched but for one cell; one sentence per line."""
-        chosen = fitting_cells(self.table, self.row, self.values)
-        used_up = [f"{row.id} matches too, but is used up for now" for row in self.skipped]
-        near = would_have_matched(self.table, self.values, before=self.row)
-        return "\n".join([f"{self.reference}: {chosen}", *used_up, *near])
+        return "\n".join(explain_decision(self).sentences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +75,9 @@ class Collected(Decision):
         return (self.row, *self.more)
 
     @property
-    def explanation(self) -> str:
-        """Why each row; one sentence per line."""
-        return "\n".join(f"{row.id}: {fitting_cells(self.table, row, self.values)}" for row in self.rows)
+    def reference(self) -> str:
+        """Which rows of which version decided, as `table@version#row,row`."""
+        return f"{self.table.id}@{self.table.version}#{','.join(row.id for row in self.rows)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +113,7 @@ class Undecided:
     @property
     def explanation(self) -> str:
         """The rows concerned with their cells, or the rows that came closest; one sentence per line."""
-        if self.rows:
-            return "\n".join(f"{row.id}: {fitting_cells(self.table, row, self.values)}" for row in self.rows)
-        return "\n".join(came_close(self.table, self.values, self.aside))
+        return "\n".join(explain_undecided(self).sentences)
 
     def trouble(self) -> Trouble:
         """Make the trouble that a dead letter carries."""

@@ -62,5 +62,5 @@ class RequestRow:
     tenant: str | None
     spoke: str
     decision: PinnedDecision
-    explanation: str  # why the tables decided so, in words
+    explanation: str  # why the tables decided so, as `explanation_texts` keeps it
     created_at: datetime

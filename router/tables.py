@@ -68,6 +68,10 @@ class Row:
                 return False
         return True
 
+    def misses(self, values: tuple[object, ...], inputs: Inputs) -> list[int]:
+        """Give the places of the cells that do not fit."""
+        return [place for place, holds in self._checks if not holds(values[place], inputs)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionTable:
@@ -168,7 +172,7 @@ class DecisionTable:
 
     def hits(self, values: tuple[object, ...]) -> Iterator[Row]:
         """Give the rows that match, in order, as far as they are asked for."""
-        inputs = self.by_name(values) if self._looks_sideways else NO_INPUTS
+        inputs = self.inputs_for(values)
         if self._index is not None:
             return self._index.hits(values, inputs)
         return self.hits_one_by_one(values, inputs)
@@ -176,6 +180,15 @@ class DecisionTable:
     def hits_one_by_one(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
         """Give the rows that match by trying each: quicker for few rows, and what the index must agree with."""
         return (row for row in self.rows if row.matches(values, inputs))
+
+    @property
+    def index(self) -> Index | BlurredIndex | None:
+        """The rows compiled for looking up; None where there are too few for that."""
+        return self._index
+
+    def inputs_for(self, values: tuple[object, ...]) -> Inputs:
+        """Give the cells what they ask for besides their value: the others by name, if any cell looks at them."""
+        return self.by_name(values) if self._looks_sideways else NO_INPUTS
 
     def by_name(self, values: tuple[object, ...]) -> Inputs:
         """Name the values, for cells that look at other inputs."""

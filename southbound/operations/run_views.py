@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from router.explanation_texts import told
 from schemas.documents import value_to_json
 from schemas.vocabulary import Phase
 from southbound.operations.telling import in_words
@@ -56,7 +57,7 @@ def run_details(row: RunRow, request: RequestRow | None, family: Sequence[RunRow
     """Draw everything about one run."""
     parts: list[RenderableType] = [_facts(row)]
     if request is not None:
-        parts += [_heading("why it went there"), Text(request.explanation)]
+        parts += [_heading("why it went there"), Text(told(request.explanation))]
     if row.measures:
         parts += [_heading("measures"), _measures(row)]
     if row.reasons:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,8 +12,9 @@ from sqlalchemy.engine import make_url
 
 from consumers.store.port import StoreUnavailableError
 from consumers.store.schema import SchemaError
+from router.explanation_texts import told
 from schemas.vocabulary import Phase
-from southbound.failures import Exit, not_reachable, wrong
+from southbound.failures import Exit, Failure, not_reachable, wrong
 from southbound.operations.run_views import run_details, run_table
 from southbound.operations.screen import show
 from southbound.run_store import open_run_store
@@ -50,12 +52,34 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
 
     row, request, family = _asked(settings, read)
     if row is None:
-        raise wrong([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
+        raise _unknown(run_id)
     if as_json:
-        _print_json({"run": row, "request": request, "runs_of_request": [one.run_id for one in family]})
+        in_words = replace(request, explanation=told(request.explanation)) if request else None
+        _print_json({"run": row, "request": in_words, "runs_of_request": [one.run_id for one in family]})
     else:
         show(run_details(row, request, family))
     return Exit.DONE
+
+
+def known_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None]:
+    """Read a run and the request that it belongs to.
+
+    Raises:
+        Failure: the run store cannot be read, or has no such run.
+    """
+
+    async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None]:
+        row = await store.run(run_id)
+        return row, await store.request(row.request_id) if row else None
+
+    row, request = _asked(settings, read)
+    if row is None:
+        raise _unknown(run_id)
+    return row, request
+
+
+def _unknown(run_id: str) -> Failure:
+    return wrong([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
 
 
 def _print_json(value: object) -> None:

@@ -1,0 +1,89 @@
+"""Why a table decided as it did: the cells that fitted, and the rows that came close, ready to be kept and told.
+
+Everything is in words already, so that it can be told when the version that decided is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A value, and the cell that it met."""
+
+    column: str
+    value: str
+    wants: str
+
+    @property
+    def fit(self) -> str:
+        """Say how they fit."""
+        told = f"`{self.column}` is {self.value}"
+        return told if self.value == self.wants else f"{told} (the cell wants {self.wants})"
+
+    @property
+    def miss(self) -> str:
+        """Say how they do not fit."""
+        return f"`{self.column}` is {self.value}, the cell wants {self.wants}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """A row that matches, with the cells that ask for something. `more` were left out for their number."""
+
+    row: str
+    cells: tuple[Seen, ...] = ()
+    more: int = 0
+    is_default: bool = False
+
+    @property
+    def fit(self) -> str:
+        """Say which values fit which cells."""
+        if self.is_default:
+            return "no other row matches"
+        more = [f"and {self.more} more"] if self.more else []
+        return ", ".join([*[cell.fit for cell in self.cells], *more]) or "the row takes anything"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """A row that does not match, with every cell that does not fit."""
+
+    row: str
+    misses: tuple[Seen, ...]
+    switched_off: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """Say what it failed for."""
+        reasons = [miss.miss for miss in self.misses] + (["it is switched off"] if self.switched_off else [])
+        start = "would have matched" if len(reasons) == 1 else "came closest"
+        return f"{self.row} {start} but {', and '.join(reasons)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why `reference`, as `table@version#row`, decided; or, without a row in it, why nothing did.
+
+    `rows` match, `used_up` match too but could not be taken, `close` came close; `as_close` counts those
+    that came as close and are not named.
+    """
+
+    reference: str
+    rows: tuple[Matched, ...] = ()
+    used_up: tuple[str, ...] = ()
+    close: tuple[Close, ...] = ()
+    as_close: int = 0
+
+    @property
+    def sentences(self) -> list[str]:
+        """Tell it, a line each."""
+        used_up = [f"{row} matches too, but is used up for now" for row in self.used_up]
+        more = [f"{self.as_close} more rows came as close"] if self.as_close else []
+        return [*self._matched(), *used_up, *[row.sentence for row in self.close], *more]
+
+    def _matched(self) -> list[str]:
+        if len(self.rows) == 1 and "#" in self.reference:
+            return [f"{self.reference}: {self.rows[0].fit}"]
+        return [f"{row.row}: {row.fit}" for row in self.rows]
