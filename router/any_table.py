@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.policy import policy_from
@@ -21,18 +22,20 @@ POLICY_ID = "outbound-policy"
 
 
 def load_any(
-    text: str, source_name: str, spokes: Collection[str] | None = None
+    text: str, source_name: str, spokes: Collection[str] | None = None, *, tested: bool = True
 ) -> OutboundPolicy | Selector | DecisionTable:
     """Load a selector (it has the key `selector`), the table `outbound-policy`, or any other table.
+
+    Unless it shall be `tested`, its saved tests are read but not run.
 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return any_from(written_in_yaml(text, source_name), spokes)
+    return any_from(replace(written_in_yaml(text, source_name), tested=tested), spokes)
 
 
 def any_from(written: Written, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
-    """Check what was written, whichever kind of table it is, and run its saved tests.
+    """Check what was written, whichever kind of table it is, and run its saved tests if they shall be.
 
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.

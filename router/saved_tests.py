@@ -112,17 +112,36 @@ def _expected(expect: Fields, columns: Mapping[str, Output]) -> dict[str, object
     return expected
 
 
-def failure(test: SavedTest, decision: Decision | Undecided) -> str | None:
-    """Say what a test expected and what it got; None where they agree."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A saved test and what its table decided; `expected` and `found` are in words."""
+
+    test: SavedTest
+    decision: Decision | Undecided
+    expected: str
+    found: str
+    passed: bool
+
+
+def tried(test: SavedTest, decision: Decision | Undecided) -> Tried:
+    """Hold a decision against what a test expects."""
     got = NO_ROW if isinstance(decision, Undecided) else _BETWEEN_ROWS.join(row.id for row in decision.rows)
     outputs = {} if isinstance(decision, Undecided) else decision.outputs
     wrong = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
-    if not wrong and test.row in (None, got):
-        return None
-    expected = _in_words(test.row, test.outputs)
-    actual = _in_words(got, {name: outputs[name] for name in wrong if name in outputs})
-    why = decision.explanation.replace("\n", "; ")
-    return f"test '{test.name}' expected {expected}, got {actual} ({why})"
+    return Tried(
+        test=test,
+        decision=decision,
+        expected=_in_words(test.row, test.outputs),
+        found=_in_words(got, {name: outputs[name] for name in wrong if name in outputs}),
+        passed=not wrong and test.row in (None, got),
+    )
+
+
+def failure(test: SavedTest, decision: Decision | Undecided) -> str | None:
+    """Say what a test expected and what it got; None where they agree."""
+    one = tried(test, decision)
+    why = "" if one.passed else decision.explanation.replace("\n", "; ")
+    return None if one.passed else f"test '{test.name}' expected {one.expected}, got {one.found} ({why})"
 
 
 def _in_words(row: str | None, outputs: Mapping[str, object]) -> str:

@@ -46,11 +46,13 @@ class Written:
     """What an operator wrote, in whichever format: read as a tree, not yet checked.
 
     `version` names its content; empty where the YAML that it stands for is to name it.
+    Unless it shall be `tested`, its saved tests are read but not run.
     """
 
     root: Tree
     version: str
     complaints: Complaints
+    tested: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class TableFile:
     rows: tuple[tuple[Fields, Row], ...]
     fields: Fields
     complaints: Complaints
+    tested: bool
 
 
 def load_table(text: str, source_name: str) -> DecisionTable:
@@ -117,17 +120,17 @@ def read_file(written: Written, layout: Layout) -> TableFile:
         raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
     fields = Fields(root, "", complaints)
     fields.only(layout.keys)
-    return _read(fields, layout, written.version, complaints)
+    return _read(fields, layout, written)
 
 
-def _read(fields: Fields, layout: Layout, version: str, complaints: Complaints) -> TableFile:
+def _read(fields: Fields, layout: Layout, written: Written) -> TableFile:
     inputs = read_inputs(fields)
     outputs = layout.outputs or read_outputs(fields)
     reader = RowReader(inputs, outputs)
     rows = tuple(_rows(fields, reader, layout))
     table = DecisionTable(
         id=_id(fields, layout.kind),
-        version=version,
+        version=written.version,
         note=fields.text("note", default=""),
         inputs=inputs,
         outputs=outputs,
@@ -138,7 +141,7 @@ def _read(fields: Fields, layout: Layout, version: str, complaints: Complaints) 
     )
     for problem in lacking(table):
         fields.complain(problem, fields.line_of("policy"))
-    return TableFile(table, rows, fields, complaints)
+    return TableFile(table, rows, fields, written.complaints, written.tested)
 
 
 def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields, Row]]:
@@ -181,12 +184,12 @@ def _default(fields: Fields, reader: RowReader) -> Row | None:
 
 
 def finish(file: TableFile, decide: Callable[[Facts], Decision | Undecided]) -> None:
-    """Raise what was complained of; if nothing was, run the saved tests.
+    """Raise what was complained of; if nothing was, run the saved tests unless they shall not be.
 
     Raises:
         TableErrors: the file or a test of it is wrong.
     """
     file.complaints.raise_any()
-    for line, sentence in run_tests(file.table.tests, decide):
+    for line, sentence in run_tests(file.table.tests, decide) if file.tested else ():
         file.complaints.add(line, sentence)
     file.complaints.raise_any()

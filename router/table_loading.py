@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from router.policy import OutboundPolicy, load_policy
-from router.selector import Selector
+from router.selector import Selector, decide_selector
 from router.selector_files import load_selector
 from router.table_files import load_table
 from router.tables import DecisionTable
 from schemas.tables import TableKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+    from router.decisions import Decision, Undecided
+    from router.facts import Facts
 
 Loaded = OutboundPolicy | Selector | DecisionTable
 
@@ -46,3 +50,8 @@ def kind_of(loaded: Loaded) -> TableKind:
 def table_of(loaded: Loaded) -> DecisionTable:
     """Give the rows and columns of whatever was loaded."""
     return loaded if isinstance(loaded, DecisionTable) else loaded.table
+
+
+def decide_by(loaded: Loaded) -> Callable[[Facts], Decision | Undecided]:
+    """Give the function that decides by it, with no definition used up."""
+    return partial(decide_selector, loaded) if isinstance(loaded, Selector) else table_of(loaded).decide

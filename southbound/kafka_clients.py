@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from producers.kafka_publisher import producer_settings
 
@@ -25,3 +26,10 @@ def reading_overrides(kafka: Kafka) -> Mapping[str, object]:
     """Give what the operator tells a consumer that is in no group."""
     overrides = kafka.overrides()
     return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in FOR_PRODUCERS}
+
+
+def bystander_settings(kafka: Kafka, purpose: str) -> dict[str, object]:
+    """Give what a consumer needs that only looks: it joins no group, commits nothing, and is told of the end."""
+    shared = {name: value for name, value in client_settings(kafka).items() if name not in FOR_PRODUCERS}
+    own = {"group.id": f"southbound-{purpose}-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
+    return {**shared, **own}

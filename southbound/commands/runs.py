@@ -53,3 +53,25 @@ def show(
     from southbound.operations.runs import show_run
 
     return show_run(settings, run_id, as_json=json)
+
+
+@runs.command(epilog=EXIT_CODES)
+def why(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Say in words why a run was sent as it was and where it was, and why it stands where it does.
+
+    The explanation was stored when the decision was made, so it is told although the tables have changed since. A
+    child follows what was decided for its root.
+
+    **Examples**
+
+    - `southbound runs why TR0001`
+    - `southbound runs why TR0001 --json | jq .decisions`
+    """
+    settings = settings_from(config)
+    from southbound.operations.run_reasons import why_run
+
+    return why_run(settings, run_id, as_json=json)

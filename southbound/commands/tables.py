@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from southbound.commands import table_lifecycle
+from southbound.commands import table_lifecycle, table_reasons
 from southbound.commands.words import EXIT_CODES, Config, settings_from
 
 tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
@@ -15,6 +15,7 @@ tables = typer.Typer(help="Check, compare and publish decision tables and spoke 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     table_lifecycle.add_to(tables)
+    table_reasons.add_to(tables)
     app.add_typer(tables, name="tables")
 
 

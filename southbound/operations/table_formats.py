@@ -61,10 +61,13 @@ _WRITERS: dict[Format, Callable[[Writable], bytes]] = {
 }
 
 
-def load_file(file: str, spokes: Collection[str] | None = None, wish: Wish = _ONLY_ONE) -> Writable:
+def load_file(
+    file: str, spokes: Collection[str] | None = None, wish: Wish = _ONLY_ONE, *, tested: bool = True
+) -> Writable:
     """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
 
     `wish` says what of a DMN model is wanted.
+    Unless it shall be `tested`, its saved tests are read but not run.
 
     Raises:
         TableErrors: everything that is wrong, each with its place in the file.
@@ -72,7 +75,7 @@ def load_file(file: str, spokes: Collection[str] | None = None, wish: Wish = _ON
     suffix = Path(file).suffix.lower()
     if suffix in _OTHER_SHEETS:
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
-    written = _READERS[format_of(file)](_content(file), file, wish)
+    written = replace(_READERS[format_of(file)](_content(file), file, wish), tested=tested)
     table = any_from(written, spokes)
     return table if written.version else _with_version(table, version_of(write_table(table)))
 

@@ -6,14 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from producers.kafka_errors import sentence_for
 from schemas.topics import TopicNames
 from southbound.failures import Exit, Failure, not_reachable, wrong
-from southbound.kafka_clients import FOR_PRODUCERS, client_settings
+from southbound.kafka_clients import bystander_settings
 from southbound.operations.kafka import envelope, reach
 from southbound.operations.reading import read
 from southbound.operations.screen import console
@@ -48,7 +47,7 @@ def tail(settings: Settings, wish: Wish) -> int:
     asyncio.run(reach(settings))
     wrapped = asyncio.run(envelope(settings, "/southbound/tail"))
     names = TopicNames(settings.kafka.prefix)
-    consumer = _consumer(settings)
+    consumer = Consumer(bystander_settings(settings.kafka, "tail"))
     out = console()
     try:
         for message in _messages(consumer, names, wish):
@@ -65,13 +64,6 @@ def _show(out: Console, reading: Reading, wish: Wish) -> None:
         print(reading.as_json(), flush=True)  # noqa: T201 - it was asked for
     else:
         out.print(reading.as_line(), soft_wrap=True)
-
-
-def _consumer(settings: Settings) -> Consumer:
-    shared = {name: value for name, value in client_settings(settings.kafka).items() if name not in FOR_PRODUCERS}
-    # Nothing is committed and no group is joined: watching must not move anybody's offsets.
-    own = {"group.id": f"southbound-tail-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
-    return Consumer({**shared, **own})
 
 
 def _messages(consumer: Consumer, names: TopicNames, wish: Wish) -> Iterator[Message]:

@@ -280,6 +280,20 @@ def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: Shell) 
     assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
 
 
+def test_why_tells_what_a_service_decided_and_stored(shell: Shell) -> None:
+    service_of = "related_service: {id: S}"
+    ids = "run_id: TR0500-1, parent_run_id: TR0500, root_run_id: TR0500"
+    child = f"{{{ids}, name: c, test_specification: {{id: c}}, {service_of}}}"
+    root = f"{{run_id: TR0500, name: r, test_specification: {{id: fibre-tree}}, {service_of}, children: [{child}]}}"
+    with shell.started("run", "routing") as service:
+        shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {root}}}}}")
+        service.until(lambda: shell.southbound("runs", "why", "TR0500").returncode == Exit.DONE, "a run in the store")
+        told = shell.southbound("runs", "why", "TR0500-1").stdout
+    assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in told
+    assert "#R10: `spec` is fibre-tree\n" in told
+    assert "it was decided and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in told
+
+
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: Shell) -> None:
     with reserve() as nobody, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=nobody.address) as service:
         service.says("waiting")

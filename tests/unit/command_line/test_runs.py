@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumers.store.opening import open_store
+from router.explained import Close, Explanation, Matched, Seen
+from router.explanation_texts import compact
 from router.runs import RequestRow
 from schemas.outcomes import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
 from southbound.failures import Exit
+from southbound.operations.run_words import whereabouts
 from tests.builders import NOON, TREE, a_document, a_run
 from tests.unit.command_line.runner import southbound
 
@@ -139,3 +143,74 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert result.exit_code == Exit.NOT_REACHABLE
     assert "There is no run store" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def told_why(store: str, run_id: str, *options: str) -> str:
+    result = southbound("runs", "why", run_id, *options, SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == Exit.DONE, result.stderr
+    return result.stdout
+
+
+def test_why_tells_what_was_decided_and_where_the_run_stands(store: str) -> None:
+    told = told_why(store, "TR0001").splitlines()
+    assert told[0].startswith("TR0001 goes to fibre-lab, decided by outbound-policy@1#R10 (whole hierarchy, per-run)")
+    assert told[1] == f"  {EXPLANATION}"
+    assert told[2] == "TR0001 is in phase fulfilled"
+    assert told[3].startswith("  fibre-lab has completed it with the result pass, since 2026-11-")
+    assert told[4] == "  because LATE: it took long"
+
+
+def test_why_tells_of_a_child_that_it_follows_its_root(store: str) -> None:
+    told = told_why(store, "TR0001-1")
+    assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in told
+    assert "the last attempt at fibre-lab failed for now; it is repeated" in told
+    assert json.loads(told_why(store, "TR0001-1", "--json"))["follows_root"] is True
+
+
+def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
+    told = told_why(store, "TR0002")
+    assert told.startswith("TR0002 is not decided yet")
+    assert "it waits for a person: mend the cause and redrive its dead letter" in told
+
+
+def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    seen = Seen("spec", "fibre-tree", "fibre-tree, fibre-flat")
+    close = Close(row="R5", misses=(Seen("mode", "ONDEMAND", "PROACTIVE"),))
+    policy = Explanation(reference=TREE.policy, rows=(Matched(row="R10", cells=(seen,)),), close=(close,))
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        request = next(row for row in rows() if isinstance(row, RequestRow))
+        await opened.save(replace(request, explanation=compact([policy])), a_run("TR0001", decision=TREE))
+        await opened.close()
+
+    asyncio.run(fill())
+    sentence = "R5 would have matched but `mode` is ONDEMAND, the cell wants PROACTIVE"
+    for command in ("why", "show"):
+        assert sentence in southbound("runs", command, "TR0001", SOUTHBOUND_STORE__URL=url).stdout
+    shown = json.loads(southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
+    assert shown["request"]["explanation"].splitlines() == policy.sentences
+    found = json.loads(southbound("runs", "why", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
+    assert found["decisions"][0]["close"][0]["row"] == "R5"
+    assert found["sentences"] == policy.sentences
+
+
+def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
+    result = southbound("runs", "why", "TR9", SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == Exit.WRONG
+    assert "has no run TR9" in result.stderr
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_every_phase_is_told_in_words(phase: Phase) -> None:
+    child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_asked=True)
+    told = whereabouts(replace(child, sent=a_document("TR0001-1", version=2)))
+    assert "since" in told[0]
+    assert "version 3 is wanted, and version 2 is what fibre-lab was told" in told
+    assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
+
+
+def test_a_root_that_waits_says_for_how_many() -> None:
+    root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
+    assert whereabouts(root)[0].startswith("it waits for the 2 children that it names")

@@ -1,0 +1,123 @@
+"""Count where the runs of the past would go by a draft, beside where they go by what decides now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from router.decisions import Undecided
+from router.explanations import value_in_words
+from router.table_rows import NO_ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from router.decisions import Decision
+
+
+class Aside(StrEnum):
+    """Events that no table decides on; the value is how they are counted."""
+
+    CHILD = "children"  # they follow their root
+    PINNED = "changes and cancellations"  # they keep what was decided for the run
+    FOREIGN = "other events"
+    UNREADABLE = "undecodable"
+
+
+# Tuples, because they are hashed for every event.
+class Verdict(NamedTuple):
+    """Which row decides, and what it decides in words; `none` where nothing is decided, with the reason.
+
+    Several rows are joined by commas, under a policy that gives several.
+    """
+
+    row: str
+    result: str
+
+    @property
+    def decided(self) -> bool:
+        """Whether the run goes anywhere."""
+        return self.row != NO_ROW
+
+
+def verdict_of(decision: Decision | Undecided) -> Verdict:
+    """Keep of a decision what can be compared and counted."""
+    if isinstance(decision, Undecided):
+        return Verdict(NO_ROW, decision.reason.value)
+    rows = decision.rows
+    return Verdict(",".join([row.id for row in rows]), " and ".join([_in_words(row.outputs) for row in rows]))
+
+
+def _in_words(outputs: Mapping[str, object]) -> str:
+    return ", ".join([f"{name} {value_in_words(value)}" for name, value in outputs.items()])
+
+
+class Change(NamedTuple):
+    """What is decided for a run now, and what the draft decides."""
+
+    now: Verdict
+    draft: Verdict
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it makes a difference: another row with the same result makes none."""
+        return self.now.result != self.draft.result
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """The counts so far; those of several readers can be added. `runs` names the first `most` runs of each change."""
+
+    most: int
+    changes: Counter[Change] = field(default_factory=Counter)
+    runs: dict[Change, list[str]] = field(default_factory=dict)
+    asides: Counter[Aside] = field(default_factory=Counter)
+
+    def count(self, change: Change, run_id: str) -> None:
+        """Count a requested run."""
+        self.changes[change] += 1
+        if change.elsewhere:
+            self._name(change, run_id)
+
+    def _name(self, change: Change, run_id: str) -> None:
+        named = self.runs.setdefault(change, [])
+        if len(named) < self.most and run_id not in named:
+            named.append(run_id)
+
+    def add(self, other: Tally) -> None:
+        """Add what another reader counted."""
+        self.changes.update(other.changes)
+        self.asides.update(other.asides)
+        for change, run_ids in other.runs.items():
+            for run_id in run_ids:
+                self._name(change, run_id)
+
+    @property
+    def events(self) -> int:
+        """How many events were read."""
+        return self.decided + self.asides.total()
+
+    @property
+    def decided(self) -> int:
+        """How many requests were decided again."""
+        return self.changes.total()
+
+    @property
+    def elsewhere(self) -> list[tuple[Change, int]]:
+        """The changes that make a difference, most frequent first."""
+        return [(change, count) for change, count in self.changes.most_common() if change.elsewhere]
+
+    @property
+    def undecided(self) -> int:
+        """How many requests the draft does not decide."""
+        return sum(count for change, count in self.changes.items() if not change.draft.decided)
+
+    def by_row(self, side: Callable[[Change], Verdict], rows: Iterable[str]) -> dict[str, int]:
+        """Count per row, those of the table first and in its order, even if they decided nothing."""
+        counts = dict.fromkeys(rows, 0)
+        for change, count in self.changes.items():
+            for row in side(change).row.split(","):
+                counts[row] = counts.get(row, 0) + count
+        return counts

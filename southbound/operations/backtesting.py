@@ -1,0 +1,118 @@
+"""Decide the events of the lifecycle topic again, with a draft and with what decides now, on all cores."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer
+
+from router.backtest import Tally
+from router.table_writing import write_table
+from schemas.registry import RegistryError, resolve_ids
+from schemas.topics import TopicNames
+from southbound.failures import Exit, Failure, not_reachable, wrong
+from southbound.garbage import collect_rarely
+from southbound.kafka_clients import bystander_settings
+from southbound.operations.backtest_reading import Share, StoppedReadingError, decide_again, decide_elsewhere
+from southbound.operations.kafka import reach
+from southbound.operations.stretches import shared, stretches_since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    from router.table_loading import Loaded
+    from schemas.registry import RegistryIds
+    from southbound.settings import Settings
+
+WORTH_A_PROCESS = 20_000  # records; below that starting one takes longer than it saves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """What came out: the counts, since when, and how long it took."""
+
+    topic: str
+    since: datetime
+    tally: Tally
+    seconds: float
+
+    @property
+    def pace(self) -> float:
+        """Events per second, from the first question to Kafka to the last count."""
+        return self.tally.events / self.seconds
+
+
+def backtest(
+    settings: Settings, *, now: Loaded, draft: Loaded, back: timedelta, most: int, readers: int | None = None
+) -> Backtest:
+    """Decide everything again that lies at most so far back. `most`: so many runs are named for each change.
+
+    Raises:
+        Failure: Kafka or the schema registry cannot be asked.
+    """
+    topic = TopicNames(settings.kafka.prefix).lifecycle
+    asyncio.run(reach(settings, [topic]))
+    began, since = time.monotonic(), datetime.now(UTC) - back
+    shares = _shares(settings, topic, since, readers, most)
+    tally = Tally(most=most)
+    for counted in _counted(shares, now, draft):
+        tally.add(counted)
+    return Backtest(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
+
+
+def _shares(settings: Settings, topic: str, since: datetime, readers: int | None, most: int) -> list[Share]:
+    client = bystander_settings(settings.kafka, "backtest")
+    consumer = Consumer(client)
+    try:
+        stretches = stretches_since(consumer, topic, since)
+    finally:
+        consumer.close()
+    registry = _registry(settings)
+    wanted = readers or _readers(sum(stretch.length for stretch in stretches))
+    return [
+        Share(client=client, topic=topic, stretches=tuple(part), most=most, registry=registry)
+        for part in shared(stretches, wanted)
+    ]
+
+
+def _readers(records: int) -> int:
+    return max(1, min(os.cpu_count() or 1, records // WORTH_A_PROCESS))
+
+
+def _registry(settings: Settings) -> RegistryIds | None:
+    url = settings.kafka.registry
+    try:
+        return resolve_ids(url.get_secret_value()) if url else None
+    except RegistryError as error:
+        raise wrong([str(error)]) from None
+
+
+def _counted(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]:
+    try:
+        if len(shares) == 1:
+            yield decide_again(shares[0], now, draft)
+        elif shares:
+            yield from _side_by_side(shares, (write_table(now), write_table(draft)))
+    except StoppedReadingError as error:
+        raise not_reachable(str(error)) from None
+    except BrokenProcessPool:
+        ended = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
+        raise Failure(Exit.UNEXPECTED, ended) from None
+
+
+def _side_by_side(shares: list[Share], texts: tuple[str, str]) -> Iterable[Tally]:
+    """Use a process for each share; what a loaded table is full of, functions, cannot travel, but its text can."""
+    # Not forked: this process has threads of librdkafka, which a fork would not take along.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(shares), mp_context=context, initializer=collect_rarely) as readers:
+        yield from readers.map(partial(decide_elsewhere, texts=texts), shares)

@@ -1,0 +1,79 @@
+"""Read the runs that a person gives a table to decide: events, a run document, or part of one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.complaints import Complaints, Lines, TableErrors
+from router.facts import facts_of
+from router.given_facts import GivenError, facts_given
+from router.yaml_tree import plain_data, read_yaml
+from schemas.commands import ChangeRun, SendRun
+from schemas.event_files import EventFileError, read_events
+from schemas.lifecycle import RunChanged, RunRequested
+from southbound.failures import wrong
+
+if TYPE_CHECKING:
+    from router.facts import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenRun:
+    """The facts of a run; a child's are told all the same, although its root's count."""
+
+    run_id: str
+    facts: Facts
+    is_child: bool
+
+
+def given_runs(file: str) -> list[GivenRun]:
+    """Read a file, `-` for standard input.
+
+    Raises:
+        Failure: with everything that is wrong with it.
+    """
+    text, name = _text(file), "stdin" if file == "-" else file
+    part = _part(text, name)
+    return _from_events(text, name) if part is None else [_from_part(part, name)]
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise wrong([f"{file}: cannot be read as text ({why}): name a file with an event, or -"]) from None
+
+
+def _part(text: str, name: str) -> dict[str, object] | None:
+    """Read a mapping that is no event; None where it is something else, perhaps events."""
+    try:
+        data = plain_data(read_yaml(text, name, Complaints(Lines(name))))
+    except TableErrors:
+        return None
+    is_event = isinstance(data, dict) and "data" in data
+    return data if isinstance(data, dict) and not is_event else None
+
+
+def _from_part(part: dict[str, object], name: str) -> GivenRun:
+    try:
+        facts = facts_given(part)
+    except GivenError as error:
+        raise wrong([f"{name}: {sentence}" for sentence in error.sentences]) from None
+    return GivenRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
+
+
+def _from_events(text: str, name: str) -> list[GivenRun]:
+    try:
+        events = read_events(text, file=name, new_id=lambda: "")
+    except EventFileError as error:
+        raise wrong(map(str, error.mistakes)) from None
+    runs = [
+        event.data.run for event in events if isinstance(event.data, RunRequested | RunChanged | SendRun | ChangeRun)
+    ]
+    if not runs:
+        raise wrong([f"{name}: none of its events has a run document: give a RunRequested, or the document itself"])
+    return [GivenRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]

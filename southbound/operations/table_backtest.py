@@ -1,0 +1,61 @@
+"""Show which runs of the past would go elsewhere by a draft, before it is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.table_loading import kind_of
+from southbound.failures import Exit, wrong
+from southbound.operations.backtest_views import as_json, as_words
+from southbound.operations.backtesting import backtest
+from southbound.operations.screen import show
+from southbound.operations.table_texts import in_words, load, what_decides_now
+from southbound.spans import read_span
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from router.table_loading import Loaded
+    from southbound.operations.backtesting import Backtest
+    from southbound.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A draft beside what decides now, and what came out."""
+
+    draft: Loaded
+    now: Loaded
+    found: Backtest
+
+
+def backtest_table(settings: Settings, file: str, *, since: str, against: str, limit: int, json: bool) -> int:
+    """Decide the recorded events again with the table in a file, and tell the difference."""
+    compared = compare(settings, file, back=_span(since), against=against, limit=limit)
+    if json:
+        print(as_json(compared, limit))  # noqa: T201 - it was asked for
+    else:
+        show(as_words(compared, limit))
+    return Exit.DONE
+
+
+def compare(settings: Settings, file: str, *, back: timedelta, against: str, limit: int) -> Compared:
+    """Decide again what lies at most so far back; publishing asks for this, too.
+
+    Raises:
+        Failure: a table is wrong, the two are of different kinds, or Kafka does not answer.
+    """
+    draft = load(file)
+    now = what_decides_now(settings.routing, draft, against)
+    if kind_of(draft) != kind_of(now):
+        raise wrong([f"{file} is {in_words(draft)}, and {against} is {in_words(now)}: compare two of a kind"])
+    found = backtest(settings, now=now, draft=draft, back=back, most=limit)
+    return Compared(draft=draft, now=now, found=found)
+
+
+def _span(written: str) -> timedelta:
+    try:
+        return read_span(written)
+    except ValueError as error:
+        raise wrong([f"--since: {error}"]) from None

@@ -1,0 +1,146 @@
+"""A backtest tells where the runs of the past would go by a draft, and counts every event once."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.any_table import load_any
+from router.backtest import Aside, Change, Tally, Verdict
+from router.redeciding import Redecider
+from schemas.codec import Codec
+from schemas.commands import CancelRun
+from schemas.documents import ServiceRef
+from schemas.envelope import Envelope, Event
+from schemas.headers import EventHeaders
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from tests.builders import SINGLE, a_document, a_tree
+from tests.unit.tables.tables import a_file, a_row
+
+if TYPE_CHECKING:
+    from router.table_loading import Loaded
+    from schemas.catalogue import Message
+
+ALONE = "{hierarchical: false, payload: per-run}"
+NOW = (a_row("R1", "spec: fibre-line"), a_row("R2", "spec: copper-line", ALONE))
+DRAFT = (a_row("R1", "spec: fibre-line, mode: PROACTIVE"), a_row("R3", "mode: ONDEMAND", ALONE))
+
+
+@cache
+def a_policy(*rows: str) -> Loaded:
+    return load_any(a_file(rows), "a.yaml")
+
+
+def told(redecider: Redecider, *messages: Message, writes: str = "avro") -> Tally:
+    envelope = Envelope(Codec(writes="json" if writes == "json" else "avro"))
+    for number, message in enumerate(messages):
+        redecider.take(*envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message)))
+    return redecider.tally
+
+
+def a_redecider(*draft: str, most: int = 10) -> Redecider:
+    return Redecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=most)
+
+
+def requested(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
+    return RunRequested(run=a_document(run_id, spec=spec, mode=mode))
+
+
+@pytest.mark.parametrize("writes", ["avro", "json"])
+def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None:
+    runs = [requested("A"), requested("B"), requested("C", mode="PROACTIVE"), requested("D", spec="copper-line")]
+    tally = told(a_redecider(), *runs, writes=writes)
+    whole = Verdict("R1", "hierarchical true, payload per-run")
+    alone = Verdict("R3", "hierarchical false, payload per-run")
+    assert tally.elsewhere == [(Change(whole, alone), 2)]
+    assert tally.runs == {Change(whole, alone): ["A", "B"]}
+    assert tally.decided == tally.events == 4
+
+
+def test_another_row_with_the_same_result_is_no_difference() -> None:
+    tally = told(a_redecider(), requested("D", spec="copper-line"))
+    [change] = tally.changes
+    assert (change.now.row, change.draft.row) == ("R2", "R3")
+    assert not change.elsewhere
+
+
+def test_every_row_is_counted_in_the_order_of_the_table() -> None:
+    tally = told(a_redecider(), requested("A"), requested("C", mode="PROACTIVE"), requested("E", spec="x"))
+    assert tally.by_row(lambda change: change.now, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
+    assert tally.by_row(lambda change: change.draft, ["R1", "R3"]) == {"R1": 1, "R3": 2}
+
+
+def test_a_run_that_the_draft_does_not_decide_goes_elsewhere() -> None:
+    tally = told(a_redecider(a_row("R9", "spec: other")), requested("A"))
+    [(change, _)] = tally.elsewhere
+    assert change.draft == Verdict("none", "NO_ROW_MATCHES")
+    assert (tally.undecided, change.draft.decided) == (1, False)
+
+
+def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
+    child = RunRequested(run=a_document("A-1", parent="A"))
+    changed = RunChanged(run=a_document("A", version=2))
+    foreign = CancelRun(run_id="A", root_run_id="A", request_id="RQ", spoke="fibre-lab", decision=SINGLE)
+    redecider = a_redecider()
+    redecider.take(b"nonsense", ())
+    redecider.take(None, None)
+    tally = told(redecider, requested("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
+    assert tally.asides == {Aside.CHILD: 1, Aside.PINNED: 2, Aside.FOREIGN: 1, Aside.UNREADABLE: 2}
+    assert (tally.decided, tally.events) == (1, 7)
+
+
+def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
+    wrong = a_document().model_copy(
+        update={"test_specification": a_document().test_specification.model_copy(update={"id": ""})}
+    )
+    tally = told(a_redecider(), RunRequested(run=wrong), RunRequested(run=wrong))
+    assert tally.asides == {Aside.UNREADABLE: 2}
+
+
+def test_no_more_runs_are_named_than_asked_for_and_none_twice() -> None:
+    runs = [requested(name) for name in "AABBCCDD"]
+    tally = told(a_redecider(most=3), *runs)
+    assert list(tally.runs.values()) == [["A", "B", "C"]]
+    assert tally.decided == 8
+
+
+def test_a_selector_is_compared_by_its_spoke() -> None:
+    def selector(spoke: str) -> Loaded:
+        return load_any(
+            "selector: s\ninputs: [{name: kind, path: related_service.type, type: string}]\n"
+            f"rows: [{{id: S1, order: 1, when: {{kind: fibre}}, then: {{spoke: {spoke}}}}}]\n",
+            "s.yaml",
+        )
+
+    redecider = Redecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
+    fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
+    tally = told(redecider, RunRequested(run=fibre), requested("B"))
+    assert tally.elsewhere == [(Change(Verdict("S1", "spoke fibre-lab"), Verdict("S1", "spoke other-lab")), 1)]
+    assert tally.by_row(lambda change: change.draft, ["S1"]) == {"S1": 1, "none": 1}
+
+
+def test_a_tree_is_decided_once_on_its_root() -> None:
+    tally = told(a_redecider(), RunRequested(run=a_tree("A", spec="fibre-line")))
+    assert (tally.decided, tally.events) == (1, 1)
+
+
+runs = st.builds(
+    requested,
+    st.text("ABCD", min_size=1, max_size=2),
+    st.sampled_from(["fibre-line", "copper-line", "x"]),
+    st.sampled_from(["ONDEMAND", "PROACTIVE"]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(first=st.lists(runs, max_size=6), second=st.lists(runs, max_size=6))
+def test_two_readers_count_together_what_one_counts(first: list[RunRequested], second: list[RunRequested]) -> None:
+    alone = told(a_redecider(most=2), *first, *second)
+    both = told(a_redecider(most=2), *first)
+    both.add(told(a_redecider(most=2), *second))
+    assert (both.changes, both.asides, both.events) == (alone.changes, alone.asides, alone.events)
+    assert both.runs == alone.runs
