@@ -12,10 +12,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench run docs lock
+.PHONY: help demo test check bench bench-backtest run docs lock
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## Show everything once, on a real Kafka, with two simulated external systems
 	@$(bin)/southbound demo $(ARGS)
@@ -32,6 +32,9 @@ check: .venv/.installed  ## Check style, types, import rules and the history of 
 
 bench: .venv/.installed  ## Measure throughput next to two other ways, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-backtest: .venv/.installed  ## Measure how fast recorded events are decided again, and write docs/benchmarks.md
+	@$(bin)/python tests/benchmarks/bench_backtest.py $(ARGS)
 
 run: .venv/.installed  ## Run every role in this process
 	@$(bin)/southbound run $(ARGS)
