@@ -16,12 +16,15 @@ def add_to(tables: typer.Typer) -> None:
 
 
 def explain(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A file: a policy, a selector or any table.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A file, or a published table: ID, ID@VERSION, ID@draft.")
+    ],
     event: Annotated[
         str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
     ],
     row: Annotated[str | None, typer.Option(metavar="ID", help="Also say why this row did not decide.")] = None,
     json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
 ) -> int:
     """Say what a table decides for an event, why, and which rows came close.
 
@@ -33,12 +36,13 @@ def explain(
     **Examples**
 
     - `southbound tables explain policy.yaml --event run.yaml`
-    - `southbound tables explain selector.yaml --event run.json --row S40`
+    - `southbound tables explain spoke-selector@draft --event run.json --row S40`
     - `echo '{test_specification: {id: fibre-line}}' | southbound tables explain policy.yaml --event -`
     """
+    settings = settings_from(config)
     from southbound.operations.table_explain import explain_table
 
-    return explain_table(table, event, row=row, as_json=json)
+    return explain_table(settings, table, event, row=row, as_json=json)
 
 
 def run_saved_tests(
@@ -61,10 +65,12 @@ def run_saved_tests(
 
 
 def backtest(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The draft: a policy, a selector or any table.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The draft: a file, or a published table: ID@draft, ID@VERSION.")
+    ],
     since: Annotated[str, typer.Option(metavar="SPAN", help="How far back: 90m, 24h, 7d.")] = "7d",
     against: Annotated[
-        str, typer.Option(metavar="FILE|live", help="What it is compared with; live: the table in the settings.")
+        str, typer.Option(metavar="TABLE|live", help="What it is compared with; live: what the gateway decides by.")
     ] = "live",
     limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most so many runs are named.")] = 50,
     json: Json = False,  # noqa: FBT002 - an option
@@ -80,10 +86,10 @@ def backtest(
     **Examples**
 
     - `southbound tables backtest draft.yaml --since 7d`
-    - `southbound tables backtest draft.yaml --since 24h --json | jq .changes`
+    - `southbound tables backtest spoke-selector@draft --since 24h --json | jq .changes`
     - `southbound tables backtest new.yaml --against old.yaml --since 7d`
     """
     settings = settings_from(config)
     from southbound.operations.table_backtest import backtest_table
 
-    return backtest_table(settings, file, since=since, against=against, limit=limit, json=json)
+    return backtest_table(settings, table, since=since, against=against, limit=limit, json=json)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.table_loading import kind_of
+from router.selector import Selector
 from southbound.failures import Exit, wrong
 from southbound.operations.backtest_views import as_json, as_words
 from southbound.operations.backtesting import backtest
 from southbound.operations.screen import show
-from southbound.operations.table_texts import in_words, load, what_decides_now
+from southbound.operations.table_texts import in_words, named, what_decides_now
 from southbound.spans import read_span
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def compare(settings: Settings, file: str, *, back: timedelta, against: str, lim
     Raises:
         Failure: a table is wrong, the two are of different kinds, or Kafka does not answer.
     """
-    draft = load(file)
-    now = what_decides_now(settings.routing, draft, against)
-    if kind_of(draft) != kind_of(now):
+    draft = named(settings, file)
+    now = what_decides_now(settings, draft, against)
+    if isinstance(draft, Selector) is not isinstance(now, Selector):
         raise wrong([f"{file} is {in_words(draft)}, and {against} is {in_words(now)}: compare two of a kind"])
     found = backtest(settings, now=now, draft=draft, back=back, most=limit)
     return Compared(draft=draft, now=now, found=found)

@@ -11,17 +11,18 @@ from southbound.failures import Exit, wrong
 from southbound.operations.explain_views import in_json, in_words
 from southbound.operations.given_runs import given_runs
 from southbound.operations.screen import show
-from southbound.operations.table_texts import load
+from southbound.operations.table_texts import named
 
 if TYPE_CHECKING:
     from router.table_loading import Loaded
     from router.tables import Row
+    from southbound.settings import Settings
 
 
-def explain_table(file: str, event: str, *, row: str | None, as_json: bool) -> int:
-    """Explain what the table in a file decides for each run of an event file; `row` is held beside each decision."""
-    loaded = load(file)
-    asked = _row(loaded, row, file) if row else None
+def explain_table(settings: Settings, name: str, event: str, *, row: str | None, as_json: bool) -> int:
+    """Explain what a table decides for each run of an event file; `row` is held beside each decision."""
+    loaded = named(settings, name)
+    asked = _row(loaded, row, name) if row else None
     decide = decide_by(loaded)
     for run in given_runs(event):
         decision = decide(run.facts)
@@ -33,10 +34,10 @@ def explain_table(file: str, event: str, *, row: str | None, as_json: bool) -> i
     return Exit.DONE
 
 
-def _row(loaded: Loaded, row_id: str, file: str) -> Row:
+def _row(loaded: Loaded, row_id: str, name: str) -> Row:
     rows = {row.id: row for row in _rows(loaded)}
     if row_id not in rows:
-        raise wrong([f"{file} has no row {row_id}: there are {', '.join(rows)}"])
+        raise wrong([f"{name} has no row {row_id}: there are {', '.join(rows)}"])
     return rows[row_id]
 
 

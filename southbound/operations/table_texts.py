@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from router.complaints import TableErrors
 from router.policy import OutboundPolicy
 from router.selector import Selector
-from router.table_loading import kind_of
+from router.table_loading import kind_of, table_of
 from schemas.tables import TableKind
 from southbound.failures import wrong
 from southbound.operations.table_formats import load_file
+from southbound.operations.table_shelf import from_topic, is_file, published_in
 
 if TYPE_CHECKING:
     from router.table_loading import Loaded
-    from southbound.settings import Routing
+    from southbound.settings import Settings
 
 LIVE = "live"
 
@@ -31,24 +32,34 @@ def load(file: str) -> Loaded:
         raise wrong(error.sentences) from None
 
 
-def what_decides_now(routing: Routing, draft: Loaded, against: str) -> Loaded:
-    """Give the table beside which a draft is seen: a file, or for `live` the one of its kind in the settings.
+def named(settings: Settings, name: str) -> Loaded:
+    """Load a file, or a published table: `ID` (what is live), `ID@VERSION` or `ID@draft`.
 
     Raises:
-        Failure: it cannot be read, or the draft is of no kind that decides now.
+        Failure: with everything that is wrong with it, or there is no such table.
+    """
+    return load(name) if is_file(name) else from_topic(published_in(settings), name).loaded
+
+
+def what_decides_now(settings: Settings, draft: Loaded, against: str) -> Loaded:
+    """Give the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
+
+    Raises:
+        Failure: it cannot be had, or the draft is of no kind that decides now.
     """
     if against != LIVE:
-        return load(against)
+        return named(settings, against)
+    routing, table_id = settings.routing, table_of(draft).id
+    if routing.tables == "topic":
+        return from_topic(published_in(settings), table_id).loaded
     match draft:
         case OutboundPolicy():
             return load(str(routing.policy))
         case Selector():
             return load(str(routing.selector))
-        case table:
-            remedy = "name the file to compare it with: --against FILE"
-            raise wrong(
-                [f"{table.id} is neither the outbound policy nor a selector, so none like it is live: {remedy}"]
-            )
+        case _:
+            why = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
+            raise wrong([f"{why}: name the table to compare it with, --against TABLE"])
 
 
 def in_words(loaded: Loaded) -> str:

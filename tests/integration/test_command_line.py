@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SOUTHBOUND = (sys.executable, "-c", "from southbound.cli import main; main()")
 PATIENCE = 40.0  # seconds; a command that hangs longer is a failure
+SELECTORS = ("spoke-selector", "spoke-selector@draft")
 EVENTS = """\
 - {type: RunCancelled, id: E1, data: {run_id: TR0001, root_run_id: TR0001, reason: enough}}
 - {type: RunCancelled, id: E2, data: {run_id: TR0002, root_run_id: TR0002}}
@@ -292,6 +293,25 @@ def test_why_tells_what_a_service_decided_and_stored(shell: Shell) -> None:
     assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in told
     assert "#R10: `spec` is fibre-tree\n" in told
     assert "it was decided and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in told
+
+
+def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(shell: Shell) -> None:
+    live = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
+    (shell.folder / "live.yaml").write_text(live)
+    (shell.folder / "draft.yaml").write_text(live.replace("fibre-quick, ", ""))
+    for words in (["live.yaml", "--comment", "first"], ["draft.yaml", "--comment", "try", "--draft"]):
+        published = shell.southbound("tables", "publish", *words)
+        assert published.returncode == Exit.DONE, published.stderr
+    run = "{run_id: TR0600, name: r, test_specification: {id: fibre-quick}, related_service: {id: S}}"
+    told = [shell.southbound("tables", "explain", table, "--event", "-", stdin=run).stdout for table in SELECTORS]
+    assert "#S10 decides spoke fibre-lab" in told[0]
+    assert "TR0600: no row of spoke-selector@" in told[1]
+    shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {run}}}}}")
+    found = shell.southbound(
+        "tables", "backtest", SELECTORS[1], "--since", "1h", "--json", SOUTHBOUND_ROUTING__TABLES="topic"
+    )
+    lost = next(one for one in json.loads(found.stdout)["changes"] if one["draft"]["row"] == "none")
+    assert (lost["now"]["row"], lost["runs"]) == ("S10", ["TR0600"])
 
 
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: Shell) -> None:

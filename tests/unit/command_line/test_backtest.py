@@ -59,7 +59,7 @@ def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Pat
     (tmp_path / "t.yaml").write_text(a_file())
     result = southbound("tables", "backtest", str(tmp_path / "t.yaml"))
     assert result.exit_code == Exit.WRONG
-    assert "--against FILE" in result.stderr
+    assert "--against TABLE" in result.stderr
 
 
 @pytest.mark.parametrize(
