@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-backtest run docs lock
+.PHONY: help demo test check bench bench-tables bench-backtest run docs lock
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: .venv/.installed  ## Check style, types, import rules and the history of 
 
 bench: .venv/.installed  ## Measure throughput next to two other ways, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-tables: .venv/.installed  ## Measure decision tables next to zen-engine, and write their part of docs/benchmarks.md
+	@$(bin)/python tests/benchmarks/tables_bench.py $(ARGS)
 
 bench-backtest: .venv/.installed  ## Measure how fast recorded events are decided again, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench_backtest.py $(ARGS)

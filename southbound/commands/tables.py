@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from southbound.commands import table_lifecycle, table_reasons
-from southbound.commands.words import EXIT_CODES, Config, settings_from
+from southbound.commands.words import EXIT_CODES, Config, Json, settings_from
 
 tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
 
@@ -43,6 +43,27 @@ def check(
     from southbound.operations.tables import check_tables
 
     return check_tables(settings, files)
+
+
+@tables.command(epilog=EXIT_CODES)
+def analyse(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+) -> int:
+    """Look for rows that are never reached, rows that overlap, and values that no row takes.
+
+    What should not be published ends the command, as `file: what is wrong`: a row that is never reached, or rows that
+    overlap where the hit policy wants them apart. Warnings and notes are printed and end nothing. What could not be
+    checked in time is said.
+
+    **Examples**
+
+    - `southbound tables analyse my-policy.yaml`
+    - `southbound tables analyse tables/*.yaml --json`
+    """
+    from southbound.operations.table_analysis import analyse_tables
+
+    return analyse_tables(files, as_json=as_json)
 
 
 @tables.command(epilog=EXIT_CODES)
