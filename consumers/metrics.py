@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.utils import floatToGoString
 
 from consumers.runtime.outcomes import DeadLetter, Done
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from consumers.runtime.observer import Figures, Settled
     from router.trouble import Trouble
+
+    Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+    _Line = tuple["Metric", tuple[str, ...]]  # a metric and the values of its labels
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -157,46 +165,76 @@ METRICS: Final = (
 )
 
 
+@dataclass(slots=True)
+class Durations:
+    """The numbers of one histogram: how many fell up to each bound and not to the one before, and their sum."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Give how many fell up to each bound, as Prometheus wants to have it."""
+        bounds = [*map(floatToGoString, SECONDS), "+Inf"]
+        return list(zip(bounds, accumulate(self.counts), strict=True))
+
+
 class Metrics:
-    """The numbers of one process. Children are kept: looking one up costs four times its increment."""
+    """The numbers of one process. They are plain, and become Prometheus's when somebody looks.
+
+    All of them belong to the event loop, so adding to one needs no lock: a tenth of what `prometheus_client` takes.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._families = {metric: _family(metric, self.registry) for metric in METRICS}
-        self._children: dict[tuple[Metric, tuple[str, ...]], Counter | Gauge | Histogram] = {}
+        self.registry.register(self)
+        self._counts: defaultdict[_Line, float] = defaultdict(float)
+        self._durations: defaultdict[_Line, Durations] = defaultdict(Durations)
+        self._reads: dict[_Line, Callable[[], float]] = {}
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
-        self._child(metric, labels).inc(by)  # type: ignore[union-attr] # the list says that it is a counter
+        self._counts[metric, labels] += by
 
     def time(self, metric: Metric, seconds: float, *labels: str) -> None:
         """Add one duration to a histogram."""
-        self._child(metric, labels).observe(seconds)  # type: ignore[union-attr] # the list says that it is a histogram
+        self._durations[metric, labels].add(seconds)
 
     def follow(self, metric: Metric, read: Callable[[], float], *labels: str) -> None:
         """Read a gauge whenever somebody looks."""
-        self._child(metric, labels).set_function(read)  # type: ignore[union-attr] # the list says that it is a gauge
+        self._reads[metric, labels] = read
 
     def put(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
-        self._child(metric, labels).set(value)  # type: ignore[union-attr] # the list says that it is a gauge
+        self._reads[metric, labels] = lambda: value
 
     def forget(self, metric: Metric, *labels: str) -> None:
         """Show a gauge no more."""
-        if self._children.pop((metric, labels), None) is not None:
-            self._families[metric].remove(*labels)
+        self._reads.pop((metric, labels), None)
 
-    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Counter | Gauge | Histogram:
-        child = self._children.get((metric, labels))
-        if child is None:
-            child = self._children[metric, labels] = self._families[metric].labels(*labels)
-        return child
+    def collect(self) -> Iterable[Family]:
+        """Give all numbers; `prometheus_client` asks for them."""
+        return [self._histogram(metric) if metric.kind is Histogram else self._single(metric) for metric in METRICS]
 
+    def _single(self, metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
+        kind = CounterMetricFamily if metric.kind is Counter else GaugeMetricFamily
+        family = kind(metric.name, metric.meaning, labels=metric.labels)
+        read = {line: read() for line, read in self._reads.items() if line[0] is metric}
+        for (one, labels), value in (self._counts | read).items():
+            if one is metric:
+                family.add_metric(labels, value)
+        return family
 
-def _family(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    if metric.kind is Histogram:
-        return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=SECONDS)
-    return metric.kind(metric.name, metric.meaning, metric.labels, registry=registry)
+    def _histogram(self, metric: Metric) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+        for (one, labels), durations in self._durations.items():
+            if one is metric:
+                family.add_metric(labels, durations.buckets(), durations.total)
+        return family
 
 
 OUTCOME_NAMES: Final = {"Done": "done", "RetryLater": "retry_later", "DeadLetter": "dead_letter"}

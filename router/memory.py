@@ -33,7 +33,7 @@ _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 def remember(step: Step, happenings: Iterable[Happening], cause: str) -> RunRow:
     """Give the row of a step with what the event `cause` led to."""
-    told = [word.kind.value for word in step.announcements if isinstance(word, RunUpdate)]
+    told = [str(word.kind) for word in step.announcements if isinstance(word, RunUpdate)]
     asked = [_ASKS[happening.kind] for happening in happenings if happening.kind in _ASKS]
     return _with(step.row, cause, [*told, *asked])
 

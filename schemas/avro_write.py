@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.avro_write_scalars import (
+    ONE_BYTE,
     WRITE_LOGICAL,
     WRITE_SCALAR,
     Write,
@@ -45,34 +46,56 @@ def _write(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
 
 def _record(schema: AvroSchema, named: dict[str, Write]) -> Write:
-    fields: list[tuple[str, Write, bool]] = []
+    fields: list[tuple[str, Write, bool, bool, bool]] = []
 
     def write(value: Plain, out: bytearray) -> None:
         values = value.__dict__
-        for name, write_field, may_be_null in fields:
+        # Most fields are texts, and most that may be null are: both are written here and cost no call.
+        for name, write_field, may_be_null, is_optional, is_text in fields:
             inner = values[name]
-            if inner is None and may_be_null:  # most fields that may be null are: they cost no call
+            if inner is None and may_be_null:
                 out.append(0)
+                continue
+            if is_optional:
+                out.append(2)
+            if is_text:
+                raw = inner.encode()
+                size = len(raw)
+                if size < ONE_BYTE:
+                    out.append(size << 1)
+                else:
+                    write_long(size, out)
+                out += raw
             else:
                 write_field(inner, out)
 
     named[schema["name"]] = write
-    fields += [(field["name"], _write(field["type"], named), _may_be_null(field["type"])) for field in schema["fields"]]
+    fields += [_field(field, named) for field in schema["fields"]]
     return write
 
 
-def _may_be_null(schema: AvroSchema) -> bool:
-    return isinstance(schema, list) and schema[0] == "null"
+def _field(field: AvroSchema, named: dict[str, Write]) -> tuple[str, Write, bool, bool, bool]:
+    schema = field["type"]
+    may_be_null = isinstance(schema, list) and schema[0] == "null"
+    is_optional = may_be_null and len(schema) == 2  # noqa: PLR2004 - null and the one other
+    inner = schema[1] if is_optional else schema
+    return field["name"], _write(inner, named), may_be_null, is_optional, inner == "string"
 
 
 def _enum(schema: AvroSchema, named: dict[str, Write]) -> Write:
-    places = {symbol: place for place, symbol in enumerate(schema["symbols"])}
+    written = {symbol: _written_long(place) for place, symbol in enumerate(schema["symbols"])}
 
     def write(value: str, out: bytearray) -> None:
-        write_long(places[value], out)
+        out += written[value]
 
     named[schema["name"]] = write
     return write
+
+
+def _written_long(value: int) -> bytes:
+    out = bytearray()
+    write_long(value, out)
+    return bytes(out)
 
 
 def _array(schema: AvroSchema, named: dict[str, Write]) -> Write:

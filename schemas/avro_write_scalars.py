@@ -14,13 +14,13 @@ Write = Callable[[Plain, bytearray], None]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _BOOLEAN = {True: b"\x01", False: b"\x00"}
-_ONE_BYTE = 64  # numbers below this take one byte
+ONE_BYTE = 64  # numbers below this take one byte
 _MORE, _LOW_BITS = 0x80, 0x7F
 
 
 def write_long(value: int, out: bytearray) -> None:
     """Write a zigzag number of one to ten bytes."""
-    if 0 <= value < _ONE_BYTE:
+    if 0 <= value < ONE_BYTE:
         out.append(value << 1)
         return
     if not LONG_MIN <= value <= LONG_MAX:
@@ -42,7 +42,7 @@ def write_string(value: str, out: bytearray) -> None:
     """Write a text after its length in bytes."""
     raw = value.encode()
     size = len(raw)
-    if size < _ONE_BYTE:
+    if size < ONE_BYTE:
         out.append(size << 1)
     else:
         write_long(size, out)
@@ -57,7 +57,7 @@ def write_optional_string(value: str | None, out: bytearray) -> None:
     out.append(2)
     raw = value.encode()
     size = len(raw)
-    if size < _ONE_BYTE:
+    if size < ONE_BYTE:
         out.append(size << 1)
     else:
         write_long(size, out)

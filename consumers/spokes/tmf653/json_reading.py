@@ -53,16 +53,14 @@ def _charset(content_type: str) -> str:
 def text(thing: Mapping[str, object], *keys: str) -> str | None:
     """Give the first of these fields that holds a text or a number, as text; empty is nothing."""
     for key in keys:
-        found = as_text(thing.get(key))
-        if found:
+        value = thing.get(key)
+        if value is not None and (found := as_text(value)):
             return found
     return None
 
 
 def as_text(value: object) -> str | None:
     """Give a text or a number as text; empty is nothing."""
-    if value is None:
-        return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     # Databases refuse NUL in a text.
