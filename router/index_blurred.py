@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import reduce
 from operator import or_
 from types import NoneType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from router.index_blur import blurred_scale, only_points
 from router.index_columns import TYPES_OF, compile_column
-from router.index_searches import by_equality, by_number, by_order
+from router.index_searches import by_equality, by_number, by_order, numbers_only
 from router.values import Kind, canonical
 
 if TYPE_CHECKING:
@@ -102,4 +103,6 @@ def _by_type(masks: ColumnMasks) -> dict[type, LookUp[Pair]]:
             points, of_scale = blurred_scale(scale.points, of_class)
             found |= dict.fromkeys(TYPES_OF.get(kind, ()), by_order(points, of_scale))
             found |= by_number(points, of_scale, elsewhere) if kind is Kind.NUMBER else {}
+    if Decimal in found:
+        found[Decimal] = numbers_only(found[Decimal], elsewhere)
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from router.conditions import NO_INPUTS
 from router.index_blur import only_points
 from router.index_scales import wanders
-from router.index_searches import by_equality, by_number, by_order
+from router.index_searches import by_equality, by_number, by_order, numbers_only
 from router.values import Kind, Months, canonical, kind_of
 
 if TYPE_CHECKING:
@@ -84,5 +84,7 @@ def compile_column(cells: Sequence[Cell], masks: ColumnMasks) -> ColumnIndex:
         by_type |= dict.fromkeys(TYPES_OF.get(kind, ()), by_kind[kind])
         if kind is Kind.NUMBER and not only_points(of_class):
             by_type |= by_number(points, of_class, masks.elsewhere)
+    if Decimal in by_type:
+        by_type[Decimal] = numbers_only(by_type[Decimal], masks.elsewhere)
     bits = tuple((1 << place, cell) for place, cell in enumerate(reversed(cells)))
     return ColumnIndex(masks=masks, by_kind=by_kind, by_type=by_type, cells=bits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from decimal import Decimal
-from math import inf
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from router.values import canonical
@@ -30,6 +30,11 @@ def by_equality(rows: Mapping[object, Found], other: Found) -> LookUp[Found]:
     return lambda value: get(value, other)
 
 
+def numbers_only(look_up: LookUp[Found], of_nothing: Found) -> LookUp[Found]:
+    """Guard a search against decimals that are no numbers: they cannot be searched, and some not even be hashed."""
+    return lambda value: of_nothing if value.is_nan() else look_up(value)
+
+
 def by_order(points: tuple[Any, ...], masks: Sequence[Found]) -> LookUp[Found]:
     """Search a value among points and what lies between them."""
     count = len(points)
@@ -52,29 +57,50 @@ def by_number(
     """
     floats = array("d", [*map(_nearest, points), inf])  # the last one ends every search
 
-    def of_float(value: float) -> Found:
-        at = bisect_left(floats, value)
-        if floats[at] == value:
-            return masks[exactly(canonical(value), at, value)]
-        return masks[2 * at] if value == value else of_nothing  # noqa: PLR0124 - what is no number equals nothing
-
-    def of_exact(value: int | Decimal) -> Found:
+    def of_any(value: float | Decimal) -> Found:
         try:
             near = float(value)
         except OverflowError:
             near = _nearest(value)
         at = bisect_left(floats, near)
-        return masks[2 * at] if floats[at] != near else masks[exactly(value, at, near)]
+        if floats[at] == near:
+            return masks[exactly(canonical(value), at, near)]
+        return masks[2 * at] if near == near else of_nothing  # noqa: PLR0124 - what is no number equals nothing
 
     def exactly(value: Any, at: int, near: float) -> int:  # noqa: ANN401 - what a float means is a decimal
         end = bisect_right(floats, near, at, len(points))
         at = bisect_left(points, value, at, end)
         return 2 * at + (at < end and points[at] == value)
 
-    return {int: of_exact, Decimal: of_exact, float: of_float}
+    plain = _by_plain_number(floats[:-1], masks, of_nothing) if all(map(_is_plain, points)) else {}
+    return {int: of_any, Decimal: of_any, float: of_any, **plain}
 
 
-def _nearest(number: int | Decimal) -> float:
+def _by_plain_number(floats: array[float], masks: Sequence[Found], of_nothing: Found) -> dict[type, LookUp[Found]]:
+    """Search whole numbers and floats among points that are floats themselves: how many edges are not above it?"""
+    edges = array("d", [edge for point in floats for edge in (point, nextafter(point, inf))])
+
+    def of_int(value: int) -> Found:
+        try:
+            return masks[bisect_right(edges, float(value))]
+        except OverflowError:  # a whole number of more than 308 digits
+            return masks[-1 if value > 0 else 0]
+
+    def of_float(value: float) -> Found:
+        return masks[bisect_right(edges, value)] if value == value else of_nothing  # noqa: PLR0124 - see above
+
+    return {int: of_int, float: of_float}
+
+
+def _is_plain(point: int | Decimal) -> bool:
+    """Say whether a number is what its nearest float is written as, and not too large for floats beside it."""
+    return -_WHOLE < point < _WHOLE and canonical(float(point)) == point
+
+
+_WHOLE = 2**53  # up to here every whole number is a float
+
+
+def _nearest(number: float | Decimal) -> float:
     try:
         return float(number)
     except OverflowError:  # a whole number of more than 308 digits

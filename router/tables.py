@@ -54,9 +54,11 @@ class Row:
     cells: tuple[Cell, ...] = ()
     outputs: Mapping[str, object]
     note: str = ""
+    first_output: object = field(init=False, repr=False, compare=False)
     _checks: tuple[tuple[int, Holds], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "first_output", next(iter(self.outputs.values()), None))
         checks = tuple((place, cell.holds) for place, cell in enumerate(self.cells) if not cell.is_any)
         object.__setattr__(self, "_checks", checks)
         object.__setattr__(self, "outputs", MappingProxyType(dict(self.outputs)))
@@ -115,7 +117,10 @@ class DecisionTable:
             several rows, or their sum, smallest, largest or number. None where nothing is decided: no row matches
             and there is no default, two rows match under UNIQUE, or differ under ANY (`decide_on` says which).
         """
-        values = self._values_in(inputs)
+        try:
+            values = self._take(inputs)
+        except KeyError:  # a value is missing, or is inside of another
+            values = tuple([value_at(inputs, self._key_in(inputs, column)) for column in self.inputs])
         # The index takes values as they are; a float becomes a decimal only where that makes a difference.
         if self._index is None or self._looks_sideways:
             values = tuple(map(canonical, values))
@@ -128,19 +133,13 @@ class DecisionTable:
         rows = rows_that_count(self, hits)
         return None if isinstance(rows, Reason) else result_of(self, rows)
 
-    def _values_in(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
-        try:
-            return self._take(inputs)
-        except KeyError:  # a value is missing, or is inside of another
-            return tuple([value_at(inputs, self._key_in(inputs, column)) for column in self.inputs])
-
     @staticmethod
     def _key_in(inputs: Mapping[str, object], column: Input) -> str:
         return column.name if column.name in inputs else column.path or column.name
 
     def result_of(self, row: Row) -> object:
         """Give the bare value of a single output, or a dict of several by name."""
-        return dict(row.outputs) if len(self.outputs) > 1 else row.outputs[self.outputs[0].name]
+        return dict(row.outputs) if len(self.outputs) > 1 else row.first_output
 
     def decide_on(self, values: tuple[object, ...]) -> Decision | Undecided:
         """Decide on canonical values, one per input."""

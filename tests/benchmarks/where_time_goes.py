@@ -16,7 +16,7 @@ PARTS = (
     (r"schemas/(avro_read|avro_project|structured)|Codec\.decode|_from_values", "decode events"),
     (r"schemas/avro_write|Codec\.encode", "encode events"),
     (r"schemas/(headers|envelope|keys)\.py|consumers/voice\.py", "envelopes: headers and keys"),
-    (r"consumers/deciding\.py|router/(tables|facts|policy|selector|decisions|explanations|values)\.py", "decide"),
+    (r"consumers/deciding\.py|router/(tables|index\w*|facts|policy|selector|decisions|explanations|values)\.py", "decide"),
     (r"router/identity\.py", "derive ids"),
     (r"router/", "advance: the pure state machine, measures, results"),
     (r"_Desk\._transact|consumers/store/(transactions|planning)\.py", "store: SQL, on its two threads"),

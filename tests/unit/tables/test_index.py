@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from router.cells import parse
@@ -58,6 +60,17 @@ def test_evaluate_and_decide_agree_on_every_table(drawn: Drawn) -> None:
         values = tuple(canonical(given_values[column.name]) for column in drawn.table.inputs)
         row = next(drawn.table.hits_one_by_one(values, drawn.table.by_name(values)), None)
         assert drawn.table.evaluate(given_values) == (row.outputs["out"] if row else None)
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), Decimal("NaN"), Decimal("sNaN")])
+@pytest.mark.parametrize("cell", ["5", "!= 5", "not(5)", "> 5", "not(> 5)"])
+def test_a_decimal_that_is_no_number_was_searched_among_numbers_and_could_not_be_hashed(
+    cell: str, nothing: object
+) -> None:
+    rows = tuple(Row(id=text, cells=(parse(text, "any"),), outputs={"out": text}) for text in (cell, '"a"', '"b"', "-"))
+    index = compile_index(rows, 1)
+    expected = [row.id for row in rows if row.cells[0].matches(nothing)]
+    assert [row.id for row in index.hits((nothing,), {})] == expected
 
 
 def many_rows(cell: Callable[[int], str], width: int) -> DecisionTable:
