@@ -6,25 +6,26 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession
 
-from router.selector_files import load_selector
 from router.thresholds import window_at
 from schemas.vocabulary import Phase, UpdateKind
+from southbound.settings import Routing
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.processes import a_site, lost, some_id, unexplained_posts
+from tests.fixtures.published import POLICY, publish
 from tests.fixtures.service import a_service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from router.runs import RequestRow, RunRow
+    from southbound.service import Running
     from tests.fixtures.processes import Site
 
 SCRIPT = Script(default=answers_at_once(answer_after=0.01))
@@ -132,18 +133,35 @@ async def test_those_who_wait_go_window_by_window_although_services_die(
         assert service.dead_letters() == []
 
 
-async def test_who_waits_is_a_number_in_the_metrics(kafka_bootstrap: str, tmp_path: Path) -> None:
-    ids = [f"{some_id('metric')}-{n}" for n in range(5)]
-    async with a_service(kafka_bootstrap, tmp_path, script=SCRIPT, started=False) as service:
-        selector = load_selector(a_selector(EVER, fibre=2), "selector.yaml", service.systems)
-        service.rules = replace(service.rules, selector=selector)
+async def test_a_higher_max_that_is_published_lets_them_go_without_a_restart_and_meanwhile_metrics_count_them(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    ids = [f"{some_id('more')}-{n}" for n in range(6)]
+    routing = Routing(tables="topic")
+    async with a_service(kafka_bootstrap, tmp_path, script=SCRIPT, routing=routing, started=False) as service:
+        await publish(service.settings, POLICY, a_selector(EVER, fibre=2))
         running = await service.start()
-        await service.request(*(a_document(run_id) for run_id in ids))
-        await service.until(lambda: len(service.updates()) >= len(ids), "two are accepted and three wait")
-        url = f"http://127.0.0.1:{running.health_port}/metrics"
-        async with ClientSession() as session:
-            told = ""
-            async with asyncio.timeout(10):
-                while 'southbound_requests_waiting{role="routing"} 3.0' not in told:
-                    told = await (await session.get(url)).text()
-        assert 'southbound_definitions_used_up{role="routing"} 1.0' in told
+        await service.request(*(a_document(run_id) for run_id in ids[:5]))
+        await service.until(lambda: len(service.results()) + len(service.updates()) >= 7, "two ended and three wait")
+        await told(running, 'southbound_requests_waiting{role="routing"} 3.0')
+        await told(running, 'southbound_definitions_used_up{role="routing"} 1.0')
+        await publish(service.settings, a_selector(EVER, fibre=4))
+        await service.until(lambda: len(service.results()) >= 4, "two more go")
+        await told(running, 'southbound_requests_waiting{role="routing"} 1.0')
+        await publish(service.settings, a_selector(EVER, fibre=100))
+        await service.request(a_document(ids[5]))
+        await service.until(lambda: {result.run_id for result in service.results()} == {*ids}, "all end")
+        assert len(service.systems["fibre-lab"].ledger.posts()) == len(ids)
+
+
+async def told(running: Running, line: str) -> None:
+    """Wait until the metrics say so."""
+    async with asyncio.timeout(15), ClientSession() as session:
+        while line not in (answer := await _metrics(session, running)):
+            assert "southbound_requests_waiting" in answer
+            await asyncio.sleep(0.05)
+
+
+async def _metrics(session: ClientSession, running: Running) -> str:
+    async with session.get(f"http://127.0.0.1:{running.health_port}/metrics") as response:
+        return await response.text()
