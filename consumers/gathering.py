@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.placing import new_row, placed
 from consumers.routes import NOT_SENT, differs
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.store.port import ConflictError
@@ -13,11 +14,8 @@ from consumers.troubles import not_named, reason_of, run_exists
 from router.happenings import CancelledUnsent, GivenUp
 from router.hierarchy import HierarchyError, child_ids, missing_children, with_children
 from router.hierarchy_guards import guard_size
-from router.identity import request_id_of
-from router.runs import RunRow
 from router.transitions import ENDED
 from router.waiting import waits
-from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from consumers.moves import Mover
     from consumers.routes import RouteRuns
     from consumers.runtime.outcomes import Outcome
+    from router.runs import RunRow
     from schemas.documents import RunDocument
     from schemas.envelope import Event
 
@@ -100,7 +99,8 @@ class GatherRuns:
     async def _add(self, event: Event, root: RunRow) -> None:
         """Send the children that a change of the root has named, as soon as their parents are there."""
         joining = await self.joining(root)
-        _, moves = self.route.placed(event, root, [row.requested for row in joining.values()], joining)
+        documents = [row.requested for row in joining.values()]
+        _, moves = placed(event, root, documents, joining, self.mover.now())
         await self.route.commands.send_each(event, await self.mover.intend_all(event, moves))
 
     async def joining(self, root: RunRow) -> dict[str, RunRow]:
@@ -116,22 +116,7 @@ class GatherRuns:
 
     async def _kept(self, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others; None: another run of this id is there already."""
-        now = self.mover.now()
-        row = RunRow(
-            run_id=run.run_id,
-            root_run_id=run.root_run_id,
-            parent_run_id=run.parent_run_id,
-            tenant=run.tenant,
-            # A child belongs to its root's request only once it is routed; until then to one of its own.
-            request_id=request_id_of(run.run_id, run.version),
-            spoke="",
-            decision=None,
-            phase=Phase.CREATED,
-            requested=run,
-            created_at=now,
-            updated_at=now,
-            revision=1,
-        )
+        row = new_row(run, None, self.mover.now())
         try:
             await self.mover.store.save(row)
         except ConflictError:

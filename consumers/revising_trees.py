@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.asking import ask_for
+from consumers.placing import placed
 from consumers.revising import change_command
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.send_commands import send_command
@@ -77,7 +78,7 @@ class ReviseTrees:
     async def _store(
         self, event: Event, root: RunRow, moves: list[Move], carried: list[RunDocument], waiting: Rows
     ) -> None:
-        new, joining = self.gather.route.placed(event, root, carried, waiting)
+        new, joining = placed(event, root, carried, waiting, self.mover.now())
         if new or moves or joining:
             await self.mover.record_all(event, [*moves, *joining], new)
         await self._store_joining(event, root)
@@ -88,7 +89,7 @@ class ReviseTrees:
         waiting = await self.gather.joining(newest)
         if waiting:
             documents = [row.requested for row in waiting.values()]
-            await self.mover.intend_all(event, self.gather.route.placed(event, newest, documents, waiting)[1])
+            await self.mover.intend_all(event, placed(event, newest, documents, waiting, self.mover.now())[1])
 
     async def _repeat(
         self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None

@@ -11,15 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from consumers.deciding import MustWait
+from consumers.placing import Placing, new_request, new_row, placed
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.send_commands import SendCommands, commands_for
 from consumers.store.port import ConflictError, UsedUpError
 from consumers.troubles import reason_of, run_exists
-from router.happenings import CancelledUnsent, GivenUp, Routed, Waits
+from router.happenings import CancelledUnsent, GivenUp, Waits
 from router.hierarchy import HierarchyError, expand
 from router.identity import request_id_of
-from router.memory import born
-from router.runs import RequestRow, RunRow
 from router.thresholds import why_it_waits
 from router.trouble import Trouble
 from router.waiting import waits
@@ -29,13 +28,13 @@ from schemas.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from consumers.deciding import Decider, Route
+    from consumers.deciding import Decider
     from consumers.moves import Mover
     from consumers.runtime.outcomes import Outcome
     from consumers.used_up import UsedUp
     from consumers.wishes import Move
     from router.hierarchy import HierarchyLimits
-    from router.thresholds import Use
+    from router.runs import RunRow
     from schemas.commands import SendRun
     from schemas.documents import RunDocument
     from schemas.envelope import Event
@@ -44,17 +43,6 @@ NOBODY: Mapping[str, RunRow] = MappingProxyType({})
 NOT_SENT = CancelledUnsent(
     why=Reason(code="ROOT_SENT_ALONE", message="The decision table says that only the root of this hierarchy is sent.")
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Placing:
-    """What was decided for a request, to be stored at once."""
-
-    request: RequestRow
-    runs: Sequence[RunDocument]
-    waiting: Mapping[str, RunRow]
-    uses: tuple[Use, ...]
-    in_turn: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +62,10 @@ class RouteRuns:
 
     async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
         """Route a whole hierarchy, or a single run."""
-        placed = await self.place(event, root, waiting)
-        if isinstance(placed, Trouble):
-            return await self._give_up(event, waiting.get(root.run_id), placed)
-        return await self.wait(event, root, placed, waiting) if isinstance(placed, MustWait) else placed
+        outcome = await self.place(event, root, waiting)
+        if isinstance(outcome, Trouble):
+            return await self._give_up(event, waiting.get(root.run_id), outcome)
+        return await self.wait(event, root, outcome, waiting) if isinstance(outcome, MustWait) else outcome
 
     async def place(
         self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY, *, in_turn: bool = False
@@ -97,8 +85,8 @@ class RouteRuns:
             route = self.decide(root, may_not(now, refused))
             if isinstance(route, MustWait | Trouble):
                 return route
-            placing = _Placing(
-                request=self._request(root, route, waiting),
+            placing = Placing(
+                request=new_request(root, route, waiting, now),
                 runs=runs if route.decision.hierarchical else runs[:1],
                 waiting=waiting,
                 uses=(route.counted.use_at(now),) if route.counted else (),
@@ -117,8 +105,9 @@ class RouteRuns:
         if row is not None and row.waits_for == must.names and settled:
             await self.mover.tell_again(event, *waiting.values())
             return Done()
-        new = [] if row else [self._row(root, None)]
-        reason = why_it_waits(must.definitions, self.mover.now())
+        now = self.mover.now()
+        new = [] if row else [new_row(root, None, now)]
+        reason = why_it_waits(must.definitions, now)
         moves: list[Move] = [
             (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
             for one in (*new, *waiting.values())
@@ -133,9 +122,9 @@ class RouteRuns:
         self.kept(root.run_id, must.names)
         return Done()
 
-    async def _store(self, event: Event, placing: _Placing) -> Outcome:
-        waiting = placing.waiting
-        new, moves = self.placed(event, placing.request, placing.runs, waiting, in_turn=placing.in_turn)
+    async def _store(self, event: Event, placing: Placing) -> Outcome:
+        request, waiting = placing.request, placing.waiting
+        new, moves = placed(event, request, placing.runs, waiting, request.created_at, in_turn=placing.in_turn)
         chosen = {run.run_id for run in placing.runs}
 
         def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
@@ -144,26 +133,12 @@ class RouteRuns:
 
         aside: list[Move] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
         try:
-            await self.mover.intend_all(event, [*moves, *aside], [placing.request, *new, *placing.uses], commands)
+            await self.mover.intend_all(event, [*moves, *aside], [request, *new, *placing.uses], commands)
         except ConflictError:
             if waiting:
                 raise
             return await self._known_already(event, placing.runs)
         return Done()
-
-    def placed(
-        self,
-        event: Event,
-        request: RequestRow | RunRow,
-        runs: Sequence[RunDocument],
-        waiting: Mapping[str, RunRow],
-        *,
-        in_turn: bool = False,
-    ) -> tuple[list[RunRow], list[Move]]:
-        """Give the new rows of runs that belong to this request, and the moves of those that waited for it."""
-        new = [born(self._row(run, request), event.id) for run in runs if run.run_id not in waiting]
-        here = [run for run in runs if run.run_id in waiting]
-        return new, [(waiting[run.run_id], (_routed(run, request, in_turn=in_turn),)) for run in here]
 
     async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
         root = runs[0]
@@ -191,49 +166,6 @@ class RouteRuns:
         if waiting is not None:
             await self.mover.intend(event, waiting, GivenUp(reasons=(reason_of(trouble),)))
         return DeadLetter(trouble)
-
-    def _request(self, root: RunDocument, route: Route, waiting: Mapping[str, RunRow]) -> RequestRow:
-        row = waiting.get(root.run_id)
-        return RequestRow(
-            # It keeps the id under which it was said to wait, although its version may be higher by now.
-            request_id=row.request_id if row else request_id_of(root.run_id, root.version),
-            root_run_id=root.run_id,
-            tenant=root.tenant,
-            spoke=route.spoke,
-            decision=route.decision,
-            explanation=route.explanation,
-            created_at=self.mover.now(),
-        )
-
-    def _row(self, run: RunDocument, request: RequestRow | RunRow | None) -> RunRow:
-        """Give a new row of a run that belongs to this request; None: it is not decided yet."""
-        now = self.mover.now()
-        return RunRow(
-            run_id=run.run_id,
-            root_run_id=run.root_run_id,
-            parent_run_id=run.parent_run_id,
-            tenant=run.tenant,
-            request_id=request.request_id if request else request_id_of(run.run_id, run.version),
-            spoke=request.spoke if request else "",
-            decision=request.decision if request else None,
-            phase=Phase.ROUTED if request else Phase.CREATED,
-            requested=run,
-            created_at=now,
-            updated_at=now,
-            revision=1,
-        )
-
-
-def _routed(run: RunDocument, request: RequestRow | RunRow, *, in_turn: bool) -> Routed:
-    if request.decision is None:
-        raise TypeError(f"Request {request.request_id} was never decided.")
-    return Routed(
-        request_id=request.request_id,
-        spoke=request.spoke,
-        decision=request.decision,
-        document=run,
-        in_turn=in_turn,
-    )
 
 
 def differs(row: RunRow, run: RunDocument) -> bool:
