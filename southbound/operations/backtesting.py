@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer
 
 from router.backtest import Tally
+from router.table_loading import table_of
 from router.table_writing import write_table
 from schemas.registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
@@ -27,14 +28,16 @@ from southbound.operations.kafka import reach
 from southbound.operations.stretches import shared, stretches_since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
     from router.table_loading import Loaded
     from schemas.registry import RegistryIds
     from southbound.settings import Settings
 
-WORTH_A_PROCESS = 20_000  # records; below that starting one takes longer than it saves
+# Records; with fewer, starting a process takes longer than it saves. It reads both tables anew, and in the time of
+# one row it could decide so many events (make bench-backtest).
+WORTH_A_PROCESS, WORTH_A_ROW = 20_000, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +66,15 @@ def backtest(
     topic = TopicNames(settings.kafka.prefix).lifecycle
     asyncio.run(reach(settings, [topic]))
     began, since = time.monotonic(), datetime.now(UTC) - back
-    shares = _shares(settings, topic, since, readers, most)
+    rows = sum(len(table_of(table).rows) for table in (now, draft))
+    shares = _shares(settings, topic, since, most, lambda records: readers or readers_for(records, rows))
     tally = Tally(most=most)
     for counted in _counted(shares, now, draft):
         tally.add(counted)
     return Backtest(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
 
 
-def _shares(settings: Settings, topic: str, since: datetime, readers: int | None, most: int) -> list[Share]:
+def _shares(settings: Settings, topic: str, since: datetime, most: int, readers: Callable[[int], int]) -> list[Share]:
     client = bystander_settings(settings.kafka, "backtest")
     consumer = Consumer(client)
     try:
@@ -78,15 +82,16 @@ def _shares(settings: Settings, topic: str, since: datetime, readers: int | None
     finally:
         consumer.close()
     registry = _registry(settings)
-    wanted = readers or _readers(sum(stretch.length for stretch in stretches))
+    wanted = readers(sum(stretch.length for stretch in stretches))
     return [
         Share(client=client, topic=topic, stretches=tuple(part), most=most, registry=registry)
         for part in shared(stretches, wanted)
     ]
 
 
-def _readers(records: int) -> int:
-    return max(1, min(os.cpu_count() or 1, records // WORTH_A_PROCESS))
+def readers_for(records: int, rows: int) -> int:
+    """Say how many processes are worth their start, for so many records and rows of both tables."""
+    return max(1, min(os.cpu_count() or 1, records // (WORTH_A_PROCESS + rows * WORTH_A_ROW)))
 
 
 def _registry(settings: Settings) -> RegistryIds | None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.failures import Exit
+from southbound.operations.backtesting import readers_for
 from southbound.operations.stretches import Stretch, shared
 from southbound.settings import DEFAULTS
 from southbound.spans import read_span
@@ -74,3 +75,9 @@ def test_what_is_written_wrong_is_told_before_kafka_is_asked(words: list[str], t
     result = southbound("tables", "backtest", *words)
     assert result.exit_code == Exit.WRONG
     assert told in result.stderr
+
+
+def test_a_process_is_started_only_where_there_is_enough_to_do_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert [readers_for(records, 10) for records in (0, 20_000, 50_000, 1_000_000)] == [1, 1, 2, 4]
+    assert [readers_for(records, 2_000) for records in (50_000, 240_000)] == [1, 2]
