@@ -11,7 +11,7 @@ import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from sqlite3 import OperationalError
+from sqlite3 import OperationalError, register_adapter
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sqlalchemy import NullPool, create_engine, event
@@ -120,6 +120,9 @@ class _Desk:
 
 
 def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
+    # Unless they are told, the driver asks None and bool how they want to be kept, by a look-up that fails each time.
+    register_adapter(type(None), _as_it_is)
+    register_adapter(bool, int)
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": lock_timeout})
 
     @event.listens_for(engine, "connect")
@@ -129,6 +132,10 @@ def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
+
+
+def _as_it_is(nothing: None) -> None:
+    return nothing
 
 
 def _write_ahead(connection: DriverConnection, lock_timeout: float) -> None:
