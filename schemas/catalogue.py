@@ -54,12 +54,18 @@ CATALOGUE = (
 )
 
 _BY_MODEL = {entry.model: entry for entry in CATALOGUE}
+_TYPES = {entry.model: entry.ce_type for entry in CATALOGUE}
 _BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry.name)}
 
 
 def entry_of(model: type[Message]) -> Entry:
     """Find the entry of a message class."""
     return _BY_MODEL[model]
+
+
+def type_of(model: type[Message]) -> str:
+    """Give the CloudEvents type of a message class, e.g. `southbound.RunRequested`."""
+    return _TYPES[model]
 
 
 def entry_named(name: str) -> Entry | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.catalogue import entry_of
+from schemas.catalogue import type_of
 from schemas.headers import EventHeaders, parse_time, read_headers, write_headers
 from schemas.structured import open_structured
 
@@ -31,7 +31,7 @@ class Event(NamedTuple):
     @property
     def type(self) -> str:
         """The CloudEvents type, by what the data is, whatever the header said."""
-        return entry_of(type(self.data)).ce_type
+        return type_of(type(self.data))
 
 
 class Envelope:

@@ -19,7 +19,6 @@ def configure_logs(log: Log) -> None:
     as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
