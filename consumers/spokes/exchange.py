@@ -1,7 +1,7 @@
 """Write one request on a connection of aiohttp's pool, and read its answer.
 
 `ClientSession` would do the same with cookies, redirects, traces and middlewares, of which a spoke has none,
-in twice the time: ADR-0022.
+in twice the time: ADR-0024.
 """
 
 from __future__ import annotations
