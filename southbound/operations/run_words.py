@@ -58,6 +58,7 @@ def _fallout(row: RunRow) -> str:
 
 _WHERE: dict[Phase, Callable[[RunRow], str]] = {
     Phase.CREATED: _created,
+    Phase.WAITING: lambda _: "every definition that fits it is used up; it goes in its turn",
     Phase.ROUTED: _routed,
     Phase.SENDING: lambda row: f"a POST to {row.spoke} may be under way",
     Phase.RETRYING: lambda row: f"the last attempt at {row.spoke} failed for now; it is repeated",
