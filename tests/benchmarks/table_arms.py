@@ -104,10 +104,11 @@ def compare(sample: Sample, one: Evaluate, other: Evaluate, most: int) -> None:
 
 def median_micros(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
     """Give the median time of one evaluation in microseconds, the best of some rounds."""
-    return min(_round(evaluate, values) for _ in range(ROUNDS))
+    return min(one_round(evaluate, values) for _ in range(ROUNDS))
 
 
-def _round(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
+def one_round(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
+    """Give the median time of one evaluation in microseconds."""
     taken: list[int] = []
     end = time.perf_counter() + LONGEST
     for value in values:
