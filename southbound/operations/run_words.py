@@ -37,6 +37,12 @@ def _created(row: RunRow) -> str:
     return f"it waits for the {named} children that it names" if named else "it waits for the root of its hierarchy"
 
 
+def _waiting(row: RunRow) -> str:
+    if not row.waits_for:
+        return f"it waits with its root {row.root_run_id}, for which every request definition that fits is used up"
+    return f"it waits for its turn at {', '.join(row.waits_for)}, and goes by itself"
+
+
 def _routed(row: RunRow) -> str:
     after = f", after its parent {row.parent_run_id} is accepted" if row.parent_run_id else ""
     return f"it was decided and waits to be sent to {row.spoke}{after}"
@@ -58,7 +64,7 @@ def _fallout(row: RunRow) -> str:
 
 _WHERE: dict[Phase, Callable[[RunRow], str]] = {
     Phase.CREATED: _created,
-    Phase.WAITING: lambda _: "every definition that fits it is used up; it goes in its turn",
+    Phase.WAITING: _waiting,
     Phase.ROUTED: _routed,
     Phase.SENDING: lambda row: f"a POST to {row.spoke} may be under way",
     Phase.RETRYING: lambda row: f"the last attempt at {row.spoke} failed for now; it is repeated",

@@ -211,6 +211,12 @@ def test_every_phase_is_told_in_words(phase: Phase) -> None:
     assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
 
 
+def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_wait_with_it() -> None:
+    assert "its turn at s#S1, s#S2" in whereabouts(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
+    child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
+    assert "it waits with its root TR0001" in whereabouts(child)[0]
+
+
 def test_a_root_that_waits_says_for_how_many() -> None:
     root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
     assert whereabouts(root)[0].startswith("it waits for the 2 children that it names")
