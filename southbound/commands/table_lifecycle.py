@@ -59,6 +59,13 @@ def publish(
     author: Author = None,
     comment: Comment = "",
     draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; nobody decides by it yet.")] = False,  # noqa: FBT002 - an option
+    backtest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN",
+            help="First decide the runs of this span again, such as `7d`; it is refused if it drops some.",
+        ),
+    ] = None,
     json: Json = False,  # noqa: FBT002 - an option
     config: Config = None,
 ) -> int:
@@ -66,11 +73,13 @@ def publish(
 
     It is checked first: cells, saved tests, and that a selector names only spokes with a profile in `routing.spokes`.
     What is wrong keeps it back, what is odd is told as a warning. Runs under way keep the decision that they have.
+    With `--backtest` the recorded runs are decided again, and a table that would drop some of them is kept back.
     Workers follow what is published where `routing.tables` is `topic`.
 
     **Examples**
 
     - `southbound tables publish outbound-policy.yaml --comment "gigabit lines go out whole"`
+    - `southbound tables publish spoke-selector.yaml --backtest 7d`
     - `southbound tables publish spoke-selector.xlsx --draft`, then `southbound tables publish spoke-selector`
     """
     settings = settings_from(config)
@@ -79,7 +88,7 @@ def publish(
 
     if draft:
         return table_publishing.save_draft(settings, what, signed(author, comment), as_json=json)
-    return table_publishing.publish(settings, what, author, comment, as_json=json)
+    return table_publishing.publish(settings, what, author, comment, backtest=backtest, as_json=json)
 
 
 def history(table: Id, json: Json = False, config: Config = None) -> int:  # noqa: FBT002 - an option

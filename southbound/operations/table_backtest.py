@@ -32,7 +32,7 @@ class Compared:
 
 def backtest_table(settings: Settings, file: str, *, since: str, against: str, limit: int, json: bool) -> int:
     """Decide the recorded events again with the table in a file, and tell the difference."""
-    compared = compare(settings, file, back=_span(since), against=against, limit=limit)
+    compared = compare(settings, file, back=span_of(since, "--since"), against=against, limit=limit)
     if json:
         print(as_json(compared, limit))  # noqa: T201 - it was asked for
     else:
@@ -54,8 +54,9 @@ def compare(settings: Settings, file: str, *, back: timedelta, against: str, lim
     return Compared(draft=draft, now=now, found=found)
 
 
-def _span(written: str) -> timedelta:
+def span_of(written: str, option: str) -> timedelta:
+    """Read the span that an option was given."""
     try:
         return read_span(written)
     except ValueError as error:
-        raise wrong([f"--since: {error}"]) from None
+        raise wrong([f"{option}: {error}"]) from None

@@ -15,6 +15,7 @@ from router.table_loading import load_as
 from router.table_moves import Written, plan_draft, plan_publish, plan_rollback, too_large, version_before
 from schemas.tables import DRAFT, LivePointer
 from southbound.failures import Exit, wrong
+from southbound.operations.looking_back import look_back
 from southbound.operations.screen import say
 from southbound.operations.table_shelf import (
     ask,
@@ -51,8 +52,10 @@ def save_draft(settings: Settings, file: str, by: Signed, *, as_json: bool) -> i
     return Exit.DONE
 
 
-def publish(settings: Settings, name: str, author: str | None, comment: str, *, as_json: bool) -> int:
-    """Make a file or a draft live, if nothing keeps it back."""
+def publish(
+    settings: Settings, name: str, author: str | None, comment: str, *, backtest: str | None, as_json: bool
+) -> int:
+    """Make a file or a draft live, if nothing keeps it back. `backtest`: how far to look back first, such as `7d`."""
     spokes = known_spokes(settings.routing.spokes)
     published = PublishedTables()
     if is_file(name):
@@ -61,6 +64,8 @@ def publish(settings: Settings, name: str, author: str | None, comment: str, *, 
         published = published_in(settings)
         named = from_topic(published, f"{name.removesuffix(f'@{DRAFT}')}@{DRAFT}", spokes)
     findings = judge(named.loaded, spokes_known=spokes is not None)
+    if backtest is not None and not findings.errors:
+        findings += look_back(settings, named.name, backtest, quiet=as_json)
     _warn(findings.warnings)
     if findings.errors:
         raise wrong(findings.errors)

@@ -111,6 +111,19 @@ def test_people_read_what_would_change(settings: Settings, tmp_path: Path) -> No
     assert ["S20", "1", "1"] in lines
 
 
+def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Settings, tmp_path: Path) -> None:
+    put(settings, requested("A"), requested("B", mode="PROACTIVE"), requested("C", "copper-line"))
+    file = tmp_path / "draft.yaml"
+    file.write_text(DRAFT.partition("tests:")[0])
+    kafka = {"SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers, "SOUTHBOUND_KAFKA__PREFIX": settings.kafka.prefix}
+    result = southbound("tables", "publish", str(file), "--backtest", "7d", **kafka)
+    assert result.exit_code == Exit.WRONG
+    assert "warning: 1 request of the last 7d would have gone elsewhere" in result.stderr
+    assert "1 request of the last 7d decided now would become dead letters: add rows" in result.stderr
+    assert "S15: spoke copper-lab" in result.stdout
+    assert "is live" not in result.stdout
+
+
 def test_several_readers_find_together_what_one_finds(settings: Settings) -> None:
     put(settings, *[requested(f"R{number}", ("fibre-line", "copper-line", "x")[number % 3]) for number in range(200)])
     now, draft = (load_any(text, "s.yaml", tested=False) for text in (SHIPPED, DRAFT))
