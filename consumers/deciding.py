@@ -17,6 +17,7 @@ from schemas.commands import PinnedDecision
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
+    from router.decisions import Decision
     from router.policy import PolicyDecision
     from router.routing_tables import RoutingTables
     from router.selector import Chosen, Selector
@@ -52,11 +53,19 @@ def _nothing(_: Selector) -> Container[str]:
     return frozenset()
 
 
+def _nobody(_table: str, _missing: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
-    """Decide by the tables that are live at that moment; `tables` is asked once per decision."""
+    """Decide by the tables that are live at that moment; `tables` is asked once per decision.
+
+    `observe` is told of each input that the run has no value for: the table's id and the input's name.
+    """
 
     tables: Callable[[], RoutingTables]
+    observe: Callable[[str, str], None] = _nobody
     _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -76,15 +85,22 @@ class Decider:
         """Decide, or tell which rows came close; never guess. `used_up` gives the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
         what = decide_policy(tables.policy, facts)
+        self._look_for_gaps(what if isinstance(what, Undecided) else what.decision)
         if isinstance(what, Undecided):
             return what.trouble()
         selector = tables.selector
         where = choose_spoke(selector, facts, used_up(selector))
+        self._look_for_gaps(where if isinstance(where, Undecided) else where.decision)
         if not isinstance(where, Undecided):
             return self._remembered(what, where, selector)
         if where.reason is Reason.ALL_USED_UP:
             return MustWait(definitions=tuple([_counted(selector, row.id) for row in where.rows]))
         return where.trouble()
+
+    def _look_for_gaps(self, decision: Decision | Undecided) -> None:
+        if None in decision.values:
+            for name in decision.missing:
+                self.observe(decision.table.id, name)
 
     def _remembered(self, what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
         # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.

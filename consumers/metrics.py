@@ -143,6 +143,13 @@ TABLE_REFUSED = Metric(
     meaning="1 while the live version of a table cannot be used by this process, and an older one decides.",
 )
 
+INPUTS_MISSING = Metric(
+    name="southbound_decision_inputs_missing_total",
+    kind=Counter,
+    labels=("table", "input"),
+    meaning="Decisions for which an input of the table found no value in the run.",
+)
+
 METRICS: Final = (
     RECEIVED,
     SETTLED,
@@ -162,6 +169,7 @@ METRICS: Final = (
     TABLE_REFUSED,
     IN_LINE,
     USED_UP,
+    INPUTS_MISSING,
 )
 
 

@@ -18,7 +18,7 @@ from consumers.dispatch import Dispatch
 from consumers.edge import AtTheEdge
 from consumers.gathering import GatherRuns
 from consumers.inbound import Inbound
-from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, RUNS_ENDED, USED_UP, WorkerMetrics
+from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, INPUTS_MISSING, RUNS_ENDED, USED_UP, WorkerMetrics
 from consumers.moves import Mover
 from consumers.overdue import Overdue
 from consumers.polling import Poller
@@ -186,7 +186,7 @@ def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
 
 def _gather(parts: Parts) -> GatherRuns:
     limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
-    decide = Decider(tables=parts.tables)
+    decide = Decider(tables=parts.tables, observe=_count_missing(parts.metrics))
     mover = parts.mover
     route = RouteRuns(mover=mover, decide=decide, limits=limits, used_up=parts.used_up, kept=_say_waits)
     return GatherRuns(mover=mover, route=route)
@@ -250,6 +250,10 @@ def _session(client: Mapping[str, object]) -> float:
 
 def _complain(role: str, trouble: Trouble) -> None:
     log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None)
+
+
+def _count_missing(metrics: Metrics) -> Callable[[str, str], None]:
+    return lambda table, name: metrics.count(INPUTS_MISSING, table, name)
 
 
 def _count_calls(metrics: Metrics) -> ObserveCall:

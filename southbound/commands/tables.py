@@ -27,6 +27,7 @@ def _only_below() -> None:
 @tables.command(epilog=EXIT_CODES)
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV, XLSX or DMN.")],
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
     config: Config = None,
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.
@@ -42,7 +43,7 @@ def check(
     settings = settings_from(config)
     from southbound.operations.tables import check_tables
 
-    return check_tables(settings, files)
+    return check_tables(settings, files, as_json=as_json)
 
 
 @tables.command(epilog=EXIT_CODES)
@@ -68,11 +69,16 @@ def analyse(
 
 @tables.command(epilog=EXIT_CODES)
 def export(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in YAML, CSV, XLSX or DMN.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE|ID", help="A table in YAML, CSV, XLSX or DMN, or a published one."),
+    ],
     to: Annotated[Literal["yaml", "csv", "xlsx", "dmn"], typer.Option("--to", help="The format to write.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
     ] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+    config: Config = None,
 ) -> int:
     """Write a table in another format, with its columns, rows, default and saved tests.
 
@@ -83,11 +89,13 @@ def export(
 
     - `southbound tables export outbound-policy.yaml --to xlsx -o outbound-policy.xlsx`
     - `southbound tables export outbound-policy.xlsx --to csv`
+    - `southbound tables export outbound-policy@draft --to xlsx -o draft.xlsx`
     """
+    settings = settings_from(config)
     from southbound.operations.moving_tables import export_table
     from southbound.operations.table_formats import Format
 
-    return export_table(file, Format(to), out)
+    return export_table(settings, file, Format(to), out, as_json=as_json)
 
 
 @tables.command(name="import", epilog=EXIT_CODES)
@@ -103,6 +111,7 @@ def import_(
         list[str] | None,
         typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run that an input of a DMN model stands for."),
     ] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
     config: Config = None,
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.
@@ -122,4 +131,4 @@ def import_(
     from southbound.operations.tables_in_dmn import Wish, paths_in
 
     wish = Wish(decision=decision, paths=paths_in(path or []))
-    return import_table(file, out, known_spokes(settings.routing.spokes), wish)
+    return import_table(file, out, known_spokes(settings.routing.spokes), wish, as_json=as_json)

@@ -5,30 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic_core import to_json
+
 from router.complaints import TableErrors
 from router.policy import OutboundPolicy
 from router.sheets import SheetPlaces
+from router.table_loading import table_of
 from router.tables import DecisionTable
 from router.xlsx_marking import with_reasons
 from southbound.failures import Exit, wrong
 from southbound.operations.screen import say
 from southbound.operations.table_formats import Format, format_of, load_file, write_as
+from southbound.operations.table_shelf import is_file
+from southbound.operations.table_texts import named
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.complaints import Complaints
+    from router.table_loading import Loaded
     from southbound.operations.tables_in_dmn import Wish
+    from southbound.settings import Settings
 
 
-def export_table(file: str, to: Format, out: Path | None) -> int:
-    """Write a table file in another format, to a file or to standard output."""
+def export_table(settings: Settings, name: str, to: Format, out: Path | None, *, as_json: bool) -> int:
+    """Write a table file, or a published table, in another format, to a file or to standard output."""
     try:
-        table = load_file(file)
+        table = load_file(name) if is_file(name) else named(settings, name)
         content = write_as(to, table)
     except TableErrors as error:
         raise wrong(error.sentences) from None
-    _put(content, to, out)
+    _put(content, to, out, table if as_json else None)
     if to is Format.DMN and isinstance(table, DecisionTable | OutboundPolicy):
         _tell_what_dmn_lacks(table.table if isinstance(table, OutboundPolicy) else table)
     return Exit.DONE
@@ -40,26 +47,39 @@ def _tell_what_dmn_lacks(table: DecisionTable) -> None:
         say(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
 
 
-def import_table(file: str, out: Path | None, spokes: Collection[str] | None, wish: Wish) -> int:
+def import_table(file: str, out: Path | None, spokes: Collection[str] | None, wish: Wish, *, as_json: bool) -> int:
     """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
     try:
         table = load_file(file, spokes, wish)
     except TableErrors as error:
         raise wrong([*error.sentences, *_what_next(file, error)]) from None
-    _put(write_as(Format.YAML, table), Format.YAML, out)
+    _put(write_as(Format.YAML, table), Format.YAML, out, table if as_json else None)
     return Exit.DONE
 
 
-def _put(content: bytes, written_as: Format, out: Path | None) -> None:
-    if out is None:
-        if written_as is Format.XLSX:
-            raise wrong(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
-        print(content.decode(), end="")  # noqa: T201 - it was asked for
-        return
+def _put(content: bytes, written_as: Format, out: Path | None, told: Loaded | None) -> None:
+    """Write what came out; `told` is the table where other programs want to be told of it as JSON."""
+    if out is None and written_as is Format.XLSX:
+        raise wrong(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
+    if out is not None:
+        _save(content, out)
+    if told is not None:
+        print(_as_json(content, written_as, out, told))  # noqa: T201 - it was asked for
+    elif out is None:
+        print(content.decode(), end="")  # noqa: T201 - as above
+
+
+def _save(content: bytes, out: Path) -> None:
     try:
         out.write_bytes(content)
     except OSError as error:
         raise wrong([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
+
+
+def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loaded) -> str:
+    table = table_of(loaded)
+    where = {"out": str(out)} if out else {"text": content.decode()}
+    return to_json({"table": table.id, "version": table.version, "format": written_as.value, **where}).decode()
 
 
 def _what_next(file: str, error: TableErrors) -> list[str]:

@@ -81,7 +81,7 @@ def signed(author: str | None, comment: str) -> Signed:
 
 def is_file(name: str) -> bool:
     """Tell a file from a published table: it exists, or is written like a path."""
-    return Path(name).is_file() or "/" in name or Path(name).suffix in (".yaml", ".yml", ".csv", ".xlsx")
+    return Path(name).is_file() or "/" in name or Path(name).suffix in (".yaml", ".yml", ".csv", ".xlsx", ".dmn")
 
 
 def from_file(file: str, routing: Routing, spokes: Sequence[str] | None) -> Named:

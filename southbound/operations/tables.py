@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic_core import to_json
+
 from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
 from router.complaints import TableErrors
 from router.policy import OutboundPolicy
 from router.selector import Selector
+from router.table_loading import kind_of, table_of
 from southbound.failures import Exit, wrong
 from southbound.operations.screen import say
 from southbound.operations.table_formats import load_file
@@ -16,19 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from router.table_loading import Loaded
     from router.tables import DecisionTable
     from southbound.settings import Settings
 
 
-def check_tables(settings: Settings, files: Sequence[str]) -> int:
+def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
     """Load each file and run its saved tests; print what is good and end with what is wrong."""
+    tell = _as_json if as_json else _as_words
     spokes = known_spokes(settings.routing.spokes)
     mistakes: list[str] = []
     for file in files:
         try:
-            print(f"{file}: {_described(load_file(file, spokes))}")  # noqa: T201 - it was asked for
+            print(tell(file, load_file(file, spokes)))  # noqa: T201 - it was asked for
         except TableErrors as error:
             mistakes += error.sentences
+            if as_json:
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - as above
     if mistakes:
         raise wrong(mistakes)
     return Exit.DONE
@@ -42,6 +49,17 @@ def known_spokes(folder: Path) -> list[str] | None:
         say(f"The profiles in {folder} have mistakes (see `southbound config check`), so spoke names are not checked")
         return None
     return [profile.name for profile in profiles]
+
+
+def _as_words(file: str, found: Loaded) -> str:
+    return f"{file}: {_described(found)}"
+
+
+def _as_json(file: str, found: Loaded) -> str:
+    table = table_of(found)
+    facts = {"table": table.id, "version": table.version, "kind": kind_of(found), "policy": table.policy}
+    counts = {name: len(getattr(table, name)) for name in ("rows", "inputs", "outputs", "tests")}
+    return to_json({"file": file, **facts, **counts, "default": table.default is not None, "mistakes": []}).decode()
 
 
 def _described(found: OutboundPolicy | Selector | DecisionTable) -> str:

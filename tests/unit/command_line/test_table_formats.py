@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
 
 from router.any_table import load_any
+from router.table_files import version_of
 from router.table_writing import write_table
 from southbound.failures import Exit
 from southbound.settings import DEFAULTS
@@ -210,3 +212,22 @@ def test_a_model_is_named_by_the_version_of_its_yaml() -> None:
     result = southbound("tables", "check", "model.dmn", "model.yaml")
     assert result.exit_code == Exit.DONE
     assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
+
+
+def test_other_programs_are_told_what_was_checked() -> None:
+    Path("broken.yaml").write_text("table: t\nrows: []\n")
+    result = southbound("tables", "check", POLICY, "broken.yaml", "--json")
+    good, bad = map(json.loads, result.stdout.splitlines())
+    assert result.exit_code == Exit.WRONG
+    assert (good["table"], good["kind"], good["mistakes"]) == ("outbound-policy", "policy", [])
+    assert good["version"] == version_of(Path(POLICY).read_text(encoding="utf-8"))
+    assert bad["file"] == "broken.yaml"
+    assert any("broken.yaml:2: there are no rows" in mistake for mistake in bad["mistakes"])
+
+
+def test_other_programs_are_told_what_was_written() -> None:
+    out = json.loads(southbound("tables", "export", POLICY, "--to", "csv", "-o", "policy.csv", "--json").stdout)
+    back = json.loads(southbound("tables", "import", "policy.csv", "--json").stdout)
+    assert (out["table"], out["format"], out["out"]) == ("outbound-policy", "csv", "policy.csv")
+    assert (back["table"], back["format"]) == ("outbound-policy", "yaml")
+    assert back["text"] == southbound("tables", "import", "policy.csv").stdout

@@ -98,6 +98,12 @@ def test_a_published_file_comes_back_as_the_very_same_file(file: Path) -> None:
     assert (shown["version"], shown["kind"], shown["text"]) == (version, "policy", file.read_text())
 
 
+def test_a_published_table_goes_out_in_any_format(file: Path, tmp_path: Path) -> None:
+    published(file)
+    said("export", "outbound-policy", "--to", "xlsx", "-o", str(tmp_path / "live.xlsx"))
+    assert said("diff", str(tmp_path / "live.xlsx"), str(file), "--json") == ""
+
+
 def test_the_version_of_a_file_is_the_one_that_check_says(file: Path) -> None:
     assert f"outbound-policy@{publish(str(file))}" in said("check", str(file))
 

@@ -64,3 +64,14 @@ def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
         before.decision.policy,
         "outbound-policy@00000000#default",
     )
+
+
+def test_an_input_that_the_run_has_no_value_for_is_told_each_time() -> None:
+    missed: list[tuple[str, str]] = []
+    tables = shipped()
+    decide = Decider(tables=lambda: tables, observe=lambda table, name: missed.append((table, name)))
+    decide(a_document(spec="fibre-line"))
+    decide(a_document(spec="fibre-line"))
+    assert missed.count(("outbound-policy", "speed")) == 2
+    route_of(decide, 1000)
+    assert missed.count(("outbound-policy", "speed")) == 2
