@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -61,14 +62,14 @@ class SoleWriter:
                 self._producer.produce(message.topic, message.value, message.key, headers=list(message.headers))
             self._producer.commit_transaction(_PATIENCE)
         except KafkaException as exception:
-            error: KafkaError = exception.args[0]
-            if error.code() in _FENCED:
+            if exception.args[0].code() in _FENCED:
                 raise FencedError(self._name) from None
-            self._abort(error)
+            self._abort()
             raise self._failure(exception) from exception
 
-    def _abort(self, error: KafkaError) -> None:
-        if error.txn_requires_abort():
+    def _abort(self) -> None:
+        # Left open it would hold up all who read the topic; where it cannot be ended, Kafka does it in a while.
+        with suppress(KafkaException):
             self._producer.abort_transaction(_PATIENCE)
 
     def _failure(self, exception: KafkaException) -> PublishError:

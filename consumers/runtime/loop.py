@@ -233,7 +233,8 @@ class Worker:
     def _most(self) -> int:
         # What is under way comes before what is new: its rows and commands are still in memory, and it ends sooner.
         gives_way = self._others and any(other.is_full() for other in self._others)
-        return self._policy.while_giving_way if gives_way else self._policy.max_in_flight
+        most = self._policy.max_in_flight
+        return min(self._policy.while_giving_way, most) if gives_way else most
 
     def _flooded(self) -> bool:
         return self._guard.in_a_row > 0 and self._guard.stops_work(self._clock())

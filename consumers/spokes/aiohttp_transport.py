@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from consumers.spokes.exchange import Line, UnfitRequestError, origin_of
+from consumers.spokes.exchange import Line, UnfitRequestError, cut, origin_of
 from router.answers import Answer, NoAnswer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class AiohttpTransport:
             head, body = await line.exchange(connection, written, until)
             answer = await self._answer(line, head, body, until)
         except BaseException:
-            connection.close()
+            cut(connection)
             raise
         connection.release()  # which closes it where the answer was not read to its end
         return answer

@@ -75,9 +75,14 @@ class Line:
             ConnectionTimeoutError: not in time.
         """
         try:
-            return await self._connector.connect(self._door, [], self._to_connect)
+            connection = await self._connector.connect(self._door, [], self._to_connect)
+            # What the system said on a kept connection unasked must not answer what we ask next.
+            while connection.protocol is not None and connection.protocol.should_close:
+                connection.close()
+                connection = await self._connector.connect(self._door, [], self._to_connect)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {self._origin} in time") from error
+        return connection
 
     async def exchange(self, connection: Connection, written: bytes, until: float) -> Opened:
         """Write a request and wait for the head of its answer and the stream of its body; `until` by the loop's clock.
@@ -119,6 +124,13 @@ class Line:
             if silent_at < until:
                 raise aiohttp.SocketTimeoutError from None
             raise
+
+
+def cut(connection: Connection) -> None:
+    """End a connection at once: a close would first send the rest of a request that we gave up on."""
+    if connection.protocol is not None:
+        connection.protocol.abort()
+    connection.close()
 
 
 def _door(origin: str) -> aiohttp.ClientRequest:

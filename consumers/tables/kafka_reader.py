@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumers.tables.port import News
+from consumers.tables.port import News, TableTopicError
 from producers.kafka_errors import sentence_for
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class KafkaReader:
     def __init__(self, settings: Mapping[str, object], topic: str) -> None:
         self._settings = dict(settings)
         self._topic = topic
-        self._news: asyncio.Queue[News] = asyncio.Queue()
+        self._news: asyncio.Queue[News | TableTopicError] = asyncio.Queue()
         self._ended = threading.Event()
 
     async def __aenter__(self) -> Self:
@@ -68,8 +68,15 @@ class KafkaReader:
         return self
 
     async def __anext__(self) -> News:
-        """Wait for news."""
-        return await self._news.get()
+        """Wait for news.
+
+        Raises:
+            TableTopicError: nothing is read any more.
+        """
+        news = await self._news.get()
+        if isinstance(news, TableTopicError):
+            raise news
+        return news
 
     def _read(self, consumer: Consumer) -> None:
         try:
@@ -77,6 +84,8 @@ class KafkaReader:
             consumer.assign([TopicPartition(self._topic, 0, FIRST)])
             while not self._ended.is_set():
                 self._tell(self._next(consumer))
+        except Exception as error:  # noqa: BLE001 - a thread that ends without a word leaves old tables in force
+            self._tell(TableTopicError(f"topic {self._topic} is not read any more: {error!r}"))
         finally:
             consumer.close()
 
@@ -103,7 +112,7 @@ class KafkaReader:
     def _trouble(self, error: KafkaError) -> News:
         return News(trouble=sentence_for(error, f"topic {self._topic}"))
 
-    def _tell(self, news: News | None) -> None:
+    def _tell(self, news: News | TableTopicError | None) -> None:
         if news is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news.put_nowait, news)
 

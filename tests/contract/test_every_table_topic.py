@@ -145,3 +145,29 @@ async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nob
     live = (await topic.read()).live("a-table")
     assert isinstance(live, LivePointer)
     assert (live.author, live.revision) == ("ben", 2)
+
+
+async def test_a_reader_that_cannot_go_on_says_so_instead_of_leaving_old_tables_in_force(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("consumers.tables.kafka_reader.KafkaReader._wait_for_topic", broken)
+    topic = KafkaTableTopic(name="any", reading=reader_settings(kafka_bootstrap), writing={})
+    with pytest.raises(TableTopicError, match="not read any more: RuntimeError"):
+        await asyncio.wait_for(topic.read(), 10)
+
+
+async def test_a_plan_that_kafka_refuses_in_the_middle_holds_up_no_reader(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    settings = {**producer_settings(kafka_bootstrap), "message.max.bytes": 2_000}
+    name = fresh_topics("tables", **{"cleanup.policy": "compact"})
+    topic = KafkaTableTopic(name=name, reading=reader_settings(kafka_bootstrap), writing=settings)
+    too_large = {"a": b"1", "b": b"x" * 5_000}
+    with pytest.raises(TableTopicError):
+        await topic.write(Plan(records=too_large, expects={}))
+    assert (await asyncio.wait_for(topic.read(), 10)).tables == ()
+    await publish(topic, a_text("1"), "ann")
+    assert (await asyncio.wait_for(topic.read(), 10)).tables == ("a-table",)

@@ -17,7 +17,7 @@ from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.transport import HttpRequest, Transport
 from router.answers import Answer, NoAnswer
 from tests.contract.spokes import misbehaving as server_that
-from tests.contract.spokes.misbehaving import Behaviour, Server, replying, saying, serving
+from tests.contract.spokes.misbehaving import Behaviour, Connection, Server, replying, saying, serving
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_profile
 
@@ -336,3 +336,51 @@ async def test_an_announcement_is_not_taken_for_the_answer() -> None:
     answer, _ = await outcome(saying(early + OK + b"Content-Length: 2\r\n\r\n{}"))
     assert isinstance(answer, Answer)
     assert (answer.status, answer.body) == (201, b"{}")
+
+
+async def test_what_a_system_says_unasked_on_a_kept_connection_answers_nothing() -> None:
+    answered = asyncio.Event()
+
+    async def gossip(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.say(OK + b"Content-Length: 2\r\n\r\n{}")
+        if connection.number == 1:
+            await answered.wait()
+            await connection.say(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nstale")
+        await connection.read_request()
+
+    async with serving(gossip) as server, a_transport(server.port) as transport:
+        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        answered.set()
+        await asyncio.wait_for(_something_came(transport), 5)
+        second = await transport.send(a_post(server.port))
+        assert isinstance(second, Answer)
+        assert second.status == 201
+        assert server.connections == 2
+
+
+async def _something_came(transport: AiohttpTransport) -> None:
+    connector = transport._connector
+    assert connector is not None
+    kept = [pool[0][0] for pool in connector._conns.values() if pool]
+    while kept and not kept[0].should_close:  # noqa: ASYNC110 - aiohttp tells nobody
+        await asyncio.sleep(0.005)
+
+
+async def test_a_post_that_was_given_up_while_it_was_written_never_arrives_whole() -> None:
+    body, ended = b"x" * 8_000_000, asyncio.Event()
+    gave_up = asyncio.Event()
+
+    async def stall(connection: Connection) -> None:
+        try:
+            await gave_up.wait()
+            await connection.read_request()
+        finally:
+            ended.set()
+
+    async with serving(stall) as server, a_transport(server.port) as transport:
+        url = f"http://127.0.0.1:{server.port}/serviceTest"
+        assert isinstance(await transport.send(HttpRequest(method="POST", url=url, body=body)), NoAnswer)
+        gave_up.set()
+        await asyncio.wait_for(ended.wait(), 5)
+        assert server.requests == []
