@@ -44,7 +44,12 @@ def read_number(text: str) -> int | Decimal:
 def read_string(quoted: str) -> str:
     """Read a string with its quotes and escapes; the two halves of a character make it whole."""
     text = _ESCAPE.sub(_unescaped, quoted[1:-1])
-    return _HALVES.sub(_whole, text) if "\\" in quoted else text
+    return joined(text) if "\\" in quoted else text
+
+
+def joined(text: str) -> str:
+    """Make one character of each pair of halves, which JSON's escapes write it as."""
+    return _HALVES.sub(_whole, text)
 
 
 def _whole(halves: re.Match[str]) -> str:

@@ -64,13 +64,19 @@ def _mark(workbook: Workbook, title: str, told: Sequence[tuple[str, str]]) -> No
     last = sheet.max_column + 1
     beside: dict[int, list[str]] = {_heading_row(sheet): [REASONS]}
     for address, sentences in _by_cell(told).items():
-        cell = sheet[address]
+        cell = _written(sheet, address)
         cell.fill = _WRONG
         cell.comment = Comment(in_xlsx("\n".join(sentences)), _AUTHOR, height=120, width=360)
         beside.setdefault(cell.row, []).extend(f"{address}: {sentence}" for sentence in sentences)
     for row, lines in beside.items():
         _tell(sheet.cell(row, last), "\n".join(lines))
     sheet.column_dimensions[get_column_letter(last)].width = _WIDTH
+
+
+def _written(sheet: Worksheet, address: str) -> WorkbookCell:
+    """Find the cell that can be marked: of cells that were merged, only the first can."""
+    merged = (span for span in sheet.merged_cells.ranges if address in span)
+    return sheet[next((span.start_cell.coordinate for span in merged), address)]
 
 
 def _by_cell(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

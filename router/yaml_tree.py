@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from router.complaints import TableErrors
+from router.literals import joined
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node as RawNode
@@ -101,8 +102,15 @@ class _Grower:
             case SequenceNode():
                 return Listing(tuple(self.grow(item, depth) for item in node.value), line)
             case ScalarNode():
-                return Scalar(node.value, _plain(node.tag, node.value), line)
+                text = self._text(node.value, line)
+                return Scalar(text, _plain(node.tag, text), line)
         raise TypeError(f"YAML has no other node than these: {node!r}")
+
+    def _text(self, written: str, line: int) -> str:
+        text = joined(written)
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            self._complaints.add(line, "half a character stands here (an escape such as \\ud800): write the whole one")
+        return text
 
     def _block(self, node: MappingNode, line: int, depth: int) -> Block:
         entries: dict[str, Tree] = {}

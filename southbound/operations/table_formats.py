@@ -45,6 +45,7 @@ def _write_xlsx(table: Writable) -> bytes:
 
 
 _BY_SUFFIX = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
+LARGEST = 20_000_000  # bytes; a table of 10,000 rows has about one million
 _OTHER_SHEETS = (".xls", ".xlsm", ".xlsb", ".ods")
 _ONLY_ONE = Wish()
 _READERS: dict[Format, Callable[[bytes, str, Wish], Written]] = {
@@ -101,20 +102,24 @@ def write_as(to: Format, table: Writable) -> bytes:
 
 def _content(file: str) -> bytes:
     try:
-        return Path(file).read_bytes()
+        with Path(file).open("rb") as opened:
+            content = opened.read(LARGEST + 1)
     except OSError as error:
         raise _not_readable(file, error.strerror or type(error).__name__) from None
+    if len(content) > LARGEST:
+        raise TableErrors([f"{file}: has more than {LARGEST // 1_000_000} MB: split the table"])
+    return content
 
 
 def _text(content: bytes, file: str) -> str:
     try:
         return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _not_readable(file, type(error).__name__) from None
+    except UnicodeDecodeError:
+        raise TableErrors([f"{file}: is not text in UTF-8: correct the path, or save it as UTF-8"]) from None
 
 
 def _not_readable(file: str, why: str) -> TableErrors:
-    return TableErrors([f"{file}: cannot be read as text ({why}): correct the path"])
+    return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
 
 
 def _with_version(table: Writable, version: str) -> Writable:

@@ -140,7 +140,7 @@ def test_check_names_file_and_line_of_every_mistake_and_still_tells_what_is_good
     assert len(told) == 3
     assert "policy.yaml:" in told[0]
     assert "spek" in told[0]
-    assert "nowhere.yaml: cannot be read as text (No such file or directory)" in told[2]
+    assert "nowhere.yaml: cannot be read (No such file or directory)" in told[2]
 
 
 def test_a_saved_test_that_fails_is_told_with_its_line(policy: Path) -> None:

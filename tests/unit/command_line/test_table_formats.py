@@ -102,8 +102,8 @@ def test_check_writes_no_copy(spoiled: Path) -> None:
         ("a.xls", b"x", "a.xls: tables are not read from .xls: save it as .xlsx"),
         ("a.xlsx", b"x", "a.xlsx: is not an XLSX file, or is protected by a password"),
         ("a.csv", b"\xff", "a.csv:1: has a sign that is not UTF-8"),
-        ("a.yaml", b"\xff", "a.yaml: cannot be read as text (UnicodeDecodeError)"),
-        ("none.yaml", None, "none.yaml: cannot be read as text (No such file or directory)"),
+        ("a.yaml", b"\xff", "a.yaml: is not text in UTF-8"),
+        ("none.yaml", None, "none.yaml: cannot be read (No such file or directory)"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence(name: str, content: bytes | None, told: str) -> None:
@@ -231,3 +231,20 @@ def test_other_programs_are_told_what_was_written() -> None:
     assert (out["table"], out["format"], out["out"]) == ("outbound-policy", "csv", "policy.csv")
     assert (back["table"], back["format"]) == ("outbound-policy", "yaml")
     assert back["text"] == southbound("tables", "import", "policy.csv").stdout
+
+
+def test_a_refused_spreadsheet_with_merged_cells_comes_back_all_the_same(spoiled: Path) -> None:
+    workbook = load_workbook(spoiled)
+    workbook["Table"].merge_cells("A1:B2")
+    workbook.save(spoiled)
+    result = southbound("tables", "import", str(spoiled))
+    assert result.exit_code == Exit.WRONG
+    assert "cell B1: 'table' must be a text" in result.stderr
+    assert load_workbook("policy.errors.xlsx")["Table"]["A1"].comment is not None
+
+
+def test_a_file_of_any_format_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("southbound.operations.table_formats.LARGEST", 1_000_000)
+    Path("big.csv").write_text("a,b\n" * 300_000)
+    result = southbound("tables", "check", "big.csv")
+    assert "big.csv: has more than 1 MB: split the table" in result.stderr

@@ -94,8 +94,8 @@ NAMED = {"name": "n", "related_service": {"id": "S"}}
 @pytest.mark.parametrize(
     ("words", "stdin", "told"),
     [
-        ([POLICY, "--event", "nothing.yaml"], "", "nothing.yaml: cannot be read as text"),
-        (["nothing.yaml", "--event", "-"], EVENT, "nothing.yaml: cannot be read as text"),
+        ([POLICY, "--event", "nothing.yaml"], "", "nothing.yaml: cannot be read"),
+        (["nothing.yaml", "--event", "-"], EVENT, "nothing.yaml: cannot be read"),
         ([POLICY, "--event", "-", "--row", "R99"], EVENT, "has no row R99: there are R10, R20, R30, default"),
         ([POLICY, "--event", "-"], "spec: fibre-line\n", "'spec' is not a field of a run document"),
         ([POLICY, "--event", "-"], EVENT.replace("run_id", "run_ID"), "run.run_id is missing"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from router.any_table import load_any
 from router.cell_writing import bare_cell
 from router.cells import Months, parse
+from router.complaints import TableErrors
 from router.literals import read_date, read_datetime, read_duration, read_time
 from router.policy import OutboundPolicy
 from router.selector_files import load_selector
@@ -128,3 +129,13 @@ def test_any_name_and_note_reads_back_as_itself(word: str) -> None:
 def test_what_is_no_plain_data_is_not_written_as_if_it_were() -> None:
     with pytest.raises(TypeError, match="no writing of ours"):
         in_one_line(object())
+
+
+def test_a_character_that_json_escapes_in_two_halves_is_one() -> None:
+    table = load_table(a_file([a_row("R1", 'spec: "\\ud83d\\ude00"')]), "t")
+    assert table.rows[0].cells[0].matches("\U0001f600")
+
+
+def test_half_a_character_is_refused_with_its_line() -> None:
+    with pytest.raises(TableErrors, match=r"t:\d+: half a character stands here"):
+        load_table(a_file([a_row("R1", 'spec: "\\ud83d"')]), "t")

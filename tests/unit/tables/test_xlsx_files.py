@@ -119,7 +119,7 @@ def test_a_spreadsheet_that_unpacks_to_much_is_refused_before_it_is_unpacked() -
     bomb = with_part(as_xlsx(a_sheet(GOOD)), "xl/media/x.xml", b"\0" * (xlsx_files.MOST_UNPACKED + 1))
     assert len(bomb) < xlsx_files.MOST_BYTES
     (sentence,) = xlsx_mistakes(bomb, "t.xlsx")
-    assert sentence.startswith("t.xlsx: unpacks to more than 100 MB")
+    assert sentence.startswith("t.xlsx: unpacks to more than 40 MB")
 
 
 def test_a_file_that_is_too_large_is_refused_unread() -> None:
