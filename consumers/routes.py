@@ -5,6 +5,7 @@ Where every definition that fits is used up, the request is stored as it came, a
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -122,7 +123,7 @@ class RouteRuns:
         self.kept(root.run_id, must.names)
         return Done()
 
-    async def _store(self, event: Event, placing: Placing) -> Outcome:
+    async def _store(self, event: Event, placing: Placing) -> Outcome | Trouble:
         request, waiting = placing.request, placing.waiting
         new, moves = placed(event, request, placing.runs, waiting, request.created_at, in_turn=placing.in_turn)
         chosen = {run.run_id for run in placing.runs}
@@ -135,10 +136,20 @@ class RouteRuns:
         try:
             await self.mover.intend_all(event, [*moves, *aside], [request, *new, *placing.uses], commands)
         except ConflictError:
-            if waiting:
-                raise
-            return await self._known_already(event, placing.runs)
+            if not waiting:
+                return await self._known_already(event, placing.runs)
+            if await self._can_never_be_stored(placing):
+                return run_exists(placing.runs[0])
+            raise
         return Done()
+
+    async def _can_never_be_stored(self, placing: Placing) -> bool:
+        """Tell whether a run that a waiting root carries came here by another way."""
+        run_ids = [run.run_id for run in placing.runs if run.run_id not in placing.waiting]
+        found = await asyncio.gather(*map(self.mover.store.run, run_ids))
+        # Read after the children: if another process has just stored them all, the root has moved too.
+        root = await self.mover.store.run(placing.runs[0].run_id)
+        return any(found) and root == placing.waiting.get(placing.runs[0].run_id)
 
     async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
         root = runs[0]

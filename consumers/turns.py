@@ -72,15 +72,17 @@ class Turns:
 
     async def _let_go(self, lengths: Mapping[Names, int]) -> Mapping[Names, int]:
         """Take from the front of the line as long as there is room; give what is left."""
+        last: RunRow | None = None
         while lengths:
             room = await self._room({name for names in lengths for name in names})
             hopeful = [names for names in lengths if any(room[name] for name in names)]
             if not hopeful:
                 break
-            rows = await self.mover.store.line.first(hopeful, min(AT_ONCE, sum(room.values())))
-            moved = await asyncio.gather(*map(self._take, rows))
-            if not any(moved):
+            rows = await self.mover.store.line.first(hopeful, min(AT_ONCE, sum(room.values())), last)
+            if not rows:
                 break
+            moved = await asyncio.gather(*map(self._take, rows))
+            last = None if any(moved) else rows[-1]  # whoever cannot go does not keep those behind him
             lengths = await self.mover.store.line.lengths()
         return lengths
 

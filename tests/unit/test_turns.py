@@ -464,3 +464,50 @@ async def test_many_who_wait_go_in_one_round_in_order() -> None:
     await look(gateway)
     assert gateway.system.posted()[1:] == [f"Line test {run}" for run in runs[:430]]
     assert await gateway.store.line.lengths() == {("s#S1",): 20}
+
+
+async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_line() -> None:
+    gateway = await a_line(a_tree("T", 2), "B", "C")
+    await gateway.cancelled("T-1", root="T")
+    await gateway.changed(a_tree("T", 2, version=2, description="new"))
+    turns = gateway.turns
+    for _ in range(3):
+        gateway.clock.at += HOUR
+        await turns.round()
+        await gateway.settle()
+    assert [reason.code for reason in gateway.last_update("T").reasons] == ["RUN_EXISTS"]
+    assert [gateway.row(run_id).phase for run_id in "TBC"] == [Phase.FALLOUT, Phase.ACCEPTED, Phase.ACCEPTED]
+    await gateway.changed(a_document("T", version=3, spec="fibre-tree"))
+    assert gateway.row("T").phase is Phase.ACCEPTED
+
+
+async def test_a_child_that_came_by_itself_too_does_not_block_the_line_of_the_tree_that_carries_it() -> None:
+    tree = a_tree("T", 2)
+    gateway = await a_line(tree, "B")
+    await gateway.requested(tree.children[0])
+    turns = gateway.turns
+    for _ in range(2):
+        gateway.clock.at += HOUR
+        await turns.round()
+        await gateway.settle()
+    assert [gateway.row(run_id).phase for run_id in "TB"] == [Phase.FALLOUT, Phase.ACCEPTED]
+
+
+async def test_a_change_of_a_tree_that_can_never_be_stored_is_a_dead_letter_and_not_retried_without_end() -> None:
+    gateway = await a_line(a_tree("T", 2))
+    await gateway.cancelled("T-1", root="T")
+    gateway.clock.at += HOUR
+    gateway.used_up.queued = set()
+    await gateway.changed(a_tree("T", 2, version=2, description="new"))
+    assert gateway.letters() == ["RUN_EXISTS"]
+    assert gateway.row("T").phase is Phase.FALLOUT
+
+
+async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind_him() -> None:
+    gateway = await a_line("B", "C")
+    gateway.clock.at += HOUR
+    gateway.store.troubles.append(ConflictError("moved"))
+    turns = gateway.turns
+    turns._decided_by = gateway.decide.selector
+    await turns.round()
+    assert gateway.row("C").phase is Phase.ROUTED
