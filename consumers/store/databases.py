@@ -54,7 +54,8 @@ def is_the_rows_fault(error: Exception) -> bool:
         return isinstance(error, ValueError | OverflowError | TypeError)
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
     unfit = isinstance(error.orig.__cause__, ValueError) if error.orig else False  # asyncpg refused to encode it
-    return isinstance(error, IntegrityError) or sqlstate[:2] in {"22", "23"} or unfit or _cannot_bind(error)
+    # Classes 22: data, 23: integrity, 54: larger than PostgreSQL can have it.
+    return isinstance(error, IntegrityError) or sqlstate[:2] in {"22", "23", "54"} or unfit or _cannot_bind(error)
 
 
 def _cannot_bind(error: DBAPIError) -> bool:

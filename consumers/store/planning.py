@@ -103,9 +103,18 @@ def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
 def _no_room(save: Save, uses: Mapping[Place, int], counted: Mapping[Place, int]) -> UsedUpError | None:
     for use in save.uses:
         place = place_of(use)
-        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most:
+        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most or _is_forgotten(use, uses, counted):
             return UsedUpError(use)
     return None
+
+
+def _is_forgotten(use: Use, *counts: Mapping[Place, int]) -> bool:
+    # Who counts late, by a clock that is behind or after a long pause, may not begin a thrown away window at 0 again.
+    return any(
+        more and definition == use.definition and start > use.window.end
+        for known in counts
+        for (definition, start), more in known.items()
+    )
 
 
 def place_of(use: Use) -> Place:

@@ -33,8 +33,12 @@ class UsedUpError(Exception):
     """The definition has no use left in this window: decide again without it. Nothing of this save was written."""
 
     def __init__(self, use: Use) -> None:
-        super().__init__(f"{use.definition} is used up until {use.window.end.isoformat()}")
+        super().__init__(use)  # as it was given, so that it can be copied
         self.use = use
+
+    def __str__(self) -> str:
+        """Say what is used up, and until when."""
+        return f"{self.use.definition} is used up until {self.use.window.end.isoformat()}"
 
 
 class Line(Protocol):
@@ -95,7 +99,8 @@ class RunStore(Protocol):
 
         A run is written only over `revision - 1` (revision 1: only where there is none yet).
         A request row is written once; writing the same request again changes nothing.
-        A use is counted if the rows are written, and if its window has room for it.
+        A use is counted if the rows are written, and if its window has room for it. A window that may have been
+        forgotten, because a later one than the next is counted, has none.
 
         Raises:
             ConflictError: a run was moved by somebody else.

@@ -153,7 +153,7 @@ def _uses_of(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 
 def _line_lengths() -> Select[*tuple[object, ...]]:
-    # Read from the partial index alone, which has no more rows than there are in line.
+    # Found by the partial index, which has no more rows than there are in line.
     return select(runs.c.waits_for, func.count()).where(_in_line()).group_by(runs.c.waits_for)
 
 

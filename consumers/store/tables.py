@@ -64,7 +64,6 @@ _waits = runs.c.waits_for.is_not(None)
 Index(
     "runs_in_line",
     runs.c.phase,
-    runs.c.waits_for,
     runs.c.created_at,
     runs.c.run_id,
     sqlite_where=_waits,

@@ -6,8 +6,10 @@ tests/integration/test_run_store_on_postgres.py makes the same claims about Post
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +95,31 @@ async def test_windows_that_are_long_past_are_thrown_away(store: RunStore) -> No
     assert await used(store) == {("s#S10", NOON + 48 * HOUR): 1, ("s#S10", NOON + 49 * HOUR): 1}
 
 
+async def test_a_window_that_was_thrown_away_does_not_begin_again(store: RunStore) -> None:
+    await store.save(a_run("TR1"), a_use())
+    await store.save(a_run("TR2"), a_use(at=NOON + 2 * HOUR))
+    with pytest.raises(UsedUpError):
+        await store.save(a_run("TR3"), a_use())
+    assert await used(store) == {("s#S10", NOON + 2 * HOUR): 1}
+    answers = await store.save_each(
+        [[a_run("TR4"), a_use(row="S20", at=NOON + 2 * HOUR)], [a_run("TR5"), a_use(row="S20")]]
+    )
+    assert [type(answer) for answer in answers] == [type(None), UsedUpError]
+
+
+async def test_a_late_use_of_the_window_before_is_counted_in_it(store: RunStore) -> None:
+    await store.save(a_run("TR1"), a_use(2))
+    await store.save(a_run("TR2"), a_use(2, at=NOON + HOUR))
+    await store.save(a_run("TR3"), a_use(2))
+    assert await used(store) == {("s#S10", NOON): 2, ("s#S10", NOON + HOUR): 1}
+
+
+def test_the_word_that_a_definition_is_used_up_can_be_copied() -> None:
+    full = UsedUpError(a_use())
+    assert (copy(full).use, str(copy(full))) == (a_use(), str(full))
+    assert "s#S10 is used up until 2026-11-23T13:00:00" in str(full)
+
+
 async def test_a_window_that_has_not_ended_is_kept_when_the_period_becomes_shorter(store: RunStore) -> None:
     day = a_use(9, period=timedelta(days=1))
     await store.save(a_run("TR1"), day)
@@ -127,6 +154,13 @@ async def test_what_a_run_waits_for_is_kept(store: RunStore) -> None:
     assert await store.run("TR1") == row
     await store.save(moved(row, waits_for=()))
     assert await store.run("TR1") == moved(row, waits_for=())
+
+
+async def test_a_run_may_wait_for_a_hundred_definitions_with_long_names(store: RunStore) -> None:
+    names = tuple(f"spoke-selector#a definition with a long name, {sha256(bytes([n])).hexdigest()}" for n in range(100))
+    await store.save(in_line("TR1", 0, *names))
+    assert [row.run_id for row in await store.line.first([names], 10)] == ["TR1"]
+    assert await store.line.lengths() == {names: 1}
 
 
 async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> None:

@@ -96,7 +96,7 @@ class InMemoryRunStore:
         self.closed = True
 
     def _check(self, row: RunRow | RequestRow | Use) -> None:
-        if isinstance(row, Use) and self._counted(row).uses >= row.at_most:
+        if isinstance(row, Use) and (self._counted(row).uses >= row.at_most or self._is_forgotten(row)):
             raise UsedUpError(row)
         if not isinstance(row, RunRow):
             return
@@ -124,6 +124,9 @@ class InMemoryRunStore:
             for gone in past:
                 del self.uses[gone.definition, gone.window.start]
         self.uses[place] = replace(count, uses=count.uses + 1)
+
+    def _is_forgotten(self, use: Use) -> bool:
+        return any(c.definition == use.definition and c.window.start > use.window.end for c in self.uses.values())
 
     def _counted(self, use: Use) -> Count:
         none = Count(definition=use.definition, window=use.window, uses=0)

@@ -11,12 +11,15 @@ WAITS = sa.text("waits_for IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Add a column, its index and a table; processes of the version before do not mind them."""
+    """Add a column, its index and a table.
+
+    A routing process of the version before does not know the phase `waiting`: upgrade each before the first threshold.
+    """
     op.add_column("runs", sa.Column("waits_for", sa.Text))
     op.create_index(
         "runs_in_line",
         "runs",
-        ["phase", "waits_for", "created_at", "run_id"],
+        ["phase", "created_at", "run_id"],  # without waits_for: PostgreSQL indexes no text of more than 2,704 bytes
         sqlite_where=WAITS,
         postgresql_where=WAITS,
     )
