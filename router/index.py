@@ -16,9 +16,10 @@ from router.values import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from router.cells import Cell
     from router.conditions import Inputs
     from router.index_blurred import BlurredIndex
-    from router.index_masks import Rows
+    from router.index_masks import ColumnMasks, Rows
     from router.index_searches import LookUp
     from router.tables import Row
 
@@ -72,8 +73,13 @@ def compile_index(rows: Sequence[Row], width: int) -> Index | BlurredIndex:
     masks = {place: masks_of(cells) for place, cells in columns.items() if not all(cell.is_any for cell in cells)}
     # The column that leaves the fewest rows comes first: a value that nothing takes ends the search there.
     order = sorted(masks, key=lambda place: masks[place].usual_share(len(rows)))
-    if is_worth_blurring(list(masks.values()), len(rows)):
-        return blurred_index(rows, columns, masks, order)
+    exact = _exact_index(rows, columns, masks, order)
+    return blurred_index(exact, masks) if is_worth_blurring(list(masks.values()), len(rows)) else exact
+
+
+def _exact_index(
+    rows: Sequence[Row], columns: Mapping[int, Sequence[Cell]], masks: Mapping[int, ColumnMasks], order: Sequence[int]
+) -> Index:
     exact = {place: compile_column(columns[place], masks[place]) for place in order}
     return Index(
         rows=rows,

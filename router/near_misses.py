@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from router.index_blur import apart
 from router.index_blurred import BlurredIndex
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def _likely(index: Index | BlurredIndex, values: Sequence[object], before: Row) 
 
 def _takes(index: Index | BlurredIndex, values: Sequence[object]) -> list[tuple[Rows, Rows]]:
     """Give for each column the rows whose cell may take its value, and those whose cell surely does."""
+    found = [of.get(type(values[place]), rare)(values[place]) for place, of, rare in index.steps]
     if isinstance(index, BlurredIndex):
-        return [of.get(type(values[place]), rare)(values[place]) for place, of, rare in index.steps]
-    exact = [of.get(type(values[place]), rare)(values[place]) for place, of, rare in index.steps]
-    return [(rows, rows) for rows in exact]
+        return [apart(pair, len(index.rows)) for pair in found]
+    return [(rows, rows) for rows in found]
 
 
 def _bits(rows: Rows) -> Iterator[int]:

@@ -14,7 +14,7 @@ from router.explained import Close, Explanation, Matched, Seen
 from router.explaining import MOST_CELLS, MOST_ROWS, explain_decision, explain_undecided
 from router.explanation_texts import compact, explanations_in, told
 from router.facts import facts_of
-from router.index import compile_index
+from router.index import Index, compile_index
 from router.index_blurred import blurred_index
 from router.index_masks import masks_of
 from router.near_misses import _likely
@@ -247,13 +247,15 @@ def test_a_row_that_is_switched_off_may_look_at_other_inputs_where_no_other_row_
 def test_every_index_leads_to_the_near_misses_that_are_found_one_by_one(drawn: Drawn) -> None:
     table = drawn.table
     columns = {place: [row.cells[place] for row in table.rows] for place in range(len(table.inputs))}
-    blurred = blurred_index(table.rows, columns, {at: masks_of(cells) for at, cells in columns.items()}, list(columns))
+    exact = compile_index(table.rows, len(columns))
+    assert isinstance(exact, Index)
+    blurred = blurred_index(exact, {at: masks_of(cells) for at, cells in columns.items()})
     for given_values in drawn.values:
         values = tuple(canonical(given_values[column.name]) for column in table.inputs)
         inputs = table.by_name(values)
         for before in table.rows:
             above = table.rows[: [row.id for row in table.rows].index(before.id)]
             expected = [row.id for row in above if len(row.misses(values, inputs)) == 1]
-            for index in (compile_index(table.rows, len(table.inputs)), blurred):
+            for index in (exact, blurred):
                 likely = _likely(index, values, before) if before.matches(values, inputs) else above
                 assert [row.id for row in likely if len(row.misses(values, inputs)) == 1] == expected

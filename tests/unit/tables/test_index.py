@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from router.cells import parse
-from router.index import compile_index
+from router.index import Index, compile_index
+from router.index_blur import apart, pair_of
 from router.index_blurred import BlurredIndex, blurred_index
 from router.index_masks import masks_of
 from router.tables import DecisionTable, Input, Output, Row
@@ -19,7 +21,6 @@ from tests.drawn_searches import Drawn, tables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.index import Index
 
 slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
@@ -50,7 +51,15 @@ def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) 
     rows = drawn.table.rows
     columns = {place: [row.cells[place] for row in rows] for place in range(len(drawn.table.inputs))}
     masks = {place: masks_of(cells) for place, cells in columns.items()}
-    finds_the_same(drawn, blurred_index(rows, columns, masks, tuple(masks)))
+    exact = compile_index(rows, len(columns))
+    assert isinstance(exact, Index)
+    finds_the_same(drawn, blurred_index(exact, masks))
+
+
+@given(may=st.sets(st.integers(0, 99)), does=st.sets(st.integers(0, 99)))
+def test_two_sets_of_rows_come_out_of_a_pair_as_they_went_in(may: set[int], does: set[int]) -> None:
+    sets = sum(1 << row for row in may), sum(1 << row for row in does)
+    assert apart(pair_of(*sets, 100), 100) == sets
 
 
 @slow
@@ -73,16 +82,17 @@ def test_a_decimal_that_is_no_number_was_searched_among_numbers_and_could_not_be
     assert [row.id for row in index.hits((nothing,), {})] == expected
 
 
-def many_rows(cell: Callable[[int], str], width: int) -> DecisionTable:
-    """Make a table of 6,000 rows whose columns all ask for ranges."""
-    cells = [tuple(parse(cell(place * (column + 1)), "number") for column in range(width)) for place in range(6_000)]
+def many_rows(cell: Callable[[int], str], width: int, count: int = 6_000) -> DecisionTable:
+    """Make a table of so many rows whose columns all ask for ranges."""
+    cells = [tuple(parse(cell(place * (column + 1)), "number") for column in range(width)) for place in range(count)]
     rows = tuple(Row(id=f"R{place}", cells=of_row, outputs={"out": place}) for place, of_row in enumerate(cells))
     inputs = tuple(Input(name=f"in{column}", type="number") for column in range(width))
     return DecisionTable(id="many", version="1", inputs=inputs, outputs=(Output(name="out", type="number"),), rows=rows)
 
 
-def test_wide_ranges_in_many_columns_are_blurred_and_decide_the_same() -> None:
-    table = many_rows(lambda place: f"[{place * 7_919 % 6_000}..{place * 7_919 % 6_000 + 3_000}]", 4)
+@pytest.mark.parametrize("count", [1_200, 6_000])
+def test_wide_ranges_in_many_columns_are_blurred_and_decide_the_same(count: int) -> None:
+    table = many_rows(lambda place: f"[{place * 7_919 % 6_000}..{place * 7_919 % 6_000 + 3_000}]", 4, count)
     index = compile_index(table.rows, 4)
     assert isinstance(index, BlurredIndex)
     for number in range(0, 9_000, 450):
