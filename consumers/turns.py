@@ -23,7 +23,7 @@ from schemas.outcomes import Reason
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Collection, Mapping, Sequence
 
     from consumers.gathering import GatherRuns
     from consumers.moves import Mover
@@ -81,8 +81,8 @@ class Turns:
             rows = await self.mover.store.line.first(hopeful, min(AT_ONCE, sum(room.values())), last)
             if not rows:
                 break
-            moved = await asyncio.gather(*map(self._take, rows))
-            last = None if any(moved) else rows[-1]  # whoever cannot go does not keep those behind him
+            moved = await self._take_all(rows)
+            last = None if moved else rows[-1]  # whoever cannot go does not keep those behind him
             lengths = await self.mover.store.line.lengths()
         return lengths
 
@@ -108,53 +108,72 @@ class Turns:
         await self._room({name for names in lengths for name in names})
         last: RunRow | None = None
         while rows := await self.mover.store.line.first(lengths, AT_ONCE, last):
-            await asyncio.gather(*map(self._take, rows))
+            await self._take_all(rows)
             last = rows[-1]
         self._decided_by = selector
+
+    async def _take_all(self, rows: Sequence[RunRow]) -> bool:
+        """Let these go, if they can; tell whether any did. Nobody is left half-way because of another."""
+        answers = await asyncio.gather(*(self._alone(root, self._take(root)) for root in rows), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return any(answers)
+
+    async def _alone(self, root: RunRow, step: Awaitable[bool]) -> bool:
+        """Take a step with one request, so that what is wrong with it harms no other."""
+        try:
+            return await step
+        except ConflictError:
+            return False  # another process has taken it, or it was changed or cancelled a moment ago
+        except TooLargeError as error:
+            await self._needs_a_person(root.run_id, "MESSAGE_TOO_LARGE", error)
+        except UnstorableError as error:
+            await self._needs_a_person(root.run_id, "UNSTORABLE", error)
+        except (StoreUnavailableError, PublishError):
+            raise
+        except Exception as error:  # noqa: BLE001 - as Attempts does, for there is no record that could come again
+            self.complain(f"Request {root.run_id} cannot go in its turn and needs a person: {error!r}")
+            await self._needs_a_person(root.run_id, "UNEXPECTED", error)
+        return True
 
     async def _take(self, root: RunRow) -> bool:
         """Let one request go, if it can; tell whether it is in line no more, or in another one."""
         cause = by_the_clock(root, "turn")
-        try:
-            whole = await self.gather.whole(root)
-            if whole is None:
-                missing = missing_children(root.requested, await self.gather.waiting_children(root))
-                await give_up(self.mover, cause, root, children_missing(root, missing))
-                return True
-            document, waiting = whole
-            placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
-            if isinstance(placed, MustWait):
-                await self.gather.route.wait(cause, document, placed, waiting)
-                return placed.names != root.waits_for
-            if isinstance(placed, Trouble):
-                await give_up(self.mover, cause, root, reason_of(placed))
-                return True
-            await self._commanded(root.run_id)
-        except ConflictError:
-            return False  # another process has taken it, or it was changed or cancelled a moment ago
-        except (TooLargeError, UnstorableError) as error:
-            await self._needs_a_person(root.run_id, error)
-        return True
+        whole = await self.gather.whole(root)
+        if whole is None:
+            missing = missing_children(root.requested, await self.gather.waiting_children(root))
+            await give_up(self.mover, cause, root, children_missing(root, missing))
+            return True
+        document, waiting = whole
+        placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
+        if isinstance(placed, MustWait):
+            await self.gather.route.wait(cause, document, placed, waiting)
+            return placed.names != root.waits_for
+        if isinstance(placed, Trouble):
+            await give_up(self.mover, cause, root, reason_of(placed))
+            return True
+        return await self._commanded(root.run_id)
 
     async def _command_left_behind(self) -> None:
         """Command what somebody took who died before it was commanded."""
         since = self.mover.now() - LEFT_BEHIND
         for row in await self.mover.store.line.left_behind(since, AT_ONCE):
-            rows = await self.mover.store.runs_of_request(row.request_id)
-            try:
-                await self.gather.route.commands.send_unsent(by_the_clock(row, "turn"), rows)
-                await self._commanded(row.run_id)
-            except TooLargeError as error:
-                await self._needs_a_person(row.run_id, error)
+            await self._alone(row, self._command(row))
 
-    async def _commanded(self, run_id: str) -> None:
+    async def _command(self, row: RunRow) -> bool:
+        rows = await self.mover.store.runs_of_request(row.request_id)
+        await self.gather.route.commands.send_unsent(by_the_clock(row, "turn"), rows)
+        return await self._commanded(row.run_id)
+
+    async def _commanded(self, run_id: str) -> bool:
         row = await self.mover.store.run(run_id)
         if row is not None and row.waits_for and row.phase is not Phase.WAITING:
             await self.mover.record(by_the_clock(row, "commanded"), row, Commanded())
+        return True
 
-    async def _needs_a_person(self, run_id: str, error: Exception) -> None:
+    async def _needs_a_person(self, run_id: str, code: str, error: Exception) -> None:
         row = await self.mover.store.run(run_id)
         if row is not None and row.phase in (Phase.WAITING, Phase.ROUTED):
-            code = "MESSAGE_TOO_LARGE" if isinstance(error, TooLargeError) else "UNSTORABLE"
-            reason = Reason(code=code, message=str(error))
+            reason = Reason(code=code, message=str(error) or repr(error))
             await give_up(self.mover, by_the_clock(row, "turn"), row, reason)

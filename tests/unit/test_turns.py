@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from consumers.gathering import GatherRuns
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError, TooLargeError
 from router.explanation_texts import told
@@ -18,6 +19,9 @@ from tests.builders import a_document, a_tree
 from tests.gateway import Gateway, tables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.runs import RunRow
     from schemas.documents import RunDocument
 
 HOUR = timedelta(hours=1)
@@ -511,3 +515,42 @@ async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind
     turns._decided_by = gateway.decide.selector
     await turns.round()
     assert gateway.row("C").phase is Phase.ROUTED
+
+
+async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_process() -> None:
+    gateway = await a_line("B", "C", first=1)
+    gateway.clock.at += HOUR
+    turns = gateway.turns
+    whole = GatherRuns.whole
+
+    class Poisoned(GatherRuns):
+        async def whole(self, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+            if root.run_id == "B":
+                raise RuntimeError("poison")
+            return await whole(self, root)
+
+    turns.gather = Poisoned(mover=turns.gather.mover, route=turns.gather.route)
+    await turns.round()
+    assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
+    assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
+    assert gateway.complaints == ["Request B cannot go in its turn and needs a person: RuntimeError('poison')"]
+
+
+async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others_from_being_commanded() -> None:
+    gateway = await a_line("B", "C", first=1)
+    gateway.decide = tables(a_selector(3))
+    gateway.publisher.refuse(gateway.names.dispatch("fibre-lab"), "no broker")
+    with pytest.raises(PublishError):
+        await gateway.turns.round()
+    gateway.publisher.accept(gateway.names.dispatch("fibre-lab"))
+    gateway.clock.at += timedelta(seconds=40)
+    turns, read = gateway.turns, gateway.store.runs_of_request
+
+    async def moved(request_id: str) -> Sequence[RunRow]:
+        gateway.store.runs_of_request = read  # type: ignore[method-assign] # once
+        raise ConflictError(request_id)
+
+    gateway.store.runs_of_request = moved  # type: ignore[method-assign] # the race, made to happen
+    await turns.round()
+    await gateway.settle()
+    assert gateway.row("C").phase is Phase.ACCEPTED
