@@ -3,6 +3,8 @@
 tests/integration/test_run_store_on_postgres.py makes the same claims about PostgreSQL.
 """
 
+# ruff: noqa: F811, F401 - a fixture is imported by its name, and asked for by it
+
 from __future__ import annotations
 
 import asyncio
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from router.runs import RunRow
     from router.thresholds import Use
 
-__all__ = ["store"]  # a fixture
 HOUR = timedelta(hours=1)
 
 
