@@ -72,7 +72,7 @@ class AtTheEdge:
         except UndecodableError as error:
             return DeadLetter(Trouble(code=error.code, sentence=error.sentence, detail=error.detail))
         except tuple(FINAL) as error:
-            return DeadLetter(Trouble(code=_entry(FINAL, error), sentence=str(error)))
+            return DeadLetter(final_trouble(error))
         except tuple(PASSING) as error:
             code, backoff = _entry(PASSING, error)
             return RetryLater(backoff.delay(attempt.number, self.dice()), Trouble(code=code, sentence=str(error)))
@@ -83,6 +83,11 @@ class AtTheEdge:
         return self.envelope.decode(
             record.value, record.headers, fallback_id=lambda: event_id_at(place.topic, place.number, record.offset)
         )
+
+
+def final_trouble(error: Exception) -> Trouble:
+    """Tell what no repetition will mend; the error is one of `FINAL`."""
+    return Trouble(code=_entry(FINAL, error), sentence=str(error))
 
 
 def _entry(table: Mapping[type[Exception], T], error: Exception) -> T:

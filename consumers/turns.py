@@ -12,14 +12,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.deciding import MustWait
+from consumers.edge import FINAL, final_trouble
 from consumers.overdue import by_the_clock, children_missing, give_up
-from consumers.store.port import ConflictError, StoreUnavailableError, UnstorableError
+from consumers.runtime.faults import fault
+from consumers.store.port import ConflictError, StoreUnavailableError
 from consumers.troubles import reason_of
-from producers.publisher import PublishError, TooLargeError
+from producers.publisher import PublishError
 from router.happenings import Commanded
 from router.hierarchy import missing_children
 from router.trouble import Trouble
-from schemas.outcomes import Reason
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from consumers.polling import Complain
     from router.runs import RunRow
     from router.selector import Selector
+    from schemas.outcomes import Reason
 
     Names = tuple[str, ...]
 
@@ -126,15 +128,14 @@ class Turns:
             return await step
         except ConflictError:
             return False  # another process has taken it, or it was changed or cancelled a moment ago
-        except TooLargeError as error:
-            await self._needs_a_person(root.run_id, "MESSAGE_TOO_LARGE", error)
-        except UnstorableError as error:
-            await self._needs_a_person(root.run_id, "UNSTORABLE", error)
+        except tuple(FINAL) as error:
+            trouble = final_trouble(error)
         except (StoreUnavailableError, PublishError):
             raise
         except Exception as error:  # noqa: BLE001 - as Attempts does, for there is no record that could come again
-            self.complain(f"Request {root.run_id} cannot go in its turn and needs a person: {error!r}")
-            await self._needs_a_person(root.run_id, "UNEXPECTED", error)
+            trouble = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
+            self.complain(f"{trouble.sentence}\n{trouble.detail}")
+        await self._needs_a_person(root.run_id, reason_of(trouble))
         return True
 
     async def _take(self, root: RunRow) -> bool:
@@ -172,8 +173,7 @@ class Turns:
             await self.mover.record(by_the_clock(row, "commanded"), row, Commanded())
         return True
 
-    async def _needs_a_person(self, run_id: str, code: str, error: Exception) -> None:
+    async def _needs_a_person(self, run_id: str, reason: Reason) -> None:
         row = await self.mover.store.run(run_id)
         if row is not None and row.phase in (Phase.WAITING, Phase.ROUTED):
-            reason = Reason(code=code, message=str(error) or repr(error))
             await give_up(self.mover, by_the_clock(row, "turn"), row, reason)

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from consumers.runtime.faults import fault
 from consumers.tables.port import News, TableTopicError
 from producers.kafka_errors import sentence_for
 
@@ -85,7 +86,8 @@ class KafkaReader:
             while not self._ended.is_set():
                 self._tell(self._next(consumer))
         except Exception as error:  # noqa: BLE001 - a thread that ends without a word leaves old tables in force
-            self._tell(TableTopicError(f"topic {self._topic} is not read any more: {error!r}"))
+            trouble = fault("UNEXPECTED", f"The reader of topic {self._topic} broke", error)
+            self._tell(TableTopicError(f"{trouble.sentence}\n{trouble.detail}"))
         finally:
             consumer.close()
 

@@ -533,7 +533,11 @@ async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_pro
     await turns.round()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
-    assert gateway.complaints == ["Request B cannot go in its turn and needs a person: RuntimeError('poison')"]
+    (complaint,) = gateway.complaints
+    first, *frames = complaint.splitlines()
+    assert first == "The turn of request B broke with RuntimeError: tell a developer"
+    assert "test_turns.py" in frames[-1]
+    assert "poison" not in f"{complaint}{gateway.last_update('B').reasons}"
 
 
 async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others_from_being_commanded() -> None:
