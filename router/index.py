@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from router.index_blur import is_worth_blurring
 from router.index_blurred import blurred_index
 from router.index_columns import compile_column
-from router.index_masks import masks_of
+from router.index_masks import masks_of, places_from_end
 from router.values import canonical
 
 if TYPE_CHECKING:
@@ -59,12 +59,10 @@ class Index:
         found = self.candidates(values)
         if found and self.doubtful:
             values = tuple(map(canonical, values))
-        while found:
-            from_end = found.bit_length()
-            row = self.rows[-from_end]
-            if not self.doubtful >> (from_end - 1) & 1 or row.matches(values, inputs):
+        for place in places_from_end(found):
+            row = self.rows[-place]
+            if not self.doubtful >> (place - 1) & 1 or row.matches(values, inputs):
                 yield row
-            found ^= 1 << (from_end - 1)
 
 
 def compile_index(rows: Sequence[Row], width: int) -> Index | BlurredIndex:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.index_blur import apart, blurred_scale, only_points, pair_of
 from router.index_columns import TYPES_OF
+from router.index_masks import places_from_end
 from router.index_searches import by_equality, by_number, by_order, numbers_only
 from router.values import Kind
 
@@ -25,15 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlurredIndex:
-    """Which rows may take which value, and which surely do, column by column; `doubtful` rows never do surely.
+    """Which rows may take which value, and which surely do, column by column; doubtful rows never do surely.
 
     `begin` is the pair before any column is looked at. What is open in the end, the `exact` index decides.
     """
 
     exact: Index
-    rows: Sequence[Row]
-    all: Rows
-    doubtful: Rows
     steps: tuple[tuple[int, Mapping[type, LookUp[Pair]], LookUp[Pair]], ...]
     begin: Pair
 
@@ -52,21 +50,19 @@ class BlurredIndex:
         pair = self.candidates(values)
         if not pair:
             return None
-        from_end = pair.bit_length() - len(self.rows)
+        rows = self.exact.rows
+        from_end = pair.bit_length() - len(rows)
         if pair >> (from_end - 1) & 1:
-            return self.rows[-from_end]
+            return rows[-from_end]
         return self.exact.first(values, inputs)
 
     def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
         """Give the rows that match, in order."""
-        found, sure = apart(self.candidates(values), len(self.rows))
+        rows = self.exact.rows
+        found, sure = apart(self.candidates(values), len(rows))
         if found != sure:
-            yield from self.exact.hits(values, inputs)
-            return
-        while found:
-            from_end = found.bit_length()
-            yield self.rows[-from_end]
-            found ^= 1 << (from_end - 1)
+            return self.exact.hits(values, inputs)
+        return (rows[-place] for place in places_from_end(found))
 
 
 def blurred_index(exact: Index, masks: Mapping[int, ColumnMasks]) -> BlurredIndex:
@@ -74,9 +70,6 @@ def blurred_index(exact: Index, masks: Mapping[int, ColumnMasks]) -> BlurredInde
     count = len(exact.rows)
     return BlurredIndex(
         exact=exact,
-        rows=exact.rows,
-        all=exact.all,
-        doubtful=exact.doubtful,
         steps=tuple(
             (place, _by_type(masks[place], count), _exactly(by_type, rare, count))
             for place, by_type, rare in exact.steps

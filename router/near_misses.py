@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from router.index_blur import apart
 from router.index_blurred import BlurredIndex
+from router.index_masks import places_from_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from router.index import Index
-    from router.index_masks import Rows
     from router.tables import DecisionTable, Row
 
     Values = tuple[object, ...]
@@ -35,29 +34,15 @@ def missed_once(table: DecisionTable, values: Values, before: Row, most: int) ->
 
 def _likely(index: Index | BlurredIndex, values: Sequence[object], before: Row) -> Iterator[Row]:
     """Give the rows above another that failed in one column, and those of which the index cannot say it."""
-    matching, missed, sure = index.all, 0, index.all ^ index.doubtful
-    for may, does in _takes(index, values):
-        missed = missed & may | matching & ~may
-        matching &= may
-        sure &= does
-    # Like everywhere in the index, the highest bit is the first row.
-    end = next((bit for bit in _bits(matching) if index.rows[-bit] is before), 0)
-    return (index.rows[-bit] for bit in _bits(((missed | matching) & ~sure) >> end << end))
-
-
-def _takes(index: Index | BlurredIndex, values: Sequence[object]) -> list[tuple[Rows, Rows]]:
-    """Give for each column the rows whose cell may take its value, and those whose cell surely does."""
-    found = [of.get(type(values[place]), rare)(values[place]) for place, of, rare in index.steps]
-    if isinstance(index, BlurredIndex):
-        return [apart(pair, len(index.rows)) for pair in found]
-    return [(rows, rows) for rows in found]
-
-
-def _bits(rows: Rows) -> Iterator[int]:
-    while rows:
-        first = rows.bit_length()
-        yield first
-        rows ^= 1 << (first - 1)
+    exact = index.exact if isinstance(index, BlurredIndex) else index
+    matching, missed = exact.all, 0
+    for place, by_type, rare in exact.steps:
+        takes = by_type.get(type(values[place]), rare)(values[place])
+        missed = missed & takes | matching & ~takes
+        matching &= takes
+    end = next((place for place in places_from_end(matching) if exact.rows[-place] is before), 0)
+    likely = missed | matching & exact.doubtful
+    return (exact.rows[-place] for place in places_from_end(likely >> end << end))
 
 
 def closest(table: DecisionTable, values: Values, aside: Iterable[Row] = ()) -> list[Row]:
