@@ -85,6 +85,15 @@ class Interval:
 Condition = Comparison | Interval
 
 
+def in_text(condition: Condition, write: Callable[[Operand], str]) -> str:
+    """Write a condition as it stands in a cell; `write` says how its values and names are written."""
+    if isinstance(condition, Interval):
+        opening, closing = "[" if condition.low_in else "(", "]" if condition.high_in else ")"
+        return f"{opening}{write(condition.low)}..{write(condition.high)}{closing}"
+    operand = write(condition.operand)
+    return operand if condition.operator is Operator.EQUAL else f"{condition.operator.value} {operand}"
+
+
 def compare(how: Operator, value: object, other: object) -> bool:
     """Compare two canonical values; different kinds never compare, and null only equals null."""
     if how is Operator.EQUAL:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.conditions import Comparison, Interval, Literal, Operator
+from router.conditions import Literal, in_text
 from router.values import Months
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.cells import Cell
-    from router.conditions import Condition, Operand
+    from router.conditions import Operand
     from router.tables import DecisionTable
 
 _LONGEST_VALUE = 80
@@ -42,19 +42,8 @@ def shortened(text: str, longest: int) -> str:
 
 def cell_in_words(cell: Cell) -> str:
     """Write what a cell wants, strings without their quotes."""
-    wanted = ", ".join(map(_condition_in_words, cell.conditions))
+    wanted = ", ".join([in_text(condition, _operand_in_words) for condition in cell.conditions])
     return f"anything but {wanted}" if cell.negated else wanted or "anything"
-
-
-def _condition_in_words(condition: Condition) -> str:
-    match condition:
-        case Interval():
-            low, high = _operand_in_words(condition.low), _operand_in_words(condition.high)
-            return f"{'[' if condition.low_in else '('}{low}..{high}{']' if condition.high_in else ')'}"
-        case Comparison(Operator.EQUAL, operand):
-            return _operand_in_words(operand)
-        case Comparison(how, operand):
-            return f"{how.value} {_operand_in_words(operand)}"
 
 
 def _operand_in_words(operand: Operand) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from router.conditions import Interval, Literal, Operator
+from router.conditions import Literal, in_text
 from router.literals import quoted
 from router.value_writing import value_text
 from router.values import Months
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.cells import Cell
-    from router.conditions import Condition, Operand
+    from router.conditions import Operand
 
 _LONGEST_PLAIN = 40  # digits; a larger number is written with an exponent
 _NOT_PLAIN = re.compile(
@@ -27,16 +27,8 @@ _NOT_PLAIN = re.compile(
 
 def cell_as_text(cell: Cell) -> str:
     """Write a cell as a unary test."""
-    tests = ", ".join(map(_condition, cell.conditions))
+    tests = ", ".join([in_text(condition, _operand) for condition in cell.conditions])
     return f"not({tests})" if cell.negated else tests or "-"
-
-
-def _condition(condition: Condition) -> str:
-    if isinstance(condition, Interval):
-        opening, closing = "[" if condition.low_in else "(", "]" if condition.high_in else ")"
-        return f"{opening}{_operand(condition.low)}..{_operand(condition.high)}{closing}"
-    operand = _operand(condition.operand)
-    return operand if condition.operator is Operator.EQUAL else f"{condition.operator.value} {operand}"
 
 
 def _operand(operand: Operand) -> str:

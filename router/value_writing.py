@@ -6,8 +6,6 @@ from datetime import date, datetime, time, timedelta
 
 from router.values import Months, at_fixed_offset
 
-_SECONDS_OF_A_DAY = 86_400
-
 
 def value_text(value: object) -> str:
     """Write a value so that its column reads it back: words bare, dates and durations without their function."""
