@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from schemas.avro_project import named_types
 from schemas.avro_read import array_of, read_of, to_the_end
 from schemas.avro_read_scalars import read_string
-from schemas.avro_skip import may_be_null, may_be_one_zero, skip_of
+from schemas.avro_skip import may_be_one_zero, skip_of
+from schemas.avro_types import may_be_null, short_name
 
 if TYPE_CHECKING:
     from schemas.avro_files import AvroSchema, Plain
@@ -41,7 +42,7 @@ class _Picker:
     """Knows how to read and how to step over every type that a schema names."""
 
     def __init__(self, schema: AvroSchema) -> None:
-        self._types = {name.rpartition(".")[2]: kind for name, kind in named_types(schema).items()}
+        self._types = {short_name(name): kind for name, kind in named_types(schema).items()}
         self._readers: Named = {}
         self._skips: Skips = {}
         read_of(schema, self._readers)
@@ -86,7 +87,7 @@ class _Picker:
         return resolved if isinstance(resolved, dict) and resolved["type"] == "record" else None
 
     def _resolved(self, kind: AvroSchema) -> AvroSchema:
-        return self._types.get(kind.rpartition(".")[2], kind) if isinstance(kind, str) else kind
+        return self._types.get(short_name(kind), kind) if isinstance(kind, str) else kind
 
     def _items_named(self, kind: AvroSchema, record: AvroSchema, names: frozenset[str]) -> Read:
         first, *others = record["fields"]

@@ -16,6 +16,7 @@ from schemas.avro_read_scalars import (
     read_string,
     read_timestamp_millis,
 )
+from schemas.avro_types import may_be_null, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def read_of(schema: AvroSchema, named: Named) -> Read:
     if isinstance(schema, list):
         return _union(schema, named)
     if isinstance(schema, str):
-        short = _short(schema)
+        short = short_name(schema)
         return named[short] if short in named else READ_SCALAR[short]
     if schema.get("logicalType") == "timestamp-millis":
         return read_timestamp_millis
@@ -72,23 +73,17 @@ def _record(schema: AvroSchema, named: Named) -> Read:
 
     def read(data: bytes, at: int) -> tuple[dict[str, Plain], int]:
         values: dict[str, Plain] = {}
-        for name, read_field, may_be_null in fields:
-            if may_be_null and not data[at]:  # most fields that may be null are: they cost no call
+        for name, read_field, is_nullable in fields:
+            if is_nullable and not data[at]:  # most fields that may be null are: they cost no call
                 values[name] = None
                 at += 1
             else:
                 values[name], at = read_field(data, at)
         return values, at
 
-    named[_short(schema["name"])] = read
-    fields += [
-        (field["name"], read_of(field["type"], named), _may_be_null(field["type"])) for field in schema["fields"]
-    ]
+    named[short_name(schema["name"])] = read
+    fields += [(field["name"], read_of(field["type"], named), may_be_null(field["type"])) for field in schema["fields"]]
     return read
-
-
-def _may_be_null(schema: AvroSchema) -> bool:
-    return isinstance(schema, list) and schema[0] == "null"
 
 
 def _enum(schema: AvroSchema, named: Named) -> Read:
@@ -100,7 +95,7 @@ def _enum(schema: AvroSchema, named: Named) -> Read:
             raise NotAvroError(f"{schema['name']} has no symbol {place} (byte {at})")
         return symbols[place], end
 
-    named[_short(schema["name"])] = read
+    named[short_name(schema["name"])] = read
     return read
 
 
@@ -112,7 +107,7 @@ def _fixed(schema: AvroSchema, named: Named) -> Read:
             raise IndexError
         return data[at : at + size], at + size
 
-    named[_short(schema["name"])] = read
+    named[short_name(schema["name"])] = read
     return read
 
 
@@ -176,10 +171,6 @@ def _union(schema: AvroSchema, named: Named) -> Read:
         return branches[doubled >> 1](data, at + 1)
 
     return read
-
-
-def _short(name: str) -> str:
-    return name.rpartition(".")[2]  # Java writes a type's full name where we write the short one
 
 
 _COMPLEX: dict[str, Callable[[AvroSchema, Named], Read]] = {

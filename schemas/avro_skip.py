@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from schemas.avro_read_scalars import NotAvroError, read_long
+from schemas.avro_types import may_be_null, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ def skip_of(schema: AvroSchema, named: Skips) -> Skip:
     if isinstance(schema, list):
         return _union(schema, named)
     if isinstance(schema, str):
-        short = schema.rpartition(".")[2]
+        short = short_name(schema)
         return named[short] if short in named else _SCALARS[short]
     made = _COMPLEX.get(schema["type"])
     return made(schema, named) if made else skip_of(schema["type"], named)
@@ -85,7 +86,7 @@ def _record(schema: AvroSchema, named: Skips) -> Skip:
             at = at + 1 if may_be_zero and not data[at] else skip_field(data, at)
         return at
 
-    named[schema["name"].rpartition(".")[2]] = skip
+    named[short_name(schema["name"])] = skip
     fields += [(may_be_one_zero(field["type"]), skip_of(field["type"], named)) for field in schema["fields"]]
     return skip
 
@@ -101,13 +102,8 @@ def may_be_one_zero(schema: AvroSchema) -> bool:
 _ONE_ZERO = frozenset({"boolean", "int", "long", "bytes", "string", "enum", "array", "map"})
 
 
-def may_be_null(schema: AvroSchema) -> bool:
-    """Say whether a zero byte is the null of a union: most fields that may be null are."""
-    return isinstance(schema, list) and schema[0] == "null"
-
-
 def _enum(schema: AvroSchema, named: Skips) -> Skip:
-    named[schema["name"].rpartition(".")[2]] = _long
+    named[short_name(schema["name"])] = _long
     return _long
 
 
@@ -117,7 +113,7 @@ def _fixed(schema: AvroSchema, named: Skips) -> Skip:
     def skip(_data: bytes, at: int) -> int:
         return at + size
 
-    named[schema["name"].rpartition(".")[2]] = skip
+    named[short_name(schema["name"])] = skip
     return skip
 
 

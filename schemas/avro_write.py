@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.avro_types import may_be_null
 from schemas.avro_write_scalars import (
     ONE_BYTE,
     WRITE_LOGICAL,
     WRITE_SCALAR,
     Write,
     write_long,
-    write_optional_string,
     write_string,
 )
 
@@ -51,9 +51,9 @@ def _record(schema: AvroSchema, named: dict[str, Write]) -> Write:
     def write(value: Plain, out: bytearray) -> None:
         values = value.__dict__
         # Most fields are texts, and most that may be null are: both are written here and cost no call.
-        for name, write_field, may_be_null, is_optional, is_text in fields:
+        for name, write_field, is_nullable, is_optional, is_text in fields:
             inner = values[name]
-            if inner is None and may_be_null:
+            if inner is None and is_nullable:
                 out.append(0)
                 continue
             if is_optional:
@@ -76,10 +76,10 @@ def _record(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
 def _field(field: AvroSchema, named: dict[str, Write]) -> tuple[str, Write, bool, bool, bool]:
     schema = field["type"]
-    may_be_null = isinstance(schema, list) and schema[0] == "null"
-    is_optional = may_be_null and len(schema) == 2  # noqa: PLR2004 - null and the one other
+    is_nullable = may_be_null(schema)
+    is_optional = is_nullable and len(schema) == 2  # noqa: PLR2004 - null and the one other
     inner = schema[1] if is_optional else schema
-    return field["name"], _write(inner, named), may_be_null, is_optional, inner == "string"
+    return field["name"], _write(inner, named), is_nullable, is_optional, inner == "string"
 
 
 def _enum(schema: AvroSchema, named: dict[str, Write]) -> Write:
@@ -127,8 +127,6 @@ def _map(schema: AvroSchema, named: dict[str, Write]) -> Write:
 
 def _union(schema: AvroSchema, named: dict[str, Write]) -> Write:
     branches = [_write(branch, named) for branch in schema]
-    if schema == ["null", "string"]:
-        return write_optional_string
     if len(branches) == 2 and schema[0] == "null":  # noqa: PLR2004 - null and the one other
         return _optional(branches[1])
     places = {_branch_name(branch): place for place, branch in enumerate(schema)}

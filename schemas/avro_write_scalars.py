@@ -49,21 +49,6 @@ def write_string(value: str, out: bytearray) -> None:
     out += raw
 
 
-def write_optional_string(value: str | None, out: bytearray) -> None:
-    """Write the union of null and text, the most frequent type there is."""
-    if value is None:
-        out.append(0)
-        return
-    out.append(2)
-    raw = value.encode()
-    size = len(raw)
-    if size < ONE_BYTE:
-        out.append(size << 1)
-    else:
-        write_long(size, out)
-    out += raw
-
-
 def write_boolean(value: bool, out: bytearray) -> None:  # noqa: FBT001 - the value written, not a switch
     """Write one byte, 0 or 1."""
     out += _BOOLEAN[value]

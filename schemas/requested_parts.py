@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from schemas.avro_format import AvroReader
 from schemas.avro_pick import picker_of
+from schemas.avro_types import short_name
 from schemas.codec import Codec, agree
 from schemas.documents import RunDocument
 from schemas.envelope import Envelope
@@ -95,7 +96,7 @@ class PartReader:
 
 
 def _reader(schema: AvroSchema, wanted: Wanted) -> Callable[[bytes, int], Plain]:
-    if schema["name"].rpartition(".")[2] != RunRequested.__name__:
+    if short_name(schema["name"]) != RunRequested.__name__:
         return picker_of(schema, {})
     return picker_of(schema, {"run": {"run_id": None, "parent_run_id": None, **wanted}})
 

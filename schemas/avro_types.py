@@ -1,0 +1,18 @@
+"""Ask an Avro schema what a type is called, and whether it may be null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.avro_files import AvroSchema
+
+
+def short_name(name: str) -> str:
+    """Give the name of a type without its namespace: Java writes it in full where we do not."""
+    return name.rpartition(".")[2]
+
+
+def may_be_null(schema: AvroSchema) -> bool:
+    """Say whether a zero byte is the null of a union: most fields that may be null are."""
+    return isinstance(schema, list) and schema[0] == "null"
