@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.asking import ask_for
+from consumers.placing import new_row
 from router.happenings import CancelledUnsent, ChangeAsked, ChangeRefused, ParentNotAccepted
 from router.memory import CHANGE, led_to
-from router.runs import RunRow
+from router.next_rows import replace
 from router.waiting import carried, family_of, waits, with_changed, without
 from schemas.vocabulary import Phase
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from consumers.runtime.outcomes import Outcome
     from consumers.wishes import Move
     from router.happenings import Happening
+    from router.runs import RunRow
     from schemas.documents import RunDocument
     from schemas.envelope import Event
 
@@ -66,17 +68,5 @@ def _end_of(row: RunRow, cancelled: str) -> Happening:
 
 
 def _row_of(root: RunRow, child: RunDocument) -> RunRow:
-    return RunRow(
-        run_id=child.run_id,
-        root_run_id=child.root_run_id,
-        parent_run_id=child.parent_run_id,
-        tenant=child.tenant,
-        request_id=root.request_id,
-        spoke="",
-        decision=None,
-        phase=Phase.WAITING,
-        requested=child,
-        created_at=root.created_at,
-        updated_at=root.updated_at,
-        revision=1,
-    )
+    row = new_row(child, None, root.created_at)
+    return replace(row, request_id=root.request_id, phase=Phase.WAITING, updated_at=root.updated_at)
