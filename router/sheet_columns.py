@@ -10,14 +10,14 @@ from router.cell_errors import CellError
 from router.complaints import TableErrors
 from router.sheet_cells import results
 from router.sheet_words import COLUMNS, OWN_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
-from router.yaml_tree import Block, Scalar
+from router.yaml_tree import Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from router.complaints import Complaints
     from router.sheets import SheetLine, Sheets
-    from router.yaml_tree import Tree
+    from router.yaml_tree import Block, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +66,8 @@ def _column(at: int, role: str, head: Mapping[str, SheetLine], names: SheetLine,
     written |= {key: cell for key, cell in ((PATH, _about(head, PATH, at)), (TYPE, column_type)) if cell}
     if allowed := _about(head, VALUES, at):
         written[VALUES] = _allowed(allowed, role, type_name, complaints)
-    block = Block(written, {key: tree.line for key, tree in written.items()}, name.line)
-    return SheetColumn(at=at, role=role, name=name.text.strip(), type=type_name, about=block)
+    about = block_of(written, name.line)
+    return SheetColumn(at=at, role=role, name=name.text.strip(), type=type_name, about=about)
 
 
 def _about(head: Mapping[str, SheetLine], key: str, at: int) -> Scalar | None:

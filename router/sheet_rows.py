@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.cell_errors import CellError
 from router.sheet_cells import boolean, check_comma, condition, number, result
 from router.sheet_words import ACTIVE, MAX, NOTE, ORDER, PERIOD, THEN, WHEN
-from router.yaml_tree import Block, Scalar
+from router.yaml_tree import Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from router.complaints import Complaints
     from router.sheet_columns import SheetColumn
     from router.sheets import SheetLine
-    from router.yaml_tree import Tree
+    from router.yaml_tree import Block, Tree
 
 
 class SheetRows:
@@ -39,7 +39,7 @@ class SheetRows:
                 entries[key] = read(cell)
         if threshold := self._threshold(line):
             entries["threshold"] = threshold
-        return Block(entries, {key: tree.line for key, tree in entries.items()}, line.place)
+        return block_of(entries, line.place)
 
     def add_default(self, line: SheetLine, entries: dict[str, Tree]) -> None:
         """Read the default row, which has results only."""
@@ -64,7 +64,7 @@ class SheetRows:
         for column in self._columns:
             if column.role == role:
                 entries[column.name] = self._read(line, column, read)
-        return Block(entries, {name: tree.line for name, tree in entries.items()}, line.place)
+        return block_of(entries, line.place)
 
     def _read(self, line: SheetLine, column: SheetColumn, read: Callable[[Scalar, str], Scalar]) -> Scalar:
         cell = line.cell(column.at)
@@ -91,10 +91,7 @@ class SheetRows:
         most, period = self._own_cell(line, MAX), self._own_cell(line, PERIOD)
         entries: dict[str, Tree] = {MAX: _whole(most)} if most else {}
         entries |= {PERIOD: period} if period else {}
-        if not entries:
-            return None
-        lines = {key: tree.line for key, tree in entries.items()}
-        return Block(entries, lines, min(lines.values()))
+        return block_of(entries, min(tree.line for tree in entries.values())) if entries else None
 
 
 def _whole(cell: Scalar) -> Scalar:

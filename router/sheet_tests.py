@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.complaints import Complaints, TableErrors
 from router.sheet_words import EXPECT, GIVEN, NOTE, TEST
-from router.yaml_tree import Block, Listing, Scalar, read_yaml
+from router.yaml_tree import Block, Listing, Scalar, block_of, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def _test(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> B
         if at not in columns.values() and cell.text.strip():
             complaints.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
     entries = dict(_entries(line, columns, complaints))
-    return Block(entries, {key: tree.line for key, tree in entries.items()}, line.place)
+    return block_of(entries, line.place)
 
 
 def _entries(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Iterator[tuple[str, Tree]]:

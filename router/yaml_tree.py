@@ -49,6 +49,11 @@ class Block:
 Tree = Scalar | Listing | Block
 
 
+def block_of(entries: dict[str, Tree], line: int) -> Block:
+    """Make a block of values each of which stands where its key would."""
+    return Block(entries, {key: tree.line for key, tree in entries.items()}, line)
+
+
 def read_yaml(text: str, source: str, complaints: Complaints) -> Tree:
     """Read one YAML document; keys that stand twice become complaints.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.complaints import Complaints, Lines, TableErrors
@@ -15,6 +13,7 @@ from schemas.commands import ChangeRun, SendRun
 from schemas.event_files import EventFileError, read_events
 from schemas.lifecycle import RunChanged, RunRequested
 from southbound.failures import wrong
+from southbound.operations.given_text import given_text
 
 if TYPE_CHECKING:
     from router.facts import Facts
@@ -35,17 +34,9 @@ def given_runs(file: str) -> list[GivenRun]:
     Raises:
         Failure: with everything that is wrong with it.
     """
-    text, name = _text(file), "stdin" if file == "-" else file
+    text, name = given_text(file, "a file with an event")
     part = _part(text, name)
     return _from_events(text, name) if part is None else [_from_part(part, name)]
-
-
-def _text(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise wrong([f"{file}: cannot be read as text ({why}): name a file with an event, or -"]) from None
 
 
 def _part(text: str, name: str) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.publishing import Findings
 from southbound.operations.backtest_views import as_words
-from southbound.operations.screen import show
+from southbound.operations.screen import counted, show
 from southbound.operations.table_backtest import compare, span_of
 
 if TYPE_CHECKING:
@@ -33,13 +33,9 @@ def look_back(settings: Settings, name: str, since: str, *, quiet: bool) -> Find
 def _judged(tally: Tally, since: str) -> Findings:
     dropped = sum(count for change, count in tally.elsewhere if not change.draft.decided)
     moved = sum(count for _, count in tally.elsewhere) - dropped
-    lost = f"{_requests(dropped)} of the last {since} decided now would become dead letters"
+    lost = f"{counted(dropped, 'request')} of the last {since} decided now would become dead letters"
     what_to_do = "add rows or a default for them (`southbound tables backtest` lists them)"
     return Findings(
         errors=(f"{lost}: {what_to_do}",) if dropped else (),
-        warnings=(f"{_requests(moved)} of the last {since} would have gone elsewhere",) if moved else (),
+        warnings=(f"{counted(moved, 'request')} of the last {since} would have gone elsewhere",) if moved else (),
     )
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count:,} requests"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -14,6 +12,7 @@ from schemas.event_files import EventFileError, read_events
 from schemas.keys import key_of, topic_of
 from schemas.topics import TopicNames
 from southbound.failures import Exit, not_reachable, wrong
+from southbound.operations.given_text import given_text
 from southbound.operations.kafka import publisher, reach
 
 if TYPE_CHECKING:
@@ -34,18 +33,11 @@ def produce(settings: Settings, file: str, *, redrive: bool) -> int:
 
 
 def _read(file: str) -> tuple[Event, ...]:
+    text, name = given_text(file, "a file of events")
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise wrong([f"{file}: cannot be read as text ({_why(error)}): name a file of events, or -"]) from None
-    try:
-        return read_events(text, file="stdin" if file == "-" else file, new_id=lambda: str(uuid4()))
+        return read_events(text, file=name, new_id=lambda: str(uuid4()))
     except EventFileError as error:
         raise wrong(map(str, error.mistakes)) from None
-
-
-def _why(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
 
 
 def _labelled(event: Event, replay: str | None) -> Event:

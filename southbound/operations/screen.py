@@ -26,6 +26,11 @@ def show(what: RenderableType) -> None:
     console().print(what)
 
 
+def counted(number: int, thing: str) -> str:
+    """Say how many there are of something, such as `1 row` and `1,200 rows`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def say(sentence: str) -> None:
     """Tell on standard error what is going on."""
     Console(file=sys.stderr, highlight=False, stderr=True).print(Text(sentence, style="dim"), soft_wrap=True)

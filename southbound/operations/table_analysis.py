@@ -11,6 +11,7 @@ from router.complaints import TableErrors
 from router.explanations import value_in_words
 from router.table_loading import table_of
 from southbound.failures import Exit, wrong
+from southbound.operations.screen import counted
 from southbound.operations.table_formats import load_file
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
 def _in_words(file: str, loaded: Loaded, found: Analysis) -> str:
     table = table_of(loaded)
     counts = (
-        _count(len(table.rows), "row"),
-        _count(len(found.unreachable), "row") + " never reached",
-        _count(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
-        _count(len(found.gaps), "gap") + " shown",
+        counted(len(table.rows), "row"),
+        counted(len(found.unreachable), "row") + " never reached",
+        counted(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
+        counted(len(found.gaps), "gap") + " shown",
     )
     checked = "everything was checked" if found.complete else found.unchecked
     lines = [
@@ -52,10 +53,6 @@ def _in_words(file: str, loaded: Loaded, found: Analysis) -> str:
         *(f"  note: {sentence}" for sentence in found.notes),
     ]
     return "\n".join(lines)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _as_json(file: str, loaded: Loaded, found: Analysis) -> str:

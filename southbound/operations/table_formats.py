@@ -44,7 +44,7 @@ def _write_xlsx(table: Writable) -> bytes:
     return write_xlsx(table)
 
 
-_BY_SUFFIX = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
+SUFFIXES = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
 LARGEST = 20_000_000  # bytes; a table of 10,000 rows has about one million
 _OTHER_SHEETS = (".xls", ".xlsm", ".xlsb", ".ods")
 _ONLY_ONE = Wish()
@@ -88,7 +88,7 @@ def yaml_text(file: str, table: Writable) -> str:
 
 def format_of(file: str) -> Format:
     """Know a format by the end of the file's name; a name that says nothing is one of YAML."""
-    return _BY_SUFFIX.get(Path(file).suffix.lower(), Format.YAML)
+    return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
 def write_as(to: Format, table: Writable) -> bytes:

@@ -18,7 +18,7 @@ from router.table_moves import Signed
 from schemas.tables import DRAFT, LONGEST_COMMENT, LivePointer, TableDraft, TableKind, TableVersion
 from southbound.failures import not_reachable, wrong
 from southbound.operations.kafka import reach
-from southbound.operations.table_formats import load_file, yaml_text
+from southbound.operations.table_formats import SUFFIXES, load_file, yaml_text
 from southbound.table_sources import table_topic
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def signed(author: str | None, comment: str) -> Signed:
 
 def is_file(name: str) -> bool:
     """Tell a file from a published table: it exists, or is written like a path."""
-    return Path(name).is_file() or "/" in name or Path(name).suffix in (".yaml", ".yml", ".csv", ".xlsx", ".dmn")
+    return Path(name).is_file() or "/" in name or Path(name).suffix in SUFFIXES
 
 
 def from_file(file: str, routing: Routing, spokes: Sequence[str] | None) -> Named:

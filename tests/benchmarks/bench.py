@@ -13,7 +13,7 @@ from pathlib import Path
 
 from southbound.broker.jvm import jvm_broker
 from tests.benchmarks.arms import Arm, Ground, Measured
-from tests.benchmarks.machine import command_line, machine
+from tests.benchmarks.machine import command_line, machine, say
 from tests.benchmarks.page import guarantees, replace_section, table, whole_path
 from tests.benchmarks.system_process import system_process
 from tests.benchmarks.where_time_goes import by_function, by_part
@@ -49,14 +49,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {given.core} or {given.core})
     with ExitStack() as stack:
-        broker = stack.enter_context(jvm_broker(_say))
+        broker = stack.enter_context(jvm_broker(say))
         ground = Ground(bootstrap=broker.bootstrap, system=stack.enter_context(system_process()), core=given.core)
         measured = _measure(ground, given)
         steps = ground.measure_steps()
         profile = _profile(ground, given.events)
-    _say(whole_path(measured, ARMS))
-    _say(steps)
-    _say(profile)
+    say(whole_path(measured, ARMS))
+    say(steps)
+    say(profile)
     if given.write:
         _write(measured, steps, profile)
 
@@ -67,7 +67,7 @@ def _measure(ground: Ground, given: argparse.Namespace) -> list[Measured]:
         for latency in given.latency:
             for arm in ARMS:
                 measured.append(ground.measure(arm, latency / 1000, max(FEWEST, int(given.events * arm.share))))
-                _say(measured[-1].sentence)
+                say(measured[-1].sentence)
     return measured
 
 
@@ -100,11 +100,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the core of the arm")
     parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="docs/benchmarks.md")
     return parser.parse_args()
-
-
-def _say(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

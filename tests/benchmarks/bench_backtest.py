@@ -27,7 +27,7 @@ from southbound.broker.jvm import jvm_broker
 from southbound.operations.backtesting import backtest
 from southbound.settings import DEFAULTS, Kafka, Settings
 from tests.benchmarks.load import a_request
-from tests.benchmarks.machine import command_line, machine, yardstick
+from tests.benchmarks.machine import command_line, machine, say, yardstick
 from tests.benchmarks.page import replace_section, table
 from tests.builders import NOON
 
@@ -56,10 +56,10 @@ def main() -> None:
     """Produce the events once, measure every case several times, show and write."""
     given = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the broker is ended
-    with jvm_broker(_say) as broker:
+    with jvm_broker(say) as broker:
         rows = [_measured(broker.bootstrap, case, given) for case in _cases(given)]
     shown = table(HEAD, rows)
-    _say(shown)
+    say(shown)
     if given.write:
         core = f"Yardstick of core 0: {yardstick(0):.2f} µs."
         replace_section("backtest", f"{machine()} {core}\n\n`{command_line()}`\n\n{shown}")
@@ -161,11 +161,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--readers", type=int, nargs="+", default=[1, 2], help="processes that read")
     parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="docs/benchmarks.md")
     return parser.parse_args()
-
-
-def _say(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

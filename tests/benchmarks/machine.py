@@ -65,6 +65,12 @@ def command_line() -> str:
     return " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
+def say(sentence: str) -> None:
+    """Tell at once how far a measurement is; it takes minutes."""
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

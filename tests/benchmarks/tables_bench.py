@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from router.analysis import analyse
 from router.conditions import NO_INPUTS
 from router.index import compile_index
 from router.values import canonical
-from tests.benchmarks.machine import command_line, machine, on_core, yardstick
+from tests.benchmarks.machine import command_line, machine, on_core, say, yardstick
 from tests.benchmarks.page import replace_section, table
 from tests.benchmarks.table_arms import ROUNDS, compare, median_micros, millis, one_round, our_table, rows_of, zen_table
 from tests.benchmarks.table_samples import SHAPES, WIDTH, a_sample
@@ -35,7 +34,7 @@ def main() -> None:
     with on_core(given.core):
         sections = [_beside_zen(given), _few_rows(given), _analysis()]
     text = "\n\n".join([machine(PACKAGES), f"`{command_line()}`", *sections])
-    _say(text)
+    say(text)
     if given.write:
         replace_section("tables", text)
 
@@ -47,7 +46,7 @@ def _beside_zen(given: argparse.Namespace) -> str:
     for _ in range(ROUNDS):  # interleaved, so that a disturbance meets one round of a table, not all
         for one in arms:
             one.measure(given.core)
-            _say("  ".join(one.row()))
+            say("  ".join(one.row()))
     return table(head, [one.row() for one in arms])
 
 
@@ -139,11 +138,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the core to measure on")
     parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="docs/benchmarks.md")
     return parser.parse_args()
-
-
-def _say(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
