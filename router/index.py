@@ -11,6 +11,7 @@ from router.index_blur import is_worth_blurring
 from router.index_blurred import blurred_index
 from router.index_columns import compile_column
 from router.index_masks import masks_of, places_from_end
+from router.index_searches import narrowed
 from router.values import canonical
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from router.conditions import Inputs
     from router.index_blurred import BlurredIndex
     from router.index_masks import ColumnMasks, Rows
-    from router.index_searches import LookUp
+    from router.index_searches import Steps
     from router.tables import Row
 
 
@@ -34,29 +35,18 @@ class Index:
     rows: Sequence[Row]
     all: Rows
     doubtful: Rows
-    steps: tuple[tuple[int, Mapping[type, LookUp[Rows]], LookUp[Rows]], ...]
-
-    def candidates(self, values: Sequence[object]) -> Rows:
-        """Give the rows whose every cell takes its value, doubtful ones among them."""
-        found = self.all
-        for place, by_type, rare in self.steps:
-            value = values[place]
-            # `ColumnIndex.rows_for` without the call, which would take as long as the look-up.
-            found &= by_type.get(type(value), rare)(value)
-            if not found:
-                break
-        return found
+    steps: Steps
 
     def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
         """Give the first row that matches, without the cost of an iterator where no row is doubtful."""
         if self.doubtful:
             return next(self.hits(values, inputs), None)
-        found = self.candidates(values)
+        found = narrowed(self.all, self.steps, values)
         return self.rows[-found.bit_length()] if found else None
 
     def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
         """Give the rows that match, in order."""
-        found = self.candidates(values)
+        found = narrowed(self.all, self.steps, values)
         if found and self.doubtful:
             values = tuple(map(canonical, values))
         for place in places_from_end(found):

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from router.index_blur import apart, blurred_scale, only_points, pair_of
 from router.index_columns import TYPES_OF
 from router.index_masks import places_from_end
-from router.index_searches import by_equality, by_number, by_order, numbers_only
+from router.index_searches import by_equality, by_number, by_order, narrowed, numbers_only
 from router.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from router.conditions import Inputs
     from router.index import Index
     from router.index_blur import Pair
     from router.index_masks import ColumnMasks, Rows
-    from router.index_searches import LookUp
+    from router.index_searches import LookUp, Steps
     from router.tables import Row
 
 
@@ -32,22 +32,12 @@ class BlurredIndex:
     """
 
     exact: Index
-    steps: tuple[tuple[int, Mapping[type, LookUp[Pair]], LookUp[Pair]], ...]
+    steps: Steps
     begin: Pair
-
-    def candidates(self, values: Sequence[object]) -> Pair:
-        """Give the rows whose every cell may take its value, and those whose every cell surely does."""
-        found = self.begin
-        for place, by_type, rare in self.steps:
-            value = values[place]
-            found &= by_type.get(type(value), rare)(value)
-            if not found:
-                break
-        return found
 
     def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
         """Give the first row that matches; mostly it is one that surely does."""
-        pair = self.candidates(values)
+        pair = narrowed(self.begin, self.steps, values)
         if not pair:
             return None
         rows = self.exact.rows
@@ -59,7 +49,7 @@ class BlurredIndex:
     def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
         """Give the rows that match, in order."""
         rows = self.exact.rows
-        found, sure = apart(self.candidates(values), len(rows))
+        found, sure = apart(narrowed(self.begin, self.steps, values), len(rows))
         if found != sure:
             return self.exact.hits(values, inputs)
         return (rows[-place] for place in places_from_end(found))

@@ -42,10 +42,6 @@ class ColumnIndex:
     by_kind: Mapping[Kind, LookUp[Rows]]
     cells: tuple[tuple[Rows, Cell], ...]
 
-    def rows_for(self, value: object) -> Rows:
-        """Look up the rows."""
-        return self.by_type.get(type(value), self.rare)(value)
-
     def rare(self, value: object) -> Rows:
         """Look up the rows for a list, or for a value whose type does not tell its kind."""
         value = canonical(value)

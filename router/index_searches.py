@@ -13,6 +13,8 @@ from router.values import canonical
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Steps = tuple[tuple[int, Mapping[type, "LookUp[int]"], "LookUp[int]"], ...]  # sets of rows are ints
+
 Found = TypeVar("Found")
 Found_co = TypeVar("Found_co", covariant=True)
 
@@ -22,6 +24,16 @@ class LookUp(Protocol[Found_co]):
 
     def __call__(self, value: Any, /) -> Found_co:  # noqa: ANN401 - of the kind or type that it is for
         """Look it up."""
+
+
+def narrowed(found: int, steps: Steps, values: Sequence[object]) -> int:
+    """Keep of a set what takes the value of every column; each step is a column's place, its look-ups and the rest."""
+    for place, by_type, rare in steps:
+        value = values[place]
+        found &= by_type.get(type(value), rare)(value)
+        if not found:
+            break
+    return found
 
 
 def by_equality(rows: Mapping[object, Found], other: Found) -> LookUp[Found]:
