@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -110,6 +111,14 @@ async def test_one_failure_among_many_is_a_failure(rig: Rig) -> None:
 async def test_many_can_wait_at_once(rig: Rig) -> None:
     await asyncio.gather(*(rig.publisher.publish([Message(rig.topic, b"%d" % n, b"v")]) for n in range(200)))
     assert len({message.key for message in rig.arrived(200)}) == 200
+
+
+async def test_messages_are_handed_over_before_anybody_awaits_and_though_nobody_ever_does(rig: Rig) -> None:
+    never_awaited = rig.publisher.publish([Message(rig.topic, b"k", b"first")])
+    await rig.publisher.publish([Message(rig.topic, b"k", b"second")])
+    assert [message.value for message in rig.arrived(2)] == [b"first", b"second"]
+    del never_awaited
+    gc.collect()  # where a coroutine would complain that nobody awaited it
 
 
 async def test_nothing_to_publish_is_published_at_once(rig: Rig) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from typing import TYPE_CHECKING
 
 from producers.publisher import PublishError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from producers.publisher import Message
 
@@ -18,24 +19,44 @@ class RecordingPublisher:
 
     def __init__(self) -> None:
         self.published: list[Message] = []
-        self.waiting: list[Message] = []  # handed over and not acknowledged
         self.refused: dict[str, PublishError] = {}  # topic → why
-        self._open = asyncio.Event()
-        self._open.set()
+        self._held = False
+        self._handed_over: list[tuple[Sequence[Message], asyncio.Future[None]]] = []
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Return when every message is acknowledged.
+    @property
+    def waiting(self) -> list[Message]:
+        """Give what was handed over and is not acknowledged."""
+        return [message for messages, _ in self._handed_over for message in messages]
+
+    def publish(self, messages: Sequence[Message]) -> Awaitable[None]:
+        """Take messages now; awaiting the answer returns when every one is acknowledged.
 
         Raises:
-            PublishError: the topic is one that is refused.
+            PublishError: (when awaited) the topic is one that is refused.
         """
-        self.waiting.extend(messages)
-        await self._open.wait()
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._handed_over.append((messages, acknowledged))
+        if not self._held:
+            self._acknowledge()
+        return acknowledged
+
+    def _acknowledge(self) -> None:
+        for messages, acknowledged in self._handed_over:
+            refusal = self._publish(messages)
+            if acknowledged.done():  # whoever waited was cancelled
+                continue
+            if refusal is None:
+                acknowledged.set_result(None)
+            else:
+                acknowledged.set_exception(copy(refusal))
+        self._handed_over.clear()
+
+    def _publish(self, messages: Sequence[Message]) -> PublishError | None:
         for message in messages:
-            self.waiting.remove(message)
             if message.topic in self.refused:
-                raise self.refused[message.topic]
+                return self.refused[message.topic]
             self.published.append(message)
+        return None
 
     def on(self, topic: str) -> list[Message]:
         """Give what a topic holds."""
@@ -51,8 +72,9 @@ class RecordingPublisher:
 
     def hold(self) -> None:
         """Acknowledge nothing until `let_go`."""
-        self._open.clear()
+        self._held = True
 
     def let_go(self) -> None:
         """Acknowledge what waits."""
-        self._open.set()
+        self._held = False
+        self._acknowledge()

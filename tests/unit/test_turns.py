@@ -440,6 +440,7 @@ async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -
         while gateway.row("B").waits_for:  # noqa: ASYNC110 - what it waits for is a row, not an event
             await asyncio.sleep(0.001)
     looking.cancel()
+    await asyncio.wait([looking])
     assert gateway.complaints == ["Requests that wait for their turn have to wait longer: the database is locked"]
 
 
