@@ -1,4 +1,4 @@
-"""Measure the whole path beside two other ways to do the job, in one run, each on the same one core."""
+"""Measure the whole path beside other ways to do the job, in one run, each on the same one core."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ ARMS = (
         guarantee="each event POSTed at least once, in order per partition; a result may be lost, because its offset "
         "is committed without waiting for the result's acknowledgement; one hop, nothing stored, nothing decided",
         share=0.05,
+    ),
+    Arm(
+        name="bare I/O",
+        module="tests.benchmarks.arm_bare",
+        guarantee="none, and nobody could use it: it takes two Kafka hops, writes rows, POSTs and publishes as often as "
+        "Southbound does, in batches, but decodes, decides and checks nothing. It is what the libraries alone cost",
     ),
 )
 FEWEST = 200  # events of an arm that gets only a share of them
