@@ -42,7 +42,7 @@ ARMS = (
     Arm(
         name="bare I/O",
         module="tests.benchmarks.arm_bare",
-        guarantee="none, and nobody could use it: it takes two Kafka hops, writes rows, POSTs and publishes as often as "
+        guarantee="none, and nobody could use it: it takes two Kafka hops, stores, POSTs and publishes as often as "
         "Southbound does, in batches, but decodes, decides and checks nothing. It is what the libraries alone cost",
     ),
 )
