@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from router.complaints import Complaints, TableErrors
 from router.sheet_words import EXPECT, GIVEN, NOTE, TEST
-from router.yaml_tree import Block, Listing, Scalar, block_of, read_yaml
+from router.yaml_reading import read_yaml
+from router.yaml_tree import Block, Listing, Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,8 @@ from router.table_columns import read_inputs, read_outputs
 from router.table_fields import Fields
 from router.table_rows import RowReader, check_ids
 from router.tables import DEFAULT_ROW, DecisionTable, HitPolicy, Row
-from router.yaml_tree import Block, Listing, read_yaml
+from router.yaml_reading import read_yaml
+from router.yaml_tree import Block, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from router.complaints import Complaints, Lines, TableErrors
 from router.facts import facts_of
 from router.given_facts import GivenError, facts_given
-from router.yaml_tree import plain_data, read_yaml
+from router.yaml_reading import read_yaml
+from router.yaml_tree import plain_data
 from schemas.commands import ChangeRun, SendRun
 from schemas.event_files import EventFileError, read_events
 from schemas.lifecycle import RunChanged, RunRequested

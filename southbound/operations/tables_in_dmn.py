@@ -11,7 +11,7 @@ from router.policy import OutboundPolicy
 from router.selector import Selector
 from router.table_files import Written
 from router.table_writing import write_table
-from router.yaml_tree import read_yaml
+from router.yaml_reading import read_yaml
 from southbound.failures import wrong
 
 if TYPE_CHECKING:

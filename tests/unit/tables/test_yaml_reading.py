@@ -1,0 +1,110 @@
+"""libyaml reads tables where it can; what it cannot read, or reads otherwise, is as the reader in Python has it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from ruamel.yaml.error import YAMLError
+
+from router.complaints import Complaints, Lines, TableErrors
+from router.yaml_reading import grown, read_yaml
+from router.yaml_tree import plain_data
+
+WORDS = [
+    "a",
+    "b",
+    "é",
+    "yes",
+    "no",
+    "null",
+    "~",
+    "1",
+    "017",
+    "0o17",
+    "1_0",
+    "1e3",
+    ".5",
+    "12:30",
+    "2026-01-01",
+    "=",
+    "<<",
+]
+QUOTED = [
+    '"x"',
+    "'it''s'",
+    '"\\n"',
+    '"a\n  b"',
+    '"\\ud83d\\ude00"',
+    '""',
+    "'5'",
+    "!!str 5",
+    "! 5",
+    "- x",
+    "|\n  t\n",
+    ">\n  u\n  v\n",
+]
+LINES = st.sampled_from(["", "\n", "# note\n", "---\n", "...\n", "\r\n", "\ufeff"])
+SIGNS = st.sampled_from([*"[]{}:,-?&*#|>@`\"'%!\n ", "  ", ": ", "\n  ", "\n- ", "*x", "&x "])
+scalars = st.sampled_from([*WORDS, *QUOTED])
+flows = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from(WORDS), inner), max_size=3).map(
+            lambda pairs: f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
+        )
+    ),
+    max_leaves=6,
+)
+documents = st.lists(st.tuples(LINES, st.sampled_from(WORDS), flows), max_size=4).map(
+    lambda parts: "".join(f"{before}{name}: {value}\n" for before, name, value in parts)
+)
+rubbish = st.lists(scalars | SIGNS | LINES, max_size=12).map("".join)
+
+
+def read(text: str, *, quick: bool) -> object:
+    """Give what is read and complained of."""
+    complaints = Complaints(Lines("t.yaml"))
+    try:
+        return grown(text, complaints, quick=quick), complaints.told
+    except TableErrors as error:
+        return error.sentences
+
+
+@example("a: {b: }\n")
+@example("a: 1\n---\nb: 2\n")
+@example("&a x: 1\nb: *a\n")
+@given(text=documents | rubbish)
+def test_both_readers_give_the_same_tree(text: str) -> None:
+    assume(not text.startswith("%"))  # in a document that says it is YAML 1.1, only the slow one takes `yes` for true
+    try:
+        quickly = read(text, quick=True)
+    except (YAMLError, ValueError):
+        return  # then the slow one is asked
+    assert quickly == read(text, quick=False)
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029"])
+def test_a_sign_that_ended_lines_in_yaml_1_1_is_part_of_a_text(sign: str) -> None:
+    tree = read_yaml(f"a: 1\nb: x{sign}y\nc: 2\n", "t.yaml", Complaints(Lines("t.yaml")))
+    assert plain_data(tree) == {"a": 1, "b": f"x{sign}y", "c": 2}
+
+
+def test_libyaml_is_there() -> None:
+    assert find_spec("_ruamel_yaml") or find_spec("ruamel.yaml.clib")
+
+
+@pytest.mark.parametrize("deep", ["[", "{a: ", "- ", "? ", "[[], "])
+def test_deep_nesting_is_refused_at_once_and_ends_no_process(deep: str) -> None:
+    with pytest.raises(TableErrors, match="nested too deep for a table"):
+        read_yaml(deep * 200_000, "t.yaml", Complaints(Lines("t.yaml")))
+
+
+def test_a_key_that_is_no_word_is_named() -> None:
+    complaints = Complaints(Lines("t.yaml"))
+    tree = read_yaml("a: 1\n? [b, c]\n: 2\n{d: e}: 3\n", "t.yaml", complaints)
+    assert plain_data(tree) == {"a": 1}
+    assert [line for line, _ in complaints.told] == [2, 4]
