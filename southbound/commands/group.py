@@ -10,6 +10,8 @@ from typer.core import TyperGroup
 
 from southbound.failures import Exit, Failure
 
+ON_A_SCREEN = 20  # sentences; of more, the first one has scrolled away
+
 
 class Commands(TyperGroup):
     """The top of the command line."""
@@ -28,7 +30,8 @@ class Commands(TyperGroup):
 
 
 def _told(code: int, *sentences: str) -> int:
-    for sentence in sentences:
+    last = [f"{len(sentences):,} complaints; the first was: {sentences[0]}"] if len(sentences) > ON_A_SCREEN else []
+    for sentence in (*sentences, *last):
         echo(f"{style('southbound:', fg='red')} {sentence}", err=True)
     return code
 

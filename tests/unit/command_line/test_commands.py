@@ -159,6 +159,19 @@ def test_a_selector_may_only_name_spokes_that_have_a_profile(tmp_path: Path) -> 
     assert "coper-lab" in result.stderr
 
 
+def test_of_more_complaints_than_a_screen_holds_the_first_is_repeated(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    rows = "".join(
+        f"  - {{id: R{n}, when: {{spec: 5}}, then: {{hierarchical: false, payload: per-run}}}}\n" for n in range(21)
+    )
+    policy.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text().partition("rows:")[0] + f"rows:\n{rows}")
+    *complaints, last = southbound("tables", "check", str(policy)).stderr.splitlines()
+    assert len(complaints) > 20
+    assert (
+        last == f"southbound: {len(complaints)} complaints; the first was: {complaints[0].removeprefix('southbound: ')}"
+    )
+
+
 def test_nothing_is_produced_from_a_file_with_mistakes() -> None:
     Path("events.yaml").write_text(
         "- type: RunCancelled\n  data: {run_id: A, root_run_id: A}\n"
