@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from consumers.runtime.faults import fault
 from consumers.serving import open_port, port_of
 
 if TYPE_CHECKING:
@@ -83,3 +84,5 @@ async def _within_budget(check: Check) -> str | None:
         return await asyncio.wait_for(check(), CHECK_BUDGET)
     except TimeoutError:
         return f"no answer within {CHECK_BUDGET:g} s"
+    except Exception as error:  # noqa: BLE001 - one check that breaks must not silence the others
+        return fault("CHECK_BROKEN", "The check broke", error).sentence

@@ -63,6 +63,17 @@ async def hangs() -> str | None:
     return None
 
 
+async def breaks() -> str | None:
+    raise ValueError("password=geheim")
+
+
+async def test_a_check_that_breaks_is_named_by_type_and_silences_no_other() -> None:
+    async with a_probe(store=breaks, routing=ill) as probe:
+        status, told = await probe.ready()
+    complaints = {"store": "The check broke with ValueError: tell a developer", "routing": "the database is locked"}
+    assert (status, told) == (503, {"status": "not ready", "complaints": complaints, "warnings": {}})
+
+
 async def test_it_is_ready_when_nobody_complains() -> None:
     async with a_probe(store=well, routing=well) as probe:
         assert await probe.ready() == (200, {"status": "ready", "complaints": {}, "warnings": {}})
