@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.children import children_of, gone_from, waiting_children, whole
 from consumers.placing import new_row, placed
 from consumers.routes import NOT_SENT, differs
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.store.port import ConflictError
 from consumers.troubles import not_named, reason_of, run_exists
 from router.happenings import CancelledUnsent, GivenUp
-from router.hierarchy import HierarchyError, child_ids, missing_children, with_children
+from router.hierarchy import HierarchyError, child_ids
 from router.hierarchy_guards import guard_size
 from router.transitions import ENDED
-from router.waiting import waits
+from router.waiting import waits, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from consumers.moves import Mover
     from consumers.routes import RouteRuns
     from consumers.runtime.outcomes import Outcome
@@ -56,25 +54,15 @@ class GatherRuns:
 
     async def whole(self, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
         """Give a waiting root with all its children, and their rows; None: some are missing."""
-        children = await self.waiting_children(root)
-        if missing_children(root.requested, children):
-            return None
-        arrived = [row.requested for row in children.values()]
-        document = with_children(root.requested, arrived) if arrived else root.requested
-        return document, {root.run_id: root, **children}
+        return await whole(self.mover.store, root)
 
     async def waiting_children(self, root: RunRow) -> dict[str, RunRow]:
         """Read the children that the root names, that came by themselves and that wait."""
-        named = root.requested.child_run_ids
-        return {row.run_id: row for row in await self._rows_of(root, named) if waits(row)}
+        return await waiting_children(self.mover.store, root)
 
-    async def children(self, root: RunRow) -> list[RunRow]:
+    async def children(self, root: RunRow) -> dict[str, RunRow]:
         """Read the children that the root carries or names and that have rows of their own."""
-        return await self._rows_of(root, child_ids(root.requested))
-
-    async def _rows_of(self, root: RunRow, run_ids: Iterable[str]) -> list[RunRow]:
-        found = await asyncio.gather(*map(self.mover.store.run, run_ids))
-        return [row for row in found if row is not None and row.root_run_id == root.run_id]
+        return {row.run_id: row for row in await children_of(self.mover.store, root.requested)}
 
     async def _join(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
         """Decide about a run whose root waits no more."""
@@ -116,10 +104,12 @@ class GatherRuns:
 
     async def _kept(self, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others; None: another run of this id is there already."""
-        row = new_row(run, None, self.mover.now())
+        living = without(run, {row.run_id for row in await gone_from(self.mover.store, run)})
+        row = new_row(living, None, self.mover.now())
         try:
             await self.mover.store.save(row)
         except ConflictError:
             known = await self.mover.store.run(run.run_id)
-            return known if known and not differs(known, run) else None
+            same = known is not None and not (differs(known, run) and differs(known, living))
+            return known if same else None
         return row

@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.store.port import ConflictError, StoreUnavailableError
+from consumers.giving_up import by_the_clock, give_up
+from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
-from router.advance import advance
-from router.happenings import GivenUp
 from router.hierarchy import missing_children
-from router.identity import derived_id
 from router.waiting import waits
-from schemas.envelope import Event
-from schemas.headers import EventHeaders
-from schemas.lifecycle import RunRequested
 from schemas.outcomes import Reason
 
 if TYPE_CHECKING:
@@ -60,30 +55,12 @@ class Overdue:
         return len(rows)
 
     async def _give_up(self, row: RunRow) -> None:
-        await give_up(self.mover, by_the_clock(row, "overdue"), row, await self._reason(row))
+        await give_up(self.mover, by_the_clock(row, "overdue"), [row], await self._reason(row))
 
     async def _reason(self, row: RunRow) -> Reason:
         if row.run_id == row.root_run_id:
             return children_missing(row, missing_children(row.requested, await self.gather.waiting_children(row)))
         return _of_child(row, await self.mover.store.run(row.root_run_id))
-
-
-async def give_up(mover: Mover, cause: Event, row: RunRow, reason: Reason) -> None:
-    """Give up a run by the clock."""
-    step = advance(row, (GivenUp(reasons=(reason,)),), mover.now())
-    # Told before it is stored, the other way round than elsewhere: nothing comes again after a crash to tell it.
-    # If a child arrives at this very moment, it was told too early, which is what a late child looks like anyway.
-    await mover.voice.say(cause, step.announcements, decision=None)
-    try:
-        await mover.store.save(step.row)
-    except ConflictError:
-        return
-
-
-def by_the_clock(row: RunRow, what: str) -> Event:
-    """Make the cause of what no record causes; it has the same id until the run moves."""
-    headers = EventHeaders(id=derived_id(row.run_id, f"{what}:{row.revision}"))
-    return Event(headers=headers, data=RunRequested(run=row.requested))
 
 
 def children_missing(row: RunRow, missing: tuple[str, ...]) -> Reason:

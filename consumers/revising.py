@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.asking import ask_for
 from consumers.carried import CarriedChildren
+from consumers.revising_waiting import ReviseWaiting
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import unknown_run
 from router.memory import CHANGE, led_to
@@ -38,7 +39,7 @@ class ReviseRuns:
         if row is None:
             return await self._revise_carried(event, changed.run)
         if waits(row):
-            return await self._revise_waiting(event, row, changed.run)
+            return await ReviseWaiting(mover=self.mover, gather=self.gather)(event, row, changed.run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.revise_tree(event, row, changed)
         # This event may have routed it in an earlier life, and not lived to command it.
@@ -52,13 +53,6 @@ class ReviseRuns:
         if root is None:
             return DeadLetter(unknown_run(document.run_id, "change"))
         return await children.change(event, root, document)
-
-    async def _revise_waiting(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
-        asked = ask_for(event, row, document)
-        # Over this very row: if its turn has come meanwhile, the change has to be commanded as well.
-        row = await self.mover.intend(event, row, asked) if asked else row
-        root = row if row.run_id == row.root_run_id else await self.mover.store.run(row.root_run_id)
-        return await self.gather.resume(event, root) if root is not None and waits(root) else Done()
 
     async def _revise(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
         asked = ask_for(event, row, document)

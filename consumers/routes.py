@@ -11,7 +11,9 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from consumers.children import whole
 from consumers.deciding import MustWait
+from consumers.giving_up import with_family
 from consumers.placing import Placing, new_request, new_row, placed
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.send_commands import SendCommands, commands_for
@@ -169,13 +171,17 @@ class RouteRuns:
 
     async def _waits_already(self, event: Event, row: RunRow) -> Outcome:
         if row.phase is Phase.FALLOUT:
-            return await self(event, row.requested, {row.run_id: row})  # no table decided it when its turn came
+            all_there = await whole(self.mover.store, row)  # no table decided it when its turn came
+            return await self(event, *all_there) if all_there else Done()
         await self.mover.tell_again(event, row)
         return Done()
 
-    async def _give_up(self, event: Event, waiting: RunRow | None, trouble: Trouble) -> Outcome:
-        if waiting is not None:
-            await self.mover.intend(event, waiting, GivenUp(reasons=(reason_of(trouble),)))
+    async def _give_up(self, event: Event, root: RunRow | None, trouble: Trouble) -> Outcome:
+        """Give up who waits already, and the record."""
+        if root is not None:
+            given_up = GivenUp(reasons=(reason_of(trouble),))
+            rows = await with_family(self.mover.store, root, event)
+            await self.mover.intend_all(event, [(row, (given_up,)) for row in rows])
         return DeadLetter(trouble)
 
 

@@ -11,27 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.deciding import MustWait
-from consumers.edge import FINAL, final_trouble
-from consumers.overdue import by_the_clock, children_missing, give_up
-from consumers.runtime.faults import fault
-from consumers.store.port import ConflictError, StoreUnavailableError
-from consumers.troubles import reason_of
+from consumers.hopes import FREELY, Hopes
+from consumers.one_turn import OneTurn
+from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
-from router.happenings import Commanded
-from router.hierarchy import missing_children
-from router.trouble import Trouble
-from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
     from consumers.gathering import GatherRuns
     from consumers.moves import Mover
     from consumers.polling import Complain
     from router.runs import RunRow
     from router.selector import Selector
-    from schemas.outcomes import Reason
 
     Names = tuple[str, ...]
 
@@ -50,6 +42,7 @@ class Turns:
     every: float = 1.0
     in_line: int = 0  # requests that waited at the end of the last look
     _decided_by: Selector | None = field(default=None, init=False)
+    _hopes: Hopes = field(default_factory=Hopes, init=False)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -67,17 +60,17 @@ class Turns:
         await self._command_left_behind()
         lengths = await self.mover.store.line.lengths()
         if lengths:
-            await self._decide_by_a_new_selector(lengths)
+            await self._decide_anew(lengths)
             lengths = await self._let_go(await self.mover.store.line.lengths())
         self.in_line = sum(lengths.values())
-        self.gather.route.used_up.queued = {name for names in lengths for name in names}
+        self.gather.route.used_up.queued = self._names(lengths)
 
     async def _let_go(self, lengths: Mapping[Names, int]) -> Mapping[Names, int]:
         """Take from the front of the line as long as there is room; give what is left."""
         last: RunRow | None = None
         while lengths:
-            room = await self._room({name for names in lengths for name in names})
-            hopeful = [names for names in lengths if any(room[name] for name in names)]
+            room = await self._room(self._names(lengths))
+            hopeful = [names for names in lengths if any(room[name] for name in self._hopes.of(names))]
             if not hopeful:
                 break
             rows = await self.mover.store.line.first(hopeful, min(AT_ONCE, sum(room.values())), last)
@@ -88,12 +81,15 @@ class Turns:
             lengths = await self.mover.store.line.lengths()
         return lengths
 
+    def _names(self, line: Iterable[Names]) -> set[str]:
+        return {name for names in line for name in self._hopes.of(names)}
+
     async def _room(self, names: Collection[str]) -> Mapping[str, int]:
-        """Tell how many uses each definition has left now; one that is not counted any more has no end."""
+        """Tell how many uses each definition has left now; one that our selector does not count gives no room."""
         counted, used_up, now = self.gather.route.decide.counted, self.gather.route.used_up, self.mover.now()
         counts = await self.mover.store.line.counts(names)
         used = {(count.definition, count.window.start): count.uses for count in counts}
-        room = dict.fromkeys(names, AT_ONCE)
+        room = dict.fromkeys(names, 0) | ({FREELY: AT_ONCE} if FREELY in names else {})
         for name in names & counted.keys():
             use = counted[name].use_at(now)
             taken = used.get((name, use.window.start), 0)
@@ -102,78 +98,41 @@ class Turns:
                 used_up.learn(replace(use, at_most=taken))
         return room
 
-    async def _decide_by_a_new_selector(self, lengths: Mapping[Names, int]) -> None:
+    async def _decide_anew(self, lengths: Mapping[Names, int]) -> None:
         """Decide on all who wait, once for each selector: other rows may fit them now."""
-        selector = self.gather.route.decide.selector
-        if selector is self._decided_by:
-            return
-        await self._room({name for names in lengths for name in names})
-        last: RunRow | None = None
-        while rows := await self.mover.store.line.first(lengths, AT_ONCE, last):
-            await self._take_all(rows)
-            last = rows[-1]
-        self._decided_by = selector
+        selector, now = self.gather.route.decide.selector, self.mover.now()
+        if selector is not self._decided_by:
+            self._hopes.forget(now)
+            await self._room(self._names(lengths))
+            async for rows in self._pages(lengths):
+                await self._take_all(rows, anew=True)
+            self._decided_by = selector
+        elif strange := self._hopes.unknown(lengths, self.gather.route.decide.counted, now):
+            async for rows in self._pages(strange):
+                for root in rows:
+                    await self._one.find_out(root)
+            self._hopes.asked_about(strange)
 
-    async def _take_all(self, rows: Sequence[RunRow]) -> bool:
+    async def _pages(self, parts: Collection[Names]) -> AsyncIterator[Sequence[RunRow]]:
+        last: RunRow | None = None
+        while rows := await self.mover.store.line.first(parts, AT_ONCE, last):
+            yield rows
+            last = rows[-1]
+
+    async def _take_all(self, rows: Sequence[RunRow], *, anew: bool = False) -> bool:
         """Let these go, if they can; tell whether any did. Nobody is left half-way because of another."""
-        answers = await asyncio.gather(*(self._alone(root, self._take(root)) for root in rows), return_exceptions=True)
+        answers = await asyncio.gather(*(self._one.take(root, anew=anew) for root in rows), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
         return any(answers)
 
-    async def _alone(self, root: RunRow, step: Awaitable[bool]) -> bool:
-        """Take a step with one request, so that what is wrong with it harms no other."""
-        try:
-            return await step
-        except ConflictError:
-            return False  # another process has taken it, or it was changed or cancelled a moment ago
-        except tuple(FINAL) as error:
-            trouble = final_trouble(error)
-        except (StoreUnavailableError, PublishError):
-            raise
-        except Exception as error:  # noqa: BLE001 - as Attempts does, for there is no record that could come again
-            trouble = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
-            self.complain(f"{trouble.sentence}\n{trouble.detail}")
-        await self._needs_a_person(root.run_id, reason_of(trouble))
-        return True
-
-    async def _take(self, root: RunRow) -> bool:
-        """Let one request go, if it can; tell whether it is in line no more, or in another one."""
-        cause = by_the_clock(root, "turn")
-        whole = await self.gather.whole(root)
-        if whole is None:
-            missing = missing_children(root.requested, await self.gather.waiting_children(root))
-            await give_up(self.mover, cause, root, children_missing(root, missing))
-            return True
-        document, waiting = whole
-        placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
-        if isinstance(placed, MustWait):
-            await self.gather.route.wait(cause, document, placed, waiting)
-            return placed.names != root.waits_for
-        if isinstance(placed, Trouble):
-            await give_up(self.mover, cause, root, reason_of(placed))
-            return True
-        return await self._commanded(root.run_id)
-
     async def _command_left_behind(self) -> None:
         """Command what somebody took who died before it was commanded."""
         since = self.mover.now() - LEFT_BEHIND
         for row in await self.mover.store.line.left_behind(since, AT_ONCE):
-            await self._alone(row, self._command(row))
+            await self._one.command(row)
 
-    async def _command(self, row: RunRow) -> bool:
-        rows = await self.mover.store.runs_of_request(row.request_id)
-        await self.gather.route.commands.send_unsent(by_the_clock(row, "turn"), rows)
-        return await self._commanded(row.run_id)
-
-    async def _commanded(self, run_id: str) -> bool:
-        row = await self.mover.store.run(run_id)
-        if row is not None and row.waits_for and row.phase is not Phase.WAITING:
-            await self.mover.record(by_the_clock(row, "commanded"), row, Commanded())
-        return True
-
-    async def _needs_a_person(self, run_id: str, reason: Reason) -> None:
-        row = await self.mover.store.run(run_id)
-        if row is not None and row.phase in (Phase.WAITING, Phase.ROUTED):
-            await give_up(self.mover, by_the_clock(row, "turn"), row, reason)
+    @property
+    def _one(self) -> OneTurn:
+        return OneTurn(mover=self.mover, gather=self.gather, complain=self.complain, hopes=self._hopes)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.carried import CarriedChildren, rows_of_carried
+from consumers.carried import CarriedChildren
 from consumers.runtime.outcomes import DeadLetter, Done
 from consumers.troubles import unknown_run
-from router.happenings import CancelAsked, CancelledUnsent, CancelRefused
+from consumers.withdrawing_waiting import WithdrawWaiting
+from router.happenings import CancelAsked, CancelRefused
 from router.memory import CANCEL, led_to
 from router.transitions import ENDED
 from router.waiting import waits
@@ -41,26 +42,23 @@ class WithdrawRuns:
         if row is None:
             return await self._withdraw_carried(event, cancelled)
         if waits(row):
-            await self._withdraw_waiting(event, row)
-            return Done()
+            return await self._waiting(event, row)
         affected = [one for one in await self._affected(row) if one.phase not in ENDED or _asked(event, one)]
         if not affected:
-            await self._after_the_end(event, row)
-            return Done()
+            return await self._after_the_end(event, row)
         await self._ask(event, affected, cancelled.reason)
         return Done()
+
+    @property
+    def _waiting(self) -> WithdrawWaiting:
+        return WithdrawWaiting(mover=self.mover, gather=self.gather)
 
     async def _withdraw_carried(self, event: Event, cancelled: RunCancelled) -> Outcome:
         children = CarriedChildren(mover=self.mover, gather=self.gather)
         root = await children.root_of(cancelled.run_id, cancelled.root_run_id)
         if root is None:
             return DeadLetter(unknown_run(cancelled.run_id, "cancel"))
-        return await children.cancel(event, root, cancelled.run_id)
-
-    async def _withdraw_waiting(self, event: Event, row: RunRow) -> None:
-        children, new = await self.gather.waiting_children(row), rows_of_carried(row)
-        moves: list[Move] = [(one, (CancelledUnsent(),)) for one in (row, *new, *children.values())]
-        await self.mover.intend_all(event, moves, new)
+        return await self._waiting.child(event, root, cancelled.run_id)
 
     async def _affected(self, row: RunRow) -> Sequence[RunRow]:
         whole = row.decision is not None and row.decision.hierarchical and row.parent_run_id is None
@@ -72,13 +70,12 @@ class WithdrawRuns:
         commands = [command for row in rows if (command := cancel_command(row, reason))]
         await self.mover.voice.say(event, commands, decision=rows[0].decision)
 
-    async def _after_the_end(self, event: Event, row: RunRow) -> None:
+    async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED:
-            children = await self.gather.children(row) if row.decision is None else []
-            await self.mover.tell_again(event, row, *(one for one in children if one.phase in ENDED))
-            return
+            return await self._waiting.again(event, row)
         reason = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
         await self.mover.record(event, row, CancelRefused(reasons=(reason,)))
+        return Done()
 
 
 def cancel_command(row: RunRow, reason: str | None) -> CancelRun | None:

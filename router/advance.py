@@ -84,9 +84,10 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
         raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {happening.kind} cannot happen to it.")
     match happening:
         case Waits():
+            said = row.phase is phase and happening.reason in row.reasons
             reasons = (*_other_reasons(row), happening.reason)
             row = replace(row, phase=phase, waits_for=happening.waits_for, reasons=reasons)
-            return _told(row, UpdateKind.WAITING, (happening.reason,))
+            return Step(row) if said else _told(row, UpdateKind.WAITING, (happening.reason,))
         case Routed():
             return Step(
                 replace(

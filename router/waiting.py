@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.transitions import ENDED
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ _UNROUTED = (Phase.CREATED, Phase.WAITING, Phase.FALLOUT)
 def waits(row: RunRow) -> bool:
     """Tell whether a run still waits for its hierarchy or its turn, though perhaps nobody hopes any more."""
     return row.decision is None and row.phase in _UNROUTED
+
+
+def never_went(row: RunRow) -> bool:
+    """Tell whether a run ended before any table decided it."""
+    return row.decision is None and row.phase in ENDED
 
 
 def carried(root: RunDocument, run_id: str) -> RunDocument | None:

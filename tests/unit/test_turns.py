@@ -472,9 +472,9 @@ async def test_many_who_wait_go_in_one_round_in_order() -> None:
 
 
 async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_line() -> None:
-    gateway = await a_line(a_tree("T", 2), "B", "C")
-    await gateway.cancelled("T-1", root="T")
-    await gateway.changed(a_tree("T", 2, version=2, description="new"))
+    tree = a_tree("T", 2)
+    gateway = await a_line(tree, "B", "C")
+    await gateway.requested(tree.children[0])
     turns = gateway.turns
     for _ in range(3):
         gateway.clock.at += HOUR
@@ -486,21 +486,10 @@ async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_it
     assert gateway.row("T").phase is Phase.ACCEPTED
 
 
-async def test_a_child_that_came_by_itself_too_does_not_block_the_line_of_the_tree_that_carries_it() -> None:
-    tree = a_tree("T", 2)
-    gateway = await a_line(tree, "B")
-    await gateway.requested(tree.children[0])
-    turns = gateway.turns
-    for _ in range(2):
-        gateway.clock.at += HOUR
-        await turns.round()
-        await gateway.settle()
-    assert [gateway.row(run_id).phase for run_id in "TB"] == [Phase.FALLOUT, Phase.ACCEPTED]
-
-
 async def test_a_change_of_a_tree_that_can_never_be_stored_is_a_dead_letter_and_not_retried_without_end() -> None:
-    gateway = await a_line(a_tree("T", 2))
-    await gateway.cancelled("T-1", root="T")
+    tree = a_tree("T", 2)
+    gateway = await a_line(tree)
+    await gateway.requested(tree.children[0])
     gateway.clock.at += HOUR
     gateway.used_up.queued = set()
     await gateway.changed(a_tree("T", 2, version=2, description="new"))
