@@ -15,7 +15,8 @@ from consumers.store.opening import open_store
 from consumers.store.port import RunStore, UnstorableError, UsedUpError
 from consumers.store.postgres import PostgresDatabase
 from tests.builders import a_run
-from tests.contract.test_line import *  # noqa: F403 - the same claims, on PostgreSQL
+from tests.contract.test_families_in_line import *  # noqa: F403 - the same claims, on PostgreSQL
+from tests.contract.test_line import *  # noqa: F403 - the same
 from tests.contract.test_line import a_use, used
 from tests.contract.test_run_store import *  # noqa: F403 - the same
 from tests.contract.test_run_store import moved
