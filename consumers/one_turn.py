@@ -79,11 +79,9 @@ class OneTurn:
             return True
         if not isinstance(placed, MustWait):
             return await self._commanded(root.run_id)
-        if not anew:
-            self.hopes.learn(root.waits_for, placed.names)
-            return False
-        await self.gather.route.wait(cause, document, placed, waiting)
-        return placed.names != root.waits_for
+        if anew:
+            await self.gather.route.wait(cause, document, placed, waiting)
+        return anew and placed.names != root.waits_for
 
     async def _find_out(self, root: RunRow) -> bool:
         found = self.gather.route.decide(root.requested, lambda selector: selector.thresholds)

@@ -302,6 +302,21 @@ async def test_a_death_between_storing_and_telling_a_cancellation_loses_no_end(a
     assert (UpdateKind.BLOCKED in gateway.updates("G-2")) is (again == "G-1")
 
 
+async def test_a_death_before_a_root_goes_on_without_its_only_misplaced_child_does_not_leave_it_behind() -> None:
+    gateway = Gateway()
+    for run in (G1, a_document("G-2", root="G", parent="nobody"), G3, ROOT):
+        await gateway.requested(run)
+    assert phases(gateway) == [Phase.FALLOUT] * 4
+    gateway.put(gateway.names.lifecycle, RunCancelled(run_id="G-2", root_run_id="G"), "cancel")
+    gateway.publisher.refuse(gateway.names.results)
+    await gateway.attempt_head(gateway.names.lifecycle)
+    assert gateway.row("G-2").state is RunState.CANCELLED
+    gateway.publisher.accept(gateway.names.results)
+    await gateway.settle()
+    assert gateway.system.posted() == ["Line test G", "Line test G-1", "Line test G-3"]
+    assert gateway.letters() == ["HIERARCHY_PARENT_MISSING"]
+
+
 async def test_a_death_between_storing_and_telling_a_change_that_removes_a_child_loses_no_end() -> None:
     gateway = await a_line(ROOT, G1, G2, G3)
     change = RunChanged(run=ROOT.model_copy(update={"version": 2, "child_run_ids": ("G-2", "G-3")}))

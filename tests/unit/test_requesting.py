@@ -140,8 +140,10 @@ async def test_a_hierarchy_waits_until_all_are_there() -> None:
 async def test_children_that_came_by_themselves_end_when_only_their_root_is_sent() -> None:
     gateway = Gateway()
     await gateway.requested(C1)
-    await gateway.requested(a_document(spec="fibre-flat", child_run_ids=("C1",)))
+    for event_id in ("once", "twice"):
+        await gateway.requested(a_document(spec="fibre-flat", child_run_ids=("C1",)), event_id)
     assert gateway.system.posted() == ["Line test TR0001"]
+    assert not gateway.dead
     assert [result.reasons[0].code for result in gateway.results("C1")] == ["ROOT_SENT_ALONE"]
     assert not [one for one in gateway.request_results() if one.root_run_id == "TR0001"]
 
