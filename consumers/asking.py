@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
-    """Give what this document means for the run; None where nothing is new, as when the event comes again."""
+    """Give what this document means for the run; None where the event comes again.
+
+    What is wanted already is asked for like the rest: read again later, when the run may have ended, this event must
+    be known for one that was no news.
+    """
     if led_to(row, event.id, CHANGE):
         return None
     refusal = why_not(row, document)
     if refusal is not None:
         return ChangeRefused(version=document.version, reasons=(refusal,))
-    return None if document == row.requested else ChangeAsked(document=document)
+    return ChangeAsked(document=document)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.asking import ask_for
 from consumers.placing import new_row
+from router.advance import advance
 from router.happenings import ChangeAsked, ChangeRefused
 from router.memory import CHANGE, led_to
 from router.next_rows import replace
@@ -39,11 +40,15 @@ class CarriedChildren:
         known = carried(root.requested, document.run_id) or document
         asked = None if led_to(root, event.id, CHANGE) else ask_for(event, row_of_carried(root, known), document)
         if isinstance(asked, ChangeRefused):
-            await self.mover.intend(event, row_of_carried(root, known), asked)
+            await self._refuse(event, row_of_carried(root, known), asked)
         if isinstance(asked, ChangeAsked):
             changed = with_changed(root.requested, document.model_copy(update={"children": ()}))
             root = await self.mover.intend(event, root, ChangeAsked(document=changed))
         return await self.gather.resume(event, root)
+
+    async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:
+        step = advance(row, (refused,), self.mover.now())  # told, and not stored: the child has no row yet
+        await self.mover.voice.say(event, step.announcements, decision=None)
 
 
 def row_of_carried(root: RunRow, child: RunDocument) -> RunRow:

@@ -58,7 +58,7 @@ class ReviseRuns:
         asked = ask_for(event, row, document)
         row = await self.mover.record(event, row, asked) if asked else row
         command = change_command(row, document, reason)
-        if command is not None and (led_to(row, event.id, CHANGE) or document == row.requested):
+        if command is not None and led_to(row, event.id, CHANGE):
             await self.mover.voice.say(event, [command], decision=row.decision)
 
 

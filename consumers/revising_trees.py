@@ -18,7 +18,7 @@ from router.memory import CANCEL, CHANGE, SEND, led_to
 from router.refused_changes import not_higher, was_removed
 from router.transitions import ENDED
 from router.waiting import waits
-from schemas.vocabulary import Phase
+from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +96,8 @@ class ReviseTrees:
     ) -> None:
         """Say again what follows: all of it is stored, and what has come since may not be undone."""
         same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
-        await self.mover.record_all(event, _asked_of(event, same, documents))
+        refused = [row for row in rows.values() if led_to(row, event.id, UpdateKind.CHANGE_REFUSED)]
+        await self.mover.record_all(event, [*_asked_of(event, same, documents), *_refused(refused, documents)])
         await self._follow_up(event, [*rows.values()], documents, reason)
 
     async def _follow_up(self, event: Event, rows: Sequence[RunRow], documents: Documents, reason: str | None) -> None:
@@ -108,22 +109,25 @@ class ReviseTrees:
 def _ask_root(
     event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
 ) -> ChangeAsked | ChangeRefused | None:
-    asked = ask_for(event, root, document)
-    if asked is None and difference != ChildChanges():
+    if document == root.requested and difference != ChildChanges():
         return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
-    return asked
+    return ask_for(event, root, document)
 
 
 def _of_children(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[Move]:
     changed = _asked_of(event, [rows[run_id] for run_id in difference.changed], documents)
     removed: list[Move] = [(rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _alive(rows[i])]
     again = [rows[run_id] for run_id in difference.added if run_id in rows]
-    refused: list[Move] = [
+    return [*changed, *removed, *_refused(again, documents)]
+
+
+def _refused(rows: Iterable[RunRow], documents: Documents) -> list[Move]:
+    """Refuse the children that the newest document still has, although they were removed or cancelled before."""
+    return [
         (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(was_removed(row),)),))
-        for row in again
+        for row in rows
         if row.run_id in documents
     ]
-    return [*changed, *removed, *refused]
 
 
 def _asked_of(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[Move]:

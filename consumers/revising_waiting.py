@@ -14,6 +14,7 @@ from router.hierarchy import child_ids
 from router.memory import CHANGE, led_to
 from router.refused_changes import was_removed
 from router.waiting import carried, never_went, waits, without
+from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
     from consumers.gathering import GatherRuns
@@ -48,8 +49,8 @@ class ReviseWaiting:
         moves: list[Move] = [(root, (asked,))] if asked else []
         if isinstance(asked, ChangeAsked):
             moves += await self._removed(root, living)
-        if again or isinstance(asked, ChangeAsked):
-            moves += [(row, (_cannot_come_back(row, document),)) for row in gone]
+        told = gone if isinstance(asked, ChangeAsked) else [row for row in gone if _was_told(event, row)]
+        moves += [(row, (_cannot_come_back(row, document),)) for row in told]
         moved = await self.mover.intend_all(event, moves) if moves else ()
         if again:
             await self._tell_ends_again(event, root)
@@ -67,6 +68,10 @@ class ReviseWaiting:
 
     async def _resume(self, event: Event, root: RunRow | None) -> Outcome:
         return await self.gather.resume(event, root) if root is not None and waits(root) else Done()
+
+
+def _was_told(event: Event, row: RunRow) -> bool:
+    return led_to(row, event.id, UpdateKind.CHANGE_REFUSED)
 
 
 def _cannot_come_back(row: RunRow, root: RunDocument) -> ChangeRefused:

@@ -43,7 +43,9 @@ class WithdrawRuns:
             return await self._withdraw_carried(event, cancelled)
         if waits(row):
             return await self._waiting(event, row)
-        affected = [one for one in await self._affected(row) if one.phase not in ENDED or _asked(event, one)]
+        rows = await self._affected(row)
+        # Whoever joined the request since this event was taken in first has nothing to do with it.
+        affected = [one for one in rows if _asked(event, one)] or [one for one in rows if one.phase not in ENDED]
         if not affected:
             return await self._after_the_end(event, row)
         await self._ask(event, affected, cancelled.reason)

@@ -130,8 +130,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
             row = replace(row, sent=happening.document, accepted_version=version)
             return _told(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
-            update = announcements.update(row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version)
-            return Step(row, (update,), moved=False)
+            return _told(row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version)
         case CancelAsked():
             return Step(replace(row, cancel_asked=True))
         case CancelledUnsent():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -112,13 +113,14 @@ def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
     assert [type(told) for told in step.announcements] == [RunUpdate, RunResult]
 
 
-def test_a_refused_change_leaves_the_run_as_it_is() -> None:
+def test_a_refused_change_leaves_the_run_as_it_is_but_for_the_revision_that_its_update_carries() -> None:
     row = a_run(phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS)
     step = advance(row, (ChangeRefused(version=2, reasons=NO),), NOON)
-    assert step.row is row
+    assert step.moved
+    assert step.row == replace(row, revision=row.revision + 1)
     (told,) = step.announcements
     assert isinstance(told, RunUpdate)
-    assert (told.kind, told.reasons) == (UpdateKind.CHANGE_REFUSED, NO)
+    assert (told.kind, told.reasons, told.revision) == (UpdateKind.CHANGE_REFUSED, NO, step.row.revision)
 
 
 def test_a_refused_post_ends_the_run_as_rejected_with_their_reasons() -> None:

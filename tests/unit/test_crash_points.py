@@ -201,10 +201,14 @@ def _letters(gateway: MortalGateway) -> set[tuple[bytes | None, str]]:
 
 
 def _meanings(gateway: MortalGateway) -> dict[str, set[tuple[Any, ...]]]:
-    """Give what was said under each id; a doubt depends on the disturbance, and is told only where there was one."""
+    """Give what was said under each id, but for what depends on the disturbance.
+
+    A doubt is told only where there was one. A change that was taken in while its run waited is commanded if it is read
+    again after the run has gone: there is nothing left to share then, and what is sent, accepted and told is compared.
+    """
     found: dict[str, set[tuple[Any, ...]]] = {}
     for event in gateway.said():
-        if not _is_told_as(event.data, UpdateKind.IN_DOUBT):
+        if not _is_told_as(event.data, UpdateKind.IN_DOUBT) and not isinstance(event.data, ChangeRun):
             found.setdefault(_name(event), set()).add(_meaning(event.data))
     return found
 
@@ -226,7 +230,7 @@ def _meaning(word: Message) -> tuple[Any, ...]:
             return ("result", word.run_id, word.state, word.result, word.test_measure)
         case RequestResult():
             return ("request", word.request_id, word.state, tuple(sorted(word.counts.items())), word.runs)
-        case SendRun() | ChangeRun():
+        case SendRun():
             return (type(word).__name__, word.run.run_id, word.request_id)
         case CancelRun():
             return ("CancelRun", word.run_id, word.request_id)
