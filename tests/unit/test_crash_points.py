@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,9 +78,14 @@ def _changed(name: str, version: int, describe: bool, children: str) -> RunChang
     return RunChanged(run=root.model_copy(update=more))
 
 
-STORIES = st.builds(
-    Story,
-    events=st.lists(
+def _perhaps_twice(events: list[Any], twice: int | None) -> tuple[Any, ...]:
+    """Let one event come once more at the end, under another id."""
+    return (*events, events[twice % len(events)]) if twice is not None else tuple(events)
+
+
+EVENTS = st.builds(
+    _perhaps_twice,
+    st.lists(
         st.one_of(
             st.sampled_from([RunRequested(run=run) for run in (SINGLE, TREE, BUNDLE, *GATHERED)]),
             changes(),
@@ -90,7 +96,12 @@ STORIES = st.builds(
         ),
         min_size=2,
         max_size=9,
-    ).map(tuple),
+    ),
+    st.none() | st.integers(0, 8),
+)
+STORIES = st.builds(
+    Story,
+    events=EVENTS,
     room=st.sampled_from((None, 1, 2)),
     tempers=st.lists(
         st.tuples(
@@ -130,6 +141,58 @@ def test_a_death_at_each_moment_of_a_line_that_moves_changes_nothing_either(afte
     deeds = asyncio.run(_told(story, Fate())).fate.deeds
     for moment in range(deeds):
         asyncio.run(_dies_unnoticed(replace(story, dies_at=moment)))
+
+
+def _change(root: str, version: int, children: str = "same") -> RunChanged:
+    return _changed(root, version, version > 1, children)
+
+
+def _cancel(run_id: str) -> RunCancelled:
+    return RunCancelled(run_id=run_id, root_run_id=run_id[0])
+
+
+A, T, B, G = (
+    RunRequested(run=SINGLE),
+    RunRequested(run=TREE),
+    RunRequested(run=BUNDLE),
+    [RunRequested(run=run) for run in GATHERED],
+)
+BITING: dict[str, tuple[tuple[Any, ...], int | None]] = {
+    "a change that was wanted already is read again after the end": (
+        (A, _cancel("A"), _change("A", 3), _change("A", 3)),
+        None,
+    ),
+    "a change of a tree that was wanted already is read again after its cancellation": (
+        (T, _change("T", 3, "more"), _change("T", 3, "more"), _cancel("T"), _change("T", 3, "more")),
+        None,
+    ),
+    "a child that cannot come back is told of a change that is read again": (
+        (B, None, _cancel("B-2"), _change("B", 3, "less"), _change("B", 3, "less")),
+        None,
+    ),
+    "a cancellation is read again after a change has added a child": (
+        (T, _cancel("T"), _change("T", 2, "other")),
+        None,
+    ),
+    "a change of who waits is read again after he has gone": (
+        (A, T, None, _change("T", 3), Hour(), _change("T", 3)),
+        1,
+    ),
+    "a request of who waits is read again after his cancellation": (
+        (A, *G, _change("G", 3), _cancel("G"), _change("G", 3)),
+        1,
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
+@pytest.mark.parametrize("name", BITING)
+def test_a_story_in_which_a_death_was_noticed_once_is_told_to_its_end_now(name: str) -> None:
+    events, room = BITING[name]
+    story = Story(events=events, room=room, tempers=(), dies_at=0, dies_after=False, again=3)
+    deeds = asyncio.run(_told(story, Fate())).fate.deeds
+    for moment, after in product(range(deeds), (False, True)):
+        asyncio.run(_dies_unnoticed(replace(story, dies_at=moment, dies_after=after)))
 
 
 async def _dies_unnoticed(story: Story) -> None:
@@ -225,7 +288,9 @@ def _is_told_as(word: Message, kind: UpdateKind) -> bool:
 def _meaning(word: Message) -> tuple[Any, ...]:
     match word:
         case RunUpdate():
-            return ("update", word.run_id, word.kind, word.request_id)
+            # That a child waits, if told again later, is told of the request to which it has come with its root.
+            request = None if word.kind is UpdateKind.WAITING else word.request_id
+            return ("update", word.run_id, word.kind, request)
         case RunResult():
             return ("result", word.run_id, word.state, word.result, word.test_measure)
         case RequestResult():
