@@ -46,8 +46,7 @@ class Hopes:
 
     def learn(self, names: Names, ours: Names) -> None:
         """Take in that a request of which the line says `names` waits for `ours`."""
-        if names != ours:
-            self._found.setdefault(names, set()).update(ours)
+        self._found.setdefault(names, set()).update(ours)
 
     def of(self, names: Names) -> set[str]:
         """Give every definition by which somebody in this part of the line may go."""

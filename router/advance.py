@@ -138,8 +138,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
         case CancelAccepted():
             return _told(row, UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
-            update = announcements.update(row, UpdateKind.CANCEL_REFUSED, happening.reasons)
-            return Step(row, (update,), moved=False)
+            return _told(row, UpdateKind.CANCEL_REFUSED, happening.reasons)
         case _:
             assert_never(happening)
 

@@ -113,14 +113,23 @@ def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
     assert [type(told) for told in step.announcements] == [RunUpdate, RunResult]
 
 
-def test_a_refused_change_leaves_the_run_as_it_is_but_for_the_revision_that_its_update_carries() -> None:
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (ChangeRefused(version=2, reasons=NO), UpdateKind.CHANGE_REFUSED),
+        (CancelRefused(reasons=NO), UpdateKind.CANCEL_REFUSED),
+    ],
+)
+def test_what_is_refused_leaves_the_run_as_it_is_but_for_the_revision_that_its_update_carries(
+    refused: ChangeRefused | CancelRefused, kind: UpdateKind
+) -> None:
     row = a_run(phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS)
-    step = advance(row, (ChangeRefused(version=2, reasons=NO),), NOON)
+    step = advance(row, (refused,), NOON)
     assert step.moved
     assert step.row == replace(row, revision=row.revision + 1)
     (told,) = step.announcements
     assert isinstance(told, RunUpdate)
-    assert (told.kind, told.reasons, told.revision) == (UpdateKind.CHANGE_REFUSED, NO, step.row.revision)
+    assert (told.kind, told.reasons, told.revision) == (kind, NO, step.row.revision)
 
 
 def test_a_refused_post_ends_the_run_as_rejected_with_their_reasons() -> None:
