@@ -20,7 +20,7 @@ help:  ## Say what there is
 demo: .venv/.installed  ## Show everything once, on a real Kafka, with two simulated external systems
 	@$(bin)/southbound demo $(ARGS)
 
-test: .venv/.installed  ## Run all tests: unit, contract, integration, architecture (ARGS="-k lanes" for some)
+test: .venv/.installed  ## Run all tests: unit, contract, integration, chaos, architecture (ARGS="-k lanes" for some)
 	@$(bin)/pytest $(ARGS)
 
 check: .venv/.installed  ## Check style, types, import rules and the history of the schemas
