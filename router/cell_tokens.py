@@ -25,7 +25,7 @@ class Token(Enum):
     DOTS = r"\.\."
     COMMA = r","
     BRACKET = r"[\[\]()]"
-    NAME = r"[^\W\d]\w*(?:(?:\s+(?=\w)|[.'/](?=\w)|-(?=[^\W\d]))\w+)*"
+    NAME = r"[^\W\d]\w*(?:(?:\s+(?=\w)|[.'\u2019/](?=\w)|-(?=[^\W\d]))\w+)*"
     DASH = r"-"
 
 
@@ -39,7 +39,7 @@ class Piece:
 
 
 _PIECE = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in Token), re.DOTALL)
-_WORD_GOES_ON = re.compile(r"\w|[-.'/](?=\w)|\s+\w")
+_WORD_GOES_ON = re.compile(r"\w|[-.'\u2019/](?=\w)|\s+\w")
 
 
 def cut(text: str, names: Collection[str]) -> list[Piece]:

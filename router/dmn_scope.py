@@ -97,8 +97,9 @@ def one_line(text: str) -> str:
 def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, FeelType]]:
     for element in (*definitions.all("inputData"), *definitions.all("decision")):
         variable = element.first("variable")
-        name = one_line(element.get("name"))
-        if name:
+        # The two names are one in the standard; modelers that know labels give the variable one of its own.
+        names = {one_line(named.get("name")) for named in (element, variable) if named}
+        for name in sorted(names - {""}):
             yield name, _type_of(variable, types)
 
 

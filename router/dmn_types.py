@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _DEEPEST = 50  # types that are defined by another one
 
-# The names of DMN 1.1 to 1.5, and those that tools write for numbers.
+# The names of DMN 1.1 to 1.5, those that tools write for numbers, and what Red Hat's editors write for no type.
 _BUILT_IN = {
     "string": "string",
     "number": "number",
@@ -26,6 +26,7 @@ _BUILT_IN = {
     "yearmonthduration": "months-duration",
     "yearsandmonthsduration": "months-duration",
     "any": "any",
+    "<undefined>": "any",
     "context": "any",
     "list": "any",
     "integer": "number",

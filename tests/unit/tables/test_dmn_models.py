@@ -173,6 +173,7 @@ TYPES = [
     ("tList", "number"),
     ("tStructure", "any"),
     ("list<string>", "any"),
+    ("<Undefined>", "any"),  # what the editors of Red Hat write where nobody chose a type
 ]
 
 
@@ -219,3 +220,16 @@ def test_a_table_of_another_decision_is_named_by_that_decision() -> None:
         dmn.read(OF_1_3.replace('"long"', "long").encode(), "loans.dmn")
     (sentence,) = refused.value.sentences
     assert sentence.startswith("loans.dmn:39: decision 'Letter', row R1, output 'Letter': long is no literal; ")
+
+
+def test_a_cell_names_a_variable_whose_element_has_another_name() -> None:
+    limit = '<inputData name="Limit of speed"><variable name="limit" typeRef="number"/></inputData>'
+    model = Model(inputs="x: number", outputs="y: number", rules=("> limit => 1",), items=limit, given=())
+    table = dmn.read(as_xml(model), "m.dmn")["Decision"]
+    assert table.evaluate({"x": 5, "limit": 4}) == 1
+    assert table.evaluate({"x": 5, "limit": 6}) is None
+
+
+def test_a_name_may_have_the_apostrophe_of_the_standard() -> None:
+    model = Model(inputs="Member\u2019s age: number", outputs="y: number", rules=("> 17 => 1",), given=())
+    assert dmn.read(as_xml(model), "m.dmn")["Decision"].evaluate({"Member\u2019s age": 18}) == 1

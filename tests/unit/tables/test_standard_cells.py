@@ -168,6 +168,7 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
     ),
     ('[time("08:00:00")..time("18:00:00"))', "time", [time(8), time(17, 59, 59)], [time(18), time(9, tzinfo=UTC)]),
     ('time("23:59:59.999999")', "time", [time.max], [time(0)]),
+    ('time("08:30:00.123456789")', "time", [time(8, 30, 0, 123_456)], [time(8, 30)]),
     # moments: the same instant is the same, whatever the zone
     (
         'date and time("2026-03-12T08:30:00")',
@@ -237,6 +238,13 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
     ('duration("-P1Y6M")', "months-duration", [Months(-18)], [Months(18)]),
     ('> @"P6M"', "months-duration", [Months(7)], [Months(6), timedelta(days=999)]),
     ('(duration("P1Y")..duration("P2Y")]', "months-duration", [Months(24), Months(13)], [Months(12)]),
+    ('duration("PT1.123456789S")', "days-duration", [timedelta(seconds=1.123456)], [timedelta(seconds=1)]),
+    (
+        '@"2026-03-12T08:30:00.123456789Z"',
+        "datetime",
+        [zoned(0, 8, 30).replace(microsecond=123_456)],
+        [zoned(0, 8, 30)],
+    ),
     # a column without a type compares values of one kind only
     ('date("2026-03-12"), date and time("2026-03-12T08:30:00")', "any", [date(2026, 3, 12), LOCAL], [NOON_UTC]),
     (
