@@ -43,28 +43,27 @@ def load(path: str | Path) -> dict[str, DecisionTable]:
         return read(file.read(LARGEST + 1), Path(path).name)
 
 
-def read(content: bytes, source_name: str) -> dict[str, DecisionTable]:
-    """Read the decision tables of a DMN document, as `load` does."""
+def read(content: bytes, source_name: str, only: str = "") -> dict[str, DecisionTable]:
+    """Read the decision tables of a DMN document, as `load` does; `only` one where it has one of that name."""
     root = read_xml(content, source_name)
     if root.name != "definitions" or not _NAMESPACE.fullmatch(root.namespace):
         raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
     complaints = Complaints(Lines(source_name))
-    tables = _tables(root, version_of_bytes(content), complaints)
+    tables = _tables(root, only, version_of_bytes(content), complaints)
     complaints.raise_any()
     if not tables:
         raise TableErrors([f"{source_name}:{root.line}: no decision of the model is a decision table"])
     return tables
 
 
-def _tables(root: Element, version: str, complaints: Complaints) -> dict[str, DecisionTable]:
+def _tables(root: Element, only: str, version: str, complaints: Complaints) -> dict[str, DecisionTable]:
     Place(complaints, "the model").check_language(root)
     if len(root.all("inputData")) + len(root.all("decision")) > _MOST_NAMES:
         complaints.add(root.line, f"the model has more than {_MOST_NAMES} decisions and input data: split it")
         return {}
     scope = Scope(root, TypeRefs(root))
     tables: dict[str, DecisionTable] = {}
-    for decision in root.all("decision"):
-        name = one_line(decision.get("name")) or decision.get("id") or "decision"
+    for name, decision in _decisions(root, only):
         place = Place(complaints, f"decision '{name}'")
         table = read_table(decision, scope, version, place)
         if table and name in tables:
@@ -72,6 +71,12 @@ def _tables(root: Element, version: str, complaints: Complaints) -> dict[str, De
         if table:
             tables[name] = table
     return tables
+
+
+def _decisions(root: Element, only: str) -> list[tuple[str, Element]]:
+    """Name the decisions; with `only`, what is wrong with the others does not matter."""
+    named = [(one_line(one.get("name")) or one.get("id") or "decision", one) for one in root.all("decision")]
+    return [(name, one) for name, one in named if name == only and one.first("decisionTable")] or named
 
 
 __all__ = ["load", "read", "table_id", "write"]

@@ -46,7 +46,7 @@ def show(
     **Examples**
 
     - `southbound tables show outbound-policy > outbound-policy.yaml`: the file with the very same version
-    - `southbound tables show outbound-policy --version draft`
+    - `southbound tables show outbound-policy --version draft`, or `outbound-policy@draft`
     """
     settings = settings_from(config)
     from southbound.operations.table_views import show_table

@@ -55,7 +55,7 @@ def analyse(
 
     What should not be published ends the command, as `file: what is wrong`: a row that is never reached, or rows that
     overlap where the hit policy wants them apart. Warnings and notes are printed and end nothing. What could not be
-    checked in time is said.
+    checked in time is said. Saved tests are not run.
 
     **Examples**
 

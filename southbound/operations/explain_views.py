@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,6 +13,7 @@ from rich.text import Text
 from router.decisions import Undecided
 from router.explaining import explain_decision, explain_undecided
 from router.explanations import value_in_words
+from router.value_writing import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,14 +84,14 @@ def in_json(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | None
         "is_child": run.is_child,
         "table": f"{decision.table.id}@{decision.table.version}",
         "decided": not undecided,
-        "inputs": _inputs(decision),
+        "inputs": _values(dict(zip([column.name for column in decision.table.inputs], decision.values, strict=True))),
         "explanation": explanation,
         "sentences": explanation.sentences,
         "why_not": _beside(beside) if beside else None,
     }
     if isinstance(decision, Undecided):
         return _json({**found, "reason": decision.reason.value, "sentence": decision.sentence})
-    rows = [{"row": row.id, "outputs": dict(row.outputs)} for row in decision.rows]
+    rows = [{"row": row.id, "outputs": _values(row.outputs)} for row in decision.rows]
     return _json({**found, "reference": decision.reference, "rows": rows})
 
 
@@ -105,5 +107,23 @@ def _beside(beside: WhyNot) -> dict[str, object]:
 
 
 def _json(value: object) -> str:
-    # Outputs may be of kinds that JSON does not have: decimals, durations.
-    return orjson.dumps(value, default=value_in_words).decode()
+    return orjson.dumps(value).decode()
+
+
+def _values(named: Mapping[str, object]) -> dict[str, object]:
+    return {name: _value(value) for name, value in named.items()}
+
+
+def _value(value: object) -> object:
+    """Give a value as JSON has it: numbers to the last digit; dates and durations as a table's file writes them."""
+    match value:
+        case None | bool() | str():
+            return value
+        case Decimal() | int() if (number := Decimal(value)).is_finite():
+            return orjson.Fragment(str(number))
+        case list() | tuple():
+            return [_value(item) for item in value]
+        case dict():
+            return _values(value)
+        case _:
+            return value_text(value)

@@ -15,16 +15,16 @@ from router.tables import DecisionTable
 from router.xlsx_marking import with_reasons
 from southbound.failures import Exit, wrong
 from southbound.operations.screen import say
-from southbound.operations.table_formats import Format, format_of, load_file, write_as
+from southbound.operations.table_formats import SUFFIXES, Format, format_of, load_file, write_as
 from southbound.operations.table_shelf import is_file
 from southbound.operations.table_texts import named
+from southbound.operations.tables_in_dmn import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.complaints import Complaints
     from router.table_loading import Loaded
-    from southbound.operations.tables_in_dmn import Wish
     from southbound.settings import Settings
 
 
@@ -49,6 +49,8 @@ def _tell_what_dmn_lacks(table: DecisionTable) -> None:
 
 def import_table(file: str, out: Path | None, spokes: Collection[str] | None, wish: Wish, *, as_json: bool) -> int:
     """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
+    if wish != Wish() and format_of(file) is not Format.DMN:
+        raise wrong([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
     try:
         table = load_file(file, spokes, wish)
     except TableErrors as error:
@@ -62,11 +64,20 @@ def _put(content: bytes, written_as: Format, out: Path | None, told: Loaded | No
     if out is None and written_as is Format.XLSX:
         raise wrong(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
     if out is not None:
+        _check_name(out, written_as)
         _save(content, out)
     if told is not None:
         print(_as_json(content, written_as, out, told))  # noqa: T201 - it was asked for
     elif out is None:
         print(content.decode(), end="")  # noqa: T201 - as above
+
+
+def _check_name(out: Path, written_as: Format) -> None:
+    """Keep a spreadsheet from being overwritten with YAML: the end of a name says what every command reads it as."""
+    named = SUFFIXES.get(out.suffix.lower(), written_as)
+    if named is not written_as:
+        better = out.with_suffix(f".{written_as.value}").name
+        raise wrong([f"{out}: would hold {written_as.upper()} and be read as {named.upper()}: name it {better}"])
 
 
 def _save(content: bytes, out: Path) -> None:
@@ -85,13 +96,9 @@ def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loade
 def _what_next(file: str, error: TableErrors) -> list[str]:
     """Say what helps with mistakes of a format; a refused spreadsheet gets its copy."""
     complaints = error.complaints
-    match format_of(file):
-        case Format.XLSX if complaints and isinstance(complaints.places, SheetPlaces):
-            return _marked_copy(file, complaints, complaints.places)
-        case Format.DMN if any("is not a fact of a run" in sentence for sentence in error.sentences):
-            return [f"{file}: say which facts the inputs stand for, such as --path 'Age=characteristic[age]'"]
-        case _:
-            return []
+    if format_of(file) is Format.XLSX and complaints and isinstance(complaints.places, SheetPlaces):
+        return _marked_copy(file, complaints, complaints.places)
+    return []
 
 
 def _marked_copy(file: str, complaints: Complaints, places: SheetPlaces) -> list[str]:

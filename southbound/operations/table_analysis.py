@@ -26,13 +26,15 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
     mistakes: list[str] = []
     for file in files:
         try:
-            loaded = load_file(file)
+            loaded = load_file(file, tested=False)
         except TableErrors as error:
             mistakes += error.sentences
+            if as_json:
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - it was asked for
             continue
         found = analyse_loaded(loaded)
         mistakes += [f"{file}: {sentence}" for sentence in found.errors]
-        print(_as_json(file, loaded, found) if as_json else _in_words(file, loaded, found))  # noqa: T201 - it was asked for
+        print(_as_json(file, loaded, found) if as_json else _in_words(file, loaded, found))  # noqa: T201 - as above
     if mistakes:
         raise wrong(mistakes)
     return Exit.DONE

@@ -77,8 +77,18 @@ def load_file(
     if suffix in _OTHER_SHEETS:
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
     written = replace(_READERS[format_of(file)](_content(file), file, wish), tested=tested)
-    table = any_from(written, spokes)
+    try:
+        table = any_from(written, spokes)
+    except TableErrors as error:
+        if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
+            raise TableErrors([*error.sentences, _how_to_name_facts(file)]) from None
+        raise
     return table if written.version else _with_version(table, version_of(write_table(table)))
+
+
+def _how_to_name_facts(file: str) -> str:
+    way = f"southbound tables import {file} --path 'Age=characteristic[age]'"
+    return f"{file}: say which facts the inputs stand for, such as `{way}`"
 
 
 def yaml_text(file: str, table: Writable) -> str:

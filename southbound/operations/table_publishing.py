@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
@@ -14,9 +15,10 @@ from router.table_diff import differences
 from router.table_loading import load_as
 from router.table_moves import Written, plan_draft, plan_publish, plan_rollback, too_large, version_before
 from schemas.tables import DRAFT, LivePointer
-from southbound.failures import Exit, wrong
+from southbound.failures import Exit, Failure, wrong
 from southbound.operations.looking_back import look_back
 from southbound.operations.screen import say
+from southbound.operations.table_formats import load_file
 from southbound.operations.table_shelf import (
     ask,
     from_file,
@@ -30,6 +32,8 @@ from southbound.operations.table_shelf import (
 from southbound.operations.tables import known_spokes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consumers.tables.kafka_topic import KafkaTableTopic
     from router.table_moves import Plan, Signed
     from southbound.operations.table_shelf import Named
@@ -59,8 +63,9 @@ def publish(
     spokes = known_spokes(settings.routing.spokes)
     published = PublishedTables()
     if is_file(name):
-        named = from_file(name, settings.routing, spokes)
+        named = _from_file(name, settings, spokes)
     else:
+        _check_is_no_version(name)
         published = published_in(settings)
         named = from_topic(published, f"{name.removesuffix(f'@{DRAFT}')}@{DRAFT}", spokes)
     findings = judge(named.loaded, spokes_known=spokes is not None)
@@ -75,12 +80,28 @@ def publish(
     return _make_live(settings, published, named, signed(author, comment or named.comment), as_json=as_json)
 
 
+def _from_file(file: str, settings: Settings, spokes: Sequence[str] | None) -> Named:
+    """Load a file; where only saved tests keep it back, tell too what else would."""
+    try:
+        return from_file(file, settings.routing, spokes)
+    except Failure as failure:
+        with suppress(TableErrors):
+            untested = load_file(file, spokes, tested=False)
+            raise wrong([*failure.sentences, *judge(untested, spokes_known=spokes is not None).errors]) from None
+        raise
+
+
+def _check_is_no_version(name: str) -> None:
+    table, _, version = name.partition("@")
+    if version not in ("", DRAFT):
+        raise wrong([f"{name} is a version: make it live with `southbound tables rollback {table} {version}`"])
+
+
 def _make_live(settings: Settings, published: PublishedTables, named: Named, by: Signed, *, as_json: bool) -> int:
     written, live = _written(named), published.live(named.table)
     before = live.version if isinstance(live, LivePointer) else None
     if before == written.version:
-        say(f"{named.table}@{before} is live already: nothing was written")
-        return Exit.DONE
+        return _nothing_written(named.table, before, as_json=as_json)
     _write(settings, plan_publish(published, written, by), named.table)
     _told(published, named, written.version, by, as_json=as_json)
     return Exit.DONE
@@ -94,11 +115,18 @@ def roll_back(settings: Settings, table: str, version: str | None, by: Signed, *
     if wanted is None:
         raise wrong([f"{table} has no version before {live.version}: publish the one that you want"])
     if wanted == live.version:
-        say(f"{table}@{wanted} is live already: nothing was written")
-        return Exit.DONE
+        return _nothing_written(table, wanted, as_json=as_json)
     named = from_topic(published, f"{table}@{wanted}", spokes)
     _write(settings, plan_rollback(published, version_of(published, table, wanted), by), table)
     _told(published, named, wanted, by, as_json=as_json)
+    return Exit.DONE
+
+
+def _nothing_written(table: str, version: str, *, as_json: bool) -> int:
+    say(f"{table}@{version} is live already: nothing was written")
+    if as_json:
+        said = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
+        print(to_json(said).decode())  # noqa: T201 - it was asked for
     return Exit.DONE
 
 
@@ -137,8 +165,8 @@ def _told(published: PublishedTables, named: Named, version: str, by: Signed, *,
     before = live.version if isinstance(live, LivePointer) else None
     changes = _since(published, named, before)
     if as_json:
-        said = {"table": named.table, "version": version, "previous": before, "author": by.author, "at": by.at}
-        print(to_json({**said, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
+        said = {"table": named.table, "version": version, "previous": before, "written": True, "author": by.author}
+        print(to_json({**said, "at": by.at, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
         return
     print(f"{named.table}@{version} is live" + (f" (before: {before})" if before else ""))  # noqa: T201 - as above
     for sentence in changes[:MOST_SHOWN]:

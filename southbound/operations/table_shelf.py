@@ -143,6 +143,8 @@ def live_of(published: PublishedTables, table: str) -> LivePointer:
 def _must_be_known(published: PublishedTables, table: str) -> None:
     if table in published.tables:
         return
+    if Path(table).is_file():
+        raise wrong([f"{table} is a file: name a published table, see `southbound tables list`"])
     close = get_close_matches(table, published.tables, 1)
     known = f"did you mean {close[0]}?" if close else "see `southbound tables list`"
     raise wrong([f"there is neither a file nor a published table {table}: {known}"])

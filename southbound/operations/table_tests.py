@@ -25,6 +25,8 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
             outcomes = list(_outcomes(file))
         except Failure as failure:
             mistakes += failure.sentences
+            if as_json:
+                print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())  # noqa: T201 - it was asked for
             continue
         failed = sum(not one.passed for one in outcomes)
         for one in outcomes:

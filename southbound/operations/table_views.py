@@ -65,7 +65,8 @@ def _entry(published: PublishedTables, table: str) -> dict[str, object]:
 
 def show_table(settings: Settings, table: str, version: str | None, *, as_json: bool) -> int:
     """Print the text exactly as it was published, and beside it who did that."""
-    published, wanted = published_in(settings), version or ""
+    table, _, named = table.partition("@")
+    published, wanted = published_in(settings), version or named
     found = draft_of(published, table) if wanted == DRAFT else version_of(published, table, wanted)
     if as_json:
         print(found.model_dump_json())  # noqa: T201 - it was asked for

@@ -50,7 +50,7 @@ def written_in_dmn(content: bytes, source: str, wish: Wish) -> Written:
     Raises:
         TableErrors: the model is wrong, or does not have what is wished for.
     """
-    name, table = _chosen(dmn.read(content, source), source, wish)
+    name, table = _chosen(dmn.read(content, source, wish.decision), source, wish)
     where = f"{source}, decision '{name}'"
     complaints = Complaints(_Decision(where))
     text = write_table(_with_paths(table, wish.paths, where))

@@ -63,3 +63,10 @@ def test_a_file_that_does_not_load_does_not_hide_the_others(covered: Path, tmp_p
     assert result.exit_code == Exit.WRONG
     assert "broken.yaml:12: row R1, column 'priority': interval" in result.stderr
     assert "covered.yaml: row R2 is never reached" in result.stderr
+
+
+def test_a_table_was_not_analysed_while_one_of_its_saved_tests_failed(covered: Path) -> None:
+    covered.write_text(covered.read_text() + "tests: [{name: wrong, given: {}, expect: {row: R2}}]\n")
+    result = southbound("tables", "analyse", str(covered))
+    assert "row R2 is never reached" in result.stderr
+    assert "test 'wrong'" not in result.stderr

@@ -180,7 +180,7 @@ def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
     assert wrong == (
         "southbound: model.dmn, decision 'Dispatch': input 'Line speed': path 'Line speed' is not a fact of a run"
     )
-    assert what_next.startswith("southbound: model.dmn: say which facts the inputs stand for, such as --path")
+    assert what_next.startswith("southbound: model.dmn: say which facts the inputs stand for, such as `southbound")
 
 
 @pytest.mark.parametrize(
@@ -248,3 +248,36 @@ def test_a_file_of_any_format_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     Path("big.csv").write_text("a,b\n" * 300_000)
     result = southbound("tables", "check", "big.csv")
     assert "big.csv: has more than 1 MB: split the table" in result.stderr
+
+
+@pytest.mark.parametrize("out", ["policy.xlsx", "policy.csv", "policy.dmn"])
+def test_importing_a_spreadsheet_over_itself_left_a_spreadsheet_of_yaml(out: str) -> None:
+    southbound("tables", "export", POLICY, "--to", "xlsx", "-o", "policy.xlsx")
+    before = Path("policy.xlsx").read_bytes()
+    result = southbound("tables", "import", "policy.xlsx", "-o", out)
+    assert result.exit_code == Exit.WRONG
+    assert f"{out}: would hold YAML and be read as {out[7:].upper()}: name it policy.yaml" in result.stderr
+    assert Path("policy.xlsx").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [["--decision", "D"], ["--path", "speed=priority"]])
+def test_an_option_for_models_was_ignored_with_other_formats(option: list[str]) -> None:
+    result = southbound("tables", "import", POLICY, *option)
+    assert result.exit_code == Exit.WRONG
+    assert "--decision and --path are about DMN models" in result.stderr
+
+
+def test_one_decision_could_not_be_imported_where_another_has_to_be_computed() -> None:
+    a_model("One", "Two")
+    text = Path("model.dmn").read_text(encoding="utf-8")
+    Path("model.dmn").write_text(text.replace("<outputEntry><text>", "<outputEntry><text>1 + ", 1), encoding="utf-8")
+    both = southbound("tables", "import", "model.dmn", "--path", "Line speed=priority")
+    assert "decision 'One', row fast" in both.stderr
+    two = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
+    assert (two.exit_code, two.stdout.partition("\n")[0]) == (Exit.DONE, "table: two")
+
+
+def test_checking_a_model_did_not_say_how_its_inputs_get_their_facts() -> None:
+    a_model("Dispatch")
+    result = southbound("tables", "check", "model.dmn")
+    assert "`southbound tables import model.dmn --path 'Age=characteristic[age]'`" in result.stderr

@@ -274,3 +274,36 @@ def test_a_damaged_pointer_is_listed_as_such_and_says_what_to_do(file: Path, top
     assert "publish one with `southbound tables publish FILE`" in refused("history", "outbound-policy")
     publish(str(file))
     assert objects("list")[0]["live"] != "unreadable"
+
+
+def test_programs_were_told_nothing_when_nothing_was_written(file: Path) -> None:
+    (first,) = objects("publish", str(file))
+    (again,) = objects("publish", str(file))
+    (back,) = objects("rollback", "outbound-policy", str(first["version"]))
+    assert (first["written"], again["written"], back["written"]) == (True, False, False)
+    assert first["version"] == again["version"] == again["previous"] == back["version"]
+
+
+def test_a_version_is_shown_by_the_name_that_other_commands_take(file: Path) -> None:
+    first = publish(str(file))
+    publish(str(wider(file)))
+    assert said("show", f"outbound-policy@{first}") == POLICY
+
+
+def test_a_version_that_was_published_as_if_it_were_a_draft_was_told_nonsense(file: Path) -> None:
+    name = f"outbound-policy@{publish(str(file))}"
+    assert f"{name} is a version: make it live with `southbound tables rollback" in refused("publish", name)
+
+
+@pytest.mark.parametrize("command", ["show", "history", "rollback"])
+def test_a_file_was_said_not_to_be_there_where_only_a_published_table_will_do(command: str, file: Path) -> None:
+    publish(str(file))
+    assert f"{file} is a file: name a published table" in refused(command, str(file))
+
+
+def test_a_failing_saved_test_hid_that_a_row_is_never_reached(file: Path) -> None:
+    rows = "rows:\n  - {id: R5, when: {}, then: {hierarchical: true, payload: per-run}}\n"
+    file.write_text(POLICY.replace("rows:\n", rows))
+    told = refused("publish", str(file))
+    assert "got row R5" in told
+    assert "row R10 is never reached" in told

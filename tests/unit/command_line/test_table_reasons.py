@@ -57,7 +57,7 @@ def test_programs_are_told_the_same(tmp_path: Path) -> None:
     told = json.loads(result.stdout)
     assert (told["run"], told["decided"], told["is_child"]) == ("TR1", True, False)
     assert told["rows"] == [{"row": "default", "outputs": {"hierarchical": False, "payload": "per-run"}}]
-    assert told["inputs"]["speed"] == "900"
+    assert (told["inputs"]["speed"], told["inputs"]["has_children"]) == (900, False)
     assert [close["row"] for close in told["explanation"]["close"]] == ["R10", "R20"]
     assert (told["why_not"]["matches"], told["why_not"]["decides"]) == (False, False)
 
@@ -160,3 +160,28 @@ def test_a_file_that_is_no_table_does_not_hide_the_tests_of_others(failing: str,
     assert "✓ whole" in result.stdout
     assert "broken.yaml:1:" in result.stderr
     assert "1 of 2 saved tests failed" in result.stderr
+
+
+def test_values_were_told_to_programs_as_words_and_a_missing_one_like_the_word_missing(tmp_path: Path) -> None:
+    file = tmp_path / "fees.yaml"
+    file.write_text(
+        "table: fees\n"
+        "inputs: [{name: spec, path: test_specification.id, type: string}, {name: speed, path: 'characteristic[speed]'"
+        ", type: number}]\n"
+        "outputs: [{name: fee, type: number}, {name: most, type: number}, {name: wait, type: days-duration}]\n"
+        "rows: [{id: R1, when: {}, then: {fee: 0.05, most: 1e30, wait: P1DT2H}}]\n"
+    )
+    event = "{characteristic: {speed: 0.1}}"
+    result = southbound("tables", "explain", str(file), "--event", "-", "--json", stdin=event)
+    told = json.loads(result.stdout)
+    assert told["inputs"] == {"spec": None, "speed": 0.1}
+    assert told["rows"][0]["outputs"] == {"fee": 0.05, "most": 10**30, "wait": "P1DT2H"}
+
+
+@pytest.mark.parametrize("command", ["test", "analyse"])
+def test_programs_were_not_told_of_a_file_that_does_not_load(command: str) -> None:
+    result = southbound("tables", command, "nowhere.yaml", POLICY, "--json")
+    assert result.exit_code == Exit.WRONG
+    missing, *others = map(json.loads, result.stdout.splitlines())
+    assert (missing["file"], len(missing["mistakes"])) == ("nowhere.yaml", 1)
+    assert {one["file"] for one in others} == {POLICY}
