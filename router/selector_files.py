@@ -27,6 +27,10 @@ _LAYOUT = Layout(
     keys=("selector", "inputs", "rows", "default", "tests", "note"),
     row_keys=("id", "order", "active", "when", "then", "threshold", "note"),
     outputs=(Output(name="spoke", type="string"),),
+    foreign={
+        "outputs": "a selector decides 'spoke' and nothing else: leave it out",
+        "policy": "a selector takes the first row that fits, by 'order': leave it out",
+    },
 )
 
 

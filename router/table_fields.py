@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from router.yaml_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from router.complaints import Complaints
     from router.yaml_tree import Tree
+
+
+_NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Fields:
@@ -41,12 +45,11 @@ class Fields:
         """Look at the same block under another name."""
         return Fields(self._block, where, self._complaints)
 
-    def only(self, known: Collection[str]) -> None:
-        """Complain about every key that is not known."""
+    def only(self, known: Collection[str], foreign: Mapping[str, str] = _NO_HINTS) -> None:
+        """Complain about every key that is not known; `foreign` says of some what they are elsewhere."""
         for key in self._block.entries:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+                hint = foreign.get(key) or _hint(key, known)
                 self.complain(f"unknown key '{key}'; {hint}", self._block.lines[key])
 
     def line_of(self, key: str) -> int:
@@ -93,3 +96,8 @@ class Fields:
 
 def _problem(tree: Tree | None) -> str:
     return "is missing; write it as" if tree is None else "must be"
+
+
+def _hint(key: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.complaints import Complaints, Lines, TableErrors
@@ -18,7 +18,7 @@ from router.yaml_reading import read_yaml
 from router.yaml_tree import Block, Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from router.decisions import Decision, Undecided
     from router.facts import Facts
@@ -31,15 +31,24 @@ _VERSION_DIGITS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Which keys a kind of file has. `outputs`: the columns of results where the file does not list them."""
+    """Which keys a kind of file has.
+
+    `outputs`: the columns of results where the file does not list them; `foreign`: keys that only another kind has.
+    """
 
     kind: str
     keys: tuple[str, ...]
     row_keys: tuple[str, ...] = ("id", "when", "then", "note")
     outputs: tuple[Output, ...] = ()
+    foreign: Mapping[str, str] = field(default_factory=dict)
 
 
-TABLE = Layout(kind="table", keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"))
+_OF_SELECTORS = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
+TABLE = Layout(
+    kind="table",
+    keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"),
+    foreign=dict.fromkeys(("order", "active", "threshold"), _OF_SELECTORS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,7 @@ def read_file(written: Written, layout: Layout) -> TableFile:
         place = complaints.places.at(root.line)
         raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
     fields = Fields(root, "", complaints)
-    fields.only(layout.keys)
+    fields.only(layout.keys, layout.foreign)
     return _read(fields, layout, written)
 
 
@@ -157,7 +166,7 @@ def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields,
 def _row(block: Fields, place: int, reader: RowReader, layout: Layout) -> tuple[Fields, Row]:
     written = block.tree("id")
     fields = block.under(f"row {getattr(written, 'text', '') or f'number {place}'}")
-    fields.only(layout.row_keys)
+    fields.only(layout.row_keys, layout.foreign)
     return fields, reader.read(fields)
 
 

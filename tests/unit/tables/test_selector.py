@@ -122,6 +122,14 @@ def test_a_wrong_definition_is_named(definition: str, sentence: str) -> None:
     assert told.startswith(f"s.yaml:6: {sentence}")
 
 
+def test_the_outputs_of_a_selector_were_taken_for_its_inputs() -> None:
+    text = a_file(a_definition("S1", 1)) + "outputs: [{name: spoke, type: string}]\n"
+    with pytest.raises(TableErrors) as refused:
+        load_selector(text, "s.yaml", SPOKES)
+    (told,) = refused.value.sentences
+    assert told.endswith("unknown key 'outputs'; a selector decides 'spoke' and nothing else: leave it out")
+
+
 def test_a_default_to_an_unknown_spoke_is_refused() -> None:
     with pytest.raises(TableErrors, match="default row, output 'spoke': moon is not one of the known spokes"):
         load_selector(a_file(a_definition("S1", 1), more="default: {spoke: moon}\n"), "s.yaml", SPOKES)

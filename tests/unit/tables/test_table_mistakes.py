@@ -96,7 +96,7 @@ ROWS = [
     (f"{{id: default, when: {{spec: a}}, then: {SENT}}}", "row default: the id 'default' is reserved"),
     (f"{{id: R1, then: {SENT}}}", "row R1: 'when' is missing; write it as {name: value}"),
     (f"{{id: R1, whn: {{}}, when: {{}}, then: {SENT}}}", "row R1: unknown key 'whn'; did you mean 'when'?"),
-    (f"{{id: R1, when: {{}}, then: {SENT}, order: 5}}", "row R1: unknown key 'order'; known are id, when, then, note"),
+    (f"{{id: R1, when: {{}}, then: {SENT}, order: 5}}", "row R1: unknown key 'order'; only a spoke selector has it"),
     ("R1", "row: must be {name: value}"),
 ]
 

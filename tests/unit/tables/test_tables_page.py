@@ -11,6 +11,7 @@ from router.cells import parse
 from router.hit_policies import HitPolicy
 from router.output_entries import read_output
 from router.policy_words import policy_named
+from router.selector_files import load_selector
 from router.table_files import load_table
 from router.tables import DecisionTable, Input, Output, Row
 
@@ -55,6 +56,12 @@ def test_the_file_of_the_page_loads_and_passes_its_tests() -> None:
     text = PAGE.partition("<!-- table -->\n```yaml\n")[2].partition("```")[0]
     table = load_table(text, "docs/tables.md")
     assert len(table.tests) == 2
+
+
+def test_the_selector_of_the_page_loads() -> None:
+    text = PAGE.partition("<!-- selector -->\n```yaml\n")[2].partition("```")[0]
+    selector = load_selector(text, "docs/tables.md")
+    assert (list(selector.orders), [row.id for row in selector.inactive]) == (["S10", "S20", "S30"], ["S30"])
 
 
 RESULTS = {
