@@ -112,7 +112,7 @@ def check_for(conditions: tuple[Condition, ...], *, negated: bool) -> Holds:
     """Make the function that says whether a canonical value fits; a list fits if an element does."""
     if not conditions:
         return _anything
-    words = frozenset(_word(condition) for condition in conditions)
+    words = frozenset(word_of(condition) for condition in conditions)
     if None not in words:
         return _words_check(words, negated=negated)
     return _for_lists_too(_any_of([_check(condition) for condition in conditions]), negated=negated)
@@ -144,7 +144,8 @@ def _for_lists_too(positive: Holds, *, negated: bool) -> Holds:
     return holds
 
 
-def _word(condition: Condition) -> str | None:
+def word_of(condition: Condition) -> str | None:
+    """Give the word that a condition asks for, if that is all it does."""
     match condition:
         case Comparison(Operator.EQUAL, Literal(str() as word)):
             return word

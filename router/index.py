@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING
 from router.index_blur import is_worth_blurring
 from router.index_blurred import blurred_index
 from router.index_columns import compile_column
+from router.index_filed import FEWEST_FILED, filed_index
 from router.index_masks import masks_of, places_from_end
 from router.index_searches import narrowed
 from router.values import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from router.cells import Cell
     from router.conditions import Inputs
     from router.index_blurred import BlurredIndex
+    from router.index_filed import FiledIndex
     from router.index_masks import ColumnMasks, Rows
     from router.index_searches import Steps
     from router.tables import Row
+
+    AnyIndex: TypeAlias = "Index | BlurredIndex | FiledIndex"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,11 @@ class Index:
     all: Rows
     doubtful: Rows
     steps: Steps
+
+    @property
+    def exact(self) -> Index:
+        """What an index that takes short cuts has, too: the sets of all rows, which leave nothing open."""
+        return self
 
     def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
         """Give the first row that matches, without the cost of an iterator where no row is doubtful."""
@@ -55,14 +65,16 @@ class Index:
                 yield row
 
 
-def compile_index(rows: Sequence[Row], width: int) -> Index | BlurredIndex:
+def compile_index(rows: Sequence[Row], width: int) -> AnyIndex:
     """Compile the rows of a table with so many inputs."""
     columns = {place: [row.cells[place] for row in rows] for place in range(width)}
     masks = {place: masks_of(cells) for place, cells in columns.items() if not all(cell.is_any for cell in cells)}
     # The column that leaves the fewest rows comes first: a value that nothing takes ends the search there.
     order = sorted(masks, key=lambda place: masks[place].usual_share(len(rows)))
     exact = _exact_index(rows, columns, masks, order)
-    return blurred_index(exact, masks) if is_worth_blurring(list(masks.values()), len(rows)) else exact
+    if is_worth_blurring(list(masks.values()), len(rows)):
+        return blurred_index(exact, masks)
+    return (filed_index(exact) if len(rows) >= FEWEST_FILED else None) or exact
 
 
 def _exact_index(

@@ -40,7 +40,7 @@ class ColumnIndex:
     masks: ColumnMasks
     by_type: Mapping[type, LookUp[Rows]]
     by_kind: Mapping[Kind, LookUp[Rows]]
-    cells: tuple[tuple[Rows, Cell], ...]
+    cells: Sequence[Cell]
 
     def rare(self, value: object) -> Rows:
         """Look up the rows for a list, or for a value whose type does not tell its kind."""
@@ -62,7 +62,8 @@ class ColumnIndex:
 
     def _for_one(self, value: object) -> Rows:
         if wanders(value):
-            return sum(bit for bit, cell in self.cells if cell.holds(value, NO_INPUTS)) | self.masks.doubtful
+            takes = (cell.holds(value, NO_INPUTS) for cell in reversed(self.cells))
+            return sum(1 << place for place, fits in enumerate(takes) if fits) | self.masks.doubtful
         look_up = self.by_kind.get(kind_of(value))
         return look_up(value) if look_up else self.masks.elsewhere
 
@@ -82,5 +83,4 @@ def compile_column(cells: Sequence[Cell], masks: ColumnMasks) -> ColumnIndex:
             by_type |= by_number(points, of_class, masks.elsewhere)
     if Decimal in by_type:
         by_type[Decimal] = numbers_only(by_type[Decimal], masks.elsewhere)
-    bits = tuple((1 << place, cell) for place, cell in enumerate(reversed(cells)))
-    return ColumnIndex(masks=masks, by_kind=by_kind, by_type=by_type, cells=bits)
+    return ColumnIndex(masks=masks, by_kind=by_kind, by_type=by_type, cells=cells)

@@ -67,13 +67,13 @@ def by_number(
     The nearest floats of the points lie side by side in memory. Searched among 20,000 of them, a number is found in a
     quarter of the time; the points themselves are looked at only where a float is the same.
     """
-    floats = array("d", [*map(_nearest, points), inf])  # the last one ends every search
+    floats = array("d", [*map(nearest, points), inf])  # the last one ends every search
 
     def of_any(value: float | Decimal) -> Found:
         try:
             near = float(value)
         except OverflowError:
-            near = _nearest(value)
+            near = nearest(value)
         at = bisect_left(floats, near)
         if floats[at] == near:
             return masks[exactly(canonical(value), at, near)]
@@ -112,7 +112,8 @@ def _is_plain(point: int | Decimal) -> bool:
 _WHOLE = 2**53  # up to here every whole number is a float
 
 
-def _nearest(number: float | Decimal) -> float:
+def nearest(number: float | Decimal) -> float:
+    """Give the float next to a number; beyond all floats, infinity."""
     try:
         return float(number)
     except OverflowError:  # a whole number of more than 308 digits

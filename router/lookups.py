@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
+from typing import Protocol, TypeVar
+
+Key = TypeVar("Key")
+Key_contra = TypeVar("Key_contra", contravariant=True)
 
 
-def all_of(names: Sequence[str]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+class Holder(Protocol[Key_contra]):
+    """Holds values, by name or by place."""
+
+    def __getitem__(self, key: Key_contra, /) -> object:
+        """Give one of them."""
+
+
+def all_of(names: Sequence[Key]) -> Callable[[Holder[Key]], tuple[object, ...]]:
     """Make the function that takes the values of all names at once; it raises `KeyError` where one is missing."""
     if len(names) > 1:
         return itemgetter(*names)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from router.index_blurred import BlurredIndex
 from router.index_masks import places_from_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from router.index import Index
+    from router.index import AnyIndex
     from router.tables import DecisionTable, Row
 
     Values = tuple[object, ...]
@@ -32,9 +31,9 @@ def missed_once(table: DecisionTable, values: Values, before: Row, most: int) ->
     return found
 
 
-def _likely(index: Index | BlurredIndex, values: Sequence[object], before: Row) -> Iterator[Row]:
+def _likely(index: AnyIndex, values: Sequence[object], before: Row) -> Iterator[Row]:
     """Give the rows above another that failed in one column, and those of which the index cannot say it."""
-    exact = index.exact if isinstance(index, BlurredIndex) else index
+    exact = index.exact
     matching, missed = exact.all, 0
     for place, by_type, rare in exact.steps:
         takes = by_type.get(type(values[place]), rare)(values[place])

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from router.cells import Cell
     from router.conditions import Holds, Inputs
     from router.facts import Facts
-    from router.index import Index
-    from router.index_blurred import BlurredIndex
+    from router.index import AnyIndex
     from router.saved_tests import SavedTest
 
 DEFAULT_ROW = "default"
@@ -91,7 +90,7 @@ class DecisionTable:
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _looks_sideways: bool = field(init=False, repr=False, compare=False)
     _take: Callable[[Mapping[str, object]], tuple[object, ...]] = field(init=False, repr=False, compare=False)
-    _index: Index | BlurredIndex | None = field(init=False, repr=False, compare=False)
+    _index: AnyIndex | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", tuple(column.name for column in self.inputs))
@@ -181,7 +180,7 @@ class DecisionTable:
         return (row for row in self.rows if row.matches(values, inputs))
 
     @property
-    def index(self) -> Index | BlurredIndex | None:
+    def index(self) -> AnyIndex | None:
         """The rows compiled for looking up; None where there are too few for that."""
         return self._index
 

@@ -162,3 +162,30 @@ def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,
     )
     tried = st.fixed_dictionaries({name: near_values(of) for name, of in zip(names, kinds, strict=True)})
     return Drawn(table, draw(st.lists(tried, min_size=1, max_size=8)))
+
+
+_WORDS = ("a", "b", "ab", "")
+_WORD_CELLS = st.lists(st.sampled_from(_WORDS), max_size=2).map(
+    lambda words: ", ".join(f'"{word}"' for word in words) or "-"
+)
+_GIVEN_WORDS = st.sampled_from([*_WORDS, *_WORDS, Mode.A, None, 1, ["a"], ("a", "b"), "a\0b", "\0", "b\0"])
+
+
+@st.composite
+def tables_of_words(draw: st.DrawFn) -> Drawn:
+    """Draw a table that asks for nothing but words, and values that are mostly words."""
+    names = [f"in{place}" for place in range(draw(st.integers(2, 5)))]
+    rows = draw(st.lists(st.tuples(*[_WORD_CELLS] * len(names)), min_size=1, max_size=12))
+    table = DecisionTable(
+        id="words",
+        version="1",
+        inputs=tuple(Input(name=name, type="string") for name in names),
+        outputs=(Output(name="out", type="number"),),
+        rows=tuple(
+            Row(id=f"R{place}", cells=tuple(_cell(text, "string") for text in cells), outputs={"out": place})
+            for place, cells in enumerate(rows)
+        ),
+    )
+    return Drawn(
+        table, draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, _GIVEN_WORDS)), min_size=1, max_size=8))
+    )

@@ -6,26 +6,29 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from router.cells import parse
+from router.hit_policies import HitPolicy, result_of, rows_that_count
 from router.index import Index, compile_index
 from router.index_blur import apart, pair_of
 from router.index_blurred import BlurredIndex, blurred_index
+from router.index_filed import FEWEST_FILED, FiledIndex, filed_index
 from router.index_masks import masks_of
 from router.tables import DecisionTable, Input, Output, Row
 from router.values import canonical
-from tests.drawn_searches import Drawn, tables
+from tests.drawn_searches import Drawn, tables, tables_of_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from router.index import AnyIndex
 
 slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def finds_the_same(drawn: Drawn, index: Index | BlurredIndex) -> None:
+def finds_the_same(drawn: Drawn, index: AnyIndex) -> None:
     """Compare the rows that an index finds, for values as they come and in canonical form, with those tried by one."""
     table = drawn.table
     for given_values in drawn.values:
@@ -54,6 +57,56 @@ def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) 
     exact = compile_index(rows, len(columns))
     assert isinstance(exact, Index)
     finds_the_same(drawn, blurred_index(exact, masks))
+
+
+@slow
+@given(drawn=tables_of_words())
+def test_an_index_of_filed_rows_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+    index = filed_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
+    assume(index is not None)
+    assert index is not None
+    finds_the_same(drawn, index)
+
+
+@slow
+@given(drawn=tables())
+def test_a_table_of_any_cells_is_not_filed_or_decides_the_same(drawn: Drawn) -> None:
+    index = filed_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
+    finds_the_same(drawn, index or compile_index(drawn.table.rows, len(drawn.table.inputs)))
+
+
+def many_words(policy: HitPolicy, last: str = "-") -> DecisionTable:
+    """Make a table that is large enough to be filed; every 50th row takes anything in the first two columns."""
+    texts = [
+        (f'"w{place % 1_500}"' if place % 50 else "-", f'"v{place % 1_499}"' if place % 50 else "-", f'"u{place % 7}"')
+        for place in range(FEWEST_FILED)
+    ]
+    cells = [tuple(parse(text, "string") for text in row) for row in [*texts, ("-", "-", last)]]
+    return DecisionTable(
+        id="words",
+        version="1",
+        inputs=tuple(Input(name=name, type="string") for name in ("w", "v", "u")),
+        outputs=(Output(name="out", type="number", allowed=tuple(range(len(cells)))),),
+        policy=policy,
+        rows=tuple(Row(id=f"R{at}", cells=row, outputs={"out": at}) for at, row in enumerate(cells)),
+    )
+
+
+@pytest.mark.parametrize("policy", HitPolicy)
+def test_a_large_table_of_words_is_filed_and_decides_the_same_under_every_hit_policy(policy: HitPolicy) -> None:
+    table = many_words(policy)
+    assert isinstance(table.index, FiledIndex)
+    for place in range(0, FEWEST_FILED, 97):
+        words = (f"w{place % 1_500}", f"v{place % 1_499}", f"u{place % 7}")
+        for values in (words, ("w1", *words[1:]), (None, *words[1:]), (words[:1], *words[1:]), ("-", "-", "-")):
+            expected = tuple(table.hits_one_by_one(values, {}))
+            assert tuple(table.hits(values)) == expected
+            result = result_of(table, rows) if isinstance(rows := rows_that_count(table, expected), tuple) else None
+            assert table.evaluate(dict(zip(("w", "v", "u"), values, strict=True))) == result
+
+
+def test_one_cell_that_is_no_word_keeps_a_large_table_from_being_filed() -> None:
+    assert not isinstance(many_words(HitPolicy.FIRST, last='not("u1")').index, FiledIndex)
 
 
 @given(may=st.sets(st.integers(0, 99)), does=st.sets(st.integers(0, 99)))
