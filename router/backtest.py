@@ -12,9 +12,10 @@ from router.explanations import value_in_words
 from router.table_rows import NO_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from router.decisions import Decision
+    from router.tables import Row
 
 
 class Aside(StrEnum):
@@ -42,16 +43,25 @@ class Verdict(NamedTuple):
         return self.row != NO_ROW
 
 
-def verdict_of(decision: Decision | Undecided) -> Verdict:
-    """Keep of a decision what can be compared and counted."""
-    if isinstance(decision, Undecided):
-        return Verdict(NO_ROW, decision.reason.value)
-    rows = decision.rows
-    return Verdict(",".join([row.id for row in rows]), " and ".join([_in_words(row.outputs) for row in rows]))
+class Verdicts:
+    """Keeps of the decisions of one table what can be compared and counted; what a row decides is written once."""
 
+    def __init__(self) -> None:
+        self._results: dict[str, str] = {}
 
-def _in_words(outputs: Mapping[str, object]) -> str:
-    return ", ".join([f"{name} {value_in_words(value)}" for name, value in outputs.items()])
+    def of(self, decision: Decision | Undecided) -> Verdict:
+        """Keep it of one decision."""
+        if isinstance(decision, Undecided):
+            return Verdict(NO_ROW, decision.reason.value)
+        rows = decision.rows
+        return Verdict(",".join([row.id for row in rows]), " and ".join([self._result(row) for row in rows]))
+
+    def _result(self, row: Row) -> str:
+        result = self._results.get(row.id)
+        if result is None:
+            words = [f"{name} {value_in_words(value)}" for name, value in row.outputs.items()]
+            result = self._results[row.id] = ", ".join(words)
+        return result
 
 
 class Change(NamedTuple):

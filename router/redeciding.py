@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.backtest import Aside, Change, Tally, verdict_of
+from router.backtest import Aside, Change, Tally, Verdicts
 from router.facts import facts_of
 from router.table_loading import decide_by, table_of
 from router.wanted_fields import wanted_by
@@ -32,6 +32,7 @@ class Redecider:
         self.tally = Tally(most=most)
         self._reader = PartReader(wanted_by(table_of(now), table_of(draft)), registry)
         self._now, self._draft = decide_by(now), decide_by(draft)
+        self._verdicts = Verdicts(), Verdicts()
         self._changes: dict[bytes, Change] = {}
 
     def take(self, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> None:
@@ -58,7 +59,8 @@ class Redecider:
 
     def _decided(self, part: Part) -> Change:
         facts = facts_of(self._reader.document(part))
-        return Change(verdict_of(self._now(facts)), verdict_of(self._draft(facts)))
+        now, draft = self._verdicts
+        return Change(now.of(self._now(facts)), draft.of(self._draft(facts)))
 
 
 _ASIDES = {RunRequested: Aside.CHILD, RunChanged: Aside.PINNED, RunCancelled: Aside.PINNED}

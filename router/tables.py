@@ -88,12 +88,14 @@ class DecisionTable:
     default: Row | None = None
     tests: tuple[SavedTest, ...] = ()
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _paths: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _looks_sideways: bool = field(init=False, repr=False, compare=False)
     _take: Callable[[Mapping[str, object]], tuple[object, ...]] = field(init=False, repr=False, compare=False)
     _index: AnyIndex | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", tuple(column.name for column in self.inputs))
+        object.__setattr__(self, "_paths", tuple(column.path or column.name for column in self.inputs))
         object.__setattr__(self, "_take", all_of(self._names))
         sideways = any(cell.names for row in self.rows for cell in row.cells)
         object.__setattr__(self, "_looks_sideways", sideways)
@@ -106,7 +108,7 @@ class DecisionTable:
 
     def values_of(self, facts: Facts) -> tuple[object, ...]:
         """Look up the value of every input, in canonical form."""
-        return tuple([facts.value(column.path or column.name) for column in self.inputs])
+        return tuple([facts.value(path) for path in self._paths])
 
     def evaluate(self, inputs: Mapping[str, object]) -> object:
         """Decide on values by the name of the input, or by its path (`{"applicant": {"age": 5}}` for `applicant.age`).

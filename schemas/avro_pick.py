@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from schemas.avro_project import named_types
 from schemas.avro_read import array_of, read_of, to_the_end
 from schemas.avro_read_scalars import read_string
-from schemas.avro_skip import may_be_one_zero, skip_of
+from schemas.avro_skip import skip_all, skip_of
 from schemas.avro_types import may_be_null, short_name
 
 if TYPE_CHECKING:
@@ -49,26 +49,34 @@ class _Picker:
         skip_of(schema, self._skips)
 
     def record(self, schema: AvroSchema, wanted: Wanted) -> Read:
-        steps = [self._step(field["name"], field["type"], wanted) for field in schema["fields"]]
+        steps, skip_rest = self._steps(schema, wanted)
 
         def read(data: bytes, at: int) -> tuple[dict[str, Plain], int]:
             values: dict[str, Plain] = {}
-            for left_out_by_zero, skip_field, name, read_field in steps:
+            for skip_before, left_out_by_zero, name, read_field in steps:
+                if skip_before is not None:
+                    at = skip_before(data, at)
                 if left_out_by_zero and not data[at]:
                     at += 1
-                elif skip_field is not None:
-                    at = skip_field(data, at)
                 else:
                     values[name], at = read_field(data, at)
-            return values, at
+            return values, skip_rest(data, at)
 
         return read
 
-    def _step(self, name: str, kind: AvroSchema, wanted: Wanted) -> tuple[bool, Skip | None, str, Read]:
-        read = self._read(kind, wanted.get(name))
-        if name in wanted:
-            return may_be_null(kind) or _is_list(kind), None, name, read
-        return may_be_one_zero(kind), skip_of(kind, self._skips), name, read
+    def _steps(self, schema: AvroSchema, wanted: Wanted) -> tuple[list[tuple[Skip | None, bool, str, Read]], Skip]:
+        """Say for each wanted field how to step over those before it, and how to read it; second, over the rest."""
+        steps: list[tuple[Skip | None, bool, str, Read]] = []
+        passed: list[AvroSchema] = []
+        for name, kind in ((field["name"], field["type"]) for field in schema["fields"]):
+            if name in wanted:
+                skip = skip_all(passed, self._skips) if passed else None
+                may_be_left_out = may_be_null(kind) or _is_list(kind)
+                steps.append((skip, may_be_left_out, name, self._read(kind, wanted[name])))
+                passed = []
+            else:
+                passed.append(kind)
+        return steps, skip_all(passed, self._skips)
 
     def _read(self, kind: AvroSchema, wanted: Wanted | ItemsNamed | None) -> Read:
         record = self._record_in(kind)

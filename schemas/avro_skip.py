@@ -12,7 +12,7 @@ from schemas.avro_read_scalars import NotAvroError, read_long
 from schemas.avro_types import may_be_null, short_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from schemas.avro_files import AvroSchema
 
@@ -80,14 +80,26 @@ _SCALARS: Mapping[str, Skip] = {
 
 def _record(schema: AvroSchema, named: Skips) -> Skip:
     fields: list[tuple[bool, Skip]] = []
+    named[short_name(schema["name"])] = _over(fields)  # before its fields, which may name it
+    fields += _steps((field["type"] for field in schema["fields"]), named)
+    return named[short_name(schema["name"])]
 
+
+def skip_all(kinds: Iterable[AvroSchema], named: Skips) -> Skip:
+    """Make the function that gives the place behind values that follow each other."""
+    return _over(_steps(kinds, named))
+
+
+def _steps(kinds: Iterable[AvroSchema], named: Skips) -> list[tuple[bool, Skip]]:
+    return [(may_be_one_zero(kind), skip_of(kind, named)) for kind in kinds]
+
+
+def _over(steps: list[tuple[bool, Skip]]) -> Skip:
     def skip(data: bytes, at: int) -> int:
-        for may_be_zero, skip_field in fields:
-            at = at + 1 if may_be_zero and not data[at] else skip_field(data, at)
+        for may_be_zero, skip_one in steps:
+            at = at + 1 if may_be_zero and not data[at] else skip_one(data, at)
         return at
 
-    named[short_name(schema["name"])] = skip
-    fields += [(may_be_one_zero(field["type"]), skip_of(field["type"], named)) for field in schema["fields"]]
     return skip
 
 
