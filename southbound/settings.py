@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from southbound.setting_claims import mistakes_in
 from southbound.setting_sources import FILE_VARIABLE, Given, Known, from_environment, from_file, merged
+from southbound.store_addresses import claim_about
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 DEFAULTS = Path(__file__).parent / "defaults"
 FILE = Path("southbound.yaml")  # read where the command is started, if it is there
 LOCAL_KAFKA = "127.0.0.1:9092"
-# A driver may stand behind a "+", as SQLAlchemy spells it; which one is used is ours to choose.
-_STORE = re.compile(r"(sqlite(\+\w+)?:///|postgres(ql)?(\+\w+)?://)(?!.*:memory:).+")
+# The signs that Kafka takes in the name of a topic, and a length that leaves room for the longest of ours.
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
 
 
 class Section(BaseModel):
@@ -53,6 +54,13 @@ class Kafka(Section):
         60.0, gt=0, description="Seconds to wait for Kafka at start before giving up with exit code 3."
     )
 
+    @field_validator("prefix")
+    @classmethod
+    def _begins_a_topic(cls, prefix: str) -> str:
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as names of topics do")
+        return prefix
+
     @property
     def servers(self) -> str:
         """The bootstrap servers to use when nobody starts a broker for us."""
@@ -85,9 +93,8 @@ class Store(Section):
     @field_validator("url")
     @classmethod
     def _names_a_database(cls, url: SecretStr) -> SecretStr:
-        if not _STORE.fullmatch(url.get_secret_value()):
-            # Not repeated: it may hold a password.
-            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+        if claim := claim_about(url.get_secret_value()):
+            raise ValueError(claim)
         return url
 
 

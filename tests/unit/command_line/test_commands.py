@@ -100,7 +100,7 @@ def test_show_masks_every_secret_and_names_where_each_setting_comes_from(tmp_pat
         f"  client: {{sasl.username: me, ssl.key.password: {SECRET}}}\n"
     )
     environment = {
-        "SOUTHBOUND_STORE__URL": f"postgresql+asyncpg://me:{SECRET}@{SECRET}@db/x?password={SECRET}",
+        "SOUTHBOUND_STORE__URL": f"postgresql+asyncpg://me:{SECRET}/{SECRET}@db/x?password={SECRET}",
         "SOUTHBOUND_KAFKA__PASSWORD": SECRET,
     }
     for_people = southbound("config", "show", "--config", str(config), **environment)

@@ -183,6 +183,44 @@ def test_a_store_may_be_spelled_with_and_without_a_driver(url: str) -> None:
     assert load_settings(None, {"SOUTHBOUND_STORE__URL": url}).store.url.get_secret_value() == url
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me@company:secret/with:signs?#@h:5432/d?sslmode=verify-full",
+        "postgresql://[::1]:5432/d",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://me:secret@h?sslmode=require&target_session_attrs=read-write",
+    ],
+)
+def test_what_sqlalchemy_can_take_apart_may_be_the_address_of_a_store(url: str) -> None:
+    assert load_settings(None, {"SOUTHBOUND_STORE__URL": url}).store.url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("url", "claim"),
+    [
+        (f"postgresql://me:a@{SECRET}@h/d", "write %40 for @"),
+        (f"postgresql://me:{SECRET}@h:port/d", "a number as PORT"),
+        (f"postgresql://me:{SECRET}", "a number as PORT"),
+        (f"postgresql://me:{SECRET}@h/d?sslrootcert=ca.pem", "PGSSLROOTCERT"),
+        (f"postgresql://me:a?{SECRET}=1", "a number as PORT"),
+        (f"postgresql://me@h/d?pasword={SECRET}", "and no others"),
+        (f"postgresql://me:{SECRET}@h/d?sslmode=yes", "one of disable, allow, prefer"),
+    ],
+)
+def test_an_address_that_was_a_traceback_or_told_a_part_of_its_password_is_one_sentence(url: str, claim: str) -> None:
+    (told,) = mistakes({"SOUTHBOUND_STORE__URL": url})
+    assert told.startswith("SOUTHBOUND_STORE__URL: store.url m")
+    assert claim in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize("prefix", ["snc acme.", "a/b.", "ü.", "x" * 151])
+def test_a_prefix_that_no_topic_could_have_is_refused(prefix: str) -> None:
+    (told,) = mistakes({"SOUTHBOUND_KAFKA__PREFIX": prefix})
+    assert told.startswith("SOUTHBOUND_KAFKA__PREFIX: kafka.prefix may hold letters, digits")
+
+
 @given(st.dictionaries(st.sampled_from(["kafka", "store", "worker", "log", "nope"]), CONTENT, max_size=3))
 def test_whatever_a_file_holds_it_loads_or_every_sentence_names_its_line(content: dict[str, object]) -> None:
     file = written(json.dumps(content))

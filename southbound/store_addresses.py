@@ -1,0 +1,44 @@
+"""Judge the address of the run store before anything is opened, without repeating a word of it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl
+
+# A driver may stand behind a "+", as SQLAlchemy spells it; which one is used is ours to choose.
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!.*:memory:).+")
+_POSTGRESQL = re.compile(r"postgres(ql)?(\+\w+)?://(?=.)(?P<where>.*?)(\?(?P<parameters>[^@]*))?")
+# As SQLAlchemy takes it apart: a user may hold "@", a password "/" and ":", and no host any of them.
+_WHERE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?@\[\]]+\]|[^/:?@\[\]]+)?(:\d{1,5})?(/[^?]*)?")
+_TLS = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_PARAMETERS = frozenset(
+    {"sslmode", "ssl", "host", "port", "user", "password", "target_session_attrs", "prepared_statement_cache_size"}
+)
+
+
+def claim_about(address: str) -> str:
+    """Say what is wrong with an address; nothing: it can be tried."""
+    if _SQLITE.fullmatch(address):
+        return ""
+    found = _POSTGRESQL.fullmatch(address)
+    if found is None:
+        return "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+    if not _WHERE.fullmatch(found["where"]):
+        return (
+            "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE with a number as PORT;"
+            " in user and password write %40 for @, %3A for : and %2F for /"
+        )
+    return _claim_about_parameters(found["parameters"] or "")
+
+
+def _claim_about_parameters(written: str) -> str:
+    given = dict(parse_qsl(written, keep_blank_values=True))
+    # Not named: what is no parameter may be the rest of a password.
+    if not given.keys() <= _PARAMETERS:
+        return (
+            f"may have the parameters {', '.join(sorted(_PARAMETERS))} and no others: for certificates and keys set"
+            " PGSSLROOTCERT, PGSSLCERT and PGSSLKEY in the environment"
+        )
+    if not {given.get("sslmode", "prefer"), given.get("ssl", "prefer")} <= {*_TLS}:
+        return f"must have one of {', '.join(_TLS)} as sslmode"
+    return ""
