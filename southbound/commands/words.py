@@ -37,6 +37,18 @@ def loaded_from(config: Path | None) -> Loaded:
     from southbound.settings import SettingsError, load  # noqa: PLC0415 - `--help` needs no settings
 
     try:
-        return load(config, os.environ)
+        loaded = load(config, os.environ)
     except SettingsError as error:
         raise wrong(error.mistakes) from None
+    if loaded.settings.kafka.client:
+        _must_suit_librdkafka(loaded)
+    return loaded
+
+
+def _must_suit_librdkafka(loaded: Loaded) -> None:
+    from southbound.kafka_claims import claims_about  # noqa: PLC0415 - most commands are quicker without
+
+    claims = claims_about(loaded.settings.kafka.overrides())
+    told = [f"{loaded.given.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in claims]
+    if told:
+        raise wrong([f"{sentence}: correct or remove it" for sentence in told])
