@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from consumers.runtime.observer import Figures, Settled
+    from consumers.runtime.records import Record
     from router.trouble import Trouble
 
     Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -248,10 +249,17 @@ class Metrics:
 OUTCOME_NAMES: Final = {"Done": "done", "RetryLater": "retry_later", "DeadLetter": "dead_letter"}
 
 
+class Complain(Protocol):
+    """Tell people of a trouble, and about which record, if it is about one that ended with it."""
+
+    def __call__(self, role: str, trouble: Trouble, record: Record | None) -> None:
+        """Tell them."""
+
+
 class WorkerMetrics:
     """Count what one worker does; an `Observer` of the runtime."""
 
-    def __init__(self, metrics: Metrics, role: str, complain: Callable[[str, Trouble], None]) -> None:
+    def __init__(self, metrics: Metrics, role: str, complain: Complain) -> None:
         self._metrics = metrics
         self._role = role
         self._complain = complain
@@ -269,7 +277,7 @@ class WorkerMetrics:
         if not isinstance(outcome, Done):
             self._metrics.count(TROUBLES, self._role, name, outcome.trouble.code)
         if isinstance(outcome, DeadLetter):
-            self._complain(self._role, outcome.trouble)
+            self._complain(self._role, outcome.trouble, settled.record)
 
     def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port tells more than we count
         """Time one commit."""
@@ -278,7 +286,7 @@ class WorkerMetrics:
     def complained(self, trouble: Trouble) -> None:
         """Count a complaint and pass it on to people."""
         self._metrics.count(TROUBLES, self._role, "complaint", trouble.code)
-        self._complain(self._role, trouble)
+        self._complain(self._role, trouble, None)
 
     def follow(self, figures: Callable[[], Figures]) -> None:
         """Show the worker's figures as gauges."""

@@ -38,6 +38,7 @@ from consumers.used_up import UsedUp
 from consumers.voice import Voice
 from consumers.withdrawing import WithdrawRuns
 from router.hierarchy_guards import HierarchyLimits
+from southbound.complaining import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from producers.events import EventPublisher
     from router.answers import Purpose, Verdict
     from router.thresholds import Use
-    from router.trouble import Trouble
     from schemas.outcomes import RunResult
     from southbound.loading import Rules
     from southbound.settings import Settings
@@ -225,7 +225,7 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
     client = KafkaClient(kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget)
-    observer = WorkerMetrics(parts.metrics, role, _complain)
+    observer = WorkerMetrics(parts.metrics, role, complain)
     # The handler asks the worker that runs it, so one of the two has to come into being first.
     made: list[Worker] = []
     edge = AtTheEdge(handler(lambda: made[0].may_send()), parts.events.envelope)  # noqa: PLW0108 - not made yet
@@ -246,10 +246,6 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
 def _session(client: Mapping[str, object]) -> float:
     """Let the worker judge its own membership by the session timeout that the group really has, in seconds."""
     return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
-
-
-def _complain(role: str, trouble: Trouble) -> None:
-    log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None)
 
 
 def _count_missing(metrics: Metrics) -> Callable[[str, str], None]:
