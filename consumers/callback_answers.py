@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 What = Literal[
     "stored",
+    "unknownPath",
     "unknownSpoke",
     "unauthenticated",
     "tooLarge",

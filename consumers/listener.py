@@ -113,6 +113,7 @@ class Listener:
         app = web.Application(client_max_size=self._limits.body_bytes)
         for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
             app.router.add_post(path, self._take)
+        app.router.add_post("/{path:.*}", self._lost)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.stop_seconds)
         await self._runner.setup()
         await web.SockSite(self._runner, bound, backlog=1024).start()
@@ -146,6 +147,12 @@ class Listener:
             self._under_way -= 1
         self._count(known, "stored")
         return response
+
+    async def _lost(self, _: web.Request) -> web.Response:
+        # Whose it is, nobody can tell; but that somebody calls the wrong address must be seen.
+        self._count(UNKNOWN, "unknownPath")
+        sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
+        return RefusedError(404, "unknownPath", sentence).answer()
 
     async def _store(self, request: web.Request, name: str) -> web.Response:
         spoke = self._believed(request, name)

@@ -348,3 +348,13 @@ async def test_a_fault_of_ours_tells_the_sender_to_come_again_and_is_counted() -
         assert (status, body["code"]) == (503, "notStored")
         assert body["headers"]["Retry-After"]
         assert heard.counts == [("fibre-lab", "notStored")]
+
+
+async def test_a_wrong_path_was_told_nothing_and_counted_nowhere() -> None:
+    async with a_listener() as heard:
+        status, told = await heard.post("/listener")
+        assert (status, told["code"]) == (404, "unknownPath")
+        assert "/{spoke}/listener" in told["reason"]
+        assert heard.counts == [("", "unknownPath")]
+        async with heard.session.get(f"http://127.0.0.1:{heard.listener.port}/fibre-lab/listener") as answer:
+            assert answer.status == 405
