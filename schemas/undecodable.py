@@ -119,5 +119,10 @@ def _claim(error: ErrorDetails) -> str:
 def excerpt(value: bytes | str) -> str:
     """Show the beginning of a value, never the whole, and nothing that upsets a terminal."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    shown = "".join(c if c.isprintable() else "·" for c in text[:_EXCERPT])
+    shown = printable(text[:_EXCERPT])
     return f"{shown}…" if len(text) > _EXCERPT else shown
+
+
+def printable(text: str) -> str:
+    """Show a dot for every sign that a terminal would obey instead of showing it."""
+    return "".join(sign if sign.isprintable() else "·" for sign in text)

@@ -11,6 +11,7 @@ from producers.publisher import PublishError
 from schemas.event_files import EventFileError, read_events
 from schemas.keys import key_of, topic_of
 from schemas.topics import TopicNames
+from schemas.undecodable import printable
 from southbound.failures import Exit, not_reachable, wrong
 from southbound.operations.given_text import given_text
 from southbound.operations.kafka import publisher, reach
@@ -59,4 +60,5 @@ async def _publish_some(mouth: EventPublisher, events: list[Event]) -> None:
     except PublishError as error:
         raise not_reachable(f"{error}; events whose ids are not printed may be missing: produce them again") from None
     for event in events:
-        print(event.id, type(event.data).__name__, key_of(event.data), topic_of(mouth.topics, event.data), sep="\t")  # noqa: T201 - it was asked for
+        name, key = type(event.data).__name__, printable(key_of(event.data))
+        print(printable(event.id), name, key, topic_of(mouth.topics, event.data), sep="\t")  # noqa: T201 - it was asked for

@@ -16,7 +16,7 @@ from router.identity import event_id_at
 from schemas.commands import ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested
-from schemas.undecodable import UndecodableError, excerpt
+from schemas.undecodable import UndecodableError, excerpt, printable
 from southbound.operations.telling import in_one_line, run_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Reading:
         """Say it in one line."""
         moment = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         style = STYLES.get(self.short, "blue")
-        said = _printable(f" {self._run:<16} {self._said()}")
+        said = printable(f" {self._run:<16} {self._said()}")
         return Text.assemble((moment, "dim"), "  ", (f"{self.short:<10}", style), said)
 
     def as_json(self) -> str:
@@ -125,10 +125,6 @@ def _ids(event: Event) -> set[str]:
     if isinstance(data, RunRequested | RunChanged | SendRun | ChangeRun):
         return {data.run.run_id, data.run.root_run_id, *(child.run_id for child in data.run.children)}
     return {run_of(data), getattr(data, "root_run_id", "")}
-
-
-def _printable(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "·" for sign in text)
 
 
 def _text(raw: bytes | None) -> str:

@@ -8,6 +8,7 @@ import orjson
 from rich.text import Text
 
 from router.explanation_texts import explanations_in, told
+from schemas.undecodable import printable
 from southbound.failures import Exit
 from southbound.operations.run_words import moment, whereabouts
 from southbound.operations.runs import known_run
@@ -24,7 +25,7 @@ def why_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
     if as_json:
         print(_in_json(row, request))  # noqa: T201 - it was asked for
     else:
-        show(Text("\n".join(_in_words(row, request))))
+        show(Text("\n".join(map(printable, _in_words(row, request)))))
     return Exit.DONE
 
 

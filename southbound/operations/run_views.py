@@ -10,6 +10,7 @@ from rich.text import Text
 
 from router.explanation_texts import told
 from schemas.documents import value_to_json
+from schemas.undecodable import printable
 from schemas.vocabulary import Phase
 from southbound.operations.telling import in_words
 
@@ -46,7 +47,7 @@ def run_table(rows: Sequence[RunRow]) -> Table:
             row.state.value if row.state else "-",
             row.result.value if row.result else "-",
             row.spoke or "-",
-            row.external_id or "-",
+            printable(row.external_id or "-"),
             row.decision.policy if row.decision else "-",
             _moment(row.updated_at),
         )
@@ -57,11 +58,11 @@ def run_details(row: RunRow, request: RequestRow | None, family: Sequence[RunRow
     """Draw everything about one run."""
     parts: list[RenderableType] = [_facts(row)]
     if request is not None:
-        parts += [_heading("why it went there"), Text(told(request.explanation))]
+        parts += [_heading("why it went there"), _lines(told(request.explanation))]
     if row.measures:
         parts += [_heading("measures"), _measures(row)]
     if row.reasons:
-        parts += [_heading("reasons"), *(Text(in_words(reason)) for reason in row.reasons)]
+        parts += [_heading("reasons"), *(Text(printable(in_words(reason))) for reason in row.reasons)]
     parts += [_heading("wanted"), _document(row.requested)]
     if row.sent is not None:
         same = row.sent == row.requested
@@ -75,7 +76,7 @@ def _facts(row: RunRow) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _named(row):
         if value:
-            table.add_row(Text(name, style="dim"), value)
+            table.add_row(Text(name, style="dim"), printable(value))
     return table
 
 
@@ -108,7 +109,8 @@ def _measures(row: RunRow) -> Table:
     for one in row.measures:
         violations = ", ".join(rule.name or rule.id or "unnamed" for rule in one.rule_violation)
         value, unit = str(value_to_json(one.value)), one.unit_of_measure or "-"
-        table.add_row(one.id, one.metric_name or "-", value, unit, one.id_origin.value, violations)
+        told_by_them = (one.id, one.metric_name or "-", value, unit)
+        table.add_row(*map(printable, told_by_them), one.id_origin.value, printable(violations))
     return table
 
 
@@ -116,12 +118,16 @@ def _document(document: RunDocument) -> Text:
     return Text(document.model_dump_json(indent=2, exclude_defaults=True))
 
 
+def _lines(text: str) -> Text:
+    return Text("\n".join(map(printable, text.splitlines())))
+
+
 def _heading(words: str) -> Text:
     return Text(f"\n{words}", style="bold")
 
 
 def _indented(row: RunRow) -> str:
-    return f"  {row.run_id}" if row.parent_run_id else row.run_id
+    return printable(f"  {row.run_id}" if row.parent_run_id else row.run_id)
 
 
 def _moment(moment: datetime | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 import orjson
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """Let no other test log in the way of this one."""
-    before = structlog.get_config()
+    before, handlers = structlog.get_config(), [*logging.getLogger().handlers]
     yield
     structlog.configure(**before)
+    logging.getLogger().handlers = handlers
 
 
 def written(
@@ -62,3 +64,29 @@ def test_what_is_below_the_level_is_not_written(
 ) -> None:
     (line,) = written(capsys, format_, level="warning")
     assert "waiting" in line
+
+
+def test_a_library_that_complains_is_one_event_without_the_words_of_its_exception(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs(Log(format="json"))
+    configure_logs(Log(format="json"))
+    try:
+        int("Bearer hunter2")
+    except ValueError:
+        logging.getLogger("aiohttp.server").exception("Error handling request from %s\nand more", "10.0.0.1")
+    logging.getLogger("asyncio").info("nobody needs this")
+    (line,) = capsys.readouterr().err.splitlines()
+    told = orjson.loads(line)
+    assert (told["event"], told["level"], told["library"]) == ("a library complains", "error", "aiohttp.server")
+    assert (told["says"], told["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
+    assert "test_logs.py" in told["detail"]
+    assert "hunter2" not in line
+
+
+def test_a_name_that_would_move_the_cursor_is_harmless_on_a_console(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(Log(format="console"))
+    structlog.get_logger().info("run ended", run="TR\x1b[2J\n1")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "\x1b[2J" not in line
+    assert "TR·[2J·1" in line

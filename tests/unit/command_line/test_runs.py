@@ -220,3 +220,22 @@ def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_w
 def test_a_root_that_waits_says_for_how_many() -> None:
     root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
     assert whereabouts(root)[0].startswith("it waits for the 2 children that it names")
+
+
+@pytest.mark.parametrize("command", ["list", "show", "why"])
+def test_an_id_that_clears_a_terminal_was_obeyed_by_it(tmp_path: Path, command: str) -> None:
+    url, evil = f"sqlite:///{tmp_path}/runs.db", "TR\x1b[2J\x07"
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        reasons = (Reason(code="NO", message="no\x1b]0;title\x07"),)
+        measures = (MEASURE.model_copy(update={"id": evil}),)
+        await opened.save(a_run(evil, decision=TREE, external_id=evil, reasons=reasons, measures=measures))
+        await opened.close()
+
+    asyncio.run(fill())
+    words = [command] if command == "list" else [command, evil]
+    result = southbound("runs", *words, SOUTHBOUND_STORE__URL=url)
+    assert result.exit_code == Exit.DONE, result.output
+    assert "TR·[2J·" in result.stdout
+    assert not {"\x1b", "\x07"} & {*result.stdout}
