@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -100,6 +101,7 @@ def _from_values(entry: Entry, values: Plain) -> Message:
 
 
 def _from_json(value: bytes, ce_type: str | None) -> Message:
+    value = value.removeprefix(BOM_UTF8)  # RFC 8259 §8.1: a reader may ignore it, and some producers write it
     if not value.lstrip()[:1] == b"{":
         raise UnreadableBytesError(
             f"The value is neither Avro nor a JSON object; it begins with '{excerpt(value[:40])}'. "

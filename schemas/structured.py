@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -31,7 +32,9 @@ def open_structured(value: bytes, content_type: str | None) -> Structured | None
         UndecodableError: it is said to be one, or looks like one, and cannot be opened.
     """
     declared = (content_type or "").lower().startswith(MEDIA_TYPE)
-    if not declared and b'"specversion"' not in value:
+    # Avro never begins with a brace, but may well carry the words of somebody who speaks CloudEvents.
+    looks_like_one = b'"specversion"' in value and value.removeprefix(BOM_UTF8).lstrip()[:1] == b"{"
+    if not declared and not looks_like_one:
         return None
     document = _parse(value)
     if isinstance(document, dict) and (declared or all(member in document for member in _MEMBERS)):
@@ -47,8 +50,9 @@ def _parse(value: bytes) -> object:
         # Not orjson: it would make a float of a number that does not fit into 64 bits.
         return cast("object", json.loads(value, parse_constant=_refuse))
     except (ValueError, RecursionError) as wrong:
+        why = "it is nested too deep" if isinstance(wrong, RecursionError) else f"it is not JSON: {str(wrong)[:120]}"
         raise UnreadableBytesError(
-            f"The value looks like a CloudEvents JSON event, but it is not JSON: {str(wrong)[:120]}."
+            f"The value looks like a CloudEvents JSON event, but {why}. Correct the producer and send it again."
         ) from None
 
 

@@ -18,6 +18,7 @@ from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
 from schemas.codec import Codec
 from schemas.envelope import Envelope, Event
 from schemas.headers import EventHeaders
+from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
 from schemas.registry import RegistryIds
 from schemas.undecodable import (
@@ -28,7 +29,8 @@ from schemas.undecodable import (
     UnknownSchemaError,
     UnreadableBytesError,
 )
-from tests.builders import a_document
+from schemas.vocabulary import Channel
+from tests.builders import NOON, a_document
 from tests.unit.schemas.examples import NEWEST, example
 from tests.unit.schemas.generated import messages
 
@@ -282,6 +284,7 @@ def test_its_big_numbers_are_refused_and_not_rounded() -> None:
         (b"[]", "but the value is not a JSON object"),
         (b"{", "looks like a CloudEvents JSON event, but it is not JSON"),
         (b'{"x": NaN}', "NaN is not a number in JSON"),
+        (b'{"data":' + b"[" * 100_000, "is nested too deep. Correct the producer"),
     ],
 )
 def test_a_broken_cloudevents_json_event_says_what_is_broken(value: bytes, says: str) -> None:
@@ -299,6 +302,26 @@ def test_an_event_that_only_mentions_specversion_is_read_as_what_it_is() -> None
     half = json.dumps({"run": RUN, "specversion": "1.0"})
     with pytest.raises(InvalidEventError, match="specversion is not a known field"):
         Envelope(SINGLE_OBJECT).decode(half.encode(), headers, fallback_id="none")
+
+
+@pytest.mark.parametrize("codec", [SINGLE_OBJECT, REGISTERED])
+def test_avro_that_quotes_a_cloudevents_event_was_a_dead_letter(codec: Codec) -> None:
+    body = b'{"specversion": "1.0", "type": "ServiceTestStateChangeEvent", "data": {}}'
+    callback = InboundReceived(
+        spoke="fibre-lab", external_id="1", channel=Channel.CALLBACK, received_at=NOON, body=body
+    )
+    described = RunRequested(run=a_document(description=f"see {body!r}"))
+    for message in (callback, described):
+        sent = Envelope(codec).encode(Event(headers=EventHeaders(id="1"), data=message))
+        assert Envelope(codec).decode(*sent, fallback_id="none").data == message
+
+
+def test_a_byte_order_mark_before_json_was_no_json() -> None:
+    assert decode(b"\xef\xbb\xbf" + json.dumps({"run": RUN}).encode(), TYPE) == decode(
+        json.dumps({"run": RUN}).encode(), TYPE
+    )
+    marked = b"\xef\xbb\xbf" + structured()
+    assert Envelope(SINGLE_OBJECT).decode(marked, [], fallback_id="none").headers.id == "7"
 
 
 def test_a_foreign_version_is_read_with_its_own_schema() -> None:
