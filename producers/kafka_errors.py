@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
@@ -76,6 +77,9 @@ _SAME_AS: Mapping[int, int] = {
     KafkaError._TIMED_OUT: KafkaError._TRANSPORT,  # noqa: SLF001 - as above
 }
 
+# How long an attempt took is new each time; with it, one reason to wait would be told again and again.
+_TIMING = re.compile(r" \(after \d+ms in state \w+(, \d+ identical error\(s\) suppressed)?\)")
+
 
 def code_of(error: KafkaError) -> str:
     """Give a stable code for filters and metrics."""
@@ -87,4 +91,4 @@ def sentence_for(error: KafkaError, what: str) -> str:
     """Explain an error that met `what` ("topic testrun.dlq"); what librdkafka says stands in brackets."""
     number = _SAME_AS.get(error.code(), error.code())
     meaning = _MEANINGS[number][1].format(what=what) if number in _MEANINGS else f"Kafka has trouble with {what}"
-    return f"{meaning} ({error.name()}: {error.str()})"
+    return f"{meaning} ({error.name()}: {_TIMING.sub('', error.str())})"

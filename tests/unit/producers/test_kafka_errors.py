@@ -34,3 +34,11 @@ def test_an_unknown_error_still_names_the_thing() -> None:
     error = KafkaError(KafkaError.INVALID_REQUIRED_ACKS)
     assert code_of(error) == "KAFKA_INVALID_REQUIRED_ACKS"
     assert "trouble with topic t" in sentence_for(error, "topic t")
+
+
+@pytest.mark.parametrize(
+    "timing", ["after 0ms in state CONNECT", "after 3ms in state UP, 4 identical error(s) suppressed"]
+)
+def test_one_reason_to_wait_was_told_every_second_because_it_took_other_milliseconds(timing: str) -> None:
+    error = KafkaError(KafkaError._RESOLVE, f"Failed to resolve 'h:1': Name not known ({timing})")
+    assert sentence_for(error, "the cluster").endswith("(_RESOLVE: Failed to resolve 'h:1': Name not known)")
