@@ -15,7 +15,8 @@ def given_text(file: str, wanted: str) -> tuple[str, str]:
         Failure: it cannot be read; `wanted` says what to name instead, such as `a file of events`.
     """
     try:
-        return (sys.stdin.read(), "stdin") if file == "-" else (Path(file).read_text(encoding="utf-8"), file)
+        text, name = (sys.stdin.read(), "stdin") if file == "-" else (Path(file).read_text(encoding="utf-8"), file)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise wrong([f"{file}: cannot be read as text ({why}): name {wanted}, or -"]) from None
+    return text.removeprefix("\ufeff"), name  # what editors on Windows put before it

@@ -190,6 +190,11 @@ def test_mistakes_on_standard_input_are_told_with_their_line() -> None:
     assert "stdin:1: RunCancelled" in result.stderr
 
 
+def test_a_file_that_windows_wrote_was_no_json() -> None:
+    Path("bom.json").write_text('{"type": "RunCancelled", "data": {}}', encoding="utf-8-sig")
+    assert "bom.json:1: RunCancelled" in southbound("produce", "bom.json").stderr
+
+
 def test_a_file_of_events_must_be_there() -> None:
     result = southbound("produce", "nowhere.yaml")
     assert result.exit_code == Exit.WRONG
