@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from schemas.catalogue import names_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-Cleanup = Literal["delete", "compact"]
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _LARGEST_MESSAGE = 1_048_588  # Kafka's own default, written down so that the next line stays above it
@@ -22,13 +20,14 @@ _LARGEST_LETTER = 8 * 2**20
 class Topic:
     """One topic. `name` is the full name, prefix included; `retention_ms` is None where nothing expires.
 
+    `cleanup` is `delete` or `compact`, and what Kafka says where somebody else made the topic.
     `max_message_bytes` is what Kafka takes, after compression, with key and headers.
     """
 
     name: str
     key: str
     partitions: int
-    cleanup: Cleanup
+    cleanup: str
     retention_ms: int | None
     max_message_bytes: int = _LARGEST_MESSAGE
     carries: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -13,9 +13,10 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from producers.kafka_errors import sentence_for
+from southbound.topic_differences import differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from confluent_kafka.admin._config import ConfigEntry
 
@@ -31,7 +32,10 @@ class TopicsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPlan:
-    """What there is to do. `differences` are left to people: changing them could lose events or order."""
+    """What there is to do, and what is there, as Kafka has it and not as we would make it.
+
+    `differences` are left to people: changing them could lose events or order.
+    """
 
     missing: tuple[Topic, ...]
     present: tuple[Topic, ...]
@@ -54,19 +58,14 @@ class TopicAdmin:
         """
         try:
             known = self._admin.list_topics(timeout=PATIENCE).topics
-        except KafkaException as error:
+            wanted = {topic.name: topic for topic in topics if topic.name in known}
+            present = self._as_they_are(wanted, {name: len(known[name].partitions) for name in wanted})
+        except KafkaException as error:  # it does not answer, or this user may not see topics or their settings
             raise TopicsError(sentence_for(error.args[0], f"the cluster at {self._servers}")) from error
-        present = tuple(topic for topic in topics if topic.name in known)
-        fewer = [
-            f"{topic.name} has {len(known[topic.name].partitions)} partitions, not {topic.partitions}: "
-            "fine if that is meant; more can be added, but then the order of keys under way is lost"
-            for topic in present
-            if len(known[topic.name].partitions) != topic.partitions
-        ]
         return TopicPlan(
             missing=tuple(topic for topic in topics if topic.name not in known),
-            present=present,
-            differences=(*fewer, *self._wrong_settings(present)),
+            present=tuple(present),
+            differences=tuple(claim for topic in present for claim in differences(wanted[topic.name], topic)),
         )
 
     def apply(self, plan: TopicPlan, *, replication: int = -1) -> None:
@@ -97,22 +96,22 @@ class TopicAdmin:
             with suppress(KafkaException, TimeoutError):
                 future.result(COORDINATOR)
 
-    def _wrong_settings(self, topics: Sequence[Topic]) -> list[str]:
-        resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
+    def _as_they_are(self, wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
+        resources = {ConfigResource(ResourceType.TOPIC, name): name for name in wanted}
         described = self._admin.describe_configs(list(resources)) if resources else {}
-        found = [(resources[resource], future.result(PATIENCE)) for resource, future in described.items()]
-        return [sentence for topic, settings in found for sentence in _differences(topic, settings)]
+        settings = {resources[resource]: future.result(PATIENCE) for resource, future in described.items()}
+        return [_as_it_is(topic, settings[name], partitions[name]) for name, topic in wanted.items()]
 
 
-def _differences(topic: Topic, found: Mapping[str, ConfigEntry]) -> Iterator[str]:
-    cleanup, largest = found["cleanup.policy"].value, found["max.message.bytes"].value
-    if cleanup != topic.cleanup:
-        yield f"{topic.name} has cleanup.policy {cleanup}, not {topic.cleanup}: events could vanish"
-    if largest != str(topic.max_message_bytes):
-        yield (
-            f"{topic.name} has max.message.bytes {largest}, not {topic.max_message_bytes}: fine while the topic of dead"
-            " letters takes far larger messages than all others; a letter that does not fit holds its key for ever"
-        )
+def _as_it_is(topic: Topic, found: Mapping[str, ConfigEntry], partitions: int) -> Topic:
+    kept = int(found["retention.ms"].value or -1)
+    return replace(
+        topic,
+        partitions=partitions,
+        cleanup=found["cleanup.policy"].value or "",
+        retention_ms=None if kept < 0 else kept,
+        max_message_bytes=int(found["max.message.bytes"].value or 0),
+    )
 
 
 def _new(topic: Topic, replication: int) -> NewTopic:

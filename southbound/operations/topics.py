@@ -13,13 +13,12 @@ from southbound.kafka_clients import client_settings
 from southbound.loading import OperatorMistakesError, load_rules
 from southbound.operations.kafka import reach
 from southbound.operations.screen import say, show
+from southbound.topic_differences import span
 from southbound.topics import TopicAdmin, TopicPlan, TopicsError
 
 if TYPE_CHECKING:
     from schemas.topics import Topic
     from southbound.settings import Settings
-
-DAY_MS = 24 * 60 * 60 * 1000
 
 
 def plan_topics(settings: Settings) -> int:
@@ -69,8 +68,9 @@ def _table(plan: TopicPlan, done: str) -> Table:
 
 
 def _keeps(topic: Topic) -> str:
-    days = f"{topic.retention_ms // DAY_MS} days" if topic.retention_ms else "for ever"
-    return days if topic.cleanup == "delete" else "the last of each key"
+    if topic.cleanup == "compact":
+        return "the last of each key"
+    return "for ever" if topic.retention_ms is None else span(topic.retention_ms)
 
 
 def _warn(plan: TopicPlan) -> None:

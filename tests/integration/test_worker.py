@@ -374,7 +374,9 @@ async def test_a_topic_with_another_limit_is_told_and_left_alone(
     (letters,) = (topic for topic in all_topics() if topic.name.endswith("dlq"))
     small = replace(letters, name=fresh_topics("dlq", partitions=letters.partitions))
     plan = TopicAdmin({"bootstrap.servers": kafka_bootstrap}).plan([small])
-    (difference,) = plan.differences
+    forgets, difference = plan.differences
+    assert forgets.startswith(f"{small.name} keeps records for 7 days, not 90 days: ")
+    assert (plan.present[0].max_message_bytes, plan.present[0].retention_ms) == (1048588, 7 * 86_400_000)
     assert f"{small.name} has max.message.bytes 1048588, not {letters.max_message_bytes}" in difference
 
 

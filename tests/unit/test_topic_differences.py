@@ -1,0 +1,44 @@
+"""An operator hears in what a topic that somebody else made is not the one that was meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.topics import all_topics
+from southbound.topic_differences import differences, span
+
+LETTERS = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"partitions": 1}, "testrun.dlq has 1 partition, not 3"),
+        ({"cleanup": "compact"}, "testrun.dlq has cleanup.policy compact, not delete: events could vanish"),
+        ({"cleanup": "compact,delete", "retention_ms": 1}, "testrun.dlq has cleanup.policy compact,delete"),
+        ({"max_message_bytes": 2_000}, "testrun.dlq has max.message.bytes 2000, not 8388608"),
+    ],
+)
+def test_each_difference_is_one_sentence(change: dict[str, object], says: str) -> None:
+    (told,) = differences(LETTERS, replace(LETTERS, **change))  # type: ignore[arg-type] # fields of a topic
+    assert told.startswith(says)
+
+
+def test_a_topic_that_forgets_dead_letters_after_a_second_was_as_good_as_one_that_keeps_them() -> None:
+    (told,) = differences(LETTERS, replace(LETTERS, retention_ms=1_000))
+    assert told.startswith("testrun.dlq keeps records for 1 second, not 90 days: what nobody has handled by then")
+
+
+@pytest.mark.parametrize("longer", [None, 91 * 86_400_000])
+def test_a_longer_memory_and_what_is_as_meant_are_no_difference(longer: int | None) -> None:
+    assert [*differences(LETTERS, LETTERS), *differences(LETTERS, replace(LETTERS, retention_ms=longer))] == []
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0 milliseconds"), (1, "1 millisecond"), (90_000, "1.5 minutes"), (7 * 86_400_000, "7 days"), (None, "ever")],
+)
+def test_a_time_is_written_in_the_largest_unit_that_it_fills(milliseconds: int | None, text: str) -> None:
+    assert span(milliseconds) == text
