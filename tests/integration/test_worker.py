@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    ConsumerGroupState,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from consumers.runtime.client import KafkaClient
@@ -40,6 +48,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 KEYS = 40
 SESSION = 3.0  # seconds
+# The first group of a new broker waits for its coordinator.
+NO_COORDINATOR_YET = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 PROTOCOLS: dict[str, Mapping[str, object]] = {
     "cooperative": {"heartbeat.interval.ms": 200},
     "eager": {"heartbeat.interval.ms": 200, "partition.assignment.strategy": "range"},
@@ -90,6 +104,10 @@ def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> li
     try:
         asked = [TopicPartition(topic, number) for number in range(partitions)]
         return [found.offset for found in reader.committed(asked, timeout=10)]
+    except KafkaException as error:
+        if error.args[0].code() not in NO_COORDINATOR_YET:
+            raise
+        return [OFFSET_INVALID] * partitions
     finally:
         reader.close()
 
