@@ -74,11 +74,12 @@ def test_a_library_that_complains_is_one_event_without_the_words_of_its_exceptio
     try:
         int("Bearer hunter2")
     except ValueError:
-        logging.getLogger("aiohttp.server").exception("Error handling request from %s\nand more", "10.0.0.1")
-    logging.getLogger("asyncio").info("nobody needs this")
+        # Not a library's own: import-linter, which a test runs, switches off those that exist by then.
+        logging.getLogger("some.library").exception("Error handling request from %s\nand more", "10.0.0.1")
+    logging.getLogger("some.library").info("nobody needs this")
     (line,) = capsys.readouterr().err.splitlines()
     told = orjson.loads(line)
-    assert (told["event"], told["level"], told["library"]) == ("a library complains", "error", "aiohttp.server")
+    assert (told["event"], told["level"], told["library"]) == ("a library complains", "error", "some.library")
     assert (told["says"], told["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
     assert "test_logs.py" in told["detail"]
     assert "hunter2" not in line
