@@ -26,58 +26,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlurredIndex:
-    """Which rows take which word, and which may take which number and which surely do; doubtful rows never do surely.
+    """Which rows may take which value, and which surely do, column by column; doubtful rows never do surely.
 
-    What is open in the end, the `exact` index decides.
+    `begin` is the pair before any column is looked at. What is open in the end, the `exact` index decides.
     """
 
     exact: Index
-    words: Steps
-    ranges: Steps
+    steps: Steps
+    begin: Pair
 
     def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
         """Give the first row that matches; mostly it is one that surely does."""
-        pair = self._narrowed(values)
+        pair = narrowed(self.begin, self.steps, values)
         if not pair:
             return None
         rows = self.exact.rows
         from_end = pair.bit_length() - len(rows)
-        if (pair & self.exact.all).bit_length() == from_end:
+        if pair >> (from_end - 1) & 1:
             return rows[-from_end]
         return self.exact.first(values, inputs)
 
     def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
         """Give the rows that match, in order."""
         rows = self.exact.rows
-        found, sure = apart(self._narrowed(values), len(rows))
+        found, sure = apart(narrowed(self.begin, self.steps, values), len(rows))
         if found != sure:
             return self.exact.hits(values, inputs)
         return (rows[-place] for place in places_from_end(found))
 
-    def _narrowed(self, values: tuple[object, ...]) -> Pair:
-        """Ask the columns of words first: their sets leave nothing open, and a pair takes twice the time."""
-        exact = self.exact
-        found = narrowed(exact.all, self.words, values)
-        sure = found & ~exact.doubtful if exact.doubtful else found
-        return narrowed(pair_of(found, sure, len(exact.rows)), self.ranges, values) if found else 0
-
 
 def blurred_index(exact: Index, masks: Mapping[int, ColumnMasks]) -> BlurredIndex:
-    """Blur the columns of an index that ask for ranges."""
+    """Blur an index, whose sets are there already."""
     count = len(exact.rows)
     return BlurredIndex(
         exact=exact,
-        words=tuple(step for step in exact.steps if _asks_for_words(masks[step[0]])),
-        ranges=tuple(
+        steps=tuple(
             (place, _by_type(masks[place], count), _exactly(by_type, rare, count))
             for place, by_type, rare in exact.steps
-            if not _asks_for_words(masks[place])
         ),
+        begin=pair_of(exact.all, exact.all ^ exact.doubtful, count),
     )
-
-
-def _asks_for_words(masks: ColumnMasks) -> bool:
-    return all(map(only_points, masks.of_class.values()))
 
 
 def _exactly(by_type: Mapping[type, LookUp[Rows]], rare: LookUp[Rows], count: int) -> LookUp[Pair]:
