@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 
 _DEEPEST = 20
-_ENDS_OF_LINES_IN_1_1 = frozenset("\x85\u2028\u2029")
+# Signs near which libyaml, which knows YAML 1.1, may read otherwise: ends of lines, byte order marks, anchors, tags.
+_READ_OTHERWISE = frozenset("\x85\u2028\u2029\ufeff&*!\t")
 
 
 def read_yaml(text: str, source: str, complaints: Complaints) -> Tree:
@@ -50,7 +51,7 @@ def read_yaml(text: str, source: str, complaints: Complaints) -> Tree:
 
 def _grown_quickly(text: str, complaints: Complaints) -> Tree | None:
     """Read by libyaml; None: it refuses some of YAML 1.2, and says less about what is wrong."""
-    if not _ENDS_OF_LINES_IN_1_1.isdisjoint(text):
+    if not _READ_OTHERWISE.isdisjoint(text):
         return None
     try:
         return grown(text, complaints, quick=True)
