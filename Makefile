@@ -30,7 +30,7 @@ check: .venv/.installed  ## Check style, types, import rules and the history of 
 	$(bin)/lint-imports
 	$(bin)/python -m schemas.history
 
-bench: .venv/.installed  ## Measure throughput next to two other ways, and write docs/benchmarks.md
+bench: .venv/.installed  ## Measure throughput next to other ways, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench.py $(ARGS)
 
 bench-tables: .venv/.installed  ## Measure decision tables next to zen-engine, and write their part of docs/benchmarks.md
