@@ -49,16 +49,8 @@ class GatherRuns:
 
     async def resume(self, event: Event, root: RunRow) -> Outcome:
         """Route a waiting root if all whom it names are there."""
-        whole = await self.whole(root)
-        return await self.route(event, *whole) if whole else Done()
-
-    async def whole(self, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
-        """Give a waiting root with all its children, and their rows; None: some are missing."""
-        return await whole(self.mover.store, root)
-
-    async def waiting_children(self, root: RunRow) -> dict[str, RunRow]:
-        """Read the children that the root names, that came by themselves and that wait."""
-        return await waiting_children(self.mover.store, root)
+        together = await whole(self.mover.store, root)
+        return await self.route(event, *together) if together else Done()
 
     async def children(self, root: RunRow) -> dict[str, RunRow]:
         """Read the children that the root carries or names and that have rows of their own."""
@@ -94,7 +86,7 @@ class GatherRuns:
     async def joining(self, root: RunRow) -> dict[str, RunRow]:
         """Give the waiting children whose way up to the root is known, parents first."""
         here = {row.run_id for row in await self.mover.store.runs_of_request(root.request_id)}
-        left = await self.waiting_children(root)
+        left = await waiting_children(self.mover.store, root)
         joining: dict[str, RunRow] = {}
         while ready := [row for row in left.values() if row.parent_run_id in here]:
             joining |= {row.run_id: row for row in ready}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.children import waiting_children, whole
 from consumers.deciding import MustWait
 from consumers.edge import FINAL, final_trouble
 from consumers.giving_up import by_the_clock, give_up, with_family
@@ -69,10 +70,10 @@ class OneTurn:
 
     async def _take(self, root: RunRow, *, anew: bool) -> bool:
         cause = by_the_clock(root, "turn")
-        whole = await self.gather.whole(root)
-        if whole is None:
+        together = await whole(self.mover.store, root)
+        if together is None:
             return await self._give_up_in_parts(cause, root)
-        document, waiting = whole
+        document, waiting = together
         placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
         if isinstance(placed, Trouble):
             await self._give_up(cause, root, reason_of(placed))
@@ -100,7 +101,7 @@ class OneTurn:
         return True
 
     async def _give_up_in_parts(self, cause: Event, root: RunRow) -> bool:
-        missing = missing_children(root.requested, await self.gather.waiting_children(root))
+        missing = missing_children(root.requested, await waiting_children(self.mover.store, root))
         newest = await self.mover.store.run(root.run_id)  # after the children
         if not missing or newest is None or newest.revision != root.revision:
             return False  # a child has come, or was cancelled, while we looked

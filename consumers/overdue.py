@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.children import waiting_children
 from consumers.giving_up import by_the_clock, give_up
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
@@ -15,7 +16,6 @@ from router.waiting import waits
 from schemas.outcomes import Reason
 
 if TYPE_CHECKING:
-    from consumers.gathering import GatherRuns
     from consumers.moves import Mover
     from consumers.polling import Complain
     from router.runs import RunRow
@@ -32,7 +32,6 @@ class Overdue:
     """
 
     mover: Mover
-    gather: GatherRuns
     deadline: float
     every: float
     complain: Complain
@@ -59,7 +58,7 @@ class Overdue:
 
     async def _reason(self, row: RunRow) -> Reason:
         if row.run_id == row.root_run_id:
-            return children_missing(row, missing_children(row.requested, await self.gather.waiting_children(row)))
+            return children_missing(row, missing_children(row.requested, await waiting_children(self.mover.store, row)))
         return _of_child(row, await self.mover.store.run(row.root_run_id))
 
 

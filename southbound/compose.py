@@ -146,7 +146,6 @@ def overdue(parts: Parts) -> Overdue:
     deadline = parts.settings.routing.children_deadline
     return Overdue(
         mover=parts.mover,
-        gather=_gather(parts),
         deadline=deadline,
         every=min(deadline / 4, LOOK_AT_LEAST),
         complain=lambda sentence: log.warning("overdue requests have to wait", trouble=sentence),

@@ -270,7 +270,6 @@ class Gateway:
         """The one who gives up, fresh."""
         return Overdue(
             mover=self.mover,
-            gather=self.gather,
             deadline=300,
             every=15,
             complain=self.complaints.append,

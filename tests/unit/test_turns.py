@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.gathering import GatherRuns
+from consumers.children import whole
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError, TooLargeError
 from router.explanation_texts import told
@@ -21,6 +21,7 @@ from tests.gateway import Gateway, tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from consumers.store.port import RunStore
     from router.runs import RunRow
     from schemas.documents import RunDocument
 
@@ -507,20 +508,19 @@ async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind
     assert gateway.row("C").phase is Phase.ROUTED
 
 
-async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_process() -> None:
+async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gateway = await a_line("B", "C", first=1)
     gateway.clock.at += HOUR
-    turns = gateway.turns
-    whole = GatherRuns.whole
 
-    class Poisoned(GatherRuns):
-        async def whole(self, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
-            if root.run_id == "B":
-                raise RuntimeError("poison")
-            return await whole(self, root)
+    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        if root.run_id == "B":
+            raise RuntimeError("poison")
+        return await whole(store, root)
 
-    turns.gather = Poisoned(mover=turns.gather.mover, route=turns.gather.route)
-    await turns.round()
+    monkeypatch.setattr("consumers.one_turn.whole", broken)
+    await gateway.turns.round()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
     (complaint,) = gateway.complaints
