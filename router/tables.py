@@ -92,10 +92,12 @@ class DecisionTable:
     _looks_sideways: bool = field(init=False, repr=False, compare=False)
     _take: Callable[[Mapping[str, object]], tuple[object, ...]] = field(init=False, repr=False, compare=False)
     _index: AnyIndex | None = field(init=False, repr=False, compare=False)
+    _first_counts: bool = field(init=False, repr=False, compare=False)  # asking an enum for a member takes 0.1 µs
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", tuple(column.name for column in self.inputs))
         object.__setattr__(self, "_paths", tuple(column.path or column.name for column in self.inputs))
+        object.__setattr__(self, "_first_counts", self.policy is HitPolicy.FIRST)
         object.__setattr__(self, "_take", all_of(self._names))
         sideways = any(cell.names for row in self.rows for cell in row.cells)
         object.__setattr__(self, "_looks_sideways", sideways)
@@ -125,7 +127,7 @@ class DecisionTable:
         # The index takes values as they are; a float becomes a decimal only where that makes a difference.
         if self._index is None or self._looks_sideways:
             values = tuple(map(canonical, values))
-        if self.policy is HitPolicy.FIRST:
+        if self._first_counts:
             row = self.first(values) or self.default
             return self.result_of(row) if row else None
         hits = tuple(self.hits(values))
@@ -144,7 +146,7 @@ class DecisionTable:
 
     def decide_on(self, values: tuple[object, ...]) -> Decision | Undecided:
         """Decide on canonical values, one per input."""
-        if self.policy is HitPolicy.FIRST:
+        if self._first_counts:
             first = self.first(values)
             return Decision(table=self, row=first, values=values) if first else self.without_hit(values)
         hits = tuple(self.hits(values))
