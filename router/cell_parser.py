@@ -111,7 +111,8 @@ class CellParser:
         opening = self._take()
         low = self._operand()
         if not self._take_if(".."):
-            raise CellError(f'"{self._span(opening)}" is not an interval; one is written [1..5]')
+            hint = "one is written [1..5], alternatives stand without brackets"
+            raise CellError(f'"{self._span(opening)}" is not an interval; {hint}')
         high = self._operand()
         if self._peek().token is not Token.BRACKET or self._peek().text == "(":
             raise CellError(f'interval "{self._span(opening)}" is not closed')
@@ -152,7 +153,8 @@ class CellParser:
     def _value_missing(self, piece: Piece) -> str:
         if piece is _END:
             return f'"{self._text}" ends where a value is expected'
-        return f'"{self._text}": a value is expected where "{piece.text}" stands'
+        hint = f"; the comparisons are {', '.join(Operator)}" if piece.token is Token.OPERATOR else ""
+        return f'"{self._text}": a value is expected where "{piece.text}" stands{hint}'
 
     def _call(self, function: Piece) -> Literal:
         reader = READERS.get(" ".join(function.text.split()))
@@ -176,7 +178,7 @@ class CellParser:
         if self._names is None:
             return _undeclared(name)
         if name not in self._names:
-            raise CellError(f'unknown name "{name}"; {_known(self._names)}')
+            raise CellError(f'unknown name "{name}"; {_meant(name) or _known(self._names)}')
         other = self._names[name]
         if "any" not in (other, self._type) and other != self._type:
             raise CellError(f'input "{name}" is of type {other}, the column takes {self._type}')
@@ -195,6 +197,10 @@ def _check_ends(low: Literal, high: Literal, span: str, *, both_in: bool) -> Non
         raise CellError(f'interval "{span}" has ends of different types')
     if is_empty(low, high, both_in=both_in):
         raise CellError(f'interval "{span}" is empty: nothing lies in it')
+
+
+def _meant(name: str) -> str:
+    return f"did you mean {name.lower()}?" if name.lower() in _WORDS else ""
 
 
 def _known(names: Mapping[str, str]) -> str:

@@ -15,17 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 
+# The signs of a FEEL name (DMN 1.5 §10.3.1.2, rules 28 to 30) besides letters and digits: also emoji and accents.
+_SIGNS = (
+    "\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+)
+NAME_START = rf"(?!\d)[\w{_SIGNS}]"
+NAME_PART = rf"[\w{_SIGNS}\u00b7\u0300-\u036f\u203f\u2040]"
+
+
 class Token(Enum):
     """What a piece of a cell is."""
 
+    COMMENT = r"//[^\r\n]*|/\*.*?\*/"
     AT = r'@"(?:[^"\\]|\\.)*"'
     STRING = r'"(?:[^"\\]|\\.)*"'
-    NUMBER = r"-?[ \t]*(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w)"
+    NUMBER = r"-?[ \t]*(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?" rf"(?!{NAME_PART})"
     OPERATOR = r"<=|>=|!=|<|>|="
     DOTS = r"\.\."
     COMMA = r","
     BRACKET = r"[\[\]()]"
-    NAME = r"[^\W\d]\w*(?:(?:\s+(?=\w)|[.'\u2019/](?=\w)|-(?=[^\W\d]))\w+)*"
+    NAME = (
+        rf"{NAME_START}{NAME_PART}*"
+        rf"(?:(?:\s+(?={NAME_PART})|[.'\u2019/](?={NAME_PART})|-(?={NAME_START})){NAME_PART}+)*"
+    )
     DASH = r"-"
 
 
@@ -39,22 +51,42 @@ class Piece:
 
 
 _PIECE = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in Token), re.DOTALL)
-_WORD_GOES_ON = re.compile(r"\w|[-.'\u2019/](?=\w)|\s+\w")
+_WORD_GOES_ON = re.compile(rf"{NAME_PART}|[-.'\u2019/](?={NAME_PART})|\s+{NAME_PART}")
 
 
 def cut(text: str, names: Collection[str]) -> list[Piece]:
-    """Cut a cell into pieces; `names` are taken whole wherever they stand.
+    """Cut a cell into pieces, without comments; `names` are taken whole wherever they stand.
 
     Raises:
         CellError: a character has no meaning here, or a quote is not closed.
     """
-    return list(_pieces(text, sorted(names, key=len, reverse=True)))
+    return [piece for piece in _pieces(text, names) if piece.token is not Token.COMMENT]
 
 
-def _pieces(text: str, names: list[str]) -> Iterator[Piece]:
+def without_comments(text: str, names: Collection[str] = ()) -> str:
+    """Take out the comments of FEEL (`// …` to the end of the line, `/* … */`), which strings and names may look like.
+
+    Raises:
+        CellError: as `cut` does.
+    """
+    if "//" not in text and "/*" not in text:
+        return text
+    return "".join(_kept(text, names)).strip()
+
+
+def _kept(text: str, names: Collection[str]) -> Iterator[str]:
+    at = 0
+    for piece in _pieces(text, names):
+        is_comment = piece.token is Token.COMMENT
+        yield " " if is_comment else text[at : piece.at] + piece.text
+        at = piece.at + len(piece.text)
+
+
+def _pieces(text: str, names: Collection[str]) -> Iterator[Piece]:
+    longest_first = sorted(names, key=len, reverse=True)
     at = 0
     while (at := _past_space(text, at)) < len(text):
-        piece = _declared(text, at, names) or _piece(text, at)
+        piece = _declared(text, at, longest_first) or _piece(text, at)
         yield piece
         at += len(piece.text)
 
@@ -91,6 +123,8 @@ def _piece(text: str, at: int) -> Piece:
 def _no_meaning(rest: str) -> str:
     if rest.startswith(('"', '@"')):
         return f"the quote in {rest} is not closed"
+    if rest.startswith("/*"):
+        return f"the comment {rest} is not closed"
     if rest.startswith("'"):
         return f"{rest} has single quotes; strings are written in double quotes"
     return f'"{rest}" is not understood; a cell is a value, a comparison, an interval, a comma list, not(…) or -'

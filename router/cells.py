@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.cell_errors import CellError
 from router.cell_parser import CellParser
-from router.cell_tokens import cut
+from router.cell_tokens import cut, without_comments
 from router.conditions import NO_INPUTS, Comparison, Interval, Literal, Name, check_for
 from router.values import TYPES, Months, canonical
 
@@ -83,6 +83,7 @@ def parse(text: str, type: str, names: Mapping[str, str] | None = None) -> Cell:
     """
     if type not in TYPES:
         raise CellError(f'there is no type "{type}"; the types are {", ".join(TYPES)}')
+    text = without_comments(text, names or ())
     conditions, negated = CellParser(text, cut(text, names or ()), type, names).parse()
     return Cell(text.strip(), type, conditions, negated)
 

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from router.tables import DecisionTable
     from router.xml_tree import Element
 
+_KINDS = {"businessKnowledgeModel": "business knowledge model"}
 _MOST_NAMES = 1000  # every cell is searched for every name
 
-# 1.1 (which tools also call dmn11), 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and files in the
-# wild mix them up.
+# 1.1 (which tools also call dmn11, or nothing), 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and
+# files in the wild mix them up.
 _NAMESPACE = re.compile(
-    r"https?://www\.omg\.org/spec/DMN/(?:20151101/dmn(?:11)?\.xsd|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
+    r"https?://www\.omg\.org/spec/DMN/(?:20151101(?:/dmn(?:11)?\.xsd)?/?|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
 )
 
 
@@ -46,14 +47,33 @@ def load(path: str | Path) -> dict[str, DecisionTable]:
 def read(content: bytes, source_name: str, only: str = "") -> dict[str, DecisionTable]:
     """Read the decision tables of a DMN document, as `load` does; `only` one where it has one of that name."""
     root = read_xml(content, source_name)
-    if root.name != "definitions" or not _NAMESPACE.fullmatch(root.namespace):
+    if not _is_model(root):
         raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
     complaints = Complaints(Lines(source_name))
     tables = _tables(root, only, version_of_bytes(content), complaints)
     complaints.raise_any()
     if not tables:
-        raise TableErrors([f"{source_name}:{root.line}: no decision of the model is a decision table"])
+        nothing = f"no decision of the model is a decision table{_elsewhere(root)}"
+        raise TableErrors([f"{source_name}:{root.line}: {nothing}"])
     return tables
+
+
+def _is_model(root: Element) -> bool:
+    """Say whether a document is a DMN model; some converters leave the elements in the namespace of their own tool."""
+    return root.name == "definitions" and any(
+        _NAMESPACE.fullmatch(name) for name in (root.namespace, *root.known_namespaces)
+    )
+
+
+def _elsewhere(root: Element) -> str:
+    """Say where tables stand that are no decision, such as functions that others call."""
+    found = [one for one in root.children if _has_table(one)]
+    parts = [f"{_KINDS.get(one.name, one.name)} '{one_line(one.get('name'))}'" for one in found]
+    return f"; what stands in {', '.join(parts)} is not read: make it all of a decision" if parts else ""
+
+
+def _has_table(element: Element) -> bool:
+    return any(child.name == "decisionTable" or _has_table(child) for child in element.children)
 
 
 def _tables(root: Element, only: str, version: str, complaints: Complaints) -> dict[str, DecisionTable]:

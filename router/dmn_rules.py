@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 from router.cells import Cell, CellError, parse
 from router.dmn_scope import kept
-from router.explanations import value_in_words
+from router.dmn_texts import is_empty, text_in
+from router.explanations import cell_in_words
 from router.output_entries import read_output
 from router.table_rows import NO_ROW, check_allowed
 from router.table_values import not_allowed
 from router.tables import DEFAULT_ROW, Row
-from router.values import same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from router.dmn_outputs import OutputClause
     from router.dmn_scope import Place
-    from router.tables import Input, Output
+    from router.tables import Input
     from router.xml_tree import Element
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -36,7 +37,7 @@ def row_ids(rules: Sequence[Element]) -> list[str]:
 class RuleReader:
     """Reads rules against the columns of their table; `names` are what cells may name, with their types."""
 
-    def __init__(self, inputs: Sequence[Input], outputs: Sequence[Output], names: Mapping[str, str]) -> None:
+    def __init__(self, inputs: Sequence[Input], outputs: Sequence[OutputClause], names: Mapping[str, str]) -> None:
         self._inputs = inputs
         self._outputs = outputs
         self._names = names
@@ -62,7 +63,7 @@ class RuleReader:
         under = place.under(f"column '{column.name}'")
         under.check_language(entry)
         try:
-            return self._checked(entry.text_of("text"), column)
+            return self._checked(text_in(entry), column)
         except CellError as error:
             under.complain(str(error), entry.line)
             return ANYTHING
@@ -77,41 +78,41 @@ class RuleReader:
         return cell
 
 
-def read_default(table: Element, outputs: Sequence[Output], place: Place) -> Row | None:
+def read_default(table: Element, outputs: Sequence[OutputClause], place: Place) -> Row | None:
     """Read the default outputs; where only some columns have one, the others are null."""
     entries = [element.first("defaultOutputEntry") for element in table.all("output")]
-    if not any(entry and entry.text_of("text") for entry in entries):
+    if all(map(is_empty, entries)):
         return None
     return Row(id=DEFAULT_ROW, outputs=_results(entries, outputs, place))
 
 
 def _check_count(
-    entries: Sequence[Element], columns: Sequence[Input | Output], what: str, rule: Element, place: Place
+    entries: Sequence[Element], columns: Sequence[Input | OutputClause], what: str, rule: Element, place: Place
 ) -> None:
     if len(entries) != len(columns):
         place.complain(f"has {len(entries)} {what} entries for {len(columns)} {what} columns", rule.line)
 
 
-def _results(entries: Sequence[Element | None], columns: Sequence[Output], place: Place) -> dict[str, object]:
+def _results(entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: Place) -> dict[str, object]:
     """Read the entries of the columns; where one is missing, its value is null."""
-    values: dict[str, object] = {column.name: None for column in columns}
-    for entry, column in zip(entries, columns, strict=False):
+    values: dict[str, object] = {output.column.name: None for output in outputs}
+    for entry, output in zip(entries, outputs, strict=False):
         if entry is not None:
-            values[column.name] = _output(entry, column, place)
+            values[output.column.name] = _output(entry, output, place)
     return values
 
 
-def _output(entry: Element, column: Output, place: Place) -> object:
-    under = place.under(f"output '{column.name}'")
+def _output(entry: Element, output: OutputClause, place: Place) -> object:
+    under = place.under(f"output '{output.column.name}'")
     under.check_language(entry)
-    text = entry.text_of("text")
     try:
-        value = read_output(text, column.type)
+        text = text_in(entry)
+        value = read_output(text, output.column.type)
     except CellError as error:
         under.complain(str(error), entry.line)
         return None
-    if column.allowed and value is not None and not any(same(value, allowed) for allowed in column.allowed):
-        under.complain(not_allowed(text, [value_in_words(allowed) for allowed in column.allowed]), entry.line)
+    if output.takes and value is not None and not output.takes.matches(value):
+        under.complain(not_allowed(text, cell_in_words(output.takes).split(", ")), entry.line)
     return value
 
 

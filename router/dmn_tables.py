@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.dmn_columns import read_inputs, read_outputs
+from router.dmn_columns import read_inputs
+from router.dmn_outputs import read_outputs
 from router.dmn_rules import ANYTHING, RuleReader, read_default, row_ids
 from router.dmn_scope import one_line
 from router.hit_policies import HitPolicy
@@ -16,6 +17,7 @@ from router.tables import DecisionTable, Input, Row
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from router.dmn_outputs import OutputClause
     from router.dmn_scope import Place, Scope
     from router.xml_tree import Element
 
@@ -26,30 +28,32 @@ def read_table(decision: Element, scope: Scope, version: str, place: Place) -> D
     if element is None:
         return None
     place.check_language(element)
-    table = _without_rows(decision, element, scope, version, place)
+    outputs = read_outputs(decision, element, scope, place)
+    table = _without_rows(decision, element, outputs, version, place)
+    table = replace(table, inputs=read_inputs(element, scope, place))
     names = _names(decision, element, table, scope)
-    table = _with_hidden_inputs(table, _rows(element, table, names, place), names)
+    table = _with_hidden_inputs(table, _rows(element, RuleReader(table.inputs, outputs, names), place), names)
     for problem in lacking(table):
         place.complain(problem, element.line)
     return table
 
 
-def _without_rows(decision: Element, element: Element, scope: Scope, version: str, place: Place) -> DecisionTable:
-    outputs = read_outputs(decision, element, scope, place)
+def _without_rows(
+    decision: Element, element: Element, outputs: Sequence[OutputClause], version: str, place: Place
+) -> DecisionTable:
     return DecisionTable(
         id=table_id(decision.get("name")),
         version=version,
         note=decision.text_of("description"),
-        inputs=read_inputs(element, scope, place),
-        outputs=outputs,
+        inputs=(),
+        outputs=tuple(output.column for output in outputs),
         policy=_policy(element, place),
         rows=(),
         default=read_default(element, outputs, place.under("default")),
     )
 
 
-def _rows(element: Element, table: DecisionTable, names: Mapping[str, str], place: Place) -> tuple[Row, ...]:
-    reader = RuleReader(table.inputs, table.outputs, names)
+def _rows(element: Element, reader: RuleReader, place: Place) -> tuple[Row, ...]:
     rules = element.all("rule")
     named = zip(rules, row_ids(rules), strict=True)
     return tuple([reader.read(rule, row_id, place.under(f"row {row_id}")) for rule, row_id in named])

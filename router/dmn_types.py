@@ -12,30 +12,23 @@ if TYPE_CHECKING:
 
 _DEEPEST = 50  # types that are defined by another one
 
-# The names of DMN 1.1 to 1.5, those that tools write for numbers, and what Red Hat's editors write for no type.
-_BUILT_IN = {
-    "string": "string",
-    "number": "number",
+# The names of DMN 1.1 to 1.5, of XML Schema and of Java, as far as a column here says the same, and what tools write
+# for no type. A duration that may be of both kinds, like a structure, is checked cell by cell instead of by column.
+_NAMES = {
+    "string": "string normalizedstring token anyuri",
+    "number": (
+        "number integer int long short byte double float decimal bigdecimal biginteger unsignedint unsignedlong"
+        " unsignedshort unsignedbyte positiveinteger negativeinteger nonnegativeinteger nonpositiveinteger"
+    ),
     "boolean": "boolean",
     "date": "date",
     "time": "time",
-    "datetime": "datetime",
-    "dateandtime": "datetime",
-    "daytimeduration": "days-duration",
-    "daysandtimeduration": "days-duration",
-    "yearmonthduration": "months-duration",
-    "yearsandmonthsduration": "months-duration",
-    "any": "any",
-    "<undefined>": "any",
-    "context": "any",
-    "list": "any",
-    "integer": "number",
-    "int": "number",
-    "long": "number",
-    "double": "number",
-    "float": "number",
-    "decimal": "number",
+    "datetime": "datetime dateandtime datetimestamp",
+    "days-duration": "daytimeduration daysandtimeduration",
+    "months-duration": "yearmonthduration yearsandmonthsduration",
+    "any": "any <undefined> anytype anysimpletype anyatomictype duration context list collection object function range",
 }
+_BUILT_IN = {name: column for column, names in _NAMES.items() for name in names.split()}
 
 
 class UnknownTypeError(ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from router.cell_tokens import Token
+from router.cell_tokens import Token, without_comments
 from router.cells import CellError, parse
 
 _STRING = Token.STRING.value
@@ -19,7 +19,7 @@ def read_output(text: str, column_type: str) -> object:
     Raises:
         CellError: it is no literal, or one of another type.
     """
-    text = text.strip()
+    text = without_comments(text).strip()
     if not text:
         raise CellError("has no value; write null if nothing is what it means")
     if not _LITERAL.fullmatch(text):

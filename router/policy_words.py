@@ -53,7 +53,10 @@ def lacking(table: DecisionTable) -> Iterator[str]:
     if policy in _BY_IMPORTANCE and not any(column.allowed for column in table.outputs):
         yield f"policy '{policy}' goes by the order of the allowed values, but no output lists its values"
     if policy in _SUMMARISING and len(table.outputs) != 1:
-        yield f"policy '{policy}' makes one value of one output, but the table has {len(table.outputs)}"
+        yield (
+            f"policy '{policy}' makes one value of one output, but the table has {len(table.outputs)}, for which"
+            f" DMN does not define it: make a table of each, or take '{HitPolicy.COLLECT}', which gives all as they are"
+        )
     elif policy in _COMPARING:
         yield from _not_comparable(table)
 

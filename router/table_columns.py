@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
+from router.cell_tokens import NAME_PART, NAME_START
 from router.cells import Cell, CellError, parse
 from router.fact_paths import UnknownFactError, fact_path
 from router.table_values import cell_text, output_value
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.table_fields import Fields
 
-_NAME = re.compile(r"[^\W\d](?:[\w '/+*-]|\.(?!\.))*")
+_NAME = re.compile(rf"{NAME_START}(?:{NAME_PART}|[ '/+*-]|\.(?!\.))*")
 _TAKEN = frozenset({"true", "false", "null", "not", "date", "time", "duration", "date and time", "row"})
 _OUTPUT_TYPES = tuple(name for name in TYPES if name != "any")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,10 @@ LARGEST = 10_000_000  # bytes; an export of 10,000 rows and six columns has abou
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element: its name without namespace, the namespace, its own attributes, text and children."""
+    """One element: its name without namespace, the namespace, its own attributes, text and children.
+
+    `text` is all of it, also what stands between and behind the children.
+    """
 
     name: str
     namespace: str
@@ -26,6 +29,7 @@ class Element:
     text: str
     children: tuple[Element, ...]
     line: int
+    known_namespaces: tuple[str, ...] = ()  # of the root: those it names, whether it uses them or not
 
     def all(self, name: str) -> list[Element]:
         """Give the children of this name and of the same namespace."""
@@ -63,7 +67,7 @@ def read_xml(content: bytes, source: str) -> Element:
         raise TableErrors([_not_xml(source, error.lineno, error.msg)]) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise TableErrors([f"{source}:1: the file has a DOCTYPE, which no model needs: take it out"])
-    return _grown(root)
+    return replace(_grown(root), known_namespaces=tuple(root.nsmap.values()))
 
 
 def _careful_parser() -> etree.XMLParser:
@@ -91,7 +95,7 @@ def _grown(node: etree._Element) -> Element:
         namespace=name.namespace or "",
         # Attributes of a tool carry its namespace; those of the standard have none.
         attributes=MappingProxyType({key: value for key, value in node.attrib.items() if not key.startswith("{")}),
-        text=node.text or "",
+        text="".join([node.text or "", *[child.tail or "" for child in node]]),
         children=tuple(_grown(child) for child in _elements(node)),
         line=node.sourceline or 1,
     )

@@ -378,7 +378,7 @@ REFUSED = [
     ("a.b()", "any"),
     ("5; 6", "any"),
     ("// 5", "any"),
-    ("5 /* five */", "any"),
+    ("5 /* five", "any"),
     ("≤ 5", "number"),
     ("“a”", "string"),
     ("'a'", "string"),
