@@ -10,6 +10,7 @@ from router.analysis_search import Budget
 from router.analysis_sentences import (
     gap_notes,
     gap_warnings,
+    list_warnings,
     overlap_errors,
     overlap_warnings,
     unchecked_in_words,
@@ -32,7 +33,8 @@ def analyse(
     """Look for overlaps, rows that are never reached, and gaps.
 
     Every finding is true for single values; a list fits where one of its elements does, so it may hit rows that share
-    no value. A row whose cell looks at another input is never said to overlap, to cover another or to leave a gap.
+    no value, and rows that no single value reaches. A row whose cell looks at another input is never said to overlap,
+    to cover another or to leave a gap.
 
     Args:
         table: any table that was loaded.
@@ -53,6 +55,6 @@ def analyse(
         gaps=gaps,
         unchecked=unchecked_in_words(named_rows(space, space.doubtful), unknown, steps if for_gaps.is_spent else 0),
         errors=(*unreachable_in_words(unreachable), *overlap_errors(table, overlaps)),
-        warnings=(*overlap_warnings(table, overlaps), *gap_warnings(table, gaps)),
+        warnings=(*list_warnings(unreachable), *overlap_warnings(table, overlaps), *gap_warnings(table, gaps)),
         notes=gap_notes(table, gaps),
     )

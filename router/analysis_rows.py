@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
+from router.analysis_lists import except_lists
 from router.analysis_search import Budget, Search
 from router.analysis_space import named_rows
 from router.analysis_words import box_in_words, example_of
@@ -33,7 +34,9 @@ def find_unreachable(space: Space, budget: Budget, *, first_decides: bool) -> tu
             if covering is None:
                 unknown.append(row.id)
             elif covering:
-                found.append(Unreachable(row=row.id, covered_by=named_rows(space, covering)))
+                above = [space.table.rows[above] for above in space.places(covering)]
+                lists = except_lists(space.table.inputs, row, above)
+                found.append(Unreachable(row=row.id, covered_by=named_rows(space, covering), except_lists=lists))
     return found, unknown
 
 

@@ -19,17 +19,32 @@ _GATHERING = ("output-order", "rule-order", "collect")
 
 def unreachable_in_words(rows: Sequence[Unreachable]) -> tuple[str, ...]:
     """Say of each row why nothing reaches it."""
-    return _few([_unreachable(row) for row in rows], len(rows), "rows are never reached")
+    never = [row for row in rows if not row.except_lists]
+    return _few([_unreachable(row) for row in never], len(never), "rows are never reached")
+
+
+def list_warnings(rows: Sequence[Unreachable]) -> tuple[str, ...]:
+    """Say of each row that only a list may reach it."""
+    only = [row for row in rows if row.except_lists]
+    return _few([_only_lists(row) for row in only], len(only), "rows are reached by lists only")
+
+
+def _only_lists(found: Unreachable) -> str:
+    lists = f"a list in {_named([repr(name) for name in found.except_lists])}"
+    covered = f"{_covered(found)} every single value that it takes"
+    return f"row {found.row} is reached by {lists} at most: {covered}; move it up unless that is meant"
 
 
 def _unreachable(found: Unreachable) -> str:
     if not found.covered_by:
         return f"row {found.row} never matches: there is no value that one of its cells takes; correct the cell"
+    return f"row {found.row} is never reached: {_covered(found)} everything that it takes; move it up or delete it"
+
+
+def _covered(found: Unreachable) -> str:
     if len(found.covered_by) == 1:
-        takes = f"row {found.covered_by[0]} above it takes"
-    else:
-        takes = f"rows {_named(found.covered_by)} above it together take"
-    return f"row {found.row} is never reached: {takes} everything that it takes; move it up or delete it"
+        return f"row {found.covered_by[0]} above it takes"
+    return f"rows {_named(found.covered_by)} above it together take"
 
 
 def overlap_errors(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...]:

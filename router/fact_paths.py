@@ -42,6 +42,7 @@ class FactPath:
     characteristic: str | None = None
     fields: tuple[str, ...] = ()
     straight: Callable[[object], object] | None = None  # the fast way, barred where a list lies on it
+    may_be_list: bool = False
 
 
 @cache
@@ -54,12 +55,13 @@ def fact_path(text: str) -> FactPath:
     if text in DERIVED:
         return FactPath(text, DERIVED[text][0])
     if named := _NAMED.fullmatch(text):
-        return FactPath(text, "any", named[1].strip(), tuple(named[2].split(".")[1:]))
+        return FactPath(text, "any", named[1].strip(), tuple(named[2].split(".")[1:]), may_be_list=True)
     if text == "characteristic" or text.startswith("characteristic["):
         raise UnknownFactError(f"path '{text}' needs the name of a characteristic: characteristic[speed]")
     fields = tuple(text.split("."))
     fact_type = _type_at(text, RunDocument, fields)
-    return FactPath(text, fact_type, fields=fields, straight=attrgetter(text))
+    may_be_list = fact_type == "any" or _passes_list(RunDocument, fields)
+    return FactPath(text, fact_type, fields=fields, straight=attrgetter(text), may_be_list=may_be_list)
 
 
 def _type_at(text: str, model: type[Word], fields: tuple[str, ...]) -> str:
@@ -72,6 +74,16 @@ def _type_at(text: str, model: type[Word], fields: tuple[str, ...]) -> str:
     if not _is_model(inner):
         raise UnknownFactError(f"path '{text}' goes on after '{name}', which has no fields")
     return _type_at(text, inner, rest)
+
+
+def _passes_list(model: type[Word], fields: tuple[str, ...]) -> bool:
+    annotation = model.model_fields[fields[0]].annotation
+    inner = _inner(annotation)
+    return _is_list(annotation) or (_is_model(inner) and len(fields) > 1 and _passes_list(inner, fields[1:]))
+
+
+def _is_list(annotation: object) -> bool:
+    return get_origin(annotation) is tuple or any(map(_is_list, get_args(annotation)))
 
 
 def _no_such_fact(text: str, name: str, model: type[Word]) -> str:

@@ -35,10 +35,14 @@ class Overlaps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
-    """A row that never decides: the rows of `covered_by` above it take all that it takes; none: it takes nothing."""
+    """A row that never decides: the rows of `covered_by` above it take all that it takes; none: it takes nothing.
+
+    `except_lists`: inputs that may be lists, by which a run could still reach it.
+    """
 
     row: str
     covered_by: tuple[str, ...]
+    except_lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class Analysis:
     Attributes:
         overlaps: pairs of rows, those that matter most first; not more than were asked for.
         overlap_count: how many pairs there are.
-        unreachable: rows that never decide; under policy first only, elsewhere those that take nothing at all.
+        unreachable: rows that no single values reach; under policy first only, elsewhere those that take nothing.
         gaps: what no row takes, the largest first; not more than were asked for.
         unchecked: what could not be checked, and why; empty if everything was.
         errors: sentences for which a table should not be published.

@@ -69,7 +69,10 @@ def _as_json(file: str, loaded: Loaded, found: Analysis) -> str:
         "notes": found.notes,
         "complete": found.complete,
         "unchecked": found.unchecked,
-        "unreachable": [{"row": one.row, "covered_by": one.covered_by} for one in found.unreachable],
+        "unreachable": [
+            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.except_lists}
+            for one in found.unreachable
+        ],
         "overlap_count": found.overlap_count,
         "overlaps": [
             {

@@ -42,6 +42,13 @@ def fit_their_columns(table: DecisionTable, inputs: Mapping[str, object]) -> boo
     return typed and Kind.LIST not in kinds.values()
 
 
+def fit_or_list_what_fits(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
+    """Say whether each value, or each element of a list, is of its column's type or missing."""
+    values = [(column, canonical(inputs[column.name])) for column in table.inputs]
+    flat = [(column, one) for column, value in values for one in (value if isinstance(value, tuple) else (value,))]
+    return all(kind_of(one) in TYPES[column.type] | {Kind.NULL} for column, one in flat)
+
+
 def points(space: Space) -> Iterator[tuple[int, ...]]:
     """Give every combination of classes of a space."""
     return product(*(axis.classes for axis in space.axes))
@@ -77,6 +84,9 @@ def test_whatever_an_analysis_says_is_true(drawn: Drawn, steps: int) -> None:
     for overlap in found.overlaps:
         assert set(overlap.rows) <= set(matching(table, overlap.example))
     covered_by = {one.row: set(one.covered_by) for one in found.unreachable}
+    surely = {one.row for one in found.unreachable if one.covered_by and not one.except_lists}
+    for inputs in filter(lambda one: fit_or_list_what_fits(table, one), drawn.values):
+        assert not set(matching(table, inputs)[:1]) & surely
     for inputs in filter(lambda one: fit_their_columns(table, one), drawn.values):
         ids = matching(table, inputs)
         assert not set(ids[:1]) & set(covered_by)
@@ -106,6 +116,33 @@ def test_an_unreachable_row_is_an_error_that_names_the_row_above_it() -> None:
     assert found.errors == (
         "row R2 is never reached: row R1 above it takes everything that it takes; move it up or delete it",
     )
+
+
+def test_a_row_that_only_a_list_may_reach_is_a_warning() -> None:
+    rows = [a_row("R1", 'speed: "not(1)"'), a_row("R2", 'speed: "2"')]
+    table = a_table(rows)
+    assert table.evaluate({"speed": [1, 2]}) is not None
+    found = analyse(table)
+    assert found.errors == ()
+    assert found.warnings[0] == (
+        "row R2 is reached by a list in 'speed' at most: row R1 above it takes every single value that it takes;"
+        " move it up unless that is meant"
+    )
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower"), [("< 5", "4"), ("1, 2", "2"), ("-", "not(1)"), ("not(1)", "not(1, 2)"), ("-", "-")]
+)
+def test_what_takes_all_single_values_of_a_row_and_its_lists_is_an_error(upper: str, lower: str) -> None:
+    found = analyse(a_table([a_row("R1", f'speed: "{upper}"'), a_row("R2", f'speed: "{lower}"')]))
+    assert len(found.errors) == 1
+
+
+def test_an_empty_list_reaches_a_row_that_others_cover_only_together() -> None:
+    table = a_table([a_row(f"R{n}", f'speed: "{cell}"') for n, cell in enumerate(["< 5", "not(< 5)", "-"], start=1)])
+    assert analyse(table).errors == ()
+    table = a_table([a_row("R1", 'speed: "not(null)"'), a_row("R2", 'speed: "null"'), a_row("R3", 'speed: "-"')])
+    assert analyse(table).unreachable[0].except_lists == ("speed",)
 
 
 def test_rows_that_only_together_cover_another_are_named_without_those_that_are_not_needed() -> None:
