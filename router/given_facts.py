@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 class GivenError(ValueError):
-    """What a saved test gives is not part of a run document; each sentence names one field."""
+    """What a saved test gives is not part of a run document; each sentence names one field.
 
-    def __init__(self, sentences: list[str]) -> None:
+    `fields` are the keys and places that lead to each.
+    """
+
+    def __init__(self, sentences: list[str], fields: list[tuple[int | str, ...]]) -> None:
         super().__init__("; ".join(sentences))
         self.sentences = tuple(sentences)
+        self.fields = tuple(fields)
 
 
 def facts_given(given: Mapping[str, object]) -> Facts:
@@ -69,7 +73,9 @@ def _document(parts: Mapping[str, object]) -> RunDocument:
     try:
         return RunDocument.model_validate(parts)
     except ValidationError as error:
-        raise GivenError([_wrong(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]) from None
+        found = error.errors()
+        sentences = [_wrong(".".join(map(str, one["loc"])), one["msg"]) for one in found]
+        raise GivenError(sentences, [one["loc"] for one in found]) from None
 
 
 def _wrong(field: str, message: str) -> str:

@@ -109,7 +109,8 @@ def _threshold(fields: Fields) -> Threshold | None:
         return None
     block.only(("max", "period"))
     most = _whole(block, "max")
-    if most < 1 and block.tree("max"):
+    written = block.tree("max")
+    if most < 1 and isinstance(written, Scalar) and written.value == most:
         block.complain("'max' must be at least 1; switch a definition off with 'active: false'")
     return Threshold(max=most, period=_period(block))
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,20 @@ Tree = Scalar | Listing | Block
 def block_of(entries: dict[str, Tree], line: int) -> Block:
     """Make a block of values each of which stands where its key would."""
     return Block(entries, {key: tree.line for key, tree in entries.items()}, line)
+
+
+def line_of(tree: Tree, path: Sequence[int | str]) -> int:
+    """Tell the line of what a path leads to, or of the last that is there on the way."""
+    line = tree.line
+    for step in path:
+        if isinstance(tree, Block) and step in tree.entries:
+            line, tree = tree.lines[str(step)], tree.entries[str(step)]
+        elif isinstance(tree, Listing) and isinstance(step, int) and step < len(tree.items):
+            tree = tree.items[step]
+            line = tree.line
+        else:
+            break
+    return line
 
 
 def plain_data(tree: Tree) -> object:

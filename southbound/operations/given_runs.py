@@ -9,7 +9,7 @@ from router.complaints import Complaints, Lines, TableErrors
 from router.facts import facts_of
 from router.given_facts import GivenError, facts_given
 from router.yaml_reading import read_yaml
-from router.yaml_tree import plain_data
+from router.yaml_tree import Block, line_of, plain_data
 from schemas.commands import ChangeRun, SendRun
 from schemas.event_files import EventFileError, read_events
 from schemas.lifecycle import RunChanged, RunRequested
@@ -40,21 +40,23 @@ def given_runs(file: str) -> list[GivenRun]:
     return _from_events(text, name) if part is None else [_from_part(part, name)]
 
 
-def _part(text: str, name: str) -> dict[str, object] | None:
+def _part(text: str, name: str) -> Block | None:
     """Read a mapping that is no event; None where it is something else, perhaps events."""
     try:
-        data = plain_data(read_yaml(text, name, Complaints(Lines(name))))
+        tree = read_yaml(text, name, Complaints(Lines(name)))
     except TableErrors:
         return None
-    is_event = isinstance(data, dict) and "data" in data
-    return data if isinstance(data, dict) and not is_event else None
+    is_event = isinstance(tree, Block) and "data" in tree.entries
+    return tree if isinstance(tree, Block) and not is_event else None
 
 
-def _from_part(part: dict[str, object], name: str) -> GivenRun:
+def _from_part(tree: Block, name: str) -> GivenRun:
+    part = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
         facts = facts_given(part)
     except GivenError as error:
-        raise wrong([f"{name}: {sentence}" for sentence in error.sentences]) from None
+        told = zip(error.fields, error.sentences, strict=True)
+        raise wrong([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
     return GivenRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from router.published_tables import PublishedTables, Unreadable
 from router.table_diff import differences
 from schemas.tables import DRAFT, LivePointer, TableDraft
-from southbound.failures import Exit
+from southbound.failures import Exit, Failure, wrong
 from southbound.operations.screen import say, show
 from southbound.operations.table_shelf import (
     draft_of,
@@ -98,7 +98,7 @@ def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
     """Say in words what differs between two tables, wherever they are."""
     needs_topic = not (is_file(before) and is_file(after))
     published = published_in(settings) if needs_topic else PublishedTables()
-    old, new = (_named(settings, published, name) for name in (before, after))
+    old, new = _both(settings, published, (before, after))
     changes = differences(old.loaded, new.loaded)
     for change in changes:
         said = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
@@ -106,6 +106,20 @@ def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
     if not changes:
         say(f"{before} and {after} decide alike: they differ in layout and comments at most")
     return Exit.DONE
+
+
+def _both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[Named]:
+    """Load two tables, or end the command with what is wrong with either."""
+    found: list[Named] = []
+    mistakes: list[str] = []
+    for name in names:
+        try:
+            found.append(_named(settings, published, name))
+        except Failure as failure:
+            mistakes += failure.sentences
+    if mistakes:
+        raise wrong(dict.fromkeys(mistakes))
+    return found
 
 
 def _named(settings: Settings, published: PublishedTables, name: str) -> Named:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from consumers.spokes.positioned_yaml import Positioned, YamlMistakeError, read_yaml
 from schemas.base import Word
 from schemas.outcomes import Reason
 from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, refuses, waits
@@ -15,6 +14,8 @@ from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_ba
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
 
 
 class ScriptError(Exception):
@@ -41,20 +42,30 @@ def read_script(file: Path) -> Script:
         ScriptError: the file cannot be read or has mistakes; all of them are told at once.
     """
     try:
-        raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-        return Script.model_validate(raw or {})
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScriptError(f"the script {file} cannot be read: {error}") from error
-    except YAMLError as error:
-        raise ScriptError(f"the script {file} is not YAML: {error}") from error
+        read = read_yaml(file)
+    except YamlMistakeError as error:
+        raise ScriptError(f"{error}: name a script, or leave --script out") from None
+    try:
+        return Script.model_validate(read.value or {})
     except ValidationError as error:
-        raise ScriptError("\n".join(_mistakes(file, error))) from error
+        raise ScriptError("\n".join(_mistakes(file, read, error))) from None
 
 
-def _mistakes(file: Path, error: ValidationError) -> Iterator[str]:
+def _mistakes(file: Path, read: Positioned, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors():
-        place = ".".join(map(str, mistake["loc"])) or "the whole script"
-        yield f"{file}: {place}: {mistake['msg']}"
+        line, field = read.locate(mistake["loc"])
+        place = f"field '{field}'" if field else "the whole script"
+        yield f"{file}:{line}: {place}: {_sentence(mistake)}"
+
+
+def _sentence(mistake: ErrorDetails) -> str:
+    if mistake["type"] == "extra_forbidden":
+        return "no such field: take it out or correct its name"
+    if mistake["type"] == "missing":
+        return "is missing: write it"
+    if mistake["type"] in ("model_type", "dict_type"):
+        return "must be fields with values, such as {busy_times: 1}"
+    return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def demo_script() -> Script:

@@ -245,6 +245,8 @@ def test_two_files_are_compared_without_asking_anybody(
     changes = objects("diff", str(file), str(other))
     assert changes[0]["sentence"] == "row R30: cell 'speed' >= 1000 → >= 999"
     assert {change["kind"] for change in changes} == {"row", "test"}
+    both = southbound("tables", "diff", str(file.with_name("none.yaml")), str(file.with_name("nothing.yaml"))).stderr
+    assert [name in both for name in ("none.yaml", "nothing.yaml")] == [True, True]
     assert southbound("tables", "diff", str(file), str(file)).stderr.strip().endswith("layout and comments at most")
 
 

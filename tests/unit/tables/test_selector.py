@@ -108,6 +108,7 @@ def test_saved_tests_of_a_selector_see_order_and_switch() -> None:
         (a_definition("S2", 2, more="threshold: {max: 5}"), "row S2, threshold: 'period' is missing"),
         (a_definition("S2", 2, more="threshold: {max: 0, period: P1D}"), "row S2, threshold: 'max' must be at least 1"),
         (a_definition("S2", 2, more="threshold: {period: P1D}"), "row S2, threshold: 'max' is missing"),
+        (a_definition("S2", 2, more="threshold: {max: 1.5, period: P1D}"), "row S2, threshold: 'max' must be a w"),
         (a_definition("S2", 2, more="threshold: {max: 5, period: 1h}"), 'row S2, threshold: period: "1h" is not a dur'),
         (a_definition("S2", 2, more="threshold: {max: 5, period: P1M}"), "row S2, threshold: 'period' must be a span"),
         (a_definition("S2", 2, more="threshold: {max: 5, period: PT0S}"), "row S2, threshold: 'period' must be a span"),
