@@ -44,7 +44,7 @@ async def test_killed_twice_in_the_middle_of_three_hundred_runs_every_run_ends_e
             await process.ended()
         last = await site.start(listens=True)
         try:
-            await site.service.until(lambda: ids <= site.ended(), "all results", 60)
+            await site.service.until(lambda: ids <= site.ended(), "all results")
         except AssertionError as late:
             raise AssertionError(await lost(site, ids - site.ended())) from late
         await site.service.until(lambda: not site.not_finished(), "everything is committed")

@@ -95,7 +95,7 @@ async def test_publishing_while_a_thousand_runs_a_second_flow_loses_none_and_mix
         await site.service.until(lambda: site.members("routing") == 2, "both share the work")
         flow = Flow(site, tag)
         flowing = asyncio.create_task(flow.run())
-        await site.service.until(lambda: len(site.ended()) > 500, "runs flow", 60)
+        await site.service.until(lambda: len(site.ended()) > 500, "runs flow")
         (newer_policy,) = await publish(settings, NEXT_POLICY)
         await used_by_all(site, processes, newer_policy)
         (newer_selector,) = await publish(settings, MOVED)

@@ -136,7 +136,7 @@ class Story:
 
     async def until(self, told: Callable[[], object]) -> None:
         """Wait until the story so far has it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not told():
                 self._moved.clear()
                 await self._moved.wait()

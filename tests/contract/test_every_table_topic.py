@@ -82,7 +82,7 @@ async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_t
 
 async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableTopic) -> None:
     await publish(topic, a_text("1"), "ann")
-    async with asyncio.timeout(30), topic.follow() as news:
+    async with asyncio.timeout(60), topic.follow() as news:
         seen = PublishedTables()
         async for some in news:
             seen = seen.after(some.entries)
@@ -137,7 +137,7 @@ async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nob
     dead.begin_transaction()
     dead.produce(name, b"{}", b"a-table")
     assert dead.flush(20) == 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         live = (await topic.read()).live("a-table")
         assert isinstance(live, LivePointer)
         assert live.author == "ann"

@@ -101,6 +101,6 @@ async def test_notifications_about_runs_of_nobody_hold_up_neither_our_runs_nor_a
         await service.request(*(a_document(f"OURS-{n}") for n in range(20)))
         for n in range(20):
             await service.result_of(f"OURS-{n}")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):  # a drain takes 20
             assert await service.stop()
         assert service.dead_letters() == []  # they may still turn out to be early: nobody gave them up

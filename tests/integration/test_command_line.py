@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOUTHBOUND = (sys.executable, "-c", "from southbound.cli import main; main()")
-PATIENCE = 40.0  # seconds; a command that hangs longer is a failure
+PATIENCE = 90.0  # seconds; a command that hangs longer is a failure
 SELECTORS = ("spoke-selector", "spoke-selector@draft")
 EVENTS = """\
 - {type: RunCancelled, id: E1, data: {run_id: TR0001, root_run_id: TR0001, reason: enough}}

@@ -154,7 +154,7 @@ async def test_a_service_waits_for_tables_that_nobody_has_published_yet(kafka_bo
         await asyncio.wait([starting], timeout=1)
         assert not starting.done()
         await publish(service.settings, SELECTOR)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await starting
         await service.result_of("TR1")
 

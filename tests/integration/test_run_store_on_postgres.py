@@ -64,7 +64,7 @@ async def test_a_process_that_froze_within_a_transaction_does_not_keep_its_rows_
     assert isinstance(frozen, PostgresDatabase)
     connection = await frozen._writer.connect()
     await connection.exec_driver_sql("SELECT 1 FROM runs FOR UPDATE")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await store.save(moved(a_run()))
     with suppress(DBAPIError):  # its connection is gone by now
         await connection.rollback()

@@ -34,7 +34,7 @@ def ask(port: int, path: str) -> tuple[int, dict[str, object]]:
 
 
 async def until_answered(port: int, path: str) -> tuple[int, dict[str, object]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (answer := await asyncio.to_thread(ask, port, path))[0]:  # noqa: ASYNC110 - as a probe does
             await asyncio.sleep(0.02)
     return answer

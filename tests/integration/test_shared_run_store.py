@@ -129,7 +129,7 @@ async def _save_until_refused(store: SqlRunStore, confirmed: list[str]) -> None:
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what it waits for is a list that grows, not an event
             await asyncio.sleep(0.01)
 

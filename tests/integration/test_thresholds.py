@@ -90,7 +90,7 @@ async def test_exactly_as_many_as_fit_are_sent_by_two_services_and_the_rest_go_w
         await service.until(lambda: len(site.ended()) + len(waiting(site)) >= 40, "all went or wait")
         first.send(signal.SIGKILL)
         await service.request(*(a_document(run_id) for run_id in ids[40:]))
-        await service.until(lambda: len(site.ended()) + len(waiting(site)) == 60, "all went or wait", 60)
+        await service.until(lambda: len(site.ended()) + len(waiting(site)) == 60, "all went or wait")
         await service.until(lambda: not site.not_finished(), "who waits holds up no commit")
         assert posts(site) == {"fibre-lab": 17, "copper-lab": 5}
         rows = [row for row in await rows_of(site, ids) if row is not None]
@@ -101,7 +101,7 @@ async def test_exactly_as_many_as_fit_are_sent_by_two_services_and_the_rest_go_w
         assert await second.ended() == 0, second.said()
         site.selector = a_selector(EVER, fibre=30, copper=100)
         await site.start("routing", "dispatch")
-        await all_end(site, ids, 60)
+        await all_end(site, ids, 90)
         assert posts(site) == {"fibre-lab": 30, "copper-lab": 30}
         assert unexplained_posts(site) == []
         assert service.dead_letters() == []
@@ -156,7 +156,7 @@ async def test_a_higher_max_that_is_published_lets_them_go_without_a_restart_and
 
 async def told(running: Running, line: str) -> None:
     """Wait until the metrics say so."""
-    async with asyncio.timeout(15), ClientSession() as session:
+    async with asyncio.timeout(60), ClientSession() as session:
         while line not in (answer := await _metrics(session, running)):
             assert "southbound_requests_waiting" in answer
             await asyncio.sleep(0.05)

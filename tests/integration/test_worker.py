@@ -126,7 +126,7 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[Message]:
     return found
 
 
-async def until(condition: Callable[[], object], within: float = 40.0) -> None:
+async def until(condition: Callable[[], object], within: float = 90.0) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
