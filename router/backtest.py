@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.decisions import Undecided
+from router.decisions import Collected, Undecided
 from router.explanations import value_in_words
 from router.table_rows import NO_ROW
 
@@ -47,21 +47,23 @@ class Verdicts:
     """Keeps of the decisions of one table what can be compared and counted; what a row decides is written once."""
 
     def __init__(self) -> None:
-        self._results: dict[str, str] = {}
+        self._of_row: dict[str, Verdict] = {}
 
     def of(self, decision: Decision | Undecided) -> Verdict:
         """Keep it of one decision."""
         if isinstance(decision, Undecided):
             return Verdict(NO_ROW, decision.reason.value)
-        rows = decision.rows
-        return Verdict(",".join([row.id for row in rows]), " and ".join([self._result(row) for row in rows]))
+        if not isinstance(decision, Collected):
+            return self._alone(decision.row)
+        each = [self._alone(row) for row in decision.rows]
+        return Verdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
 
-    def _result(self, row: Row) -> str:
-        result = self._results.get(row.id)
-        if result is None:
-            words = [f"{name} {value_in_words(value)}" for name, value in row.outputs.items()]
-            result = self._results[row.id] = ", ".join(words)
-        return result
+    def _alone(self, row: Row) -> Verdict:
+        verdict = self._of_row.get(row.id)
+        if verdict is None:
+            words = ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items())
+            verdict = self._of_row[row.id] = Verdict(row.id, words)
+        return verdict
 
 
 class Change(NamedTuple):

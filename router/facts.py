@@ -35,11 +35,9 @@ class Facts:
         Raises:
             UnknownFactError: no run has such a fact.
         """
-        try:
-            return self._known[path]
-        except KeyError:
-            found = self._known[path] = canonical(self._read(fact_path(path)))
-            return found
+        if path not in self._known:  # most are asked for once, and to catch an error takes longer than this
+            self._known[path] = canonical(self._read(fact_path(path)))
+        return self._known[path]
 
     def _read(self, path: FactPath) -> object:
         if path.text in DERIVED:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Skip = Callable[[bytes, int], int]
 Skips = dict[str, Skip]
+Step = tuple[bool, bool, bool, Skip]  # whether a zero byte may be all of it, a text, a text or null; how to step over
 
 _MORE, _NOT_SMALL = 0x80, 0x81  # as in `avro_read_scalars`
 _SECOND = 2  # the byte that chooses the second branch of a union
@@ -79,7 +80,7 @@ _SCALARS: Mapping[str, Skip] = {
 
 
 def _record(schema: AvroSchema, named: Skips) -> Skip:
-    fields: list[tuple[bool, Skip]] = []
+    fields: list[Step] = []
     named[short_name(schema["name"])] = _over(fields)  # before its fields, which may name it
     fields += _steps((field["type"] for field in schema["fields"]), named)
     return named[short_name(schema["name"])]
@@ -90,14 +91,25 @@ def skip_all(kinds: Iterable[AvroSchema], named: Skips) -> Skip:
     return _over(_steps(kinds, named))
 
 
-def _steps(kinds: Iterable[AvroSchema], named: Skips) -> list[tuple[bool, Skip]]:
-    return [(may_be_one_zero(kind), skip_of(kind, named)) for kind in kinds]
+def _steps(kinds: Iterable[AvroSchema], named: Skips) -> list[Step]:
+    steps = [(may_be_one_zero(kind), skip_of(kind, named)) for kind in kinds]
+    return [(may_be_zero, skip is _sized, skip is _text_or_null, skip) for may_be_zero, skip in steps]
 
 
-def _over(steps: list[tuple[bool, Skip]]) -> Skip:
+def _over(steps: list[Step]) -> Skip:
     def skip(data: bytes, at: int) -> int:
-        for may_be_zero, skip_one in steps:
-            at = at + 1 if may_be_zero and not data[at] else skip_one(data, at)
+        for may_be_zero, is_sized, is_text_or_null, skip_one in steps:
+            first = data[at] if may_be_zero else None
+            if first is None:
+                at = skip_one(data, at)
+            elif not first:
+                at += 1
+            elif is_sized and not first & _NOT_SMALL:  # most are short texts: they cost no call
+                at += 1 + (first >> 1)
+            elif is_text_or_null and first == _SECOND and not data[at + 1] & _NOT_SMALL:
+                at += 2 + (data[at + 1] >> 1)
+            else:
+                at = skip_one(data, at)
         return at
 
     return skip

@@ -6,8 +6,7 @@ only there passes here, although the gateway refuses it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import orjson
 from pydantic import ValidationError
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     KafkaHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What was read of an event: its kind, and which run is requested, if one is.
 
     `content` holds the wanted fields: as values that are not judged yet, or as a whole document.

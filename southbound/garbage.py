@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # With Python's 700 objects a quarter of the CPU went into looking through what is alive (docs/benchmarks.md).
 YOUNG, MIDDLE, OLD = 50_000, 20, 20
@@ -13,3 +18,15 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
+
+
+@contextmanager
+def rarely_collected() -> Iterator[None]:
+    """Collect rarely for a while, in a process that then goes on."""
+    before = gc.get_threshold()
+    collect_rarely()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

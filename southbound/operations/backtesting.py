@@ -21,7 +21,7 @@ from router.table_writing import write_table
 from schemas.registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.failures import Exit, Failure, not_reachable, wrong
-from southbound.garbage import collect_rarely
+from southbound.garbage import collect_rarely, rarely_collected
 from southbound.kafka_clients import bystander_settings
 from southbound.operations.backtest_reading import Share, StoppedReadingError, decide_again, decide_elsewhere
 from southbound.operations.kafka import reach
@@ -104,10 +104,8 @@ def _registry(settings: Settings) -> RegistryIds | None:
 
 def _counted(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]:
     try:
-        if len(shares) == 1:
-            yield decide_again(shares[0], now, draft)
-        elif shares:
-            yield from _side_by_side(shares, (write_table(now), write_table(draft)))
+        if shares:
+            yield from _side_by_side(shares, now, draft)
     except StoppedReadingError as error:
         raise not_reachable(str(error)) from None
     except BrokenProcessPool:
@@ -115,9 +113,20 @@ def _counted(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]
         raise Failure(Exit.UNEXPECTED, ended) from None
 
 
-def _side_by_side(shares: list[Share], texts: tuple[str, str]) -> Iterable[Tally]:
-    """Use a process for each share; what a loaded table is full of, functions, cannot travel, but its text can."""
+def _side_by_side(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]:
+    """Read the first share here, where both tables are loaded already, and the others in a process each."""
+    first, *others = shares
+    with _processes(len(others)) as readers:
+        # What a loaded table is full of, functions, cannot travel, but its text can.
+        texts = (write_table(now), write_table(draft)) if others else ("", "")
+        elsewhere = readers.map(partial(decide_elsewhere, texts=texts), others)
+        with rarely_collected():
+            counted = decide_again(first, now, draft)
+        yield counted
+        yield from elsewhere
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
     # Not forked: this process has threads of librdkafka, which a fork would not take along.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(shares), mp_context=context, initializer=collect_rarely) as readers:
-        yield from readers.map(partial(decide_elsewhere, texts=texts), shares)
+    return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=collect_rarely)
