@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice, starmap
 from typing import TYPE_CHECKING
 
 from router.backtest import Aside, Change, Tally, Verdicts
@@ -13,17 +15,21 @@ from schemas.requested_parts import PartReader
 from schemas.undecodable import UndecodableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from router.facts import Facts
     from router.table_loading import Loaded
     from schemas.registry import RegistryIds
     from schemas.requested_parts import Part
 
-KEPT = 65_536  # changes, by what the tables read of a run; most runs are decided as one before them was
+AT_ONCE = 32  # events; of more, what was read has left the caches before it is decided on
+KEPT = 8_192  # changes, by what the tables read of a run; most runs are decided as one before them was
+
+Headers = Iterable[tuple[str, bytes | None]] | None
 
 
 class Redecider:
-    """Takes the values of the lifecycle topic one by one; `tally` has the counts so far.
+    """Takes the values of the lifecycle topic; `tally` has the counts so far.
 
     Definitions that are used up are not known here: the first that matches is taken.
     """
@@ -35,32 +41,57 @@ class Redecider:
         self._verdicts = Verdicts(), Verdicts()
         self._changes: dict[bytes, Change] = {}
 
-    def take(self, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> None:
-        """Decide on one event again, or count it aside."""
+    def take(self, events: Iterable[tuple[bytes | None, Headers]]) -> None:
+        """Decide on events again, or count them aside; an event is a value with its headers."""
+        events = iter(events)
+        while some := list(islice(events, AT_ONCE)):
+            self._take(some)
+
+    def _take(self, events: Sequence[tuple[bytes | None, Headers]]) -> None:
+        # Each step is done for all of them: where steps take turns, a core needs half as much time again for each.
+        requests = [(part, part.sameness) for part in starmap(self._request, events) if part]
+        changes = [self._changes.get(sameness) if sameness else None for _, sameness in requests]
+        fresh = [request for request, change in zip(requests, changes, strict=True) if change is None]
+        decided = iter(self._decided([part for part, _ in fresh]))
+        for (part, sameness), known in zip(requests, changes, strict=True):
+            change = known or next(decided)
+            if change is None:
+                self.tally.asides[Aside.UNREADABLE] += 1
+                continue
+            self.tally.count(change, part.run_id)
+            if known is None and sameness:
+                self._keep(sameness, change)
+
+    def _request(self, value: bytes | None, headers: Headers) -> Part | None:
+        """Read a request of a root; everything else is counted aside."""
         try:
             part = self._reader.read(value, headers)
-            if part.kind is RunRequested and not part.is_child:
-                self.tally.count(self._change(part), part.run_id)
-            else:
-                self.tally.asides[_ASIDES.get(part.kind, Aside.FOREIGN)] += 1
         except UndecodableError:
             self.tally.asides[Aside.UNREADABLE] += 1
+            return None
+        if part.kind is RunRequested and not part.is_child:
+            return part
+        self.tally.asides[_ASIDES.get(part.kind, Aside.FOREIGN)] += 1
+        return None
 
-    def _change(self, part: Part) -> Change:
-        sameness = part.sameness
-        if sameness is None:
-            return self._decided(part)
-        change = self._changes.get(sameness)
-        if change is None:
-            if len(self._changes) >= KEPT:
-                self._changes.clear()
-            change = self._changes[sameness] = self._decided(part)
-        return change
-
-    def _decided(self, part: Part) -> Change:
-        facts = facts_of(self._reader.document(part))
+    def _decided(self, parts: Sequence[Part]) -> list[Change | None]:
+        """Decide on requests by both tables; None for one that cannot be read after all."""
+        facts = [self._facts(part) for part in parts]
         now, draft = self._verdicts
-        return Change(now.of(self._now(facts)), draft.of(self._draft(facts)))
+        by_now = [now.of(self._now(one)) if one else None for one in facts]
+        by_draft = [draft.of(self._draft(one)) if one else None for one in facts]
+        return [Change(one, other) if one and other else None for one, other in zip(by_now, by_draft, strict=True)]
+
+    def _facts(self, part: Part) -> Facts | None:
+        try:
+            return facts_of(self._reader.document(part))
+        except UndecodableError:
+            return None
+
+    def _keep(self, sameness: bytes, change: Change) -> None:
+        if len(self._changes) >= KEPT:
+            self._changes.clear()
+        self._changes[sameness] = change
 
 
 _ASIDES = {RunRequested: Aside.CHILD, RunChanged: Aside.PINNED, RunCancelled: Aside.PINNED}

@@ -57,9 +57,8 @@ def decide_again(share: Share, now: Loaded, draft: Loaded) -> Tally:
     redecider = Redecider(now=now, draft=draft, most=share.most, registry=share.registry)
     consumer = Consumer({**share.client, "auto.offset.reset": "earliest"})
     try:
-        for message in _records(consumer, share):
-            # A consumed record has its headers as a list of pairs.
-            redecider.take(message.value(), message.headers())  # type: ignore[arg-type]
+        # A consumed record has its headers as a list of pairs.
+        redecider.take((record.value(), record.headers()) for record in _records(consumer, share))  # type: ignore[misc]
     finally:
         consumer.close()
     return redecider.tally

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.any_table import load_any
 from router.backtest import Aside, Change, Tally, Verdict
-from router.redeciding import Redecider
+from router.redeciding import AT_ONCE, Redecider
 from schemas.codec import Codec
 from schemas.commands import CancelRun
 from schemas.documents import ServiceRef
@@ -22,6 +22,9 @@ from tests.builders import SINGLE, a_document, a_tree
 from tests.unit.tables.tables import a_file, a_row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from router.redeciding import Headers
     from router.table_loading import Loaded
     from schemas.catalogue import Message
 
@@ -35,10 +38,16 @@ def a_policy(*rows: str) -> Loaded:
     return load_any(a_file(rows), "a.yaml")
 
 
-def told(redecider: Redecider, *messages: Message, writes: str = "avro") -> Tally:
+def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[bytes | None, Headers]]:
     envelope = Envelope(Codec(writes="json" if writes == "json" else "avro"))
-    for number, message in enumerate(messages):
-        redecider.take(*envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message)))
+    return [
+        envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message))
+        for number, message in enumerate(messages)
+    ]
+
+
+def told(redecider: Redecider, *messages: Message, writes: str = "avro") -> Tally:
+    redecider.take(events_of(messages, writes))
     return redecider.tally
 
 
@@ -48,6 +57,12 @@ def a_redecider(*draft: str, most: int = 10) -> Redecider:
 
 def requested(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
     return RunRequested(run=a_document(run_id, spec=spec, mode=mode))
+
+
+def wrongly_requested(run_id: str) -> RunRequested:
+    document = a_document(run_id)
+    without_id = document.test_specification.model_copy(update={"id": ""})
+    return RunRequested(run=document.model_copy(update={"test_specification": without_id}))
 
 
 @pytest.mark.parametrize("writes", ["avro", "json"])
@@ -86,18 +101,15 @@ def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
     changed = RunChanged(run=a_document("A", version=2))
     foreign = CancelRun(run_id="A", root_run_id="A", request_id="RQ", spoke="fibre-lab", decision=SINGLE)
     redecider = a_redecider()
-    redecider.take(b"nonsense", ())
-    redecider.take(None, None)
+    redecider.take([(b"nonsense", ()), (None, None)])
     tally = told(redecider, requested("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
     assert tally.asides == {Aside.CHILD: 1, Aside.PINNED: 2, Aside.FOREIGN: 1, Aside.UNREADABLE: 2}
     assert (tally.decided, tally.events) == (1, 7)
 
 
 def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
-    wrong = a_document().model_copy(
-        update={"test_specification": a_document().test_specification.model_copy(update={"id": ""})}
-    )
-    tally = told(a_redecider(), RunRequested(run=wrong), RunRequested(run=wrong))
+    wrong = wrongly_requested("A")
+    tally = told(a_redecider(), wrong, wrong)
     assert tally.asides == {Aside.UNREADABLE: 2}
 
 
@@ -106,6 +118,28 @@ def test_no_more_runs_are_named_than_asked_for_and_none_twice() -> None:
     tally = told(a_redecider(most=3), *runs)
     assert list(tally.runs.values()) == [["A", "B", "C"]]
     assert tally.decided == 8
+
+
+MIXED: list[Message] = [
+    requested("A"),
+    requested("B", mode="PROACTIVE"),
+    requested("C", spec="copper-line"),
+    RunRequested(run=a_document("A-1", parent="A")),
+    RunCancelled(run_id="A", root_run_id="A"),
+    wrongly_requested("W"),
+]
+IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
+
+
+@given(events=st.lists(st.sampled_from([*IN_AVRO, *IN_JSON, (b"nonsense", ())]), max_size=3 * AT_ONCE))
+def test_events_that_are_taken_together_are_counted_as_those_that_are_taken_one_by_one(
+    events: list[tuple[bytes | None, Headers]],
+) -> None:
+    together, one_by_one = a_redecider(most=2), a_redecider(most=2)
+    together.take(events)
+    for event in events:
+        one_by_one.take([event])
+    assert together.tally == one_by_one.tally
 
 
 def test_a_selector_is_compared_by_its_spoke() -> None:
