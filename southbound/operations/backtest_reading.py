@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from producers.kafka_errors import sentence_for
 from router.any_table import load_any
 from router.redeciding import Redecider
+from southbound.garbage import collect_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +44,19 @@ class Share:
     stretches: tuple[Stretch, ...]
     most: int
     registry: RegistryIds | None
+
+
+def prepare_process() -> None:
+    """Make a process one that only reads: it looks for garbage rarely, and ends when the one that started it does."""
+    collect_rarely()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # what it counts, nobody would hear
 
 
 def decide_elsewhere(share: Share, texts: tuple[str, str]) -> Tally:

@@ -21,9 +21,15 @@ from router.table_writing import write_table
 from schemas.registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.failures import Exit, Failure, not_reachable, wrong
-from southbound.garbage import collect_rarely, rarely_collected
+from southbound.garbage import rarely_collected
 from southbound.kafka_clients import bystander_settings
-from southbound.operations.backtest_reading import Share, StoppedReadingError, decide_again, decide_elsewhere
+from southbound.operations.backtest_reading import (
+    Share,
+    StoppedReadingError,
+    decide_again,
+    decide_elsewhere,
+    prepare_process,
+)
 from southbound.operations.kafka import reach
 from southbound.operations.stretches import shared, stretches_since
 
@@ -116,7 +122,7 @@ def _counted(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]
 def _side_by_side(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]:
     """Read the first share here, where both tables are loaded already, and the others in a process each."""
     first, *others = shares
-    with _processes(len(others)) as readers:
+    with reading_processes(len(others)) as readers:
         # What a loaded table is full of, functions, cannot travel, but its text can.
         texts = (write_table(now), write_table(draft)) if others else ("", "")
         elsewhere = readers.map(partial(decide_elsewhere, texts=texts), others)
@@ -126,7 +132,8 @@ def _side_by_side(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[T
         yield from elsewhere
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
+def reading_processes(count: int) -> ProcessPoolExecutor:
+    """Make processes that only read, and that end when this one does."""
     # Not forked: this process has threads of librdkafka, which a fork would not take along.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=collect_rarely)
+    return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=prepare_process)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +31,6 @@ from tests.unit.command_line.runner import southbound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from typer.testing import Result
 
@@ -122,6 +124,33 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
     assert "1 request of the last 7d decided now would become dead letters: add rows" in result.stderr
     assert "S15: spoke copper-lab" in result.stdout
     assert "is live" not in result.stdout
+
+
+STARTS_A_READER = """
+import os, signal
+from southbound.operations.backtesting import reading_processes
+with reading_processes(1) as readers:
+    print(readers.submit(os.getpid).result(), flush=True)
+    signal.pause()
+"""
+
+
+def lives(stat: Path) -> bool:
+    try:
+        return ") Z " not in stat.read_text()  # nobody may be there to take its exit code
+    except OSError:
+        return False
+
+
+def test_a_reader_lived_on_for_ever_when_the_process_that_started_it_was_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTS_A_READER], stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        reader = Path(f"/proc/{int(started.stdout.readline())}/stat")
+        started.kill()
+    until = time.monotonic() + 60
+    while lives(reader):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_several_readers_find_together_what_one_finds(settings: Settings) -> None:
