@@ -28,7 +28,7 @@ check: .venv/.installed  ## Check style, types, import rules and the history of 
 	$(bin)/ruff format --check
 	$(bin)/mypy
 	$(bin)/lint-imports
-	$(bin)/python -m schemas.history
+	$(bin)/python -m tests.contract.schemas.compatibility
 
 bench: .venv/.installed  ## Measure throughput next to other ways, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench.py $(ARGS)
@@ -43,7 +43,7 @@ run: .venv/.installed  ## Run every role in this process
 	@$(bin)/southbound run $(ARGS)
 
 docs: .venv/.installed  ## Write the pages that are made from the code
-	@$(bin)/southbound docs
+	@$(bin)/python -m docs.generate
 
 lock: .venv/.installed  ## Choose the versions of all dependencies anew (see docs/adr/0002)
 	$(uv) $(compile) --upgrade --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt

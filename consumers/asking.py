@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.happenings import ChangeAsked, ChangeRefused
-from router.memory import CHANGE, led_to
 from router.refused_changes import why_not
+from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.processed_events import CHANGE, led_to
 
 if TYPE_CHECKING:
-    from router.runs import RunRow
-    from schemas.documents import RunDocument
-    from schemas.envelope import Event
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
 
 
 def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:

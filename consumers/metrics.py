@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
-from consumers.runtime.outcomes import DeadLetter, Done
+from consumers.runtime.handler import DeadLetter, Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from consumers.runtime.observer import Figures, Settled
+    from consumers.runtime.monitoring import Figures, Settled
     from consumers.runtime.records import Record
-    from router.trouble import Trouble
+    from schemas.problem import Trouble
 
     Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
     _Line = tuple["Metric", tuple[str, ...]]  # a metric and the values of its labels

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from consumers.gathering import GatherRuns
-    from consumers.routes import RouteRuns
-    from consumers.runtime.outcomes import Outcome
-    from schemas.documents import RunDocument
-    from schemas.envelope import Event
+    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.route_request import RouteRuns
+    from consumers.runtime.handler import Outcome
+    from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.fact_paths import UnknownFactError, fact_path
+from router.selection.fact_paths import UnknownFactError, fact_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.cells import Cell
-    from router.tables import Input, Row
+    from router.tables.feel.unary_test import Cell
+    from router.tables.table import Input, Row
 
 
 def except_lists(inputs: Sequence[Input], row: Row, covering: Sequence[Row]) -> tuple[str, ...]:

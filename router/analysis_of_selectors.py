@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.analysis import analyse
 from router.analysis_sentences import unreachable_in_words
-from router.selector import Selector
-from router.table_loading import table_of
+from router.selection.load import table_of
+from router.selection.spoke_selector import Selector
+from router.tables.analysis.analysis import analyse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from router.findings import Analysis, Unreachable
-    from router.table_loading import Loaded
+    from router.selection.load import Loaded
+    from router.tables.analysis.findings import Analysis, Unreachable
 
 
 def analyse_loaded(loaded: Loaded) -> Analysis:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.findings import Gap, Overlap, Overlaps, Unreachable
-    from router.tables import DecisionTable
+    from router.tables.analysis.findings import Gap, Overlap, Overlaps, Unreachable
+    from router.tables.table import DecisionTable
 
 _MOST_SENTENCES = 20  # about one thing
 _MOST_ROWS = 5  # named in one sentence

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.policy import policy_from
-from router.selector_files import selector_from
-from router.table_files import table_from, written_in_yaml
-from router.yaml_tree import Block, Scalar
+from router.selection.outbound_policy import policy_from
+from router.selection.selector_file import selector_from
+from router.tables.formats.loader import table_from, written_in_yaml
+from router.tables.formats.tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from router.policy import OutboundPolicy
-    from router.selector import Selector
-    from router.table_files import Written
-    from router.tables import DecisionTable
+    from router.selection.outbound_policy import OutboundPolicy
+    from router.selection.spoke_selector import Selector
+    from router.tables.formats.loader import Written
+    from router.tables.table import DecisionTable
 
 POLICY_ID = "outbound-policy"
 

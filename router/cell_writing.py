@@ -6,15 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.cell_errors import CellError
-from router.literals import read_string
-from router.table_values import cell_text
-from router.yaml_tree import Scalar
+from router.tables.feel.errors import CellError
+from router.tables.feel.literals import read_string
+from router.tables.formats.entries import cell_text
+from router.tables.formats.tree import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from router.cells import Cell
+    from router.tables.feel.unary_test import Cell
 
 NULL = "null"
 

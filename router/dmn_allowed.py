@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from router.cells import CellError, parse
 from router.dmn_texts import text_in
-from router.dmn_types import FeelType, UnknownTypeError
+from router.tables.feel.unary_test import CellError, parse
+from router.tables.formats.dmn.types import FeelType, UnknownTypeError
 
 if TYPE_CHECKING:
-    from router.cells import Cell
-    from router.dmn_scope import Place, Scope
-    from router.xml_tree import Element
+    from router.tables.feel.unary_test import Cell
+    from router.tables.formats.dmn.scope import Place, Scope
+    from router.tables.formats.dmn.xml import Element
 
 
 def type_of(element: Element, scope: Scope, place: Place) -> FeelType:

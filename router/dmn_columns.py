@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from router.cell_tokens import without_comments
-from router.cells import CellError
 from router.dmn_allowed import allowed_by, type_of
-from router.dmn_scope import kept, one_line
 from router.dmn_texts import text_in
-from router.tables import Input
+from router.tables.feel.lexer import without_comments
+from router.tables.feel.unary_test import CellError
+from router.tables.formats.dmn.scope import kept, one_line
+from router.tables.table import Input
 
 if TYPE_CHECKING:
-    from router.dmn_scope import Place, Scope
-    from router.xml_tree import Element
+    from router.tables.formats.dmn.scope import Place, Scope
+    from router.tables.formats.dmn.xml import Element
 
 
 def read_inputs(table: Element, scope: Scope, place: Place) -> tuple[Input, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.cell_errors import CellError
+from router.tables.feel.errors import CellError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.xml_tree import Element
+    from router.tables.formats.dmn.xml import Element
 
 
 def text_in(element: Element) -> str:

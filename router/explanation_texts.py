@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from router.explained import Close, Explanation, Matched, Seen
+from router.tables.explain.explanation import Close, Explanation, Matched, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,14 +6,14 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from router.conditions import word_of
 from router.lookups import all_of
+from router.tables.feel.conditions import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from router.cells import Cell
-    from router.tables import Row
+    from router.tables.feel.unary_test import Cell
+    from router.tables.table import Row
 
     Choice = tuple[str | None, ...]  # a word for each column; None where the row takes anything
     Take = Callable[[Sequence[Any]], Sequence[Any]]

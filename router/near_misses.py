@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from router.index_masks import places_from_end
+from router.tables.index.bitsets import places_from_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from router.index import AnyIndex
-    from router.tables import DecisionTable, Row
+    from router.tables.index.index import AnyIndex
+    from router.tables.table import DecisionTable, Row
 
     Values = tuple[object, ...]
 

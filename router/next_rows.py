@@ -5,7 +5,7 @@ A run is moved a dozen times and has 25 fields; most of the time went into setti
 
 from __future__ import annotations
 
-from router.runs import RunRow
+from router.runs.run import RunRow
 
 
 def replace(row: RunRow, **changes: object) -> RunRow:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from router.cell_tokens import Token, without_comments
-from router.cells import CellError, parse
+from router.tables.feel.lexer import Token, without_comments
+from router.tables.feel.unary_test import CellError, parse
 
 _STRING = Token.STRING.value
 _LITERAL = re.compile(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.hit_policies import HitPolicy
-from router.values import ORDERED, Kind, kind_of
+from router.tables.feel.values import ORDERED, Kind, kind_of
+from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.tables import DecisionTable
+    from router.tables.table import DecisionTable
 
 _LETTERS = {
     "f": HitPolicy.FIRST,

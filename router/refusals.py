@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from schemas.outcomes import Reason
+from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from router.answers import Answer
+    from router.responses import Answer
 
 # Bounds, so that a system that answers with a page does not fill topics and rows with it.
 _MOST_REASONS = 10

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.transitions import ENDED
-from schemas.outcomes import Reason
+from router.runs.transitions import ENDED
+from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from router.runs import RunRow
-    from schemas.documents import RunDocument
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
 
 
 def why_not(row: RunRow, document: RunDocument) -> Reason | None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.policy import OutboundPolicy
-    from router.selector import Selector
+    from router.selection.outbound_policy import OutboundPolicy
+    from router.selection.spoke_selector import Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from router.cell_writing import bare_cell
-from router.policy import OutboundPolicy
-from router.selector import Selector
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
 from router.value_writing import value_text
 from router.yaml_writing import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.cells import Cell
-    from router.saved_tests import SavedTest
-    from router.table_loading import Loaded
-    from router.tables import DecisionTable, Input, Output, Row
+    from router.selection.load import Loaded
+    from router.tables.feel.unary_test import Cell
+    from router.tables.table import DecisionTable, Input, Output, Row
+    from router.tables.test_cases import SavedTest
 
 Kind = Literal["table", "input", "output", "row", "default", "test"]
 Part = tuple[str, str]  # what it is, and in which column

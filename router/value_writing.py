@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
-from router.values import Months, at_fixed_offset
+from router.tables.feel.values import Months, at_fixed_offset
 
 
 def value_text(value: object) -> str:

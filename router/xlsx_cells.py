@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.cell_errors import CellError
+from router.tables.feel.errors import CellError
 from router.xlsx_signs import from_xlsx
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from schemas.avro_skip import skip_all, skip_of
 from schemas.avro_types import may_be_null, short_name
 
 if TYPE_CHECKING:
-    from schemas.avro_files import AvroSchema, Plain
     from schemas.avro_read import Named
     from schemas.avro_read_scalars import Read
     from schemas.avro_skip import Skip, Skips
+    from schemas.codec.avro_schemas import AvroSchema, Plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from schemas.avro_files import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, Plain
 
 NamedTypes = dict[str, "AvroSchema"]
 

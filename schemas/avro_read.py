@@ -21,7 +21,7 @@ from schemas.avro_types import may_be_null, short_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.avro_files import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, Plain
 
 Named = dict[str, Read]
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from schemas.avro_files import Plain
+from schemas.codec.avro_schemas import Plain
 
 Read = Callable[[bytes, int], tuple[Plain, int]]
 

@@ -14,7 +14,7 @@ from schemas.avro_types import may_be_null, short_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from schemas.avro_files import AvroSchema
+    from schemas.codec.avro_schemas import AvroSchema
 
 Skip = Callable[[bytes, int], int]
 Skips = dict[str, Skip]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from schemas.avro_files import AvroSchema
+    from schemas.codec.avro_schemas import AvroSchema
 
 
 def short_name(name: str) -> str:

@@ -21,7 +21,7 @@ from schemas.avro_write_scalars import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.avro_files import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, Plain
 
 _BRANCH_OF = {type(None): "null", bool: "boolean", int: "long", float: "double", str: "string"}
 

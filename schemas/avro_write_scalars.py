@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from schemas.avro_files import Plain
 from schemas.base import LONG_MAX, LONG_MIN
+from schemas.codec.avro_schemas import Plain
 
 Write = Callable[[Plain, bytearray], None]
 

@@ -8,7 +8,7 @@ from functools import cache
 from schemas.commands import CancelRun, ChangeRun, Command, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
-from schemas.outcomes import Outcome, RequestResult, RunResult, RunUpdate
+from schemas.results import Outcome, RequestResult, RunResult, RunUpdate
 
 NAMESPACE = "southbound.testrun"
 TYPE_PREFIX = "southbound."

@@ -1,7 +1,7 @@
 """What dispatch is told to do (topics `testrun.dispatch.<spoke>`)."""
 
 from schemas.base import Word
-from schemas.documents import Filled, RunDocument
+from schemas.run_document import Filled, RunDocument
 
 
 class PinnedDecision(Word):

@@ -1,7 +1,7 @@
 """What external systems said, raw, before anyone interprets it (topic `testrun.inbound`)."""
 
 from schemas.base import Word
-from schemas.documents import Filled, Moment
+from schemas.run_document import Filled, Moment
 from schemas.vocabulary import Channel
 
 

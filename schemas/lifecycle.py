@@ -1,7 +1,7 @@
 """What other services say about test runs: requested, changed, cancelled (topic `testrun.lifecycle`)."""
 
 from schemas.base import Word
-from schemas.documents import Filled, RunDocument
+from schemas.run_document import Filled, RunDocument
 
 
 class RunRequested(Word):

@@ -8,7 +8,7 @@ from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from schemas.undecodable import InvalidEventError, UnreadableBytesError
+from schemas.codec.errors import InvalidEventError, UnreadableBytesError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from schemas.undecodable import excerpt
+from schemas.codec.errors import excerpt
 
 if TYPE_CHECKING:
     from consumers.runtime.records import Record
-    from router.trouble import Trouble
+    from schemas.problem import Trouble
 
 log = structlog.get_logger()
 

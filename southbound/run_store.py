@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from consumers.store.opening import open_store
 
 if TYPE_CHECKING:
-    from consumers.store.sql import SqlRunStore
-    from southbound.settings import Store
+    from consumers.store.sql_store import SqlRunStore
+    from southbound.settings.settings import Store
 
 
 async def open_run_store(store: Store) -> SqlRunStore:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from router.runs import RunRow
+from router.runs.run import RunRow
 from schemas.commands import PinnedDecision
-from schemas.documents import RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
+from schemas.run_document import RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
 from schemas.vocabulary import Phase, RunState
 
 if TYPE_CHECKING:
-    from schemas.documents import Characteristic
+    from schemas.run_document import Characteristic
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SINGLE = PinnedDecision(policy="outbound-policy@1#default", selector="spoke-selector@1#S10", hierarchical=False)

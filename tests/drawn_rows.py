@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from router.runs import RunRow
+from router.runs.run import RunRow
 from schemas.commands import PinnedDecision
-from schemas.documents import Characteristic, RunDocument, ServiceRef, SpecificationRef
-from schemas.outcomes import Reason, ReportedMeasure, RuleViolation
+from schemas.results import Reason, ReportedMeasure, RuleViolation
+from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, Result, RunState
 
 # PostgreSQL has no NUL in text columns; inside JSON documents it is fine.

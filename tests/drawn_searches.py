@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from router.cells import Cell, CellError, Months, parse
-from router.tables import DecisionTable, HitPolicy, Input, Output, Row
+from router.tables.feel.unary_test import Cell, CellError, Months, parse
+from router.tables.table import DecisionTable, HitPolicy, Input, Output, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

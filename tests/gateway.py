@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from consumers.calling import Caller
-from consumers.deciding import Decider
-from consumers.edge import AtTheEdge
-from consumers.gathering import GatherRuns
-from consumers.inbound import Inbound
-from consumers.moves import Mover
-from consumers.overdue import Overdue
-from consumers.routes import RouteRuns
-from consumers.runtime.outcomes import Attempt, DeadLetter, Done, RetryLater
+from consumers.dispatch.call import Caller
+from consumers.event_handler import AtTheEdge
+from consumers.inbound.report_handler import Inbound
+from consumers.routing.assemble_hierarchy import GatherRuns
+from consumers.routing.decide import Decider
+from consumers.routing.route_request import RouteRuns
+from consumers.routing.waiting.expire import Overdue
+from consumers.routing.waiting.release import Turns
+from consumers.routing.waiting.threshold_cache import UsedUp
+from consumers.run_updates.announce import Voice
+from consumers.run_updates.updater import Mover
+from consumers.runtime.handler import Attempt, DeadLetter, Done, RetryLater
 from consumers.runtime.records import Partition, Record
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
-from consumers.turns import Turns
-from consumers.used_up import UsedUp
-from consumers.voice import Voice
-from producers.events import EventPublisher
-from router.hierarchy_guards import HierarchyLimits
-from router.policy import load_policy
+from producers.event_publisher import EventPublisher
 from router.routing_tables import RoutingTables
-from router.selector_files import load_selector
-from schemas.codec import Codec
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from router.runs.hierarchy_limits import HierarchyLimits
+from router.selection.outbound_policy import load_policy
+from router.selection.selector_file import load_selector
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
-from schemas.outcomes import RequestResult, RunResult, RunUpdate
+from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Channel
-from southbound.compose import dispatch_of, routing_of
+from southbound.service.compose import dispatch_of, routing_of
 from tests.builders import NOON
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from consumers.runtime.outcomes import Outcome
+    from consumers.runtime.handler import Outcome
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
-    from router.answers import Purpose
-    from router.runs import RunRow
+    from router.responses import Purpose
+    from router.runs.run import RunRow
     from schemas.catalogue import Message as Word
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
     from schemas.vocabulary import UpdateKind
 
 POLICY = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from router.table_moves import Signed, Written
-from schemas.tables import TableKind
+from router.tables.publish_plan import Signed, Written
+from schemas.published_tables import TableKind
 from tests.builders import NOON
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from consumers.runtime.observer import Observer
+    from consumers.runtime.monitoring import Observer
     from consumers.runtime.records import Record
-    from router.trouble import Trouble
+    from schemas.problem import Trouble
 
 REPEAT_AFTER = 30.0  # seconds until the same kind of complaint is made again
 

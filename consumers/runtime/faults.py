@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.trouble import Trouble
+from schemas.problem import Trouble
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from consumers.runtime.outcomes import Attempt
+from consumers.runtime.handler import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from consumers.runtime.records import Partition, Record
-    from router.trouble import Trouble
+    from schemas.problem import Trouble
 
 
 class Lane:

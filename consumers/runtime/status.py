@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.runtime.observer import Figures
+from consumers.runtime.monitoring import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from consumers.runtime.lanes import Lane, Lanes
-    from consumers.runtime.progress import Ledger
+    from consumers.runtime.offsets import Ledger
     from consumers.runtime.records import Partition
-    from router.trouble import Trouble
+    from schemas.problem import Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

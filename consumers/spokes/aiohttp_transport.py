@@ -11,13 +11,13 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from consumers.spokes.exchange import Line, UnfitRequestError, cut, origin_of
-from router.answers import Answer, NoAnswer
+from consumers.spokes.aiohttp_connection import Line, UnfitRequestError, cut, origin_of
+from router.responses import Answer, NoAnswer
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
-    from consumers.spokes.exchange import Head
+    from consumers.spokes.aiohttp_connection import Head
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import HttpRequest
 

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from typing import Self
 
     from consumers.spokes.profile import Profile
-    from router.answers import Answer, NoAnswer, Purpose
-    from router.changes import FieldChange
-    from router.reports import ExternalReport
-    from router.runs import RunRow
+    from router.responses import Answer, NoAnswer, Purpose
+    from router.runs.changes import FieldChange
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
     from schemas.commands import SendRun
-    from schemas.documents import RunDocument
     from schemas.inbound import InboundReceived
+    from schemas.run_document import RunDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from consumers.runtime.backoff import RetryPolicy
 from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, Part
-from router.backoff import RetryPolicy
 from schemas.vocabulary import RunState
 
 # Spoke names become parts of topic names and of listener paths.

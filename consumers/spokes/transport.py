@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.answers import Answer, NoAnswer
+    from router.responses import Answer, NoAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from consumers.store.planning import NO_USES, place_of
+from consumers.store.write_plan import NO_USES, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from consumers.store.planning import Place, Plan, Save
-    from consumers.store.rows import Clockwork, Values
+    from consumers.store.row_mapping import Clockwork, Values
     from consumers.store.statements import Statements
-    from router.thresholds import Use
+    from consumers.store.write_plan import Place, Plan, Save
+    from router.selection.thresholds import Use
 
 
 def lock_uses(connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork) -> Mapping[Place, int]:

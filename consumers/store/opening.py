@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.store.addresses import database_at
-from consumers.store.schema import upgrade_database
-from consumers.store.sql import SqlRunStore
+from consumers.store.address import database_at
+from consumers.store.migrate import upgrade_database
+from consumers.store.sql_store import SqlRunStore
 
 if TYPE_CHECKING:
     from consumers.store.sqlite import Synchronous

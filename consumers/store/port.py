@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from router.runs import RequestRow, RunRow
-    from router.thresholds import Count, Use
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import Count, Use
     from schemas.vocabulary import Phase
 
 

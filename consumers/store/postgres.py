@@ -9,9 +9,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from consumers.store.databases import InDoubtError, is_the_rows_fault
+from consumers.store.database import InDoubtError, is_the_rows_fault
 from consumers.store.port import StoreUnavailableError
-from consumers.store.rows import AS_MOMENTS
+from consumers.store.row_mapping import AS_MOMENTS
 from consumers.store.statements import statements_for
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from consumers.store.databases import is_the_rows_fault
+from consumers.store.database import is_the_rows_fault
 from consumers.store.port import StoreUnavailableError
-from consumers.store.rows import AS_TEXT
+from consumers.store.row_mapping import AS_TEXT
 from consumers.store.statements import statements_for
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, liter
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.tables import definition_uses, outbound_requests, run_measures, runs
-from router.states import TERMINAL
+from router.runs.states import TERMINAL
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 
 def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
-    # `router.requests.is_over` in SQL. The words stand in the text, because parameters go by position.
+    # `router.runs.request_result.is_over` in SQL. The words stand in the text, because parameters go by position.
     ends: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in sorted(TERMINAL)]
     unfinished = (
         runs.c.state.is_(None) | runs.c.state.not_in(ends) | (runs.c.phase == literal_column(f"'{Phase.FALLOUT}'"))

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
 from consumers.store.counting import count_uses, lock_uses
-from consumers.store.planning import Kept, sort_out
+from consumers.store.write_plan import Kept, sort_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Select
 
-    from consumers.store.planning import Plan, Refusal, Save
-    from consumers.store.rows import Clockwork, Values
+    from consumers.store.row_mapping import Clockwork, Values
     from consumers.store.statements import Statements
+    from consumers.store.write_plan import Plan, Refusal, Save
 
 MEASURE_COUNT = 15  # the place of `measure_count` in `tables.runs`
 EXTERNAL_ID = 10

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from router.runs import RunRow
+    from router.runs.run import RunRow
     from southbound.demo.seen import LetterSeen
     from southbound.demo.stories import Evidence, Story
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from schemas.outcomes import RequestResult, RunResult, RunUpdate
+from schemas.results import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
-    from schemas.envelope import Envelope
+    from schemas.codec.envelope import Envelope
     from schemas.topics import TopicNames
     from schemas.vocabulary import UpdateKind
-    from southbound.following import Heard
+    from southbound.demo.topic_follower import Heard
 
 
 @dataclass(slots=True, kw_only=True)

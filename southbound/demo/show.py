@@ -13,24 +13,24 @@ from rich.console import Console
 from rich.live import Live
 
 from producers.publisher import Message
-from schemas.envelope import Event
-from schemas.headers import EventHeaders
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
 from schemas.vocabulary import UpdateKind
-from southbound.broker.choice import open_broker
+from southbound.broker.open_broker import open_broker
 from southbound.demo.screen import dead_letters, moving, summary
 from southbound.demo.seen import Seen
 from southbound.demo.stage import open_stage
 from southbound.demo.stories import Evidence, stories
-from southbound.following import Follower
+from southbound.demo.topic_follower import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from router.runs import RunRow
+    from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
     from southbound.demo.stage import Stage
     from southbound.demo.stories import Story
-    from southbound.settings import Settings
+    from southbound.settings.settings import Settings
 
 PATIENCE = 25.0  # seconds for all stories; the longest takes three
 FRAME = 0.1  # seconds between pictures

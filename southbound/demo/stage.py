@@ -12,19 +12,19 @@ from pydantic import SecretStr
 
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.ports import reserve
-from southbound.loading import load_rules
-from southbound.service import Running, serve
-from southbound.settings import Routing
+from southbound.operations.topic_admin import TopicAdmin
+from southbound.service.load_rules import load_rules
+from southbound.service.serve import Running, serve
+from southbound.settings.settings import Routing
 from southbound.simulator.system import ExternalSystem
-from southbound.topics import TopicAdmin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from schemas.topics import Topic
-    from southbound.loading import Rules
-    from southbound.settings import Settings
+    from southbound.service.load_rules import Rules
+    from southbound.settings.settings import Settings
     from southbound.simulator.ledger import Ledger
 
 

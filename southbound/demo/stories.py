@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from schemas.documents import Characteristic, RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
 from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
+from schemas.run_document import Characteristic, RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
 from schemas.vocabulary import Result, RunState, UpdateKind
 
 if TYPE_CHECKING:

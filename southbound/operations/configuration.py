@@ -9,22 +9,22 @@ import orjson
 from pydantic import SecretStr
 from rich.table import Table
 
-from consumers.callback_keys import check_of
-from consumers.spokes.client import all_credentials
+from consumers.inbound.callback_auth import check_of
+from consumers.spokes.http_client import all_credentials
 from consumers.spokes.secret_references import SecretMissingError
-from consumers.tables.live import FromTopic
-from southbound.failures import Exit, wrong
-from southbound.loading import OperatorMistakesError, load_rules
-from southbound.operations.screen import show
-from southbound.settings import sections
+from consumers.table_topic.live_tables import FromTopic
+from southbound.cli.exit_codes import Exit, wrong
+from southbound.operations.console import show
+from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.settings.settings import sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consumers.spokes.profile import Profile
     from router.routing_tables import RoutingTables
-    from southbound.loading import Rules
-    from southbound.settings import Loaded, Settings
+    from southbound.service.load_rules import Rules
+    from southbound.settings.settings import Loaded, Settings
 
 MASK = "******"
 # librdkafka's own settings that hold secrets, and passwords inside addresses.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.serving import CannotListenError
+from consumers.inbound.listen_socket import CannotListenError
 from southbound.broker.broker import BrokerUnavailableError
+from southbound.cli.exit_codes import not_reachable, wrong
 from southbound.demo.show import run_demo
-from southbound.failures import not_reachable, wrong
-from southbound.loading import OperatorMistakesError
-from southbound.logs import configure_logs
-from southbound.service import NotConfiguredError, NotReachableError
-from southbound.topics import TopicsError
+from southbound.operations.topic_admin import TopicsError
+from southbound.service.load_rules import OperatorMistakesError
+from southbound.service.logs import configure_logs
+from southbound.service.serve import NotConfiguredError, NotReachableError
 
 if TYPE_CHECKING:
-    from southbound.settings import Settings
+    from southbound.settings.settings import Settings
 
 
 def demonstrate(settings: Settings) -> int:

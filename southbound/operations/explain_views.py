@@ -10,9 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from router.decisions import Undecided
-from router.explaining import explain_decision, explain_undecided
-from router.explanations import value_in_words
+from router.tables.decision import Undecided
+from router.tables.explain.explain import explain_decision, explain_undecided
+from router.tables.explain.wording import value_in_words
 from router.value_writing import value_text
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from router.decisions import Decision
-    from router.why_not import WhyNot
-    from southbound.operations.given_runs import GivenRun
+    from router.tables.decision import Decision
+    from router.tables.explain.why_not import WhyNot
+    from southbound.operations.tables.example_runs import GivenRun
 
 
 def in_words(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | None) -> Group:

@@ -6,21 +6,21 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
-from producers.events import EventPublisher
+from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
+from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
-from schemas.codec import Codec
-from schemas.envelope import Envelope
-from schemas.registry import RegistryError, resolve_ids
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
+from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.failures import not_reachable, wrong
-from southbound.kafka_clients import client_settings
-from southbound.operations.screen import say
+from southbound.cli.exit_codes import not_reachable, wrong
+from southbound.operations.console import say
+from southbound.service.kafka_settings import client_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-    from southbound.settings import Settings
+    from southbound.settings.settings import Settings
 
 
 async def reach(settings: Settings, topics: Collection[str] = ()) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.publishing import Findings
-from southbound.operations.backtest_views import as_words
-from southbound.operations.screen import counted, show
-from southbound.operations.table_backtest import compare, span_of
+from router.selection.publish_checks import Findings
+from southbound.operations.backtest.compare import compare, span_of
+from southbound.operations.backtest.report import as_words
+from southbound.operations.console import counted, show
 
 if TYPE_CHECKING:
-    from router.backtest import Tally
-    from southbound.settings import Settings
+    from router.selection.backtest import Tally
+    from southbound.settings.settings import Settings
 
 MOST_NAMED = 20  # runs; `southbound tables backtest --limit` names more
 

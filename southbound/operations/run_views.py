@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from router.explanation_texts import told
-from schemas.documents import value_to_json
-from schemas.undecodable import printable
+from schemas.codec.errors import printable
+from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
-from southbound.operations.telling import in_words
+from southbound.operations.event_lines import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from router.runs import RequestRow, RunRow
-    from schemas.documents import RunDocument
+    from router.runs.run import RequestRow, RunRow
+    from schemas.run_document import RunDocument
 
 COLOURS = {
     Phase.FULFILLED: "green",

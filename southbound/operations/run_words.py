@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.vocabulary import Phase
-from southbound.operations.telling import in_words
+from southbound.operations.event_lines import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from router.runs import RunRow
+    from router.runs.run import RunRow
 
 
 def whereabouts(row: RunRow) -> list[str]:

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic_core import to_json
 from sqlalchemy.engine import make_url
 
+from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
-from consumers.store.schema import SchemaError
 from router.explanation_texts import told
 from schemas.vocabulary import Phase
-from southbound.failures import Exit, Failure, not_reachable, wrong
+from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
+from southbound.operations.console import show
 from southbound.operations.run_views import run_details, run_table
-from southbound.operations.screen import show
 from southbound.run_store import open_run_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from consumers.store.sql import SqlRunStore
-    from router.runs import RequestRow, RunRow
-    from southbound.settings import Settings
+    from consumers.store.sql_store import SqlRunStore
+    from router.runs.run import RequestRow, RunRow
+    from southbound.settings.settings import Settings
 
 T = TypeVar("T")
 

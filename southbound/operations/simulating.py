@@ -6,9 +6,9 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from consumers.serving import CannotListenError
-from southbound.failures import Exit, not_reachable, wrong
-from southbound.operations.screen import say
+from consumers.inbound.listen_socket import CannotListenError
+from southbound.cli.exit_codes import Exit, not_reachable, wrong
+from southbound.operations.console import say
 from southbound.simulator.definition import DefinitionMissingError
 from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.serve import serve
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from southbound.settings import Settings
+    from southbound.settings.settings import Settings
     from southbound.simulator.serve import System
 
 NAMES = ("fibre-lab", "copper-lab")

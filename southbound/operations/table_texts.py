@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.complaints import TableErrors
-from router.policy import OutboundPolicy
-from router.selector import Selector
-from router.table_loading import kind_of, table_of
-from schemas.tables import TableKind
-from southbound.failures import wrong
-from southbound.operations.table_formats import load_file
-from southbound.operations.table_shelf import from_topic, is_file, published_in
+from router.selection.load import kind_of, table_of
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
+from router.tables.diagnostics import TableErrors
+from schemas.published_tables import TableKind
+from southbound.cli.exit_codes import wrong
+from southbound.operations.tables.formats import load_file
+from southbound.operations.tables.lookup import from_topic, is_file, published_in
 
 if TYPE_CHECKING:
-    from router.table_loading import Loaded
-    from southbound.settings import Settings
+    from router.selection.load import Loaded
+    from southbound.settings.settings import Settings
 
 LIVE = "live"
 

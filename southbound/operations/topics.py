@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from schemas.topics import all_topics
-from southbound.failures import Exit, not_reachable, wrong
-from southbound.kafka_clients import client_settings
-from southbound.loading import OperatorMistakesError, load_rules
+from southbound.cli.exit_codes import Exit, not_reachable, wrong
+from southbound.operations.console import say, show
 from southbound.operations.kafka import reach
-from southbound.operations.screen import say, show
+from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError
+from southbound.service.kafka_settings import client_settings
+from southbound.service.load_rules import OperatorMistakesError, load_rules
 from southbound.topic_differences import span
-from southbound.topics import TopicAdmin, TopicPlan, TopicsError
 
 if TYPE_CHECKING:
     from schemas.topics import Topic
-    from southbound.settings import Settings
+    from southbound.settings.settings import Settings
 
 
 def plan_topics(settings: Settings) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.base import Word
-from schemas.outcomes import Reason
+from schemas.results import Reason
 from schemas.vocabulary import RunState
 
 Seconds = Annotated[float, Field(ge=0)]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from consumers.spokes.transport import HttpRequest
-from router.answers import Answer
+from router.responses import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    from schemas.outcomes import Reason
+    from schemas.results import Reason
 
 ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds
 

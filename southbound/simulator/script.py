@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from consumers.spokes.positioned_yaml import Positioned, YamlMistakeError, read_yaml
 from schemas.base import Word
-from schemas.outcomes import Reason
+from schemas.results import Reason
 from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, refuses, waits
 
 if TYPE_CHECKING:

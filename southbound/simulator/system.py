@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from consumers.serving import open_port, port_of
+from consumers.inbound.listen_socket import open_port, port_of
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
 from southbound.simulator import replies

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from schemas.topics import Topic, all_topics
 from southbound.broker.docker import IMAGE
 from southbound.broker.jars import KAFKA
-from southbound.settings import Settings
+from southbound.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from southbound.pages.writing import pages
-from southbound.settings import sections
+from docs.generate.pages import pages
+from southbound.settings.settings import sections
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -19,11 +19,11 @@ HEAVY = ("pydantic", "sqlalchemy", "confluent_kafka", "aiohttp", "structlog", "r
 
 @pytest.mark.parametrize(("name", "text"), pages().items(), ids=pages())
 def test_a_page_made_from_the_code_is_current(name: str, text: str) -> None:
-    assert (DOCS / name).read_text(encoding="utf-8") == text, f"run `southbound docs` and commit docs/{name}"
+    assert (DOCS / name).read_text(encoding="utf-8") == text, f"run `make docs` and commit docs/{name}"
 
 
 def test_pages_do_not_depend_on_the_order_of_sets() -> None:
-    program = "from southbound.pages.writing import pages; print(pages())"
+    program = "from docs.generate.pages import pages; print(pages())"
     made = {
         subprocess.run(
             [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, env={"PYTHONHASHSEED": seed}
@@ -48,25 +48,25 @@ def test_settings_that_pages_name_exist(page: Path) -> None:
 
 
 def test_help_does_not_wait_for_what_only_commands_need() -> None:
-    program = "import sys, southbound.cli; print(*sys.modules)"
+    program = "import sys, southbound.cli.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert sorted({name.split(".")[0] for name in loaded.stdout.split()} & set(HEAVY)) == []
 
 
 def test_a_check_of_yaml_does_not_wait_for_what_only_spreadsheets_need() -> None:
-    program = "import sys, southbound.operations.tables; print(*sys.modules)"
+    program = "import sys, southbound.operations.tables.check; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert "openpyxl" not in loaded.stdout.split()
 
 
 def test_roles_of_the_command_line_are_those_of_the_service() -> None:
-    composed = ast.parse((ROOT / "southbound/compose.py").read_text(encoding="utf-8"))
+    composed = ast.parse((ROOT / "southbound/service/compose.py").read_text(encoding="utf-8"))
     [roles] = [
         ast.literal_eval(node.value)
         for node in composed.body
         if _assigns(node, "ROLES") and isinstance(node, ast.Assign)
     ]
-    from southbound.commands.processes import Role  # noqa: PLC0415 - beside what it is compared with
+    from southbound.cli.processes import Role  # noqa: PLC0415 - beside what it is compared with
 
     assert [role.value for role in Role] == list(roles)
 

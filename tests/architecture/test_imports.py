@@ -13,9 +13,8 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 KAFKA_DOORS = (
     "producers/kafka_",
-    "consumers/runtime/client.py",
-    "consumers/runtime/reach.py",
-    "consumers/tables/kafka_",
+    "consumers/runtime/kafka/",
+    "consumers/table_topic/kafka_",
     "southbound/",
 )
 AIOHTTP_CLIENT_DOORS = ("consumers/spokes/", "southbound/simulator/")

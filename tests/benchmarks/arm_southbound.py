@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import uvloop
 
-from southbound.loading import load_rules
-from southbound.logs import configure_logs
-from southbound.service import serve
-from southbound.settings import Health, Kafka, Listener, Log, Settings, Store
+from southbound.service.load_rules import load_rules
+from southbound.service.logs import configure_logs
+from southbound.service.serve import serve
+from southbound.settings.settings import Health, Kafka, Listener, Log, Settings, Store
 from tests.benchmarks.order import GROUP, Order, order_given
 
 

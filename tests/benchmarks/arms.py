@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TopicNames, all_topics
-from southbound.topics import TopicAdmin
+from southbound.operations.topic_admin import TopicAdmin
 from tests.benchmarks.ear import Ear
 from tests.benchmarks.load import requested, run_ids
 from tests.benchmarks.machine import yardstick

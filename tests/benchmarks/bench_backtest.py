@@ -17,15 +17,15 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from router.any_table import load_any
-from schemas.codec import Codec
-from schemas.documents import Characteristic
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunRequested
+from schemas.run_document import Characteristic
 from schemas.topics import TopicNames
 from southbound.broker.jvm import jvm_broker
-from southbound.operations.backtesting import backtest
-from southbound.settings import DEFAULTS, Kafka, Settings
+from southbound.operations.backtest.run import backtest
+from southbound.settings.settings import DEFAULTS, Kafka, Settings
 from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import command_line, machine, say, yardstick
 from tests.benchmarks.page import replace_section, table
@@ -34,7 +34,7 @@ from tests.builders import NOON
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.table_loading import Loaded
+    from router.selection.load import Loaded
     from schemas.catalogue import Message
 
 SHIPPED = DEFAULTS / "tables/outbound-policy.yaml"

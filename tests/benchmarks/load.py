@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from producers.publisher import Message
-from schemas.codec import Codec
-from schemas.documents import Characteristic, RelatedParty
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunRequested
+from schemas.run_document import Characteristic, RelatedParty
 from tests.builders import NOON, a_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
 
 CHARACTERISTICS = (
     Characteristic(name="speed", value=250, value_type="integer"),

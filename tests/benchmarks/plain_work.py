@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from schemas.codec import Codec
-from schemas.envelope import Envelope
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
 from schemas.lifecycle import RunRequested
 
 if TYPE_CHECKING:

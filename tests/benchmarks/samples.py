@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from consumers.deciding import Route
-from router.advance import advance
-from router.happenings import Accepted, Reported, Sending
-from router.requests import conclude
-from router.runs import RequestRow
+from consumers.routing.decide import Route
+from router.runs.advance import advance
+from router.runs.events import Accepted, Reported, Sending
+from router.runs.request_result import conclude
+from router.runs.run import RequestRow
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
 from schemas.commands import SendRun
-from schemas.envelope import Event
-from schemas.headers import EventHeaders
 from tests.benchmarks.load import a_request, requested
 from tests.builders import NOON, a_run
 
 if TYPE_CHECKING:
-    from consumers.deciding import Decider
+    from consumers.routing.decide import Decider
     from producers.publisher import Message
-    from router.happenings import Happening
-    from router.reports import ExternalReport
-    from router.runs import RunRow
+    from router.runs.events import Happening
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
     from schemas.catalogue import Message as Word
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 import uvloop
 
-from consumers.spokes.client import SpokeClient
+from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
-from router.answers import Answer
+from router.responses import Answer
 from schemas.commands import SendRun
 from tests.builders import SINGLE, a_document
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from consumers.deciding import Decider
-from consumers.spokes.client import SpokeClient
+from consumers.routing.decide import Decider
+from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.registry import spoke_for
 from consumers.store.opening import open_store
-from producers.events import EventPublisher
+from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from router.advance import advance
-from router.answers import Answer
+from router.responses import Answer
 from router.routing_tables import RoutingTables
-from schemas.codec import Codec
+from router.runs.advance import advance
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
 from schemas.commands import SendRun
-from schemas.envelope import Envelope
-from southbound.loading import load_rules
-from southbound.settings import Routing
+from southbound.service.load_rules import load_rules
+from southbound.settings.settings import Routing
 from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import on_core
 from tests.benchmarks.page import table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import uvloop
 
-from southbound.simulator.fast import FastSystem
+from tests.benchmarks.fast_system import FastSystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import zen
 
-from router.cells import parse
-from router.tables import DecisionTable, Input, Output, Row
+from router.tables.feel.unary_test import parse
+from router.tables.table import DecisionTable, Input, Output, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

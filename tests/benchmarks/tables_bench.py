@@ -7,10 +7,10 @@ import os
 from math import inf
 from typing import TYPE_CHECKING
 
-from router.analysis import analyse
-from router.conditions import NO_INPUTS
-from router.index import compile_index
-from router.values import canonical
+from router.tables.analysis.analysis import analyse
+from router.tables.feel.conditions import NO_INPUTS
+from router.tables.feel.values import canonical
+from router.tables.index.index import compile_index
 from tests.benchmarks.machine import command_line, machine, on_core, say, yardstick
 from tests.benchmarks.page import replace_section, table
 from tests.benchmarks.table_arms import ROUNDS, compare, median_micros, millis, one_round, our_table, rows_of, zen_table
@@ -19,7 +19,7 @@ from tests.benchmarks.table_samples import SHAPES, WIDTH, a_sample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables import DecisionTable
+    from router.tables.table import DecisionTable
     from tests.benchmarks.table_samples import Sample
 
 PACKAGES = ("zen-engine",)

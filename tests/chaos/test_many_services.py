@@ -15,7 +15,7 @@ from tests.fixtures.processes import a_site, lost, posted_before_their_root, som
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
     from tests.fixtures.processes import Process, Site
 
 SCRIPT = Script(

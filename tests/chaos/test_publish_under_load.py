@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.settings import Routing
+from southbound.settings.settings import Routing
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
@@ -20,8 +20,8 @@ from tests.fixtures.published import POLICY, SELECTOR, publish
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.runs import RunRow
-    from schemas.documents import RunDocument
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
     from tests.fixtures.processes import Process, Site
 
 RATE = 1_000  # runs a second

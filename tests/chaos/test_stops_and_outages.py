@@ -15,7 +15,7 @@ import pytest
 
 from southbound.broker.jvm import jvm_broker
 from southbound.broker.ports import reserve
-from southbound.failures import Exit
+from southbound.cli.exit_codes import Exit
 from southbound.simulator.behaviours import answers_at_once, calls_back
 from southbound.simulator.script import Script
 from tests.builders import a_document

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from consumers.runtime.client import KafkaClient
-from consumers.runtime.intake import Flow
-from consumers.runtime.policy import WorkerPolicy, consumer_settings
-from consumers.runtime.port import Assigned, Closed, Committed, Received, Revoked
+from consumers.runtime.backpressure import Flow
+from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.consumer_port import Assigned, Closed, Committed, Received, Revoked
+from consumers.runtime.kafka.consumer import KafkaClient
 from tests.fakes.kafka import FakeClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from consumers.runtime.port import Client, Event
+    from consumers.runtime.consumer_port import Client, Event
     from consumers.runtime.records import Partition, Record
 
 NONE: frozenset[Partition] = frozenset()

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from consumers.tables.kafka_reader import reader_settings
-from consumers.tables.kafka_topic import KafkaTableTopic
-from consumers.tables.port import OvertakenError, TableTopicError
+from consumers.table_topic.kafka_table_reader import reader_settings
+from consumers.table_topic.kafka_table_topic import KafkaTableTopic
+from consumers.table_topic.port import OvertakenError, TableTopicError
 from producers.kafka_publisher import producer_settings
-from router.published_tables import PublishedTables
-from router.table_moves import Plan, plan_publish
-from schemas.tables import LivePointer, TableVersion
+from router.tables.publish_plan import Plan, plan_publish
+from router.tables.versions import PublishedTables
+from schemas.published_tables import LivePointer, TableVersion
 from tests.fakes.table_topic import InMemoryTableTopic
 from tests.table_words import a_text, by, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.tables.port import TableTopic
+    from consumers.table_topic.port import TableTopic
 
 
 @pytest.fixture(params=["fake", "kafka"])
@@ -153,7 +153,7 @@ async def test_a_reader_that_cannot_go_on_says_so_instead_of_leaving_old_tables_
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("consumers.tables.kafka_reader.KafkaReader._wait_for_topic", broken)
+    monkeypatch.setattr("consumers.table_topic.kafka_table_reader.KafkaReader._wait_for_topic", broken)
     topic = KafkaTableTopic(name="any", reading=reader_settings(kafka_bootstrap), writing={})
     with pytest.raises(TableTopicError, match="reader of topic any broke with RuntimeError: tell a developer") as told:
         await asyncio.wait_for(topic.read(), 10)

@@ -16,14 +16,14 @@ import pytest
 
 from consumers.store.port import RunStore, StoreUnavailableError
 from schemas.lifecycle import RunCancelled
-from schemas.outcomes import RunUpdate
+from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders import a_document
 from tests.contract.test_run_store import store
 from tests.gateway import Gateway, tables
 
 if TYPE_CHECKING:
-    from router.runs import RunRow
+    from router.runs.run import RunRow
 
 HOUR = timedelta(hours=1)
 MOON = 'when: {spec: "moon-line"}'

@@ -12,15 +12,15 @@ import pytest
 from prometheus_client import Counter, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
+from consumers.inbound.listen_socket import CannotListenError
 from consumers.metrics import METRICS, Metric, Metrics
-from consumers.serving import CannotListenError
-from southbound import health
-from southbound.health import HealthServer
+from southbound.service import health
+from southbound.service.health import HealthServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from southbound.health import Check
+    from southbound.service.health import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consumers.store.port import ConflictError, RunStore, UsedUpError
-from router.selector import Threshold
-from router.thresholds import Counted
+from router.selection.spoke_selector import Threshold
+from router.selection.thresholds import Counted
 from schemas.vocabulary import Phase
 from tests.builders import NOON, a_run
 from tests.contract.test_run_store import a_request, moved, store
@@ -27,8 +27,8 @@ from tests.contract.test_run_store import a_request, moved, store
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from router.runs import RunRow
-    from router.thresholds import Use
+    from router.runs.run import RunRow
+    from router.selection.thresholds import Use
 
 HOUR = timedelta(hours=1)
 

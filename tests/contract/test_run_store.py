@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 
 from consumers.store.opening import open_store
 from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
-from router.requests import is_over
-from router.runs import RequestRow
-from schemas.outcomes import Reason, ReportedMeasure, RuleViolation
+from router.runs.request_result import is_over
+from router.runs.run import RequestRow
+from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders import NOON, SINGLE, a_document, a_run
 from tests.drawn_rows import run_rows
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from router.runs import RunRow
+    from router.runs.run import RunRow
 
 MEASURES = (
     ReportedMeasure(id="M1", id_origin=MeasureIdOrigin.REPORTED, metric_name="loss", value=1.25, unit_of_measure="dB"),

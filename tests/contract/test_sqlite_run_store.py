@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from pydantic import SecretStr
 
-from consumers.store.addresses import database_at
-from consumers.store.databases import InDoubtError
+from consumers.store.address import database_at
+from consumers.store.database import InDoubtError
+from consumers.store.migrate import upgrade_database
 from consumers.store.opening import open_store
 from consumers.store.port import ConflictError, StoreUnavailableError
-from consumers.store.schema import upgrade_database
-from consumers.store.sql import SqlRunStore
+from consumers.store.sql_store import SqlRunStore
 from southbound.run_store import open_run_store
-from southbound.settings import Store
+from southbound.settings.settings import Store
 from tests.builders import a_run
 from tests.contract.test_run_store import moved
 

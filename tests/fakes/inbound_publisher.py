@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from schemas.codec import Codec
-from schemas.envelope import Envelope
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
 from schemas.inbound import InboundReceived
 from tests.fakes.publisher import RecordingPublisher
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from producers.publisher import Message
-    from schemas.envelope import Event
+    from schemas.codec.envelope import Event
 
 
 class InboundPublisher(RecordingPublisher):

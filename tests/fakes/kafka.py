@@ -7,15 +7,15 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from consumers.runtime.port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
+from consumers.runtime.consumer_port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
 from consumers.runtime.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consumers.runtime.intake import Flow
-    from consumers.runtime.port import Event
-    from router.trouble import Trouble
+    from consumers.runtime.backpressure import Flow
+    from consumers.runtime.consumer_port import Event
+    from schemas.problem import Trouble
 
 Spot = tuple[str, int]
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.store.port import ConflictError, ExternalIdTakenError, UsedUpError
-from router.requests import in_order, is_over
-from router.runs import RunRow
-from router.thresholds import Count, Use
+from router.runs.request_result import in_order, is_over
+from router.runs.run import RunRow
+from router.selection.thresholds import Count, Use
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from router.runs import RequestRow
+    from router.runs.run import RequestRow
 
 
 class InMemoryRunStore:

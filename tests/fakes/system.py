@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import orjson
 
 from consumers.spokes.port import nothing
-from router.answers import Answer, NoAnswer, Purpose
+from router.responses import Answer, NoAnswer, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

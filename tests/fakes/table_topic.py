@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from consumers.tables.port import News, OvertakenError
-from router.published_tables import PublishedTables
-from southbound.operations import table_shelf
+from consumers.table_topic.port import News, OvertakenError
+from router.tables.versions import PublishedTables
+from southbound.operations.tables import lookup as table_shelf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import pytest
 
-    from consumers.tables.port import Entry
-    from router.table_moves import Plan
-    from southbound.settings import Settings
+    from consumers.table_topic.port import Entry
+    from router.tables.publish_plan import Plan
+    from southbound.settings.settings import Settings
 
 
 @dataclass(slots=True)

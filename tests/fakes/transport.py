@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from consumers.spokes.transport import HttpRequest
-    from router.answers import Answer, NoAnswer
+    from router.responses import Answer, NoAnswer
 
 
 class FakeTransport:

@@ -13,17 +13,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from consumers.runtime.client import KafkaClient
-from consumers.runtime.loop import Worker
-from consumers.runtime.outcomes import Done, RetryLater
-from consumers.runtime.policy import WorkerPolicy, consumer_settings
+from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.handler import Done, RetryLater
+from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.worker import Worker
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from router.trouble import Trouble
+from schemas.problem import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.runtime.outcomes import Attempt, Outcome
+    from consumers.runtime.handler import Attempt, Outcome
     from consumers.runtime.records import Record
 
 FROZEN = Trouble(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")

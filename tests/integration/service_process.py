@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from southbound.operations.running import run
-from southbound.settings import load_settings
+from southbound.operations.serve import run
+from southbound.settings.settings import load_settings
 
 if __name__ == "__main__":
     sys.exit(run(load_settings(Path(sys.argv[1]), {}), sys.argv[2:], None))

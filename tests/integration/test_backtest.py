@@ -17,15 +17,15 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from router.any_table import load_any
-from schemas.codec import Codec
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
 from southbound.broker.ports import reserve
-from southbound.failures import Exit
-from southbound.operations.backtesting import backtest
-from southbound.settings import DEFAULTS, Kafka, Settings
+from southbound.cli.exit_codes import Exit
+from southbound.operations.backtest.run import backtest
+from southbound.settings.settings import DEFAULTS, Kafka, Settings
 from tests.builders import a_document
 from tests.unit.command_line.runner import southbound
 
@@ -128,7 +128,7 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
 
 STARTS_A_READER = """
 import os, signal
-from southbound.operations.backtesting import reading_processes
+from southbound.operations.backtest.run import reading_processes
 with reading_processes(1) as readers:
     print(readers.submit(os.getpid).result(), flush=True)
     signal.pause()

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from producers.publisher import TooLargeError
-from schemas.codec import Codec
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from tests.builders import a_document, a_tree
 

@@ -20,8 +20,8 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from southbound.broker.ports import reserve
-from southbound.failures import Exit
-from southbound.settings import DEFAULTS
+from southbound.cli.exit_codes import Exit
+from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-SOUTHBOUND = (sys.executable, "-c", "from southbound.cli import main; main()")
+SOUTHBOUND = (sys.executable, "-c", "from southbound.cli.app import main; main()")
 PATIENCE = 90.0  # seconds; a command that hangs longer is a failure
 SELECTORS = ("spoke-selector", "spoke-selector@draft")
 EVENTS = """\

@@ -15,7 +15,7 @@ from consumers.store.opening import open_store
 from schemas.vocabulary import Phase
 from southbound.demo.show import run_demo
 from southbound.demo.stories import stories
-from southbound.settings import Kafka, Routing, Settings, Store
+from southbound.settings.settings import Kafka, Routing, Settings, Store
 from tests.builders import a_run
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from router.runs import RunRow
+    from router.runs.run import RunRow
     from southbound.demo.stories import Story
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from producers.lifecycle import LifecycleProducer
+from producers.lifecycle_producer import LifecycleProducer
 from producers.publisher import PublishError
-from schemas.codec import Codec
-from schemas.envelope import Envelope, Event
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.topics import all_topics
-from southbound.topics import TopicAdmin
+from southbound.operations.topic_admin import TopicAdmin
 from tests.builders import a_document, a_tree
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 import pytest
 
 from schemas.lifecycle import RunChanged
-from southbound.service import NotReachableError, serve
-from southbound.settings import Routing
+from southbound.service.serve import NotReachableError, serve
+from southbound.settings.settings import Routing
 from southbound.simulator.behaviours import calls_back
 from southbound.simulator.script import Script
 from tests.builders import a_document, a_tree
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from router.runs import RunRow
-    from southbound.service import Running
+    from router.runs.run import RunRow
+    from southbound.service.serve import Running
     from tests.fixtures.service import Service
 
 FROM_TOPIC = Routing(tables="topic")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from consumers.store.addresses import database_at
+from consumers.store.address import database_at
 from consumers.store.opening import open_store
 from consumers.store.port import RunStore, UnstorableError, UsedUpError
 from consumers.store.postgres import PostgresDatabase
@@ -25,7 +25,7 @@ from tests.integration.run_store_database import run_store_url, tell
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from consumers.store.sql import SqlRunStore
+    from consumers.store.sql_store import SqlRunStore
 
 __all__ = ["run_store_url"]  # a fixture
 

@@ -9,9 +9,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from consumers.store.addresses import database_at
+from consumers.store.address import database_at
+from consumers.store.migrate import SchemaError, check, upgrade
 from consumers.store.opening import open_store
-from consumers.store.schema import SchemaError, check, upgrade
 from consumers.store.tables import metadata
 from tests.integration.run_store_database import run_store_url, tell
 

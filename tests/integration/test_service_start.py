@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from schemas.topics import TopicNames
 from southbound.broker.ports import reserve
-from southbound.opening import topics_of
-from southbound.service import NotReachableError, serve
-from southbound.settings import Health, Kafka, Settings, Store
+from southbound.service.open import topics_of
+from southbound.service.serve import NotReachableError, serve
+from southbound.settings.settings import Health, Kafka, Settings, Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from tests.integration.run_store_database import run_store_url, tell
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from consumers.store.sql import SqlRunStore
+    from consumers.store.sql_store import SqlRunStore
 
 __all__ = ["run_store_url"]  # a fixture
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from southbound.broker.ports import reserve
-from southbound.settings import Store
+from southbound.settings.settings import Store
 from tests.builders import a_document
 from tests.fixtures.postgres import Cluster, find_programs
 from tests.fixtures.service import a_service
@@ -22,7 +22,7 @@ from tests.integration.run_store_database import tell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from southbound.service import Running
+    from southbound.service.serve import Running
     from tests.fixtures.service import Service
 
 RUNS = [a_document(f"R{number}", spec=("fibre-line", "fibre-quick")[number % 2]) for number in range(40)]

@@ -6,17 +6,17 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from consumers.tables.kafka_reader import reader_settings
-from consumers.tables.kafka_topic import KafkaTableTopic
+from consumers.table_topic.kafka_table_reader import reader_settings
+from consumers.table_topic.kafka_table_topic import KafkaTableTopic
 from producers.kafka_publisher import producer_settings
-from router.table_moves import plan_publish, plan_rollback, version_before
-from schemas.tables import LivePointer, TableVersion
+from router.tables.publish_plan import plan_publish, plan_rollback, version_before
+from schemas.published_tables import LivePointer, TableVersion
 from tests.table_words import a_text, by, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.published_tables import PublishedTables
+    from router.tables.versions import PublishedTables
 
 AT_ONCE = {
     "cleanup.policy": "compact",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession
 
-from router.thresholds import window_at
+from router.selection.thresholds import window_at
 from schemas.vocabulary import Phase, UpdateKind
-from southbound.settings import Routing
+from southbound.settings.settings import Routing
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
@@ -24,8 +24,8 @@ from tests.fixtures.service import a_service
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.runs import RequestRow, RunRow
-    from southbound.service import Running
+    from router.runs.run import RequestRow, RunRow
+    from southbound.service.serve import Running
     from tests.fixtures.processes import Site
 
 SCRIPT = Script(default=answers_at_once(answer_after=0.01))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from schemas.vocabulary import Phase, RunState, UpdateKind
-from southbound.settings import Routing
+from southbound.settings.settings import Routing
 from tests.builders import a_document, a_tree
 from tests.fixtures.service import a_service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from schemas.outcomes import RunResult
+    from schemas.results import RunResult
     from tests.fixtures.service import Service
 
 BUNDLES = """

@@ -27,22 +27,22 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from consumers.runtime.client import KafkaClient
-from consumers.runtime.loop import Worker
-from consumers.runtime.outcomes import DeadLetter, Done
-from consumers.runtime.policy import WorkerPolicy, consumer_settings
-from consumers.runtime.reach import KafkaNotReadyError, wait_for_kafka
+from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.handler import DeadLetter, Done
+from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
+from consumers.runtime.worker import Worker
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from router.trouble import Trouble
+from schemas.problem import Trouble
 from schemas.topics import TopicNames, all_topics
-from southbound.topics import TopicAdmin
+from southbound.operations.topic_admin import TopicAdmin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from confluent_kafka import Message
 
-    from consumers.runtime.outcomes import Attempt, Handler, Outcome
+    from consumers.runtime.handler import Attempt, Handler, Outcome
     from consumers.runtime.records import Record
 
 ROOT = Path(__file__).parents[2]

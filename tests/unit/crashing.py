@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.routing.waiting.release import LEFT_BEHIND
+from consumers.routing.waiting.threshold_cache import UsedUp
 from consumers.spokes.port import nothing
-from consumers.turns import LEFT_BEHIND
-from consumers.used_up import UsedUp
-from router.answers import Answer, NoAnswer, Purpose
+from router.responses import Answer, NoAnswer, Purpose
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
 from tests.fakes.system import LOCKED, SILENCE, FakeSystem, body_of, json_answer
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from consumers.runtime.records import Record
     from consumers.spokes.port import Call
     from producers.publisher import Message
-    from router.runs import RequestRow, RunRow
-    from router.thresholds import Use
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import Use
 
 
 class CrashError(BaseException):

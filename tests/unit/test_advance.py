@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.advance import NotAllowedError, advance, allows
-from router.happenings import (
+from router.runs.advance import NotAllowedError, advance, allows
+from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelAccepted,
@@ -29,14 +29,14 @@ from router.happenings import (
     Routed,
     Sending,
 )
-from router.reports import ExternalMeasure, ExternalReport
-from router.transitions import ENDED, NEXT
-from schemas.outcomes import Reason, RunResult, RunUpdate
+from router.runs.reports import ExternalMeasure, ExternalReport
+from router.runs.transitions import ENDED, NEXT
+from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders import NOON, SINGLE, a_document, a_run
 
 if TYPE_CHECKING:
-    from router.happenings import Happening
+    from router.runs.events import Happening
 
 NO = (Reason(code="21", message="no such line"),)
 DOCUMENT = a_document(measures=("TM1",))

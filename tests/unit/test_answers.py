@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.answers import TABLE, Answer, Judgement, NoAnswer, Purpose, Verdict, judge
 from router.refusals import reasons_in
-from schemas.outcomes import Reason
+from router.responses import TABLE, Answer, Judgement, NoAnswer, Purpose, Verdict, judge
+from schemas.results import Reason
 from tests.builders import NOON
 
 SUCCESS = frozenset({200, 201, 202})

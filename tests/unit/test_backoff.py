@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.backoff import Backoff, RetryPolicy, next_delay, outage_delay, seconds_asked
+from consumers.runtime.backoff import Backoff, RetryPolicy, next_delay, outage_delay
+from router.responses import retry_after_seconds
 from tests.builders import NOON
 
 POLICIES = st.builds(
@@ -117,12 +118,12 @@ def test_a_huge_count_of_attempts_does_not_overflow() -> None:
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None) -> None:
-    assert seconds_asked(header, NOON) == seconds
+    assert retry_after_seconds(header, NOON) == seconds
 
 
 @given(st.text() | st.from_regex(r"[0-9A-Za-z,: +-]{0,40}"))
 def test_no_header_breaks_the_reader(header: str) -> None:
-    seconds = seconds_asked(header, NOON)
+    seconds = retry_after_seconds(header, NOON)
     assert seconds is None or seconds >= 0
 
 
@@ -133,7 +134,7 @@ def test_no_header_breaks_the_reader(header: str) -> None:
 def test_a_date_is_a_number_of_seconds_from_now(moment: datetime, hours: int) -> None:
     aware = moment.replace(microsecond=0, tzinfo=timezone(timedelta(hours=hours)))
     expected = max(0.0, (aware.astimezone(UTC) - NOON).total_seconds())
-    assert seconds_asked(format_datetime(aware), NOON) == expected
+    assert retry_after_seconds(format_datetime(aware), NOON) == expected
 
 
 def test_waits_without_an_end_widen_to_their_ceiling() -> None:

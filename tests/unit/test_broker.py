@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from southbound.broker import choice
+from southbound.broker import open_broker as choice
 from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
 from southbound.broker.commands import run_command
 from southbound.broker.docker import container, volume_of

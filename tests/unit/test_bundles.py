@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.answers import Purpose
+from router.responses import Purpose
 from schemas.commands import SendRun
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
@@ -15,8 +15,8 @@ from tests.fakes.system import LOCKED, Mishap, body_of
 from tests.gateway import Gateway
 
 if TYPE_CHECKING:
-    from router.runs import RequestRow, RunRow
-    from router.thresholds import Use
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import Use
 
 ALL = ("TR0001", "TR0001-1", "TR0001-2")
 

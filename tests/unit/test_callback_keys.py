@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from consumers.callback_keys import Anyone, BasicPassword, SharedToken, check_of
+from consumers.inbound.callback_auth import Anyone, BasicPassword, SharedToken, check_of
 from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth
 from consumers.spokes.secret_references import SecretMissingError
 

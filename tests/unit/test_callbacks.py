@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.callbacks import LONGEST_ID, NotACallbackError, message_id, read_callback
+from consumers.inbound.callback_parser import LONGEST_ID, NotACallbackError, message_id, read_callback
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 

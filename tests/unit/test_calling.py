@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.calling import Caller, MayNotSendError
-from consumers.spokes.client import SpokeClient
+from consumers.dispatch.call import Caller, MayNotSendError
+from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import Call
-from router.answers import Answer, Purpose, Verdict
+from router.responses import Answer, Purpose, Verdict
 from tests.builders import NOON
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_profile, a_spoke

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.answers import Answer, Purpose
+from router.responses import Answer, Purpose
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
 from tests.fakes.system import LOCKED, Mishap, body_of, json_answer

@@ -9,7 +9,7 @@ import pytest
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import TooLargeError
 from schemas.lifecycle import RunCancelled, RunChanged
-from schemas.outcomes import RunUpdate
+from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
 from tests.gateway import Gateway, tables

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.changes import FIELDS, FieldChange, Permitted, RefusedChange, diff, permit
-from schemas.documents import (
+from router.runs.changes import FIELDS, FieldChange, Permitted, RefusedChange, diff, permit
+from schemas.run_document import (
     Characteristic,
     JsonText,
     RelatedParty,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from router.answers import Answer, Purpose
-from schemas.documents import Characteristic
+from router.responses import Answer, Purpose
 from schemas.lifecycle import RunChanged
+from schemas.run_document import Characteristic
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document
 from tests.fakes.system import LOCKED, REFUSED_CONNECTION, body_of, json_answer

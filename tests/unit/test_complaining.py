@@ -5,10 +5,10 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from consumers.metrics import Metrics, WorkerMetrics
-from consumers.runtime.observer import Settled
-from consumers.runtime.outcomes import DeadLetter, RetryLater
+from consumers.runtime.handler import DeadLetter, RetryLater
+from consumers.runtime.monitoring import Settled
 from consumers.runtime.records import Partition, Record
-from router.trouble import Trouble
+from schemas.problem import Trouble
 from southbound.complaining import complain
 
 TROUBLE = Trouble(code="UNDECODABLE", sentence="The value is no event.")

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
-from schemas.outcomes import RequestResult, RunResult, RunUpdate
+from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.vocabulary import UpdateKind
 from tests.builders import a_document, a_tree
 from tests.gateway import tables
 from tests.unit.crashing import Fate, MortalGateway, MortalSystem, Temper
 
 if TYPE_CHECKING:
-    from router.runs import RunRow
+    from router.runs.run import RunRow
     from schemas.catalogue import Message
-    from schemas.documents import RunDocument
-    from schemas.envelope import Event
+    from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
 
 SINGLE, TREE, BUNDLE = a_document("A"), a_tree("T", 2), a_tree("B", 2, spec="fibre-bundle")
 GATHERED = (

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.calling import MayNotSendError
-from consumers.edge import PASSING, AtTheEdge
-from consumers.runtime.outcomes import Attempt, DeadLetter, RetryLater
+from consumers.dispatch.call import MayNotSendError
+from consumers.event_handler import PASSING, AtTheEdge
+from consumers.runtime.handler import Attempt, DeadLetter, RetryLater
 from consumers.runtime.records import Partition, Record
 from consumers.store.port import ConflictError, ExternalIdTakenError, StoreUnavailableError, UnstorableError
 from producers.publisher import PublishError, TooLargeError
-from schemas.codec import Codec
-from schemas.envelope import Envelope
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
 from tests.unit.schemas.examples import NEWEST, example
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.runtime.outcomes import Outcome
-    from schemas.envelope import Event
+    from consumers.runtime.handler import Outcome
+    from schemas.codec.envelope import Event
 
 ENVELOPE = Envelope(Codec())
 VALUE, HEADERS = ENVELOPE.encode(example(*NEWEST[0]))

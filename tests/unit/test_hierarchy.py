@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.hierarchy import (
+from router.runs.hierarchy import (
     ChildChanges,
     HierarchyError,
     HierarchyLimits,
@@ -29,7 +29,7 @@ from tests.builders import a_document, a_tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
 
 WIDE = HierarchyLimits(max_runs=100, max_depth=100)
 

@@ -8,7 +8,7 @@ from uuid import uuid5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.identity import OURS, derived_id, event_id_at, idempotency_key, measure_id, request_id_of
+from router.runs.ids import OURS, derived_id, event_id_at, idempotency_key, measure_id, request_id_of
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from tests.builders import SINGLE, a_document
 

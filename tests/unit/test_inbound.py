@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from consumers.runtime.outcomes import RetryLater
-from router.answers import Answer, Purpose
+from consumers.runtime.handler import RetryLater
+from router.responses import Answer, Purpose
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Channel, MeasureIdOrigin, Phase, Result, RunState, UpdateKind

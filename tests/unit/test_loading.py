@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.loading import OperatorMistakesError, load_rules
-from southbound.settings import Routing
+from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.settings.settings import Routing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ import orjson
 import pytest
 import structlog
 
-from southbound.logs import configure_logs
-from southbound.settings import Log
+from southbound.service.logs import configure_logs
+from southbound.settings.settings import Log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

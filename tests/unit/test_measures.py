@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.identity import measure_id
-from router.measures import Matched, judge_result, match_measures, merge_measures, missing_measures
-from router.reports import ExternalMeasure
-from schemas.documents import JsonText, RequestedMeasure, Value
-from schemas.outcomes import Reason, ReportedMeasure, RuleViolation
+from router.runs.ids import measure_id
+from router.runs.measures.measures import Matched, judge_result, match_measures, merge_measures, missing_measures
+from router.runs.reports import ExternalMeasure
+from schemas.results import Reason, ReportedMeasure, RuleViolation
+from schemas.run_document import JsonText, RequestedMeasure, Value
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 from tests.builders import NOON
 

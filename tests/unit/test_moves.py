@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.moves import Mover
+from consumers.run_updates.announce import Voice
+from consumers.run_updates.updater import Mover
 from consumers.store.port import ConflictError
-from consumers.voice import Voice
-from producers.events import EventPublisher
+from producers.event_publisher import EventPublisher
 from producers.publisher import PublishError
-from router.advance import NotAllowedError
-from router.happenings import Refused, Reported
-from router.reports import ExternalReport
-from schemas.codec import Codec
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from router.runs.advance import NotAllowedError
+from router.runs.events import Refused, Reported
+from router.runs.reports import ExternalReport
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunRequested
-from schemas.outcomes import Reason, RequestResult, RunResult
+from schemas.results import Reason, RequestResult, RunResult
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
@@ -30,8 +30,8 @@ from tests.fakes.store import InMemoryRunStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.runs import RequestRow, RunRow
-    from router.thresholds import Use
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import Use
     from schemas.catalogue import Message
 
 NO = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consumers.calling import Asked, Caller
-from consumers.outages import REMEMBERED, Outages, Tries
-from consumers.runtime.outcomes import Attempt
+from consumers.dispatch.call import Asked, Caller
+from consumers.dispatch.outages import REMEMBERED, Outages, Tries
+from consumers.runtime.handler import Attempt
 from consumers.spokes.port import Call, UnknownSpokeError
-from router.answers import Answer, NoAnswer, Purpose
+from router.responses import Answer, NoAnswer, Purpose
 from tests.builders import NOON
 from tests.fakes.system import REFUSED_CONNECTION, SILENCE, FakeSystem
 from tests.unit.spokes.builders import a_spoke

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.polling import AT_ONCE, LOST_AFTER, Poller
-from router.answers import Answer, Purpose
+from consumers.inbound.poller import AT_ONCE, LOST_AFTER, Poller
+from router.responses import Answer, Purpose
 from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, a_run
 from tests.fakes.store import InMemoryRunStore

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from router.answers import Purpose
-from router.hierarchy_guards import HierarchyLimits
+from router.responses import Purpose
+from router.runs.hierarchy_limits import HierarchyLimits
 from schemas.commands import SendRun
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Phase, RunState, UpdateKind

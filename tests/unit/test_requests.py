@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.requests import conclude, in_order
-from router.states import TERMINAL
+from router.runs.request_result import conclude, in_order
+from router.runs.states import TERMINAL
 from schemas.vocabulary import Phase, Result, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
 
 if TYPE_CHECKING:
-    from router.runs import RunRow
+    from router.runs.run import RunRow
     from schemas.commands import PinnedDecision
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
 
 ENDS = st.sampled_from(sorted(TERMINAL))
 STATES = st.none() | st.sampled_from(sorted(RunState))

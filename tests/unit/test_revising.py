@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from router.answers import Purpose
+from router.responses import Purpose
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders import a_document, a_tree
 from tests.fakes.system import LOCKED
 from tests.gateway import Gateway
 
 if TYPE_CHECKING:
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
 
 PATCHABLE = {"patchable": ["description"]}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.answers import Answer, Purpose
+from router.responses import Answer, Purpose
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders import a_document, a_tree

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.states import (
+from router.runs.states import (
     RANK,
     SPELLINGS,
     TERMINAL,

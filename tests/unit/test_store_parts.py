@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.store.addresses import database_at
-from consumers.store.grouping import Grouping
-from consumers.store.planning import Kept, Moved, Save, sort_out
-from consumers.store.remembered import Remembered
+from consumers.store.address import database_at
+from consumers.store.document_cache import Remembered
+from consumers.store.group_commit import Grouping
+from consumers.store.write_plan import Kept, Moved, Save, sort_out
 from tests.builders import a_document
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from consumers.metrics import Metrics
-from consumers.tables.live import FromTopic
-from southbound.loading import load_rules
-from southbound.opening import Waiting
-from southbound.settings import Routing, Settings
-from southbound.table_sources import FileTables, NoTables, TableWatch, open_tables
+from consumers.table_topic.live_tables import FromTopic
+from southbound.service.load_rules import load_rules
+from southbound.service.open import Waiting
+from southbound.service.table_sources import FileTables, NoTables, TableWatch, open_tables
+from southbound.settings.settings import Routing, Settings
 
 
 async def test_files_stay_as_they_were_read_at_start() -> None:

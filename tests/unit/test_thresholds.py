@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.used_up import UsedUp
-from router.decisions import Undecided
-from router.facts import facts_of
-from router.literals import read_duration
-from router.selector import Chosen, Threshold, choose_spoke
-from router.selector_files import load_selector
-from router.thresholds import Counted, Use, Window, why_it_waits, window_at
+from consumers.routing.waiting.threshold_cache import UsedUp
+from router.selection.facts import facts_of
+from router.selection.selector_file import load_selector
+from router.selection.spoke_selector import Chosen, Threshold, choose_spoke
+from router.selection.thresholds import Counted, Use, Window, why_it_waits, window_at
+from router.tables.decision import Undecided
+from router.tables.feel.literals import read_duration
 from tests.builders import NOON, a_document
 
 if TYPE_CHECKING:
-    from router.selector import Selector
+    from router.selection.spoke_selector import Selector
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

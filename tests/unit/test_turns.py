@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.children import whole
+from consumers.routing.child_rows import whole
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError, TooLargeError
 from router.explanation_texts import told
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.store.port import RunStore
-    from router.runs import RunRow
-    from schemas.documents import RunDocument
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
 
 HOUR = timedelta(hours=1)
 INPUTS = "selector: s\ninputs: [{name: spec, path: test_specification.id, type: string}]\nrows:\n"
@@ -519,7 +519,7 @@ async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_pro
             raise RuntimeError("poison")
         return await whole(store, root)
 
-    monkeypatch.setattr("consumers.one_turn.whole", broken)
+    monkeypatch.setattr("consumers.routing.waiting.release_one.whole", broken)
     await gateway.turns.round()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.thresholds import window_at
+from router.selection.thresholds import window_at
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders import a_document
 from tests.gateway import Gateway, tables
 from tests.unit.test_turns import HOUR, INPUTS
 
 if TYPE_CHECKING:
-    from consumers.turns import Turns
+    from consumers.routing.waiting.release import Turns
 
 SECOND = timedelta(seconds=1)
 WAITING, ACCEPTED = UpdateKind.WAITING, UpdateKind.ACCEPTED

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.voice import Voice
-from producers.events import EventPublisher
-from router.announcements import result
-from router.requests import conclude
-from schemas.codec import Codec
+from consumers.run_updates.announce import Voice
+from producers.event_publisher import EventPublisher
+from router.runs.notifications import result
+from router.runs.request_result import conclude
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.commands import CancelRun, ChangeRun, SendRun
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
 from schemas.lifecycle import RunRequested
-from schemas.outcomes import RunUpdate
+from schemas.results import RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import NOON, SINGLE, a_document, a_run
@@ -24,7 +24,7 @@ from tests.fakes.publisher import RecordingPublisher
 
 if TYPE_CHECKING:
     from schemas.commands import Command, PinnedDecision
-    from schemas.outcomes import Outcome
+    from schemas.results import Outcome
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ENVELOPE = Envelope(Codec(), source="/test")

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.json_reading import parse, text
+from consumers.spokes.tmf653.lenient_json import parse, text
 from consumers.spokes.tmf653.replies import report_of, run_in
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from consumers.spokes.tmf653.json_reading import Json
+    from consumers.spokes.tmf653.lenient_json import Json
     from consumers.spokes.tmf653.replies import Spellings
-    from router.reports import ExternalReport
+    from router.runs.reports import ExternalReport
     from schemas.inbound import InboundReceived
 
 # States whose report is not complete without measures.

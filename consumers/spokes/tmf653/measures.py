@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.json_reading import as_text, items, mapping, measured_value, moment, number, text
-from router.reports import ExternalMeasure
-from schemas.outcomes import Reason, RuleViolation
+from consumers.spokes.tmf653.lenient_json import as_text, items, mapping, measured_value, moment, number, text
+from router.runs.reports import ExternalMeasure
+from schemas.results import Reason, RuleViolation
 
 if TYPE_CHECKING:
-    from consumers.spokes.tmf653.json_reading import Json
-    from schemas.documents import Value
+    from consumers.spokes.tmf653.lenient_json import Json
+    from schemas.run_document import Value
 
 
 def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:

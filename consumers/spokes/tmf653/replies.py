@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.json_reading import items, mapping, parse, text
+from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
+from consumers.spokes.tmf653.lenient_json import items, mapping, parse, text
 from consumers.spokes.tmf653.measures import read_measures
-from consumers.spokes.tmf653.wire import CHILDREN, OUR_OWNER, RUN_ID
-from router.reports import ExternalReport
-from router.states import normalise
+from router.runs.reports import ExternalReport
+from router.runs.states import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.spokes.tmf653.json_reading import Json
-    from router.answers import Answer
+    from consumers.spokes.tmf653.lenient_json import Json
+    from router.responses import Answer
     from schemas.vocabulary import RunState
 
     Spellings = Mapping[str, RunState]

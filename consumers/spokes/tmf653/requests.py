@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile import Encoding, LookUp, Profile
-from consumers.spokes.tmf653 import wire
-from router.hierarchy import nest
+from consumers.spokes.tmf653 import fields as wire
+from router.runs.hierarchy import nest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.hierarchy import RunTree
-    from router.runs import RunRow
-    from schemas.documents import RunDocument
+    from router.runs.hierarchy import RunTree
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
 
 Body = dict[str, object]
 

@@ -11,22 +11,22 @@ from consumers.spokes.port import Call
 from consumers.spokes.profile import CancelMethod, LookUp
 from consumers.spokes.tmf653 import callbacks, replies, requests
 from consumers.spokes.tmf653.requests import Sender
-from router.answers import Purpose
-from router.changes import FIELDS
-from router.states import with_spellings
+from router.responses import Purpose
+from router.runs.changes import FIELDS
+from router.runs.states import with_spellings
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.spokes.profile import Profile
-    from router.answers import Answer
-    from router.changes import FieldChange
-    from router.reports import ExternalReport
-    from router.runs import RunRow
+    from router.responses import Answer
+    from router.runs.changes import FieldChange
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
     from schemas.commands import SendRun
-    from schemas.documents import RunDocument
     from schemas.inbound import InboundReceived
+    from schemas.run_document import RunDocument
 
 _RUNS = "/serviceTest"
 

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `consumers.store.schema` brings along."""
+"""Run migrations on the connection that `consumers.store.migrate` brings along."""
 
 from alembic import context
 

@@ -13,17 +13,17 @@ import aiohttp
 import orjson
 import pytest
 
-from consumers.callback_keys import Anyone, SharedToken
-from consumers.listener import Limits, Listener, ListenerSpoke
-from consumers.serving import CannotListenError
-from schemas.codec import Codec
-from schemas.envelope import Envelope
+from consumers.inbound.callback_auth import Anyone, SharedToken
+from consumers.inbound.listen_socket import CannotListenError
+from consumers.inbound.listener import Limits, Listener, ListenerSpoke
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
 from tests.fakes.inbound_publisher import InboundPublisher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from consumers.callback_answers import What
+    from consumers.inbound.callback_responses import What
     from producers.publisher import Message
 
 DEFAULTS = Limits()

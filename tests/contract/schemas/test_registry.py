@@ -11,9 +11,9 @@ from urllib.parse import unquote
 import pytest
 
 from schemas.catalogue import CATALOGUE
-from schemas.codec import Codec
+from schemas.codec.codec import Codec
+from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.lifecycle import RunRequested
-from schemas.registry import RegistryError, resolve_ids
 from tests.builders import a_document
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import orjson
 import pytest
 import uvloop
 
-from schemas.outcomes import Reason
+from schemas.results import Reason
 from southbound.simulator.behaviours import Behaviour, Step, answers_at_once, calls_back, refuses, waits
 from southbound.simulator.definition import official_definition
 from southbound.simulator.script import Script

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from southbound.simulator.definition import official_definition
-from southbound.simulator.fast import FastSystem
+from tests.benchmarks.fast_system import FastSystem
 
 BODY = {
     "name": "Speed TR1",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from consumers.serving import CannotListenError
-from southbound.simulator.fast import FastSystem
+from consumers.inbound.listen_socket import CannotListenError
 from southbound.simulator.serve import System, serve
 from southbound.simulator.system import ExternalSystem
+from tests.benchmarks.fast_system import FastSystem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

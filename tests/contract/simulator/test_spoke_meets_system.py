@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.callback_keys import SharedToken
-from consumers.listener import Listener, ListenerSpoke
-from consumers.spokes.client import SpokeClient
+from consumers.inbound.callback_auth import SharedToken
+from consumers.inbound.listener import Listener, ListenerSpoke
+from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
-from router.answers import Answer, NoAnswer
-from router.changes import FieldChange
-from schemas.codec import Codec
+from router.responses import Answer, NoAnswer
+from router.runs.changes import FieldChange
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
 from schemas.commands import SendRun
-from schemas.documents import Characteristic
-from schemas.envelope import Envelope
+from schemas.run_document import Characteristic
 from schemas.vocabulary import Phase, RunState
 from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, waits
 from southbound.simulator.script import Script
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from consumers.spokes.port import Call, Spoke
-    from router.reports import ExternalReport
-    from router.runs import RunRow
-    from schemas.documents import RunDocument
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
 
 TOKEN = {"X-Southbound-Token": "s3cret"}
 

@@ -10,10 +10,10 @@ import pytest
 
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import Inbound
-from consumers.spokes.profile_files import load_profiles
+from consumers.spokes.profile_loader import load_profiles
 from consumers.spokes.registry import SPOKES, spoke_for
-from router.answers import Answer, Purpose
-from router.changes import diff
+from router.responses import Answer, Purpose
+from router.runs.changes import diff
 from schemas.vocabulary import Phase, RunState
 from tests.builders import TREE, a_document, a_run, a_tree
 from tests.unit.spokes.builders import a_command, a_notification, a_profile

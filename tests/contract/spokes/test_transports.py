@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.transport import HttpRequest, Transport
-from router.answers import Answer, NoAnswer
+from router.responses import Answer, NoAnswer
 from tests.contract.spokes import misbehaving as server_that
 from tests.contract.spokes.misbehaving import Behaviour, Connection, Server, replying, saying, serving
 from tests.fakes.transport import FakeTransport

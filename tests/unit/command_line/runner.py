@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from typer.testing import CliRunner
 
-from southbound.cli import app
+from southbound.cli.app import app
 
 if TYPE_CHECKING:
     from typer.testing import Result

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.failures import Exit
-from southbound.operations.backtesting import readers_for
-from southbound.operations.stretches import Stretch, shared
-from southbound.settings import DEFAULTS
+from southbound.cli.exit_codes import Exit
+from southbound.operations.backtest.offset_ranges import Stretch, shared
+from southbound.operations.backtest.run import readers_for
+from southbound.settings.settings import DEFAULTS
 from southbound.spans import read_span
 from tests.unit.command_line.runner import southbound
 from tests.unit.tables.tables import a_file

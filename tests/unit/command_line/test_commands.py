@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from southbound.failures import Exit
-from southbound.settings import DEFAULTS
+from southbound.cli.exit_codes import Exit
+from southbound.settings.settings import DEFAULTS
 from tests.unit.command_line.runner import southbound
 
 SECRET = "hunter2"  # noqa: S105 - the tests look for it

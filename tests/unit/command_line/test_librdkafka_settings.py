@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.failures import Exit
+from southbound.cli.exit_codes import Exit
 from tests.unit.command_line.runner import southbound
 
 if TYPE_CHECKING:

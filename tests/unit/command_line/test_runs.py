@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.store.opening import open_store
-from router.explained import Close, Explanation, Matched, Seen
 from router.explanation_texts import compact
-from router.runs import RequestRow
-from schemas.outcomes import Reason, ReportedMeasure
+from router.runs.run import RequestRow
+from router.tables.explain.explanation import Close, Explanation, Matched, Seen
+from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
-from southbound.failures import Exit
+from southbound.cli.exit_codes import Exit
 from southbound.operations.run_words import whereabouts
 from tests.builders import NOON, TREE, a_document, a_run
 from tests.unit.command_line.runner import southbound
@@ -23,7 +23,7 @@ from tests.unit.command_line.runner import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.runs import RunRow
+    from router.runs.run import RunRow
 
 MEASURE = ReportedMeasure(
     id="TM-1", id_origin=MeasureIdOrigin.REPORTED, metric_name="rx power", value=-17.5, unit_of_measure="dBm"

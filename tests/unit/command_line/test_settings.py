@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.settings import FILE, Settings, SettingsError, load, load_settings, sections
+from southbound.settings.settings import FILE, Settings, SettingsError, load, load_settings, sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

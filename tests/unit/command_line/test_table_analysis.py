@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.failures import Exit
-from southbound.settings import DEFAULTS
+from southbound.cli.exit_codes import Exit
+from southbound.settings.settings import DEFAULTS
 from tests.unit.command_line.runner import southbound
 from tests.unit.tables.tables import a_file, a_row
 

@@ -9,10 +9,10 @@ import pytest
 from openpyxl import load_workbook
 
 from router.any_table import load_any
-from router.table_files import version_of
-from router.table_writing import write_table
-from southbound.failures import Exit
-from southbound.settings import DEFAULTS
+from router.tables.formats.loader import version_of
+from router.tables.formats.yaml_writer import write_table
+from southbound.cli.exit_codes import Exit
+from southbound.settings.settings import DEFAULTS
 from tests.unit.command_line.runner import southbound
 
 POLICY = str(DEFAULTS / "tables/outbound-policy.yaml")
@@ -244,7 +244,7 @@ def test_a_refused_spreadsheet_with_merged_cells_comes_back_all_the_same(spoiled
 
 
 def test_a_file_of_any_format_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("southbound.operations.table_formats.LARGEST", 1_000_000)
+    monkeypatch.setattr("southbound.operations.tables.formats.LARGEST", 1_000_000)
     Path("big.csv").write_text("a,b\n" * 300_000)
     result = southbound("tables", "check", "big.csv")
     assert "big.csv: has more than 1 MB: split the table" in result.stderr

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.published_tables import PublishedTables
-from router.table_moves import plan_publish
-from schemas.tables import LivePointer
-from southbound.failures import Exit
-from southbound.operations import table_shelf
-from southbound.settings import DEFAULTS
+from router.tables.publish_plan import plan_publish
+from router.tables.versions import PublishedTables
+from schemas.published_tables import LivePointer
+from southbound.cli.exit_codes import Exit
+from southbound.operations.tables import lookup as table_shelf
+from southbound.settings.settings import DEFAULTS
 from tests.fakes.table_topic import InMemoryTableTopic
 from tests.table_words import a_text, by, written
 from tests.unit.command_line.runner import southbound
@@ -21,7 +21,7 @@ from tests.unit.command_line.runner import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.table_moves import Plan
+    from router.tables.publish_plan import Plan
 
 POLICY = (DEFAULTS / "tables/outbound-policy.yaml").read_text()
 SELECTOR = (DEFAULTS / "tables/spoke-selector.yaml").read_text()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from consumers.runtime.client import KafkaClient
-from consumers.runtime.port import Assigned, Closed, Complained, Failed, Lost, Received
+from consumers.runtime.consumer_port import Assigned, Closed, Complained, Failed, Lost, Received
+from consumers.runtime.kafka.consumer import KafkaClient
 
 if TYPE_CHECKING:
-    from consumers.runtime.port import Event
+    from consumers.runtime.consumer_port import Event
 
 
 def a_message(offset: int, partition: int = 0) -> Message:
@@ -100,7 +100,7 @@ def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
     def breaks(_settings: object) -> None:
         raise ValueError("sasl.password=geheim")
 
-    monkeypatch.setattr("consumers.runtime.client.Consumer", breaks)
+    monkeypatch.setattr("consumers.runtime.kafka.consumer.Consumer", breaks)
     client._live()
     failed, closed = heard[-2:]
     assert isinstance(failed, Failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.runtime.flood import FloodGuard, FloodPolicy
+from consumers.runtime.dead_letter_limit import FloodGuard, FloodPolicy
 
 POLICY = FloodPolicy(limit=3, cool_down=10.0)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime.intake import Intake, WaterMarks
+from consumers.runtime.backpressure import Intake, WaterMarks
 from consumers.runtime.lanes import Lanes, Share
 from consumers.runtime.records import Partition, Record
-from router.trouble import Trouble
+from schemas.problem import Trouble
 
 A, B = (Partition(topic="t", number=number, epoch=1) for number in (0, 1))
 MARKS = WaterMarks(high=10, low=5, enough=8, max_records=40, max_bytes=1_000, patience=1.0)

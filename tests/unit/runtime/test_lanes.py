@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.progress import Ledger
+from consumers.runtime.offsets import Ledger
 from consumers.runtime.records import Partition, Record
-from router.trouble import Trouble
+from schemas.problem import Trouble
 
 TROUBLE = Trouble(code="X", sentence="x")
 P0 = Partition(topic="t", number=0, epoch=1)

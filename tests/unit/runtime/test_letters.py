@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from consumers.runtime.letters import LONGEST_DETAIL, DeadLetters, dead_letter
-from consumers.runtime.outcomes import DeadLetter, RetryLater
-from consumers.runtime.policy import WorkerPolicy
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.config import WorkerPolicy
+from consumers.runtime.dead_letters import LONGEST_DETAIL, DeadLetters, dead_letter
+from consumers.runtime.handler import DeadLetter, RetryLater
 from consumers.runtime.records import Partition, Record
-from router.backoff import Backoff
-from router.trouble import Trouble
+from schemas.problem import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

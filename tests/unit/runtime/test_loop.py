@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.runtime.flood import FloodPolicy
-from consumers.runtime.intake import WaterMarks
-from consumers.runtime.loop import Worker, WorkerFailedError
-from consumers.runtime.outcomes import DeadLetter, Done, RetryLater
-from consumers.runtime.policy import WorkerPolicy
-from consumers.runtime.port import Lost, Received
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.backpressure import WaterMarks
+from consumers.runtime.config import WorkerPolicy
+from consumers.runtime.consumer_port import Lost, Received
+from consumers.runtime.dead_letter_limit import FloodPolicy
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.runtime.records import Record
-from router.backoff import Backoff
-from router.trouble import Trouble
+from consumers.runtime.worker import Worker, WorkerFailedError
+from schemas.problem import Trouble
 from tests.fakes.kafka import FakeClient
 from tests.fakes.publisher import RecordingPublisher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from consumers.runtime.observer import Settled
-    from consumers.runtime.outcomes import Attempt, Outcome
+    from consumers.runtime.handler import Attempt, Outcome
+    from consumers.runtime.monitoring import Settled
 
 SPOT = ("lifecycle", 0)
 OTHER = ("lifecycle", 1)
@@ -630,7 +630,7 @@ async def test_a_fault_of_our_own_ends_the_worker_loudly_and_without_its_words()
     async with bench.working() as running:
         with pytest.raises(WorkerFailedError, match="The worker broke with ValueError: tell a developer"):
             await running
-    assert "progress.py" in bench.complaints[0].detail
+    assert "offsets.py" in bench.complaints[0].detail
     assert "offset 4 came after" not in repr(bench.complaints)
     assert [trouble.code for trouble in bench.complaints] == ["WORKER_BROKEN"]
 

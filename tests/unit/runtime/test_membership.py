@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.runtime.membership import Membership, sure_for
+from consumers.runtime.kafka.membership import Membership, sure_for
 
 SESSION = 10.0
 POLL = 0.05

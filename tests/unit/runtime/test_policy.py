@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.runtime.policy import WorkerPolicy, consumer_settings
+from consumers.runtime.config import WorkerPolicy, consumer_settings
 
 POLICY = WorkerPolicy(role="routing", group="g", dead_letter_topic="dlq", session_timeout=12.0)
 

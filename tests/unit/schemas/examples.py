@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.catalogue import CATALOGUE
-from schemas.event_files import read_events
+from schemas.files.event_file import read_events
 
 if TYPE_CHECKING:
-    from schemas.envelope import Event
+    from schemas.codec.envelope import Event
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "schemas" / "examples"

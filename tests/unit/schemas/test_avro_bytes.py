@@ -8,16 +8,16 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 
-from schemas.avro_files import avro_schema
-from schemas.avro_format import SINGLE_OBJECT_SIZE
 from schemas.avro_project import project
 from schemas.avro_read import reader_of
 from schemas.avro_read_scalars import NotAvroError
 from schemas.avro_write import writer_of
 from schemas.catalogue import CATALOGUE, Message, entry_of
-from schemas.codec import Codec, UnencodableError
-from schemas.documents import Characteristic
+from schemas.codec.avro import SINGLE_OBJECT_SIZE
+from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.codec import Codec, UnencodableError
 from schemas.lifecycle import RunRequested
+from schemas.run_document import Characteristic
 from tests.builders import a_document
 from tests.unit.schemas.examples import EVERY_VERSION, NEWEST, example, golden
 from tests.unit.schemas.generated import messages

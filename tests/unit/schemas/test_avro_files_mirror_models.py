@@ -12,10 +12,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from schemas.avro_files import avro_schema, avsc_text, single_object_prefix
 from schemas.avro_project import named_types
 from schemas.catalogue import CATALOGUE, NAMESPACE, Entry
-from schemas.documents import JsonText
+from schemas.codec.avro_schemas import avro_schema, avsc_text, single_object_prefix
+from schemas.run_document import JsonText
 
 PLAIN = {str: "string", bool: "boolean", int: "long", float: "double", bytes: "bytes", type(None): "null"}
 TIME = {"type": "long", "logicalType": "timestamp-millis"}

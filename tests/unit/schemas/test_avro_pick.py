@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.avro_files import avro_schema
-from schemas.avro_format import SINGLE_OBJECT_SIZE
 from schemas.avro_pick import ItemsNamed, picker_of
 from schemas.avro_read import reader_of
 from schemas.avro_read_scalars import NotAvroError
 from schemas.avro_skip import skip_of
 from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
-from schemas.codec import Codec
+from schemas.codec.avro import SINGLE_OBJECT_SIZE
+from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.codec import Codec
 from tests.unit.schemas.generated import messages, messages_of
 
 if TYPE_CHECKING:

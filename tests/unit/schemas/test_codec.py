@@ -12,16 +12,13 @@ from hypothesis import example as try_also
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.avro_files import avro_schema
-from schemas.avro_format import AvroReader
 from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
-from schemas.codec import Codec
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
-from schemas.inbound import InboundReceived
-from schemas.lifecycle import RunRequested
-from schemas.registry import RegistryIds
-from schemas.undecodable import (
+from schemas.codec.avro import AvroReader
+from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
+from schemas.codec.errors import (
     InvalidEventError,
     TombstoneError,
     UndecodableError,
@@ -29,6 +26,9 @@ from schemas.undecodable import (
     UnknownSchemaError,
     UnreadableBytesError,
 )
+from schemas.codec.schema_registry import RegistryIds
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Channel
 from tests.builders import NOON, a_document
 from tests.unit.schemas.examples import NEWEST, example

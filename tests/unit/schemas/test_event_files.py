@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.event_files import EventFileError, read_events
+from schemas.files.event_file import EventFileError, read_events
 from schemas.lifecycle import RunCancelled
 from tests.unit.schemas.examples import EVERY_VERSION, EXAMPLES, NEWEST, example
 
 if TYPE_CHECKING:
-    from schemas.envelope import Event
+    from schemas.codec.envelope import Event
 
 CANCEL = {"type": "RunCancelled", "data": {"run_id": "a", "root_run_id": "a"}}
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.headers import EventHeaders, parse_time, read_headers, write_headers
+from schemas.codec.cloudevents import EventHeaders, parse_time, read_headers, write_headers
 
 FULL = EventHeaders(
     id="7d1f6a52",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schemas import history
+from tests.contract.schemas import compatibility as history
 
 if TYPE_CHECKING:
     from pathlib import Path

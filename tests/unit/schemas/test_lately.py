@@ -2,10 +2,10 @@
 
 import pytest
 
-from schemas.codec import Codec
+from schemas.codec.codec import Codec
+from schemas.codec.errors import InvalidEventError
 from schemas.commands import SendRun
 from schemas.lately import LARGE, Lately
-from schemas.undecodable import InvalidEventError
 from tests.builders import SINGLE, a_document
 
 ROOM = 1_000_000

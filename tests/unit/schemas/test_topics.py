@@ -9,7 +9,7 @@ import pytest
 from schemas.catalogue import CATALOGUE, Entry, Message, entry_named, entry_of
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.inbound import InboundReceived
-from schemas.keys import key_of, topic_of
+from schemas.partition_keys import key_of, topic_of
 from schemas.topics import TopicNames, all_topics
 from tests.unit.schemas.examples import NEWEST, example
 

@@ -19,7 +19,7 @@ from tests.builders import NOON, SINGLE, a_document
 if TYPE_CHECKING:
     from consumers.spokes.port import Call
     from schemas.commands import PinnedDecision
-    from schemas.documents import RunDocument
+    from schemas.run_document import RunDocument
 
 DATA = Path(__file__).parents[2] / "data" / "tmf653"
 OFFICIAL = {

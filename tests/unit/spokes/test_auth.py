@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import TypeAdapter
 
-from consumers.spokes.auth import credentials_for
-from consumers.spokes.client import SpokeClient
+from consumers.spokes.authentication import credentials_for
 from consumers.spokes.credentials import Auth
+from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.secret_references import SecretMissingError, fetch_secret
 from consumers.spokes.transport import HttpRequest
-from router.answers import Answer
+from router.responses import Answer
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_profile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.spokes.auth import Credentials
+    from consumers.spokes.authentication import Credentials
 
 PASSWORD = "hünter2"  # noqa: S105 - of nothing
 ENVIRONMENT = {"LAB": PASSWORD, "TOKEN": "t0ken", "MULTI": "a\nb", "EMPTY": ""}

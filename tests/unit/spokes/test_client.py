@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.spokes.client import SpokeClient
+from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import Call, UnknownSpokeError
-from router.answers import Answer, NoAnswer, Purpose
+from router.responses import Answer, NoAnswer, Purpose
 from tests.builders import a_document
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_command, a_profile, a_spoke

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.spokes.profile import Profile
-from consumers.spokes.profile_files import ProfilesWrongError, load_profiles
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from consumers.spokes.port import NotUnderstoodError
-from router.reports import ExternalReport
+from router.runs.reports import ExternalReport
 from schemas.vocabulary import Channel, RunState
 from tests.unit.spokes.builders import a_notification, a_spoke, violations
 from tests.unit.spokes.test_tmf653_replies import hostile

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.spokes.port import NotUnderstoodError
-from router.answers import Answer
-from router.reports import ExternalMeasure, ExternalReport
-from schemas.documents import JsonText
-from schemas.outcomes import ReportedMeasure
+from router.responses import Answer
+from router.runs.reports import ExternalMeasure, ExternalReport
+from schemas.results import ReportedMeasure
+from schemas.run_document import JsonText
 from schemas.vocabulary import MeasureIdOrigin, RunState
 from tests.builders import a_document
 from tests.unit.spokes.builders import a_spoke

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.answers import Purpose
-from router.changes import diff
-from schemas.documents import Characteristic, RelatedParty, RunDocument
+from router.responses import Purpose
+from router.runs.changes import diff
+from schemas.run_document import Characteristic, RelatedParty, RunDocument
 from schemas.vocabulary import Mode, Phase
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
 from tests.unit.spokes.builders import a_command, a_spoke, json_of, violations

@@ -10,9 +10,9 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from router.any_table import any_from
-from router.complaints import TableErrors
-from router.table_csv import written_in_csv
-from router.table_xlsx import written_in_xlsx
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.sheets.csv_file import written_in_csv
+from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

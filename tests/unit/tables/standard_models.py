@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 
-from router.cells import Months
+from router.tables.feel.unary_test import Months
 from tests.unit.tables.models import Model, an_item
 
 graded = partial(

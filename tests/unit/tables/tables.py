@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.table_files import load_table
+from router.tables.formats.loader import load_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables import DecisionTable
+    from router.tables.table import DecisionTable
 
 INPUTS = """\
   - {name: spec, path: test_specification.id, type: string}

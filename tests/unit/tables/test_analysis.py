@@ -9,17 +9,17 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from router.analysis import analyse
-from router.analysis_search import Budget, Search
-from router.analysis_space import Space, space_of
-from router.values import TYPES, Kind, canonical, kind_of
+from router.tables.analysis.analysis import analyse
+from router.tables.analysis.search import Budget, Search
+from router.tables.analysis.space import Space, space_of
+from router.tables.feel.values import TYPES, Kind, canonical, kind_of
 from tests.drawn_searches import Drawn, tables
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.tables import DecisionTable
+    from router.tables.table import DecisionTable
 
 BUNDLE = "{hierarchical: false, payload: bundle}"
 MOST_POINTS = 4_000

@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.any_table import load_any
-from router.backtest import Aside, Change, Tally, Verdict
-from router.redeciding import AT_ONCE, Redecider
-from schemas.codec import Codec
+from router.selection.backtest import Aside, Change, Tally, Verdict
+from router.selection.redecide import AT_ONCE, Redecider
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
 from schemas.commands import CancelRun
-from schemas.documents import ServiceRef
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.run_document import ServiceRef
 from tests.builders import SINGLE, a_document, a_tree
 from tests.unit.tables.tables import a_file, a_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.redeciding import Headers
-    from router.table_loading import Loaded
+    from router.selection.load import Loaded
+    from router.selection.redecide import Headers
     from schemas.catalogue import Message
 
 ALONE = "{hierarchical: false, payload: per-run}"

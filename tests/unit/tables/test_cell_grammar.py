@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from router.cells import CellError, Months, parse
+from router.tables.feel.unary_test import CellError, Months, parse
 
 MIDDAY = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from router.cell_tokens import quote_bare_words
-from router.cells import CellError, Months, parse
-from router.literals import quoted, read_string
-from router.values import TYPES, canonical, kind_of
+from router.tables.feel.lexer import quote_bare_words
+from router.tables.feel.literals import quoted, read_string
+from router.tables.feel.unary_test import CellError, Months, parse
+from router.tables.feel.values import TYPES, canonical, kind_of
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.cells import Months, parse
-from router.literal_writing import literal
+from router.tables.feel.unary_test import Months, parse
+from router.tables.feel.writer import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.cells import parse
-from router.decisions import Decision, Reason, Undecided
-from router.facts import facts_of
-from router.tables import DecisionTable, HitPolicy, Input, Output, Row
-from schemas.documents import Characteristic
+from router.selection.facts import facts_of
+from router.tables.decision import Decision, Reason, Undecided
+from router.tables.feel.unary_test import parse
+from router.tables.table import DecisionTable, HitPolicy, Input, Output, Row
+from schemas.run_document import Characteristic
 from tests.builders import a_document
 from tests.unit.tables.tables import a_row, a_table
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router import dmn
-from router.complaints import TableErrors
-from router.xml_tree import LARGEST
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.dmn import model as dmn
+from router.tables.formats.dmn.xml import LARGEST
 from tests.unit.tables.models import Model, an_item, as_xml
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
-from router import dmn
-from router.complaints import TableErrors
-from router.explanations import cell_in_words
-from router.hit_policies import HitPolicy
+from router.tables.diagnostics import TableErrors
+from router.tables.explain.wording import cell_in_words
+from router.tables.formats.dmn import model as dmn
+from router.tables.hit_policy import HitPolicy
 from tests.unit.tables.models import NAMESPACES, Model, an_item, as_xml
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router import dmn
-from router.cells import CellError, parse
-from router.complaints import TableErrors
+from router.tables.diagnostics import TableErrors
+from router.tables.feel.unary_test import CellError, parse
+from router.tables.formats.dmn import model as dmn
 from tests.unit.tables.models import NAMESPACES, Model, an_item, as_xml
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:
-    from router.tables import DecisionTable
+    from router.tables.table import DecisionTable
 
 GOOD = Model(inputs="x: number", outputs="y: number", rules=("1 => 10", "- => 20"), policy="FIRST", given=())
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router import dmn
-from router.cells import Cell, Months, parse
-from router.hit_policies import HitPolicy
-from router.literal_writing import cell_as_text, literal
-from router.literals import read_string
 from router.output_entries import read_output
 from router.policy_words import lacking
-from router.tables import DEFAULT_ROW, DecisionTable, Input, Output, Row
-from router.values import TYPES, canonical, same
+from router.tables.feel.literals import read_string
+from router.tables.feel.unary_test import Cell, Months, parse
+from router.tables.feel.values import TYPES, canonical, same
+from router.tables.feel.writer import cell_as_text, literal
+from router.tables.formats.dmn import model as dmn
+from router.tables.hit_policy import HitPolicy
+from router.tables.table import DEFAULT_ROW, DecisionTable, Input, Output, Row
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:

@@ -8,22 +8,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router.cells import parse
-from router.decisions import Decision, Undecided
-from router.explained import Close, Explanation, Matched, Seen
-from router.explaining import MOST_CELLS, MOST_ROWS, explain_decision, explain_undecided
 from router.explanation_texts import compact, explanations_in, told
-from router.facts import facts_of
-from router.index import Index, compile_index
-from router.index_blurred import blurred_index
-from router.index_masks import masks_of
 from router.near_misses import _likely
-from router.selector import decide_selector
-from router.selector_files import load_selector
-from router.tables import DEFAULT_ROW, DecisionTable, HitPolicy, Input, Output, Row
-from router.values import canonical
-from router.why_not import why_not
-from schemas.documents import Characteristic
+from router.selection.facts import facts_of
+from router.selection.selector_file import load_selector
+from router.selection.spoke_selector import decide_selector
+from router.tables.decision import Decision, Undecided
+from router.tables.explain.explain import MOST_CELLS, MOST_ROWS, explain_decision, explain_undecided
+from router.tables.explain.explanation import Close, Explanation, Matched, Seen
+from router.tables.explain.why_not import why_not
+from router.tables.feel.unary_test import parse
+from router.tables.feel.values import canonical
+from router.tables.index.bitsets import masks_of
+from router.tables.index.coarse_index import blurred_index
+from router.tables.index.index import Index, compile_index
+from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Input, Output, Row
+from schemas.run_document import Characteristic
 from tests.builders import a_document
 from tests.drawn_searches import Drawn
 from tests.drawn_searches import tables as searched_tables

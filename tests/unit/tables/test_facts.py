@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from router.fact_paths import UnknownFactError, fact_path
-from router.facts import facts_of
-from router.given_facts import GivenError, facts_given
-from router.values import Months
-from schemas.documents import Characteristic, JsonText, RelatedParty, ServiceRef
+from router.selection.fact_paths import UnknownFactError, fact_path
+from router.selection.facts import facts_of
+from router.selection.partial_facts import GivenError, facts_given
+from router.tables.feel.values import Months
+from schemas.run_document import Characteristic, JsonText, RelatedParty, ServiceRef
 from tests.builders import NOON, a_document, a_tree
 
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.cells import parse
-from router.complaints import TableErrors
-from router.decisions import Decision, Reason, Undecided
-from router.hit_policies import HitPolicy
-from router.policy import load_policy
 from router.policy_words import lacking, policy_named
-from router.table_files import load_table
-from router.tables import DecisionTable, Input, Output, Row
+from router.selection.outbound_policy import load_policy
+from router.tables.decision import Decision, Reason, Undecided
+from router.tables.diagnostics import TableErrors
+from router.tables.feel.unary_test import parse
+from router.tables.formats.loader import load_table
+from router.tables.hit_policy import HitPolicy
+from router.tables.table import DecisionTable, Input, Output, Row
 from tests.unit.tables.tables import SENT, a_file, a_row, a_table
 
 GRADES = Output(name="grade", type="string", allowed=("high", "mid", "low"))

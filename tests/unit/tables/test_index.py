@@ -9,21 +9,21 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from router.cells import parse
-from router.hit_policies import HitPolicy, result_of, rows_that_count
-from router.index import Index, compile_index
-from router.index_blur import apart, pair_of
-from router.index_blurred import BlurredIndex, blurred_index
-from router.index_filed import FEWEST_FILED, FiledIndex, filed_index
-from router.index_masks import masks_of
-from router.tables import DecisionTable, Input, Output, Row
-from router.values import canonical
+from router.tables.feel.unary_test import parse
+from router.tables.feel.values import canonical
+from router.tables.hit_policy import HitPolicy, result_of, rows_that_count
+from router.tables.index.bitsets import masks_of
+from router.tables.index.coarse_index import BlurredIndex, blurred_index
+from router.tables.index.coarse_sets import apart, pair_of
+from router.tables.index.index import Index, compile_index
+from router.tables.index.word_index import FEWEST_FILED, FiledIndex, filed_index
+from router.tables.table import DecisionTable, Input, Output, Row
 from tests.drawn_searches import Drawn, tables, tables_of_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.index import AnyIndex
+    from router.tables.index.index import AnyIndex
 
 slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.deciding import Decider, Route
-from consumers.tables.live import FromTopic, LiveTables
-from consumers.tables.port import News
-from router.published_tables import PublishedTables
-from router.table_moves import Written, plan_publish, plan_rollback, version_before
-from schemas.tables import LivePointer, TableKind, TableVersion
+from consumers.routing.decide import Decider, Route
+from consumers.table_topic.live_tables import FromTopic, LiveTables
+from consumers.table_topic.port import News
+from router.tables.publish_plan import Written, plan_publish, plan_rollback, version_before
+from router.tables.versions import PublishedTables
+from schemas.published_tables import LivePointer, TableKind, TableVersion
 from tests.builders import a_document
 from tests.gateway import POLICY, SELECTOR
 from tests.table_words import by
 
 if TYPE_CHECKING:
-    from consumers.tables.port import Entry
-    from router.table_moves import Plan
+    from consumers.table_topic.port import Entry
+    from router.tables.publish_plan import Plan
 
 NEVER_ALONE = POLICY.replace("hierarchical: false", "hierarchical: true")
 TO_THE_MOON = SELECTOR.replace("fibre-lab", "moon-lab")
@@ -276,7 +276,7 @@ async def test_a_fault_of_the_loader_is_an_alarm_and_not_the_end_of_the_worker(
     before = rig.versions
     rig.publish(NEVER_ALONE)
     with monkeypatch.context() as patch:
-        patch.setattr("consumers.tables.live_table.load_as", None)
+        patch.setattr("consumers.table_topic.live_table.load_as", None)
         await rig.follow()
     assert rig.versions == before
     assert "broke the loader with TypeError: tell a developer" in rig.tables.warnings["outbound-policy"]

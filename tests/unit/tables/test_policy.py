@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from router.complaints import TableErrors
-from router.decisions import Undecided
-from router.facts import facts_of
-from router.policy import Payload, PolicyDecision, decide_policy, load_policy
+from router.selection.facts import facts_of
+from router.selection.outbound_policy import Payload, PolicyDecision, decide_policy, load_policy
+from router.tables.decision import Undecided
+from router.tables.diagnostics import TableErrors
 from tests.builders import a_document
 from tests.unit.tables.tables import OUTPUTS, a_file, a_row
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.policy import load_policy
-from router.publishing import Findings, judge
-from router.selector_files import load_selector
-from southbound.settings import DEFAULTS
+from router.selection.outbound_policy import load_policy
+from router.selection.publish_checks import Findings, judge
+from router.selection.selector_file import load_selector
+from southbound.settings.settings import DEFAULTS
 from tests.gateway import POLICY, SELECTOR
 
 if TYPE_CHECKING:
-    from router.selector import Selector
+    from router.selection.spoke_selector import Selector
 
 SHIPPED = load_policy((DEFAULTS / "tables/outbound-policy.yaml").read_text(), "policy")
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from consumers.deciding import KEPT, Decider, Route
-from router.policy import OutboundPolicy
+from consumers.routing.decide import KEPT, Decider, Route
 from router.routing_tables import RoutingTables
-from schemas.documents import Characteristic, Value
-from southbound.loading import load_rules
-from southbound.settings import Routing
+from router.selection.outbound_policy import OutboundPolicy
+from schemas.run_document import Characteristic, Value
+from southbound.service.load_rules import load_rules
+from southbound.settings.settings import Routing
 from tests.builders import a_document
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from router.complaints import TableErrors
-from router.table_files import load_table
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.loader import load_table
 from tests.unit.tables.tables import a_file, a_row
 
 ROWS = [a_row("R10", "spec: fibre-line"), a_row("R20", "spec: fibre-tree", "{hierarchical: false, payload: bundle}")]

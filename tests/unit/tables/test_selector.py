@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from router.complaints import TableErrors
-from router.decisions import Reason, Undecided
-from router.facts import facts_of
-from router.selector import Chosen, Threshold, choose_spoke
-from router.selector_files import load_selector
+from router.selection.facts import facts_of
+from router.selection.selector_file import load_selector
+from router.selection.spoke_selector import Chosen, Threshold, choose_spoke
+from router.tables.decision import Reason, Undecided
+from router.tables.diagnostics import TableErrors
 from tests.builders import a_document
 
 SPOKES = {"fibre-lab", "copper-lab"}

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.any_table import any_from
-from router.table_csv import write_csv, written_in_csv
-from router.table_files import load_table
-from router.table_xlsx import written_in_xlsx
-from router.tables import DecisionTable
-from router.xlsx_writing import write_xlsx
+from router.tables.formats.loader import load_table
+from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
+from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
+from router.tables.formats.sheets.xlsx_writer import write_xlsx
+from router.tables.table import DecisionTable
 from tests.unit.tables.sheets import Lines, a_sheet, as_csv, as_xlsx, csv_mistakes, opened, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from router.any_table import load_any
-from router.complaints import TableErrors
-from router.decisions import Undecided
-from router.facts import facts_of
-from router.policy import OutboundPolicy, PolicyDecision, decide_policy
-from router.selector import Chosen, Selector, choose_spoke
-from router.tables import DecisionTable
-from schemas.documents import ServiceRef
+from router.selection.facts import facts_of
+from router.selection.outbound_policy import OutboundPolicy, PolicyDecision, decide_policy
+from router.selection.spoke_selector import Chosen, Selector, choose_spoke
+from router.tables.decision import Undecided
+from router.tables.diagnostics import TableErrors
+from router.tables.table import DecisionTable
+from schemas.run_document import ServiceRef
 from tests.builders import a_document, a_tree
 from tests.unit.tables.tables import a_file
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.cells import CellError, Months, parse
+from router.tables.feel.unary_test import CellError, Months, parse
 
 
 class Word(StrEnum):

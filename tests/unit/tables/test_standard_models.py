@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from router import dmn
-from router.complaints import TableErrors
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.dmn import model as dmn
 from tests.unit.tables.models import NAMESPACES, Model, as_xml
 from tests.unit.tables.standard_models import MODELS
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 
 from router.any_table import any_from
-from router.table_csv import write_csv, written_in_csv
+from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from tests.drawn_tables import selectors, tables, without_version
 
 if TYPE_CHECKING:
-    from router.selector import Selector
-    from router.tables import DecisionTable
+    from router.selection.spoke_selector import Selector
+    from router.tables.table import DecisionTable
 
 
 @settings(deadline=None)

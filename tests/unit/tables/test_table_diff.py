@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.selector_files import load_selector
-from router.table_diff import differences
-from router.table_files import load_table
+from router.selection.selector_file import load_selector
+from router.tables.diff import differences
+from router.tables.formats.loader import load_table
 from tests.unit.tables.tables import a_file, a_row
 
 if TYPE_CHECKING:
-    from router.selector import Selector
-    from router.tables import DecisionTable
+    from router.selection.spoke_selector import Selector
+    from router.tables.table import DecisionTable
 
 FIBRE = a_row("R1", "spec: fibre-line")
 SPEED = a_row("R2", 'speed: "[1..5)"')

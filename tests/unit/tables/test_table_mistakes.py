@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.complaints import TableErrors
-from router.table_files import load_table
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.loader import load_table
 from tests.unit.tables.tables import INPUTS, OUTPUTS, SENT, a_file, a_row
 
 

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from router.published_tables import PublishedTables, Unreadable
-from router.table_moves import LARGEST, plan_draft, plan_publish, plan_rollback, too_large, version_before
-from schemas.tables import MOST_MOVES, How, LivePointer, Move, TableDraft, TableVersion
+from router.tables.publish_plan import LARGEST, plan_draft, plan_publish, plan_rollback, too_large, version_before
+from router.tables.versions import PublishedTables, Unreadable
+from schemas.published_tables import MOST_MOVES, How, LivePointer, Move, TableDraft, TableVersion
 from tests.builders import NOON
 from tests.table_words import a_text, by, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.table_moves import Plan
+    from router.tables.publish_plan import Plan
 
 Entry = tuple[bytes | None, bytes | None]
 GOLDEN = Path(__file__).parents[2] / "data" / "tables"

@@ -14,22 +14,22 @@ from hypothesis import strategies as st
 
 from router.any_table import load_any
 from router.cell_writing import bare_cell
-from router.cells import Months, parse
-from router.complaints import TableErrors
-from router.literals import read_date, read_datetime, read_duration, read_time
-from router.policy import OutboundPolicy
-from router.selector_files import load_selector
-from router.table_files import load_table
-from router.table_writing import write_table
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.selector_file import load_selector
+from router.tables.diagnostics import TableErrors
+from router.tables.feel.literals import read_date, read_datetime, read_duration, read_time
+from router.tables.feel.unary_test import Months, parse
+from router.tables.feel.values import canonical
+from router.tables.formats.loader import load_table
+from router.tables.formats.yaml_writer import write_table
 from router.value_writing import value_text
-from router.values import canonical
 from router.yaml_writing import in_one_line
 from tests.drawn_tables import moments, selectors, tables, without_version, words
 from tests.unit.tables.tables import a_file, a_row
 
 if TYPE_CHECKING:
-    from router.selector import Selector
-    from router.tables import DecisionTable
+    from router.selection.spoke_selector import Selector
+    from router.tables.table import DecisionTable
 
 SHIPPED = sorted((Path(__file__).parents[3] / "southbound/defaults/tables").glob("*.yaml"))
 

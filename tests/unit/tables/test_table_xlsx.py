@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 
 from router.any_table import any_from
-from router.table_xlsx import written_in_xlsx
-from router.xlsx_writing import write_xlsx
+from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
+from router.tables.formats.sheets.xlsx_writer import write_xlsx
 from tests.drawn_tables import selectors, tables, without_version
 
 if TYPE_CHECKING:
-    from router.selector import Selector
-    from router.tables import DecisionTable
+    from router.selection.spoke_selector import Selector
+    from router.tables.table import DecisionTable
 
 
 @settings(deadline=None)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from router.cells import parse
-from router.hit_policies import HitPolicy
 from router.output_entries import read_output
 from router.policy_words import policy_named
-from router.selector_files import load_selector
-from router.table_files import load_table
-from router.tables import DecisionTable, Input, Output, Row
+from router.selection.selector_file import load_selector
+from router.tables.feel.unary_test import parse
+from router.tables.formats.loader import load_table
+from router.tables.hit_policy import HitPolicy
+from router.tables.table import DecisionTable, Input, Output, Row
 
 PAGE = (Path(__file__).parents[3] / "docs/tables.md").read_text(encoding="utf-8")
 

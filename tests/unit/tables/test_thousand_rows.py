@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from router.any_table import load_any
-from router.complaints import TableErrors
-from router.table_csv import write_csv
-from router.table_files import load_table
-from router.table_writing import write_table
-from router.xlsx_writing import write_xlsx
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.loader import load_table
+from router.tables.formats.sheets.csv_file import write_csv
+from router.tables.formats.sheets.xlsx_writer import write_xlsx
+from router.tables.formats.yaml_writer import write_table
 from tests.unit.tables.sheets import csv_mistakes, opened, saved, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row
 

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.fact_paths import DERIVED
-from router.facts import facts_of
-from router.wanted_fields import wanted_fields
+from router.selection.fact_paths import DERIVED
+from router.selection.facts import facts_of
+from router.selection.needed_fields import wanted_fields
 from schemas.avro_pick import ItemsNamed
-from schemas.codec import Codec
-from schemas.documents import Characteristic, RunDocument
-from schemas.envelope import Envelope, Event
-from schemas.headers import EventHeaders
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
+from schemas.codec.errors import InvalidEventError, UndecodableError
+from schemas.codec.projection import Part, PartReader
 from schemas.lifecycle import RunCancelled, RunRequested
-from schemas.requested_parts import Part, PartReader
-from schemas.undecodable import InvalidEventError, UndecodableError
+from schemas.run_document import Characteristic, RunDocument
 from tests.builders import a_document, a_tree
 from tests.drawn_rows import documents
 

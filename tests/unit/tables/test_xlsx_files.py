@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from router import xlsx_files
 from router.any_table import any_from
-from router.complaints import TableErrors
-from router.sheets import REASONS, SheetPlaces
-from router.table_xlsx import written_in_xlsx
-from router.xlsx_marking import with_reasons
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.sheets import xlsx_package as xlsx_files
+from router.tables.formats.sheets.grid import REASONS, SheetPlaces
+from router.tables.formats.sheets.xlsx_markup import with_reasons
+from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
+from router.tables.formats.sheets.xlsx_writer import write_xlsx
 from router.xlsx_signs import from_xlsx, in_xlsx
-from router.xlsx_writing import write_xlsx
 from tests.unit.tables.sheets import a_sheet, as_xlsx, opened, saved, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row, a_table
 
@@ -98,7 +98,7 @@ def test_signs_that_xml_does_not_keep_come_back(word: str) -> None:
 
 def test_a_cell_that_excel_cannot_hold_is_named() -> None:
     text = a_file([a_row("R1", "priority: 1").replace("}, then", f"}}, note: {'x' * 40_000}, then")])
-    from router.table_files import load_table  # noqa: PLC0415 - only here
+    from router.tables.formats.loader import load_table  # noqa: PLC0415 - only here
 
     with pytest.raises(TableErrors, match=r"^sheet Table, cell I9: needs 40000 signs, and Excel holds 32767: export"):
         write_xlsx(load_table(text, "t.yaml"))

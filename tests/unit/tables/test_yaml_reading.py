@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from router.complaints import Complaints, Lines, TableErrors
-from router.yaml_reading import read_yaml
-from router.yaml_tree import Block, plain_data
+from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.formats.tree import Block, plain_data
+from router.tables.formats.yaml_reader import read_yaml
 
 WORDS = [
     "a",
@@ -78,7 +78,7 @@ def read(text: str) -> tuple[Any, ...]:
 
 def read_slowly(text: str) -> tuple[Any, ...]:
     """The same without libyaml."""
-    with patch("router.yaml_reading.YAML", slow_yaml):
+    with patch("router.tables.formats.yaml_reader.YAML", slow_yaml):
         return read(text)
 
 

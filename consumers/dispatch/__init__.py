@@ -1,0 +1,1 @@
+"""Consume commands: send, change and cancel runs at external systems."""

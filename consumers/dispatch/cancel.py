@@ -1,0 +1,107 @@
+"""Cancel a run at its external system, if there is anything left to cancel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
+from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.port import NotUnderstoodError
+from router.responses import Verdict
+from router.runs.events import CancelAccepted, CancelledUnsent, CancelRefused, Reported
+from router.runs.processed_events import led_to
+from router.runs.reports import ExternalReport
+from router.runs.transitions import ENDED, OUT, UNSENT
+from schemas.problem import Trouble
+from schemas.results import Reason
+from schemas.vocabulary import RunState, UpdateKind
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Asked, Caller
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Attempt, Outcome
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import CancelRun
+
+GONE = 204  # DELETE answered without a body: the run is no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRuns:
+    """The handler of `CancelRun`."""
+
+    mover: Mover
+    caller: Caller
+
+    async def __call__(self, event: Event, command: CancelRun, attempt: Attempt) -> Outcome:
+        """Cancel by the profile's method; a run that was never sent ends at once."""
+        row = await self.mover.store.run(command.run_id)
+        if row is None:
+            return DeadLetter(unknown_run(command.run_id, "cancel"))
+        if row.phase in ENDED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+            return await self._after_the_end(event, row)
+        if row.phase in UNSENT and row.sent_at is None:
+            await self.mover.intend(event, row, CancelledUnsent())
+            return Done()
+        if row.phase not in OUT:
+            return DeadLetter(_send_first(row))
+        row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
+        if row.external_id is None:
+            return RetryLater(WAIT_FOR_ID, waits_for_id(row))
+        return await self._cancel(event, row, command, attempt)
+
+    async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
+        call = self.caller.spoke(row.spoke).to_cancel(row, command.reason, event.id)
+        asked = await self.caller.ask(row.spoke, call)
+        match asked.judgement.verdict:
+            case Verdict.ACCEPTED:
+                return await self._accepted(event, row, asked)
+            case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
+                return await self._refuse(event, row, asked.judgement.reasons)
+            case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
+                return await self._again(event, row, asked, attempt)
+            case _:
+                assert_never(asked.judgement.verdict)
+
+    async def _accepted(self, event: Event, row: RunRow, asked: Asked) -> Outcome:
+        report = self._report(row, asked)
+        await self.mover.record(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
+        return Done()
+
+    def _report(self, row: RunRow, asked: Asked) -> ExternalReport:
+        if asked.answered().status == GONE:
+            return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
+        try:
+            return self.caller.spoke(row.spoke).read_reply(asked.answered())
+        except NotUnderstoodError:
+            return ExternalReport(external_id=row.external_id)
+
+    async def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+        trouble = in_words(asked, f"The cancellation of run {row.run_id} could not be sent to {row.spoke}")
+        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
+        if delay is not None:
+            return RetryLater(delay, trouble)
+        await self._refuse(event, row, (reason_of(trouble),))
+        return DeadLetter(trouble)
+
+    async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
+        if row.state is RunState.CANCELLED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+            await self.mover.tell_again(event, row)
+            return Done()
+        ended = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
+        return await self._refuse(event, row, (ended,))
+
+    async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        await self.mover.record(event, row, CancelRefused(reasons=reasons))
+        return Done()
+
+
+def _send_first(row: RunRow) -> Trouble:
+    return Trouble(
+        code="RUN_IN_FALLOUT",
+        sentence=f"Run {row.run_id} is {row.phase}, and nobody knows whether {row.spoke} has it: "
+        "redrive the dead letter of its SendRun first, then this cancellation.",
+    )

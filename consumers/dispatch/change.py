@@ -1,0 +1,106 @@
+"""Share an in-flight change: bring what the external system knows up to what is wanted now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
+from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.port import NotUnderstoodError
+from router.refused_changes import has_ended
+from router.responses import Verdict
+from router.runs.changes import Permitted, diff, permit
+from router.runs.events import ChangeAccepted, ChangeRefused, Reported
+from router.runs.processed_events import led_to
+from router.runs.transitions import ENDED, OUT
+from schemas.vocabulary import UpdateKind
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Asked, Caller
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Attempt, Outcome
+    from router.runs.changes import FieldChange
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import ChangeRun
+    from schemas.results import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRuns:
+    """The handler of `ChangeRun`."""
+
+    mover: Mover
+    caller: Caller
+
+    async def __call__(self, event: Event, command: ChangeRun, attempt: Attempt) -> Outcome:
+        """Send what differs from what was sent last, if profile and phase allow it."""
+        row = await self.mover.store.run(command.run.run_id)
+        if row is None:
+            return DeadLetter(unknown_run(command.run.run_id, "change"))
+        if led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
+            await self.mover.tell_again(event, row)
+            return Done()
+        if _is_idle(row, command):
+            return Done()
+        if row.phase in ENDED:
+            return await self._refuse(event, row, (has_ended(row),))
+        row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
+        if row.external_id is None:
+            return RetryLater(WAIT_FOR_ID, waits_for_id(row))
+        return await self._share(event, row, attempt)
+
+    async def _share(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        changes = diff(row.sent or row.requested, row.requested)
+        profile = self.caller.spoke(row.spoke).profile
+        permission = permit(changes, profile.patchable, profile.change_until, row.state)
+        if not isinstance(permission, Permitted):
+            return await self._refuse(event, row, permission.reasons)
+        return await self._patch(event, row, changes, attempt)
+
+    async def _patch(self, event: Event, row: RunRow, changes: tuple[FieldChange, ...], attempt: Attempt) -> Outcome:
+        call = self.caller.spoke(row.spoke).to_change(row, changes, event.id)
+        asked = await self.caller.ask(row.spoke, call)
+        match asked.judgement.verdict:
+            case Verdict.ACCEPTED:
+                return await self._accepted(event, row, asked)
+            case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
+                return await self._refuse(event, row, asked.judgement.reasons)
+            case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
+                return await self._again(event, row, asked, attempt)
+            case _:
+                assert_never(asked.judgement.verdict)
+
+    async def _accepted(self, event: Event, row: RunRow, asked: Asked) -> Outcome:
+        accepted = ChangeAccepted(document=row.requested)
+        try:
+            report = self.caller.spoke(row.spoke).read_reply(asked.answered())
+        except NotUnderstoodError:
+            # The status said yes; a PATCH needs nothing from the body.
+            await self.mover.record(event, row, accepted)
+            return Done()
+        await self.mover.record(event, row, accepted, Reported(report_id=event.id, report=report))
+        return Done()
+
+    async def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+        trouble = in_words(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
+        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
+        if delay is not None:
+            return RetryLater(delay, trouble)
+        await self._refuse(event, row, (reason_of(trouble),))
+        return DeadLetter(trouble)
+
+    async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        refused = ChangeRefused(version=row.requested.version, reasons=reasons)
+        await self.mover.record(event, row, refused)
+        return Done()
+
+
+def _is_idle(row: RunRow, command: ChangeRun) -> bool:
+    """Tell whether there is nothing to share, or whether somebody else will."""
+    if row.sent is None or not diff(row.sent, row.requested):
+        return True
+    # A newer change is queued behind this one and carries the whole document; a POST takes the newest along.
+    return row.phase not in ENDED and (command.run.version < row.requested.version or row.phase not in OUT)

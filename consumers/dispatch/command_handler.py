@@ -1,0 +1,38 @@
+"""Dispatch: carry out commands at external systems, one topic per spoke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.problems import does_not_belong
+from consumers.runtime.handler import DeadLetter
+from schemas.commands import CancelRun, ChangeRun, SendRun
+
+if TYPE_CHECKING:
+    from consumers.dispatch.cancel import CancelRuns
+    from consumers.dispatch.change import ChangeRuns
+    from consumers.dispatch.send import SendRuns
+    from consumers.runtime.handler import Attempt, Outcome
+    from schemas.codec.envelope import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """The consumer of `testrun.dispatch.<spoke>`."""
+
+    send: SendRuns
+    change: ChangeRuns
+    cancel: CancelRuns
+
+    async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
+        """Hand a command to the one who knows it."""
+        match event.data:
+            case SendRun() as command:
+                return await self.send(event, command, attempt)
+            case ChangeRun() as command:
+                return await self.change(event, command, attempt)
+            case CancelRun() as command:
+                return await self.cancel(event, command, attempt)
+            case _:
+                return DeadLetter(does_not_belong(event, "a dispatch topic"))

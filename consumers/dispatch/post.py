@@ -1,0 +1,176 @@
+"""Make one attempt at a POST, with every doubt settled before there is a second one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from consumers.dispatch.bundle import who_is_who
+from consumers.dispatch.call import MayNotSendError
+from consumers.dispatch.find_external_id import AskForId
+from consumers.problems import cannot_look_up, id_is_taken, in_words, reason_of
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.port import NotUnderstoodError
+from consumers.store.port import ExternalIdTakenError
+from router.responses import Verdict
+from router.runs.events import (
+    Accepted,
+    AttemptFailed,
+    CancelledUnsent,
+    GivenUp,
+    OutcomeUnknown,
+    ParentNotAccepted,
+    Refused,
+    Reported,
+    Sending,
+)
+from router.runs.ids import idempotency_key
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Asked, Caller
+    from consumers.run_updates.batch import Move
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Attempt, Outcome
+    from consumers.spokes.port import Call
+    from router.runs.events import Happening
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import SendRun
+    from schemas.problem import Trouble
+
+    Rows = tuple[RunRow, ...]
+
+ID_COMES_LATER = 202
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One attempt to bring runs out with one POST: the first of the rows, and the others inside it."""
+
+    mover: Mover
+    caller: Caller
+    event: Event
+    command: SendRun
+    attempt: Attempt
+    parent: RunRow | None
+
+    async def post(self, rows: Rows) -> Outcome:
+        """POST, and store before and after what is known of it."""
+        self.caller.must_own_the_run()  # before a doubt is stored that would be none
+        rows = await self.mover.intend_all(self.event, [(row, (Sending(document=row.requested),)) for row in rows])
+        asked = await self._asked(rows)
+        match asked.judgement.verdict:
+            case Verdict.ACCEPTED:
+                return await self._accepted(rows, asked)
+            case Verdict.REFUSED | Verdict.LOST:
+                return await self._refused(rows, asked)
+            case Verdict.CONFLICT:
+                return await self.look_up(rows, refusal=asked)
+            case Verdict.AMBIGUOUS:
+                return await self._doubtful(rows, asked)
+            case Verdict.TRANSIENT | Verdict.CONFIGURATION:
+                return await self._again(await self._record(rows, AttemptFailed()), asked)
+            case _:
+                assert_never(asked.judgement.verdict)
+
+    async def _asked(self, rows: Rows) -> Asked:
+        try:
+            call = self._post_of(rows)
+            await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
+            return await self.caller.ask(rows[0].spoke, call)
+        except MayNotSendError:
+            await self._record(rows, AttemptFailed())  # nothing was sent, so nobody needs to look it up
+            raise
+
+    async def look_up(self, rows: Rows, refusal: Asked | None = None) -> Outcome:
+        """A POST was perhaps made: ask before making another."""
+        row = rows[0]
+        # What was POSTed, not what is wanted by now: a change may have renamed the run meanwhile.
+        posted = row.sent or row.requested
+        call = self.caller.spoke(row.spoke).to_look_up(posted)
+        if call is None:
+            return await self._ask_a_person(rows)
+        asked = await self.caller.ask(row.spoke, call)
+        if asked.judgement.verdict is not Verdict.ACCEPTED:
+            return await self._doubtful(rows, asked)
+        try:
+            found = self.caller.spoke(row.spoke).find_run(asked.answered(), posted)
+        except NotUnderstoodError as error:
+            return await self._doubtful(rows, asked.doubted(str(error)))
+        if found is not None:
+            return await self._take(rows, found)
+        return await (self._not_there(rows) if refusal is None else self._refused(rows, refusal))
+
+    async def _ask_a_person(self, rows: Rows) -> Outcome:
+        # Whoever redrives it has asked, and knows that the run never arrived.
+        if rows[0].phase is Phase.FALLOUT and self.event.headers.replay is not None:
+            return await self.post(rows)
+        return await self._fallout(rows, cannot_look_up(rows[0]))
+
+    async def _not_there(self, rows: Rows) -> Outcome:
+        if not rows[0].cancel_asked:
+            return await self.post(rows)
+        moves: list[Move] = [(row, (CancelledUnsent(),)) for row in rows if row.cancel_asked]
+        await self.mover.intend_all(self.event, moves)
+        return Done()
+
+    async def _accepted(self, rows: Rows, asked: Asked) -> Outcome:
+        try:
+            report = self.caller.spoke(rows[0].spoke).read_reply(asked.answered())
+        except NotUnderstoodError as error:
+            return await self._doubtful(rows, asked.doubted(str(error)))
+        if report.external_id is not None:
+            return await self._take(rows, report)
+        if asked.answered().status != ID_COMES_LATER:
+            return await self._doubtful(rows, asked.doubted("The answer names no id for the run."))
+        known = await AskForId(mover=self.mover, caller=self.caller).look_up(rows[0])
+        return await self._take(rows, known or report)
+
+    async def _take(self, rows: Rows, report: ExternalReport) -> Outcome:
+        said = who_is_who(rows, report)
+        try:
+            await self.mover.record_all(self.event, [self._taken(row, said.get(row.run_id)) for row in rows])
+        except ExternalIdTakenError as error:
+            return await self._fallout(rows, id_is_taken(rows[0], report, str(error)))
+        return Done()
+
+    def _taken(self, row: RunRow, report: ExternalReport | None) -> Move:
+        document = row.sent or row.requested
+        if report is None:
+            return row, (Accepted(external_id=None, href=None, document=document),)
+        accepted = Accepted(external_id=report.external_id, href=report.href, document=document)
+        return row, (accepted, Reported(report_id=self.event.id, report=report))
+
+    async def _refused(self, rows: Rows, asked: Asked) -> Outcome:
+        refused = Refused(reasons=asked.judgement.reasons)
+        inside: list[Move] = [(row, (ParentNotAccepted(parent_run_id=rows[0].run_id),)) for row in rows[1:]]
+        await self.mover.record_all(self.event, [(rows[0], (refused,)), *inside])
+        return Done()
+
+    async def _doubtful(self, rows: Rows, asked: Asked) -> Outcome:
+        if rows[0].phase is Phase.SENDING:
+            rows = await self._record(rows, OutcomeUnknown(reasons=asked.judgement.reasons))
+        return await self._again(rows, asked)
+
+    async def _again(self, rows: Rows, asked: Asked) -> Outcome:
+        trouble = in_words(asked, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
+        delay = self.caller.wait(rows[0].spoke, asked, self.attempt, self.event.id)
+        return await self._fallout(rows, trouble) if delay is None else RetryLater(delay, trouble)
+
+    async def _fallout(self, rows: Rows, trouble: Trouble) -> Outcome:
+        await self._record(rows, GivenUp(reasons=(reason_of(trouble),)))
+        return DeadLetter(trouble)
+
+    def _post_of(self, rows: Rows) -> Call:
+        # The rows have the newest documents: a change that came while the command waited goes out with it.
+        run, inside = rows[0].requested, tuple(row.requested for row in rows[1:])
+        if inside or run.children:
+            run = run.model_copy(update={"children": inside})
+        command = self.command if run is self.command.run else self.command.model_copy(update={"run": run})
+        return self.caller.spoke(rows[0].spoke).to_send(command, self.parent, idempotency_key(self.command))
+
+    async def _record(self, rows: Rows, happening: Happening) -> Rows:
+        return await self.mover.record_all(self.event, [(row, (happening,)) for row in rows])

@@ -1,0 +1,106 @@
+"""Send a run to its external system, once its turn has come: not before its parent, not after its cancellation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.dispatch.bundle import set_aside
+from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
+from consumers.dispatch.post import Posting
+from consumers.problems import parent_not_out, reason_of, unknown_run, waits_for_id
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.profile import Encoding
+from router.runs.events import CancelledUnsent, GivenUp, ParentNotAccepted
+from router.runs.transitions import ENDED, OUT
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.dispatch.call import Caller
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Attempt, Outcome
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import SendRun
+
+_NEED_THE_PARENTS_ID = frozenset({Encoding.NATIVE, Encoding.EXTENSION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRuns:
+    """The handler of `SendRun`: one run, or (payload `bundle`) a root with its children inside."""
+
+    mover: Mover
+    caller: Caller
+
+    async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
+        """Bring the run out, or say why not."""
+        # Children of a bundle may be saved without their root, so that an outdated root would not be noticed.
+        read = self.mover.store.run if command.run.children else self.mover.store.run_to_send
+        row = await read(command.run.run_id)
+        if row is None:
+            return DeadLetter(unknown_run(command.run.run_id, "send"))
+        rows = (row, *await self._inside(command))
+        if row.phase in (*OUT, *ENDED):
+            await self.mover.tell_again(event, *rows)
+            return Done()
+        if row.phase in (Phase.IN_DOUBT, Phase.FALLOUT):
+            await self.mover.tell_again(event, *rows)
+        if row.sent_at is None and row.cancel_asked:
+            await self.mover.intend(event, row, CancelledUnsent())
+            return Done()
+        return await self._after_its_parent(event, command, rows, attempt)
+
+    async def _inside(self, command: SendRun) -> tuple[RunRow, ...]:
+        if not command.run.children:
+            return ()
+        inside = {child.run_id for child in command.run.children}
+        rows = await self.mover.store.runs_of_request(command.request_id)
+        return tuple(row for row in rows if row.run_id in inside)
+
+    async def _after_its_parent(
+        self, event: Event, command: SendRun, rows: tuple[RunRow, ...], attempt: Attempt
+    ) -> Outcome:
+        parent = await self._parent(command, rows[0])
+        if parent is not None and parent.accepted_at is None:
+            return await self._without_parent(event, rows[0], parent)
+        if parent is not None and parent.external_id is None and self._names_parent(parent):
+            parent = await AskForId(mover=self.mover, caller=self.caller)(event, parent)
+            if parent.external_id is None:
+                return RetryLater(WAIT_FOR_ID, waits_for_id(parent))
+        posting = Posting(
+            mover=self.mover, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
+        )
+        if rows[0].sent_at is not None:
+            return await posting.look_up(_unsettled(rows))
+        return await posting.post(await self._wanted(event, rows))
+
+    async def _parent(self, command: SendRun, row: RunRow) -> RunRow | None:
+        if not command.decision.hierarchical or row.parent_run_id is None:
+            return None
+        return await self.mover.store.run(row.parent_run_id)
+
+    def _names_parent(self, parent: RunRow) -> bool:
+        return self.caller.spoke(parent.spoke).profile.relationship_encoding in _NEED_THE_PARENTS_ID
+
+    async def _without_parent(self, event: Event, row: RunRow, parent: RunRow) -> Outcome:
+        if parent.phase in ENDED:
+            await self.mover.intend(event, row, ParentNotAccepted(parent_run_id=parent.run_id))
+            return Done()
+        trouble = parent_not_out(row, parent)
+        await self.mover.intend(event, row, GivenUp(reasons=(reason_of(trouble),)))
+        return DeadLetter(trouble)
+
+    async def _wanted(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
+        """Leave out, for good, what was cancelled before the bundle went out."""
+        aside = set_aside(rows)
+        if aside:
+            await self.mover.intend_all(event, aside)
+        gone = {row.run_id for row, _ in aside}
+        return _unsettled([row for row in rows if row.run_id not in gone])
+
+
+def _unsettled(rows: Sequence[RunRow]) -> tuple[RunRow, ...]:
+    return tuple(row for row in rows if row.phase not in (*OUT, *ENDED))

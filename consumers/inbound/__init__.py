@@ -1,0 +1,1 @@
+"""Receive what external systems report, by callback and by poll, and consume it."""

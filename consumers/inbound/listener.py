@@ -1,0 +1,221 @@
+"""Take in the callbacks of external systems: store first, then answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+
+from consumers.inbound.callback_parser import NotACallbackError, message_id, read_callback
+from consumers.inbound.callback_responses import RefusedError, json_answer
+from consumers.inbound.listen_socket import open_port, port_of
+from producers.publisher import Message, PublishError
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.partition_keys import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from consumers.inbound.callback_auth import Authenticate
+    from consumers.inbound.callback_responses import What
+    from producers.publisher import Publisher
+    from schemas.codec.envelope import Envelope
+    from schemas.inbound import InboundReceived
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
+log = structlog.get_logger()
+UNKNOWN = ""  # counted instead of a name that any caller can invent
+
+
+class Count(Protocol):
+    """Hear what became of every request; `spoke` is empty where there is none of that name."""
+
+    def __call__(self, spoke: str, what: What) -> None:
+        """Count one."""
+
+
+def count_nothing(spoke: str, what: What) -> None:
+    """Count nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSpoke:
+    """How one external system is heard: 201 is what TMF653 v4 wants for an answer, 204 what v5 wants."""
+
+    answer_status: Literal[201, 204] = 201
+    authenticate: Authenticate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a caller may ask of the listener. Body, envelope and key must fit into one message of Kafka."""
+
+    body_bytes: int = 900_000
+    body_seconds: float = 10.0
+    store_seconds: float = 5.0
+    at_once: int = 1_000
+    retry_after: int = 2  # seconds, told when a callback cannot be stored
+    stop_seconds: float = 10.0  # for callbacks that are being stored when the listener stops
+
+
+class Listener:
+    """An HTTP server for `POST /{spoke}/listener` and `/{spoke}/listener/{event}`.
+
+    A callback is acknowledged only when Kafka has it; who is told 503 sends it again.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it needs from outside, and four things with defaults
+        self,
+        *,
+        host: str,
+        port: int,
+        spokes: Mapping[str, ListenerSpoke],
+        publisher: Publisher,
+        topic: str,
+        envelope: Envelope,
+        clock: Callable[[], datetime],
+        limits: Limits | None = None,
+        count: Count = count_nothing,
+        new_id: Callable[[], str] = lambda: str(uuid4()),
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._spokes = spokes
+        self._publisher = publisher
+        self._topic = topic
+        self._envelope = envelope
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._count = count
+        self._new_id = new_id
+        self._under_way = 0
+
+    @property
+    def port(self) -> int:
+        """Give the port that was taken: 0 asks for any."""
+        return self._port
+
+    async def start(self) -> None:
+        """Take the port and listen.
+
+        Raises:
+            CannotListenError: the port is taken.
+        """
+        bound = open_port(self._host, self._port)
+        self._port = port_of(bound)
+        app = web.Application(client_max_size=self._limits.body_bytes)
+        for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
+            app.router.add_post(path, self._take)
+        app.router.add_post("/{path:.*}", self._lost)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.stop_seconds)
+        await self._runner.setup()
+        await web.SockSite(self._runner, bound, backlog=1024).start()
+
+    async def stop(self) -> None:
+        """Take nothing new and answer what is under way."""
+        await self._runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        name = request.match_info["spoke"]
+        known = name if name in self._spokes else UNKNOWN
+        self._under_way += 1
+        try:
+            response = await self._store(request, name)
+        except RefusedError as refused:
+            self._count(known, refused.what)
+            return refused.answer()
+        except Exception as error:  # noqa: BLE001 - nothing is stored: its sender must hear to come again
+            what = "a callback could not be taken in, tell a developer"
+            log.error(what, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
+            self._count(known, "notStored")
+            return self._later("notStored", "the callback could not be taken in: send it again later").answer()
+        finally:
+            self._under_way -= 1
+        self._count(known, "stored")
+        return response
+
+    async def _lost(self, _: web.Request) -> web.Response:
+        # Whose it is, nobody can tell; but that somebody calls the wrong address must be seen.
+        self._count(UNKNOWN, "unknownPath")
+        sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
+        return RefusedError(404, "unknownPath", sentence).answer()
+
+    async def _store(self, request: web.Request, name: str) -> web.Response:
+        spoke = self._believed(request, name)
+        body = await self._body(request)
+        received = self._read(request, name, body)
+        event_id = message_id(received, self._new_id())
+        await self._publish(_event(received, event_id, request))
+        if spoke.answer_status == 204:  # noqa: PLR2004 - the only other one
+            return web.Response(status=204)
+        return json_answer(201, {"id": event_id, "callback": request.path})
+
+    def _believed(self, request: web.Request, name: str) -> ListenerSpoke:
+        spoke = self._spokes.get(name)
+        if spoke is None:
+            raise RefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
+        if not spoke.authenticate(request.headers):
+            sentence = f"the credentials are not those agreed for callbacks of {name}"
+            raise RefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
+        if self._under_way > self._limits.at_once:
+            raise self._later("overloaded", "too many callbacks are under way: send it again later")
+        return spoke
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            sentence = f"the body is larger than {self._limits.body_bytes} bytes: send a thin event"
+            raise RefusedError(413, "tooLarge", sentence) from error
+        except (web.RequestPayloadError, ConnectionError) as error:
+            sentence = "the body did not arrive whole, or not as its headers say: send it again"
+            raise RefusedError(400, "notACallback", sentence) from error
+        except TimeoutError as error:
+            sentence = f"the body did not arrive within {self._limits.body_seconds:g} s: send it again"
+            raise RefusedError(408, "tooSlow", sentence, {"Connection": "close"}) from error
+
+    def _read(self, request: web.Request, name: str, body: bytes) -> InboundReceived:
+        event = request.match_info.get("event", "").rstrip("/").rpartition("/")[2]
+        try:
+            return read_callback(name, body, event_in_path=event, content_type=request.content_type, at=self._clock())
+        except NotACallbackError as error:
+            raise RefusedError(400, "notACallback", str(error)) from error
+
+    async def _publish(self, event: Event) -> None:
+        value, headers = self._envelope.encode(event)
+        key = key_of(event.data).encode()
+        message = Message(topic=self._topic, key=key, value=value, headers=headers)
+        try:
+            async with asyncio.timeout(self._limits.store_seconds):
+                await self._publisher.publish([message])
+        except (PublishError, TimeoutError) as error:
+            raise self._later("notStored", "the callback could not be stored: send it again later") from error
+
+    def _later(self, what: What, sentence: str) -> RefusedError:
+        return RefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
+
+
+def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:
+    trace = request.headers.get("traceparent", "")
+    headers = EventHeaders(
+        id=event_id,
+        time=received.received_at,
+        subject=received.external_id or None,
+        traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
+    )
+    return Event(headers=headers, data=received)

@@ -1,0 +1,135 @@
+"""Ask external systems about runs that have been silent for too long."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Protocol
+
+from consumers.dispatch.call import MayNotSendError
+from consumers.problems import in_words
+from consumers.spokes.profile import Inbound
+from consumers.store.port import StoreUnavailableError
+from producers.publisher import PublishError
+from router.responses import Verdict
+from router.runs.ids import derived_id
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.inbound import InboundReceived
+from schemas.vocabulary import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from consumers.dispatch.call import Asked, Caller
+    from consumers.spokes.profile import Profile
+    from consumers.store.port import RunStore
+    from producers.event_publisher import EventPublisher
+    from router.runs.run import RunRow
+
+    class Complain(Protocol):
+        """Say what went wrong to people; the poller goes on."""
+
+        def __call__(self, sentence: str, /) -> object:
+            """Say it."""
+
+
+AT_ONCE = 200  # runs that are read and asked about together
+LOST_AFTER = 3  # rounds in which a system says that it does not know a run's id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poller:
+    """Poll the systems whose profile says `poll`; what they say goes the way of every other report."""
+
+    caller: Caller
+    store: RunStore
+    events: EventPublisher
+    now: Callable[[], datetime]
+    complain: Complain
+    missed: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        profiles = [spoke.profile for spoke in self.caller.spokes.values() if Inbound.POLL in spoke.profile.inbound]
+        async with asyncio.TaskGroup() as group:
+            for profile in profiles:
+                group.create_task(self._poll(profile))
+
+    async def _poll(self, profile: Profile) -> None:
+        while True:
+            try:
+                await self.round(profile)
+            except (StoreUnavailableError, PublishError, MayNotSendError) as error:
+                self.complain(f"Polling {profile.name} has to wait: {error}")
+            await asyncio.sleep(profile.poll_interval)
+
+    async def round(self, profile: Profile) -> int:
+        """Ask about every run that is silent for too long; give how many answers were taken in.
+
+        What is no news leaves a run as silent as it was, so it takes pages to come to all of them.
+        """
+        since, heard, last = self.now() - timedelta(seconds=profile.silent_after), 0, None
+        while rows := await self.store.silent_runs(profile.name, since, AT_ONCE, last):
+            answers = await asyncio.gather(*(self._ask(row) for row in rows))
+            heard += await self._take_in(rows, answers)
+            if all(asked.is_outage or asked.is_busy for asked in answers):
+                break  # the next page would fare no better
+            last = rows[-1]
+        return heard
+
+    async def _ask(self, row: RunRow) -> Asked:
+        return await self.caller.ask(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+
+    async def _take_in(self, rows: Sequence[RunRow], answers: Sequence[Asked]) -> int:
+        pairs = tuple(zip(rows, answers, strict=True))
+        self._complain_of([pair for pair in pairs if pair[1].judgement.verdict is not Verdict.ACCEPTED])
+        news = [event for row, asked in pairs if (event := self._news(row, asked)) is not None]
+        await self.events.publish(news)
+        return len(news)
+
+    def _complain_of(self, failed: Sequence[tuple[RunRow, Asked]]) -> None:
+        """Say it once per page and kind of failure, for they are seldom alone."""
+        for verdict in dict.fromkeys(asked.judgement.verdict for _, asked in failed):
+            alike = [(row, asked) for row, asked in failed if asked.judgement.verdict is verdict]
+            row, asked = alike[0]
+            others = f" (and {len(alike) - 1} others)" if alike[1:] else ""
+            what = f"{row.spoke} does not tell how {row.external_id}, its id of run {row.run_id}{others}, is doing"
+            self.complain(in_words(asked, what).sentence)
+
+    def _news(self, row: RunRow, asked: Asked) -> Event | None:
+        if asked.judgement.verdict is Verdict.LOST:
+            return self._lost(row)
+        self.missed.pop(row.run_id, None)
+        return self._said(row, asked) if asked.judgement.verdict is Verdict.ACCEPTED else None
+
+    def _lost(self, row: RunRow) -> Event | None:
+        """Let the inbound consumer see for itself: it asks again, and ends a run that nobody knows."""
+        rounds = self.missed[row.run_id] = self.missed.get(row.run_id, 0) + 1
+        if rounds < LOST_AFTER:
+            return None
+        del self.missed[row.run_id]
+        return self._event(row, f"lost:{row.revision}", body=b"")
+
+    def _said(self, row: RunRow, asked: Asked) -> Event | None:
+        answer = asked.answered()
+        # The same words about the same run are no news: they get the same id.
+        words = f"poll:{sha256(answer.body).hexdigest()}"
+        return self._event(row, words, answer.body, answer.headers.get("content-type"))
+
+    def _event(self, row: RunRow, words: str, body: bytes, content_type: str | None = None) -> Event | None:
+        news = derived_id(f"{row.spoke}:{row.external_id}", words)
+        if news in row.heard:
+            return None
+        received = InboundReceived(
+            spoke=row.spoke,
+            external_id=row.external_id or "",
+            channel=Channel.POLL,
+            received_at=self.now(),
+            content_type=content_type,
+            body=body,
+        )
+        return Event(headers=EventHeaders(id=news, time=self.now(), subject=row.run_id), data=received)

@@ -1,0 +1,125 @@
+"""Inbound: interpret what external systems said and move the run it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from consumers.dispatch.bundle import is_about, run_ids_in
+from consumers.problems import does_not_belong, in_words, not_understood, unknown_external_id
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.port import NotUnderstoodError
+from router.responses import Verdict
+from router.runs.events import Reported
+from router.runs.reports import ExternalReport
+from router.runs.transitions import OUT
+from schemas.inbound import InboundReceived
+from schemas.vocabulary import Channel, RunState
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Asked, Caller
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Attempt, Outcome
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+
+LEAST_TRIES = 10  # at a report about a run that nobody knows, however old it is
+LOST_AFTER = 3  # answers "not found" about a run that we were just told of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """The consumer of `testrun.inbound`.
+
+    A report may overtake the answer to our own POST, so one about an unknown external id is tried
+    again every `park_for` seconds until it is `park_until` seconds old.
+    """
+
+    mover: Mover
+    caller: Caller
+    park_for: float = 0.5
+    park_until: float = 60.0
+
+    async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
+        """Take one report in."""
+        received = event.data
+        if not isinstance(received, InboundReceived):
+            return DeadLetter(does_not_belong(event, "the inbound topic"))
+        try:
+            report = self._read(received)
+        except NotUnderstoodError as error:
+            return DeadLetter(not_understood(received.spoke, str(error)))
+        report = replace(report, external_id=report.external_id or received.external_id or None)
+        row = await self._run_of(received.spoke, report)
+        if row is None:
+            return self._unknown(received, report, attempt)
+        return await self._take_in(event, row, report, attempt)
+
+    def _read(self, received: InboundReceived) -> ExternalReport:
+        if received.channel is Channel.POLL and not received.body:
+            return ExternalReport(external_id=received.external_id, thin=True)  # the poller was told "not found"
+        return self.caller.spoke(received.spoke).read_callback(received)
+
+    async def _run_of(self, spoke: str, report: ExternalReport) -> RunRow | None:
+        row = await self.mover.store.run_at(spoke, report.external_id) if report.external_id else None
+        return row or await self._without_id(spoke, report)
+
+    async def _without_id(self, spoke: str, report: ExternalReport) -> RunRow | None:
+        """Find a run that the system accepted without naming an id, by our id or its name."""
+        for run_id in run_ids_in(report):
+            row = await self.mover.store.run(run_id)
+            waits = row is not None and row.spoke == spoke and row.phase in OUT and row.external_id is None
+            if row is not None and waits and is_about(report, row):
+                return row
+        return None
+
+    def _unknown(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
+        trouble = unknown_external_id(received.spoke, report)
+        # After a stop of hours every report is old, and the command that learns its run's id comes up beside it.
+        old = self.mover.now() - received.received_at > timedelta(seconds=self.park_until)
+        given_up = not report.external_id or (old and attempt.number >= LEAST_TRIES)
+        return DeadLetter(trouble) if given_up else RetryLater(self.park_for, trouble)
+
+    async def _take_in(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
+        if event.id not in row.heard and report.thin:
+            return await self._read_whole(event, row, report, attempt)
+        return await self._record(event, row, report)
+
+    async def _read_whole(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
+        spoke = self.caller.spoke(row.spoke)
+        asked = await self.caller.ask(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if asked.judgement.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
+            return await self._record(event, row, _lost(thin, asked))
+        if asked.judgement.verdict is not Verdict.ACCEPTED:
+            return self._again(event, row, asked, attempt)
+        try:
+            whole = spoke.read_reply(asked.answered())
+        except NotUnderstoodError as error:
+            return DeadLetter(not_understood(row.spoke, str(error)))
+        return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
+
+    async def _record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
+        if event.id in row.heard:
+            await self.mover.tell_again(event, row)
+        else:
+            await self.mover.record(event, row, Reported(report_id=event.id, report=report))
+        for nested in report.children:
+            await self._take_nested(event, row.spoke, nested)
+        return Done()
+
+    async def _take_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
+        """Take in what a bundle's report says of the runs inside; what belongs to no run of ours is theirs."""
+        row = await self._run_of(spoke, report)
+        if row is not None:
+            await self._record(event, row, report)
+
+    def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+        trouble = in_words(asked, f"Run {row.run_id} could not be read at {row.spoke}")
+        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
+        return DeadLetter(trouble) if delay is None else RetryLater(delay, trouble)
+
+
+def _lost(thin: ExternalReport, asked: Asked) -> ExternalReport:
+    reasons = asked.judgement.reasons
+    return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)

@@ -1,0 +1,1 @@
+"""Consume lifecycle events: decide what is sent and where, and write commands."""

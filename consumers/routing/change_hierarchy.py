@@ -1,0 +1,156 @@
+"""Take in a changed hierarchy: children are added, changed and removed together with their root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.asking import ask_for
+from consumers.problems import run_exists
+from consumers.routing.cancel_run import cancel_command
+from consumers.routing.change_run import change_command
+from consumers.routing.commands import send_command
+from consumers.routing.request_rows import placed
+from consumers.runtime.handler import DeadLetter, Done
+from router.refused_changes import not_higher, was_removed
+from router.runs.events import CancelAsked, ChangeRefused
+from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand, with_children
+from router.runs.pending import waits
+from router.runs.processed_events import CANCEL, CHANGE, SEND, led_to
+from router.runs.transitions import ENDED
+from schemas.vocabulary import Phase, UpdateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.run_updates.batch import Move
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Outcome
+    from router.runs.events import ChangeAsked
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import Command
+    from schemas.lifecycle import RunChanged
+    from schemas.run_document import RunDocument
+
+    Documents = Mapping[str, RunDocument]
+    Rows = Mapping[str, RunRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviseTrees:
+    """Revise a root that was sent with its children. All of a change is stored, or nothing."""
+
+    mover: Mover
+    gather: GatherRuns
+
+    async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
+        """Store what is wanted now, then command what follows."""
+        try:
+            documents = {run.run_id: run for run in expand(changed.run, self.gather.route.limits)}
+        except HierarchyError as error:
+            return DeadLetter(error.trouble)
+        rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
+        difference = compare_children(with_children(root.requested, _living(rows.values())), changed.run)
+        if led_to(root, event.id, CHANGE):
+            await self._repeat(event, rows, documents, difference, changed.reason)
+            return Done()
+        asked = _ask_root(event, root, documents[root.run_id], difference)
+        if isinstance(asked, ChangeRefused):
+            await self.mover.record(event, root, asked)
+            return Done()
+        newcomers = await self._came_by_themselves(set(difference.added) - set(rows))
+        if newcomers is None:
+            return DeadLetter(run_exists(changed.run))
+        moves: list[Move] = [(root, (asked,))] if asked else []
+        moves += _of_children(event, rows, documents, difference)
+        carried = [documents[i] for i in difference.added if i in documents and i not in rows]
+        await self._store(event, root, moves, carried, newcomers)
+        await self._follow_up(event, await self.mover.store.runs_of_request(root.request_id), documents, changed.reason)
+        return Done()
+
+    async def _came_by_themselves(self, run_ids: set[str]) -> Rows | None:
+        """Read the rows of added children that wait already; None: one of the ids belongs to another run."""
+        found = [row for run_id in sorted(run_ids) if (row := await self.mover.store.run(run_id))]
+        return {row.run_id: row for row in found} if all(map(waits, found)) else None
+
+    async def _store(
+        self, event: Event, root: RunRow, moves: list[Move], carried: list[RunDocument], waiting: Rows
+    ) -> None:
+        new, joining = placed(event, root, carried, waiting, self.mover.now())
+        if new or moves or joining:
+            await self.mover.record_all(event, [*moves, *joining], new)
+        await self._store_joining(event, root)
+
+    async def _store_joining(self, event: Event, root: RunRow) -> None:
+        """Take in the children that the change only names and that have come by themselves."""
+        newest = await self.mover.store.run(root.run_id) or root
+        waiting = await self.gather.joining(newest)
+        if waiting:
+            documents = [row.requested for row in waiting.values()]
+            await self.mover.intend_all(event, placed(event, newest, documents, waiting, self.mover.now())[1])
+
+    async def _repeat(
+        self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None
+    ) -> None:
+        """Say again what follows: all of it is stored, and what has come since may not be undone."""
+        same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
+        refused = [row for row in rows.values() if led_to(row, event.id, UpdateKind.CHANGE_REFUSED)]
+        await self.mover.record_all(event, [*_asked_of(event, same, documents), *_refused(refused, documents)])
+        await self._follow_up(event, [*rows.values()], documents, reason)
+
+    async def _follow_up(self, event: Event, rows: Sequence[RunRow], documents: Documents, reason: str | None) -> None:
+        commands = _commands(event, rows, documents, reason)
+        if commands:
+            await self.mover.voice.say(event, commands, decision=rows[0].decision)
+
+
+def _ask_root(
+    event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
+) -> ChangeAsked | ChangeRefused | None:
+    if document == root.requested and difference != ChildChanges():
+        return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
+    return ask_for(event, root, document)
+
+
+def _of_children(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[Move]:
+    changed = _asked_of(event, [rows[run_id] for run_id in difference.changed], documents)
+    removed: list[Move] = [(rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _alive(rows[i])]
+    again = [rows[run_id] for run_id in difference.added if run_id in rows]
+    return [*changed, *removed, *_refused(again, documents)]
+
+
+def _refused(rows: Iterable[RunRow], documents: Documents) -> list[Move]:
+    """Refuse the children that the newest document still has, although they were removed or cancelled before."""
+    return [
+        (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(was_removed(row),)),))
+        for row in rows
+        if row.run_id in documents
+    ]
+
+
+def _asked_of(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[Move]:
+    asked = [(row, ask_for(event, row, documents[row.run_id])) for row in rows]
+    return [(row, (one,)) for row, one in asked if one is not None]
+
+
+def _commands(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:
+    """Give the commands that this event owes, whether it comes for the first time or again."""
+    owed: list[Command | None] = []
+    for row in rows:
+        if led_to(row, event.id, CHANGE):
+            owed.append(change_command(row, documents.get(row.run_id, row.requested), reason))
+        if led_to(row, event.id, CANCEL):
+            owed.append(cancel_command(row, "removed from the hierarchy"))
+        if led_to(row, event.id, SEND) and row.phase is Phase.ROUTED:
+            owed.append(send_command(row))
+    return [command for command in owed if command is not None]
+
+
+def _living(rows: Iterable[RunRow]) -> list[RunDocument]:
+    return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_asked]
+
+
+def _alive(row: RunRow) -> bool:
+    return row.phase not in ENDED

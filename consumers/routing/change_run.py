@@ -1,0 +1,69 @@
+"""Take in a changed run: remember what is wanted now, and command what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.asking import ask_for
+from consumers.problems import unknown_run
+from consumers.routing.change_pending import ReviseWaiting
+from consumers.routing.embedded_children import CarriedChildren
+from consumers.runtime.handler import DeadLetter, Done
+from router.runs.pending import waits
+from router.runs.processed_events import CHANGE, led_to
+from schemas.commands import ChangeRun
+
+if TYPE_CHECKING:
+    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.change_hierarchy import ReviseTrees
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Outcome
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.lifecycle import RunChanged
+    from schemas.run_document import RunDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviseRuns:
+    """The handler of `RunChanged`."""
+
+    mover: Mover
+    gather: GatherRuns
+    revise_tree: ReviseTrees
+
+    async def __call__(self, event: Event, changed: RunChanged) -> Outcome:
+        """Revise one run, and the children of a hierarchical request with it."""
+        row = await self.mover.store.run(changed.run.run_id)
+        if row is None:
+            return await self._revise_carried(event, changed.run)
+        if waits(row):
+            return await ReviseWaiting(mover=self.mover, gather=self.gather)(event, row, changed.run)
+        if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
+            return await self.revise_tree(event, row, changed)
+        # This event may have routed it in an earlier life, and not lived to command it.
+        await self.gather.route.commands.send_again(event, [row])
+        await self._revise(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
+        return Done()
+
+    async def _revise_carried(self, event: Event, document: RunDocument) -> Outcome:
+        children = CarriedChildren(mover=self.mover, gather=self.gather)
+        root = await children.root_of(document.run_id, document.root_run_id)
+        if root is None:
+            return DeadLetter(unknown_run(document.run_id, "change"))
+        return await children.change(event, root, document)
+
+    async def _revise(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
+        asked = ask_for(event, row, document)
+        row = await self.mover.record(event, row, asked) if asked else row
+        command = change_command(row, document, reason)
+        if command is not None and led_to(row, event.id, CHANGE):
+            await self.mover.voice.say(event, [command], decision=row.decision)
+
+
+def change_command(row: RunRow, document: RunDocument, reason: str | None) -> ChangeRun | None:
+    """Give the command that shares a change; None for a run that was never routed."""
+    if row.decision is None:
+        return None
+    return ChangeRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision, reason=reason)

@@ -1,0 +1,48 @@
+"""Read the children of a root that have rows of their own, and put it together with those it only names."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from router.runs.hierarchy import child_ids, missing_children, with_children
+from router.runs.pending import never_went, waits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from consumers.store.port import RunStore
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
+
+
+async def children_of(store: RunStore, root: RunDocument) -> list[RunRow]:
+    """Read the children that a root carries or names."""
+    return await rows_below(store, root.run_id, child_ids(root))
+
+
+async def gone_from(store: RunStore, root: RunDocument) -> list[RunRow]:
+    """Read the children that a root carries or names although they were cancelled before it was routed."""
+    return [row for row in await children_of(store, root) if never_went(row)]
+
+
+async def waiting_children(store: RunStore, root: RunRow) -> dict[str, RunRow]:
+    """Read the children that a root names, that came by themselves and that wait."""
+    named = await rows_below(store, root.run_id, root.requested.child_run_ids)
+    return {row.run_id: row for row in named if waits(row)}
+
+
+async def whole(store: RunStore, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
+    """Give a waiting root with all its children, and their rows; None: some are missing."""
+    children = await waiting_children(store, root)
+    if missing_children(root.requested, children):
+        return None
+    arrived = [row.requested for row in children.values()]
+    document = with_children(root.requested, arrived) if arrived else root.requested
+    return document, {root.run_id: root, **children}
+
+
+async def rows_below(store: RunStore, root_run_id: str, run_ids: Iterable[str]) -> list[RunRow]:
+    """Read those of these runs that belong to this root."""
+    found = await asyncio.gather(*map(store.run, run_ids))
+    return [row for row in found if row is not None and row.root_run_id == root_run_id]

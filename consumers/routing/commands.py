@@ -1,0 +1,70 @@
+"""Command runs to be sent, each by itself or all of a bundle at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.runs.processed_events import SEND, led_to
+from router.selection.outbound_policy import Payload
+from schemas.commands import SendRun
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.run_updates.announce import Voice
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
+
+
+@dataclass(frozen=True, slots=True)
+class SendCommands:
+    """Say what is to be sent. Saying it twice gives the same command ids."""
+
+    voice: Voice
+
+    async def send(self, event: Event, rows: Sequence[RunRow]) -> None:
+        """Command a root and its children to be sent; saying it twice gives the same command ids."""
+        if rows:
+            await self.voice.say(event, commands_for(rows), decision=rows[0].decision)
+
+    async def send_each(self, event: Event, rows: Sequence[RunRow]) -> None:
+        """Command runs that join a request which is under way: each by itself, whatever its payload was."""
+        if rows:
+            await self.voice.say(event, [send_command(row) for row in rows], decision=rows[0].decision)
+
+    async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
+        """Command what this event routed in an earlier life; a run that dispatch has touched was commanded then."""
+        made = [row for row in rows if led_to(row, event.id, SEND)]
+        if rows[0] not in made:
+            await self.send_each(event, [row for row in made if row.phase is Phase.ROUTED])
+        else:
+            await self.send_unsent(event, made)
+
+    async def send_unsent(self, event: Event, rows: Sequence[RunRow]) -> None:
+        """Command those of a request that dispatch has not touched."""
+        unsent = [row for row in rows if row.phase is Phase.ROUTED]
+        if not _is_bundle(rows[0]) or rows[0] in unsent:
+            await self.send(event, unsent)
+
+
+def commands_for(rows: Sequence[RunRow]) -> list[SendRun]:
+    """Give a command for each run; one for all of them where the root takes its children along (`bundle`)."""
+    root, *others = rows
+    if _is_bundle(root):
+        return [send_command(root, tuple(row.requested for row in others))]
+    return [send_command(row) for row in rows]
+
+
+def _is_bundle(row: RunRow) -> bool:
+    return row.decision is not None and row.decision.payload == Payload.BUNDLE
+
+
+def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun:
+    """Give the command that sends a run, with the children that travel inside it."""
+    if row.decision is None:
+        raise TypeError(f"Run {row.run_id} was never routed.")
+    document = row.requested.model_copy(update={"children": children}) if children else row.requested
+    return SendRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision)

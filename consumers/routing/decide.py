@@ -1,0 +1,131 @@
+"""Ask both tables about a root run: what is sent, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from router.explanation_texts import compact
+from router.selection.facts import facts_of
+from router.selection.outbound_policy import Payload, decide_policy
+from router.selection.spoke_selector import choose_spoke
+from router.selection.thresholds import Counted
+from router.tables.decision import Reason, Undecided
+from router.tables.explain.explain import explain_decision
+from schemas.commands import PinnedDecision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+    from router.routing_tables import RoutingTables
+    from router.selection.outbound_policy import PolicyDecision
+    from router.selection.spoke_selector import Chosen, Selector
+    from router.tables.decision import Decision
+    from schemas.problem import Trouble
+    from schemas.run_document import RunDocument
+
+KEPT = 4096  # routes; most runs are decided as one before them was, so it is made and explained once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A decision made once on the root, to be pinned. `counted`: the definition that it is a use of."""
+
+    spoke: str
+    decision: PinnedDecision
+    explanation: str
+    counted: Counted | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MustWait:
+    """Every definition that fits is used up."""
+
+    definitions: tuple[Counted, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The definitions, as a row remembers what it waits for."""
+        return tuple([one.name for one in self.definitions])
+
+
+def _nothing(_: Selector) -> Container[str]:
+    return frozenset()
+
+
+def _nobody(_table: str, _missing: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider:
+    """Decide by the tables that are live at that moment; `tables` is asked once per decision.
+
+    `observe` is told of each input that the run has no value for: the table's id and the input's name.
+    """
+
+    tables: Callable[[], RoutingTables]
+    observe: Callable[[str, str], None] = _nobody
+    _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def selector(self) -> Selector:
+        """The selector that is live now."""
+        return self.tables().selector
+
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        """The definitions with a threshold, by name."""
+        selector = self.selector
+        return {one.name: one for row in selector.thresholds for one in [_counted(selector, row)]}
+
+    def __call__(
+        self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _nothing
+    ) -> Route | MustWait | Trouble:
+        """Decide, or tell which rows came close; never guess. `used_up` gives the rows that may not be used now."""
+        facts, tables = facts_of(root), self.tables()
+        what = decide_policy(tables.policy, facts)
+        self._look_for_gaps(what if isinstance(what, Undecided) else what.decision)
+        if isinstance(what, Undecided):
+            return what.trouble()
+        selector = tables.selector
+        where = choose_spoke(selector, facts, used_up(selector))
+        self._look_for_gaps(where if isinstance(where, Undecided) else where.decision)
+        if not isinstance(where, Undecided):
+            return self._remembered(what, where, selector)
+        if where.reason is Reason.ALL_USED_UP:
+            return MustWait(definitions=tuple([_counted(selector, row.id) for row in where.rows]))
+        return where.trouble()
+
+    def _look_for_gaps(self, decision: Decision | Undecided) -> None:
+        if None in decision.values:
+            for name in decision.missing:
+                self.observe(decision.table.id, name)
+
+    def _remembered(self, what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
+        # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
+        used_up = [row.id for row in where.decision.skipped]
+        by = (what.decision.reference, where.decision.reference)
+        key = repr((by, what.decision.values, where.decision.values, used_up))
+        if key not in self._routes:
+            if len(self._routes) >= KEPT:
+                self._routes.clear()
+            self._routes[key] = _route(what, where, selector)
+        return self._routes[key]
+
+
+def _counted(selector: Selector, row: str) -> Counted:
+    return Counted(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
+
+
+def _route(what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
+    pinned = PinnedDecision(
+        policy=what.decision.reference,
+        selector=where.decision.reference,
+        hierarchical=what.hierarchical,
+        # A run that goes alone has nobody to bundle with.
+        payload=what.payload if what.hierarchical else Payload.PER_RUN,
+    )
+    explanation = compact([explain_decision(what.decision), explain_decision(where.decision)])
+    counted = _counted(selector, where.decision.row.id) if where.threshold else None
+    return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted=counted)

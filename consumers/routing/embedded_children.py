@@ -1,0 +1,57 @@
+"""Change a child that travels in the document of a root that waits, and has no row of its own yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.asking import ask_for
+from consumers.routing.request_rows import new_row
+from router.next_rows import replace
+from router.runs.advance import advance
+from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.pending import carried, waits, with_changed
+from router.runs.processed_events import CHANGE, led_to
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Outcome
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedChildren:
+    """Change children inside their root's document, so that what is decided on later is the newest."""
+
+    mover: Mover
+    gather: GatherRuns
+
+    async def root_of(self, run_id: str, root_run_id: str) -> RunRow | None:
+        """Read the waiting root that carries this run."""
+        root = await self.mover.store.run(root_run_id)
+        return root if root is not None and waits(root) and carried(root.requested, run_id) else None
+
+    async def change(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
+        """Put the newest document of a child into its root's."""
+        known = carried(root.requested, document.run_id) or document
+        asked = None if led_to(root, event.id, CHANGE) else ask_for(event, row_of_carried(root, known), document)
+        if isinstance(asked, ChangeRefused):
+            await self._refuse(event, row_of_carried(root, known), asked)
+        if isinstance(asked, ChangeAsked):
+            changed = with_changed(root.requested, document.model_copy(update={"children": ()}))
+            root = await self.mover.intend(event, root, ChangeAsked(document=changed))
+        return await self.gather.resume(event, root)
+
+    async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:
+        step = advance(row, (refused,), self.mover.now())  # told, and not stored: the child has no row yet
+        await self.mover.voice.say(event, step.announcements, decision=None)
+
+
+def row_of_carried(root: RunRow, child: RunDocument) -> RunRow:
+    """Give a row to a child that a root carries, so that it can have an end of its own."""
+    row = new_row(child, None, root.created_at)
+    return replace(row, request_id=root.request_id, phase=Phase.WAITING, updated_at=root.updated_at)

@@ -1,0 +1,53 @@
+"""Give up requests that wait, children first: who waits for a root that goes nowhere would wait for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.routing.child_rows import children_of
+from consumers.store.port import ConflictError
+from router.runs.advance import advance
+from router.runs.events import GivenUp
+from router.runs.ids import derived_id
+from router.runs.processed_events import led_to
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.lifecycle import RunRequested
+from schemas.vocabulary import Phase, UpdateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.run_updates.updater import Mover
+    from consumers.store.port import RunStore
+    from router.runs.run import RunRow
+    from schemas.results import Reason
+
+_UNCOMMANDED = (Phase.CREATED, Phase.WAITING, Phase.ROUTED)
+
+
+async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRow]:
+    """Read who goes nowhere without this root, and the root last; also those whom this event gave up before."""
+    routed = root.decision is not None
+    family = await (store.runs_of_request(root.request_id) if routed else children_of(store, root.requested))
+    others = [row for row in family if row.run_id != root.run_id]
+    lost = [row for row in others if row.phase in _UNCOMMANDED or led_to(row, cause.id, UpdateKind.FALLOUT)]
+    return [*lost, root]
+
+
+async def give_up(mover: Mover, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
+    """Give up runs by the clock, together or not at all."""
+    steps = [advance(row, (GivenUp(reasons=(reason,)),), mover.now()) for row in rows]
+    # Told before it is stored, the other way round than elsewhere: nothing comes again after a crash to tell it.
+    # If a child arrives at this very moment, it was told too early, which is what a late child looks like anyway.
+    await mover.voice.say(cause, [word for step in steps for word in step.announcements], decision=None)
+    try:
+        await mover.store.save(*[step.row for step in steps])
+    except ConflictError:
+        return
+
+
+def by_the_clock(row: RunRow, what: str) -> Event:
+    """Make the cause of what no record causes; it has the same id until the run moves."""
+    headers = EventHeaders(id=derived_id(row.run_id, f"{what}:{row.revision}"))
+    return Event(headers=headers, data=RunRequested(run=row.requested))

@@ -1,0 +1,38 @@
+"""Routing: decide what is sent and where, and put it on the spoke's topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.problems import does_not_belong
+from consumers.runtime.handler import DeadLetter
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+
+if TYPE_CHECKING:
+    from consumers.requesting import RequestRuns
+    from consumers.routing.cancel_run import WithdrawRuns
+    from consumers.routing.change_run import ReviseRuns
+    from consumers.runtime.handler import Attempt, Outcome
+    from schemas.codec.envelope import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """The consumer of `testrun.lifecycle`."""
+
+    request: RequestRuns
+    revise: ReviseRuns
+    withdraw: WithdrawRuns
+
+    async def __call__(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - nothing here counts attempts
+        """Hand an event to the one who knows it."""
+        match event.data:
+            case RunRequested() as requested:
+                return await self.request(event, requested.run)
+            case RunChanged() as changed:
+                return await self.revise(event, changed)
+            case RunCancelled() as cancelled:
+                return await self.withdraw(event, cancelled)
+            case _:
+                return DeadLetter(does_not_belong(event, "the lifecycle topic"))

@@ -1,0 +1,94 @@
+"""Make the rows of a request: new ones for runs that come with it, moves for those that waited for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from router.runs.events import Routed
+from router.runs.ids import request_id_of
+from router.runs.processed_events import born
+from router.runs.run import RequestRow, RunRow
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from consumers.routing.decide import Route
+    from consumers.run_updates.batch import Move
+    from router.selection.thresholds import Use
+    from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
+
+
+class Placing(NamedTuple):
+    """What was decided for a request, to be stored at once."""
+
+    request: RequestRow
+    runs: Sequence[RunDocument]
+    waiting: Mapping[str, RunRow]
+    uses: tuple[Use, ...]
+    in_turn: bool
+
+
+def placed(
+    event: Event,
+    request: RequestRow | RunRow,
+    runs: Sequence[RunDocument],
+    waiting: Mapping[str, RunRow],
+    at: datetime,
+    *,
+    in_turn: bool = False,
+) -> tuple[list[RunRow], list[Move]]:
+    """Give the new rows of runs that belong to this request, and the moves of those that waited for it."""
+    new = [born(new_row(run, request, at), event.id) for run in runs if run.run_id not in waiting]
+    here = [run for run in runs if run.run_id in waiting]
+    return new, [(waiting[run.run_id], (_routed(run, request, in_turn=in_turn),)) for run in here]
+
+
+def new_request(root: RunDocument, route: Route, waiting: Mapping[str, RunRow], at: datetime) -> RequestRow:
+    """Give the outbound request of a root for which a route was found."""
+    row = waiting.get(root.run_id)
+    return RequestRow(
+        # It keeps the id under which it was said to wait, although its version may be higher by now.
+        request_id=row.request_id if row else request_id_of(root.run_id, root.version),
+        root_run_id=root.run_id,
+        tenant=root.tenant,
+        spoke=route.spoke,
+        decision=route.decision,
+        explanation=route.explanation,
+        created_at=at,
+    )
+
+
+def new_row(run: RunDocument, request: RequestRow | RunRow | None, at: datetime) -> RunRow:
+    """Give the first row of a run that belongs to this request; None: nothing is decided yet.
+
+    Until it is, a child belongs to a request of its own.
+    """
+    return RunRow(
+        run_id=run.run_id,
+        root_run_id=run.root_run_id,
+        parent_run_id=run.parent_run_id,
+        tenant=run.tenant,
+        request_id=request.request_id if request else request_id_of(run.run_id, run.version),
+        spoke=request.spoke if request else "",
+        decision=request.decision if request else None,
+        phase=Phase.ROUTED if request else Phase.CREATED,
+        requested=run,
+        created_at=at,
+        updated_at=at,
+        revision=1,
+    )
+
+
+def _routed(run: RunDocument, request: RequestRow | RunRow, *, in_turn: bool) -> Routed:
+    if request.decision is None:
+        raise TypeError(f"Request {request.request_id} was never decided.")
+    return Routed(
+        request_id=request.request_id,
+        spoke=request.spoke,
+        decision=request.decision,
+        document=run,
+        in_turn=in_turn,
+    )

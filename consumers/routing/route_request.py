@@ -1,0 +1,191 @@
+"""Route a request: decide once on its root, store it with its runs, and command what is to be sent.
+
+Where every definition that fits is used up, the request is stored as it came, and waits for its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from consumers.problems import reason_of, run_exists
+from consumers.routing.child_rows import whole
+from consumers.routing.commands import SendCommands, commands_for
+from consumers.routing.decide import MustWait
+from consumers.routing.give_up import with_family
+from consumers.routing.request_rows import Placing, new_request, new_row, placed
+from consumers.runtime.handler import DeadLetter, Done
+from consumers.store.port import ConflictError, UsedUpError
+from router.runs.events import CancelledUnsent, GivenUp, Waits
+from router.runs.hierarchy import HierarchyError, expand
+from router.runs.ids import request_id_of
+from router.runs.pending import waits
+from router.selection.thresholds import why_it_waits
+from schemas.problem import Trouble
+from schemas.results import Reason
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from consumers.routing.decide import Decider
+    from consumers.routing.waiting.threshold_cache import UsedUp
+    from consumers.run_updates.batch import Move
+    from consumers.run_updates.updater import Mover
+    from consumers.runtime.handler import Outcome
+    from router.runs.hierarchy import HierarchyLimits
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import SendRun
+    from schemas.run_document import RunDocument
+
+NOBODY: Mapping[str, RunRow] = MappingProxyType({})
+NOT_SENT = CancelledUnsent(
+    why=Reason(code="ROOT_SENT_ALONE", message="The decision table says that only the root of this hierarchy is sent.")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteRuns:
+    """Decide and command. `waiting` are rows of runs that came earlier, by run id; `kept` is told who has to wait."""
+
+    mover: Mover
+    decide: Decider
+    limits: HierarchyLimits
+    used_up: UsedUp
+    kept: Callable[[str, tuple[str, ...]], None] = lambda *_: None
+
+    @property
+    def commands(self) -> SendCommands:
+        """The one who commands what is to be sent."""
+        return SendCommands(self.mover.voice)
+
+    async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
+        """Route a whole hierarchy, or a single run."""
+        outcome = await self.place(event, root, waiting)
+        if isinstance(outcome, Trouble):
+            return await self._give_up(event, waiting.get(root.run_id), outcome)
+        return await self.wait(event, root, outcome, waiting) if isinstance(outcome, MustWait) else outcome
+
+    async def place(
+        self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY, *, in_turn: bool = False
+    ) -> Outcome | MustWait | Trouble:
+        """Route if it can be decided now; `in_turn`: nobody who waits comes before, and no record comes again."""
+        try:
+            runs = expand(root, self.limits)
+        except HierarchyError as error:
+            return error.trouble
+        if self.used_up.queued is None and self.decide.selector.thresholds:
+            # Right after a start; who is read again now may not overtake those who wait.
+            self.used_up.queued = {*chain.from_iterable(await self.mover.store.line.lengths())}
+        may_not = self.used_up.for_next if in_turn else self.used_up.for_newcomer
+        refused: set[str] = set()
+        while True:
+            now = self.mover.now()
+            route = self.decide(root, may_not(now, refused))
+            if isinstance(route, MustWait | Trouble):
+                return route
+            placing = Placing(
+                request=new_request(root, route, waiting, now),
+                runs=runs if route.decision.hierarchical else runs[:1],
+                waiting=waiting,
+                uses=(route.counted.use_at(now),) if route.counted else (),
+                in_turn=in_turn,
+            )
+            try:
+                return await self._store(event, placing)
+            except UsedUpError as full:
+                self.used_up.learn(full.use)
+                refused.add(full.use.definition)
+
+    async def wait(self, event: Event, root: RunDocument, must: MustWait, waiting: Mapping[str, RunRow]) -> Outcome:
+        """Keep the whole request until one of these definitions opens."""
+        row = waiting.get(root.run_id)
+        settled = all(one.phase is Phase.WAITING for one in waiting.values())
+        if row is not None and row.waits_for == must.names and settled:
+            await self.mover.tell_again(event, *waiting.values())
+            return Done()
+        now = self.mover.now()
+        new = [] if row else [new_row(root, None, now)]
+        reason = why_it_waits(must.definitions, now)
+        moves: list[Move] = [
+            (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
+            for one in (*new, *waiting.values())
+        ]
+        try:
+            await self.mover.intend_all(event, moves, new)
+        except ConflictError:
+            if waiting:
+                raise
+            return await self._known_already(event, (root,))
+        self.used_up.queue(must.names)
+        self.kept(root.run_id, must.names)
+        return Done()
+
+    async def _store(self, event: Event, placing: Placing) -> Outcome | Trouble:
+        request, waiting = placing.request, placing.waiting
+        new, moves = placed(event, request, placing.runs, waiting, request.created_at, in_turn=placing.in_turn)
+        chosen = {run.run_id for run in placing.runs}
+
+        def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
+            rows = {row.run_id: row for row in (*new, *moved)}
+            return commands_for([rows[run.run_id] for run in placing.runs])
+
+        aside: list[Move] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
+        try:
+            await self.mover.intend_all(event, [*moves, *aside], [request, *new, *placing.uses], commands)
+        except ConflictError:
+            if not waiting:
+                return await self._known_already(event, placing.runs)
+            if await self._can_never_be_stored(placing):
+                return run_exists(placing.runs[0])
+            raise
+        return Done()
+
+    async def _can_never_be_stored(self, placing: Placing) -> bool:
+        """Tell whether a run that a waiting root carries came here by another way."""
+        run_ids = [run.run_id for run in placing.runs if run.run_id not in placing.waiting]
+        found = await asyncio.gather(*map(self.mover.store.run, run_ids))
+        # Read after the children: if another process has just stored them all, the root has moved too.
+        root = await self.mover.store.run(placing.runs[0].run_id)
+        return any(found) and root == placing.waiting.get(placing.runs[0].run_id)
+
+    async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
+        root = runs[0]
+        rows = await self.mover.store.runs_of_request(request_id_of(root.run_id, root.version))
+        known = {row.run_id: row for row in rows}
+        row = known.get(root.run_id)
+        if row is None or differs(row, root):
+            return DeadLetter(run_exists(root))
+        if waits(row):
+            return await self._waits_already(event, row)
+        # What a newer version has removed while the request waited has no row.
+        late = root.version < row.requested.version
+        if any(run.run_id not in known or differs(known[run.run_id], run) for run in runs[1:] if not late):
+            return DeadLetter(run_exists(root))
+        await self.commands.send_again(event, rows)
+        return Done()
+
+    async def _waits_already(self, event: Event, row: RunRow) -> Outcome:
+        if row.phase is Phase.FALLOUT:
+            all_there = await whole(self.mover.store, row)  # no table decided it when its turn came
+            return await self(event, *all_there) if all_there else Done()
+        await self.mover.tell_again(event, row)
+        return Done()
+
+    async def _give_up(self, event: Event, root: RunRow | None, trouble: Trouble) -> Outcome:
+        """Give up who waits already, and the record."""
+        if root is not None:
+            given_up = GivenUp(reasons=(reason_of(trouble),))
+            rows = await with_family(self.mover.store, root, event)
+            await self.mover.intend_all(event, [(row, (given_up,)) for row in rows])
+        return DeadLetter(trouble)
+
+
+def differs(row: RunRow, run: RunDocument) -> bool:
+    """Tell whether the same id came with other content: a mistake. An older version is only a late repetition."""
+    known, repeated = (one.model_copy(update={"children": ()}) for one in (row.requested, run))
+    return known.version < run.version or (known.version == run.version and known != repeated)

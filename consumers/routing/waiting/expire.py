@@ -1,0 +1,88 @@
+"""Give up requests that wait too long for the rest of their hierarchy, and say what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from consumers.routing.child_rows import waiting_children
+from consumers.routing.give_up import by_the_clock, give_up
+from consumers.store.port import StoreUnavailableError
+from producers.publisher import PublishError
+from router.runs.hierarchy import missing_children
+from router.runs.pending import waits
+from schemas.results import Reason
+
+if TYPE_CHECKING:
+    from consumers.inbound.poller import Complain
+    from consumers.run_updates.updater import Mover
+    from router.runs.run import RunRow
+
+AT_ONCE = 200  # runs that are given up in one round
+SHOWN = 20  # missing children that are named in one sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """Look from time to time for runs that were requested `deadline` seconds ago and never routed.
+
+    A run that was given up still waits: whoever completes the hierarchy later gets it sent.
+    """
+
+    mover: Mover
+    deadline: float
+    every: float
+    complain: Complain
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.round()
+            except (StoreUnavailableError, PublishError) as error:
+                self.complain(f"Giving up overdue requests has to wait: {error}")
+            await asyncio.sleep(self.every)
+
+    async def round(self) -> int:
+        """Give up what is overdue; give how many runs that were."""
+        since = self.mover.now() - timedelta(seconds=self.deadline)
+        rows = await self.mover.store.waiting_runs(since, AT_ONCE)
+        for row in rows:
+            await self._give_up(row)
+        return len(rows)
+
+    async def _give_up(self, row: RunRow) -> None:
+        await give_up(self.mover, by_the_clock(row, "overdue"), [row], await self._reason(row))
+
+    async def _reason(self, row: RunRow) -> Reason:
+        if row.run_id == row.root_run_id:
+            return children_missing(row, missing_children(row.requested, await waiting_children(self.mover.store, row)))
+        return _of_child(row, await self.mover.store.run(row.root_run_id))
+
+
+def children_missing(row: RunRow, missing: tuple[str, ...]) -> Reason:
+    """Say which children a root waits for."""
+    shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+    since = row.created_at.isoformat(timespec="seconds")
+    return Reason(
+        code="CHILDREN_MISSING",
+        message=f"Root run {row.run_id} waits since {since} for {shown or 'its children'}: "
+        "publish their RunRequested, or a RunChanged of the root that does not name them.",
+    )
+
+
+def _of_child(row: RunRow, root: RunRow | None) -> Reason:
+    if root is None:
+        return Reason(
+            code="ROOT_MISSING",
+            message=f"Run {row.run_id} waits for its root {row.root_run_id}, which was never requested: "
+            "publish its RunRequested, or a RunCancelled of this run.",
+        )
+    also = waits(root)
+    return Reason(
+        code="ROOT_WAITS" if also else "PARENT_MISSING",
+        message=f"Run {row.run_id} waits for {'its root' if also else 'its parent'} "
+        f"{root.run_id if also else row.parent_run_id}: complete the hierarchy, or cancel this run.",
+    )

@@ -1,0 +1,117 @@
+"""Let one request that waits go, if it can. What is wrong with it harms no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.event_handler import FINAL, final_trouble
+from consumers.problems import reason_of
+from consumers.routing.child_rows import waiting_children, whole
+from consumers.routing.decide import MustWait
+from consumers.routing.give_up import by_the_clock, give_up, with_family
+from consumers.routing.waiting.expire import children_missing
+from consumers.routing.waiting.foreign_waits import FREELY
+from consumers.runtime.faults import fault
+from consumers.store.port import ConflictError, StoreUnavailableError
+from producers.publisher import PublishError
+from router.runs.events import Commanded
+from router.runs.hierarchy import missing_children
+from schemas.problem import Trouble
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from consumers.inbound.poller import Complain
+    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.waiting.foreign_waits import Hopes
+    from consumers.run_updates.updater import Mover
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.results import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneTurn:
+    """What may be done with a request in line; each answers whether the line is another one now."""
+
+    mover: Mover
+    gather: GatherRuns
+    complain: Complain
+    hopes: Hopes
+
+    async def take(self, root: RunRow, *, anew: bool) -> bool:
+        """Let it go, if there is room; `anew`: else it waits for what the selector of this process says."""
+        return await self._alone(root, self._take(root, anew=anew))
+
+    async def command(self, row: RunRow) -> bool:
+        """Command what was taken by somebody who died before it was commanded."""
+        return await self._alone(row, self._command(row))
+
+    async def find_out(self, root: RunRow) -> bool:
+        """Ask for what it waits by the selector of this process, and leave it where it stands."""
+        return await self._alone(root, self._find_out(root))
+
+    async def _alone(self, root: RunRow, step: Awaitable[bool]) -> bool:
+        try:
+            return await step
+        except ConflictError:
+            return False  # another process has taken it, or it was changed or cancelled a moment ago
+        except tuple(FINAL) as error:
+            trouble = final_trouble(error)
+        except (StoreUnavailableError, PublishError):
+            raise
+        except Exception as error:  # noqa: BLE001 - as Attempts does, for there is no record that could come again
+            trouble = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
+            self.complain(f"{trouble.sentence}\n{trouble.detail}")
+        await self._needs_a_person(root.run_id, reason_of(trouble))
+        return True
+
+    async def _take(self, root: RunRow, *, anew: bool) -> bool:
+        cause = by_the_clock(root, "turn")
+        together = await whole(self.mover.store, root)
+        if together is None:
+            return await self._give_up_in_parts(cause, root)
+        document, waiting = together
+        placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
+        if isinstance(placed, Trouble):
+            await self._give_up(cause, root, reason_of(placed))
+            return True
+        if not isinstance(placed, MustWait):
+            return await self._commanded(root.run_id)
+        if anew:
+            await self.gather.route.wait(cause, document, placed, waiting)
+        return anew and placed.names != root.waits_for
+
+    async def _find_out(self, root: RunRow) -> bool:
+        found = self.gather.route.decide(root.requested, lambda selector: selector.thresholds)
+        self.hopes.learn(root.waits_for, found.names if isinstance(found, MustWait) else (FREELY,))
+        return False
+
+    async def _command(self, row: RunRow) -> bool:
+        rows = await self.mover.store.runs_of_request(row.request_id)
+        await self.gather.route.commands.send_unsent(by_the_clock(row, "turn"), rows)
+        return await self._commanded(row.run_id)
+
+    async def _commanded(self, run_id: str) -> bool:
+        row = await self.mover.store.run(run_id)
+        if row is not None and row.waits_for and row.phase is not Phase.WAITING:
+            await self.mover.record(by_the_clock(row, "commanded"), row, Commanded())
+        return True
+
+    async def _give_up_in_parts(self, cause: Event, root: RunRow) -> bool:
+        missing = missing_children(root.requested, await waiting_children(self.mover.store, root))
+        newest = await self.mover.store.run(root.run_id)  # after the children
+        if not missing or newest is None or newest.revision != root.revision:
+            return False  # a child has come, or was cancelled, while we looked
+        await self._give_up(cause, root, children_missing(root, missing))
+        return True
+
+    async def _needs_a_person(self, run_id: str, reason: Reason) -> None:
+        row = await self.mover.store.run(run_id)
+        if row is not None and row.phase in (Phase.WAITING, Phase.ROUTED):
+            await self._give_up(by_the_clock(row, "turn"), row, reason)
+
+    async def _give_up(self, cause: Event, root: RunRow, reason: Reason) -> None:
+        await give_up(self.mover, cause, await with_family(self.mover.store, root, cause), reason)

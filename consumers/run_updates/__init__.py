@@ -1,0 +1,1 @@
+"""Update runs: decide, store, publish, in the one order that survives a crash."""

@@ -1,0 +1,80 @@
+"""Say what follows from an event, in events whose ids follow from it too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from router.runs.ids import derived_id
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.results import RequestResult, RunResult, RunUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from producers.event_publisher import EventPublisher
+    from schemas.commands import Command, PinnedDecision
+    from schemas.results import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """Publish what an event led to. Saying it twice for the same cause gives the same ids, so readers can tell."""
+
+    events: EventPublisher
+    now: Callable[[], datetime]
+
+    def say(self, cause: Event, words: Sequence[Command | Outcome], decision: PinnedDecision | None) -> Awaitable[None]:
+        """Hand it over; awaiting the answer returns when Kafka has all of it.
+
+        Raises:
+            PublishError: Kafka did not acknowledge; nothing is finished until it does.
+        """
+        moment = self.now()
+        pinned = decision.policy if decision else None
+        return self.events.publish([_event(cause, word, pinned, moment) for word in words])
+
+
+def _event(cause: Event, word: Command | Outcome, pinned: str | None, moment: datetime) -> Event:
+    headers = EventHeaders(
+        id=_id(cause.id, word),
+        time=moment,
+        subject=_subject(word),
+        traceparent=cause.headers.traceparent,
+        decision=pinned,
+        request_id=word.request_id,
+        replay=cause.headers.replay,
+    )
+    return Event(headers=headers, data=word)
+
+
+def _subject(word: Command | Outcome) -> str:
+    match word:
+        case SendRun() | ChangeRun():
+            return word.run.run_id
+        case RequestResult():
+            return word.root_run_id
+        case _:
+            return word.run_id
+
+
+def _id(cause: str, word: Command | Outcome) -> str:
+    match word:
+        # A run is sent once and ends once per request, whichever record happens to say so.
+        case SendRun():
+            return derived_id(word.request_id, f"send:{word.run.run_id}")
+        case RunResult():
+            return derived_id(word.request_id, f"result:{word.run_id}")
+        case RequestResult():
+            return derived_id(word.request_id, "result")
+        case ChangeRun():
+            return derived_id(cause, f"change:{word.run.run_id}")
+        case CancelRun():
+            return derived_id(cause, f"cancel:{word.run_id}")
+        case RunUpdate():
+            return derived_id(cause, f"{word.kind}:{word.run_id}")
+        case _:
+            assert_never(word)

@@ -1,0 +1,141 @@
+"""Move runs: decide, store, tell. The one order that survives a crash at any point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.run_updates.batch import Granted, Wish, grant_together, is_alone, rows_of
+from consumers.store.group_commit import Grouping
+from consumers.store.port import ConflictError, ExternalIdTakenError
+from router.runs.advance import allows
+from router.runs.events import Kind
+from router.runs.processed_events import told_by
+from router.runs.request_result import conclude
+from schemas.results import RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from consumers.run_updates.announce import Voice
+    from consumers.run_updates.batch import CommandsFor, Move
+    from consumers.store.port import RunStore
+    from router.runs.events import Happening
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import Use
+    from schemas.codec.envelope import Event
+    from schemas.results import RequestResult, RunUpdate
+
+FACT_TRIES = 10  # a run is moved by at most a handful of consumers at once
+AT_ONCE = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
+# True of one POST only: once another worker has begun the next one, they are no news of the run.
+_OF_ONE_ATTEMPT = (Kind.ATTEMPT_FAILED, Kind.OUTCOME_UNKNOWN, Kind.REFUSED)
+
+
+class Mover:
+    """What every handler needs to move a run. Wishes of concurrent handlers are granted together."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        voice: Voice,
+        now: Callable[[], datetime],
+        ended: Callable[[RunResult], None] = lambda _: None,
+    ) -> None:
+        self.store = store
+        self.voice = voice
+        self.now = now
+        self._ended = ended
+        self._wishes: Grouping[Wish, Granted] = Grouping(self._grant, limit=AT_ONCE, weight=rows_of)
+
+    async def intend(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
+        """Store an intention over exactly the row that was read.
+
+        Raises:
+            ConflictError: somebody else moved the run, so the intention may be wrong now.
+        """
+        return (await self.intend_all(cause, [(row, happenings)]))[0]
+
+    async def intend_all(
+        self,
+        cause: Event,
+        moves: Sequence[Move],
+        new: Sequence[RequestRow | RunRow | Use] = (),
+        commands: CommandsFor | None = None,
+    ) -> tuple[RunRow, ...]:
+        """Store intentions for several runs, and new rows, together or not at all; then say what follows.
+
+        `commands` gives, for the moved rows, what is said besides the news about them.
+
+        Raises:
+            ConflictError: somebody else moved one of the runs.
+            UsedUpError: a use among the new rows does not fit.
+        """
+        wish = Wish(cause=cause, moves=moves, new=new, commands=commands)
+        granted = await self._wishes.ask(wish)
+        await (granted.told or self._tell(wish, granted))
+        for word in granted.news:
+            if isinstance(word, RunResult):
+                self._ended(word)
+        return granted.rows
+
+    async def _grant(self, wishes: Sequence[Wish]) -> Sequence[Granted | Exception]:
+        return await grant_together(wishes, store=self.store, voice=self.voice, at=self.now())
+
+    async def _tell(self, wish: Wish, granted: Granted) -> None:
+        if granted.news:
+            await self._tell_with_result(wish.cause, granted.rows[0], granted.news)
+        if granted.commands:
+            await self.voice.say(wish.cause, granted.commands, decision=granted.commands[0].decision)
+
+    async def record(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
+        """Store a fact; if somebody else moved the run meanwhile, apply it to where the run is now."""
+        return (await self.record_all(cause, [(row, happenings)]))[0]
+
+    async def record_all(self, cause: Event, moves: Sequence[Move], new: Sequence[RunRow] = ()) -> tuple[RunRow, ...]:
+        """Store facts about several runs, and new rows, together.
+
+        Raises:
+            ConflictError: one of the facts no longer applies; read again and decide again.
+            ExternalIdTakenError: a spoke gave the same id to two runs.
+        """
+        for _ in range(FACT_TRIES):
+            try:
+                return await self.intend_all(cause, moves, new)
+            except ExternalIdTakenError:
+                raise
+            except ConflictError:
+                moves = [(await self._read_again(row, happenings), happenings) for row, happenings in moves]
+                # Perhaps by this very event: its last owner froze or died between storing and telling.
+                await self.tell_again(cause, *(row for row, _ in moves if cause.id in row.heard))
+        raise ConflictError(f"{', '.join(row.run_id for row, _ in moves)}: moved by others without end.")
+
+    async def _read_again(self, row: RunRow, happenings: tuple[Happening, ...]) -> RunRow:
+        newer = await self.store.run(row.run_id)
+        first = happenings[0]
+        stale = newer is None or (first.kind in _OF_ONE_ATTEMPT and newer.sent_at != row.sent_at)
+        if newer is None or stale or not allows(newer, first):
+            raise ConflictError(f"Run {row.run_id} has moved on; {first.kind} no longer applies.")
+        return newer
+
+    async def tell_again(self, cause: Event, *rows: RunRow) -> None:
+        """Say what this event led to once more: a crash may have come between storing and telling."""
+        said = [word for row in rows for word in told_by(row, cause.id)]
+        if said:
+            await self._tell_with_result(cause, rows[0], said)
+
+    async def _tell_with_result(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
+        """Publish news, and the request's result if one of these runs was the last to end."""
+        ended = any(isinstance(word, RunResult) for word in said)
+        closing = await self._request_result(row) if ended else None
+        await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
+
+    async def _request_result(self, row: RunRow) -> RequestResult | None:
+        if is_alone(row):
+            return conclude((row,))
+        if row.decision is None and row.run_id != row.root_run_id:
+            return None  # a child that was never routed belongs to no request yet
+        if row.decision is not None and await self.store.has_open_runs(row.request_id):
+            return None  # reading the whole hierarchy at every child's end would cost its square
+        return conclude(await self.store.runs_of_request(row.request_id))

@@ -1,0 +1,92 @@
+"""Write dead letters: the original key, value and headers untouched, and why nobody could use them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.runtime.faults import frames
+from consumers.runtime.handler import RetryLater
+from producers.publisher import Message, PublishError
+from schemas.problem import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from consumers.runtime.config import WorkerPolicy
+    from consumers.runtime.handler import DeadLetter, Outcome
+    from consumers.runtime.records import Record
+    from producers.publisher import Publisher
+
+PREFIX = "southbound-dlq-"
+LONGEST_DETAIL = 8_000  # characters; the original must still fit beside it
+
+
+def dead_letter(record: Record, trouble: Trouble, *, attempts: int, at: datetime, policy: WorkerPolicy) -> Message:
+    """Make the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
+    why = {
+        "code": trouble.code,
+        "reason": trouble.sentence,
+        "detail": trouble.detail[:LONGEST_DETAIL],
+        "topic": record.partition.topic,
+        "partition": str(record.partition.number),
+        "offset": str(record.offset),
+        "timestamp": str(record.timestamp_ms),
+        "attempts": str(attempts),
+        "group": policy.group,
+        "role": policy.role,
+        "time": at.isoformat(timespec="milliseconds"),
+    }
+    ours = tuple((PREFIX + name, text.encode()) for name, text in why.items())
+    return Message(policy.dead_letter_topic, record.key, record.value, record.headers + ours)
+
+
+class DeadLetters:
+    """Deliver dead letters; one that Kafka refuses is tried again without calling the handler again."""
+
+    def __init__(
+        self, publisher: Publisher, policy: WorkerPolicy, now: Callable[[], datetime], dice: Callable[[], float]
+    ) -> None:
+        self._publisher = publisher
+        self._policy = policy
+        self._now = now
+        self._dice = dice
+        self._undelivered: dict[Record, _Undelivered] = {}
+
+    def undelivered(self, record: Record) -> DeadLetter | None:
+        """Give the verdict on a record whose dead letter is still to be delivered."""
+        kept = self._undelivered.get(record) if self._undelivered else None
+        return kept[0] if kept else None
+
+    async def deliver(self, record: Record, attempt: int, verdict: DeadLetter) -> Outcome:
+        """Return the verdict once Kafka has acknowledged the letter, or when to try again."""
+        _, attempts, failures = self._undelivered.get(record, (verdict, attempt, 0))
+        letter = dead_letter(record, verdict.trouble, attempts=attempts, at=self._now(), policy=self._policy)
+        try:
+            await self._publisher.publish([letter])
+        except PublishError as error:
+            why, where = str(error), ""
+        except Exception as error:  # noqa: BLE001 - whatever a publisher does, a record is never dropped
+            why, where = f"the publisher raised {type(error).__name__}", frames(error)
+        else:
+            self.forget(record)
+            return verdict
+        return self._keep(record, (verdict, attempts, failures + 1), why, where)
+
+    def forget(self, record: Record) -> None:
+        """Let go of a record that left its lane."""
+        if self._undelivered:
+            self._undelivered.pop(record, None)
+
+    def _keep(self, record: Record, kept: _Undelivered, why: str, where_raised: str = "") -> RetryLater:
+        self._undelivered[record] = kept
+        where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
+        trouble = Trouble(
+            code="DEAD_LETTER_UNDELIVERED",
+            sentence=f"The dead letter for {where} was not delivered, so its key waits: {why}",
+            detail=f"{kept[0].trouble.sentence}\n{where_raised}".strip(),
+        )
+        return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), trouble)
+
+
+_Undelivered = tuple["DeadLetter", int, int]  # the verdict, the handler's attempts, failed deliveries

@@ -1,0 +1,47 @@
+"""What became of a record: the three things a handler can say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from consumers.runtime.records import Record
+    from schemas.problem import Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Finished; everything it caused is stored and acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """Not now: keep the lane's place and try this record again after `delay` seconds."""
+
+    delay: float
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Never: put the original bytes with the reason on the dead-letter topic, then go on with the lane."""
+
+    trouble: Trouble
+
+
+Outcome = Done | RetryLater | DeadLetter
+
+
+class Attempt(NamedTuple):
+    """Which attempt at a record this is, within this process: `number` from 1, `elapsed` seconds since the first."""
+
+    number: int
+    elapsed: float = 0.0
+
+
+class Handler(Protocol):
+    """Work on one record."""
+
+    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
+        """Make one attempt."""

@@ -1,0 +1,1 @@
+"""The Kafka consumer behind the runtime: poll, membership of the group, readiness."""

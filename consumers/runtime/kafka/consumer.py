@@ -1,0 +1,305 @@
+"""Own the Kafka consumer on one thread: nothing else ever touches it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from consumers.runtime.consumer_port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
+from consumers.runtime.faults import fault
+from consumers.runtime.kafka.membership import Membership
+from consumers.runtime.records import Partition, Record
+from producers.kafka_errors import code_of, sentence_for
+from schemas.problem import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from confluent_kafka import Message
+
+    from consumers.runtime.backpressure import Flow
+    from consumers.runtime.consumer_port import Event
+
+_POLL_WAIT = 0.05  # seconds; also how long a command may wait for an idle poll
+_IDLE_WAIT = 0.5  # seconds to wait for a command when no records are wanted
+_GRACE = 5.0  # seconds on top of the revoke budget: the loop answers first, unless it hangs
+_HARMLESS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
+
+Spot = tuple[str, int]
+
+
+class KafkaClient:
+    """A `Client` over confluent-kafka.
+
+    Rebalance callbacks run inside `poll`, on the thread. A revocation serves commands from within its
+    callback until the loop releases the partitions, so nothing that the loop needs waits for the callback.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, object],
+        topics: Sequence[str],
+        *,
+        session_timeout: float,
+        revoke_budget: float,
+        batch: int = 500,
+    ) -> None:
+        self._settings = settings
+        self._topics = list(topics)
+        self._session_timeout = session_timeout
+        self._membership = Membership(session_timeout, float("-inf"))
+        self._revoke_budget = revoke_budget + _GRACE
+        self._batch = batch
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._epochs = itertools.count(1)
+        self._lives: dict[Spot, Partition] = {}
+        self._next: dict[Spot, int] = {}
+        self._paused: set[Spot] = set()  # confluent-kafka cannot tell what is paused, so its only caller remembers
+        self._committing: Mapping[Partition, int] = {}
+        self._wanted = 0
+        self._released = False
+        self._closing = False
+        self._commit_sent_at = 0.0
+
+    def start(self, on_event: Callable[[Event], None]) -> None:
+        """Join the group and begin to report."""
+        loop = asyncio.get_running_loop()
+
+        def post(event: Event) -> None:
+            try:
+                loop.call_soon_threadsafe(on_event, event)
+            except RuntimeError:  # the loop is closed: nobody listens, so leave the group
+                self._closing = True
+
+        self._post = post
+        threading.Thread(target=self._live, name="kafka-consumer", daemon=True).start()
+
+    def regulate(self, flow: Flow) -> None:
+        """Pause and resume partitions; ask for one more batch."""
+        self._commands.put(lambda: self._regulate(flow))
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit; `Committed` answers. One at a time."""
+        self._commands.put(lambda: self._commit(offsets))
+
+    def release(self, offsets: Mapping[Partition, int]) -> None:
+        """Answer `Revoked`: commit these offsets, wait for the broker, and let the partitions go."""
+        self._commands.put(lambda: self._release(offsets))
+
+    def proven_at(self) -> float:
+        """When (monotonic clock) this process could last be sure that it is a live member of the group."""
+        return self._membership.proven_at
+
+    def close(self) -> None:
+        """Leave the group without committing; `Closed` follows."""
+        self._closing = True
+        self._commands.put(lambda: None)
+
+    def _live(self) -> None:
+        try:
+            self._consumer = Consumer(
+                {**self._settings, "error_cb": self._on_error, "on_commit": self._on_commit},
+            )
+            self._consume()
+        except KafkaException as exception:
+            self._fail(exception.args[0])
+        except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
+            self._post(Failed(fault("CLIENT_BROKEN", "The Kafka client broke", exception)))
+        self._post(Closed())
+
+    def _consume(self) -> None:
+        self._membership = Membership(self._session_timeout, time.monotonic())
+        self._consumer.subscribe(
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        try:
+            while not self._closing:
+                self._obey(0 if self._wanted else _IDLE_WAIT)
+                if self._wanted and not self._closing:
+                    self._poll()
+        finally:
+            self._closing = True
+            self._consumer.close()
+
+    def _obey(self, wait: float) -> None:
+        """Carry out what the loop told us; wait for the first command, not for more."""
+        try:
+            command = self._commands.get(block=wait > 0, timeout=wait or None)
+            while True:
+                command()
+                command = self._commands.get_nowait()
+        except queue.Empty:
+            return
+
+    def _poll(self) -> None:
+        # consume() with a timeout waits until its batch is full: block for the first message only.
+        first = self._consumer.poll(_POLL_WAIT)
+        self._membership.polled(time.monotonic(), drained=first is None)
+        if first is not None:
+            self._take([first, *self._consumer.consume(self._batch - 1, 0)])
+
+    def _take(self, messages: Iterable[Message]) -> None:
+        records: list[Record] = []
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._complain(error)
+                continue
+            spot, offset = _place(message)
+            if spot not in self._lives:
+                continue  # given up while it was in our hands; its next owner reads it again
+            if offset < self._next.get(spot, 0):
+                self._hand_over(records)
+                records = []
+                self._begin_again(spot)
+            self._next[spot] = offset + 1
+            records.append(_record(self._lives[spot], offset, message))
+        if records:
+            self._wanted -= 1
+            self._hand_over(records)
+
+    def _hand_over(self, records: list[Record]) -> None:
+        if records:
+            self._post(Received(records))
+
+    def _begin_again(self, spot: Spot) -> None:
+        """Start a new ownership where offsets went back: the log was cut, or the topic made anew."""
+        self._post(Lost((self._lives[spot],)))
+        self._post(Assigned((self._new_life(*spot),)))
+
+    def _new_life(self, topic: str, number: int) -> Partition:
+        life = Partition(topic=topic, number=number, epoch=next(self._epochs))
+        self._lives[topic, number] = life
+        self._next.pop((topic, number), None)
+        return life
+
+    def _regulate(self, flow: Flow) -> None:
+        self._pause({_spot(p) for p in flow.pause if self._is_current(p)} - self._paused)
+        self._resume({_spot(p) for p in flow.resume if self._is_current(p)} & self._paused)
+        self._wanted = 1 if flow.ask else self._wanted
+
+    def _is_current(self, partition: Partition) -> bool:
+        return self._lives.get(_spot(partition)) == partition
+
+    def _pause(self, spots: set[Spot]) -> None:
+        if spots:
+            self._consumer.pause([TopicPartition(*spot) for spot in spots])
+            self._paused |= spots
+
+    def _resume(self, spots: set[Spot]) -> None:
+        if spots:
+            self._consumer.resume([TopicPartition(*spot) for spot in spots])
+            self._paused -= spots
+
+    def _commit(self, offsets: Mapping[Partition, int]) -> None:
+        self._committing, self._commit_sent_at = offsets, time.monotonic()
+        try:
+            self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
+        except KafkaException as exception:
+            self._on_commit(exception.args[0], ())
+
+    def _on_commit(self, error: KafkaError | None, positions: Sequence[TopicPartition]) -> None:
+        asked, self._committing = self._committing, {}
+        errors = [e for e in (error, *(position.error for position in positions)) if e is not None]
+        taken = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
+        accepted = {p: offset for p, offset in asked.items() if (p.topic, p.number, offset) in taken}
+        if accepted:
+            self._membership.committed(self._commit_sent_at)
+        self._post(Committed(accepted, self._trouble(errors[0]) if errors else None))
+
+    def _release(self, offsets: Mapping[Partition, int]) -> None:
+        self._released = True
+        if not offsets:
+            return
+        try:
+            positions = self._consumer.commit(offsets=_positions(offsets), asynchronous=False)
+        except KafkaException as exception:
+            self._complain(exception.args[0])
+        else:
+            for position in positions:
+                if position.error is not None:
+                    self._complain(position.error)
+
+    def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+        self._membership.assigned()
+        if positions:
+            self._post(Assigned(tuple(self._new_life(p.topic, p.partition) for p in positions)))
+
+    def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+        lives = self._lives_of(positions)
+        if lives and not self._closing:
+            self._post(Revoked(lives))
+            self._wait_for_release()
+        self._part_with(lives)
+
+    def _wait_for_release(self) -> None:
+        deadline = time.monotonic() + self._revoke_budget
+        self._released = False
+        while not (self._released or self._closing) and (left := deadline - time.monotonic()) > 0:
+            self._obey(min(left, _IDLE_WAIT))
+
+    def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+        self._membership.lost(time.monotonic())
+        lives = self._lives_of(positions)
+        self._post(Lost(lives))
+        self._part_with(lives)
+
+    def _lives_of(self, positions: Sequence[TopicPartition]) -> tuple[Partition, ...]:
+        spots = [(p.topic, p.partition) for p in positions]
+        return tuple(self._lives[spot] for spot in spots if spot in self._lives)
+
+    def _part_with(self, lives: tuple[Partition, ...]) -> None:
+        spots = {_spot(life) for life in lives}
+        # A pause outlives the assignment, and resuming next to an assignment can leave a partition stuck.
+        self._resume(spots & self._paused)
+        for spot in spots:
+            del self._lives[spot]
+            self._next.pop(spot, None)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._complain(error)
+
+    def _complain(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() in {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID}:  # noqa: SLF001 - as above
+            self._fail(error)
+            return
+        if error.code() not in _HARMLESS:
+            self._post(Complained(self._trouble(error)))
+
+    def _fail(self, error: KafkaError) -> None:
+        self._closing = True
+        self._post(Failed(self._trouble(error)))
+
+    def _trouble(self, error: KafkaError) -> Trouble:
+        what = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
+        return Trouble(code=code_of(error), sentence=sentence_for(error, what))
+
+
+def _place(message: Message) -> tuple[Spot, int]:
+    # The type stubs allow None because of error messages, which never come here.
+    return cast("tuple[Spot, int]", ((message.topic(), message.partition()), message.offset()))
+
+
+def _record(partition: Partition, offset: int, message: Message) -> Record:
+    headers = cast("list[tuple[str, bytes | None]] | None", message.headers())
+    return Record(
+        partition,
+        offset,
+        message.key(),
+        message.value(),
+        tuple(headers) if headers else (),
+        message.timestamp()[1],
+    )
+
+
+def _spot(partition: Partition) -> Spot:
+    return partition.topic, partition.number
+
+
+def _positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    return [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]

@@ -1,0 +1,76 @@
+"""Convince an external system of who we are: requests out, answers in, the network never touched."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from pydantic import SecretStr
+
+from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, NoAuth
+from consumers.spokes.secret_references import SecretMissingError, fetch_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from consumers.spokes.credentials import Auth
+    from consumers.spokes.transport import HttpRequest
+    from router.responses import Answer, NoAnswer
+
+    Flow = Generator[HttpRequest, Answer | NoAnswer, None]
+
+
+class Credentials(Protocol):
+    """Yields requests to be sent and receives their answers; the last answer is the one that counts."""
+
+    def flow(self, request: HttpRequest) -> Flow:
+        """Authenticate one request."""
+
+
+class NoCredentials:
+    """Sends the request as it is."""
+
+    def flow(self, request: HttpRequest) -> Flow:
+        """Authenticate one request."""
+        yield request
+
+
+@dataclass(frozen=True, slots=True)
+class InHeader:
+    """Sends a header that proves who we are; `value` prints as asterisks."""
+
+    name: str
+    value: SecretStr
+
+    def flow(self, request: HttpRequest) -> Flow:
+        """Authenticate one request."""
+        yield request.with_header(self.name, self.value.get_secret_value())
+
+
+def credentials_for(auth: Auth, environment: Mapping[str, str]) -> Credentials:
+    """Fetch the secrets of a profile.
+
+    Raises:
+        SecretMissingError: a secret is not where the profile says, or cannot stand in a header.
+    """
+    match auth:
+        case NoAuth():
+            return NoCredentials()
+        case BasicAuth(username=username, password=reference):
+            password = fetch_secret(reference, environment)
+            pair = b64encode(f"{username}:{password.get_secret_value()}".encode()).decode()
+            return _in_header("Authorization", f"Basic {pair}", reference)
+        case BearerAuth(token=reference):
+            token = fetch_secret(reference, environment)
+            return _in_header("Authorization", f"Bearer {token.get_secret_value()}", reference)
+        case ApiKeyAuth(header=header, key=reference):
+            return _in_header(header, fetch_secret(reference, environment).get_secret_value(), reference)
+        case _:
+            assert_never(auth)
+
+
+def _in_header(name: str, value: str, reference: str) -> InHeader:
+    if not value.isascii() or not value.isprintable():
+        raise SecretMissingError(f"the secret at {reference} cannot stand in a header: use one line of ASCII")
+    return InHeader(name, SecretStr(value))

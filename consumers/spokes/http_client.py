@@ -1,0 +1,133 @@
+"""Make the calls of all spokes: limit, authenticate, send, and hand back whatever came."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from consumers.spokes.aiohttp_transport import AiohttpTransport
+from consumers.spokes.authentication import Credentials, credentials_for
+from consumers.spokes.port import UnknownSpokeError, nothing
+from consumers.spokes.secret_references import SecretMissingError
+from consumers.spokes.transport import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from consumers.spokes.authentication import Flow
+    from consumers.spokes.port import Call
+    from consumers.spokes.profile import Profile
+    from consumers.spokes.transport import Transport
+    from router.responses import Answer, NoAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """All that is needed to reach one system."""
+
+    base_url: str
+    headers: dict[str, str]
+    credentials: Credentials
+    transport: Transport
+    limit: asyncio.Semaphore
+
+
+class SpokeClient:
+    """A `SpokeCaller`: one line per spoke, each with its own connections and its own limit.
+
+    Raises:
+        SecretMissingError: at construction, with a line for every secret that is not there.
+    """
+
+    def __init__(
+        self,
+        profiles: Iterable[Profile],
+        environment: Mapping[str, str],
+        transport_for: Callable[[Profile], Transport] = AiohttpTransport,
+    ) -> None:
+        profiles = tuple(profiles)
+        credentials = all_credentials(profiles, environment)
+        self._lines = {
+            profile.name: _Line(
+                base_url=profile.base_url,
+                headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
+                credentials=credentials[profile.name],
+                transport=transport_for(profile),
+                limit=asyncio.Semaphore(profile.concurrency),
+            )
+            for profile in profiles
+        }
+
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+        """Make one attempt; never raises for what the network or the other side does.
+
+        `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.
+
+        Raises:
+            UnknownSpokeError: no profile has this name.
+        """
+        line = self._lines.get(spoke)
+        if line is None:
+            raise UnknownSpokeError.named(spoke, self._lines)
+        async with line.limit:
+            return await _through(line.transport, line.credentials.flow(_request(line, call)), before)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for line in self._lines.values():
+            await line.transport.close()
+
+
+def all_credentials(profiles: Iterable[Profile], environment: Mapping[str, str]) -> dict[str, Credentials]:
+    """Fetch the secrets of all profiles.
+
+    Raises:
+        SecretMissingError: with one line for each that is missing.
+    """
+    found: dict[str, Credentials] = {}
+    missing: list[str] = []
+    for profile in profiles:
+        try:
+            found[profile.name] = credentials_for(profile.auth, environment)
+        except SecretMissingError as error:
+            missing.append(f"spoke '{profile.name}', field 'auth': {error}")
+    if missing:
+        raise SecretMissingError("\n".join(missing))
+    return found
+
+
+async def _through(transport: Transport, flow: Flow, before: Callable[[], None]) -> Answer | NoAnswer:
+    request = next(flow)
+    while True:
+        before()
+        answer = await transport.send(request)
+        try:
+            request = flow.send(answer)
+        except StopIteration:
+            return answer
+
+
+def _request(line: _Line, call: Call) -> HttpRequest:
+    query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+    return HttpRequest(
+        method=call.method,
+        url=f"{line.base_url}{call.path}{query}",
+        headers=line.headers | _own_headers(call),
+        body=call.body,
+    )
+
+
+def _own_headers(call: Call) -> dict[str, str]:
+    headers = {name: _one_line(value) for name, value in call.headers.items()}
+    if call.content_type:
+        headers["Content-Type"] = call.content_type
+    if call.idempotency_key:
+        headers["Idempotency-Key"] = headers["X-Request-ID"] = _one_line(call.idempotency_key)
+    return headers
+
+
+def _one_line(value: str) -> str:
+    # Event ids are their producers' choice, and not all of them can stand in a header.
+    return value if value.isascii() and value.isprintable() else quote(value)

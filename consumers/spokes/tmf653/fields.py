@@ -1,0 +1,94 @@
+"""The words of TMF653 and the extensions of it that we write and read back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.run_document import value_to_json
+from schemas.vocabulary import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument
+
+CHILDREN = "childServiceTest"
+RUN_ID = "testRunId"
+ROOT_RUN_ID = "rootTestRunId"
+PARENT_RUN_ID = "parentTestRunId"
+REQUEST_ID = "requestId"
+OUR_OWNER = "southbound"
+# TMF630: an extension names its type, what it extends, and where it is defined.
+RELATED = {
+    "@type": "RelatedServiceTest",
+    "@baseType": "ServiceTest",
+    "@schemaLocation": "urn:southbound:tmf653:RelatedServiceTest:1",
+}
+HIERARCHICAL = {
+    "@type": "HierarchicalServiceTest",
+    "@baseType": "ServiceTest",
+    "@schemaLocation": "urn:southbound:tmf653:HierarchicalServiceTest:1",
+}
+
+
+def filled(**fields: object) -> dict[str, object]:
+    """Give the fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """Write a moment as TMF630 wants it."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def characteristic(one: Characteristic) -> dict[str, object]:
+    """Write one input parameter; its value may be null but not absent."""
+    return {**filled(name=one.name, valueType=one.value_type), "value": value_to_json(one.value)}
+
+
+def our_characteristic(name: str, value: str) -> dict[str, object]:
+    """Write an id of ours for systems that have no other place for it."""
+    return {"name": name, "valueType": "string", "value": value}
+
+
+def related_party(one: RelatedParty) -> dict[str, object]:
+    """Write a `RelatedParty`."""
+    return filled(id=one.id, href=one.href, name=one.name, role=one.role, **{"@referredType": one.referred_type})
+
+
+def requested_measure(one: RequestedMeasure, *, with_id: bool) -> dict[str, object]:
+    """Write a `TestMeasure` without a value; its id is an extension that most v4 systems echo."""
+    return filled(
+        id=one.id if with_id else None,
+        metricName=one.metric_name,
+        metricHref=one.metric_href,
+        unitOfMeasure=one.unit_of_measure,
+    )
+
+
+def related_service(run: RunDocument) -> dict[str, object]:
+    """Write a `ServiceRef`."""
+    service = run.related_service
+    return filled(id=service.id, href=service.href, name=service.name, **{"@referredType": service.type})
+
+
+def specification(run: RunDocument) -> dict[str, object]:
+    """Write a `ServiceTestSpecificationRef`, which has no name in v4."""
+    spec = run.test_specification
+    return filled(id=spec.id, href=spec.href, version=spec.version, **{"@referredType": spec.type})
+
+
+# Fields that a run brings with it and that look the same in every profile.
+PLAIN_FIELDS: Mapping[str, Callable[[RunDocument], object]] = {
+    "description": lambda run: run.description,
+    "mode": lambda run: None if run.mode is Mode.UNKNOWN else run.mode.value,
+    "startDateTime": lambda run: rfc3339(run.start_date_time),
+    "endDateTime": lambda run: rfc3339(run.end_date_time),
+    "relatedService": related_service,
+    "testSpecification": specification,
+    "relatedParty": lambda run: [related_party(one) for one in run.related_party],
+}
+
+# All of them, in the order in which TMF653 shows them.
+FIELDS = ("name", *PLAIN_FIELDS, "characteristic", "testMeasure")

@@ -1,0 +1,123 @@
+"""Read JSON from strangers: whatever they send, a value of the expected type or nothing comes out."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from email.message import Message
+from typing import TYPE_CHECKING
+
+import orjson
+
+from consumers.spokes.port import NotUnderstoodError
+from schemas.run_document import JsonText
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.run_document import Value
+
+Json = dict[str, object]
+
+# Other text encodings that older systems still announce; anything else is read as UTF-8.
+_CHARSETS = frozenset({"iso-8859-1", "latin-1", "latin1", "windows-1252", "utf-16"})
+_LONGEST_INTEGER = 2**63  # Avro's long
+
+
+def parse(body: bytes, content_type: str | None) -> object:
+    """Parse a body.
+
+    Raises:
+        NotUnderstoodError: it is not JSON.
+    """
+    try:
+        return orjson.loads(_in_utf8(body, content_type))
+    except ValueError as error:
+        raise NotUnderstoodError(f"the body is not JSON: {error}") from None
+
+
+def _in_utf8(body: bytes, content_type: str | None) -> bytes:
+    if content_type and "charset" in content_type and "utf-8" not in content_type.lower():
+        charset = _charset(content_type)
+        if charset in _CHARSETS:
+            return body.decode(charset).encode()
+    return body.removeprefix(b"\xef\xbb\xbf")
+
+
+def _charset(content_type: str) -> str:
+    message = Message()
+    message["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
+    return str(message.get_param("charset", "")).lower()
+
+
+def text(thing: Mapping[str, object], *keys: str) -> str | None:
+    """Give the first of these fields that holds a text or a number, as text; empty is nothing."""
+    for key in keys:
+        value = thing.get(key)
+        if value is not None and (found := as_text(value)):
+            return found
+    return None
+
+
+def as_text(value: object) -> str | None:
+    """Give a text or a number as text; empty is nothing."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    # Databases refuse NUL in a text.
+    return str(value).replace("\x00", "").strip() or None
+
+
+def number(value: object) -> float | None:
+    """Read a finite number, also from a text: ServiceNow says "0.0001"."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def moment(value: object) -> datetime | None:
+    """Read RFC 3339, or `YYYY-MM-DD HH:MM:SS` as UTC."""
+    try:
+        found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            return None
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def mapping(value: object) -> Json:
+    """Give the object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[object]:
+    """Give the list; one thing alone counts as a list of it."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def measured_value(value: object) -> Value:
+    """Turn any JSON value into one that our events can carry.
+
+    Raises:
+        NotUnderstoodError: it is nested too deeply.
+    """
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, (list, dict)):
+        return _as_json_text(value)
+    if isinstance(value, int) and not -_LONGEST_INTEGER <= value < _LONGEST_INTEGER:
+        return float(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else None
+
+
+def _as_json_text(value: object) -> JsonText:
+    try:
+        return JsonText(json_text=orjson.dumps(value).decode())
+    except TypeError:
+        raise NotUnderstoodError("a value is nested too deeply") from None

@@ -1,0 +1,50 @@
+"""Remember which text is which document, because a run's document is read and written several times in seconds.
+
+The whole text is the key, so the database stays the one owner of what is true; this only saves parsing (30 µs) and
+writing (9 µs), most of the cost of a row.
+"""
+
+from __future__ import annotations
+
+from schemas.run_document import RunDocument
+
+ROOM = 2_000_000  # characters of text; the documents themselves take about ten times that, in bytes
+LARGE = 8192  # one of them would push too many others out
+
+
+class Remembered:
+    """Text and document of those used last, oldest out first."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        self._room = room
+        self._documents: dict[str, RunDocument] = {}
+        self._texts: dict[int, str] = {}  # by id(): the documents are held above, so that ids stay theirs
+
+    def read(self, text: str) -> RunDocument:
+        """Parse JSON text that `write` gave."""
+        document = self._documents.get(text)
+        if document is None:
+            document = RunDocument.model_validate_json(text)
+            self._remember(text, document)
+        return document
+
+    def write(self, document: RunDocument) -> str:
+        """Give JSON text, without what is default: half the bytes, and a contract's defaults never change."""
+        text = self._texts.get(id(document))
+        if text is None:
+            text = document.model_dump_json(exclude_defaults=True)
+            self._remember(text, document)
+        return text
+
+    def _remember(self, text: str, document: RunDocument) -> None:
+        if len(text) > LARGE or text in self._documents:
+            return
+        self._documents[text] = document
+        self._texts[id(document)] = text
+        self._room -= len(text)
+        while self._room < 0:
+            self._forget(next(iter(self._documents)))
+
+    def _forget(self, text: str) -> None:
+        del self._texts[id(self._documents.pop(text))]
+        self._room += len(text)

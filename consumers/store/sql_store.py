@@ -1,0 +1,245 @@
+"""The run store in SQL: whoever comes while a transaction is under way shares the next one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from consumers.store.database import InDoubtError, is_the_rows_fault
+from consumers.store.document_cache import Remembered
+from consumers.store.group_commit import Grouping
+from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
+from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
+from consumers.store.statements import latest_runs, silent_runs, waiting_runs
+from consumers.store.transactions import (
+    Found,
+    OpenRunsOf,
+    Question,
+    RequestById,
+    RunAt,
+    RunById,
+    RunsOf,
+    asked_for,
+    look_up,
+    select_runs,
+    write,
+    write_unless_written,
+)
+from consumers.store.waiting_queue import SqlLine
+from consumers.store.write_plan import Moved, Save
+from router.runs.request_result import in_order
+from router.runs.run import RequestRow, RunRow
+from router.selection.thresholds import Use
+from schemas.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Select
+
+    from consumers.store.database import Database
+
+ROUTED_LATELY = 2_000  # rows that dispatch need not read; about 5 KB each
+GROUP = 500  # rows in one transaction, about; beyond that it only gets longer, not cheaper
+
+
+class SqlRunStore:
+    """A `RunStore` over any `Database`; made by `open_store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._documents = Remembered()
+        self.line = SqlLine(database, self._documents)
+        self._routed: dict[str, RunRow] = {}
+        self._reads: Grouping[Question, Found] = Grouping(self._look_up, limit=GROUP)
+        self._saves: Grouping[Sequence[Save], Sequence[Exception | None]] = Grouping(
+            self._write_all, limit=GROUP, weight=_weight
+        )
+
+    @property
+    def name(self) -> str:
+        """Say for people where rows are kept, without password."""
+        return self._database.name
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Read one run."""
+        return self._one_run(await self._reads.ask(RunById(run_id)))
+
+    async def run_to_send(self, run_id: str) -> RunRow | None:
+        """Read one run, or take the row that was saved here when it was routed: dispatch mostly runs beside routing."""
+        return self._routed.pop(run_id, None) or await self.run(run_id)
+
+    async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
+        """Read the run that a spoke knows under its own id."""
+        return self._one_run(await self._reads.ask(RunAt(spoke, external_id)))
+
+    async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
+        """Read all runs of one request, parents before children, in order."""
+        return in_order(self._runs(await self._reads.ask(RunsOf(request_id))))
+
+    async def has_open_runs(self, request_id: str) -> bool:
+        """Tell whether a run of this request has not ended, without reading any."""
+        return bool((await self._reads.ask(OpenRunsOf(request_id))).rows)
+
+    async def request(self, request_id: str) -> RequestRow | None:
+        """Read one outbound request."""
+        found = await self._reads.ask(RequestById(request_id))
+        return request_row(found.rows[0], self._database.clock) if found.rows else None
+
+    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+        """Write rows together or not at all, and count uses with them."""
+        [error] = await self.save_each([rows])
+        if error is not None:
+            raise error
+
+    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
+        """Write several saves in one transaction, each by itself."""
+        made = [self._as_save(rows) for rows in saves]
+        wanted = [one for one in made if isinstance(one, Save)]
+        answers = iter(await self._saves.ask(wanted) if wanted else ())
+        errors = [next(answers) if isinstance(one, Save) else one for one in made]
+        self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
+        return errors
+
+    def _remember_routed(self, rows: Iterable[RunRow | RequestRow | Use]) -> None:
+        self._routed |= {row.run_id: row for row in rows if isinstance(row, RunRow) and row.phase is Phase.ROUTED}
+        while len(self._routed) > ROUTED_LATELY:
+            del self._routed[next(iter(self._routed))]
+
+    async def silent_runs(
+        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
+    ) -> Sequence[RunRow]:
+        """Read runs that a spoke took and has not ended; longest silent first, a page at a time."""
+        write = self._database.clock.write
+        last = (write(after.updated_at), after.run_id) if after is not None else None
+        return await self._select(silent_runs(spoke, write(since), limit, last))
+
+    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Read runs that wait for the rest of their hierarchy; longest waiting first."""
+        return await self._select(waiting_runs(self._database.clock.write(since), limit))
+
+    async def list_runs(
+        self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50
+    ) -> Sequence[RunRow]:
+        """Read the most recently updated runs, for people."""
+        return await self._select(latest_runs(phase, spoke, limit))
+
+    async def ping(self) -> None:
+        """Return if the tables can be read, for readiness.
+
+        Raises:
+            StoreUnavailableError: they cannot.
+        """
+        await self._reads.ask(RunById(""))
+
+    async def close(self) -> None:
+        """Finish what is asked already, then let go of the database."""
+        await self._saves.finish()
+        await self._reads.finish()
+        await self._database.close()
+
+    async def _look_up(self, questions: Sequence[Question]) -> Sequence[Found | Exception]:
+        try:
+            return await self._look_up_together(questions)
+        except (DBAPIError, ValueError, OverflowError, TypeError) as error:
+            if not is_the_rows_fault(error):
+                raise
+            if len(questions) == 1:
+                what = asked_for(questions[0])
+                return [UnstorableError(f"run store {self.name} cannot have {what}: {_first_line(error)}")]
+            half = len(questions) // 2  # find the guilty one without making the others pay
+            return [*await self._look_up(questions[:half]), *await self._look_up(questions[half:])]
+
+    async def _look_up_together(self, questions: Sequence[Question]) -> Sequence[Found]:
+        return await self._database.read(partial(look_up, sql=self._database.sql, questions=questions))
+
+    async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
+        return self._runs(await self._database.read(partial(select_runs, sql=self._database.sql, wanted=wanted)))
+
+    async def _write_all(self, asked: Sequence[Sequence[Save]]) -> Sequence[Sequence[Exception | None]]:
+        answers = iter(await self._write([save for saves in asked for save in saves]))
+        return [[next(answers) for _ in saves] for saves in asked]
+
+    async def _write(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
+        try:
+            return await self._write_together(saves)
+        except (DBAPIError, ValueError, OverflowError, TypeError) as error:
+            if not is_the_rows_fault(error):
+                raise
+            if len(saves) == 1:
+                return [await self._why(saves[0], error)]
+            half = len(saves) // 2  # find the guilty one without making the others pay
+            return [*await self._write(saves[:half]), *await self._write(saves[half:])]
+
+    async def _write_together(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
+        sql, clock = self._database.sql, self._database.clock
+        try:
+            return await self._database.write(partial(write, sql=sql, saves=saves, clock=clock))
+        except InDoubtError:
+            return await self._database.write(partial(write_unless_written, sql=sql, saves=saves, clock=clock))
+
+    async def _why(self, save: Save, error: Exception) -> Exception:
+        if not isinstance(error, IntegrityError):
+            return UnstorableError(f"run store {self.name} cannot keep {_names(save)}: {_first_line(error)}")
+        for move in save.moves:
+            holder = await self._holder(move)
+            if holder not in {None, move.run_id}:
+                return ExternalIdTakenError(
+                    f"spoke {move.spoke!r} gave the id {move.external_id!r} to run {move.run_id!r},"
+                    f" but it is already the id of run {holder!r}; ask the people of {move.spoke!r}"
+                )
+        return ConflictError(f"{_names(save)}: somebody else wrote it meanwhile; read and decide again")
+
+    async def _holder(self, move: Moved) -> str | None:
+        if move.external_id is None:
+            return None
+        [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
+        return str(found.rows[0][0]) if found.rows else None
+
+    def _as_save(self, rows: Sequence[RunRow | RequestRow | Use]) -> Save | Exception:
+        clock = self._database.clock
+        try:
+            moves = tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)])
+            requests = tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)])
+            others = len(rows) - len(moves) - len(requests)
+            uses = tuple([row for row in rows if isinstance(row, Use)]) if others else ()
+            return Save(moves=moves, requests=requests, uses=uses)
+        except (ValueError, TypeError) as error:
+            return UnstorableError(f"a row cannot be written as JSON: {error}")
+        except Exception as error:  # noqa: BLE001 - it belongs to this save and to no other
+            return error
+
+    def _as_move(self, row: RunRow) -> Moved:
+        return Moved(
+            run_id=row.run_id,
+            revision=row.revision,
+            spoke=row.spoke,
+            external_id=row.external_id,
+            values=run_values(row, self._database.clock, self._documents),
+            measures=measure_values(row, self._database.clock),
+        )
+
+    def _one_run(self, found: Found) -> RunRow | None:
+        runs = self._runs(found)
+        return runs[0] if runs else None
+
+    def _runs(self, found: Found) -> list[RunRow]:
+        clock, documents = self._database.clock, self._documents
+        return [run_row(row, found.measures.get(row[0], ()), clock, documents) for row in found.rows]
+
+
+def _weight(saves: Sequence[Save]) -> int:
+    return sum([save.weight for save in saves])
+
+
+def _names(save: Save) -> str:
+    runs = [f"run {move.run_id!r}" for move in save.moves]
+    return ", ".join(runs or [f"request {values[0]!r}" for values in save.requests])
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return str(cause.__cause__ or cause).partition("\n")[0]

@@ -1,0 +1,129 @@
+"""Sort out which of the saves that share a transaction may be written, as if each had come alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from consumers.store.port import ConflictError, UsedUpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from consumers.store.row_mapping import Values
+    from router.selection.thresholds import Use
+
+    Place = tuple[str, datetime]  # a definition, and the start of one of its windows
+    Refusal = ConflictError | UsedUpError
+
+NO_USES: Mapping[Place, int] = MappingProxyType({})
+
+
+class Moved(NamedTuple):
+    """A run as one save wants it; columns ready for the database."""
+
+    run_id: str
+    revision: int
+    spoke: str
+    external_id: str | None
+    values: Values
+    measures: Sequence[Values]
+
+
+class Save(NamedTuple):
+    """What one caller wants written, together or not at all, in this order."""
+
+    moves: tuple[Moved, ...]
+    requests: tuple[Values, ...]
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """How many rows it writes, about; measures count, because they are rows too."""
+        return len(self.requests) + sum(1 + len(move.measures) for move in self.moves)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the database has of a run before the transaction."""
+
+    revision: int
+    measure_count: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one transaction writes: of each run only its last revision."""
+
+    new: dict[str, Moved] = field(default_factory=dict)
+    changed: dict[str, Moved] = field(default_factory=dict)
+    requests: list[Values] = field(default_factory=list)
+    counted: Counter[Place] = field(default_factory=Counter)  # uses to add, by definition and start of the window
+    answers: list[Refusal | None] = field(default_factory=list)  # one per save, in order
+
+    @property
+    def moves(self) -> Iterable[Moved]:
+        """Give every run that is written."""
+        yield from self.new.values()
+        yield from self.changed.values()
+
+
+def sort_out(saves: Sequence[Save], kept: Mapping[str, Kept], uses: Mapping[Place, int] = NO_USES) -> Plan:
+    """Take the saves in order; one that conflicts or finds no room is answered so and leaves no trace.
+
+    `uses` are those that windows have already. A conflict comes first: what is stored was counted when it was stored.
+    """
+    plan = Plan()
+    revisions = {run_id: run.revision for run_id, run in kept.items()}
+    for save in saves:
+        refusal = _conflict(save, revisions) or _no_room(save, uses, plan.counted)
+        plan.answers.append(refusal)
+        if refusal is None:
+            _take(plan, save, kept)
+            revisions.update((move.run_id, move.revision) for move in save.moves)
+    return plan
+
+
+def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
+    here: dict[str, int] = {}
+    for move in save.moves:
+        last = here.get(move.run_id, revisions.get(move.run_id, 0))
+        if move.revision != last + 1:
+            return ConflictError(
+                f"run {move.run_id!r} is at revision {last}, so revision {move.revision} cannot follow:"
+                " somebody else moved it; read it again and decide again"
+            )
+        here[move.run_id] = move.revision
+    return None
+
+
+def _no_room(save: Save, uses: Mapping[Place, int], counted: Mapping[Place, int]) -> UsedUpError | None:
+    for use in save.uses:
+        place = place_of(use)
+        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most or _is_forgotten(use, uses, counted):
+            return UsedUpError(use)
+    return None
+
+
+def _is_forgotten(use: Use, *counts: Mapping[Place, int]) -> bool:
+    # Who counts late, by a clock that is behind or after a long pause, may not begin a thrown away window at 0 again.
+    return any(
+        more and definition == use.definition and start > use.window.end
+        for known in counts
+        for (definition, start), more in known.items()
+    )
+
+
+def place_of(use: Use) -> Place:
+    """Name the counter of a use."""
+    return use.definition, use.window.start
+
+
+def _take(plan: Plan, save: Save, kept: Mapping[str, Kept]) -> None:
+    plan.requests.extend(save.requests)
+    plan.counted.update(map(place_of, save.uses))
+    for move in save.moves:
+        (plan.changed if move.run_id in kept else plan.new)[move.run_id] = move

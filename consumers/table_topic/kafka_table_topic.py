@@ -1,0 +1,82 @@
+"""The tables topic on Kafka: read from the beginning, written in one transaction per plan."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.table_topic.kafka_table_reader import KafkaReader
+from consumers.table_topic.port import OvertakenError, TableTopicError
+from producers.kafka_transaction import FencedError, SoleWriter
+from producers.publisher import Message, PublishError
+from router.tables.versions import PublishedTables
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from consumers.table_topic.port import News
+    from router.tables.publish_plan import Plan
+
+PATIENCE = 30.0  # seconds to read it to its end
+IN_TROUBLE = 3.0  # seconds for that after Kafka has said what is wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaTableTopic:
+    """A `TableTopic`. Its transactional id is the topic's name, so all who write tables are one after the other."""
+
+    name: str
+    reading: Mapping[str, object]
+    writing: Mapping[str, object]
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[AsyncIterator[News]]:
+        """Hear every record from the beginning, and then those that come."""
+        async with KafkaReader(self.reading, self.name) as reader:
+            yield reader
+
+    async def read(self) -> PublishedTables:
+        """Give everything up to the present end.
+
+        Raises:
+            TableTopicError: it cannot be read.
+        """
+        why = f"topic {self.name} was not read to its end within {PATIENCE:g} s"
+        published = PublishedTables()
+        try:
+            async with asyncio.timeout(PATIENCE) as limit, self.follow() as news:
+                async for some in news:
+                    published = published.after(some.entries)
+                    if some.at_end:
+                        break
+                    if some.trouble != why and some.trouble:
+                        # It may be over in a moment: a topic that was just made is not known everywhere.
+                        why = some.trouble
+                        limit.reschedule(asyncio.get_running_loop().time() + IN_TROUBLE)
+        except TimeoutError:
+            raise TableTopicError(why) from None
+        return published
+
+    async def write(self, plan: Plan) -> None:
+        """Write all records of a plan, or none of them.
+
+        Raises:
+            OvertakenError: what the plan expects does not stand there any more.
+            TableTopicError: it cannot be written.
+        """
+        writer = SoleWriter(self.writing, self.name)
+        try:
+            await asyncio.to_thread(writer.take_over)
+            # Only now nobody else can write unseen.
+            if not plan.holds(await self.read()):
+                raise OvertakenError
+            await asyncio.to_thread(writer.write, [self._message(*record) for record in plan.records.items()])
+        except FencedError:
+            raise OvertakenError from None
+        except PublishError as error:
+            raise TableTopicError(str(error)) from error
+
+    def _message(self, key: str, value: bytes | None) -> Message:
+        return Message(self.name, key.encode(), value, (("content-type", b"application/json"),))

@@ -1,0 +1,114 @@
+"""Keep one table equal to its live version on the topic; a version that cannot be used leaves the one before it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from consumers.runtime.faults import fault
+from router.selection.load import load_as, table_of
+from router.tables.diagnostics import TableErrors
+from router.tables.versions import Unreadable
+from schemas.published_tables import LivePointer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from router.selection.load import Loaded
+    from router.tables.versions import PublishedTables, Record
+    from schemas.published_tables import TableKind, TableVersion
+
+MOST_TOLD = 5  # mistakes of one version; `southbound tables check` tells them all
+
+
+class TableObserver(Protocol):
+    """Hears which version decides, and which one could not be used."""
+
+    def live(self, table: str, version: str, before: str | None) -> None:
+        """Hear that this version decides from now on."""
+
+    def refused(self, table: str, why: str, kept: str | None) -> None:
+        """Hear why what is live on the topic cannot be used, and which version is kept."""
+
+    def agreed(self, table: str) -> None:
+        """Hear that what is live on the topic decides."""
+
+    def deaf(self, why: str) -> None:
+        """Hear why the topic cannot be followed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveTable:
+    """One table by its id. `used` decides; `refused` says why that is not what is live on the topic."""
+
+    table: str
+    kind: TableKind
+    spokes: Collection[str]
+    observer: TableObserver
+    used: Loaded | None = None
+    refused: str = ""
+    _seen: tuple[Record | None, ...] = ()
+
+    @property
+    def version(self) -> str | None:
+        """The version that decides."""
+        return table_of(self.used).version if self.used else None
+
+    async def follow(self, published: PublishedTables) -> None:
+        """Use what is live now, if it can be used."""
+        pointer = published.live(self.table)
+        live = published.version(self.table, pointer.version) if isinstance(pointer, LivePointer) else None
+        if (pointer, live) == self._seen:
+            return
+        self._seen = (pointer, live)
+        if why := await self._why_not(pointer, live):
+            if isinstance(pointer, LivePointer) and self.used is None:
+                await self._fall_back(published, pointer)
+            self.refused = why
+            self.observer.refused(self.table, why, self.version)
+        elif self.used:
+            self.refused = ""
+            self.observer.agreed(self.table)
+
+    async def _why_not(
+        self, pointer: LivePointer | Unreadable | None, live: TableVersion | Unreadable | None
+    ) -> str | None:
+        if isinstance(pointer, LivePointer):
+            return await self._use(pointer.version, live)
+        if pointer is None:
+            return f"{self.table} has no live version on the topic any more: publish one" if self.used else None
+        return pointer.sentence
+
+    async def _fall_back(self, published: PublishedTables, pointer: LivePointer) -> None:
+        """Use what the others still use: this process has just started, and what is live would stop it."""
+        for move in pointer.earlier:
+            if await self._use(move.version, published.version(self.table, move.version)) is None:
+                return
+
+    async def _use(self, version: str, live: TableVersion | Unreadable | None) -> str | None:
+        """Decide by this version from now on, or say why not."""
+        before = self.version
+        if version == before:
+            return None
+        if live is None:
+            return f"{self.table}@{version} is live, but the topic does not have it: roll back"
+        loaded = live.sentence if isinstance(live, Unreadable) else await asyncio.to_thread(self._loaded, live)
+        if isinstance(loaded, str):
+            return loaded
+        self.used = loaded
+        self.observer.live(self.table, version, before)
+        return None
+
+    def _loaded(self, live: TableVersion) -> Loaded | str:
+        name = f"{live.table}@{live.version}"
+        try:
+            loaded = load_as(self.kind, live.text, name, self.spokes)
+        except TableErrors as wrong:
+            more = len(wrong.sentences) - MOST_TOLD
+            return "; ".join([*wrong.sentences[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
+        except Exception as error:  # noqa: BLE001 - else one table would end every worker at once
+            trouble = fault("UNEXPECTED", f"{name} broke the loader", error)
+            return f"{trouble.sentence}\n{trouble.detail}"
+        found = table_of(loaded).id
+        return loaded if found == self.table else f"{name} holds the table {found}"

@@ -1,0 +1,104 @@
+"""Give decisions the policy and the selector that are live on the tables topic.
+
+They are exchanged as one pair, so no decision sees two tables that were never live together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.table_topic.live_table import LiveTable
+from router.routing_tables import RoutingTables
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
+from router.tables.versions import PublishedTables
+from schemas.published_tables import TableKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping
+
+    from consumers.table_topic.live_table import TableObserver
+    from consumers.table_topic.port import News
+
+BEING_READ = "the tables topic is being read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromTopic:
+    """Decide by what is live on the tables topic under these two ids."""
+
+    policy: str
+    selector: str
+
+
+class LiveTables:
+    """The pair for decisions: call it to get the one of this moment. One task takes in the news."""
+
+    def __init__(self, wanted: FromTopic, spokes: Collection[str], observer: TableObserver) -> None:
+        def one(table: str, kind: TableKind) -> LiveTable:
+            return LiveTable(table=table, kind=kind, spokes=spokes, observer=observer)
+
+        self._policy = one(wanted.policy, TableKind.POLICY)
+        self._selector = one(wanted.selector, TableKind.SELECTOR)
+        self._observer = observer
+        self._published = PublishedTables()
+        self._read_to_the_end = False
+        self._pair: RoutingTables | None = None
+        self._trouble = ""
+
+    def __call__(self) -> RoutingTables:
+        """Give the policy and the selector to decide by now."""
+        if self._pair is None:
+            raise TypeError("Nothing may be decided before the tables topic was read to its end.")
+        return self._pair
+
+    @property
+    def missing(self) -> str | None:
+        """Say what is missing before anything can be decided."""
+        if self._pair is not None:
+            return None
+        if not self._read_to_the_end:
+            return self._trouble or BEING_READ
+        return "; ".join(one.refused or _lacking(one) for one in self._both if one.used is None)
+
+    @property
+    def warnings(self) -> Mapping[str, str]:
+        """Say, by table, why it is not what is live on the topic that decides."""
+        topic = {"tables topic": self._trouble} if self._trouble else {}
+        return topic | {one.table: _kept(one) for one in self._both if one.refused}
+
+    async def take_in(self, news: News) -> None:
+        """Follow what came from the topic."""
+        self._published = self._published.after(news.entries)
+        if news.trouble and news.trouble != self._trouble:
+            self._observer.deaf(news.trouble)
+        self._trouble = news.trouble
+        self._read_to_the_end = self._read_to_the_end or news.at_end
+        # Before the end, what is read may have been replaced long ago.
+        if self._read_to_the_end:
+            for one in self._both:
+                await one.follow(self._published)
+            self._exchange()
+
+    async def take_in_all(self, news: AsyncIterator[News]) -> None:
+        """Follow the topic for the life of the process."""
+        async for some in news:
+            await self.take_in(some)
+
+    @property
+    def _both(self) -> tuple[LiveTable, LiveTable]:
+        return self._policy, self._selector
+
+    def _exchange(self) -> None:
+        policy, selector = self._policy.used, self._selector.used
+        if isinstance(policy, OutboundPolicy) and isinstance(selector, Selector):
+            self._pair = RoutingTables(policy=policy, selector=selector)
+
+
+def _lacking(table: LiveTable) -> str:
+    return f"no {table.kind} {table.table} is live: publish one with `southbound tables publish FILE`"
+
+
+def _kept(table: LiveTable) -> str:
+    return f"still decided by {table.table}@{table.version}: {table.refused}"

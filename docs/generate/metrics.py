@@ -1,0 +1,38 @@
+"""The page about metrics."""
+
+from __future__ import annotations
+
+from consumers.metrics import METRICS, SECONDS
+from docs.generate.markdown import table
+
+INTRODUCTION = """# Metrics
+
+`GET /metrics` on the health port (`health.port`, 8709) gives these numbers in Prometheus' text format. The list is
+closed: dashboards and alerts may use these names and no others. `role` is `routing`, `inbound` or `dispatch.<spoke>`.
+
+"""
+AFTER = """
+Histograms are in seconds, with the bounds {bounds};
+Prometheus gets `_bucket`, `_sum` and `_count` of each.
+
+## What to watch
+
+- **Nothing moves**: `southbound_records_parked` grows and `southbound_records_settled_total{{outcome="done"}}` stands.
+  `southbound_troubles_total` names the code of the trouble.
+- **A system is down**: `southbound_calls_total{{verdict="transient"}}` of one spoke rises. Its records
+  wait; nothing is lost.
+- **Somebody has to look**: `southbound_records_settled_total{{outcome="dead_letter"}}` rises, or
+  `southbound_troubles_total{{code="DEAD_LETTER_FLOOD"}}` counts.
+- **Kafka is slow**: `southbound_commit_seconds` rises.
+- **Lag** is the consumer groups' own (`<kafka.group>.<role>`): read it from Kafka, not from here.
+"""
+
+
+def page() -> str:
+    """Write it."""
+    rows = [
+        (f"`{one.name}`", one.kind.__name__.lower(), ", ".join(f"`{label}`" for label in one.labels), one.meaning)
+        for one in METRICS
+    ]
+    bounds = ", ".join(f"{bound:g}" for bound in SECONDS)
+    return INTRODUCTION + table(("metric", "kind", "labels", "meaning"), rows) + AFTER.format(bounds=bounds)

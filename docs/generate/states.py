@@ -1,0 +1,151 @@
+"""The page about phases and states: pictures and tables, drawn from the transition tables."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from itertools import product
+from typing import TYPE_CHECKING
+
+from docs.generate.markdown import table
+from router.runs import events as happenings
+from router.runs.states import RANK, SPELLINGS
+from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
+from schemas import vocabulary
+from schemas.vocabulary import Phase, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from router.runs.events import Kind
+
+INTRODUCTION = """# Phases and states
+
+A run has a *phase*, which is how far our outbound request for it has come, and a *state*, which is what the external
+system says of it. Both only move as these tables say; nothing leaves a phase or a state in which a run has ended.
+
+## Phases
+
+"""
+AFTER_PICTURE = """
+A report moves a run that is out to the phase of its state (below). A change or a cancellation that is asked for or
+answered is remembered and told, and does not move the phase.
+
+"""
+STATES = """
+## States
+
+What an external system reports moves a run if its rank is not lower than that of the state before; what comes after the
+end is kept and told as `stale`. Spellings are compared without regard to case, spaces, `_` and `-`; a profile can
+add its own.
+
+"""
+# The order of the ranks themselves follows a set, and differs from run to run.
+STATES_IN_ORDER = [state for state in RunState if state in RANK]
+HAPPENINGS = """
+## What may happen in which phase
+
+"""
+
+
+def page() -> str:
+    """Write it."""
+    meanings = _phase_meanings()
+    phases = [(f"`{one}`", meanings.get(one, _OBVIOUS.get(one, "")), _ends(one)) for one in Phase if one in _drawn()]
+    return (
+        INTRODUCTION
+        + _picture()
+        + AFTER_PICTURE
+        + table(("phase", "meaning", "the end"), phases)
+        + STATES
+        + _state_picture()
+        + "\n"
+        + table(("state", "rank", "phase", "also spelled"), map(_state_row, STATES_IN_ORDER))
+        + HAPPENINGS
+        + table(("what happens", "meaning", "in phase", "leads to"), _happening_rows())
+    )
+
+
+_OBVIOUS: Mapping[Phase, str] = {
+    Phase.ACCEPTED: "the external system has it",
+    Phase.IN_PROGRESS: "the external system works on it",
+    Phase.FULFILLED: "it was carried out; its result says what was found",
+    Phase.FAILED: "it was refused, or could not be carried out",
+    Phase.CANCELLED: "it was cancelled",
+}
+
+
+def _drawn() -> set[Phase]:
+    return {phase for (phase, _), _ in NEXT.items()} | set(NEXT.values()) | set(PHASE_OF_STATE.values())
+
+
+def _picture() -> str:
+    arrows: dict[tuple[Phase, Phase], list[str]] = {}
+    for (phase, kind), after in NEXT.items():
+        if phase is not after:
+            arrows.setdefault((phase, after), []).append(kind.value)
+    for before, after, state in _reported():
+        arrows.setdefault((before, after), []).append(f"reported {state.value}")
+    lines = [f"    {before.value} --> {after.value}: {' / '.join(kinds)}" for (before, after), kinds in arrows.items()]
+    ends = [f"    {phase.value} --> [*]" for phase in ENDED]
+    starts = [f"    [*] --> {phase.value}" for phase in (Phase.CREATED, Phase.ROUTED)]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *starts, *lines, *ends, "```", ""])
+
+
+def _reported() -> Iterator[tuple[Phase, Phase, RunState]]:
+    out = (Phase.ACCEPTED, Phase.IN_PROGRESS)
+    # `pending` and `inProgress` go both ways, the rest only forward.
+    ranks = {Phase.ACCEPTED: RANK[RunState.ACKNOWLEDGED], Phase.IN_PROGRESS: RANK[RunState.IN_PROGRESS]}
+    for before in out:
+        for state, after in PHASE_OF_STATE.items():
+            if after is not before and RANK[state] >= ranks[before]:
+                yield before, after, state
+
+
+def _state_picture() -> str:
+    arrows = [
+        f"    {before.value} --> {after.value}"
+        for before, after in product(STATES_IN_ORDER, repeat=2)
+        if before is not after and not _is_end(before) and RANK[after] >= RANK[before]
+    ]
+    ends = [f"    {state.value} --> [*]" for state in STATES_IN_ORDER if _is_end(state)]
+    start = f"    [*] --> {RunState.ACKNOWLEDGED.value}"
+    return "\n".join(["```mermaid", "stateDiagram-v2", start, *arrows, *ends, "```", ""])
+
+
+def _is_end(state: RunState) -> bool:
+    return PHASE_OF_STATE[state] in ENDED
+
+
+def _state_row(state: RunState) -> tuple[str, str, str, str]:
+    others = sorted(spelling for spelling, meant in SPELLINGS.items() if meant is state and spelling != state.lower())
+    return f"`{state.value}`", str(RANK[state]), f"`{PHASE_OF_STATE[state]}`", ", ".join(f"`{one}`" for one in others)
+
+
+def _happening_rows() -> list[tuple[str, str, str, str]]:
+    return [(kind.value, _meaning(kind), *_moves(kind)) for kind in happenings.Kind]
+
+
+def _moves(kind: Kind) -> tuple[str, str]:
+    moves = {phase: after for (phase, one), after in NEXT.items() if one is kind}
+    phases = ", ".join(f"`{phase}`" for phase in moves)
+    if kind is happenings.Kind.REPORTED:
+        return phases, "the phase of the state"
+    if all(phase is after for phase, after in moves.items()):
+        return phases, "the same phase"
+    return phases, ", ".join(f"`{after}`" for after in dict.fromkeys(moves.values()))
+
+
+def _meaning(kind: Kind) -> str:
+    classes = inspect.getmembers(happenings, lambda one: inspect.isclass(one) and getattr(one, "kind", None) is kind)
+    return " ".join((classes[0][1].__doc__ or "").split()).replace("; `report_id` tells repeats from news.", ".")
+
+
+def _phase_meanings() -> dict[Phase, str]:
+    """Read what the vocabulary says of each phase, beside its name."""
+    found = re.findall(r'= "(\w+)"  # (.+)', inspect.getsource(vocabulary.Phase))
+    return {Phase(value): meaning for value, meaning in found}
+
+
+def _ends(phase: Phase) -> str:
+    return "yes" if phase in ENDED else ""

@@ -1,0 +1,50 @@
+"""The page about topics and the events on them."""
+
+from __future__ import annotations
+
+from docs.generate.markdown import table
+from schemas.catalogue import CATALOGUE
+from schemas.topics import Topic, all_topics
+
+DAY_MS = 24 * 60 * 60 * 1000
+INTRODUCTION = """# Topics and events
+
+`southbound topics apply` creates what is missing. `testrun.dispatch.<spoke>` stands for one topic per spoke profile;
+the setting `kafka.prefix` goes before every name. Everything about one run has the same key, so it stays in order.
+
+"""
+EVENTS = """
+## Events
+
+Each has an Avro file in `schemas/avro/<subject>/` and an example in `schemas/examples/`. How to publish them:
+[producing.md](producing.md).
+
+"""
+
+
+def page() -> str:
+    """Write it."""
+    topics = [
+        (f"`{one.name}`", _escaped(one.key), str(one.partitions), _keeps(one), _escaped(one.meaning))
+        for one in all_topics(spokes=["<spoke>"])
+    ]
+    events = [
+        (f"`{one.name}`", f"`{one.ce_type}`", one.travels_on, " ".join((one.model.__doc__ or "").split()))
+        for one in CATALOGUE
+    ]
+    return (
+        INTRODUCTION
+        + table(("topic", "key", "partitions", "keeps", "carries"), topics)
+        + EVENTS
+        + table(("event", "`ce_type`", "on", "says"), events)
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "\\<")
+
+
+def _keeps(topic: Topic) -> str:
+    if topic.cleanup == "compact":
+        return "the last of each key"
+    return f"{topic.retention_ms // DAY_MS} days" if topic.retention_ms else "for ever"

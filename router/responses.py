@@ -1,0 +1,157 @@
+"""Classify what came back from an external system (the table of domain facts, section 8.2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from router.refusals import reasons_in
+from schemas.results import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+class Purpose(StrEnum):
+    """What a call is for; the same status means different things to a POST and to a PATCH."""
+
+    SEND = "send"
+    CHANGE = "change"
+    CANCEL = "cancel"
+    LOOK_UP = "lookUp"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP response. Header names are lower case; `body` is bounded by the client."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """The call ended without a response. `perhaps_sent` is False only where that is proven."""
+
+    perhaps_sent: bool
+    what: str  # a sentence without secrets, e.g. "connection refused by 127.0.0.1:8701"
+    certificate: bool = False  # the certificate is not valid: configuration, not weather
+
+
+class Verdict(StrEnum):
+    """What an answer means for the call that it answers."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # their answer is no: a result, never a retry
+    TRANSIENT = "transient"  # certainly not done; try again later
+    AMBIGUOUS = "ambiguous"  # perhaps done: look up before another POST
+    CONFLICT = "conflict"  # 409: exists already, or the state forbids the change
+    CONFIGURATION = "configuration"  # wrong address, credentials or certificate: retry slowly, tell a person
+    LOST = "lost"  # 404 for an id that they gave us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict with what a reader needs: reasons for people, seconds to wait if they said so."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    retry_after: float | None = None  # seconds
+
+
+_WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
+_REPEATABLE = (Purpose.CHANGE, Purpose.CANCEL, Purpose.LOOK_UP, Purpose.READ)
+_BY_ID = (Purpose.CHANGE, Purpose.CANCEL, Purpose.READ)
+_ALL = tuple(Purpose)
+
+# What a status means for calls of these purposes. Success codes come from the profile and go before.
+_ROWS = (
+    ((400, 422), _WRITES, Verdict.REFUSED),
+    # Not the run is wrong here but the question.
+    ((400, 422), (Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
+    ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL, Verdict.CONFIGURATION),
+    ((404, 410), (Purpose.SEND, Purpose.LOOK_UP), Verdict.CONFIGURATION),
+    ((404, 410), _BY_ID, Verdict.LOST),
+    # A system that knows no PATCH refuses the change; the run that it executes goes on.
+    ((405, 501), (Purpose.CHANGE, Purpose.CANCEL), Verdict.REFUSED),
+    ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
+    ((409, 412), _WRITES, Verdict.CONFLICT),
+    ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
+    # By these a system says that it has not begun.
+    ((423, 425, 429, 503, 507), _ALL, Verdict.TRANSIENT),
+    # Whoever fails while working may have taken the run before, and a gateway in between cannot know.
+    ((408, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
+    ((408, 500, 502, 504), _REPEATABLE, Verdict.TRANSIENT),
+    # "See other" means that the POST was taken, and that its result lies elsewhere.
+    ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
+)
+TABLE: Mapping[tuple[Purpose, int], Verdict] = {
+    (purpose, status): verdict for statuses, purposes, verdict in _ROWS for status in statuses for purpose in purposes
+}
+
+# Statuses that no row names, by their first digit: (SEND, the others).
+_UNLISTED: Mapping[int, tuple[Verdict, Verdict]] = {
+    2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED),
+    3: (Verdict.CONFIGURATION, Verdict.CONFIGURATION),
+    4: (Verdict.REFUSED, Verdict.REFUSED),
+}
+_OTHERWISE = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
+_ACCEPTED = Judgement(verdict=Verdict.ACCEPTED)
+
+
+def judge(purpose: Purpose, reply: Answer | NoAnswer, success: frozenset[int], *, now: datetime) -> Judgement:
+    """Tell what came of a call; `success` are the statuses by which this system says yes."""
+    if isinstance(reply, NoAnswer):
+        return _judge_silence(purpose, reply)
+    verdict = _verdict(purpose, reply.status, success)
+    header = reply.headers.get("retry-after")
+    if verdict is Verdict.ACCEPTED and header is None:
+        return _ACCEPTED
+    return Judgement(
+        verdict=verdict,
+        reasons=() if verdict is Verdict.ACCEPTED else reasons_in(reply),
+        retry_after=retry_after_seconds(header, now),
+    )
+
+
+def _verdict(purpose: Purpose, status: int, success: frozenset[int]) -> Verdict:
+    if status in success:
+        return Verdict.ACCEPTED
+    unlisted = _UNLISTED.get(status // 100, _OTHERWISE)
+    return TABLE.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
+
+
+def _judge_silence(purpose: Purpose, reply: NoAnswer) -> Judgement:
+    if reply.certificate:
+        return Judgement(verdict=Verdict.CONFIGURATION, reasons=(_said("CERTIFICATE_INVALID", reply),))
+    unsure = purpose is Purpose.SEND and reply.perhaps_sent
+    verdict = Verdict.AMBIGUOUS if unsure else Verdict.TRANSIENT
+    return Judgement(verdict=verdict, reasons=(_said("NO_ANSWER", reply),))
+
+
+def _said(code: str, reply: NoAnswer) -> Reason:
+    return Reason(code=code, message=reply.what)
+
+
+def retry_after_seconds(header: str | None, now: datetime) -> float | None:
+    """Return the wait that a Retry-After header asks for, in seconds; None if the header is neither seconds nor a date.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    text = (header or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())

@@ -1,0 +1,111 @@
+"""Know what an in-flight change has to tell the external system, and whether it may."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from schemas.results import Reason
+from schemas.run_document import Characteristic, RelatedParty, ServiceRef, SpecificationRef, value_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.run_document import RunDocument
+    from schemas.vocabulary import RunState
+
+FieldValue = (
+    str | datetime | ServiceRef | SpecificationRef | tuple[Characteristic, ...] | tuple[RelatedParty, ...] | None
+)
+
+# TMF653 name → ours. Requested measures are absent: the external system owns `testMeasure`.
+FIELDS: Mapping[str, str] = {
+    "name": "name",
+    "description": "description",
+    "mode": "mode",
+    "characteristic": "characteristic",
+    "relatedParty": "related_party",
+    "relatedService": "related_service",
+    "testSpecification": "test_specification",
+    "startDateTime": "start_date_time",
+    "endDateTime": "end_date_time",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field that differs, by its TMF653 name; arrays are whole, `new` is None where it was taken away."""
+
+    field: str
+    old: FieldValue
+    new: FieldValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permitted:
+    """These changes may be sent; none: there is nothing to send."""
+
+    changes: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedChange:
+    """The change is refused as a whole, by us; the run goes on."""
+
+    reasons: tuple[Reason, ...]
+
+
+def diff(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
+    """List the fields in which the external system's knowledge differs from what is wanted now."""
+    both = ((field, getattr(sent, ours), getattr(requested, ours)) for field, ours in FIELDS.items())
+    return tuple(FieldChange(field=field, old=old, new=new) for field, old, new in both if not _mean_the_same(old, new))
+
+
+def permit(
+    changes: tuple[FieldChange, ...],
+    patchable: frozenset[str],
+    change_until: frozenset[RunState],
+    state: RunState | None,
+) -> Permitted | RefusedChange:
+    """Allow the changes together or not at all.
+
+    `patchable` (TMF653 names) and `change_until` (the states in which a change may still come) are the
+    profile's. A run whose state was never told is not past the point of no return.
+    """
+    late = [_too_late(state)] if changes and state is not None and state not in change_until else []
+    fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
+    reasons = (*late, *fixed)
+    return RefusedChange(reasons=reasons) if reasons else Permitted(changes=changes)
+
+
+def _mean_the_same(old: FieldValue, new: FieldValue) -> bool:
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        # The order of characteristics and parties has no meaning in TMF653.
+        return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
+    return old == new
+
+
+def _canonical(item: Characteristic | RelatedParty) -> str:
+    # As JSON, because True == 1 in Python, and key order and spaces of a JSON value do not matter.
+    plain = item.model_dump()
+    if isinstance(item, Characteristic):
+        plain["value"] = value_to_json(item.value)
+    return json.dumps(plain, sort_keys=True)
+
+
+def _too_late(state: RunState) -> Reason:
+    return Reason(
+        code="PAST_POINT_OF_NO_RETURN",
+        message=f"The run is {state.value}, and its external system takes no change in that state.",
+    )
+
+
+def _not_changeable(field: str, patchable: frozenset[str]) -> Reason:
+    allowed = ", ".join(sorted(patchable)) or "nothing"
+    return Reason(
+        code="FIELD_NOT_CHANGEABLE",
+        message=f"The external system changes {allowed} of a run that it has, not {field}.",
+        property_path=f"/{field}",
+    )

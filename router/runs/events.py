@@ -1,0 +1,211 @@
+"""What may happen to a run, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+from schemas.results import Reason
+
+if TYPE_CHECKING:
+    from router.runs.reports import ExternalReport
+    from schemas.commands import PinnedDecision
+    from schemas.run_document import RunDocument
+
+
+CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
+
+
+class Kind(StrEnum):
+    """The name of a happening in the transition table."""
+
+    WAITS = "waits"
+    ROUTED = "routed"
+    COMMANDED = "commanded"
+    SENDING = "sending"
+    ATTEMPT_FAILED = "attempt failed"
+    OUTCOME_UNKNOWN = "outcome unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    PARENT_NOT_ACCEPTED = "parent not accepted"
+    GIVEN_UP = "given up"
+    REPORTED = "reported"
+    CHANGE_ASKED = "change asked"
+    CHANGE_ACCEPTED = "change accepted"
+    CHANGE_REFUSED = "change refused"
+    CANCEL_ASKED = "cancel asked"
+    CANCELLED_UNSENT = "cancelled unsent"
+    CANCEL_ACCEPTED = "cancel accepted"
+    CANCEL_REFUSED = "cancel refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Every request definition that fits is used up; the request goes when one of them opens again."""
+
+    kind: ClassVar[Kind] = Kind.WAITS
+    waits_for: tuple[str, ...]  # empty for a child, which goes with its root
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """The tables decided; the request goes to a spoke."""
+
+    kind: ClassVar[Kind] = Kind.ROUTED
+    request_id: str
+    spoke: str
+    decision: PinnedDecision
+    document: RunDocument
+    in_turn: bool = False  # by the clock: no record comes again to command it, so it stays marked until it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commanded:
+    """What was routed in its turn is on its spoke's topic."""
+
+    kind: ClassVar[Kind] = Kind.COMMANDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A POST of `document` is about to be written. Stored first: a crash leaves a doubt and not a duplicate."""
+
+    kind: ClassVar[Kind] = Kind.SENDING
+    document: RunDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed:
+    """The POST certainly had no effect; it will be tried again."""
+
+    kind: ClassVar[Kind] = Kind.ATTEMPT_FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeUnknown:
+    """The POST was perhaps taken: look up before the next one."""
+
+    kind: ClassVar[Kind] = Kind.OUTCOME_UNKNOWN
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The external system has the run; `document` is what it was sent."""
+
+    kind: ClassVar[Kind] = Kind.ACCEPTED
+    external_id: str | None
+    href: str | None
+    document: RunDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The external system's answer is no: a result, not an error."""
+
+    kind: ClassVar[Kind] = Kind.REFUSED
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentNotAccepted:
+    """The parent was refused, blocked or cancelled before it was accepted."""
+
+    kind: ClassVar[Kind] = Kind.PARENT_NOT_ACCEPTED
+    parent_run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """Retries are used up: a person has to look."""
+
+    kind: ClassVar[Kind] = Kind.GIVEN_UP
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The external system told us something; `report_id` tells repeats from news."""
+
+    kind: ClassVar[Kind] = Kind.REPORTED
+    report_id: str
+    report: ExternalReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAsked:
+    """The ordering service wants another document."""
+
+    kind: ClassVar[Kind] = Kind.CHANGE_ASKED
+    document: RunDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAccepted:
+    """The external system took the change; `document` is what it knows now."""
+
+    kind: ClassVar[Kind] = Kind.CHANGE_ACCEPTED
+    document: RunDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRefused:
+    """We or they refused the change; the run goes on."""
+
+    kind: ClassVar[Kind] = Kind.CHANGE_REFUSED
+    version: int
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """The ordering service does not want the run any more."""
+
+    kind: ClassVar[Kind] = Kind.CANCEL_ASKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelledUnsent:
+    """Nothing was sent, so nothing has to be cancelled out there."""
+
+    kind: ClassVar[Kind] = Kind.CANCELLED_UNSENT
+    why: Reason = CANCELLED_UNSENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAccepted:
+    """The external system will cancel; its report of the end is still to come."""
+
+    kind: ClassVar[Kind] = Kind.CANCEL_ACCEPTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRefused:
+    """The run cannot be cancelled any more; it goes on."""
+
+    kind: ClassVar[Kind] = Kind.CANCEL_REFUSED
+    reasons: tuple[Reason, ...]
+
+
+Happening = (
+    Waits
+    | Routed
+    | Commanded
+    | Sending
+    | AttemptFailed
+    | OutcomeUnknown
+    | Accepted
+    | Refused
+    | ParentNotAccepted
+    | GivenUp
+    | Reported
+    | ChangeAsked
+    | ChangeAccepted
+    | ChangeRefused
+    | CancelAsked
+    | CancelledUnsent
+    | CancelAccepted
+    | CancelRefused
+)

@@ -1,0 +1,163 @@
+"""Turn a root run and its flat list of children into runs in the order in which they may be sent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.runs.hierarchy_limits import (
+    HierarchyError,
+    HierarchyLimits,
+    cycle_above,
+    guard_child,
+    guard_depth,
+    guard_ids,
+    guard_root,
+    guard_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from schemas.run_document import RunDocument
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "ChildChanges",
+    "HierarchyError",
+    "HierarchyLimits",
+    "Place",
+    "RunTree",
+    "child_ids",
+    "compare_children",
+    "expand",
+    "in_pre_order",
+    "missing_children",
+    "nest",
+    "with_children",
+]
+
+DEFAULT_LIMITS = HierarchyLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTree:
+    """A run with its children below it, siblings by (order, run id): the payload `bundle`."""
+
+    document: RunDocument
+    children: tuple[RunTree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildChanges:
+    """What a change of the root does to its children, as run ids."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands: under which parent, and where among its siblings."""
+
+    parent: str | None
+    order: int
+
+
+def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple[RunDocument, ...]:
+    """Give the root, bare, and its children in pre-order: parent before child, siblings by (order, run id).
+
+    Raises:
+        HierarchyError: too many runs, too deep, a cycle, a run twice, an absent parent, another root.
+    """
+    if not root.children and root.parent_run_id != root.run_id:
+        return (root,)
+    guard_size(root, limits)
+    guard_root(root)
+    runs = {run.run_id: run for run in (root, *root.children)}
+    guard_ids((root, *root.children))
+    for child in root.children:
+        guard_child(child, root, runs)
+    runs[root.run_id] = root.model_copy(update={"children": ()})
+    return tuple(runs[run_id] for run_id in _walked(root, limits))
+
+
+def nest(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree:
+    """Give the same runs as a tree.
+
+    Raises:
+        HierarchyError: as `expand` does.
+    """
+    below: defaultdict[str | None, list[RunTree]] = defaultdict(list)
+    runs = expand(root, limits)
+    # Backwards, the children of a run are complete before the run itself comes.
+    for run in reversed(runs[1:]):
+        below[run.parent_run_id].append(_tree(run, below))
+    return _tree(runs[0], below)
+
+
+def with_children(root: RunDocument, arrived: Iterable[RunDocument]) -> RunDocument:
+    """Give the root with the children that came as events of their own beside those it carries."""
+    return root.model_copy(update={"children": (*root.children, *arrived)})
+
+
+def child_ids(root: RunDocument) -> tuple[str, ...]:
+    """List every child that the root carries or names, each once."""
+    carried = (child.run_id for child in root.children)
+    return tuple(dict.fromkeys((*carried, *root.child_run_ids)))
+
+
+def missing_children(root: RunDocument, arrived: Collection[str]) -> tuple[str, ...]:
+    """List the children that the root only names and that have not arrived."""
+    carried = {child.run_id for child in root.children}
+    return tuple(run_id for run_id in child_ids(root) if run_id not in carried and run_id not in arrived)
+
+
+def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
+    """Tell which children come, go, or differ in more than their version."""
+    before = {child.run_id: child for child in old.children}
+    known, wanted = dict.fromkeys(child_ids(old)), dict.fromkeys(child_ids(new))
+    return ChildChanges(
+        added=tuple(run_id for run_id in wanted if run_id not in known),
+        removed=tuple(run_id for run_id in known if run_id not in wanted),
+        changed=tuple(c.run_id for c in new.children if c.run_id in before and _differ(before[c.run_id], c)),
+    )
+
+
+def in_pre_order(places: Mapping[str, Place]) -> list[tuple[str, int]]:
+    """List (run id, level) parent before child, from the runs whose parent is not among them (level 1) down.
+
+    A run in a circle of parents is not listed: no way leads there from a top.
+    """
+    below: defaultdict[str | None, list[str]] = defaultdict(list)
+    for run_id in sorted(places, key=lambda run_id: (places[run_id].order, run_id), reverse=True):
+        parent = places[run_id].parent
+        below[parent if parent in places else None].append(run_id)
+    walked, waiting = [], [(run_id, 1) for run_id in below[None]]
+    while waiting:
+        run_id, level = waiting.pop()
+        walked.append((run_id, level))
+        waiting += [(child, level + 1) for child in below.get(run_id, ())]
+    return walked
+
+
+def _walked(root: RunDocument, limits: HierarchyLimits) -> list[str]:
+    places = {run.run_id: Place(run.parent_run_id, run.order) for run in (root, *root.children)}
+    walked = in_pre_order(places)
+    for run_id, level in walked:
+        guard_depth(run_id, root, level, limits)
+    reached = {run_id for run_id, _ in walked}
+    for run_id in places:
+        if run_id not in reached:
+            raise cycle_above(run_id, {name: place.parent for name, place in places.items()})
+    return [run_id for run_id, _ in walked]
+
+
+def _tree(run: RunDocument, below: Mapping[str | None, list[RunTree]]) -> RunTree:
+    return RunTree(document=run, children=tuple(reversed(below.get(run.run_id, []))))
+
+
+def _differ(old: RunDocument, new: RunDocument) -> bool:
+    return old.model_copy(update={"version": new.version}) != new

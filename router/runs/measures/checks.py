@@ -1,0 +1,119 @@
+"""Say what is wrong with a measure, in words that a person can act on."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from schemas.results import Reason
+from schemas.run_document import JsonText
+from schemas.vocabulary import MeasureIdOrigin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from router.runs.measures.matching import Match
+    from router.runs.reports import ExternalMeasure
+    from schemas.run_document import Value
+
+ID_MISSING = "MEASURE_ID_MISSING"
+
+_NUMERIC = frozenset({"number", "numeric", "integer", "int", "long", "float", "double", "decimal"})
+_LONGEST_NAME = 80  # of what they call a measure or a unit, in one of our sentences
+
+
+def is_readable(value: Value, value_type: str | None) -> bool:
+    """Tell whether a value is there, finite, and a number where its type says so."""
+    return _is_there(value) and value_fault(value, value_type) is None
+
+
+def is_in_our_years(moment: datetime | None) -> bool:
+    """Tell whether a moment stays within the years 1 to 9999 when it is turned to UTC; None does."""
+    try:
+        return moment is None or moment.tzinfo is None or moment.astimezone(UTC) is not None
+    except OverflowError:
+        return False
+
+
+def problems_of(place: int, measure: ExternalMeasure, match: Match | None) -> Iterator[Reason]:
+    """Say everything that is wrong with the measure at this place of a report."""
+    for code, what in (*_match_faults(measure, match), *_content_faults(measure)):
+        yield problem(code, place, f"Measure {_called(measure)} {what}.")
+
+
+def problem(code: str, place: int, sentence: str) -> Reason:
+    """Point at a measure of a report."""
+    return Reason(code=code, message=sentence, property_path=f"/testMeasure/{place}")
+
+
+def value_fault(value: Value, value_type: str | None) -> tuple[str, str] | None:
+    """Say why a value cannot be used: code and predicate. None: it can, or there is none."""
+    numeric = (value_type or "").partition(",")[0].strip().casefold() in _NUMERIC
+    number = _number(value, numeric=numeric or value_type is None)
+    if number is not None and not isfinite(number):
+        return "MEASURE_NOT_FINITE", "has a value that is no finite number"
+    if numeric and number is None and value is not None:
+        return "MEASURE_UNPARSABLE", "is said to be a number, and its value is none"
+    return None
+
+
+def _is_there(value: Value) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value is not None
+
+
+def _number(value: Value, *, numeric: bool) -> float | None:
+    if isinstance(value, (bool, JsonText)) or value is None:
+        return None
+    if isinstance(value, int):
+        return 0.0  # every int is finite; a huge one does not fit a float
+    try:
+        return float(value) if numeric or isinstance(value, float) else None
+    except ValueError:
+        return None
+
+
+def _match_faults(measure: ExternalMeasure, match: Match | None) -> Iterator[tuple[str, str]]:
+    if match is None and (measure.id or measure.definition_id):
+        yield (
+            "MEASURE_UNKNOWN",
+            "has an id that belongs to none of the requested measures; it got one of ours",
+        )
+    elif match is None:
+        yield ID_MISSING, "came without an id and matches no requested measure; it got an id of ours"
+    else:
+        yield from _doubts(measure, match)
+
+
+def _doubts(measure: ExternalMeasure, match: Match) -> Iterator[tuple[str, str]]:
+    if match.origin is MeasureIdOrigin.ONLY_OPEN and measure.metric_name:
+        yield (
+            "MEASURE_NAME_DIFFERS",
+            f"was taken for {match.requested.metric_name!r}, the only one still open",
+        )
+    told, wanted = measure.unit_of_measure, match.requested.unit_of_measure
+    if told and wanted and told.strip() != wanted:
+        yield "MEASURE_UNIT_DIFFERS", f"came in {_short(told)} although {wanted!r} was requested"
+
+
+def _content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
+    if not _is_there(measure.value):
+        yield "MEASURE_VALUE_MISSING", "came without a value"
+    elif fault := value_fault(measure.value, measure.value_type):
+        yield fault
+    if measure.accuracy is not None and not isfinite(measure.accuracy):
+        yield "MEASURE_NOT_FINITE", "has an accuracy that is no finite number"
+    if not is_in_our_years(measure.capture_date_time):
+        yield (
+            "MEASURE_TIME_UNUSABLE",
+            "was captured outside the years 1 to 9999; its time is left out",
+        )
+
+
+def _called(measure: ExternalMeasure) -> str:
+    return _short(measure.metric_name or measure.id or measure.definition_id or measure.metric_href or "without name")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…")

@@ -1,0 +1,48 @@
+"""Say what came of a run, from its row alone, so that it can be said again after a crash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.results import RunResult, RunUpdate
+from schemas.vocabulary import RunState, UpdateKind
+
+if TYPE_CHECKING:
+    from router.runs.run import RunRow
+    from schemas.results import Reason
+
+
+def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> RunUpdate:
+    """Tell what happened to a run in flight. `version` is that of the document it is about."""
+    return RunUpdate(
+        run_id=row.run_id,
+        root_run_id=row.root_run_id,
+        request_id=row.request_id,
+        spoke=row.spoke,
+        external_id=row.external_id,
+        external_href=row.external_href,
+        kind=kind,
+        phase=row.phase,
+        state=row.state,
+        version=row.requested.version if version is None else version,
+        reasons=reasons,
+        revision=row.revision,
+        occurred_at=row.updated_at,
+    )
+
+
+def result(row: RunRow) -> RunResult:
+    """Tell how a run ended, with its measures."""
+    return RunResult(
+        run_id=row.run_id,
+        root_run_id=row.root_run_id,
+        request_id=row.request_id,
+        spoke=row.spoke,
+        external_id=row.external_id,
+        state=row.state or RunState.UNKNOWN,
+        result=row.result,
+        test_measure=row.measures,
+        reasons=row.reasons,
+        revision=row.revision,
+        occurred_at=row.finished_at or row.updated_at,
+    )

@@ -1,0 +1,51 @@
+"""What an external system says about a run, once its dialect is translated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from schemas.results import Reason, RuleViolation
+    from schemas.run_document import Value
+    from schemas.vocabulary import RunState
+
+
+class ExternalMeasure(NamedTuple):
+    """One measured value as the external system names it; any of the identifying fields may be missing."""
+
+    id: str | None = None
+    definition_id: str | None = None
+    metric_name: str | None = None
+    metric_href: str | None = None
+    value: Value = None
+    has_value: bool = False
+    value_type: str | None = None
+    unit_of_measure: str | None = None
+    accuracy: float | None = None
+    capture_date_time: datetime | None = None
+    capture_method: str | None = None
+    rule_violation: tuple[RuleViolation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalReport:
+    """What one response, callback or poll says about a run.
+
+    `state` is None where none was told or the spelling is unknown (`raw_state` keeps it).
+    `thin` marks an event without content worth taking in: the run has to be read with GET.
+    """
+
+    external_id: str | None
+    href: str | None = None
+    external_identifier: str | None = None  # our run id, where the system echoes it
+    name: str | None = None
+    state: RunState | None = None
+    raw_state: str | None = None
+    measures: tuple[ExternalMeasure, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    event_id: str | None = None
+    thin: bool = False
+    children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them

@@ -1,0 +1,66 @@
+"""Know what a run is, and what may happen to it next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from schemas.commands import PinnedDecision
+    from schemas.results import Reason, ReportedMeasure
+    from schemas.run_document import RunDocument
+    from schemas.vocabulary import Phase, Result, RunState
+
+
+@dataclass(frozen=True, kw_only=True)  # without slots: `next_rows` copies all fields at once
+class RunRow:
+    """Everything we know of one run; `advance` makes the next one with `revision + 1`.
+
+    `requested` is what the ordering service wants last, `sent` what the external system was told last.
+    `revision` starts at 1; the store writes a row only over its predecessor `revision - 1`.
+    """
+
+    run_id: str
+    root_run_id: str
+    parent_run_id: str | None
+    tenant: str | None
+    request_id: str
+    spoke: str
+    decision: PinnedDecision | None
+    phase: Phase
+    state: RunState | None = None
+    result: Result | None = None
+    external_id: str | None = None
+    external_href: str | None = None
+    requested: RunDocument
+    sent: RunDocument | None = None
+    accepted_version: int = 0
+    measures: tuple[ReportedMeasure, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    cancel_asked: bool = False
+    heard: tuple[str, ...] = ()  # ids of the last reports taken in, and what events led to; newest last
+    created_at: datetime
+    sent_at: datetime | None = None
+    accepted_at: datetime | None = None
+    finished_at: datetime | None = None
+    updated_at: datetime
+    revision: int
+    waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a request that waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """The outbound request: what was decided once, for one run or a whole hierarchy. Never changes.
+
+    Its state is not stored: it follows from the rows of its runs.
+    """
+
+    request_id: str
+    root_run_id: str
+    tenant: str | None
+    spoke: str
+    decision: PinnedDecision
+    explanation: str  # why the tables decided so, as `explanation_texts` keeps it
+    created_at: datetime

@@ -1,0 +1,1 @@
+"""Where runs meet decision tables: the outbound policy and the spoke selector."""

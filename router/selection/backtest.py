@@ -1,0 +1,135 @@
+"""Count where the runs of the past would go by a draft, beside where they go by what decides now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from router.tables.decision import Collected, Undecided
+from router.tables.explain.wording import value_in_words
+from router.tables.formats.rows import NO_ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from router.tables.decision import Decision
+    from router.tables.table import Row
+
+
+class Aside(StrEnum):
+    """Events that no table decides on; the value is how they are counted."""
+
+    CHILD = "children"  # they follow their root
+    PINNED = "changes and cancellations"  # they keep what was decided for the run
+    FOREIGN = "other events"
+    UNREADABLE = "undecodable"
+
+
+# Tuples, because they are hashed for every event.
+class Verdict(NamedTuple):
+    """Which row decides, and what it decides in words; `none` where nothing is decided, with the reason.
+
+    Several rows are joined by commas, under a policy that gives several.
+    """
+
+    row: str
+    result: str
+
+    @property
+    def decided(self) -> bool:
+        """Whether the run goes anywhere."""
+        return self.row != NO_ROW
+
+
+class Verdicts:
+    """Keeps of the decisions of one table what can be compared and counted; what a row decides is written once."""
+
+    def __init__(self) -> None:
+        self._of_row: dict[str, Verdict] = {}
+
+    def of(self, decision: Decision | Undecided) -> Verdict:
+        """Keep it of one decision."""
+        if isinstance(decision, Undecided):
+            return Verdict(NO_ROW, decision.reason.value)
+        if not isinstance(decision, Collected):
+            return self._alone(decision.row)
+        each = [self._alone(row) for row in decision.rows]
+        return Verdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
+
+    def _alone(self, row: Row) -> Verdict:
+        verdict = self._of_row.get(row.id)
+        if verdict is None:
+            words = ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items())
+            verdict = self._of_row[row.id] = Verdict(row.id, words)
+        return verdict
+
+
+class Change(NamedTuple):
+    """What is decided for a run now, and what the draft decides."""
+
+    now: Verdict
+    draft: Verdict
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it makes a difference: another row with the same result makes none."""
+        return self.now.result != self.draft.result
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """The counts so far; those of several readers can be added. `runs` names the first `most` runs of each change."""
+
+    most: int
+    changes: Counter[Change] = field(default_factory=Counter)
+    runs: dict[Change, list[str]] = field(default_factory=dict)
+    asides: Counter[Aside] = field(default_factory=Counter)
+
+    def count(self, change: Change, run_id: str) -> None:
+        """Count a requested run."""
+        self.changes[change] += 1
+        if change.elsewhere:
+            self._name(change, run_id)
+
+    def _name(self, change: Change, run_id: str) -> None:
+        named = self.runs.setdefault(change, [])
+        if len(named) < self.most and run_id not in named:
+            named.append(run_id)
+
+    def add(self, other: Tally) -> None:
+        """Add what another reader counted."""
+        self.changes.update(other.changes)
+        self.asides.update(other.asides)
+        for change, run_ids in other.runs.items():
+            for run_id in run_ids:
+                self._name(change, run_id)
+
+    @property
+    def events(self) -> int:
+        """How many events were read."""
+        return self.decided + self.asides.total()
+
+    @property
+    def decided(self) -> int:
+        """How many requests were decided again."""
+        return self.changes.total()
+
+    @property
+    def elsewhere(self) -> list[tuple[Change, int]]:
+        """The changes that make a difference, most frequent first."""
+        return [(change, count) for change, count in self.changes.most_common() if change.elsewhere]
+
+    @property
+    def undecided(self) -> int:
+        """How many requests the draft does not decide."""
+        return sum(count for change, count in self.changes.items() if not change.draft.decided)
+
+    def by_row(self, side: Callable[[Change], Verdict], rows: Iterable[str]) -> dict[str, int]:
+        """Count per row, those of the table first and in its order, even if they decided nothing."""
+        counts = dict.fromkeys(rows, 0)
+        for change, count in self.changes.items():
+            for row in side(change).row.split(","):
+                counts[row] = counts.get(row, 0) + count
+        return counts

@@ -1,0 +1,129 @@
+"""Know which facts of a run a table may ask for, and what type each has."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from operator import attrgetter
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_origin
+
+from schemas.base import Word
+from schemas.run_document import RunDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Facts that no field holds: what a table wants to know of a run's place in its hierarchy and plan.
+DERIVED: dict[str, tuple[str, Callable[[RunDocument], object]]] = {
+    "has_children": ("boolean", lambda run: bool(run.children or run.child_run_ids)),
+    "child_count": ("number", lambda run: len(run.children) or len(run.child_run_ids)),
+    "is_child": ("boolean", lambda run: run.parent_run_id is not None),
+    "planned": ("boolean", lambda run: run.start_date_time is not None),
+}
+
+_NAMED = re.compile(r"characteristic\[([^\[\]]+)\]((?:\.\w+)*)")
+
+
+class UnknownFactError(ValueError):
+    """A path leads to nothing that a run document has; the message says what is near."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactPath:
+    """A checked path: the fields to follow, or the name of a characteristic and the keys inside its value."""
+
+    text: str
+    type: str  # the column type that fits; any where only the event knows
+    characteristic: str | None = None
+    fields: tuple[str, ...] = ()
+    straight: Callable[[object], object] | None = None  # the fast way, barred where a list lies on it
+    may_be_list: bool = False
+
+
+@cache
+def fact_path(text: str) -> FactPath:
+    """Check a path such as `test_specification.id`, `characteristic[speed]` or `has_children`.
+
+    Raises:
+        UnknownFactError: a run document has no such fact.
+    """
+    if text in DERIVED:
+        return FactPath(text, DERIVED[text][0])
+    if named := _NAMED.fullmatch(text):
+        return FactPath(text, "any", named[1].strip(), tuple(named[2].split(".")[1:]), may_be_list=True)
+    if text == "characteristic" or text.startswith("characteristic["):
+        raise UnknownFactError(f"path '{text}' needs the name of a characteristic: characteristic[speed]")
+    fields = tuple(text.split("."))
+    fact_type = _type_at(text, RunDocument, fields)
+    may_be_list = fact_type == "any" or _passes_list(RunDocument, fields)
+    return FactPath(text, fact_type, fields=fields, straight=attrgetter(text), may_be_list=may_be_list)
+
+
+def _type_at(text: str, model: type[Word], fields: tuple[str, ...]) -> str:
+    name, rest = fields[0], fields[1:]
+    if name not in model.model_fields:
+        raise UnknownFactError(_no_such_fact(text, name, model))
+    inner = _inner(model.model_fields[name].annotation)
+    if not rest:
+        return _leaf_type(text, inner)
+    if not _is_model(inner):
+        raise UnknownFactError(f"path '{text}' goes on after '{name}', which has no fields")
+    return _type_at(text, inner, rest)
+
+
+def _passes_list(model: type[Word], fields: tuple[str, ...]) -> bool:
+    annotation = model.model_fields[fields[0]].annotation
+    inner = _inner(annotation)
+    return _is_list(annotation) or (_is_model(inner) and len(fields) > 1 and _passes_list(inner, fields[1:]))
+
+
+def _is_list(annotation: object) -> bool:
+    return get_origin(annotation) is tuple or any(map(_is_list, get_args(annotation)))
+
+
+def _no_such_fact(text: str, name: str, model: type[Word]) -> str:
+    derived = DERIVED if model is RunDocument else ()
+    near = difflib.get_close_matches(name, [*model.model_fields, *derived], n=1)
+    hint = f"; did you mean '{text.replace(name, near[0], 1)}'?" if near else ""
+    return f"path '{text}' is not a fact of a run{hint}"
+
+
+def _leaf_type(text: str, annotation: object) -> str:
+    if _is_model(annotation):
+        raise UnknownFactError(
+            f"path '{text}' is a group; name one of its fields: {', '.join(annotation.model_fields)}"
+        )
+    return _column_type(annotation)
+
+
+def _column_type(annotation: object) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return "string"
+    types: dict[object, str] = {
+        str: "string",
+        bool: "boolean",
+        int: "number",
+        float: "number",
+        datetime: "datetime",
+    }
+    return types.get(annotation, "any")
+
+
+def _inner(annotation: object) -> object:
+    """Look through `| None`, `Annotated` and `tuple[…, ...]`."""
+    origin = get_origin(annotation)
+    if origin is Annotated or origin is tuple:
+        return _inner(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        present = [part for part in get_args(annotation) if part is not type(None)]
+        return _inner(present[0]) if len(present) == 1 else object
+    return annotation
+
+
+def _is_model(annotation: object) -> TypeGuard[type[Word]]:
+    return isinstance(annotation, type) and issubclass(annotation, Word)

@@ -1,0 +1,102 @@
+"""Decide what of a run is sent: the run alone or its whole hierarchy, one by one or as a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from router.tables.decision import Undecided
+from router.tables.formats.loader import TABLE, finish, read_file, written_in_yaml
+from router.tables.hit_policy import HitPolicy
+
+if TYPE_CHECKING:
+    from router.selection.facts import Facts
+    from router.tables.decision import Decision
+    from router.tables.formats.fields import Fields
+    from router.tables.formats.loader import TableFile, Written
+    from router.tables.table import DecisionTable, Output
+
+
+class Payload(StrEnum):
+    """How a hierarchy travels."""
+
+    PER_RUN = "per-run"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundPolicy:
+    """A decision table that is known to decide `hierarchical` and `payload`."""
+
+    table: DecisionTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDecision:
+    """What is sent, and the decision that says so (with whatever other outputs the operator added)."""
+
+    hierarchical: bool
+    payload: Payload
+    decision: Decision
+
+
+def load_policy(text: str, source_name: str) -> OutboundPolicy:
+    """Load an outbound policy; like every table, and its outputs must hold what dispatch needs.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    return policy_from(written_in_yaml(text, source_name))
+
+
+def policy_from(written: Written) -> OutboundPolicy:
+    """Check an outbound policy and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    file = read_file(written, TABLE)
+    _check_outputs(file)
+    _check_hits(file)
+    finish(file, file.table.decide)
+    return OutboundPolicy(table=file.table)
+
+
+def _check_outputs(file: TableFile) -> None:
+    outputs = {column.name: column for column in file.table.outputs}
+    _check_hierarchical(outputs.get("hierarchical"), file.fields)
+    _check_payload(outputs.get("payload"), file.fields)
+
+
+def _check_hits(file: TableFile) -> None:
+    policy = file.table.policy
+    if policy.gives_several:
+        single = ", ".join(other for other in HitPolicy if not other.gives_several)
+        problem = f"policy '{policy}' gives several rows, but a run is sent one way: take one of {single}"
+        file.fields.complain(problem, file.fields.line_of("policy"))
+
+
+def _check_hierarchical(column: Output | None, fields: Fields) -> None:
+    if column is None or column.type != "boolean":
+        problem = "a policy needs the output {name: hierarchical, type: boolean}"
+        fields.complain(problem, fields.line_of("outputs"))
+
+
+def _check_payload(column: Output | None, fields: Fields) -> None:
+    known = set(Payload)
+    if column is None or column.type != "string" or not column.allowed or set(column.allowed) - known:
+        problem = "a policy needs the output {name: payload, type: string, values: [per-run, bundle]}"
+        fields.complain(problem, fields.line_of("outputs"))
+
+
+def decide_policy(policy: OutboundPolicy, facts: Facts) -> PolicyDecision | Undecided:
+    """Decide what of a run is sent."""
+    decision = policy.table.decide(facts)
+    if isinstance(decision, Undecided):
+        return decision
+    return PolicyDecision(
+        hierarchical=bool(decision.outputs["hierarchical"]),
+        payload=Payload(str(decision.outputs["payload"])),
+        decision=decision,
+    )

@@ -1,0 +1,84 @@
+"""Make facts from the part of a run document that a saved test spells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from router.selection.fact_paths import DERIVED
+from router.selection.facts import Facts
+from router.tables.feel.values import canonical
+from schemas.run_document import RunDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class GivenError(ValueError):
+    """What a saved test gives is not part of a run document; each sentence names one field.
+
+    `fields` are the keys and places that lead to each.
+    """
+
+    def __init__(self, sentences: list[str], fields: list[tuple[int | str, ...]]) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = tuple(sentences)
+        self.fields = tuple(fields)
+
+
+def facts_given(given: Mapping[str, object]) -> Facts:
+    """Make facts from the part of a run document that a saved test spells; the rest is missing.
+
+    Facts that no field holds (`has_children`) may be given too, and characteristics as `{name: value}`.
+
+    Raises:
+        GivenError: a field is unknown or has a value that no run document can have.
+    """
+    known = {name: canonical(value) for name, value in given.items() if name in DERIVED}
+    parts = {name: value for name, value in given.items() if name not in DERIVED}
+    if isinstance(named := parts.get("characteristic"), dict):
+        parts["characteristic"] = [{"name": name, "value": value} for name, value in named.items()]
+    document, blanks = _completed(parts)
+    return Facts(document, dict.fromkeys(blanks) | known)
+
+
+# What a run document must have and a saved test need not spell.
+_FILLING: dict[str, object] = {
+    "run_id": "?",
+    "name": "?",
+    "test_specification": {"id": "?"},
+    "related_service": {"id": "?"},
+}
+_GROUPS = ("test_specification", "related_service")
+
+
+def _completed(parts: Mapping[str, object]) -> tuple[RunDocument, list[str]]:
+    """Fill what is required, and name the paths that must still count as missing."""
+    blanks = [name for name in _FILLING if name not in parts and name not in _GROUPS]
+    blanks += [f"{group}.id" for group in _GROUPS if "id" not in _group(parts.get(group))]
+    blanks += ["root_run_id"] if "root_run_id" not in parts and "run_id" not in parts else []
+    filled = {**_FILLING, **parts}
+    for group in _GROUPS:
+        if isinstance(filled[group], dict):
+            filled[group] = {"id": "?", **_group(filled[group])}
+    return _document(filled), blanks
+
+
+def _group(part: object) -> Mapping[str, object]:
+    return part if isinstance(part, dict) else {}
+
+
+def _document(parts: Mapping[str, object]) -> RunDocument:
+    try:
+        return RunDocument.model_validate(parts)
+    except ValidationError as error:
+        found = error.errors()
+        sentences = [_wrong(".".join(map(str, one["loc"])), one["msg"]) for one in found]
+        raise GivenError(sentences, [one["loc"] for one in found]) from None
+
+
+def _wrong(field: str, message: str) -> str:
+    if message == "Extra inputs are not permitted":
+        return f"'{field}' is not a field of a run document"
+    return f"'{field}' cannot be so: {message}"

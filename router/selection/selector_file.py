@@ -1,0 +1,144 @@
+"""Load a spoke selector: a table whose rows have an order, a switch and perhaps a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from router.selection.spoke_selector import Selector, Threshold, decide_selector
+from router.tables.feel.literals import read_duration
+from router.tables.feel.unary_test import CellError
+from router.tables.formats.entries import not_allowed
+from router.tables.formats.loader import Layout, finish, read_file, written_in_yaml
+from router.tables.formats.tree import Block, Scalar
+from router.tables.table import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from router.tables.formats.fields import Fields
+    from router.tables.formats.loader import TableFile, Written
+    from router.tables.table import Row
+
+_LAYOUT = Layout(
+    kind="selector",
+    keys=("selector", "inputs", "rows", "default", "tests", "note"),
+    row_keys=("id", "order", "active", "when", "then", "threshold", "note"),
+    outputs=(Output(name="spoke", type="string"),),
+    foreign={
+        "outputs": "a selector decides 'spoke' and nothing else: leave it out",
+        "policy": "a selector takes the first row that fits, by 'order': leave it out",
+    },
+)
+
+
+def load_selector(text: str, source_name: str, spokes: Collection[str] | None = None) -> Selector:
+    """Load a spoke selector; `spokes` are the systems that have a profile, None where that is not known.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    return selector_from(written_in_yaml(text, source_name), spokes)
+
+
+def selector_from(written: Written, spokes: Collection[str] | None = None) -> Selector:
+    """Check a spoke selector and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    file = read_file(written, _LAYOUT)
+    selector = _selector(file)
+    _check_spokes(file, spokes)
+    finish(file, lambda facts: decide_selector(selector, facts))
+    return selector
+
+
+def _selector(file: TableFile) -> Selector:
+    orders = _orders(file)
+    ordered = sorted(file.rows, key=lambda entry: orders.get(entry[1].id, 0))
+    active = {row.id: _active(fields) for fields, row in ordered}
+    thresholds = {row.id: found for fields, row in ordered if (found := _threshold(fields))}
+    return Selector(
+        table=replace(file.table, rows=tuple(row for _, row in ordered if active[row.id])),
+        orders=MappingProxyType(orders),
+        thresholds=MappingProxyType(thresholds),
+        inactive=tuple(row for _, row in ordered if not active[row.id]),
+    )
+
+
+def _orders(file: TableFile) -> dict[str, int]:
+    """Read the order of each row; two rows of one order would leave the choice to chance."""
+    orders: dict[str, int] = {}
+    first: dict[int, str] = {}
+    for fields, row in file.rows:
+        order = orders[row.id] = _whole(fields, "order")
+        if order in first:
+            fields.complain(f"row {first[order]} has the order {order} already", fields.line_of("order"))
+        if fields.tree("order"):
+            first.setdefault(order, row.id)
+    return orders
+
+
+def _whole(fields: Fields, key: str) -> int:
+    tree = fields.tree(key)
+    if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
+        return tree.value
+    problem = "is missing; write" if tree is None else "must be"
+    fields.complain(f"'{key}' {problem} a whole number", fields.line_of(key))
+    return 0
+
+
+def _active(fields: Fields) -> bool:
+    tree = fields.tree("active")
+    if tree is None:
+        return True
+    if isinstance(tree, Scalar) and isinstance(tree.value, bool):
+        return tree.value
+    fields.complain("'active' must be true or false", fields.line_of("active"))
+    return True
+
+
+def _threshold(fields: Fields) -> Threshold | None:
+    if fields.tree("threshold") is None:
+        return None
+    block = fields.block("threshold", f"{fields.where}, threshold")
+    if not isinstance(fields.tree("threshold"), Block):
+        return None
+    block.only(("max", "period"))
+    most = _whole(block, "max")
+    written = block.tree("max")
+    if most < 1 and isinstance(written, Scalar) and written.value == most:
+        block.complain("'max' must be at least 1; switch a definition off with 'active: false'")
+    return Threshold(max=most, period=_period(block))
+
+
+def _period(block: Fields) -> timedelta:
+    written = block.text("period")
+    try:
+        period = read_duration(written) if written else timedelta()
+    except CellError as error:
+        block.complain(f"period: {error}", block.line_of("period"))
+        return timedelta()
+    if isinstance(period, timedelta) and (period > timedelta() or not written):
+        return period
+    block.complain("'period' must be a span of days or time, such as PT1H or P1D", block.line_of("period"))
+    return timedelta()
+
+
+def _check_spokes(file: TableFile, spokes: Collection[str] | None) -> None:
+    if spokes is None:
+        return
+    for fields, row in file.rows:
+        _check_spoke(fields, row, spokes, "then")
+    if file.table.default:
+        _check_spoke(file.fields.under("default row"), file.table.default, spokes, "default")
+
+
+def _check_spoke(fields: Fields, row: Row, spokes: Collection[str], key: str) -> None:
+    spoke = row.outputs["spoke"]
+    if spoke is not None and spoke not in spokes:
+        what = not_allowed(str(spoke), sorted(spokes)).replace("allowed values", "known spokes")
+        fields.under(f"{fields.where}, output 'spoke'").complain(what, fields.line_of(key))

@@ -1,0 +1,80 @@
+"""Choose the external system for a run: the first request definition that matches and is not used up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.tables.decision import Decision, Reason, Undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+    from datetime import timedelta
+
+    from router.selection.facts import Facts
+    from router.tables.table import DecisionTable, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """How often a definition may be used in a period."""
+
+    max: int
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Request definitions: the rows of `table` are the active ones, by order; `inactive` take no part.
+
+    `orders` and `thresholds` are by row id.
+    """
+
+    table: DecisionTable
+    orders: Mapping[str, int]
+    thresholds: Mapping[str, Threshold]
+    inactive: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The spoke for a run. `threshold`: what the use of this definition counts against."""
+
+    spoke: str
+    decision: Decision
+    threshold: Threshold | None
+
+
+def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> Chosen | Undecided:
+    """Take the first active definition that matches and is not used up; `used_up` holds row ids."""
+    decision = decide_selector(selector, facts, used_up)
+    if isinstance(decision, Undecided):
+        return decision
+    return Chosen(
+        spoke=str(decision.outputs["spoke"]),
+        decision=decision,
+        threshold=selector.thresholds.get(decision.row.id),
+    )
+
+
+def decide_selector(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> Decision | Undecided:
+    """Decide as `choose_spoke` does, with the bare decision as the result."""
+    table = selector.table
+    values = table.values_of(facts)
+    skipped: list[Row] = []
+    for row in table.hits(values):
+        if row.id not in used_up:
+            return Decision(table=table, row=row, values=values, skipped=tuple(skipped))
+        skipped.append(row)
+    return _without_row(selector, values, tuple(skipped))
+
+
+def _without_row(selector: Selector, values: tuple[object, ...], skipped: tuple[Row, ...]) -> Decision | Undecided:
+    table = selector.table
+    # A default takes what no definition wants, not what a used-up one must wait for.
+    if skipped:
+        return Undecided(table=table, values=values, reason=Reason.ALL_USED_UP, rows=skipped)
+    if table.default is not None:
+        return Decision(table=table, row=table.default, values=values)
+    reason = Reason.NO_ROW_MATCHES
+    return Undecided(table=table, values=values, reason=reason, aside=selector.inactive)

@@ -1,0 +1,95 @@
+"""Count uses of a request definition in fixed windows, each as long as its threshold's period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from schemas.results import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.selection.spoke_selector import Threshold
+
+WAITS_FOR_THRESHOLD = "WAITS_FOR_THRESHOLD"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` to just before `end`."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One use of a definition, in the window in which it counts; at most `at_most` fit into it."""
+
+    definition: str
+    window: Window
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How often a definition was used in a window."""
+
+    definition: str
+    window: Window
+    uses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A request definition whose uses are counted. Its name has no version: publishing a table resets no count."""
+
+    selector: str
+    row: str
+    threshold: Threshold
+
+    @property
+    def name(self) -> str:
+        """The definition in every version of its selector, as `selector#row`."""
+        return f"{self.selector}#{self.row}"
+
+    def use_at(self, moment: datetime) -> Use:
+        """Give the use that a decision at this moment makes."""
+        window = window_at(self.threshold.period, moment)
+        return Use(definition=self.name, window=window, at_most=self.threshold.max)
+
+
+def window_at(period: timedelta, moment: datetime) -> Window:
+    """Give the window of this length that a moment falls in; windows follow each other since 1970 in UTC.
+
+    The last window ends with the last moment that there is.
+    """
+    start = _EPOCH + (moment - _EPOCH) // period * period
+    try:
+        return Window(start, start + period)
+    except OverflowError:
+        return Window(start, datetime.max.replace(tzinfo=UTC))
+
+
+def why_it_waits(definitions: Sequence[Counted], moment: datetime) -> Reason:
+    """Say for which definitions a run waits, and when the next of their windows opens."""
+    opens = min(one.use_at(moment).window.end for one in definitions)
+    names = ", ".join(f"{one.name} ({one.threshold.max} per {_in_words(one.threshold.period)})" for one in definitions)
+    return Reason(
+        code=WAITS_FOR_THRESHOLD,
+        message=f"Every request definition that fits is used up, or has older runs waiting for it: {names}. "
+        f"The next window opens at {opens.isoformat(timespec='seconds')}; the run goes on by itself, in its turn.",
+    )
+
+
+def _in_words(period: timedelta) -> str:
+    hours, rest = divmod(period.seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    days = f"{period.days}D" if period.days else ""
+    exact = f"{seconds}.{period.microseconds:06d}".rstrip("0").rstrip(".") if period.microseconds else f"{seconds}"
+    parts = ((hours, f"{hours}H"), (minutes, f"{minutes}M"), (exact != "0", f"{exact}S"))
+    time = "".join(text for there, text in parts if there)
+    return f"P{days}T{time}" if time else f"P{days}"

@@ -1,0 +1,1 @@
+"""The DMN decision-table engine. It knows nothing of test runs."""

@@ -1,0 +1,73 @@
+"""Put into words why a row decided, or why none did."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from router.near_misses import closest, missed_once
+from router.tables.explain.explanation import Close, Explanation, Matched, Seen
+from router.tables.explain.wording import cell_in_words, shortened, value_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from router.tables.decision import Decision, Undecided
+    from router.tables.feel.unary_test import Cell
+    from router.tables.table import DecisionTable, Row
+
+# More than these nobody reads, and they are stored with every request.
+MOST_ROWS = 5
+MOST_CELLS = 20
+_LONGEST_CELL = 160
+
+
+def explain_decision(decision: Decision) -> Explanation:
+    """Say which cells of the row took which values, and which earlier rows failed in exactly one column."""
+    table, values = decision.table, decision.values
+    missed = missed_once(table, values, decision.row, MOST_ROWS) if len(decision.rows) == 1 else []
+    return Explanation(
+        reference=decision.reference,
+        rows=tuple([matched(table, row, values) for row in decision.rows[:MOST_ROWS]]),
+        used_up=tuple([row.id for row in decision.skipped[:MOST_ROWS]]),
+        close=tuple([Close(row=row.id, misses=(seen(table, row, values, at),)) for row, at in missed]),
+    )
+
+
+def explain_undecided(undecided: Undecided) -> Explanation:
+    """Say which rows match all the same, or else which came closest."""
+    table, values = undecided.table, undecided.values
+    reference = f"{table.id}@{table.version}"
+    if undecided.rows:
+        rows = [matched(table, row, values) for row in undecided.rows[:MOST_ROWS]]
+        return Explanation(reference=reference, rows=tuple(rows))
+    found = closest(table, values, undecided.aside)
+    close = [_close(table, row, values, undecided.aside) for row in found[:MOST_ROWS]]
+    return Explanation(reference=reference, close=tuple(close), as_close=len(found) - len(close))
+
+
+def matched(table: DecisionTable, row: Row, values: Sequence[object]) -> Matched:
+    """Say which cells of a row that matches took which values."""
+    asking = [place for place, cell in enumerate(row.cells) if not cell.is_any]
+    return Matched(
+        row=row.id,
+        cells=tuple([seen(table, row, values, place) for place in asking[:MOST_CELLS]]),
+        more=max(0, len(asking) - MOST_CELLS),
+        is_default=not row.cells,
+    )
+
+
+def _close(table: DecisionTable, row: Row, values: tuple[object, ...], aside: Iterable[Row]) -> Close:
+    places = row.misses(values, table.by_name(values))[:MOST_CELLS]
+    missed = tuple([seen(table, row, values, place) for place in places])
+    return Close(row=row.id, misses=missed, switched_off=any(row is other for other in aside))
+
+
+def seen(table: DecisionTable, row: Row, values: Sequence[object], place: int) -> Seen:
+    """Put a value and the cell that it met into words."""
+    return Seen(table.inputs[place].name, value_in_words(values[place]), _wanted(row.cells[place]))
+
+
+@lru_cache(maxsize=4096)  # the rows above are nearly always the same, and their words take longest
+def _wanted(cell: Cell) -> str:
+    return shortened(cell_in_words(cell), _LONGEST_CELL)

@@ -1,0 +1,134 @@
+"""Find a value that lies strictly between two others of its kind, or say that there is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+from router.tables.feel.values import Kind, Months
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)  # the everyday context would round to 28 digits
+_HALF = Decimal("0.5")
+_MICROSECOND = timedelta(microseconds=1)
+_MINUTE = 60_000_000
+_DAY = 24 * 60 * _MINUTE
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+# A time in UTC may lie on the day before or after; then another offset can write it.
+_OFFSETS = (0, 12 * 60, -12 * 60, 24 * 60 - 1, 1 - 24 * 60)
+
+# A value of each kind, for where any will do.
+SAMPLES: Mapping[Kind, object] = {
+    Kind.STRING: "something else",
+    Kind.NUMBER: 0,
+    Kind.BOOLEAN: True,
+    Kind.DATE: date(2000, 1, 1),
+    Kind.TIME: time(12),
+    Kind.ZONED_TIME: time(12, tzinfo=UTC),
+    Kind.ZONED_DATETIME: _EPOCH,  # as the moments of a run
+    Kind.DATETIME: _EPOCH.replace(tzinfo=None),
+    Kind.DAYS: timedelta(days=1),
+    Kind.MONTHS: Months(1),
+}
+
+
+def between(kind: Kind, low: object, high: object) -> object:
+    """Give a value of a kind above `low` and below `high`; None for either is no bound, as a result: there is none."""
+    if kind is Kind.NUMBER:
+        return _number(low, high)
+    if kind is Kind.STRING:
+        return _string(low, high)
+    line = _LINES.get(kind)
+    return None if line is None else _on_line(line, low, high)
+
+
+def _number(low: Any, high: Any) -> object:  # noqa: ANN401 - whole numbers and decimals compare with each other
+    if low is None or high is None:
+        return _exact(high, -1) if low is None else _exact(low, 1)
+    if isinstance(low, int) and low + 1 < high:
+        return low + 1
+    return _EXACT.multiply(_EXACT.add(Decimal(low), Decimal(high)), _HALF)
+
+
+def _exact(number: int | Decimal, more: int) -> int | Decimal:
+    return number + more if isinstance(number, int) else _EXACT.add(number, Decimal(more))
+
+
+def _string(low: Any, high: Any) -> object:  # noqa: ANN401 - texts
+    tried = [SAMPLES[Kind.STRING], *(["", " "] if low is None else [low + end for end in ("x", " ", "\0")])]
+    return next((text for text in tried if (low is None or low < text) and (high is None or text < high)), None)
+
+
+class _Line:
+    """A kind whose values are counted: `count` numbers a value, `value` gives the value of a number."""
+
+    def __init__(
+        self, count: Callable[[Any], int], value: Callable[[int], object], *, steps: tuple[int, ...] = (1,)
+    ) -> None:
+        self.count = count
+        self.value = value
+        self.steps = steps
+
+
+def _on_line(line: _Line, low: object, high: object) -> object:
+    first = None if low is None else line.count(low)
+    last = None if high is None else line.count(high)
+    for number in _numbers(first, last, line.steps):
+        try:
+            return line.value(number)
+        except (OverflowError, ValueError):
+            continue  # the calendar ends before
+    return None
+
+
+def _numbers(first: int | None, last: int | None, steps: tuple[int, ...]) -> Iterator[int]:
+    """Give numbers strictly between two, the roundest step away first."""
+    for step in steps:
+        if first is not None and (last is None or first + step < last):
+            yield first + step
+        if last is not None and (first is None or last - step > first):
+            yield last - step
+
+
+def _clock(value: time) -> int:
+    """Count the microseconds from midnight, in UTC where the time has a zone."""
+    since = timedelta(hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond)
+    return (since - (value.utcoffset() or timedelta())) // _MICROSECOND
+
+
+def _time(count: int) -> time:
+    if not 0 <= count < _DAY:
+        raise ValueError("outside of the day")
+    return (datetime.min + count * _MICROSECOND).time()  # noqa: DTZ901 - only its clock is used
+
+
+def _zoned_time(count: int) -> time:
+    for minutes in _OFFSETS:
+        if 0 <= count + minutes * _MINUTE < _DAY:
+            return _time(count + minutes * _MINUTE).replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    raise ValueError("outside of the day everywhere")
+
+
+_OF_TIME = (60 * _MINUTE, _MINUTE, 1_000_000, 1)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
+
+_LINES: Mapping[Kind, _Line] = {
+    Kind.DATE: _Line(lambda value: value.toordinal(), date.fromordinal),
+    Kind.TIME: _Line(_clock, _time, steps=_OF_TIME),
+    Kind.ZONED_TIME: _Line(_clock, _zoned_time, steps=_OF_TIME),
+    Kind.DATETIME: _Line(
+        lambda value: (value - _NAIVE_EPOCH) // _MICROSECOND,
+        lambda count: _NAIVE_EPOCH + count * _MICROSECOND,
+        steps=(_DAY, *_OF_TIME),
+    ),
+    Kind.ZONED_DATETIME: _Line(
+        lambda value: (value - _EPOCH) // _MICROSECOND,
+        lambda count: _EPOCH + count * _MICROSECOND,
+        steps=(_DAY, *_OF_TIME),
+    ),
+    Kind.DAYS: _Line(lambda value: value // _MICROSECOND, lambda count: count * _MICROSECOND, steps=(_DAY, *_OF_TIME)),
+    Kind.MONTHS: _Line(lambda value: value.count, Months),
+}

@@ -1,0 +1,1 @@
+"""Read and write decision tables: YAML, CSV, XLSX and DMN."""

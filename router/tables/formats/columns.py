@@ -1,0 +1,134 @@
+"""Read the input and output columns of a table file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from router.selection.fact_paths import UnknownFactError, fact_path
+from router.tables.feel.lexer import NAME_PART, NAME_START
+from router.tables.feel.unary_test import Cell, CellError, parse
+from router.tables.feel.values import TYPES
+from router.tables.formats.entries import cell_text, output_value
+from router.tables.formats.tree import Listing, Scalar
+from router.tables.table import Input, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from router.tables.formats.fields import Fields
+
+_NAME = re.compile(rf"{NAME_START}(?:{NAME_PART}|[ '/+*-]|\.(?!\.))*")
+_TAKEN = frozenset({"true", "false", "null", "not", "date", "time", "duration", "date and time", "row"})
+_OUTPUT_TYPES = tuple(name for name in TYPES if name != "any")
+
+Column = TypeVar("Column", Input, Output)
+
+
+def read_inputs(file: Fields) -> tuple[Input, ...]:
+    """Read the columns of conditions; what is wrong with one does not hide what is wrong with its cells."""
+    blocks = file.blocks("inputs", "input")
+    return _named_once(blocks, [_input(fields) for fields in blocks])
+
+
+def read_outputs(file: Fields) -> tuple[Output, ...]:
+    """Read the columns of results."""
+    blocks = file.blocks("outputs", "output")
+    if not blocks and isinstance(file.tree("outputs"), Listing):
+        file.complain("there are no outputs: a table must decide something", file.line_of("outputs"))
+    return _named_once(blocks, [_output(fields) for fields in blocks])
+
+
+def _named_once(blocks: list[Fields], columns: list[Column]) -> tuple[Column, ...]:
+    kept: dict[str, Column] = {}
+    for fields, column in zip(blocks, columns, strict=True):
+        if column.name in kept:
+            fields.complain(f"column '{column.name}' stands twice")
+        if column.name:
+            kept.setdefault(column.name, column)
+    return tuple(kept.values())
+
+
+def _input(block: Fields) -> Input:
+    name = _name(block)
+    fields = block.under(f"input '{name}'")
+    fields.only(("name", "path", "type", "values"))
+    column_type = _type(fields, tuple(TYPES))
+    path = fields.text("path", default=name)
+    _check_path(fields, path, column_type)
+    return Input(name=name, type=column_type, path=path, allowed=_allowed(fields, column_type))
+
+
+def _output(block: Fields) -> Output:
+    name = _name(block)
+    fields = block.under(f"output '{name}'")
+    fields.only(("name", "type", "values"))
+    column = Output(name=name, type=_type(fields, _OUTPUT_TYPES))
+    return Output(name=name, type=column.type, allowed=_allowed_results(fields, column))
+
+
+def _name(block: Fields) -> str:
+    name = block.text("name")
+    if name and (name in _TAKEN or not _NAME.fullmatch(name)):
+        block.complain(f"'{name}' cannot name a column: it means something else in a cell or a test")
+    return name
+
+
+def _type(fields: Fields, known: Collection[str]) -> str:
+    written = fields.text("type")
+    if not written or written in known:
+        return written or "any"
+    fields.complain(f"there is no type '{written}'; the types are {', '.join(known)}", fields.line_of("type"))
+    return "any"
+
+
+def _check_path(fields: Fields, path: str, column_type: str) -> None:
+    if not path:
+        return
+    try:
+        fact_type = fact_path(path).type
+    except UnknownFactError as error:
+        fields.complain(str(error), fields.line_of("path"))
+        return
+    if "any" not in (fact_type, column_type) and fact_type != column_type:
+        fields.complain(
+            f"path '{path}' is of type {fact_type}, but the column says {column_type}", fields.line_of("type")
+        )
+
+
+def _allowed(fields: Fields, column_type: str) -> Cell | None:
+    """Read allowed values: a list of them, or one cell such as `"[0..1000]"`."""
+    tree = fields.tree("values")
+    if tree is None:
+        return None
+    items = tree.items if isinstance(tree, Listing) else (tree,)
+    try:
+        texts = [cell_text(item, column_type, ()) for item in items]
+        return _without_wildcard(parse(", ".join(texts), column_type, {}))
+    except CellError as error:
+        fields.complain(f"values: {error}", fields.line_of("values"))
+        return None
+
+
+def _without_wildcard(cell: Cell) -> Cell:
+    if cell.is_any:
+        raise CellError("leave 'values' out where every value is allowed")
+    return cell
+
+
+def _allowed_results(fields: Fields, column: Output) -> tuple[object, ...]:
+    tree = fields.tree("values")
+    if tree is None:
+        return ()
+    if not isinstance(tree, Listing) or not tree.items:
+        fields.complain("'values' must be a list of values", fields.line_of("values"))
+        return ()
+    return tuple(value for item in tree.items if (value := _result(fields, item, column)) is not None)
+
+
+def _result(fields: Fields, item: object, column: Output) -> object:
+    try:
+        return output_value(item, column) if isinstance(item, Scalar) else None
+    except CellError as error:
+        fields.complain(f"values: {error}", fields.line_of("values"))
+        return None

@@ -1,0 +1,102 @@
+"""Take the decision tables out of a DMN model, of version 1.1 to 1.5, or say everything that is wrong with them.
+
+What is read is the table: its columns with types and allowed values, its rules, default, hit policy and notes.
+Decisions that are no table (literal expressions, contexts, invocations) are left out. Refused are a model without any
+table, and a table that needs more than S-FEEL unary tests and literals.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.formats.dmn.scope import Place, Scope, one_line
+from router.tables.formats.dmn.table import read_table, table_id
+from router.tables.formats.dmn.types import TypeRefs
+from router.tables.formats.dmn.writer import write
+from router.tables.formats.dmn.xml import LARGEST, read_xml
+from router.tables.formats.loader import version_of_bytes
+
+if TYPE_CHECKING:
+    from router.tables.formats.dmn.xml import Element
+    from router.tables.table import DecisionTable
+
+_KINDS = {"businessKnowledgeModel": "business knowledge model"}
+_MOST_NAMES = 1000  # every cell is searched for every name
+
+# 1.1 (which tools also call dmn11, or nothing), 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and
+# files in the wild mix them up.
+_NAMESPACE = re.compile(
+    r"https?://www\.omg\.org/spec/DMN/(?:20151101(?:/dmn(?:11)?\.xsd)?/?|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
+)
+
+
+def load(path: str | Path) -> dict[str, DecisionTable]:
+    """Load the decision tables of a DMN file, by the names of their decisions.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, decision, row and column.
+        OSError: the file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return read(file.read(LARGEST + 1), Path(path).name)
+
+
+def read(content: bytes, source_name: str, only: str = "") -> dict[str, DecisionTable]:
+    """Read the decision tables of a DMN document, as `load` does; `only` one where it has one of that name."""
+    root = read_xml(content, source_name)
+    if not _is_model(root):
+        raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
+    complaints = Complaints(Lines(source_name))
+    tables = _tables(root, only, version_of_bytes(content), complaints)
+    complaints.raise_any()
+    if not tables:
+        nothing = f"no decision of the model is a decision table{_elsewhere(root)}"
+        raise TableErrors([f"{source_name}:{root.line}: {nothing}"])
+    return tables
+
+
+def _is_model(root: Element) -> bool:
+    """Say whether a document is a DMN model; some converters leave the elements in the namespace of their own tool."""
+    return root.name == "definitions" and any(
+        _NAMESPACE.fullmatch(name) for name in (root.namespace, *root.known_namespaces)
+    )
+
+
+def _elsewhere(root: Element) -> str:
+    """Say where tables stand that are no decision, such as functions that others call."""
+    found = [one for one in root.children if _has_table(one)]
+    parts = [f"{_KINDS.get(one.name, one.name)} '{one_line(one.get('name'))}'" for one in found]
+    return f"; what stands in {', '.join(parts)} is not read: make it all of a decision" if parts else ""
+
+
+def _has_table(element: Element) -> bool:
+    return any(child.name == "decisionTable" or _has_table(child) for child in element.children)
+
+
+def _tables(root: Element, only: str, version: str, complaints: Complaints) -> dict[str, DecisionTable]:
+    Place(complaints, "the model").check_language(root)
+    if len(root.all("inputData")) + len(root.all("decision")) > _MOST_NAMES:
+        complaints.add(root.line, f"the model has more than {_MOST_NAMES} decisions and input data: split it")
+        return {}
+    scope = Scope(root, TypeRefs(root))
+    tables: dict[str, DecisionTable] = {}
+    for name, decision in _decisions(root, only):
+        place = Place(complaints, f"decision '{name}'")
+        table = read_table(decision, scope, version, place)
+        if table and name in tables:
+            place.complain("the name stands twice in the model", decision.line)
+        if table:
+            tables[name] = table
+    return tables
+
+
+def _decisions(root: Element, only: str) -> list[tuple[str, Element]]:
+    """Name the decisions; with `only`, what is wrong with the others does not matter."""
+    named = [(one_line(one.get("name")) or one.get("id") or "decision", one) for one in root.all("decision")]
+    return [(name, one) for name, one in named if name == only and one.first("decisionTable")] or named
+
+
+__all__ = ["load", "read", "table_id", "write"]

@@ -1,0 +1,121 @@
+"""Read the rules of a DMN decision table as rows."""
+
+from __future__ import annotations
+
+import re
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from router.dmn_texts import is_empty, text_in
+from router.output_entries import read_output
+from router.tables.explain.wording import cell_in_words
+from router.tables.feel.unary_test import Cell, CellError, parse
+from router.tables.formats.dmn.scope import kept
+from router.tables.formats.entries import not_allowed
+from router.tables.formats.rows import NO_ROW, check_allowed
+from router.tables.table import DEFAULT_ROW, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router.tables.formats.dmn.columns import OutputClause
+    from router.tables.formats.dmn.scope import Place
+    from router.tables.formats.dmn.xml import Element
+    from router.tables.table import Input
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ANYTHING = Cell("-", "any")
+
+
+def row_ids(rules: Sequence[Element]) -> list[str]:
+    """Keep the ids of the rules where all of them can stand in a reference, else number them (R1, R2)."""
+    ids = [kept(rule, "row") or rule.get("id") for rule in rules]
+    usable = all(_ID.fullmatch(row_id) and row_id not in (DEFAULT_ROW, NO_ROW) for row_id in ids)
+    return ids if usable and len(set(ids)) == len(ids) else [f"R{number}" for number in range(1, len(ids) + 1)]
+
+
+class RuleReader:
+    """Reads rules against the columns of their table; `names` are what cells may name, with their types."""
+
+    def __init__(self, inputs: Sequence[Input], outputs: Sequence[OutputClause], names: Mapping[str, str]) -> None:
+        self._inputs = inputs
+        self._outputs = outputs
+        self._names = names
+
+    def read(self, rule: Element, row_id: str, place: Place) -> Row:
+        """Read one rule; broken cells take anything, because the file is refused anyway."""
+        entries, results = rule.all("inputEntry"), rule.all("outputEntry")
+        _check_count(entries, self._inputs, "input", rule, place)
+        _check_count(results, self._outputs, "output", rule, place)
+        return Row(
+            id=row_id,
+            cells=self._cells(entries, place),
+            outputs=_results(results, self._outputs, place),
+            note=_note(rule),
+        )
+
+    def _cells(self, entries: Sequence[Element], place: Place) -> tuple[Cell, ...]:
+        """Read the entries of the columns; where one is missing, anything fits."""
+        pairs = zip_longest(self._inputs, entries[: len(self._inputs)])
+        return tuple([self._cell(entry, column, place) if entry else ANYTHING for column, entry in pairs])
+
+    def _cell(self, entry: Element, column: Input, place: Place) -> Cell:
+        under = place.under(f"column '{column.name}'")
+        under.check_language(entry)
+        try:
+            return self._checked(text_in(entry), column)
+        except CellError as error:
+            under.complain(str(error), entry.line)
+            return ANYTHING
+
+    def _checked(self, text: str, column: Input) -> Cell:
+        if text in ("", "-"):  # modelers write nothing where the standard writes a dash
+            return ANYTHING
+        others = {name: other for name, other in self._names.items() if name != column.name}
+        cell = parse(text, column.type, others)
+        for literal in cell.literals:
+            check_allowed(literal, column)
+        return cell
+
+
+def read_default(table: Element, outputs: Sequence[OutputClause], place: Place) -> Row | None:
+    """Read the default outputs; where only some columns have one, the others are null."""
+    entries = [element.first("defaultOutputEntry") for element in table.all("output")]
+    if all(map(is_empty, entries)):
+        return None
+    return Row(id=DEFAULT_ROW, outputs=_results(entries, outputs, place))
+
+
+def _check_count(
+    entries: Sequence[Element], columns: Sequence[Input | OutputClause], what: str, rule: Element, place: Place
+) -> None:
+    if len(entries) != len(columns):
+        place.complain(f"has {len(entries)} {what} entries for {len(columns)} {what} columns", rule.line)
+
+
+def _results(entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: Place) -> dict[str, object]:
+    """Read the entries of the columns; where one is missing, its value is null."""
+    values: dict[str, object] = {output.column.name: None for output in outputs}
+    for entry, output in zip(entries, outputs, strict=False):
+        if entry is not None:
+            values[output.column.name] = _output(entry, output, place)
+    return values
+
+
+def _output(entry: Element, output: OutputClause, place: Place) -> object:
+    under = place.under(f"output '{output.column.name}'")
+    under.check_language(entry)
+    try:
+        text = text_in(entry)
+        value = read_output(text, output.column.type)
+    except CellError as error:
+        under.complain(str(error), entry.line)
+        return None
+    if output.takes and value is not None and not output.takes.matches(value):
+        under.complain(not_allowed(text, cell_in_words(output.takes).split(", ")), entry.line)
+    return value
+
+
+def _note(rule: Element) -> str:
+    texts = [rule.text_of("description"), *[entry.text_of("text") for entry in rule.all("annotationEntry")]]
+    return "; ".join(filter(None, texts))

@@ -1,0 +1,119 @@
+"""Know what a decision table of a DMN model may name: its inputs, and the variables of the whole model."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.tables.feel.errors import CellError
+from router.tables.feel.lexer import Token, cut
+from router.tables.formats.dmn.types import FeelType, TypeRefs, UnknownTypeError
+from router.tables.formats.dmn.writer import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from router.tables.diagnostics import Complaints
+    from router.tables.formats.dmn.xml import Element
+
+_LONGEST = 500  # signs of a complaint: a cell may be a book
+_NAME = re.compile(Token.NAME.value)
+_RESERVED = frozenset({"true", "false", "null", "not"})
+_FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a model, as complaints about it name it: `decision 'Fee', row R3, column 'age'`."""
+
+    complaints: Complaints
+    where: str
+
+    def complain(self, what: str, line: int) -> None:
+        """Note in one line what is wrong here."""
+        told = " ".join(what.splitlines())
+        told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
+        self.complaints.add(line, f"{self.where}: {told}")
+
+    def under(self, part: str) -> Place:
+        """Name a part of this part."""
+        return Place(self.complaints, f"{self.where}, {part}")
+
+    def check_language(self, element: Element) -> None:
+        """Complain about an expression language other than FEEL."""
+        language = element.get("expressionLanguage")
+        if language and not _FEEL.fullmatch(language):
+            self.complain(f"expression language '{language}' is not taken, only FEEL", element.line)
+
+
+class Scope:
+    """The input data and decisions of a model with their types, for cells and expressions that name them."""
+
+    def __init__(self, definitions: Element, types: TypeRefs) -> None:
+        self.types = types
+        self._variables = dict(_variables(definitions, types))
+
+    def is_name(self, expression: str) -> bool:
+        """Say whether an expression is nothing but a name or a path."""
+        if expression in self._variables:
+            return True
+        return _NAME.fullmatch(expression) is not None and expression not in _RESERVED
+
+    def names_for(self, decision: str, columns: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
+        """Give every name that cells of a decision may hold, with its type: columns, variables, paths into these."""
+        variables = {name: _column_type(of) for name, of in self._variables.items() if name != decision}
+        known = variables | dict(columns)
+        pieces = [piece for text in texts if "." in text for piece in _pieces(text, known)]
+        return known | {path: self._type_at(path) for path in pieces if path not in known and self._starts(path)}
+
+    def _starts(self, path: str) -> bool:
+        return path.partition(".")[0] in self._variables
+
+    def part(self, whole: FeelType, path: Sequence[str]) -> FeelType:
+        """Follow a path into the components of a type; anything where it leads nowhere."""
+        with suppress(UnknownTypeError):
+            return self.types.part(whole, path)
+        return FeelType()
+
+    def _type_at(self, path: str) -> str:
+        head, *rest = path.split(".")
+        return _column_type(self.part(self._variables[head], rest))
+
+
+def kept(element: Element, name: str) -> str:
+    """Take what our own export kept in an extension element."""
+    extension = element.first("extensionElements")
+    ours = (child for child in extension.children if child.namespace == OURS) if extension else ()
+    return next((child.text_of() for child in ours if child.name == name), "")
+
+
+def one_line(text: str) -> str:
+    """Write a name or path with single spaces, and none around its dots."""
+    return re.sub(r"\s*\.\s*", ".", " ".join(text.split()))
+
+
+def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, FeelType]]:
+    for element in (*definitions.all("inputData"), *definitions.all("decision")):
+        variable = element.first("variable")
+        # The two names are one in the standard; modelers that know labels give the variable one of its own.
+        names = {one_line(named.get("name")) for named in (element, variable) if named}
+        for name in sorted(names - {""}):
+            yield name, _type_of(variable, types)
+
+
+def _type_of(variable: Element | None, types: TypeRefs) -> FeelType:
+    with suppress(UnknownTypeError):
+        return types.meaning(variable.get("typeRef")) if variable else FeelType()
+    return FeelType()  # a column that needs the type complains
+
+
+def _column_type(of: FeelType) -> str:
+    return "any" if of.is_list else of.column
+
+
+def _pieces(text: str, known: Mapping[str, str]) -> list[str]:
+    with suppress(CellError):
+        return [one_line(piece.text) for piece in cut(text, known) if piece.token is Token.NAME]
+    return []

@@ -1,0 +1,87 @@
+"""Make a decision table of one decision of a DMN model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.dmn_columns import read_inputs
+from router.policy_words import lacking, policy_named
+from router.tables.formats.dmn.columns import read_outputs
+from router.tables.formats.dmn.rules import ANYTHING, RuleReader, read_default, row_ids
+from router.tables.formats.dmn.scope import one_line
+from router.tables.hit_policy import HitPolicy
+from router.tables.table import DecisionTable, Input, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router.tables.formats.dmn.columns import OutputClause
+    from router.tables.formats.dmn.scope import Place, Scope
+    from router.tables.formats.dmn.xml import Element
+
+
+def read_table(decision: Element, scope: Scope, version: str, place: Place) -> DecisionTable | None:
+    """Read the decision table of a decision, complaining about what is wrong; None where it has none."""
+    element = decision.first("decisionTable")
+    if element is None:
+        return None
+    place.check_language(element)
+    outputs = read_outputs(decision, element, scope, place)
+    table = _without_rows(decision, element, outputs, version, place)
+    table = replace(table, inputs=read_inputs(element, scope, place))
+    names = _names(decision, element, table, scope)
+    table = _with_hidden_inputs(table, _rows(element, RuleReader(table.inputs, outputs, names), place), names)
+    for problem in lacking(table):
+        place.complain(problem, element.line)
+    return table
+
+
+def _without_rows(
+    decision: Element, element: Element, outputs: Sequence[OutputClause], version: str, place: Place
+) -> DecisionTable:
+    return DecisionTable(
+        id=table_id(decision.get("name")),
+        version=version,
+        note=decision.text_of("description"),
+        inputs=(),
+        outputs=tuple(output.column for output in outputs),
+        policy=_policy(element, place),
+        rows=(),
+        default=read_default(element, outputs, place.under("default")),
+    )
+
+
+def _rows(element: Element, reader: RuleReader, place: Place) -> tuple[Row, ...]:
+    rules = element.all("rule")
+    named = zip(rules, row_ids(rules), strict=True)
+    return tuple([reader.read(rule, row_id, place.under(f"row {row_id}")) for rule, row_id in named])
+
+
+def _names(decision: Element, element: Element, table: DecisionTable, scope: Scope) -> dict[str, str]:
+    texts = [entry.text_of("text") for rule in element.all("rule") for entry in rule.all("inputEntry")]
+    columns = {column.name: column.type for column in table.inputs}
+    return scope.names_for(one_line(decision.get("name")), columns, texts)
+
+
+def table_id(name: str) -> str:
+    """Make an id that can stand in a decision's reference: `Approval Status` is `approval-status`."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64] or "decision"
+
+
+def _policy(element: Element, place: Place) -> HitPolicy:
+    written = f"{element.get('hitPolicy') or 'UNIQUE'} {element.get('aggregation')}".strip()
+    policy = policy_named(written)
+    if policy is None:
+        place.complain(f"there is no hit policy '{written}'", element.line)
+    return policy or HitPolicy.UNIQUE
+
+
+def _with_hidden_inputs(table: DecisionTable, rows: Sequence[Row], names: Mapping[str, str]) -> DecisionTable:
+    """Add a column that takes anything for every variable that cells name and no column tests."""
+    columns = {column.name for column in table.inputs}
+    hidden = sorted({name for row in rows for cell in row.cells for name in cell.names} - columns)
+    inputs = [Input(name=name, type=names[name], path=name) for name in hidden]
+    wide = [replace(row, cells=(*row.cells, *[ANYTHING] * len(hidden))) for row in rows] if hidden else rows
+    return replace(table, inputs=(*table.inputs, *inputs), rows=tuple(wide))

@@ -1,0 +1,104 @@
+"""Know what a `typeRef` of a DMN model means: a type of a column, the values it allows, the parts it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from router.tables.formats.dmn.xml import Element
+
+_DEEPEST = 50  # types that are defined by another one
+
+# The names of DMN 1.1 to 1.5, of XML Schema and of Java, as far as a column here says the same, and what tools write
+# for no type. A duration that may be of both kinds, like a structure, is checked cell by cell instead of by column.
+_NAMES = {
+    "string": "string normalizedstring token anyuri",
+    "number": (
+        "number integer int long short byte double float decimal bigdecimal biginteger unsignedint unsignedlong"
+        " unsignedshort unsignedbyte positiveinteger negativeinteger nonnegativeinteger nonpositiveinteger"
+    ),
+    "boolean": "boolean",
+    "date": "date",
+    "time": "time",
+    "datetime": "datetime dateandtime datetimestamp",
+    "days-duration": "daytimeduration daysandtimeduration",
+    "months-duration": "yearmonthduration yearsandmonthsduration",
+    "any": "any <undefined> anytype anysimpletype anyatomictype duration context list collection object function range",
+}
+_BUILT_IN = {name: column for column, names in _NAMES.items() for name in names.split()}
+
+
+class UnknownTypeError(ValueError):
+    """A `typeRef` names no type of the standard and none that the model defines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeelType:
+    """What a type means for a column. `allowed` is the text of its allowed values, `parts` are its components."""
+
+    column: str = "any"
+    allowed: str = ""
+    is_list: bool = False
+    parts: Mapping[str, Element] = field(default_factory=dict)
+
+
+class TypeRefs:
+    """The types of one model."""
+
+    def __init__(self, definitions: Element) -> None:
+        self._items = {item.get("name"): item for item in definitions.all("itemDefinition")}
+
+    def meaning(self, reference: str) -> FeelType:
+        """Find what a `typeRef` means; without one, anything.
+
+        Raises:
+            UnknownTypeError: nobody defines it, or it is defined by itself.
+        """
+        return self._meaning(reference, ())
+
+    def part(self, whole: FeelType, path: Sequence[str]) -> FeelType:
+        """Follow a path into the components of a type; anything where it has no such component."""
+        for name in path:
+            if name not in whole.parts:
+                return FeelType()
+            whole = self._of_item(whole.parts[name], ())
+        return whole
+
+    def _meaning(self, reference: str, seen: tuple[str, ...]) -> FeelType:
+        if not reference:
+            return FeelType()
+        name = next((name for name in _spellings(reference) if name in self._items), None)
+        if name in seen or len(seen) > _DEEPEST:
+            raise UnknownTypeError(f"type '{name}' is defined by itself, or through too many others")
+        if name is not None:
+            return self._of_item(self._items[name], (*seen, name))
+        return FeelType(column=_built_in(reference))
+
+    def _of_item(self, item: Element, seen: tuple[str, ...]) -> FeelType:
+        is_list = item.get("isCollection") == "true"
+        if components := item.all("itemComponent"):
+            return FeelType(is_list=is_list, parts={part.get("name"): part for part in components})
+        base = self._meaning(item.text_of("typeRef") or item.get("typeRef"), seen)
+        allowed = item.text_of("allowedValues", "text") or item.text_of("typeConstraint", "text")
+        return FeelType(
+            column=base.column, allowed=allowed or base.allowed, is_list=is_list or base.is_list, parts=base.parts
+        )
+
+
+def _spellings(reference: str) -> Iterator[str]:
+    """Give a reference as it is, and without its namespace: `feel:string`, `{uri}string`."""
+    yield reference
+    yield reference.rpartition("}")[2].rpartition(":")[2]
+
+
+def _built_in(reference: str) -> str:
+    *_, name = _spellings(reference)
+    word = "".join(name.lower().split())
+    if word.startswith(("list<", "range<", "context<", "function<")):
+        return "any"
+    if word not in _BUILT_IN:
+        raise UnknownTypeError(f"there is no type '{reference}': the model does not define it")
+    return _BUILT_IN[word]

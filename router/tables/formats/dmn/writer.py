@@ -1,0 +1,146 @@
+"""Write a decision table as a DMN 1.5 model that decides the same when it is loaded."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from router.tables.feel.writer import cell_as_text, literal
+from router.tables.hit_policy import HitPolicy
+
+if TYPE_CHECKING:
+    from router.tables.table import DecisionTable, Input, Output, Row
+
+NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
+OURS = "urn:southbound:tables"  # where an export keeps what DMN has no place for
+_TYPES = {
+    "string": "string",
+    "number": "number",
+    "boolean": "boolean",
+    "date": "date",
+    "time": "time",
+    "datetime": "date and time",
+    "days-duration": "days and time duration",
+    "months-duration": "years and months duration",
+    "any": "Any",
+}
+_POLICIES = {
+    HitPolicy.OUTPUT_ORDER: ("OUTPUT ORDER", ""),
+    HitPolicy.RULE_ORDER: ("RULE ORDER", ""),
+    HitPolicy.COLLECT_SUM: ("COLLECT", "SUM"),
+    HitPolicy.COLLECT_LEAST: ("COLLECT", "MIN"),
+    HitPolicy.COLLECT_MOST: ("COLLECT", "MAX"),
+    HitPolicy.COLLECT_COUNT: ("COLLECT", "COUNT"),
+}
+_XML_ID = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write(table: DecisionTable) -> str:
+    """Write a table as a DMN 1.5 model with one decision, named by the table's id.
+
+    Saved tests are not part of it. Paths, and row ids that XML does not take, travel as extension elements.
+    """
+    root = etree.Element(
+        _dmn("definitions"), {"id": "model", "name": table.id, "namespace": OURS}, nsmap={None: NAMESPACE}
+    )
+    for number, column in enumerate(table.inputs, start=1):
+        _add_input_data(root, column, number)
+    _add_decision(root, table)
+    etree.indent(root)
+    _put_entries_on_one_line(root)
+    written: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return written.decode() + "\n"
+
+
+def _put_entries_on_one_line(root: etree._Element) -> None:
+    for text in root.iter(_dmn("text")):
+        text.getparent().text = text.tail = None
+
+
+def _dmn(name: str) -> str:
+    return f"{{{NAMESPACE}}}{name}"
+
+
+def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
+    return etree.SubElement(parent, _dmn(tag), attributes)
+
+
+def _add_text(parent: etree._Element, name: str, text: str, **attributes: str) -> None:
+    etree.SubElement(_add(parent, name, **attributes), _dmn("text")).text = _in_xml(text)
+
+
+def _in_xml(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _keep(parent: etree._Element, name: str, text: str) -> None:
+    kept = etree.SubElement(_add(parent, "extensionElements"), f"{{{OURS}}}{name}", nsmap={"southbound": OURS})
+    kept.text = text
+
+
+def _add_input_data(root: etree._Element, column: Input, number: int) -> None:
+    data = _add(root, "inputData", id=f"data-{number}", name=column.name)
+    _add(data, "variable", name=column.name, typeRef=_TYPES[column.type])
+
+
+def _add_decision(root: etree._Element, table: DecisionTable) -> None:
+    decision = _add(root, "decision", id="decision", name=table.id)
+    if table.note:
+        _add(decision, "description").text = _in_xml(table.note)
+    _add(decision, "variable", name=table.id)
+    for number in range(1, len(table.inputs) + 1):
+        _add(_add(decision, "informationRequirement"), "requiredInput", href=f"#data-{number}")
+    policy, aggregation = _POLICIES.get(table.policy, (table.policy.upper(), ""))
+    element = _add(decision, "decisionTable", id="table", hitPolicy=policy)
+    if aggregation:
+        element.set("aggregation", aggregation)
+    _add_columns(element, table)
+    for row in table.rows:
+        _add_rule(element, row, table)
+
+
+def _add_columns(element: etree._Element, table: DecisionTable) -> None:
+    for column in table.inputs:
+        _add_input(element, column)
+    for result in table.outputs:
+        _add_output(element, result, table.default)
+    if _has_notes(table):
+        _add(element, "annotation", name="note")
+
+
+def _has_notes(table: DecisionTable) -> bool:
+    return any(row.note for row in table.rows)
+
+
+def _add_input(element: etree._Element, column: Input) -> None:
+    added = _add(element, "input")
+    if column.path and column.path != column.name:
+        _keep(added, "path", column.path)
+    _add_text(added, "inputExpression", column.name, typeRef=_TYPES[column.type])
+    if column.allowed:
+        _add_text(added, "inputValues", cell_as_text(column.allowed))
+
+
+def _add_output(element: etree._Element, column: Output, default: Row | None) -> None:
+    added = _add(element, "output", name=column.name, typeRef=_TYPES[column.type])
+    if column.allowed:
+        _add_text(added, "outputValues", ", ".join(map(literal, column.allowed)))
+    if default:
+        _add_text(added, "defaultOutputEntry", literal(default.outputs[column.name]))
+
+
+def _add_rule(element: etree._Element, row: Row, table: DecisionTable) -> None:
+    rule = _add(element, "rule")
+    if _XML_ID.fullmatch(row.id):
+        rule.set("id", row.id)
+    else:
+        _keep(rule, "row", row.id)
+    for cell in row.cells:
+        _add_text(rule, "inputEntry", cell_as_text(cell))
+    for column in table.outputs:
+        _add_text(rule, "outputEntry", literal(row.outputs[column.name]))
+    if _has_notes(table):
+        _add_text(rule, "annotationEntry", row.note)

@@ -1,0 +1,105 @@
+"""Read XML from anywhere as a tree in which every element knows its line, without doing what it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from router.tables.diagnostics import TableErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LARGEST = 10_000_000  # bytes; an export of 10,000 rows and six columns has about half of it
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element: its name without namespace, the namespace, its own attributes, text and children.
+
+    `text` is all of it, also what stands between and behind the children.
+    """
+
+    name: str
+    namespace: str
+    attributes: Mapping[str, str]
+    text: str
+    children: tuple[Element, ...]
+    line: int
+    known_namespaces: tuple[str, ...] = ()  # of the root: those it names, whether it uses them or not
+
+    def all(self, name: str) -> list[Element]:
+        """Give the children of this name and of the same namespace."""
+        return [child for child in self.children if child.name == name and child.namespace == self.namespace]
+
+    def first(self, name: str) -> Element | None:
+        """Give the first child of this name, if there is one."""
+        return next(iter(self.all(name)), None)
+
+    def text_of(self, *path: str) -> str:
+        """Give the text at the end of a path of children, without the space around it; empty if there is none."""
+        if not path:
+            return self.text.strip()
+        child = self.first(path[0])
+        return child.text_of(*path[1:]) if child else ""
+
+    def get(self, attribute: str) -> str:
+        """Give an attribute without the space around it; empty if there is none."""
+        return self.attributes.get(attribute, "").strip()
+
+
+def read_xml(content: bytes, source: str) -> Element:
+    """Read one XML document.
+
+    Nothing outside the text is opened, entities are not resolved, and libxml2's limits on depth and size hold.
+
+    Raises:
+        TableErrors: it is too large, no XML, or brings definitions of its own (DOCTYPE).
+    """
+    if len(content) > LARGEST:
+        raise TableErrors([f"{source}:1: the file has more than {LARGEST:,} bytes; split the model"])
+    try:
+        root = etree.fromstring(content, _careful_parser())
+    except etree.XMLSyntaxError as error:
+        raise TableErrors([_not_xml(source, error.lineno, error.msg)]) from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise TableErrors([f"{source}:1: the file has a DOCTYPE, which no model needs: take it out"])
+    return replace(_grown(root), known_namespaces=tuple(root.nsmap.values()))
+
+
+def _careful_parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
+def _not_xml(source: str, line: int | None, what: str | None) -> str:
+    if "ntity" in (what or ""):
+        return f"{source}:{line or 1}: the file uses entities of its own, which no model needs: write the text out"
+    return f"{source}:{line or 1}: not valid XML: {(what or 'nothing can be read').partition(', line')[0]}"
+
+
+def _grown(node: etree._Element) -> Element:
+    name = etree.QName(node)
+    return Element(
+        name=name.localname,
+        namespace=name.namespace or "",
+        # Attributes of a tool carry its namespace; those of the standard have none.
+        attributes=MappingProxyType({key: value for key, value in node.attrib.items() if not key.startswith("{")}),
+        text="".join([node.text or "", *[child.tail or "" for child in node]]),
+        children=tuple(_grown(child) for child in _elements(node)),
+        line=node.sourceline or 1,
+    )
+
+
+def _elements(node: etree._Element) -> Iterator[etree._Element]:
+    return (child for child in node if isinstance(child.tag, str))

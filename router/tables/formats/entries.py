@@ -1,0 +1,93 @@
+"""Read what stands in one place of a table file: the text of a cell, or the value of an output."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from router.tables.explain.wording import value_in_words
+from router.tables.feel.errors import CellError
+from router.tables.feel.lexer import is_literal_of_another_type, quote_bare_words
+from router.tables.feel.literals import quoted, read_date, read_datetime, read_duration, read_number, read_time
+from router.tables.feel.values import TYPES, kind_of
+from router.tables.formats.tree import Block, Listing, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from router.tables.formats.tree import Tree
+    from router.tables.table import Output
+
+
+def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:
+    """Write what YAML holds as the text of a cell, with quotes around the bare words of a string column.
+
+    Raises:
+        CellError: it is not one value.
+    """
+    match tree:
+        case Listing() | Block():
+            raise CellError('a cell is one text: put it in quotes, such as "[1..5]" or "a, b"')
+        case Scalar(value=None, text="" | "~" | "Null" | "NULL"):
+            raise CellError('the cell is empty; write "-" for any value, or put the cell before it in quotes')
+        case Scalar(value=bool() as value):
+            return str(value).lower()
+        case Scalar(text=text, value=str()) if column_type == "string" and is_literal_of_another_type(text):
+            return quoted(text)  # YAML's own quotes already said that it is text
+        case Scalar(text=text):
+            return quote_bare_words(text, names) if column_type == "string" else text
+
+
+def output_value(scalar: Scalar, column: Output) -> object:
+    """Read the value of an output, which must be there, of the column's type and allowed.
+
+    Raises:
+        CellError: it is not.
+    """
+    if scalar.value is None or scalar.text == "":
+        raise CellError("has no value, and unset is not possible: write one")
+    value = _READERS[column.type](scalar) if column.type in _READERS else scalar.text
+    if kind_of(value) not in TYPES[column.type]:
+        raise CellError(_other_type(scalar, value, column.type))
+    if column.allowed and value not in column.allowed:
+        raise CellError(not_allowed(scalar.text, [value_in_words(allowed) for allowed in column.allowed]))
+    return value
+
+
+def _other_type(scalar: Scalar, value: object, wanted: str) -> str:
+    return f"{scalar.text} is {kind_of(value).value}, the column takes {wanted}{_HINTS.get(wanted, '')}"
+
+
+_HINTS = {"string": "; put it in quotes", "boolean": "; write true or false"}
+
+
+def not_allowed(text: str, allowed: list[str]) -> str:
+    """Say that a value is none of those that its column lists."""
+    near = difflib.get_close_matches(text, allowed, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{text} is not one of the allowed values {', '.join(allowed)}{hint}"
+
+
+def _as_written(scalar: Scalar) -> object:
+    return scalar.value
+
+
+def _number(scalar: Scalar) -> object:
+    is_number = isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool)
+    return read_number(scalar.text) if is_number else scalar.value
+
+
+def _reader(read: Callable[[str], object]) -> Callable[[Scalar], object]:
+    return lambda scalar: read(scalar.text)
+
+
+_READERS: dict[str, Callable[[Scalar], object]] = {
+    "string": _as_written,
+    "boolean": _as_written,
+    "number": _number,
+    "date": _reader(read_date),
+    "time": _reader(read_time),
+    "datetime": _reader(read_datetime),
+    "days-duration": _reader(read_duration),
+    "months-duration": _reader(read_duration),
+}

@@ -1,0 +1,103 @@
+"""Take the fields of one part of a table file, complaining about what is missing, unknown or misshapen."""
+
+from __future__ import annotations
+
+import difflib
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from router.tables.formats.tree import Block, Listing, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from router.tables.diagnostics import Complaints
+    from router.tables.formats.tree import Tree
+
+
+_NO_HINTS: Mapping[str, str] = MappingProxyType({})
+
+
+class Fields:
+    """The fields of one block of the file; `where` starts every complaint about it, such as `row R10`."""
+
+    def __init__(self, block: Block, where: str, complaints: Complaints) -> None:
+        self._block = block
+        self._complaints = complaints
+        self.where = where
+        self.line = block.line
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that were written."""
+        return tuple(self._block.entries)
+
+    def complain(self, what: str, line: int | None = None) -> None:
+        """Note what is wrong here."""
+        start = f"{self.where}: " if self.where else ""
+        self._complaints.add(line or self.line, start + what)
+
+    def named_place(self, line: int) -> str:
+        """Name a place of the same file, for a complaint about another place."""
+        return self._complaints.places.within(line)
+
+    def under(self, where: str) -> Fields:
+        """Look at the same block under another name."""
+        return Fields(self._block, where, self._complaints)
+
+    def only(self, known: Collection[str], foreign: Mapping[str, str] = _NO_HINTS) -> None:
+        """Complain about every key that is not known; `foreign` says of some what they are elsewhere."""
+        for key in self._block.entries:
+            if key not in known:
+                hint = foreign.get(key) or _hint(key, known)
+                self.complain(f"unknown key '{key}'; {hint}", self._block.lines[key])
+
+    def line_of(self, key: str) -> int:
+        """Tell the line of a key, or of the block where the key is missing."""
+        return self._block.lines.get(key, self.line)
+
+    def tree(self, key: str) -> Tree | None:
+        """Take what stands under a key."""
+        return self._block.entries.get(key)
+
+    def text(self, key: str, *, default: str | None = None) -> str:
+        """Take a text; without a default it must be there. Empty after a complaint."""
+        tree = self.tree(key)
+        if tree is None and default is not None:
+            return default
+        if isinstance(tree, Scalar) and tree.text.strip() and tree.value is not None:
+            return tree.text.strip()
+        problem = "is missing" if tree is None else "must be a text"
+        self.complain(f"'{key}' {problem}", self.line_of(key))
+        return ""
+
+    def block(self, key: str, where: str) -> Fields:
+        """Take a block of fields; empty after a complaint."""
+        tree = self.tree(key)
+        if isinstance(tree, Block):
+            return Fields(tree, where, self._complaints)
+        self.complain(f"'{key}' {_problem(tree)} {{name: value}}", self.line_of(key))
+        return Fields(Block({}, {}, self.line_of(key)), where, self._complaints)
+
+    def blocks(self, key: str, where: str) -> list[Fields]:
+        """Take a list of blocks; empty after a complaint."""
+        tree = self.tree(key)
+        if not isinstance(tree, Listing):
+            self.complain(f"'{key}' {_problem(tree)} a list of {where}s", self.line_of(key))
+            return []
+        return [fields for item in tree.items if (fields := self._listed(item, where))]
+
+    def _listed(self, item: Tree, where: str) -> Fields | None:
+        if isinstance(item, Block):
+            return Fields(item, where, self._complaints)
+        self._complaints.add(item.line, f"{where}: must be {{name: value}}")
+        return None
+
+
+def _problem(tree: Tree | None) -> str:
+    return "is missing; write it as" if tree is None else "must be"
+
+
+def _hint(key: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"

@@ -1,0 +1,205 @@
+"""Load a decision table from its YAML text, or say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from router.policy_words import lacking, policy_named
+from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.formats.columns import read_inputs, read_outputs
+from router.tables.formats.fields import Fields
+from router.tables.formats.rows import RowReader, check_ids
+from router.tables.formats.tree import Block, Listing
+from router.tables.formats.yaml_reader import read_yaml
+from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Row
+from router.tables.test_cases import read_tests, run_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from router.selection.facts import Facts
+    from router.tables.decision import Decision, Undecided
+    from router.tables.formats.tree import Tree
+    from router.tables.table import Output
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_VERSION_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which keys a kind of file has.
+
+    `outputs`: the columns of results where the file does not list them; `foreign`: keys that only another kind has.
+    """
+
+    kind: str
+    keys: tuple[str, ...]
+    row_keys: tuple[str, ...] = ("id", "when", "then", "note")
+    outputs: tuple[Output, ...] = ()
+    foreign: Mapping[str, str] = field(default_factory=dict)
+
+
+_OF_SELECTORS = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
+TABLE = Layout(
+    kind="table",
+    keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"),
+    foreign=dict.fromkeys(("order", "active", "threshold"), _OF_SELECTORS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an operator wrote, in whichever format: read as a tree, not yet checked.
+
+    `version` names its content; empty where the YAML that it stands for is to name it.
+    Unless it shall be `tested`, its saved tests are read but not run.
+    """
+
+    root: Tree
+    version: str
+    complaints: Complaints
+    tested: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file as far as it could be read, with the complaints so far."""
+
+    table: DecisionTable
+    rows: tuple[tuple[Fields, Row], ...]
+    fields: Fields
+    complaints: Complaints
+    tested: bool
+
+
+def load_table(text: str, source_name: str) -> DecisionTable:
+    """Load a decision table; its saved tests have passed.
+
+    The version is the first 8 hex digits of the SHA-256 of the text in UTF-8.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    return table_from(written_in_yaml(text, source_name))
+
+
+def table_from(written: Written) -> DecisionTable:
+    """Check a decision table and run its saved tests.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    file = read_file(written, TABLE)
+    finish(file, file.table.decide)
+    return file.table
+
+
+def version_of(text: str) -> str:
+    """Name the exact content of a table file."""
+    return version_of_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def version_of_bytes(content: bytes) -> str:
+    """Name the exact content of a file as it is."""
+    return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
+
+
+def written_in_yaml(text: str, source_name: str) -> Written:
+    """Read what was written as YAML.
+
+    Raises:
+        TableErrors: it is not YAML at all.
+    """
+    complaints = Complaints(Lines(source_name))
+    return Written(read_yaml(text, source_name, complaints), version_of(text), complaints)
+
+
+def read_file(written: Written, layout: Layout) -> TableFile:
+    """Read a file as far as possible, collecting complaints.
+
+    Raises:
+        TableErrors: it is not a mapping.
+    """
+    root, complaints = written.root, written.complaints
+    if not isinstance(root, Block):
+        place = complaints.places.at(root.line)
+        raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
+    fields = Fields(root, "", complaints)
+    fields.only(layout.keys, layout.foreign)
+    return _read(fields, layout, written)
+
+
+def _read(fields: Fields, layout: Layout, written: Written) -> TableFile:
+    inputs = read_inputs(fields)
+    outputs = layout.outputs or read_outputs(fields)
+    reader = RowReader(inputs, outputs)
+    rows = tuple(_rows(fields, reader, layout))
+    table = DecisionTable(
+        id=_id(fields, layout.kind),
+        version=written.version,
+        note=fields.text("note", default=""),
+        inputs=inputs,
+        outputs=outputs,
+        policy=_policy(fields, layout),
+        rows=tuple(row for _, row in rows),
+        default=_default(fields, reader),
+        tests=read_tests(fields, {row.id for _, row in rows}, outputs),
+    )
+    for problem in lacking(table):
+        fields.complain(problem, fields.line_of("policy"))
+    return TableFile(table, rows, fields, written.complaints, written.tested)
+
+
+def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields, Row]]:
+    blocks = file.blocks("rows", "row")
+    rows = [_row(block, place, reader, layout) for place, block in enumerate(blocks, start=1)]
+    check_ids(rows)
+    if isinstance(listed := file.tree("rows"), Listing) and not listed.items:
+        file.complain("there are no rows", file.line_of("rows"))
+    return rows
+
+
+def _row(block: Fields, place: int, reader: RowReader, layout: Layout) -> tuple[Fields, Row]:
+    written = block.tree("id")
+    fields = block.under(f"row {getattr(written, 'text', '') or f'number {place}'}")
+    fields.only(layout.row_keys, layout.foreign)
+    return fields, reader.read(fields)
+
+
+def _id(fields: Fields, kind: str) -> str:
+    table_id = fields.text(kind)
+    if table_id and not _ID.fullmatch(table_id):
+        fields.complain(f"the id '{table_id}' has other signs than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
+    return table_id
+
+
+def _policy(fields: Fields, layout: Layout) -> HitPolicy:
+    if "policy" not in layout.keys:
+        return HitPolicy.FIRST
+    written = fields.text("policy", default=HitPolicy.FIRST)
+    if policy := policy_named(written):
+        return policy
+    fields.complain(f"policy '{written}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
+    return HitPolicy.FIRST
+
+
+def _default(fields: Fields, reader: RowReader) -> Row | None:
+    if fields.tree("default") is None:
+        return None
+    return Row(id=DEFAULT_ROW, outputs=reader.outputs(fields.under("default row"), "default"))
+
+
+def finish(file: TableFile, decide: Callable[[Facts], Decision | Undecided]) -> None:
+    """Raise what was complained of; if nothing was, run the saved tests unless they shall not be.
+
+    Raises:
+        TableErrors: the file or a test of it is wrong.
+    """
+    file.complaints.raise_any()
+    for line, sentence in run_tests(file.table.tests, decide) if file.tested else ():
+        file.complaints.add(line, sentence)
+    file.complaints.raise_any()

@@ -1,0 +1,140 @@
+"""Read the rows of a table file: a cell for every input, a value for every output."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from router.tables.explain.wording import cell_in_words
+from router.tables.feel.unary_test import Cell, CellError, parse
+from router.tables.feel.values import Kind, kind_of
+from router.tables.formats.entries import cell_text, not_allowed, output_value
+from router.tables.formats.tree import Block, Scalar
+from router.tables.table import DEFAULT_ROW, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.tables.feel.conditions import Literal
+    from router.tables.formats.fields import Fields
+    from router.tables.formats.tree import Tree
+    from router.tables.table import Input, Output
+
+NO_ROW = "none"
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ANYTHING = "-"
+
+
+class RowReader:
+    """Reads rows against the columns of their table."""
+
+    def __init__(self, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
+        self._inputs = {column.name: column for column in inputs}
+        self._outputs = {column.name: column for column in outputs}
+
+    def read(self, fields: Fields) -> Row:
+        """Read one row; broken cells take anything, because the file is refused anyway."""
+        return Row(
+            id=fields.text("id"),
+            cells=self._cells(fields),
+            outputs=self.outputs(fields, "then"),
+            note=fields.text("note", default=""),
+        )
+
+    def outputs(self, fields: Fields, key: str) -> dict[str, object]:
+        """Read the value of every output column."""
+        block = fields.block(key, fields.where)
+        if not isinstance(fields.tree(key), Block):
+            return dict.fromkeys(self._outputs)
+        for name in block.keys:
+            if name not in self._outputs:
+                known = ", ".join(self._outputs)
+                block.complain(f"unknown output '{name}'; the outputs are {known}", block.line_of(name))
+        return {name: self._output(block, column) for name, column in self._outputs.items()}
+
+    def _output(self, block: Fields, column: Output) -> object:
+        tree = block.tree(column.name)
+        try:
+            return _output_of(tree, column)
+        except CellError as error:
+            where = tree.line if tree else block.line
+            block.under(_place(block.where, f"output '{column.name}'")).complain(str(error), where)
+            return None
+
+    def _cells(self, fields: Fields) -> tuple[Cell, ...]:
+        when = fields.block("when", fields.where)
+        for name in when.keys:
+            if name not in self._inputs:
+                when.complain(self._unknown_column(name, when.tree(name)), when.line_of(name))
+        return tuple([self._cell(when, column) for column in self._inputs.values()])
+
+    def _unknown_column(self, name: str, tree: Tree | None) -> str:
+        if isinstance(tree, Scalar) and not tree.text:
+            return f"'{name}' is no column; if it belongs to the cell before it, put that cell in quotes"
+        return f"unknown column '{name}'; the inputs are {', '.join(self._inputs)}"
+
+    def _cell(self, when: Fields, column: Input) -> Cell:
+        tree = when.tree(column.name)
+        if tree is None:
+            return Cell(_ANYTHING, column.type)
+        try:
+            return self._checked(tree, column)
+        except CellError as error:
+            when.under(_place(when.where, f"column '{column.name}'")).complain(str(error), tree.line)
+            return Cell(_ANYTHING, column.type)
+
+    def _checked(self, tree: Tree, column: Input) -> Cell:
+        others = {name: other.type for name, other in self._inputs.items() if name != column.name}
+        cell = parse(cell_text(tree, column.type, others), column.type, others)
+        for literal in cell.literals:
+            check_allowed(literal, column)
+        _check_zones(cell, column)
+        return cell
+
+
+def _place(row: str, column: str) -> str:
+    return f"{row}, {column}" if row else column
+
+
+def _output_of(tree: Tree | None, column: Output) -> object:
+    if tree is None:
+        raise CellError("is missing, and unset is not possible: write a value")
+    if not isinstance(tree, Scalar):
+        raise CellError("must be one value")
+    return output_value(tree, column)
+
+
+def check_allowed(literal: Literal, column: Input) -> None:
+    """Refuse a literal that the column's allowed values leave out.
+
+    Raises:
+        CellError: it is none of them.
+    """
+    allowed = column.allowed
+    if allowed is None or literal.value is None or allowed.matches(literal.value):
+        return
+    text = literal.value if isinstance(literal.value, str) else literal.text
+    raise CellError(not_allowed(text, cell_in_words(allowed).split(", ")))
+
+
+def _check_zones(cell: Cell, column: Input) -> None:
+    """Moments of a run carry a zone, and a moment without one is never earlier or later than they."""
+    from_run = column.type == "datetime" and not (column.path or "").startswith("characteristic[")
+    for operand in cell.operands if from_run else ():
+        if kind_of(getattr(operand, "value", None)) is Kind.DATETIME:
+            raise CellError(f"{operand.text} has no zone, but the run's moments have one: add Z or an offset")
+
+
+def check_ids(rows: Sequence[tuple[Fields, Row]]) -> None:
+    """Complain about ids that stand twice or could not be written in a decision's reference."""
+    first: dict[str, int] = {}
+    for fields, row in rows:
+        if row.id and not _ID.fullmatch(row.id):
+            fields.complain("an id has letters, digits, '.', '_' and '-' only", fields.line_of("id"))
+        if row.id in (DEFAULT_ROW, NO_ROW):
+            fields.complain(f"the id '{row.id}' is reserved", fields.line_of("id"))
+        if row.id in first:
+            fields.complain(f"the id stands twice, first in {fields.named_place(first[row.id])}", fields.line_of("id"))
+        if row.id:
+            first.setdefault(row.id, fields.line_of("id"))

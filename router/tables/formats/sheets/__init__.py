@@ -1,0 +1,1 @@
+"""Decision tables in spreadsheets: CSV and XLSX."""

@@ -1,0 +1,109 @@
+"""Read what stands in a cell of a sheet the way YAML would have it, by the type of its column."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from router.cell_writing import NULL
+from router.tables.feel.errors import CellError
+from router.tables.feel.literals import quoted, read_number, read_string
+from router.tables.formats.tree import Listing, Scalar
+from router.value_writing import value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LISTED = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
+_BOOLEANS = {"true": True, "false": False}
+_DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
+
+
+def condition(cell: Scalar, column_type: str) -> Scalar:
+    """Read a cell of conditions: `null` is the missing value, and spreadsheets shout TRUE."""
+    if cell.text.strip() == NULL:
+        return Scalar(NULL, None, cell.line)
+    return boolean(cell) if column_type == "boolean" else cell
+
+
+def result(cell: Scalar, column_type: str) -> Scalar:
+    """Read a result; a string that spreadsheets would spoil stands in double quotes.
+
+    Raises:
+        CellError: its quotes are not closed.
+    """
+    match column_type:
+        case "string":
+            return _string(cell)
+        case "boolean":
+            return boolean(cell)
+        case "number":
+            return number(cell)
+        case _:
+            return Scalar(cell.text.strip(), cell.value, cell.line)
+
+
+def results(cell: Scalar, column_type: str) -> Listing:
+    """Read a list of results, parted by commas.
+
+    Raises:
+        CellError: the quotes of one are not closed.
+    """
+    parts = [found[1] for found in _LISTED.finditer(cell.text) if found[0]]
+    listed = [result(Scalar(part, part, cell.line), column_type) for part in parts]
+    return Listing(tuple(listed), cell.line)
+
+
+def boolean(cell: Scalar) -> Scalar:
+    """Read true or false, in capitals or not; anything else stays what it is."""
+    word = cell.text.strip().lower()
+    return Scalar(word, _BOOLEANS[word], cell.line) if word in _BOOLEANS else cell
+
+
+def number(cell: Scalar) -> Scalar:
+    """Read a number; anything else stays the text that it is."""
+    text = cell.text.strip()
+    try:
+        found = read_number(text)
+    except CellError:
+        return cell
+    return Scalar(text, found if isinstance(found, int) else float(found), cell.line)
+
+
+def _string(cell: Scalar) -> Scalar:
+    text = cell.text.strip()
+    if isinstance(cell.value, str) and text.startswith('"'):
+        if not _LITERAL.fullmatch(text):
+            raise CellError(f"the quote in {text} is not closed")
+        word = read_string(text)
+        return Scalar(word, word, cell.line)
+    value = text if isinstance(cell.value, str) else cell.value
+    return Scalar(text, None if text == NULL else value, cell.line)
+
+
+def check_comma(cell: Scalar) -> None:
+    """Refuse what reads as two numbers but may have been meant as one.
+
+    Raises:
+        CellError: it may.
+    """
+    if _DECIMAL_COMMA.search(cell.text):
+        raise CellError(f'"{cell.text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
+
+
+def bare_result(value: object) -> str:
+    """Write a result so that `result` reads it back."""
+    if not isinstance(value, str):
+        return NULL if value is None else value_text(value)
+    is_plain = value == value.strip() and not value.startswith('"') and value not in ("", NULL)
+    return value if is_plain else quoted(value)
+
+
+def bare_results(values: Iterable[object]) -> str:
+    """Write results in one cell so that `results` reads them back."""
+    return ", ".join(_in_a_list(value) for value in values)
+
+
+def _in_a_list(value: object) -> str:
+    return quoted(value) if isinstance(value, str) and "," in value else bare_result(value)

@@ -1,0 +1,84 @@
+"""Read and write a table as one CSV file."""
+
+from __future__ import annotations
+
+import csv
+import re
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.sheets.grid import LinePlace, SheetPlaces, Sheets, line_of_cells
+from router.tables.formats.sheets.reader import written_in_sheets
+from router.tables.formats.sheets.writer import write_sheets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.tables.formats.loader import Written
+    from router.tables.formats.yaml_writer import Writable
+
+_DELIMITER = re.compile(r'"?\w*"?([,;\t])')
+# What spreadsheets run or retype when it starts a cell. A lone dash is safe, and stands in most cells.
+_RUNS = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
+
+
+def write_csv(table: Writable) -> str:
+    """Write a table as CSV (RFC 4180); what a spreadsheet would run as a formula starts with an apostrophe."""
+    sheets = write_sheets(table)
+    lines = [*sheets.table, *([()] if sheets.tests else []), *sheets.tests]
+    width = max(map(len, lines))
+    text = StringIO(newline="")
+    csv.writer(text).writerows([*map(_escaped, line), *[""] * (width - len(line))] for line in lines)
+    return text.getvalue()
+
+
+def _escaped(text: str) -> str:
+    return f"'{text}" if _RUNS.match(text) else text
+
+
+def _unescaped(text: str) -> str:
+    return text[1:] if text.startswith("'") and _RUNS.match(text) else text
+
+
+def written_in_csv(content: bytes, source_name: str) -> Written:
+    """Read what was written as CSV: UTF-8, parted by commas, semicolons or tabs.
+
+    Raises:
+        TableErrors: it is not such a file, or does not have the shape of a table.
+    """
+    text = _decoded(content, source_name)
+    found = _DELIMITER.match(text)
+    delimiter = found[1] if found else ","
+    places, lines = [], []
+    for number, (line, cells) in enumerate(_records(text, delimiter, source_name)):
+        places.append(LinePlace(start=f"{source_name}:{line}", sheet="", row=number + 1))
+        lines.append(line_of_cells(number, ((cell, cell) for cell in map(_unescaped, cells))))
+    sheets = Sheets(
+        source=source_name,
+        lines=tuple(lines),
+        places=SheetPlaces(tuple(places)),
+        decimal_comma=delimiter != ",",
+    )
+    return written_in_sheets(sheets)
+
+
+def _decoded(content: bytes, source: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        what = "has a sign that is not UTF-8: save the file as 'CSV UTF-8'"
+        raise TableErrors([f"{source}:{line}: {what}"]) from None
+
+
+def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Give the records, each with the line where it starts."""
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise TableErrors([f"{source}:{line}: not valid CSV: {error}"]) from None

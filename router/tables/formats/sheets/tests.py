@@ -1,0 +1,88 @@
+"""Read the saved tests of a sheet: a line for each, with what is given and expected as YAML in a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.sheet_words import EXPECT, GIVEN, NOTE, TEST
+from router.tables.diagnostics import Complaints, TableErrors
+from router.tables.formats.tree import Block, Listing, Scalar, block_of
+from router.tables.formats.yaml_reader import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from router.tables.formats.sheets.grid import SheetLine
+    from router.tables.formats.tree import Tree
+
+_COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
+
+
+class _InACell:
+    """The places of YAML in a cell: all of them are the cell."""
+
+    def at(self, _place: int) -> str:
+        """Name a place, to start a sentence."""
+        return self.within(_place)
+
+    def within(self, _place: int) -> str:
+        """Name a place inside the cell."""
+        return "the same cell"
+
+
+def tests_of(lines: Sequence[SheetLine], complaints: Complaints) -> Listing:
+    """Read the tests; the first line has the headings."""
+    heading = lines[0]
+    columns = {cell.text.strip(): at for at, cell in enumerate(heading.cells) if cell.text.strip()}
+    for name, at in columns.items():
+        if name not in _COLUMNS:
+            place = heading.cell(at).line
+            complaints.add(place, f"tests have no column '{name}'; known are {', '.join(_COLUMNS)}")
+    return Listing(tuple(_test(line, columns, complaints) for line in lines[1:]), heading.place)
+
+
+def _test(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Block:
+    for at, cell in enumerate(line.cells):
+        if at not in columns.values() and cell.text.strip():
+            complaints.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
+    entries = dict(_entries(line, columns, complaints))
+    return block_of(entries, line.place)
+
+
+def _entries(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Iterator[tuple[str, Tree]]:
+    for name, at in columns.items():
+        cell = line.cell(at)
+        if not cell.text.strip():
+            continue
+        if name == TEST:
+            yield "name", cell
+        elif name == NOTE:
+            yield name, cell
+        elif name in (GIVEN, EXPECT):
+            yield name, _inner(cell, f"test '{line.first}': '{name}'", complaints)
+
+
+def _inner(cell: Scalar, what: str, complaints: Complaints) -> Tree:
+    """Read the YAML inside a cell; everything in it stands at the cell."""
+    inside = Complaints(_InACell())
+    try:
+        tree = read_yaml(cell.text, what, inside)
+    except TableErrors as error:
+        for sentence in error.sentences:
+            said = sentence.removeprefix(f"{what}:").partition(": ")[2]
+            complaints.add_only(cell.line, f"{what}: {said}")
+        return Scalar(cell.text, cell.value, cell.line)
+    for _, sentence in inside.told:
+        complaints.add(cell.line, f"{what}: {sentence}")
+    return _placed(tree, cell.line)
+
+
+def _placed(tree: Tree, place: int) -> Tree:
+    match tree:
+        case Block():
+            entries = {key: _placed(value, place) for key, value in tree.entries.items()}
+            return Block(entries, dict.fromkeys(entries, place), place)
+        case Listing():
+            return Listing(tuple(_placed(item, place) for item in tree.items), place)
+        case Scalar():
+            return Scalar(tree.text, tree.value, place)

@@ -1,0 +1,100 @@
+"""Give a refused spreadsheet back with the reasons beside its cells."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from openpyxl.comments import Comment
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+
+from router.tables.formats.sheets.grid import REASONS, heads_columns
+from router.tables.formats.sheets.xlsx_package import open_workbook
+from router.xlsx_signs import in_xlsx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import Cell as WorkbookCell
+    from openpyxl.worksheet.worksheet import Worksheet
+
+    from router.tables.diagnostics import Complaints
+    from router.tables.formats.sheets.grid import SheetPlaces
+
+_AUTHOR = "southbound"
+_WRONG = PatternFill("solid", fgColor="FFFFC7CE")
+_NOTHING = PatternFill()
+_TELLING = Font(color="FF9C0006")
+_WIDTH = 80
+_MOST_SIGNS = 32_767  # of a cell in Excel
+
+
+def with_reasons(content: bytes, source: str, complaints: Complaints, places: SheetPlaces) -> bytes:
+    """Mark every cell that was complained of, and tell the reasons in a last column.
+
+    Marks of an earlier refusal are taken away. The copy can be corrected and imported as it is.
+
+    Raises:
+        TableErrors: the spreadsheet cannot be opened.
+    """
+    workbook = open_workbook(content, source, read_only=False)
+    for sheet in workbook.worksheets:
+        _clean(sheet)
+    for title in dict.fromkeys(places.sheet(place) for place, _ in complaints.told):
+        told = [(places.address(place), what) for place, what in complaints.told if places.sheet(place) == title]
+        _mark(workbook, title, told)
+    marked = BytesIO()
+    workbook.save(marked)
+    return marked.getvalue()
+
+
+def _clean(sheet: Worksheet) -> None:
+    for cell in [cell for row in sheet.iter_rows() for cell in row if cell.comment is not None]:
+        if cell.comment.author == _AUTHOR:
+            cell.comment, cell.fill = None, _NOTHING
+    headings = [cell.column for cell in sheet[_heading_row(sheet)] if cell.value == REASONS]
+    for column in headings:
+        sheet.delete_cols(column)
+
+
+def _mark(workbook: Workbook, title: str, told: Sequence[tuple[str, str]]) -> None:
+    sheet = workbook[title]
+    last = sheet.max_column + 1
+    beside: dict[int, list[str]] = {_heading_row(sheet): [REASONS]}
+    for address, sentences in _by_cell(told).items():
+        cell = _written(sheet, address)
+        cell.fill = _WRONG
+        cell.comment = Comment(in_xlsx("\n".join(sentences)), _AUTHOR, height=120, width=360)
+        beside.setdefault(cell.row, []).extend(f"{address}: {sentence}" for sentence in sentences)
+    for row, lines in beside.items():
+        _tell(sheet.cell(row, last), "\n".join(lines))
+    sheet.column_dimensions[get_column_letter(last)].width = _WIDTH
+
+
+def _written(sheet: Worksheet, address: str) -> WorkbookCell:
+    """Find the cell that can be marked: of cells that were merged, only the first can."""
+    merged = (span for span in sheet.merged_cells.ranges if address in span)
+    return sheet[next((span.start_cell.coordinate for span in merged), address)]
+
+
+def _by_cell(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    by_cell: dict[str, list[str]] = {}
+    for address, what in told:
+        by_cell.setdefault(address, []).append(what)
+    return by_cell
+
+
+def _heading_row(sheet: Worksheet) -> int:
+    """Find the line above the rows or tests; what is told on a sheet without one is about its first line."""
+    firsts = (str(cell.value).strip() for (cell,) in sheet.iter_rows(max_col=1))
+    return next((row for row, first in enumerate(firsts, start=1) if heads_columns(first)), 1)
+
+
+def _tell(cell: WorkbookCell, text: str) -> None:
+    cell.value = in_xlsx(text)[:_MOST_SIGNS]
+    cell.data_type = "s"
+    cell.number_format = "@"
+    cell.font = _TELLING
+    cell.alignment = Alignment(wrap_text=True, vertical="top")

@@ -1,0 +1,75 @@
+"""Open a spreadsheet that a stranger may have made: bounded in size, and without what could expand in it."""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from router.tables.diagnostics import TableErrors
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
+MOST_BYTES = 10_000_000
+MOST_UNPACKED = 40_000_000  # a table of 10,000 rows and ten columns has about 10 MB
+_MOST_PARTS = 1_000
+# All that zip, XML and the reader of spreadsheets raise at files that are not what they say.
+BROKEN = (
+    AttributeError, BadZipFile, EOFError, InvalidFileException, KeyError, IndexError, NotImplementedError, OSError,
+    RuntimeError, SyntaxError, TypeError, ValueError, zlib.error,
+)  # fmt: skip
+
+
+def open_workbook(content: bytes, source: str, *, read_only: bool) -> Workbook:
+    """Open an XLSX file.
+
+    Raises:
+        TableErrors: it is none, too large, or holds what a table has no need of.
+    """
+    if len(content) > MOST_BYTES:
+        raise _refused(source, f"has more than {MOST_BYTES // 1_000_000} MB: a table needs no pictures, remove them")
+    try:
+        _check_parts(content, source)
+        return load_workbook(BytesIO(content), read_only=read_only)
+    except TableErrors:
+        raise
+    except BROKEN:
+        raise not_readable(source) from None
+
+
+def _check_parts(content: bytes, source: str) -> None:
+    with ZipFile(BytesIO(content)) as parts:
+        entries, left = parts.infolist(), MOST_UNPACKED
+        if len(entries) > _MOST_PARTS or sum(entry.file_size for entry in entries) > MOST_UNPACKED:
+            raise _too_large(source)
+        for entry in entries:
+            with parts.open(entry) as file:  # what it says of its size may not be true
+                part = file.read(left + 1)
+            left -= len(part)
+            if left < 0:
+                raise _too_large(source)
+            _check_xml(part, source)
+
+
+def _too_large(source: str) -> TableErrors:
+    return _refused(source, f"unpacks to more than {MOST_UNPACKED // 1_000_000} MB: save only the table itself")
+
+
+def _check_xml(part: bytes, source: str) -> None:
+    # Excel writes UTF-8 and declares no types; in UTF-16 a declaration would hide from this search.
+    if b"<!DOCTYPE" in part or part.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
+        raise _refused(source, "declares XML types, which Excel never does: save it anew with Excel or LibreOffice")
+
+
+def not_readable(source: str) -> TableErrors:
+    """Say that a file is no spreadsheet."""
+    return _refused(source, "is not an XLSX file, or is protected by a password: save it as .xlsx without one")
+
+
+def _refused(source: str, why: str) -> TableErrors:
+    return TableErrors([f"{source}: {why}"])

@@ -1,0 +1,127 @@
+"""Read a table from a spreadsheet, cell by cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.tables.diagnostics import TableErrors
+from router.tables.feel.errors import CellError
+from router.tables.formats.sheets.grid import (
+    UNREAD,
+    LinePlace,
+    SheetPlaces,
+    Sheets,
+    column_letters,
+    line_of_cells,
+    place_of,
+)
+from router.tables.formats.sheets.reader import written_in_sheets
+from router.tables.formats.sheets.xlsx_package import BROKEN, not_readable, open_workbook
+from router.xlsx_cells import text_and_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import Cell as WorkbookCell
+    from openpyxl.worksheet.worksheet import Worksheet
+
+    from router.tables.formats.loader import Written
+    from router.tables.formats.sheets.grid import SheetLine
+
+TABLE_SHEET = "Table"
+TESTS_SHEET = "Tests"
+_MOST_ROWS = 100_000
+_MOST_COLUMNS = 500
+_LAST_ROW = 1_048_576  # of a spreadsheet; what claims to stand below is a trap
+
+
+def written_in_xlsx(content: bytes, source_name: str) -> Written:
+    """Read what was written in the sheets `Table` and `Tests`; other sheets are the operator's own.
+
+    Raises:
+        TableErrors: it is no XLSX file, has formulas or dates in it, or does not have the shape of a table.
+    """
+    return written_in_sheets(_sheets(content, source_name))
+
+
+def _sheets(content: bytes, source: str) -> Sheets:
+    reader = _Reader(source)
+    try:
+        workbook = open_workbook(content, source, read_only=True)
+        for sheet in _our_sheets(workbook, source):
+            reader.read(sheet)
+    except TableErrors:
+        raise
+    except BROKEN:
+        raise not_readable(source) from None
+    return reader.sheets()
+
+
+def _our_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
+    by_name = {sheet.title.strip().lower(): sheet for sheet in workbook.worksheets}
+    if TABLE_SHEET.lower() not in by_name:
+        has = ", ".join(sheet.title for sheet in workbook.worksheets)
+        what = f"there is no sheet '{TABLE_SHEET}' (the sheets are {has}): rename the one with the rows"
+        raise TableErrors([f"{source}: {what}"])
+    return [by_name[name.lower()] for name in (TABLE_SHEET, TESTS_SHEET) if name.lower() in by_name]
+
+
+def _rows(sheet: Worksheet) -> Iterator[tuple[int, tuple[WorkbookCell, ...]]]:
+    """Give the rows in which something stands, up to their last cell in which something stands."""
+    sheet.reset_dimensions()  # what a file says of its own size is not always so
+    for row, cells in enumerate(sheet.rows, start=1):
+        while cells and cells[-1].value is None:
+            cells = cells[:-1]  # noqa: PLW2901 - the row without what is empty at its end
+        if cells:
+            yield row, cells
+        elif row > _LAST_ROW:
+            return
+
+
+class _Reader:
+    """Gathers the lines of the sheets, and the cells that cannot be read."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._places: list[LinePlace] = []
+        self._lines: list[SheetLine] = []
+        self._unread: list[tuple[int, str]] = []
+
+    def read(self, sheet: Worksheet) -> None:
+        """Read one sheet."""
+        before = 0
+        for row, cells in _rows(sheet):
+            self._check_size(sheet.title, row, len(cells))
+            if row > before + 1:
+                self._add(sheet.title, row - 1, ())  # one empty line stands for all of them
+            self._add(sheet.title, row, cells)
+            before = row
+
+    def _check_size(self, title: str, row: int, width: int) -> None:
+        if row > _MOST_ROWS or width > _MOST_COLUMNS:
+            where = f"row {_MOST_ROWS} or column {column_letters(_MOST_COLUMNS - 1)}"
+            raise TableErrors([f"{self._source}, sheet {title}: something stands beyond {where}: delete it"])
+
+    def _add(self, title: str, row: int, cells: Iterable[WorkbookCell]) -> None:
+        number = len(self._lines)
+        start = f"{self._source}, sheet {title}"
+        self._places.append(LinePlace(start=start, sheet=title, row=row))
+        read = [self._read(cell, place_of(number, column)) for column, cell in enumerate(cells)]
+        self._lines.append(line_of_cells(number, read, title))
+
+    def _read(self, cell: WorkbookCell, place: int) -> tuple[str, object]:
+        try:
+            return text_and_value(cell)
+        except CellError as error:
+            self._unread.append((place, str(error)))
+            return UNREAD, UNREAD
+
+    def sheets(self) -> Sheets:
+        """Give what was read."""
+        return Sheets(
+            source=self._source,
+            lines=tuple(self._lines),
+            places=SheetPlaces(tuple(self._places)),
+            unread=tuple(self._unread),
+        )

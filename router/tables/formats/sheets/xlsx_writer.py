@@ -1,0 +1,81 @@
+"""Write a table as a spreadsheet in which every cell is text, so that Excel leaves alone what is typed in it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from openpyxl import Workbook
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.sheets.writer import write_sheets
+from router.tables.formats.sheets.xlsx_reader import TABLE_SHEET, TESTS_SHEET
+from router.xlsx_signs import in_xlsx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openpyxl.cell.cell import Cell as WorkbookCell
+    from openpyxl.worksheet.worksheet import Worksheet
+
+    from router.tables.formats.sheets.writer import Line
+    from router.tables.formats.yaml_writer import Writable
+
+_AS_TEXT = "@"
+_HEADING = Font(bold=True)
+_SHADE = PatternFill("solid", fgColor="FFDDE6F0")
+_WRAPPED = Alignment(wrap_text=True, vertical="top")
+_MOST_SIGNS = 32_767  # of a cell in Excel
+_NARROWEST, _WIDEST = 10, 60
+
+
+def write_xlsx(table: Writable) -> bytes:
+    """Write a table as XLSX, with its saved tests on a sheet of their own.
+
+    Raises:
+        TableErrors: a cell would be longer than Excel can hold.
+    """
+    written = write_sheets(table)
+    workbook = Workbook()
+    sheet = workbook.active
+    sheet.title = TABLE_SHEET
+    _fill(sheet, written.table, headings=range(written.names + 1))
+    sheet.freeze_panes = sheet.cell(written.names + 2, 2)
+    tests = workbook.create_sheet(TESTS_SHEET)
+    _fill(tests, written.tests, headings=range(1))
+    tests.freeze_panes = "A2"
+    content = BytesIO()
+    workbook.save(content)
+    return content.getvalue()
+
+
+def _fill(sheet: Worksheet, lines: Sequence[Line], *, headings: range) -> None:
+    for number, line in enumerate(lines):
+        for column, text in enumerate(line):
+            _write(sheet.cell(number + 1, column + 1), text, is_heading=number in headings)
+    for column in range(max(map(len, lines), default=0)):
+        _shape(sheet, column, [line[column] for line in lines if column < len(line)])
+
+
+def _write(cell: WorkbookCell, text: str, *, is_heading: bool) -> None:
+    written = in_xlsx(text)
+    if len(written) > _MOST_SIGNS:
+        where = f"sheet {cell.parent.title}, cell {cell.coordinate}"
+        what = f"needs {len(written)} signs, and Excel holds {_MOST_SIGNS}: export the table as YAML or CSV"
+        raise TableErrors([f"{where}: {what}"])
+    cell.number_format = _AS_TEXT
+    cell.alignment = _WRAPPED
+    if text:
+        cell.value = written
+        cell.data_type = "s"  # also what starts with = or looks like an error of Excel
+    if is_heading:
+        cell.font, cell.fill = _HEADING, _SHADE
+
+
+def _shape(sheet: Worksheet, column: int, texts: Sequence[str]) -> None:
+    """Give a column its width, and make text of what is typed below the last row."""
+    dimension = sheet.column_dimensions[get_column_letter(column + 1)]
+    dimension.number_format = _AS_TEXT
+    dimension.width = min(max(_NARROWEST, *(len(text) + 2 for text in texts), 0), _WIDEST)

@@ -1,0 +1,163 @@
+"""Write a table as the YAML that an operator would write: one line for each column, row and test."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from router.cell_writing import NULL, bare_cell, bare_values
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
+from router.tables.table import DecisionTable
+from router.value_writing import value_text
+from router.yaml_writing import Bare, in_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from router.selection.spoke_selector import Threshold
+    from router.tables.feel.unary_test import Cell
+    from router.tables.table import Input, Output, Row
+    from router.tables.test_cases import SavedTest
+
+Writable = DecisionTable | Selector | OutboundPolicy
+
+_NEEDS_NO_QUOTES = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|true|false|null")
+
+
+def write_table(table: Writable) -> str:
+    """Write a table in full; what is written loads as an equal table. Comments of its file are not kept."""
+    match table:
+        case OutboundPolicy():
+            return write_table(table.table)
+        case Selector():
+            return "".join(_selector_lines(table))
+        case _:
+            return "".join(_table_lines(table))
+
+
+def _table_lines(table: DecisionTable) -> Iterator[str]:
+    yield _line("table", table.id)
+    yield _line("policy", str(table.policy))
+    yield from _note(table)
+    yield from _listed("inputs", map(_input, table.inputs))
+    yield from _listed("outputs", map(_output, table.outputs))
+    yield from _listed("rows", (_row(row, table) for row in table.rows))
+    yield from _ending(table)
+
+
+def _selector_lines(selector: Selector) -> Iterator[str]:
+    table = selector.table
+    yield _line("selector", table.id)
+    yield from _note(table)
+    yield from _listed("inputs", map(_input, table.inputs))
+    yield from _listed("rows", _definitions(selector))
+    yield from _ending(table)
+
+
+def _definitions(selector: Selector) -> Iterator[dict[str, object]]:
+    inactive = {row.id for row in selector.inactive}
+    for row in rows_by_order(selector):
+        written = _row(row, selector.table)
+        switch = {"active": False} if row.id in inactive else {}
+        limit = _threshold(selector.thresholds.get(row.id))
+        yield {"id": written.pop("id"), "order": selector.orders[row.id], **switch, **limit, **written}
+
+
+def rows_by_order(selector: Selector) -> list[Row]:
+    """Give all rows of a selector, active or not, by their order."""
+    rows = (*selector.table.rows, *selector.inactive)
+    return sorted(rows, key=lambda row: selector.orders[row.id])
+
+
+def _threshold(threshold: Threshold | None) -> dict[str, object]:
+    if threshold is None:
+        return {}
+    return {"threshold": {"max": threshold.max, "period": value_text(threshold.period)}}
+
+
+def _ending(table: DecisionTable) -> Iterator[str]:
+    if table.default is not None:
+        yield _line("default", _results(table.default.outputs))
+    if table.tests:
+        yield from _listed("tests", map(_test, table.tests))
+
+
+def _line(key: str, data: object) -> str:
+    return f"{key}: {in_one_line(data)}\n"
+
+
+def _note(table: DecisionTable) -> Iterator[str]:
+    if table.note:
+        yield _line("note", table.note)
+
+
+def _listed(key: str, items: Iterable[object]) -> Iterator[str]:
+    lines = [f"  - {in_one_line(item)}\n" for item in items]
+    yield f"{key}:\n" if lines else f"{key}: []\n"
+    yield from lines
+
+
+def _input(column: Input) -> dict[str, object]:
+    written: dict[str, object] = {"name": column.name, "path": column.path or column.name, "type": column.type}
+    if column.allowed is not None:
+        written["values"] = _allowed(column.allowed)
+    return written
+
+
+def _allowed(cell: Cell) -> object:
+    listed = bare_values(cell)
+    return [_cell(text, cell.type) for text in listed] if listed else _cell(bare_cell(cell), cell.type)
+
+
+def _output(column: Output) -> dict[str, object]:
+    written: dict[str, object] = {"name": column.name, "type": column.type}
+    if column.allowed:
+        written["values"] = [_result(value) for value in column.allowed]
+    return written
+
+
+def _row(row: Row, table: DecisionTable) -> dict[str, object]:
+    written: dict[str, object] = {"id": row.id, "when": _cells(row, table), "then": _results(row.outputs)}
+    if row.note:
+        written["note"] = row.note
+    return written
+
+
+def _cells(row: Row, table: DecisionTable) -> dict[str, object]:
+    names = [column.name for column in table.inputs]
+    return {
+        name: _cell(bare_cell(cell, [other for other in names if other != name]), cell.type)
+        for name, cell in zip(names, row.cells, strict=True)
+        if not cell.is_any
+    }
+
+
+def _cell(text: str, column_type: str) -> str:
+    is_plain = text == NULL if column_type == "string" else _NEEDS_NO_QUOTES.fullmatch(text)
+    return Bare(text) if is_plain else text
+
+
+def _results(outputs: Mapping[str, object]) -> dict[str, object]:
+    return {name: _result(value) for name, value in outputs.items()}
+
+
+def _result(value: object) -> object:
+    if isinstance(value, str):
+        return value
+    text = NULL if value is None else value_text(value)
+    return Bare(text) if isinstance(value, bool | int | float | Decimal | None) else text
+
+
+def _test(test: SavedTest) -> dict[str, object]:
+    written: dict[str, object] = {"name": test.name, "given": test.given, "expect": expected_of(test)}
+    if test.note:
+        written["note"] = test.note
+    return written
+
+
+def expected_of(test: SavedTest) -> dict[str, object]:
+    """Give what a saved test expects, as plain data."""
+    row = {"row": test.row} if test.row is not None else {}
+    return {**row, **_results(test.outputs)}

@@ -1,0 +1,156 @@
+"""Say which of the matching rows count, and what comes of them (DMN 1.5 §8.2.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import MAX_PREC, Context, Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from router.tables.decision import Reason
+from router.tables.feel.values import same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from router.tables.table import DecisionTable, Output, Row
+
+    Rows = tuple[Row, ...]
+
+
+class HitPolicy(StrEnum):
+    """What happens when several rows match; the value is how a table file spells it."""
+
+    FIRST = "first"
+    UNIQUE = "unique"
+    ANY = "any"
+    PRIORITY = "priority"
+    OUTPUT_ORDER = "output-order"
+    RULE_ORDER = "rule-order"
+    COLLECT = "collect"
+    COLLECT_SUM = "collect+"
+    COLLECT_LEAST = "collect<"
+    COLLECT_MOST = "collect>"
+    COLLECT_COUNT = "collect#"
+
+    @property
+    def gives_several(self) -> bool:
+        """Whether the result is made of all rows that match instead of one."""
+        return self in _GATHERED
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What a multiple hit policy makes of the outputs of its rows, and what of a default where no row matches."""
+
+    of: Callable[[list[Any]], object]
+    of_default: Callable[[object], object]
+    of_nothing: Callable[[], object] = lambda: None
+
+
+def rows_that_count(table: DecisionTable, hits: Rows) -> Rows | Reason:
+    """Choose among rows that match (at least one, in order) by the table's policy, or say why none may be chosen."""
+    choose = _CHOICES.get(table.policy, _all)
+    return choose(table, hits)
+
+
+def result_of(table: DecisionTable, rows: Rows) -> object:
+    """Make the result of the rows that count: of a single one, or their list, sum, smallest, largest or number."""
+    gather = _GATHERED.get(table.policy)
+    return gather.of([table.result_of(row) for row in rows]) if gather else table.result_of(rows[0])
+
+
+def result_without_rows(table: DecisionTable) -> object:
+    """Give the result where no row matches.
+
+    The standard leaves the details open. A default stands in for the missing row: in a list of its own for policies
+    that give lists, as it is for the aggregations. Without one, a list is empty, a count is 0, all else is None.
+    """
+    gather = _GATHERED.get(table.policy)
+    if table.default is None:
+        return gather.of_nothing() if gather else None
+    result = table.result_of(table.default)
+    return gather.of_default(result) if gather else result
+
+
+def _first(_table: DecisionTable, hits: Rows) -> Rows:
+    return hits[:1]
+
+
+def _only(_table: DecisionTable, hits: Rows) -> Rows | Reason:
+    return hits if len(hits) == 1 else Reason.SEVERAL_ROWS_MATCH
+
+
+def _agreed(_table: DecisionTable, hits: Rows) -> Rows | Reason:
+    first = hits[0].outputs
+    agree = all(_equal(first, row.outputs) for row in hits[1:])
+    return hits[:1] if agree else Reason.OUTPUTS_DIFFER
+
+
+def _equal(some: Mapping[str, object], others: Mapping[str, object]) -> bool:
+    return all(same(value, others[name]) for name, value in some.items())
+
+
+def _most_important(table: DecisionTable, hits: Rows) -> Rows:
+    return _by_importance(table, hits)[:1]
+
+
+def _by_importance(table: DecisionTable, hits: Rows) -> Rows:
+    """Sort by the first output, then the second, each in the order of its allowed values; equals stay in order."""
+    return tuple(sorted(hits, key=lambda row: [_rank(column, row.outputs[column.name]) for column in table.outputs]))
+
+
+def _rank(column: Output, value: object) -> int:
+    """Count the allowed values that come before; a value that is not listed comes last."""
+    places = (place for place, allowed in enumerate(column.allowed) if same(allowed, value))
+    return next(places, len(column.allowed))
+
+
+def _all(_table: DecisionTable, hits: Rows) -> Rows:
+    return hits
+
+
+_CHOICES: dict[HitPolicy, Callable[[DecisionTable, Rows], Rows | Reason]] = {
+    HitPolicy.FIRST: _first,
+    HitPolicy.UNIQUE: _only,
+    HitPolicy.ANY: _agreed,
+    HitPolicy.PRIORITY: _most_important,
+    HitPolicy.OUTPUT_ORDER: _by_importance,
+}
+
+_EXACT = Context(prec=MAX_PREC)  # the everyday context would round a sum to 28 digits
+
+
+def _sum(numbers: Sequence[int | Decimal]) -> int | Decimal:
+    """Add without rounding; whole numbers stay whole."""
+    total: int | Decimal = 0
+    for number in numbers:
+        both_whole = isinstance(total, int) and isinstance(number, int)
+        total = total + number if both_whole else _EXACT.add(Decimal(total), Decimal(number))
+    return total
+
+
+def _unless_unknown(summary: Callable[[list[Any]], object]) -> Callable[[list[Any]], object]:
+    """Give None where one of the values is (as FEEL's own sum, min and max do)."""
+    return lambda values: None if None in values else summary(values)
+
+
+def _as_it_is(result: object) -> object:
+    return result
+
+
+def _in_a_list(result: object) -> object:
+    return [result]
+
+
+_LIST = _Gathered(list, _in_a_list, list)
+
+_GATHERED: dict[HitPolicy, _Gathered] = {
+    HitPolicy.OUTPUT_ORDER: _LIST,
+    HitPolicy.RULE_ORDER: _LIST,
+    HitPolicy.COLLECT: _LIST,
+    HitPolicy.COLLECT_SUM: _Gathered(_unless_unknown(_sum), _as_it_is),
+    HitPolicy.COLLECT_LEAST: _Gathered(_unless_unknown(min), _as_it_is),
+    HitPolicy.COLLECT_MOST: _Gathered(_unless_unknown(max), _as_it_is),
+    HitPolicy.COLLECT_COUNT: _Gathered(len, _as_it_is, lambda: 0),
+}

@@ -1,0 +1,1 @@
+"""Find the rules that match a value without reading every rule."""

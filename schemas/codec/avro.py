@@ -1,0 +1,129 @@
+"""Know our events by the first bytes of an Avro value, and write those bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.avro_project import project
+from schemas.avro_read import reader_of
+from schemas.avro_read_scalars import NotAvroError
+from schemas.avro_write import writer_of
+from schemas.catalogue import CATALOGUE
+from schemas.codec.avro_schemas import SINGLE_OBJECT_MARK, avro_schema, single_object_prefix
+from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError, excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schemas.avro_write_scalars import Write
+    from schemas.catalogue import Entry, Message
+    from schemas.codec.avro_schemas import AvroSchema, Plain
+    from schemas.codec.schema_registry import RegistryIds
+
+    MakeReader = Callable[[AvroSchema], Callable[[bytes, int], Plain]]
+
+REGISTRY_MARK = b"\x00"
+SINGLE_OBJECT_SIZE, REGISTRY_SIZE = 10, 5
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSchema:
+    """A schema that values may be written in, and the event that they then are."""
+
+    entry: Entry
+    read: Callable[[bytes, int], Plain]
+
+
+class AvroWriter:
+    """Write every event in the newest version of its schema."""
+
+    def __init__(self, registry: RegistryIds | None = None) -> None:
+        self._known = {entry.model: _prefix_and_write(entry, registry) for entry in CATALOGUE}
+
+    def write(self, message: Message) -> bytes:
+        """Write a message; raises what `writer_of` says where a value does not fit its schema."""
+        prefix, write = self._known[type(message)]
+        out = bytearray(prefix)
+        write(message, out)
+        return bytes(out)
+
+
+class AvroReader:
+    """Read every version of every event, in both framings; `make` says how the bytes of a schema are read."""
+
+    def __init__(self, registry: RegistryIds | None = None, make: MakeReader = reader_of) -> None:
+        self._by_prefix = _known_by_prefix(make)
+        self._has_registry = registry is not None
+        foreign = registry.reading if registry else {}
+        self._by_id = {id_: _known(entry, schema, make) for id_, (entry, schema) in foreign.items()}
+
+    def read(self, value: bytes) -> tuple[Entry, Plain] | None:
+        """Tell which event this is and its plain values; None where the bytes do not open like Avro.
+
+        Raises:
+            UnknownSchemaError: nobody knows the fingerprint or registry id.
+            UnreadableBytesError: the bytes do not follow the schema that they name.
+        """
+        if value.startswith(SINGLE_OBJECT_MARK):
+            return _values(self._single_object(value), value, SINGLE_OBJECT_SIZE)
+        if value.startswith(REGISTRY_MARK):
+            return _values(self._registered(value), value, REGISTRY_SIZE)
+        return None
+
+    def _single_object(self, value: bytes) -> KnownSchema:
+        known = self._by_prefix.get(value[:SINGLE_OBJECT_SIZE])
+        if len(value) < SINGLE_OBJECT_SIZE:
+            raise UnreadableBytesError(f"The value ends after {len(value)} bytes, before its fingerprint does.")
+        if known is None:
+            raise UnknownSchemaError(
+                f"The value is Avro with the schema fingerprint {value[2:SINGLE_OBJECT_SIZE].hex()}, "
+                "which this release does not know; deploy the release that does, then redrive."
+            )
+        return known
+
+    def _registered(self, value: bytes) -> KnownSchema:
+        if len(value) < REGISTRY_SIZE:
+            raise UnreadableBytesError(f"The value ends after {len(value)} bytes, before its schema id.")
+        id_ = int.from_bytes(value[1:REGISTRY_SIZE], "big")
+        known = self._by_id.get(id_)
+        if known is None:
+            raise UnknownSchemaError(self._unknown_id(id_))
+        return known
+
+    def _unknown_id(self, id_: int) -> str:
+        if not self._has_registry:
+            return f"The value names the registry schema {id_}; configure the schema registry, then redrive."
+        return (
+            f"The value names the registry schema {id_}, which was under none of our subjects at the start; "
+            "register it there and restart, then redrive."
+        )
+
+
+def _prefix_and_write(entry: Entry, registry: RegistryIds | None) -> tuple[bytes, Write]:
+    schema = avro_schema(entry, entry.versions)
+    if registry is None:
+        return single_object_prefix(schema), writer_of(schema)
+    return REGISTRY_MARK + registry.writing[entry.subject].to_bytes(4, "big"), writer_of(schema)
+
+
+def _known_by_prefix(make: MakeReader) -> dict[bytes, KnownSchema]:
+    schemas = [(entry, avro_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
+    return {single_object_prefix(schema): _known(entry, schema, make) for entry, schema in schemas}
+
+
+def _known(entry: Entry, schema: AvroSchema, make: MakeReader) -> KnownSchema:
+    read, ours = make(schema), avro_schema(entry, entry.versions)
+    if schema == ours:
+        return KnownSchema(entry, read)
+    return KnownSchema(entry, lambda value, start: project(read(value, start), ours))
+
+
+def _values(known: KnownSchema, value: bytes, start: int) -> tuple[Entry, Plain]:
+    try:
+        return known.entry, known.read(value, start)
+    except NotAvroError as wrong:
+        raise UnreadableBytesError(
+            f"The value says it is an Avro {known.entry.name}, but it is damaged: {wrong}. "
+            f"It begins with {excerpt(value.hex())}; correct the producer and send it again."
+        ) from None

@@ -1,0 +1,83 @@
+"""Put an event into an envelope and take it out again: the one way on to Kafka and off it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.catalogue import type_of
+from schemas.codec.cloudevents import EventHeaders, parse_time, read_headers, write_headers
+from schemas.structured import open_structured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from schemas.catalogue import Message
+    from schemas.codec.cloudevents import KafkaHeaders
+    from schemas.codec.codec import Codec
+    from schemas.structured import Structured
+
+
+class Event(NamedTuple):
+    """A message and what stood on its envelope."""
+
+    headers: EventHeaders
+    data: Message
+
+    @property
+    def id(self) -> str:
+        """The event's id, never empty."""
+        return self.headers.id
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type, by what the data is, whatever the header said."""
+        return type_of(type(self.data))
+
+
+class Envelope:
+    """Encode and decode events. `source` is written on events that do not name their own."""
+
+    def __init__(self, codec: Codec, *, source: str = "/southbound") -> None:
+        self._codec = codec
+        self._source = source
+
+    def encode(self, event: Event) -> tuple[bytes, KafkaHeaders]:
+        """Write value and headers; type and content type follow from the data and the codec.
+
+        Raises:
+            UnencodableError: the message was made without its model's validation and a field does not fit.
+        """
+        value = self._codec.encode(event.data)
+        return value, write_headers(
+            event.headers, type_=event.type, content_type=self._codec.content_type, source=self._source
+        )
+
+    def decode(
+        self,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]] | None,
+        *,
+        fallback_id: str | Callable[[], str],
+    ) -> Event:
+        """Read an event; one without an id gets `fallback_id`, made (when asked) from where its record lies.
+
+        Raises:
+            UndecodableError: the bytes are no event; the sentence says why and what to do.
+        """
+        read = read_headers(headers, fallback_id=fallback_id)
+        structured = open_structured(value, read.content_type) if value else None
+        if structured is not None:
+            read, value = _merged(read, structured), structured.data
+        return Event(headers=read, data=self._codec.decode(value, ce_type=read.type))
+
+
+def _merged(headers: EventHeaders, structured: Structured) -> EventHeaders:
+    said = structured.attributes
+    return headers._replace(
+        id=said.get("id") or headers.id,
+        type=said.get("type") or headers.type,
+        source=said.get("source") or headers.source,
+        time=parse_time(said.get("time")) or headers.time,
+        subject=said.get("subject") or headers.subject,
+        traceparent=said.get("traceparent") or headers.traceparent,
+    )

@@ -1,0 +1,107 @@
+"""Learn once, at the start, by which ids a Confluent-compatible schema registry knows our schemas."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
+
+import orjson
+
+from schemas.catalogue import CATALOGUE
+from schemas.codec.avro_schemas import avsc_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.catalogue import Entry
+    from schemas.codec.avro_schemas import AvroSchema
+
+Answer = Any  # JSON of the registry's own shape
+
+_MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+_NOT_FOUND = 404
+_EXCERPT = 200
+
+
+class RegistryError(Exception):
+    """The schema registry could not be asked or said no; the sentence names address, subject and reason."""
+
+
+class RegistrySilentError(RegistryError):
+    """The schema registry gives no answer; it may later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryIds:
+    """`writing` gives the id of our newest schema per subject, `reading` every id that may come in."""
+
+    writing: Mapping[str, int]
+    reading: Mapping[int, tuple[Entry, AvroSchema]] = field(default_factory=dict)
+
+
+def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> RegistryIds:
+    """Find the ids of all our schemas, registering those that are missing unless `register` is off.
+
+    `url` may carry user and password; they are sent as basic authentication and never shown. Blocks.
+
+    Raises:
+        RegistryError: the registry cannot be reached, refuses a schema, or does not have it.
+    """
+    registry = _Registry(url, timeout)
+    writing: dict[str, int] = {}
+    reading: dict[int, tuple[Entry, AvroSchema]] = {}
+    for entry in CATALOGUE:
+        for version in range(1, entry.versions + 1):
+            writing[entry.subject] = registry.id_of(entry.subject, avsc_text(entry.subject, version), register=register)
+        reading |= {id_: (entry, schema) for id_, schema in registry.versions_of(entry.subject)}
+    return RegistryIds(writing=writing, reading=reading)
+
+
+class _Registry:
+    def __init__(self, url: str, timeout: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise RegistryError("The schema registry's address must begin with http:// or https:// and name a host.")
+        self._timeout = timeout
+        self._address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        self._headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE} | _credentials(
+            parts.username, parts.password
+        )
+
+    def id_of(self, subject: str, text: str, *, register: bool) -> int:
+        path = f"/subjects/{quote(subject, safe='')}" + ("/versions" if register else "")
+        answer = self._ask(path, {"schema": text, "schemaType": "AVRO"})
+        return int(answer["id"])
+
+    def versions_of(self, subject: str) -> list[tuple[int, AvroSchema]]:
+        path = f"/subjects/{quote(subject, safe='')}/versions"
+        answers = [self._ask(f"{path}/{version}") for version in self._ask(path)]
+        return [(int(answer["id"]), orjson.loads(answer["schema"])) for answer in answers]
+
+    def _ask(self, path: str, body: object = None) -> Answer:
+        data = None if body is None else orjson.dumps(body)
+        request = Request(self._address + path, data=data, headers=self._headers)  # noqa: S310 - http(s) only, checked above
+        try:
+            with urlopen(request, timeout=self._timeout) as answer:  # noqa: S310 - as above
+                return orjson.loads(answer.read())
+        except HTTPError as refusal:
+            raise RegistryError(self._refusal(path, refusal)) from None
+        except (URLError, OSError, ValueError) as wrong:
+            reason = wrong.reason if isinstance(wrong, URLError) else wrong
+            raise RegistrySilentError(f"The schema registry at {self._address} gives no answer: {reason}.") from None
+
+    def _refusal(self, path: str, refusal: HTTPError) -> str:
+        said = refusal.read(_EXCERPT).decode("utf-8", "replace")
+        advice = "register it first, or let Southbound do it" if refusal.code == _NOT_FOUND else "ask its owner"
+        return f"The schema registry at {self._address} answers {refusal.code} to {path}: {said}; {advice}."
+
+
+def _credentials(user: str | None, password: str | None) -> dict[str, str]:
+    if user is None:
+        return {}
+    pair = f"{unquote(user)}:{unquote(password or '')}"
+    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}

@@ -1,0 +1,42 @@
+"""Say where a message goes: its topic, and the key that keeps it in order with its kind."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.results import RequestResult, RunResult, RunUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from schemas.catalogue import Message
+    from schemas.topics import TopicNames
+
+
+def topic_of(names: TopicNames, message: Message) -> str:
+    """Name the topic that this message travels on, prefix included."""
+    return _TOPICS[type(message)](names, message)
+
+
+def key_of(message: Message) -> str:
+    """Give the key: the root run's id, or `<spoke>:<external id>` for what came in."""
+    return _KEYS[type(message)](message)
+
+
+# By type and not by `match`, which asks ten classes in turn: every event comes here.
+_TOPICS: Mapping[type[Message], Callable[[TopicNames, Any], str]] = {
+    **dict.fromkeys((RunRequested, RunChanged, RunCancelled), lambda names, _: names.lifecycle),
+    **dict.fromkeys((SendRun, ChangeRun, CancelRun), lambda names, command: names.dispatch(command.spoke)),
+    InboundReceived: lambda names, _: names.inbound,
+    RunUpdate: lambda names, _: names.inflight,
+    **dict.fromkeys((RunResult, RequestResult), lambda names, _: names.results),
+}
+_KEYS: Mapping[type[Message], Callable[[Any], str]] = {
+    **dict.fromkeys((RunRequested, RunChanged, SendRun, ChangeRun), attrgetter("run.root_run_id")),
+    InboundReceived: lambda received: f"{received.spoke}:{received.external_id}",
+    **dict.fromkeys((RunCancelled, CancelRun, RunUpdate, RunResult, RequestResult), attrgetter("root_run_id")),
+}

@@ -1,0 +1,106 @@
+"""What came of runs and requests (topics `testrun.inflight` and `testrun.results`)."""
+
+from pydantic import Field, field_validator
+
+from schemas.base import Whole, Word
+from schemas.run_document import Filled, Moment, Value, plain_value
+from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
+
+
+class Reason(Word):
+    """Why something was refused or went wrong; `code` is stable, `message` is for people."""
+
+    code: Filled
+    message: str
+    property_path: str | None = None
+
+
+class RuleViolation(Word):
+    """A threshold rule that the external system says was violated, passed through as it states it."""
+
+    id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    severity: str | None = None
+    conformance_target_lower: str | None = None
+    conformance_target_upper: str | None = None
+    conformance_target_exact: str | None = None
+    conformance_comparator_lower: str | None = None
+    conformance_comparator_upper: str | None = None
+    consequence: str | None = None
+
+
+class ReportedMeasure(Word):
+    """One measured value; `id` is always filled, `id_origin` says how it was found."""
+
+    id: Filled
+    id_origin: MeasureIdOrigin
+    metric_name: str | None = None
+    metric_href: str | None = None
+    value: Value = None
+    value_type: str | None = None
+    unit_of_measure: str | None = None
+    accuracy: float | None = None
+    capture_date_time: Moment | None = None
+    capture_method: str | None = None
+    rule_violation: tuple[RuleViolation, ...] = ()
+
+    _plain = field_validator("value", mode="before")(plain_value)
+
+
+class RunUpdate(Word):
+    """Something happened to a run in flight. `revision` orders the events of one run."""
+
+    run_id: Filled
+    root_run_id: Filled
+    request_id: Filled
+    spoke: str
+    external_id: str | None = None
+    external_href: str | None = None
+    kind: UpdateKind
+    phase: Phase
+    state: RunState | None = None
+    version: Whole
+    reasons: tuple[Reason, ...] = ()
+    revision: Whole
+    occurred_at: Moment
+
+
+class RunResult(Word):
+    """A run has ended, with its measures."""
+
+    run_id: Filled
+    root_run_id: Filled
+    request_id: Filled
+    spoke: str
+    external_id: str | None = None
+    state: RunState
+    result: Result | None = None
+    test_measure: tuple[ReportedMeasure, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    revision: Whole
+    occurred_at: Moment
+
+
+class RunOutcome(Word):
+    """How one run of a request ended."""
+
+    run_id: Filled
+    state: RunState
+    result: Result | None = None
+
+
+class RequestResult(Word):
+    """Every run of a request has ended: completed only if all are, else failed, with the counts per state."""
+
+    request_id: Filled
+    root_run_id: Filled
+    spoke: str
+    hierarchical: bool
+    state: RunState
+    counts: dict[str, Whole] = Field(default_factory=dict)
+    runs: tuple[RunOutcome, ...] = ()
+    occurred_at: Moment
+
+
+Outcome = RunUpdate | RunResult | RequestResult

@@ -1,0 +1,31 @@
+"""The command `southbound`."""
+
+from __future__ import annotations
+
+import typer
+
+from southbound.cli import configuration, events, processes, runs, tables, topics
+from southbound.cli.command_group import Commands
+from southbound.cli.options import EXIT_CODES
+
+app = typer.Typer(
+    name="southbound",
+    cls=Commands,
+    help="The gateway between the services that order test runs and the external systems that execute them.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+processes.add_to(app)
+events.add_to(app)
+runs.add_to(app)
+topics.add_to(app)
+tables.add_to(app)
+configuration.add_to(app)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    app()

@@ -1,0 +1,43 @@
+"""Turn every expected end of a command into one sentence on standard error and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from typer import Abort, TyperException, echo, style
+from typer.core import TyperGroup
+
+from southbound.cli.exit_codes import Exit, Failure
+
+ON_A_SCREEN = 20  # sentences; of more, the first one has scrolled away
+
+
+class Commands(TyperGroup):
+    """The top of the command line."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as typer has it
+        """Run one command and exit."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except Failure as failure:
+            code = _told(failure.exit_code, *failure.sentences)
+        except TyperException as mistake:
+            code = _told(mistake.exit_code, *_sentence(mistake))
+        except Abort:
+            code = Exit.INTERRUPTED
+        sys.exit(code if isinstance(code, int) else Exit.DONE)
+
+
+def _told(code: int, *sentences: str) -> int:
+    last = [f"{len(sentences):,} complaints; the first was: {sentences[0]}"] if len(sentences) > ON_A_SCREEN else []
+    for sentence in (*sentences, *last):
+        echo(f"{style('southbound:', fg='red')} {sentence}", err=True)
+    return code
+
+
+def _sentence(mistake: TyperException) -> tuple[str, ...]:
+    context = getattr(mistake, "ctx", None)
+    command = context.command_path if context else "southbound"
+    said = mistake.format_message().replace("Value error, ", "").rstrip(".")
+    return (f"{said}: see `{command} --help`",) if said else ()  # without a command, the help was shown already

@@ -1,0 +1,49 @@
+"""Commands about settings: are they good, and which are in force."""
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+
+import os
+
+import typer
+
+from southbound.cli.options import EXIT_CODES, Config, Json, loaded_from
+
+configuration = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(configuration, name="config")
+
+
+@configuration.command(epilog=EXIT_CODES)
+def check(config: Config = None) -> int:
+    """Check settings, tables, profiles and their secrets; contact nobody.
+
+    Every mistake is one sentence that names the file and line, or the variable, and what to do.
+
+    **Examples**
+
+    - `southbound config check`
+    - `southbound config check --config production.yaml`
+    """
+    loaded = loaded_from(config)
+    from southbound.operations.configuration import check as check_all
+
+    return check_all(loaded.settings, os.environ)
+
+
+@configuration.command(epilog=EXIT_CODES)
+def show(
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Show every setting, its value and where it comes from; secrets are masked.
+
+    **Example**
+
+    - `SOUTHBOUND_WORKER__DRAIN=5 southbound config show`
+    """
+    loaded = loaded_from(config)
+    from southbound.operations.configuration import display
+
+    return display(loaded, as_json=json)

@@ -1,0 +1,121 @@
+"""Commands that run until they are stopped: the service, the demo, a broker, the external systems."""
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from southbound.cli.options import EXIT_CODES, Config, settings_from
+
+
+class Role(StrEnum):
+    """What a process can do."""
+
+    ROUTING = "routing"
+    DISPATCH = "dispatch"
+    INBOUND = "inbound"
+    LISTENER = "listener"
+    POLLER = "poller"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(epilog=EXIT_CODES)(run)
+    app.command(epilog=EXIT_CODES)(demo)
+    app.command(epilog=EXIT_CODES)(broker)
+    app.command(epilog=EXIT_CODES)(simulate)
+
+
+def run(
+    roles: Annotated[
+        list[Role] | None, typer.Argument(metavar="ROLE", help="What this process does; without any: everything.")
+    ] = None,
+    spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
+    config: Config = None,
+) -> int:
+    """Run the service: every role in this process, or the ones you name.
+
+    `routing` decides what of a run is sent and where, `dispatch` sends it, `listener` takes callbacks in,
+    `poller` asks systems that do not call back, `inbound` interprets what both heard. Start as many processes
+    as you like: those with the same role share the work.
+
+    SIGTERM or Ctrl-C stops it: nothing new is started, what is under way finishes and is committed, then it exits
+    with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
+
+    **Examples**
+
+    - `southbound run`: everything
+    - `southbound run routing inbound listener`: all but dispatch
+    - `southbound run dispatch --spoke fibre-lab`: only what goes to one system
+    """
+    settings = settings_from(config)
+    from southbound.operations.serve import run as run_service
+
+    return run_service(settings, [role.value for role in roles or ()], spoke)
+
+
+def demo(config: Config = None) -> int:
+    """Show everything once: a real Kafka, two simulated external systems, ten stories.
+
+    Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
+    are its own, its tables and profiles those that are shipped, and runs that a configured store already has are left
+    alone. Leaves nothing running. Exits with 0 only if every story ended as it must.
+
+    **Examples**
+
+    - `southbound demo`
+    - `SOUTHBOUND_KAFKA__BOOTSTRAP=127.0.0.1:9092 southbound demo`
+    """
+    settings = settings_from(config)
+    from southbound.operations.demonstrating import demonstrate
+
+    return demonstrate(settings)
+
+
+def broker(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens, on 127.0.0.1.")] = 9092,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep its data here; without: thrown away.")] = None,
+    config: Config = None,
+) -> int:
+    """Run a local Apache Kafka until Ctrl-C: in Docker where an engine answers, else in a JVM.
+
+    Prints the address for `kafka.bootstrap` as soon as it answers. For development, not for production.
+
+    **Examples**
+
+    - `southbound broker`
+    - `southbound broker --port 19092 --data ./kafka-data`
+    """
+    settings = settings_from(config)
+    from southbound.operations.local import keep_broker
+
+    return keep_broker(settings, port, data)
+
+
+def simulate(
+    script: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="How the systems behave, by specification (YAML).")
+    ] = None,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds added to every answer.")] = 0.0,
+    port: Annotated[
+        int, typer.Option(min=1, max=65534, help="Where fibre-lab listens; copper-lab takes the next.")
+    ] = 8701,
+    config: Config = None,
+) -> int:
+    """Play two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
+
+    They speak TMF653 v4.1, judge what they receive by the official definition, and call back the listener of your
+    settings. Without a script they behave as in the demo: `fibre-quick` answers at once, `fibre-line` calls back,
+    `copper-refused` says no, `copper-busy` is busy twice. `GET /_simulator/received` on their ports shows what came.
+
+    **Examples**
+
+    - `southbound simulate`
+    - `southbound simulate --script behaviours.yaml --latency 0.2`
+    """
+    settings = settings_from(config)
+    from southbound.operations.simulating import simulate as play
+
+    return play(settings, script, latency, port)

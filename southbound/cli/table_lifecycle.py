@@ -1,0 +1,149 @@
+"""Commands about published tables: drafts, versions, history, and the way back."""
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+
+from typing import Annotated
+
+import typer
+
+from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+
+Author = Annotated[str | None, typer.Option(metavar="NAME", help="Who does it; without it the user of this system.")]
+Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a published table.")]
+
+
+def add_to(tables: typer.Typer) -> None:
+    """Add these commands."""
+    tables.command("list", epilog=EXIT_CODES)(list_)
+    for command in (show, publish, history, rollback, diff):
+        tables.command(epilog=EXIT_CODES)(command)
+
+
+def list_(json: Json = False, config: Config = None) -> int:  # noqa: FBT002 - an option
+    """List published tables with their live version and their draft.
+
+    **Examples**
+
+    - `southbound tables list`
+    - `southbound tables list --json | jq -r .table`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.show import list_tables
+
+    return list_tables(settings, as_json=json)
+
+
+def show(
+    table: Id,
+    version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Another version than the live one, or `draft`.")
+    ] = None,
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Print a published table as it was written; who wrote it goes to standard error.
+
+    **Examples**
+
+    - `southbound tables show outbound-policy > outbound-policy.yaml`: the file with the very same version
+    - `southbound tables show outbound-policy --version draft`, or `outbound-policy@draft`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.show import show_table
+
+    return show_table(settings, table, version, as_json=json)
+
+
+def publish(
+    what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
+    author: Author = None,
+    comment: Comment = "",
+    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; nobody decides by it yet.")] = False,  # noqa: FBT002 - an option
+    backtest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN",
+            help="First decide the runs of this span again, such as `7d`; it is refused if it drops some.",
+        ),
+    ] = None,
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Make a table live: every worker decides by it from the next run on, without a restart.
+
+    It is checked first: cells, saved tests, and that a selector names only spokes with a profile in `routing.spokes`.
+    What is wrong keeps it back, what is odd is told as a warning. Runs under way keep the decision that they have.
+    With `--backtest` the recorded runs are decided again, and a table that would drop some of them is kept back.
+    Workers follow what is published where `routing.tables` is `topic`.
+
+    **Examples**
+
+    - `southbound tables publish outbound-policy.yaml --comment "gigabit lines go out whole"`
+    - `southbound tables publish spoke-selector.yaml --backtest 7d`
+    - `southbound tables publish spoke-selector.xlsx --draft`, then `southbound tables publish spoke-selector`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables import publish as table_publishing
+    from southbound.operations.tables.lookup import signed
+
+    if draft:
+        return table_publishing.save_draft(settings, what, signed(author, comment), as_json=json)
+    return table_publishing.publish(settings, what, author, comment, backtest=backtest, as_json=json)
+
+
+def history(table: Id, json: Json = False, config: Config = None) -> int:  # noqa: FBT002 - an option
+    """Show which versions were live, who made them so and why, newest first.
+
+    **Examples**
+
+    - `southbound tables history outbound-policy`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.show import history as show_history
+
+    return show_history(settings, table, as_json=json)
+
+
+def rollback(
+    table: Id,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="Without it the version before the live one.")
+    ] = None,
+    author: Author = None,
+    comment: Comment = "",
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Make an older version live again. A second time goes back one further.
+
+    **Examples**
+
+    - `southbound tables rollback outbound-policy --comment "proactive runs went nowhere"`
+    - `southbound tables rollback outbound-policy 1a2b3c4d`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.lookup import signed
+    from southbound.operations.tables.publish import roll_back
+
+    return roll_back(settings, table, version, signed(author, comment), as_json=json)
+
+
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A file, `ID` (live), `ID@VERSION` or `ID@draft`.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Say in words what differs between two tables: rows, cells, results, columns, defaults, tests.
+
+    Two files are compared without asking Kafka.
+
+    **Examples**
+
+    - `southbound tables diff outbound-policy outbound-policy.yaml`: what publishing the file would change
+    - `southbound tables diff outbound-policy@1a2b3c4d outbound-policy`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.show import diff as show_diff
+
+    return show_diff(settings, before, after, as_json=json)

@@ -1,0 +1,95 @@
+"""Commands that say why: what a table decides for an event, its saved tests, and what a draft would change."""
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+
+from typing import Annotated
+
+import typer
+
+from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+
+
+def add_to(tables: typer.Typer) -> None:
+    """Add these commands to those about tables."""
+    tables.command(epilog=EXIT_CODES)(explain)
+    tables.command("test", epilog=EXIT_CODES)(run_saved_tests)
+    tables.command(epilog=EXIT_CODES)(backtest)
+
+
+def explain(
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A file, or a published table: ID, ID@VERSION, ID@draft.")
+    ],
+    event: Annotated[
+        str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
+    ],
+    row: Annotated[str | None, typer.Option(metavar="ID", help="Also say why this row did not decide.")] = None,
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Say what a table decides for an event, why, and which rows came close.
+
+    The event is written as for `southbound produce`, or is the run document in it, or as much of one as a saved test
+    gives. What it does not spell is missing. The table's saved tests need not pass. Thresholds are not counted.
+
+    Ends with 0 whether or not the table decides; `--json` has `decided`.
+
+    **Examples**
+
+    - `southbound tables explain policy.yaml --event run.yaml`
+    - `southbound tables explain spoke-selector@draft --event run.json --row S40`
+    - `echo '{test_specification: {id: fibre-line}}' | southbound tables explain policy.yaml --event -`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.explain import explain_table
+
+    return explain_table(settings, table, event, row=row, as_json=json)
+
+
+def run_saved_tests(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
+    json: Json = False,  # noqa: FBT002 - an option
+) -> int:
+    """Run the tests that are saved with tables, and show each: what was expected, what was found, and why.
+
+    `check` and everything that uses a table refuse it when one of its tests fails; this shows them all. Ends with 2 if
+    a test fails or a file cannot be used.
+
+    **Examples**
+
+    - `southbound tables test my-policy.yaml`
+    - `southbound tables test tables/*.yaml --json | jq 'select(.passed | not)'`
+    """
+    from southbound.operations.tables.run_tests import test_tables
+
+    return test_tables(files, as_json=json)
+
+
+def backtest(
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The draft: a file, or a published table: ID@draft, ID@VERSION.")
+    ],
+    since: Annotated[str, typer.Option(metavar="SPAN", help="How far back: 90m, 24h, 7d.")] = "7d",
+    against: Annotated[
+        str, typer.Option(metavar="TABLE|live", help="What it is compared with; live: what the gateway decides by.")
+    ] = "live",
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most so many runs are named.")] = 50,
+    json: Json = False,  # noqa: FBT002 - an option
+    config: Config = None,
+) -> int:
+    """Decide the recorded lifecycle events again with a draft, and list which runs would go elsewhere.
+
+    Reads `testrun.lifecycle` as far back as was asked and up to its present end, on all cores, and changes nothing.
+    A run goes elsewhere if its outputs differ; another row with the same outputs makes no difference. Only requests of
+    roots are decided: children follow their root, and changes and cancellations keep what was decided. Thresholds are
+    not counted: the first definition that matches is taken. The draft's saved tests need not pass yet.
+
+    **Examples**
+
+    - `southbound tables backtest draft.yaml --since 7d`
+    - `southbound tables backtest spoke-selector@draft --since 24h --json | jq .changes`
+    - `southbound tables backtest new.yaml --against old.yaml --since 7d`
+    """
+    settings = settings_from(config)
+    from southbound.operations.backtest.compare import backtest_table
+
+    return backtest_table(settings, table, since=since, against=against, limit=limit, json=json)

@@ -1,0 +1,134 @@
+"""Commands about decision tables."""
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from southbound.cli import table_lifecycle, table_reasons
+from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+
+tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    table_lifecycle.add_to(tables)
+    table_reasons.add_to(tables)
+    app.add_typer(tables, name="tables")
+
+
+@tables.callback()
+def _only_below() -> None:
+    """Check, compare and publish decision tables and spoke selectors."""
+
+
+@tables.command(epilog=EXIT_CODES)
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV, XLSX or DMN.")],
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+    config: Config = None,
+) -> int:
+    """Load tables, check every cell, run their saved tests, and say what they are.
+
+    Every mistake of every file is told at once, as `file:line: what is wrong`. A selector may only name spokes that
+    have a profile in `routing.spokes`.
+
+    **Examples**
+
+    - `southbound tables check my-policy.yaml`
+    - `southbound tables check tables/*.yaml`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.check import check_tables
+
+    return check_tables(settings, files, as_json=as_json)
+
+
+@tables.command(epilog=EXIT_CODES)
+def analyse(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+) -> int:
+    """Look for rows that are never reached, rows that overlap, and values that no row takes.
+
+    What should not be published ends the command, as `file: what is wrong`: a row that is never reached, or rows that
+    overlap where the hit policy wants them apart. Warnings and notes are printed and end nothing. What could not be
+    checked in time is said. Saved tests are not run.
+
+    **Examples**
+
+    - `southbound tables analyse my-policy.yaml`
+    - `southbound tables analyse tables/*.yaml --json`
+    """
+    from southbound.operations.tables.analyse import analyse_tables
+
+    return analyse_tables(files, as_json=as_json)
+
+
+@tables.command(epilog=EXIT_CODES)
+def export(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE|ID", help="A table in YAML, CSV, XLSX or DMN, or a published one."),
+    ],
+    to: Annotated[Literal["yaml", "csv", "xlsx", "dmn"], typer.Option("--to", help="The format to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+    ] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+    config: Config = None,
+) -> int:
+    """Write a table in another format, with its columns, rows, default and saved tests.
+
+    In XLSX every cell is text, so that Excel leaves `1-2` and `007` alone. In CSV, what a spreadsheet would run as a
+    formula starts with an apostrophe, which `tables import` takes away again.
+
+    **Examples**
+
+    - `southbound tables export outbound-policy.yaml --to xlsx -o outbound-policy.xlsx`
+    - `southbound tables export outbound-policy.xlsx --to csv`
+    - `southbound tables export outbound-policy@draft --to xlsx -o draft.xlsx`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.convert import export_table
+    from southbound.operations.tables.formats import Format
+
+    return export_table(settings, file, Format(to), out, as_json=as_json)
+
+
+@tables.command(name="import", epilog=EXIT_CODES)
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX, DMN or YAML.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+    ] = None,
+    decision: Annotated[
+        str, typer.Option("--decision", metavar="NAME", help="Which decision of a DMN model that has several.")
+    ] = "",
+    path: Annotated[
+        list[str] | None,
+        typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run that an input of a DMN model stands for."),
+    ] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+    config: Config = None,
+) -> int:
+    """Check a table of any format, run its saved tests, and write it as YAML.
+
+    Every mistake is told at once, with its cell. A spreadsheet that is refused comes back as `NAME.errors.xlsx` with
+    the reasons beside the cells; nothing else is written then.
+
+    **Examples**
+
+    - `southbound tables import outbound-policy.xlsx -o outbound-policy.yaml`
+    - `southbound tables import spoke-selector.csv`
+    - `southbound tables import model.dmn --decision Dispatch --path 'Line speed=characteristic[speed]'`
+    """
+    settings = settings_from(config)
+    from southbound.operations.tables.check import known_spokes
+    from southbound.operations.tables.convert import import_table
+    from southbound.operations.tables.dmn import Wish, paths_in
+
+    wish = Wish(decision=decision, paths=paths_in(path or []))
+    return import_table(file, out, known_spokes(settings.routing.spokes), wish, as_json=as_json)

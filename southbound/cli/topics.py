@@ -1,0 +1,51 @@
+"""Commands about topics: which are missing, and create them."""
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+
+from typing import Annotated
+
+import typer
+
+from southbound.cli.options import EXIT_CODES, Config, settings_from
+
+topics = typer.Typer(help="Compare the topics with those that Southbound needs, and create them.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(topics, name="topics")
+
+
+@topics.command(epilog=EXIT_CODES)
+def plan(config: Config = None) -> int:
+    """Show which topics are there and which are missing; change nothing.
+
+    One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are told, never mended.
+
+    **Example**
+
+    - `southbound topics plan`
+    """
+    settings = settings_from(config)
+    from southbound.operations.topics import plan_topics
+
+    return plan_topics(settings)
+
+
+@topics.command(epilog=EXIT_CODES)
+def apply(
+    replication: Annotated[
+        int, typer.Option(min=-1, max=32_767, help="Copies of each partition; -1 leaves it to the cluster.")
+    ] = -1,
+    config: Config = None,
+) -> int:
+    """Create the topics that are missing; those that are there stay as they are.
+
+    **Examples**
+
+    - `southbound topics apply`
+    - `southbound topics apply --replication 3`
+    """
+    settings = settings_from(config)
+    from southbound.operations.topics import apply_topics
+
+    return apply_topics(settings, replication)

@@ -1,0 +1,1 @@
+"""Decide recorded events again with a draft, and compare."""

@@ -1,0 +1,122 @@
+"""Read a share of the lifecycle topic and decide on it again, in a process that may be one of several."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from producers.kafka_errors import sentence_for
+from router.any_table import load_any
+from router.selection.redecide import Redecider
+from southbound.service.gc_tuning import collect_rarely
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from confluent_kafka import Message
+
+    from router.selection.backtest import Tally
+    from router.selection.load import Loaded
+    from schemas.codec.schema_registry import RegistryIds
+    from southbound.operations.backtest.offset_ranges import Stretch
+
+AT_ONCE = 2_000  # records taken over from the client together
+POLL = 0.5  # seconds; also how long Ctrl-C may wait
+PATIENCE = 30.0  # seconds without a record that should be there
+
+
+class StoppedReadingError(Exception):
+    """Kafka stopped answering in the middle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one reader has to do. `most`: so many runs are named for each change."""
+
+    client: Mapping[str, object]
+    topic: str
+    stretches: tuple[Stretch, ...]
+    most: int
+    registry: RegistryIds | None
+
+
+def prepare_process() -> None:
+    """Make a process one that only reads: it looks for garbage rarely, and ends when the one that started it does."""
+    collect_rarely()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # what it counts, nobody would hear
+
+
+def decide_elsewhere(share: Share, texts: tuple[str, str]) -> Tally:
+    """Do what `decide_again` does in another process, with the same two tables as they are written."""
+    now, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
+    return decide_again(share, now, draft)
+
+
+def decide_again(share: Share, now: Loaded, draft: Loaded) -> Tally:
+    """Read the stretches of a share and decide on every event in them.
+
+    Raises:
+        StoppedReadingError: with a sentence for the operator.
+    """
+    redecider = Redecider(now=now, draft=draft, most=share.most, registry=share.registry)
+    consumer = Consumer({**share.client, "auto.offset.reset": "earliest"})
+    try:
+        # A consumed record has its headers as a list of pairs.
+        redecider.take((record.value(), record.headers()) for record in _records(consumer, share))  # type: ignore[misc]
+    finally:
+        consumer.close()
+    return redecider.tally
+
+
+def _records(consumer: Consumer, share: Share) -> Iterator[Message]:
+    consumer.assign([TopicPartition(share.topic, part.partition, part.start) for part in share.stretches])
+    ends = {part.partition: part.end for part in share.stretches}
+    deadline = time.monotonic() + PATIENCE
+    while ends:
+        batch = consumer.consume(AT_ONCE, POLL)
+        for message in batch:
+            if message.error() is None and (message.offset() or 0) < ends.get(message.partition() or 0, 0) - 1:
+                yield message  # in the middle of its stretch, as nearly all are
+            else:
+                yield from _wanted(consumer, message, ends, share.topic)
+        if batch:
+            deadline = time.monotonic() + PATIENCE
+        elif time.monotonic() > deadline:
+            raise StoppedReadingError(
+                f"Kafka gave no record of {share.topic} for {PATIENCE:.0f} seconds, and more should be there: try again"
+            )
+
+
+def _wanted(consumer: Consumer, message: Message, ends: dict[int, int], topic: str) -> Iterator[Message]:
+    """Give a record that belongs to the share, and notice what ends a partition of it."""
+    number, offset = message.partition() or 0, message.offset() or 0
+    end = ends.get(number)
+    error = message.error()
+    if error is not None:
+        _look_at(error, topic)
+        over = error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's spelling
+    else:
+        over = end is not None and offset >= end - 1
+        if end is not None and offset < end:
+            yield message
+    if over and ends.pop(number, None) is not None:
+        consumer.pause([TopicPartition(topic, number)])
+
+
+def _look_at(error: KafkaError, topic: str) -> None:
+    passing = error.retriable() or error.code() in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001 - librdkafka's spelling
+    if not passing:
+        raise StoppedReadingError(sentence_for(error, f"topic {topic}"))

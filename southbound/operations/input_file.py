@@ -1,0 +1,22 @@
+"""Read the text that an operator hands to a command: a file, or what comes from standard input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from southbound.cli.exit_codes import wrong
+
+
+def given_text(file: str, wanted: str) -> tuple[str, str]:
+    """Give the text of a file, `-` for standard input, and the name by which mistakes in it are told.
+
+    Raises:
+        Failure: it cannot be read; `wanted` says what to name instead, such as `a file of events`.
+    """
+    try:
+        text, name = (sys.stdin.read(), "stdin") if file == "-" else (Path(file).read_text(encoding="utf-8"), file)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise wrong([f"{file}: cannot be read as text ({why}): name {wanted}, or -"]) from None
+    return text.removeprefix("\ufeff"), name  # what editors on Windows put before it

@@ -1,0 +1,131 @@
+"""Read one record for people: decoded where that is possible, shown as it is where not."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+from rich.text import Text
+
+from consumers.runtime.dead_letters import PREFIX
+from router.runs.ids import event_id_at
+from schemas.codec.errors import UndecodableError, excerpt, printable
+from schemas.commands import ChangeRun, SendRun
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import RunChanged, RunRequested
+from southbound.operations.event_lines import in_one_line, run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+
+    from schemas.codec.envelope import Envelope, Event
+    from schemas.topics import TopicNames
+
+STYLES = {"lifecycle": "cyan", "inbound": "magenta", "inflight": "yellow", "results": "green", "dlq": "bold red"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One record. `event` is the error's sentence where the value is no event; `why` is that of a dead letter."""
+
+    topic: str
+    short: str
+    partition: int
+    offset: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    event: Event | str
+    why: Mapping[str, str]
+
+    def as_line(self) -> Text:
+        """Say it in one line."""
+        moment = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        style = STYLES.get(self.short, "blue")
+        said = printable(f" {self._run:<16} {self._said()}")
+        return Text.assemble((moment, "dim"), "  ", (f"{self.short:<10}", style), said)
+
+    def as_json(self) -> str:
+        """Say everything, for other programs."""
+        place = {"topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.at.isoformat()}
+        why = {"dead_letter": dict(self.why)} if self.why else {}
+        return orjson.dumps({**place, "key": _text(self.key), **why, **self._content()}).decode()
+
+    def concerns(self, run: str) -> bool:
+        """Tell whether it is about this run, or about one below it."""
+        if _text(self.key) == run:
+            return True
+        if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):
+            # Nobody has interpreted these bytes yet, so the id can stand anywhere in them.
+            return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", self.value or b""))
+        return run in _ids(self.event)
+
+    @property
+    def _run(self) -> str:
+        return _text(self.key) or "-" if isinstance(self.event, str) else run_of(self.event.data)
+
+    def _said(self) -> str:
+        said = self._undecodable(self.event) if isinstance(self.event, str) else _named(self.event)
+        if not self.why:
+            return said
+        place = f"{self.why.get('topic')}[{self.why.get('partition')}] offset {self.why.get('offset')}"
+        return f"{self.why.get('code')}: {self.why.get('reason')} (from {place}: {said})"
+
+    def _undecodable(self, sentence: str) -> str:
+        size = f"{len(self.value)} bytes '{excerpt(self.value)}'" if self.value else "no value"
+        return f"not an event, {size}: {sentence}"
+
+    def _content(self) -> dict[str, object]:
+        if isinstance(self.event, str):
+            value = b64encode(self.value).decode() if self.value is not None else None
+            return {"error": self.event, "value_base64": value}
+        data = self.event.data.model_dump(mode="json", exclude_none=True)
+        headers = self.event.headers
+        named = {"source": headers.source, "replay": headers.replay, "traceparent": headers.traceparent}
+        known = {name: text for name, text in named.items() if text is not None}
+        return {"id": self.event.id, "type": self.event.type, **known, "data": data}
+
+
+def read(message: Message, envelope: Envelope, names: TopicNames) -> Reading:
+    """Read a record of any topic."""
+    topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+    headers: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment] # consumed: a list of bytes
+    value: bytes | None = message.value()
+    key: bytes | None = message.key()
+    event: Event | str
+    try:
+        event = envelope.decode(value, headers, fallback_id=event_id_at(topic, partition, offset))
+    except UndecodableError as error:
+        event = error.sentence
+    return Reading(
+        topic=topic,
+        short=topic.removeprefix(f"{names.prefix}testrun."),
+        partition=partition,
+        offset=offset,
+        at=datetime.fromtimestamp(max(0, message.timestamp()[1]) / 1000, UTC),
+        key=key,
+        value=value,
+        event=event,
+        why={name.removeprefix(PREFIX): _text(text) for name, text in headers if name.startswith(PREFIX)},
+    )
+
+
+def _named(event: Event) -> str:
+    return f"{type(event.data).__name__} {in_one_line(event.data)}"
+
+
+def _ids(event: Event) -> set[str]:
+    data = event.data
+    if isinstance(data, RunRequested | RunChanged | SendRun | ChangeRun):
+        return {data.run.run_id, data.run.root_run_id, *(child.run_id for child in data.run.children)}
+    return {run_of(data), getattr(data, "root_run_id", "")}
+
+
+def _text(raw: bytes | None) -> str:
+    return raw.decode("utf-8", "backslashreplace") if raw else ""

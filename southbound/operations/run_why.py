@@ -1,0 +1,67 @@
+"""Say why a run went where it went, and why it stands where it does, from what was stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+from rich.text import Text
+
+from router.explanation_texts import explanations_in, told
+from schemas.codec.errors import printable
+from southbound.cli.exit_codes import Exit
+from southbound.operations.console import show
+from southbound.operations.run_words import moment, whereabouts
+from southbound.operations.runs import known_run
+
+if TYPE_CHECKING:
+    from router.runs.run import RequestRow, RunRow
+    from southbound.settings.settings import Settings
+
+
+def why_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
+    """Tell it of one run."""
+    row, request = known_run(settings, run_id)
+    if as_json:
+        print(_in_json(row, request))  # noqa: T201 - it was asked for
+    else:
+        show(Text("\n".join(map(printable, _in_words(row, request)))))
+    return Exit.DONE
+
+
+def _in_words(row: RunRow, request: RequestRow | None) -> list[str]:
+    decided = [f"  {line}" for line in told(request.explanation).splitlines()] if request else []
+    here = [f"  {line}" for line in whereabouts(row)]
+    return [_pinned(row, request), *decided, f"{row.run_id} is in phase {row.phase}", *here]
+
+
+def _pinned(row: RunRow, request: RequestRow | None) -> str:
+    if row.decision is None or request is None:
+        return f"{row.run_id} is not decided yet"
+    sent = f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone"
+    by = f"by {row.decision.policy} ({sent}) and {row.decision.selector}, {moment(request.created_at)}"
+    if row.run_id == request.root_run_id:
+        return f"{row.run_id} goes to {row.spoke}, decided {by}"
+    return f"{row.run_id} goes to {row.spoke}: it follows its root {request.root_run_id}, decided {by}"
+
+
+def _in_json(row: RunRow, request: RequestRow | None) -> str:
+    decided = row.decision is not None and request is not None
+    return orjson.dumps(
+        {
+            "run": row.run_id,
+            "root": row.root_run_id,
+            "follows_root": decided and row.run_id != row.root_run_id,
+            "spoke": row.spoke or None,
+            "decision": row.decision.model_dump(mode="json") if row.decision else None,
+            "decided_at": request.created_at if request else None,
+            "decisions": explanations_in(request.explanation) if request else (),
+            "sentences": told(request.explanation).splitlines() if request else [],
+            "phase": row.phase,
+            "state": row.state,
+            "result": row.result,
+            "where": whereabouts(row),
+            "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
+            "updated_at": row.updated_at,
+        }
+    ).decode()

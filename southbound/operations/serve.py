@@ -1,0 +1,105 @@
+"""Run the service until a signal: the first one lets it finish, the second one does not."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from consumers.runtime.worker import WorkerFailedError
+from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
+from southbound.service.compose import ROLES
+from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.service.logs import configure_logs
+from southbound.service.serve import NotConfiguredError, NotReachableError, Running, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from southbound.service.load_rules import Rules
+    from southbound.settings.settings import Settings
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, roles: Sequence[str], spoke: str | None) -> int:
+    """Run these roles, or all of them; give the exit code."""
+    rules = _rules(settings)
+    known = sorted(profile.name for profile in rules.profiles)
+    if spoke is not None and spoke not in known:
+        raise wrong(
+            [f"--spoke {spoke}: {settings.routing.spokes} has no profile of this name, only {', '.join(known)}"]
+        )
+    if spoke is not None and roles and "dispatch" not in roles:
+        raise wrong([f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"])
+    configure_logs(settings.log)
+    service = _Service(settings, rules, tuple(roles) or ROLES, spoke)
+    return uvloop.run(service.run())
+
+
+def _rules(settings: Settings) -> Rules:
+    try:
+        return load_rules(settings.routing)
+    except OperatorMistakesError as error:
+        raise wrong(error.mistakes) from None
+
+
+class _Service:
+    """The service and the signals that end it."""
+
+    def __init__(self, settings: Settings, rules: Rules, roles: Sequence[str], spoke: str | None) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._roles = roles
+        self._spoke = spoke
+        self._up = False
+        self._ended_by: signal.Signals | None = None
+
+    async def run(self) -> int:
+        """Run until a signal."""
+        self._stop = asyncio.Event()
+        serving = asyncio.create_task(self._serve())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._asked, number, serving)
+        try:
+            return Exit.DONE if await serving else Exit.NOT_CLEAN
+        except asyncio.CancelledError:
+            return self._cut_short()
+
+    def _asked(self, number: signal.Signals, serving: asyncio.Task[bool]) -> None:
+        again = self._ended_by is not None
+        self._ended_by = number
+        log.info("stopping", signal=number.name, at_once=again)
+        if again or not self._up:  # nothing is under way yet, or nobody wants to wait for it
+            serving.cancel()
+        else:
+            self._stop.set()
+
+    def _cut_short(self) -> int:
+        if self._up:
+            return Exit.NOT_CLEAN
+        return Exit.INTERRUPTED if self._ended_by is signal.SIGINT else Exit.DONE
+
+    def _ready(self, _: Running) -> None:
+        self._up = True
+
+    async def _serve(self) -> bool:
+        try:
+            return await serve(
+                self._settings,
+                self._roles,
+                stop=self._stop,
+                only_spoke=self._spoke,
+                rules=self._rules,
+                ready=self._ready,
+            )
+        except NotConfiguredError as error:
+            raise wrong(str(error).splitlines()) from None
+        except NotReachableError as error:
+            raise not_reachable(str(error)) from None
+        except WorkerFailedError as error:
+            raise Failure(Exit.UNEXPECTED, str(error)) from None

@@ -1,0 +1,98 @@
+"""Analyse table files, and show what was found to people and programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+from router.analysis_of_selectors import analyse_loaded
+from router.selection.load import table_of
+from router.tables.diagnostics import TableErrors
+from router.tables.explain.wording import value_in_words
+from southbound.cli.exit_codes import Exit, wrong
+from southbound.operations.console import counted
+from southbound.operations.tables.formats import load_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router.selection.load import Loaded
+    from router.tables.analysis.findings import Analysis
+
+
+def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
+    """Analyse each file; print what is worth a look or good to know, and end with what is wrong."""
+    mistakes: list[str] = []
+    for file in files:
+        try:
+            loaded = load_file(file, tested=False)
+        except TableErrors as error:
+            mistakes += error.sentences
+            if as_json:
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - it was asked for
+            continue
+        found = analyse_loaded(loaded)
+        mistakes += [f"{file}: {sentence}" for sentence in found.errors]
+        print(_as_json(file, loaded, found) if as_json else _in_words(file, loaded, found))  # noqa: T201 - as above
+    if mistakes:
+        raise wrong(mistakes)
+    return Exit.DONE
+
+
+def _in_words(file: str, loaded: Loaded, found: Analysis) -> str:
+    table = table_of(loaded)
+    counts = (
+        counted(len(table.rows), "row"),
+        counted(len(found.unreachable), "row") + " never reached",
+        counted(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
+        counted(len(found.gaps), "gap") + " shown",
+    )
+    checked = "everything was checked" if found.complete else found.unchecked
+    lines = [
+        f"{file}: {table.id}@{table.version}: {', '.join(counts)}; {checked}",
+        *(f"  warning: {sentence}" for sentence in found.warnings),
+        *(f"  note: {sentence}" for sentence in found.notes),
+    ]
+    return "\n".join(lines)
+
+
+def _as_json(file: str, loaded: Loaded, found: Analysis) -> str:
+    table = table_of(loaded)
+    content = {
+        "file": file,
+        "table": table.id,
+        "version": table.version,
+        "rows": len(table.rows),
+        "errors": found.errors,
+        "warnings": found.warnings,
+        "notes": found.notes,
+        "complete": found.complete,
+        "unchecked": found.unchecked,
+        "unreachable": [
+            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.except_lists}
+            for one in found.unreachable
+        ],
+        "overlap_count": found.overlap_count,
+        "overlaps": [
+            {
+                "rows": one.rows,
+                "same_outputs": one.same_outputs,
+                "nested": one.nested,
+                "where": one.where,
+                "example": _example(one.example),
+            }
+            for one in found.overlaps
+        ],
+        "gaps": [
+            {"where": one.where, "example": _example(one.example), "share": round(one.share, 6)} for one in found.gaps
+        ],
+    }
+    return to_json(content).decode()
+
+
+def _example(values: Mapping[str, object]) -> dict[str, object]:
+    """Write values as JSON has them; dates, times and durations as operators read them."""
+    return {
+        name: value if isinstance(value, str | int | None) else value_in_words(value) for name, value in values.items()
+    }

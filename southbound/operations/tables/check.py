@@ -1,0 +1,87 @@
+"""Check tables that an operator wrote, and say what each of them is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from router.selection.load import kind_of, table_of
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
+from router.tables.diagnostics import TableErrors
+from southbound.cli.exit_codes import Exit, wrong
+from southbound.operations.console import say
+from southbound.operations.tables.formats import load_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from router.selection.load import Loaded
+    from router.tables.table import DecisionTable
+    from southbound.settings.settings import Settings
+
+
+def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
+    """Load each file and run its saved tests; print what is good and end with what is wrong."""
+    tell = _as_json if as_json else _as_words
+    spokes = known_spokes(settings.routing.spokes)
+    mistakes: list[str] = []
+    for file in files:
+        try:
+            print(tell(file, load_file(file, spokes)))  # noqa: T201 - it was asked for
+        except TableErrors as error:
+            mistakes += error.sentences
+            if as_json:
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - as above
+    if mistakes:
+        raise wrong(mistakes)
+    return Exit.DONE
+
+
+def known_spokes(folder: Path) -> list[str] | None:
+    """Name the spokes that have a profile; None, and a word about it, where the profiles cannot be read."""
+    try:
+        profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+    except ProfilesWrongError:
+        say(f"The profiles in {folder} have mistakes (see `southbound config check`), so spoke names are not checked")
+        return None
+    return [profile.name for profile in profiles]
+
+
+def _as_words(file: str, found: Loaded) -> str:
+    return f"{file}: {_described(found)}"
+
+
+def _as_json(file: str, found: Loaded) -> str:
+    table = table_of(found)
+    facts = {"table": table.id, "version": table.version, "kind": kind_of(found), "policy": table.policy}
+    counts = {name: len(getattr(table, name)) for name in ("rows", "inputs", "outputs", "tests")}
+    return to_json({"file": file, **facts, **counts, "default": table.default is not None, "mistakes": []}).decode()
+
+
+def _described(found: OutboundPolicy | Selector | DecisionTable) -> str:
+    match found:
+        case OutboundPolicy():
+            return f"outbound policy {_in_words(found.table)}"
+        case Selector():
+            spokes = sorted({str(row.outputs["spoke"]) for row in found.table.rows})
+            switched_off = f", {_count(len(found.inactive), 'row')} switched off" if found.inactive else ""
+            return f"spoke selector {_in_words(found.table)}{switched_off}; chooses among {', '.join(spokes)}"
+        case table:
+            return f"decision table {_in_words(table)}"
+
+
+def _in_words(table: DecisionTable) -> str:
+    default = "a default row" if table.default else "no default row"
+    tests = f"{_count(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
+    columns = f"{_count(len(table.inputs), 'input')}, {_count(len(table.outputs), 'output')}"
+    return (
+        f"{table.id}@{table.version}: {_count(len(table.rows), 'row')} ({table.policy}), {default}, {columns}; {tests}"
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

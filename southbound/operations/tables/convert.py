@@ -1,0 +1,112 @@
+"""Move tables between formats for an operator, and say what stands in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+from router.selection.load import table_of
+from router.selection.outbound_policy import OutboundPolicy
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.sheets.grid import SheetPlaces
+from router.tables.formats.sheets.xlsx_markup import with_reasons
+from router.tables.table import DecisionTable
+from southbound.cli.exit_codes import Exit, wrong
+from southbound.operations.console import say
+from southbound.operations.table_texts import named
+from southbound.operations.tables.dmn import Wish
+from southbound.operations.tables.formats import SUFFIXES, Format, format_of, load_file, write_as
+from southbound.operations.tables.lookup import is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from router.selection.load import Loaded
+    from router.tables.diagnostics import Complaints
+    from southbound.settings.settings import Settings
+
+
+def export_table(settings: Settings, name: str, to: Format, out: Path | None, *, as_json: bool) -> int:
+    """Write a table file, or a published table, in another format, to a file or to standard output."""
+    try:
+        table = load_file(name) if is_file(name) else named(settings, name)
+        content = write_as(to, table)
+    except TableErrors as error:
+        raise wrong(error.sentences) from None
+    _put(content, to, out, table if as_json else None)
+    if to is Format.DMN and isinstance(table, DecisionTable | OutboundPolicy):
+        _tell_what_dmn_lacks(table.table if isinstance(table, OutboundPolicy) else table)
+    return Exit.DONE
+
+
+def _tell_what_dmn_lacks(table: DecisionTable) -> None:
+    lost = [what for what, there in (("saved tests", table.tests), ("the note of the table", table.note)) if there]
+    if lost:
+        say(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
+
+
+def import_table(file: str, out: Path | None, spokes: Collection[str] | None, wish: Wish, *, as_json: bool) -> int:
+    """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
+    if wish != Wish() and format_of(file) is not Format.DMN:
+        raise wrong([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
+    try:
+        table = load_file(file, spokes, wish)
+    except TableErrors as error:
+        raise wrong([*error.sentences, *_what_next(file, error)]) from None
+    _put(write_as(Format.YAML, table), Format.YAML, out, table if as_json else None)
+    return Exit.DONE
+
+
+def _put(content: bytes, written_as: Format, out: Path | None, told: Loaded | None) -> None:
+    """Write what came out; `told` is the table where other programs want to be told of it as JSON."""
+    if out is None and written_as is Format.XLSX:
+        raise wrong(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
+    if out is not None:
+        _check_name(out, written_as)
+        _save(content, out)
+    if told is not None:
+        print(_as_json(content, written_as, out, told))  # noqa: T201 - it was asked for
+    elif out is None:
+        print(content.decode(), end="")  # noqa: T201 - as above
+
+
+def _check_name(out: Path, written_as: Format) -> None:
+    """Keep a spreadsheet from being overwritten with YAML: the end of a name says what every command reads it as."""
+    named = SUFFIXES.get(out.suffix.lower(), written_as)
+    if named is not written_as:
+        better = out.with_suffix(f".{written_as.value}").name
+        raise wrong([f"{out}: would hold {written_as.upper()} and be read as {named.upper()}: name it {better}"])
+
+
+def _save(content: bytes, out: Path) -> None:
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise wrong([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
+
+
+def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loaded) -> str:
+    table = table_of(loaded)
+    where = {"out": str(out)} if out else {"text": content.decode()}
+    return to_json({"table": table.id, "version": table.version, "format": written_as.value, **where}).decode()
+
+
+def _what_next(file: str, error: TableErrors) -> list[str]:
+    """Say what helps with mistakes of a format; a refused spreadsheet gets its copy."""
+    complaints = error.complaints
+    if format_of(file) is Format.XLSX and complaints and isinstance(complaints.places, SheetPlaces):
+        return _marked_copy(file, complaints, complaints.places)
+    return []
+
+
+def _marked_copy(file: str, complaints: Complaints, places: SheetPlaces) -> list[str]:
+    """Write the copy of a refused spreadsheet with its reasons; give the sentence that says where it is."""
+    source = Path(file)
+    copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
+    try:
+        copy.write_bytes(with_reasons(source.read_bytes(), file, complaints, places))
+    except OSError as error:
+        return [f"{copy}: cannot be written ({error.strerror}), so there is no copy with the reasons in it"]
+    return [f"{copy}: a copy with the reasons beside the cells; correct it there and import it"]

@@ -1,0 +1,100 @@
+"""Take a table out of a DMN model, held to what a table of ours must be, and put one into a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
+from router.tables.diagnostics import Complaints, TableErrors
+from router.tables.formats.dmn import model as dmn
+from router.tables.formats.loader import Written
+from router.tables.formats.yaml_reader import read_yaml
+from router.tables.formats.yaml_writer import write_table
+from southbound.cli.exit_codes import wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from router.tables.formats.yaml_writer import Writable
+    from router.tables.table import DecisionTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What of a model is wanted: which decision (empty: its only one), and the fact that each input stands for."""
+
+    decision: str = ""
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """The places of a decision: rows and columns are named by what is wrong with them."""
+
+    name: str
+
+    def at(self, _place: int) -> str:
+        """Name the decision with its file."""
+        return self.name
+
+    def within(self, _place: int) -> str:
+        """Name a place inside the decision."""
+        return "the same decision"
+
+
+def written_in_dmn(content: bytes, source: str, wish: Wish) -> Written:
+    """Read one decision of a model as the YAML that it becomes.
+
+    Raises:
+        TableErrors: the model is wrong, or does not have what is wished for.
+    """
+    name, table = _chosen(dmn.read(content, source, wish.decision), source, wish)
+    where = f"{source}, decision '{name}'"
+    complaints = Complaints(_Decision(where))
+    text = write_table(_with_paths(table, wish.paths, where))
+    return Written(read_yaml(text, where, complaints), "", complaints)
+
+
+def _chosen(tables: Mapping[str, DecisionTable], source: str, wish: Wish) -> tuple[str, DecisionTable]:
+    names = ", ".join(f"'{name}'" for name in tables)
+    if wish.decision and wish.decision not in tables:
+        raise TableErrors([f"{source}: there is no decision '{wish.decision}'; it has {names}"])
+    if not wish.decision and len(tables) > 1:
+        raise TableErrors([f"{source}: the model has several decisions ({names}): import one with --decision"])
+    name = wish.decision or next(iter(tables))
+    return name, tables[name]
+
+
+def _with_paths(table: DecisionTable, paths: Mapping[str, str], where: str) -> DecisionTable:
+    names = [column.name for column in table.inputs]
+    if unknown := [name for name in paths if name not in names]:
+        known = ", ".join(names)
+        raise TableErrors([f"{where}: there is no input '{name}'; the inputs are {known}" for name in unknown])
+    inputs = tuple(replace(column, path=paths.get(column.name, column.path)) for column in table.inputs)
+    return replace(table, inputs=inputs)
+
+
+def paths_in(options: Iterable[str]) -> dict[str, str]:
+    """Read options of the form `INPUT=FACT`."""
+    pairs = [option.partition("=") for option in options]
+    if bad := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
+        raise wrong(f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in bad)
+    return {name.strip(): fact.strip() for name, _, fact in pairs}
+
+
+def in_dmn(table: Writable) -> bytes:
+    """Write a table as a DMN model.
+
+    Raises:
+        TableErrors: it is a selector, which DMN has no words for.
+    """
+    match table:
+        case OutboundPolicy():
+            return dmn.write(table.table).encode()
+        case Selector():
+            what = "a selector has orders, switches and thresholds, for which DMN has no place"
+            raise TableErrors([f"{table.table.id}: {what}: export it as YAML, CSV or XLSX"])
+        case _:
+            return dmn.write(table).encode()

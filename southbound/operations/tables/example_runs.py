@@ -1,0 +1,73 @@
+"""Read the runs that a person gives a table to decide: events, a run document, or part of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.selection.facts import facts_of
+from router.selection.partial_facts import GivenError, facts_given
+from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.formats.tree import Block, line_of, plain_data
+from router.tables.formats.yaml_reader import read_yaml
+from schemas.commands import ChangeRun, SendRun
+from schemas.files.event_file import EventFileError, read_events
+from schemas.lifecycle import RunChanged, RunRequested
+from southbound.cli.exit_codes import wrong
+from southbound.operations.input_file import given_text
+
+if TYPE_CHECKING:
+    from router.selection.facts import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenRun:
+    """The facts of a run; a child's are told all the same, although its root's count."""
+
+    run_id: str
+    facts: Facts
+    is_child: bool
+
+
+def given_runs(file: str) -> list[GivenRun]:
+    """Read a file, `-` for standard input.
+
+    Raises:
+        Failure: with everything that is wrong with it.
+    """
+    text, name = given_text(file, "a file with an event")
+    part = _part(text, name)
+    return _from_events(text, name) if part is None else [_from_part(part, name)]
+
+
+def _part(text: str, name: str) -> Block | None:
+    """Read a mapping that is no event; None where it is something else, perhaps events."""
+    try:
+        tree = read_yaml(text, name, Complaints(Lines(name)))
+    except TableErrors:
+        return None
+    is_event = isinstance(tree, Block) and "data" in tree.entries
+    return tree if isinstance(tree, Block) and not is_event else None
+
+
+def _from_part(tree: Block, name: str) -> GivenRun:
+    part = {key: plain_data(value) for key, value in tree.entries.items()}
+    try:
+        facts = facts_given(part)
+    except GivenError as error:
+        told = zip(error.fields, error.sentences, strict=True)
+        raise wrong([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
+    return GivenRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
+
+
+def _from_events(text: str, name: str) -> list[GivenRun]:
+    try:
+        events = read_events(text, file=name, new_id=lambda: "")
+    except EventFileError as error:
+        raise wrong(map(str, error.mistakes)) from None
+    runs = [
+        event.data.run for event in events if isinstance(event.data, RunRequested | RunChanged | SendRun | ChangeRun)
+    ]
+    if not runs:
+        raise wrong([f"{name}: none of its events has a run document: give a RunRequested, or the document itself"])
+    return [GivenRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]

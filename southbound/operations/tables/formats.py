@@ -1,0 +1,140 @@
+"""Know the formats of tables: read a file in any of them, write a table in any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from router.any_table import any_from
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
+from router.tables.diagnostics import TableErrors
+from router.tables.formats.loader import version_of, written_in_yaml
+from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
+from router.tables.formats.yaml_writer import write_table
+from southbound.operations.tables.dmn import Wish, in_dmn, written_in_dmn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from router.tables.formats.loader import Written
+    from router.tables.formats.yaml_writer import Writable
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    YAML = "yaml"
+    CSV = "csv"
+    XLSX = "xlsx"
+    DMN = "dmn"
+
+
+def _written_in_xlsx(content: bytes, source: str) -> Written:
+    from router.tables.formats.sheets.xlsx_reader import written_in_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
+
+    return written_in_xlsx(content, source)
+
+
+def _write_xlsx(table: Writable) -> bytes:
+    from router.tables.formats.sheets.xlsx_writer import write_xlsx  # noqa: PLC0415 - as above
+
+    return write_xlsx(table)
+
+
+SUFFIXES = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
+LARGEST = 20_000_000  # bytes; a table of 10,000 rows has about one million
+_OTHER_SHEETS = (".xls", ".xlsm", ".xlsb", ".ods")
+_ONLY_ONE = Wish()
+_READERS: dict[Format, Callable[[bytes, str, Wish], Written]] = {
+    Format.YAML: lambda content, source, _: written_in_yaml(_text(content, source), source),
+    Format.CSV: lambda content, source, _: written_in_csv(content, source),
+    Format.XLSX: lambda content, source, _: _written_in_xlsx(content, source),
+    Format.DMN: written_in_dmn,
+}
+_WRITERS: dict[Format, Callable[[Writable], bytes]] = {
+    Format.YAML: lambda table: write_table(table).encode(),
+    Format.CSV: lambda table: write_csv(table).encode(),
+    Format.XLSX: _write_xlsx,
+    Format.DMN: in_dmn,
+}
+
+
+def load_file(
+    file: str, spokes: Collection[str] | None = None, wish: Wish = _ONLY_ONE, *, tested: bool = True
+) -> Writable:
+    """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
+
+    `wish` says what of a DMN model is wanted.
+    Unless it shall be `tested`, its saved tests are read but not run.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place in the file.
+    """
+    suffix = Path(file).suffix.lower()
+    if suffix in _OTHER_SHEETS:
+        raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
+    written = replace(_READERS[format_of(file)](_content(file), file, wish), tested=tested)
+    try:
+        table = any_from(written, spokes)
+    except TableErrors as error:
+        if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
+            raise TableErrors([*error.sentences, _how_to_name_facts(file)]) from None
+        raise
+    return table if written.version else _with_version(table, version_of(write_table(table)))
+
+
+def _how_to_name_facts(file: str) -> str:
+    way = f"southbound tables import {file} --path 'Age=characteristic[age]'"
+    return f"{file}: say which facts the inputs stand for, such as `{way}`"
+
+
+def yaml_text(file: str, table: Writable) -> str:
+    """Give the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
+    return _text(_content(file), file) if format_of(file) is Format.YAML else write_table(table)
+
+
+def format_of(file: str) -> Format:
+    """Know a format by the end of the file's name; a name that says nothing is one of YAML."""
+    return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
+
+
+def write_as(to: Format, table: Writable) -> bytes:
+    """Write a table in a format.
+
+    Raises:
+        TableErrors: the format cannot hold it.
+    """
+    return _WRITERS[to](table)
+
+
+def _content(file: str) -> bytes:
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+    except OSError as error:
+        raise _not_readable(file, error.strerror or type(error).__name__) from None
+    if len(content) > LARGEST:
+        raise TableErrors([f"{file}: has more than {LARGEST // 1_000_000} MB: split the table"])
+    return content
+
+
+def _text(content: bytes, file: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise TableErrors([f"{file}: is not text in UTF-8: correct the path, or save it as UTF-8"]) from None
+
+
+def _not_readable(file: str, why: str) -> TableErrors:
+    return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
+
+
+def _with_version(table: Writable, version: str) -> Writable:
+    match table:
+        case OutboundPolicy() | Selector():
+            return replace(table, table=replace(table.table, version=version))
+        case _:
+            return replace(table, version=version)

@@ -1,0 +1,150 @@
+"""Reach the published tables for one command, and find the table that an operator names."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from consumers.table_topic.port import TableTopicError
+from router.selection.load import kind_of, load_as, table_of
+from router.tables.diagnostics import TableErrors
+from router.tables.publish_plan import Signed
+from router.tables.versions import Unreadable
+from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableDraft, TableKind, TableVersion
+from southbound.cli.exit_codes import not_reachable, wrong
+from southbound.operations.kafka import reach
+from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
+from southbound.service.table_sources import table_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from consumers.table_topic.kafka_table_topic import KafkaTableTopic
+    from router.selection.load import Loaded
+    from router.tables.versions import PublishedTables
+    from schemas.published_tables import TableText
+    from southbound.settings.settings import Routing, Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A table that was named: `name` is what people call it, `comment` what was said when it was written."""
+
+    name: str
+    kind: TableKind
+    text: str
+    loaded: Loaded
+    comment: str = ""
+
+    @property
+    def table(self) -> str:
+        """Its id."""
+        return table_of(self.loaded).id
+
+
+def ask(settings: Settings, question: Callable[[KafkaTableTopic], Awaitable[T]]) -> T:
+    """Put one question to the tables topic, or end the command."""
+    topic = table_topic(settings.kafka)
+
+    async def reached() -> T:
+        await reach(settings, [topic.name])
+        return await question(topic)
+
+    try:
+        return asyncio.run(reached())
+    except TableTopicError as error:
+        raise not_reachable(str(error)) from None
+
+
+def published_in(settings: Settings) -> PublishedTables:
+    """Read all tables."""
+    return ask(settings, lambda topic: topic.read())
+
+
+def signed(author: str | None, comment: str) -> Signed:
+    """Sign what is about to be done; without a name it is the user of this system."""
+    if len(comment) > LONGEST_COMMENT:
+        raise wrong([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
+    try:
+        name = author or getpass.getuser()
+    except (KeyError, OSError):
+        raise wrong(["--author NAME: this system does not say who you are"]) from None
+    return Signed(author=name[:200], comment=comment, at=datetime.now(UTC))
+
+
+def is_file(name: str) -> bool:
+    """Tell a file from a published table: it exists, or is written like a path."""
+    return Path(name).is_file() or "/" in name or Path(name).suffix in SUFFIXES
+
+
+def from_file(file: str, routing: Routing, spokes: Sequence[str] | None) -> Named:
+    """Load a file as what workers will take it for, or end the command with every mistake."""
+    try:
+        loaded = load_file(file, spokes)
+        text, kind = yaml_text(file, loaded), kind_of(loaded)
+        wanted = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
+        needed = wanted.get(table_of(loaded).id, kind)
+        if needed is not kind:
+            loaded = load_as(needed, text, file, spokes)
+    except TableErrors as error:
+        raise wrong(error.sentences) from None
+    return Named(name=file, kind=needed, text=text, loaded=loaded)
+
+
+def from_topic(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> Named:
+    """Load `ID` (what is live), `ID@VERSION` or `ID@draft`, or end the command and say why not."""
+    table, _, part = name.partition("@")
+    found = draft_of(published, table) if part == DRAFT else version_of(published, table, part)
+    try:
+        loaded = load_as(found.kind, found.text, f"{table}@{part or found.version}", spokes)
+    except TableErrors as error:
+        raise wrong(error.sentences) from None
+    return Named(name=name, kind=found.kind, text=found.text, loaded=loaded, comment=found.comment)
+
+
+def draft_of(published: PublishedTables, table: str) -> TableText:
+    """Give a draft, or end the command."""
+    _must_be_known(published, table)
+    found = published.draft(table)
+    if isinstance(found, TableDraft):
+        return found
+    what = found.sentence if isinstance(found, Unreadable) else f"{table} has no draft"
+    raise wrong([f"{what}: save one with `southbound tables publish FILE --draft`"])
+
+
+def version_of(published: PublishedTables, table: str, version: str = "") -> TableVersion:
+    """Give a version, without a name the one that is live, or end the command."""
+    name = version or live_of(published, table).version
+    _must_be_known(published, table)
+    found = published.version(table, name)
+    if isinstance(found, TableVersion):
+        return found
+    what = found.sentence if isinstance(found, Unreadable) else f"{table} has no version {name}"
+    raise wrong([f"{what}: see `southbound tables history {table}`"])
+
+
+def live_of(published: PublishedTables, table: str) -> LivePointer:
+    """Say which version is live, or end the command."""
+    _must_be_known(published, table)
+    found = published.live(table)
+    if isinstance(found, LivePointer):
+        return found
+    what = found.sentence if isinstance(found, Unreadable) else f"no version of {table} is live"
+    raise wrong([f"{what}: publish one with `southbound tables publish FILE`"])
+
+
+def _must_be_known(published: PublishedTables, table: str) -> None:
+    if table in published.tables:
+        return
+    if Path(table).is_file():
+        raise wrong([f"{table} is a file: name a published table, see `southbound tables list`"])
+    close = get_close_matches(table, published.tables, 1)
+    known = f"did you mean {close[0]}?" if close else "see `southbound tables list`"
+    raise wrong([f"there is neither a file nor a published table {table}: {known}"])

@@ -1,0 +1,75 @@
+"""Run the tests that are saved with tables, and show every one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from router.selection.load import decide_by, table_of
+from router.tables.test_cases import tried
+from southbound.cli.exit_codes import Exit, Failure, wrong
+from southbound.operations.table_texts import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from router.tables.test_cases import Tried
+
+
+def test_tables(files: Sequence[str], *, as_json: bool) -> int:
+    """Run the tests of each file; files that cannot be used are all told at the end."""
+    mistakes: list[str] = []
+    for file in files:
+        try:
+            outcomes = list(_outcomes(file))
+        except Failure as failure:
+            mistakes += failure.sentences
+            if as_json:
+                print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())  # noqa: T201 - it was asked for
+            continue
+        failed = sum(not one.passed for one in outcomes)
+        for one in outcomes:
+            print(_as_json(file, one) if as_json else _in_words(one))  # noqa: T201 - it was asked for
+        if not as_json:
+            print(f"{file}: {_counted(len(outcomes), failed)}")  # noqa: T201 - as above
+        if failed:
+            mistakes.append(f"{file}: {_counted(len(outcomes), failed)}")
+    if mistakes:
+        raise wrong(mistakes)
+    return Exit.DONE
+
+
+def _outcomes(file: str) -> Iterator[Tried]:
+    loaded = load(file)
+    decide = decide_by(loaded)
+    return (tried(test, decide(test.facts)) for test in table_of(loaded).tests)
+
+
+def _counted(tests: int, failed: int) -> str:
+    if not tests:
+        return "no saved tests"
+    return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
+
+
+def _in_words(one: Tried) -> str:
+    if one.passed:
+        return f"✓ {one.test.name}"
+    why = "".join(f"\n    {line}" for line in one.decision.explanation.splitlines())
+    return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.found}{why}"
+
+
+def _as_json(file: str, one: Tried) -> str:
+    table = one.decision.table
+    return orjson.dumps(
+        {
+            "file": file,
+            "table": f"{table.id}@{table.version}",
+            "test": one.test.name,
+            "line": one.test.line,
+            "passed": one.passed,
+            "expected": one.expected,
+            "found": one.found,
+            "explanation": one.decision.explanation.splitlines(),
+        }
+    ).decode()

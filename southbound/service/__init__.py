@@ -1,0 +1,1 @@
+"""One process: its settings applied, its parts composed, its roles served."""

@@ -1,0 +1,267 @@
+"""Put the parts together: the one place that knows them all."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from consumers.dispatch.call import Caller
+from consumers.dispatch.cancel import CancelRuns
+from consumers.dispatch.change import ChangeRuns
+from consumers.dispatch.command_handler import Dispatch
+from consumers.dispatch.send import SendRuns
+from consumers.event_handler import AtTheEdge
+from consumers.inbound.poller import Poller
+from consumers.inbound.report_handler import Inbound
+from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, INPUTS_MISSING, RUNS_ENDED, USED_UP, WorkerMetrics
+from consumers.requesting import RequestRuns
+from consumers.routing.assemble_hierarchy import GatherRuns
+from consumers.routing.cancel_run import WithdrawRuns
+from consumers.routing.change_hierarchy import ReviseTrees
+from consumers.routing.change_run import ReviseRuns
+from consumers.routing.decide import Decider
+from consumers.routing.lifecycle_handler import Routing
+from consumers.routing.route_request import RouteRuns
+from consumers.routing.waiting.expire import Overdue
+from consumers.routing.waiting.release import Turns
+from consumers.routing.waiting.threshold_cache import UsedUp
+from consumers.run_updates.announce import Voice
+from consumers.run_updates.updater import Mover
+from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.worker import Worker
+from consumers.spokes.profile import Inbound as Channel
+from consumers.spokes.registry import spoke_for
+from router.runs.hierarchy_limits import HierarchyLimits
+from southbound.complaining import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from consumers.dispatch.call import ObserveCall
+    from consumers.event_handler import EventHandler
+    from consumers.inbound.listener import Count
+    from consumers.metrics import Metrics
+    from consumers.spokes.port import Spoke, SpokeCaller
+    from consumers.store.port import RunStore
+    from producers.event_publisher import EventPublisher
+    from router.responses import Purpose, Verdict
+    from router.selection.thresholds import Use
+    from schemas.results import RunResult
+    from southbound.service.load_rules import Rules
+    from southbound.service.table_sources import TableSource
+    from southbound.settings.settings import Settings
+
+ROLES = ("routing", "dispatch", "inbound", "listener", "poller")
+SESSION_TIMEOUT_MS = 30_000
+LOOK_AT_LEAST = 15.0  # seconds between two looks for overdue requests
+log = structlog.get_logger()
+
+
+def now() -> datetime:
+    """Give the time, as every part of the running service sees it."""
+    return datetime.now(UTC)
+
+
+def _say_used_up(use: Use) -> None:
+    log.info("definition used up", definition=use.definition, until=use.window.end.isoformat())
+
+
+def _say_waits(run_id: str, definitions: tuple[str, ...]) -> None:
+    log.info("request waits", run=run_id, definitions=[*definitions])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the outside world gives us: opened once, shared by all roles."""
+
+    settings: Settings
+    rules: Rules
+    tables: TableSource
+    store: RunStore
+    events: EventPublisher
+    client: SpokeCaller
+    metrics: Metrics
+    used_up: UsedUp = field(default_factory=lambda: UsedUp(_say_used_up))
+
+    @property
+    def mover(self) -> Mover:
+        """The one order in which runs are moved."""
+        voice = Voice(events=self.events, now=now)
+        return Mover(store=self.store, voice=voice, now=now, ended=_count_ends(self.metrics))
+
+    @property
+    def spokes(self) -> Mapping[str, Spoke]:
+        """The translations of every profile."""
+        return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
+
+    def caller(self, may_send: Callable[[], bool]) -> Caller:
+        """Give a caller that asks before each call whether this process may still send."""
+        dice = random.random  # jitter, not a secret
+        observe = _count_calls(self.metrics)
+        return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send, observe=observe)
+
+
+def workers(parts: Parts, roles: Sequence[str], only_spoke: str | None = None) -> dict[str, Worker]:
+    """Make the workers of these roles: one per role, for dispatch one per spoke."""
+    made: dict[str, Worker] = {}
+    if "routing" in roles:
+        made["routing"] = _routing(parts)
+    if "dispatch" in roles:
+        names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
+        dispatch = {f"dispatch.{name}": _dispatch(parts, name) for name in names}
+        for feeding in made.values():
+            feeding.give_way_to(tuple(dispatch.values()))
+        made |= dispatch
+    if "inbound" in roles:
+        made["inbound"] = _inbound(parts)
+    return made
+
+
+def poller(parts: Parts) -> Poller | None:
+    """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
+    if not any(Channel.POLL in profile.inbound for profile in parts.rules.profiles):
+        return None
+    return Poller(
+        caller=parts.caller(lambda: True),
+        store=parts.store,
+        events=parts.events,
+        now=now,
+        complain=lambda sentence: log.warning("polling has to wait", trouble=sentence),
+    )
+
+
+def count_callbacks(metrics: Metrics) -> Count:
+    """Count what became of callbacks."""
+    return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
+
+
+def overdue(parts: Parts) -> Overdue:
+    """Make the one who gives up requests whose children never come; it goes with the role `routing`."""
+    deadline = parts.settings.routing.children_deadline
+    return Overdue(
+        mover=parts.mover,
+        deadline=deadline,
+        every=min(deadline / 4, LOOK_AT_LEAST),
+        complain=lambda sentence: log.warning("overdue requests have to wait", trouble=sentence),
+    )
+
+
+def turns(parts: Parts) -> Turns:
+    """Make the one who lets waiting requests go; it goes with the role `routing`."""
+    made = Turns(
+        mover=parts.mover,
+        gather=_gather(parts),
+        complain=lambda sentence: log.warning("waiting requests have to wait longer", trouble=sentence),
+    )
+    parts.metrics.follow(IN_LINE, lambda: made.in_line, "routing")
+    parts.metrics.follow(USED_UP, lambda: parts.used_up.count_at(now()), "routing")
+    return made
+
+
+def routing_of(mover: Mover, gather: GatherRuns) -> Routing:
+    """Put the handlers of lifecycle events together."""
+    trees = ReviseTrees(mover=mover, gather=gather)
+    return Routing(
+        request=RequestRuns(route=gather.route, gather=gather),
+        revise=ReviseRuns(mover=mover, gather=gather, revise_tree=trees),
+        withdraw=WithdrawRuns(mover=mover, gather=gather),
+    )
+
+
+def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
+    """Put the handlers of commands together."""
+    return Dispatch(
+        send=SendRuns(mover=mover, caller=caller),
+        change=ChangeRuns(mover=mover, caller=caller),
+        cancel=CancelRuns(mover=mover, caller=caller),
+    )
+
+
+def _gather(parts: Parts) -> GatherRuns:
+    limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
+    decide = Decider(tables=parts.tables, observe=_count_missing(parts.metrics))
+    mover = parts.mover
+    route = RouteRuns(mover=mover, decide=decide, limits=limits, used_up=parts.used_up, kept=_say_waits)
+    return GatherRuns(mover=mover, route=route)
+
+
+def _routing(parts: Parts) -> Worker:
+    routing = routing_of(parts.mover, _gather(parts))
+    return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
+
+
+def _dispatch(parts: Parts, spoke: str) -> Worker:
+    def handler(may_send: Callable[[], bool]) -> EventHandler:
+        return dispatch_of(parts.mover, parts.caller(may_send))
+
+    return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
+
+
+def _inbound(parts: Parts) -> Worker:
+    def handler(may_send: Callable[[], bool]) -> EventHandler:
+        return Inbound(mover=parts.mover, caller=parts.caller(may_send))
+
+    return _worker(parts, "inbound", parts.events.topics.inbound, handler)
+
+
+def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]) -> Worker:
+    settings = parts.settings
+    policy = WorkerPolicy(
+        role=role,
+        group=f"{settings.kafka.group}.{role}",
+        dead_letter_topic=parts.events.topics.dlq,
+        max_in_flight=settings.worker.max_in_flight,
+        commit_every=settings.worker.commit_every,
+        drain_budget=settings.worker.drain,
+        revoke_budget=settings.worker.drain,
+        session_timeout=_session(settings.kafka.client),
+    )
+    kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
+    client = KafkaClient(kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget)
+    observer = WorkerMetrics(parts.metrics, role, complain)
+    # The handler asks the worker that runs it, so one of the two has to come into being first.
+    made: list[Worker] = []
+    edge = AtTheEdge(handler(lambda: made[0].may_send()), parts.events.envelope)  # noqa: PLW0108 - not made yet
+    made.append(
+        Worker(
+            client=client,
+            handler=edge,
+            publisher=parts.events.publisher,
+            policy=policy,
+            observer=observer,
+            clock=time.monotonic,
+        )
+    )
+    observer.follow(made[0].figures)
+    return made[0]
+
+
+def _session(client: Mapping[str, object]) -> float:
+    """Let the worker judge its own membership by the session timeout that the group really has, in seconds."""
+    return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
+
+
+def _count_missing(metrics: Metrics) -> Callable[[str, str], None]:
+    return lambda table, name: metrics.count(INPUTS_MISSING, table, name)
+
+
+def _count_calls(metrics: Metrics) -> ObserveCall:
+    def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+        metrics.count(CALLS, spoke, purpose, verdict)
+        metrics.time(CALLING, seconds, spoke, purpose)
+
+    return count
+
+
+def _count_ends(metrics: Metrics) -> Callable[[RunResult], None]:
+    def count(result: RunResult) -> None:
+        metrics.count(RUNS_ENDED, result.spoke, result.state, result.result or "none")
+        log.info("run ended", run=result.run_id, spoke=result.spoke, state=result.state, result=result.result)
+
+    return count

@@ -1,0 +1,88 @@
+"""Tell probes whether the process lives and is ready, and Prometheus what it counts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from consumers.inbound.listen_socket import open_port, port_of
+from consumers.runtime.faults import fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from consumers.metrics import Metrics
+
+CHECK_BUDGET = 2.0  # seconds; a probe that hangs is a probe that fails
+
+
+class Check(Protocol):
+    """One thing that must be well before work is sent here."""
+
+    async def __call__(self) -> str | None:
+        """Give None if all is well, else one sentence."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HealthServer:
+    """`/health/live`, `/health/ready` and `/metrics` on one port."""
+
+    host: str
+    port: int
+    metrics: Metrics
+    checks: Mapping[str, Check]  # replaced when the start is over
+    warnings: Callable[[], Mapping[str, str]] = dict  # what people should see to, while work goes on
+    _runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            CannotListenError: somebody else listens there.
+        """
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/health/live", self._live),
+                web.get("/health/ready", self._ready),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        bound = open_port(self.host, self.port)
+        self.port = port_of(bound)
+        await web.SockSite(self._runner, bound).start()
+
+    async def stop(self) -> None:
+        """Let go of the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        answers = await asyncio.gather(*map(_within_budget, self.checks.values()))
+        complaints = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
+        told = {"complaints": complaints, "warnings": dict(self.warnings())}
+        status = {"status": "not ready" if complaints else "ready", **told}
+        return web.json_response(status, status=503 if complaints else 200)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        body = generate_latest(self.metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _within_budget(check: Check) -> str | None:
+    try:
+        return await asyncio.wait_for(check(), CHECK_BUDGET)
+    except TimeoutError:
+        return f"no answer within {CHECK_BUDGET:g} s"
+    except Exception as error:  # noqa: BLE001 - one check that breaks must not silence the others
+        return fault("CHECK_BROKEN", "The check broke", error).sentence

@@ -1,0 +1,90 @@
+"""Load everything that an operator wrote: tables and profiles, with every mistake told at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from consumers.table_topic.live_tables import FromTopic
+from router.routing_tables import RoutingTables
+from router.selection.outbound_policy import load_policy
+from router.selection.selector_file import load_selector
+from router.tables.diagnostics import TableErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from consumers.spokes.profile import Profile
+    from southbound.settings.settings import Routing
+
+
+class OperatorMistakesError(Exception):
+    """Files that an operator wrote are wrong; `mistakes` has a sentence for each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What this process decides by, and whom it may talk to."""
+
+    tables: RoutingTables | FromTopic
+    profiles: tuple[Profile, ...]
+
+
+def load_rules(routing: Routing) -> Rules:
+    """Read all profiles, and the two tables where they are files.
+
+    Raises:
+        OperatorMistakesError: with every mistake of every file.
+    """
+    mistakes: list[str] = []
+    profiles = _profiles(routing.spokes, mistakes)
+    names = None if mistakes else [profile.name for profile in profiles]
+    tables = _from_topic(routing) if routing.tables == "topic" else _from_files(routing, names, mistakes)
+    if mistakes or tables is None:
+        raise OperatorMistakesError(mistakes)
+    return Rules(tables=tables, profiles=profiles)
+
+
+def _from_topic(routing: Routing) -> FromTopic:
+    return FromTopic(policy=routing.policy_id, selector=routing.selector_id)
+
+
+def _from_files(routing: Routing, spokes: Sequence[str] | None, mistakes: list[str]) -> RoutingTables | None:
+    policy = selector = None
+    try:
+        if (text := _text(routing.policy, mistakes)) is not None:
+            policy = load_policy(text, str(routing.policy))
+    except TableErrors as wrong:
+        mistakes += wrong.sentences
+    try:
+        if (text := _text(routing.selector, mistakes)) is not None:
+            selector = load_selector(text, str(routing.selector), spokes)
+    except TableErrors as wrong:
+        mistakes += wrong.sentences
+    return RoutingTables(policy=policy, selector=selector) if policy and selector else None
+
+
+def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    if not files:
+        mistakes.append(f"{folder}: no spoke profile (*.yaml) is here: set routing.spokes to the folder that has them")
+        return ()
+    try:
+        return load_profiles(files)
+    except ProfilesWrongError as wrong:
+        mistakes += wrong.mistakes
+        return ()
+
+
+def _text(path: Path, mistakes: list[str]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{path}: cannot be read ({error}): correct the path in the settings")
+        return None

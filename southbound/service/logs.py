@@ -1,0 +1,70 @@
+"""Logs are events with fields: JSON for machines, colours for people."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import orjson
+import structlog
+
+from consumers.runtime.faults import frames
+from schemas.codec.errors import printable
+
+if TYPE_CHECKING:
+    from southbound.settings.settings import Log
+
+LONGEST = 300  # characters of what a library says
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure_logs(log: Log) -> None:
+    """Write structured logs to standard error from here on."""
+    as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            *(_json() if as_json else _console()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[log.level]),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
+        if as_json
+        else structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    root.handlers = [one for one in root.handlers if not isinstance(one, FromLibraries)]
+    root.addHandler(FromLibraries())
+
+
+class FromLibraries(logging.Handler):
+    """Write what libraries complain of as events like ours, where Python would print their tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell who complains, of what, and where; what an exception says could quote a header with a credential."""
+        error = record.exc_info[1] if record.exc_info else None
+        cause = {"error": type(error).__name__, "detail": frames(error)} if error else {}
+        says = record.getMessage().partition("\n")[0][:LONGEST]
+        structlog.get_logger().log(record.levelno, "a library complains", library=record.name, says=says, **cause)
+
+
+def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Show a sign that a terminal would obey as a dot: ids and names come from anywhere."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _json() -> tuple[structlog.typing.Processor, ...]:
+    return (structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str),)
+
+
+def _console() -> tuple[structlog.typing.Processor, ...]:
+    return (
+        _printable,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    )

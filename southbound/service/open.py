@@ -1,0 +1,134 @@
+"""Open what the service needs from outside, waiting for what is not there yet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from consumers.runtime.kafka.readiness import wait_for_kafka
+from consumers.spokes.http_client import SpokeClient
+from consumers.store.port import StoreUnavailableError
+from producers.event_publisher import EventPublisher
+from producers.kafka_publisher import KafkaPublisher
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope
+from schemas.codec.schema_registry import RegistrySilentError, resolve_ids
+from schemas.topics import TopicNames
+from southbound.run_store import open_run_store
+from southbound.service.compose import Parts
+from southbound.service.kafka_settings import client_settings
+from southbound.service.table_sources import open_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AsyncExitStack
+
+    from consumers.metrics import Metrics
+    from southbound.service.load_rules import Rules
+    from southbound.settings.settings import Kafka, Settings
+
+    T = TypeVar("T")
+
+log = structlog.get_logger()
+LATELY = 4 * 2**20  # bytes of commands that need not be read again when they come back
+ASK_AGAIN = 1.0  # seconds between attempts
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What the start waits for right now; readiness tells it while it lasts."""
+
+    reason: str | None = "starting"
+
+    def on(self, reason: str) -> None:
+        """Say what is waited for, once per reason."""
+        if reason != self.reason:
+            log.warning("waiting", reason=reason)
+        self.reason = reason
+
+
+def topics_of(roles: Sequence[str], names: TopicNames, spokes: Sequence[str], *, tables: bool = False) -> set[str]:
+    """Name the topics that these roles read and write; `spokes` are those that they serve, `tables` are published."""
+    dispatch = {names.dispatch(spoke) for spoke in spokes}
+    told = {names.inflight, names.results, names.dlq}
+    needed = {
+        "routing": {names.lifecycle, *dispatch, *told, *([names.tables] if tables else [])},
+        "dispatch": {*dispatch, *told},
+        "inbound": {names.inbound, *told},
+        "listener": {names.inbound},
+        "poller": {names.inbound},
+    }
+    return set().union(*(needed[role] for role in roles))
+
+
+async def open_parts(
+    stack: AsyncExitStack,
+    settings: Settings,
+    rules: Rules,
+    roles: Sequence[str],
+    topics: set[str],
+    metrics: Metrics,
+    waiting: Waiting,
+) -> Parts:
+    """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
+
+    Raises:
+        KafkaNotReadyError: Kafka does not answer, or topics are missing, for longer than `kafka.start_timeout`.
+        RegistryError: the schema registry says no, or nothing for that long.
+        NoLiveTablesError: for that long the tables topic has nothing to decide by.
+        StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
+        SchemaError: a newer version wrote its tables.
+        SecretMissingError: a profile names a secret that is not there.
+    """
+    client = SpokeClient(rules.profiles, os.environ)
+    stack.push_async_callback(client.close)
+    kafka = client_settings(settings.kafka)
+    await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=waiting.on)
+    envelope = await _envelope(settings.kafka, waiting)
+    tables = await open_tables(stack, settings, rules, roles, metrics, waiting)
+    store = await _patiently(
+        lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, waiting
+    )
+    stack.push_async_callback(store.close)
+    publisher = KafkaPublisher(kafka)
+    stack.push_async_callback(publisher.close)
+    events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
+    waiting.reason = None
+    return Parts(
+        settings=settings,
+        rules=rules,
+        tables=tables,
+        store=store,
+        events=events,
+        client=client,
+        metrics=metrics,
+    )
+
+
+async def _envelope(kafka: Kafka, waiting: Waiting) -> Envelope:
+    if kafka.registry is None:
+        return Envelope(Codec(room=LATELY), source="/southbound")
+    url = kafka.registry.get_secret_value()
+    ids = await _patiently(
+        lambda: asyncio.to_thread(resolve_ids, url), RegistrySilentError, kafka.start_timeout, waiting
+    )
+    return Envelope(Codec(registry=ids, room=LATELY), source="/southbound")
+
+
+async def _patiently(
+    attempt: Callable[[], Awaitable[T]], passing: type[Exception], budget: float, waiting: Waiting
+) -> T:
+    deadline = time.monotonic() + budget
+    while True:
+        try:
+            return await attempt()
+        except passing as error:
+            if time.monotonic() > deadline:
+                raise
+            waiting.on(str(error))
+        await asyncio.sleep(ASK_AGAIN)

@@ -1,0 +1,177 @@
+"""Know where the tables of this process come from: files, the topic, or nowhere because it does not decide."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from consumers.metrics import TABLE_LIVE, TABLE_REFUSED
+from consumers.table_topic.kafka_table_reader import reader_settings
+from consumers.table_topic.kafka_table_topic import KafkaTableTopic
+from consumers.table_topic.live_tables import BEING_READ, FromTopic, LiveTables
+from schemas.topics import TopicNames
+from southbound.service.kafka_settings import client_settings, reading_overrides
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+    from contextlib import AsyncExitStack
+
+    from consumers.metrics import Metrics
+    from consumers.table_topic.port import News, TableTopic
+    from router.routing_tables import RoutingTables
+    from southbound.service.load_rules import Rules
+    from southbound.service.open import Waiting
+    from southbound.settings.settings import Kafka, Settings
+
+log = structlog.get_logger()
+NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
+
+
+class NoLiveTablesError(Exception):
+    """Nothing can be decided yet; the sentence says what is missing and what to do."""
+
+
+class TableSource(Protocol):
+    """Call it for the tables of this moment."""
+
+    def __call__(self) -> RoutingTables:
+        """Give the policy and the selector to decide by now."""
+
+    def warnings(self) -> Mapping[str, str]:
+        """Say, by table, why it is not the newest that decides."""
+
+    def work(self) -> Iterator[Coroutine[None, None, None]]:
+        """Give what has to run as long as the process does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTables:
+    """Tables that were read at start and stay."""
+
+    tables: RoutingTables
+
+    def __call__(self) -> RoutingTables:
+        """Give them."""
+        return self.tables
+
+    def warnings(self) -> Mapping[str, str]:
+        """Say nothing."""
+        return NO_WARNINGS
+
+    def work(self) -> Iterator[Coroutine[None, None, None]]:
+        """Do nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class NoTables:
+    """A process without the role `routing` decides nothing."""
+
+    def __call__(self) -> RoutingTables:
+        """Refuse."""
+        raise TypeError("This process has no role that decides.")
+
+    def warnings(self) -> Mapping[str, str]:
+        """Say nothing."""
+        return NO_WARNINGS
+
+    def work(self) -> Iterator[Coroutine[None, None, None]]:
+        """Do nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicTables:
+    """Tables that follow what is published."""
+
+    live: LiveTables
+    news: AsyncIterator[News]
+
+    def __call__(self) -> RoutingTables:
+        """Give those that are live."""
+        return self.live()
+
+    def warnings(self) -> Mapping[str, str]:
+        """Tell what is published and cannot be used."""
+        return self.live.warnings
+
+    def work(self) -> Iterator[Coroutine[None, None, None]]:
+        """Follow the topic."""
+        yield self.live.take_in_all(self.news)
+
+
+def table_topic(kafka: Kafka) -> KafkaTableTopic:
+    """Give the tables topic of these settings."""
+    return KafkaTableTopic(
+        name=TopicNames(kafka.prefix).tables,
+        reading=reader_settings(kafka.servers, reading_overrides(kafka)),
+        writing=client_settings(kafka),
+    )
+
+
+async def open_tables(
+    stack: AsyncExitStack,
+    settings: Settings,
+    rules: Rules,
+    roles: Sequence[str],
+    metrics: Metrics,
+    waiting: Waiting,
+) -> TableSource:
+    """Have the tables at hand that these roles decide by; `stack` ends the following.
+
+    Raises:
+        NoLiveTablesError: for longer than `kafka.start_timeout` nothing is live that could decide.
+    """
+    if not isinstance(rules.tables, FromTopic):
+        return FileTables(tables=rules.tables)
+    if "routing" not in roles:
+        return NoTables()
+    spokes = [profile.name for profile in rules.profiles]
+    live = LiveTables(rules.tables, spokes, TableWatch(metrics))
+    return await _opened(stack, table_topic(settings.kafka), live, settings.kafka.start_timeout, waiting)
+
+
+async def _opened(
+    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, budget: float, waiting: Waiting
+) -> TopicTables:
+    news = await stack.enter_async_context(topic.follow())
+    try:
+        async with asyncio.timeout(budget):
+            while reason := live.missing:
+                if reason != BEING_READ:
+                    waiting.on(reason)
+                await live.take_in(await anext(news))
+    except TimeoutError:
+        raise NoLiveTablesError(live.missing) from None
+    return TopicTables(live=live, news=news)
+
+
+class TableWatch:
+    """Tell people and Prometheus which version decides."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def live(self, table: str, version: str, before: str | None) -> None:
+        """Count and log a version that decides from now on."""
+        if before is not None:
+            self._metrics.forget(TABLE_LIVE, table, before)
+        self._metrics.put(TABLE_LIVE, 1, table, version)
+        log.info("table is live", table=table, version=version, before=before)
+
+    def refused(self, table: str, why: str, kept: str | None) -> None:
+        """Raise the alarm."""
+        self._metrics.put(TABLE_REFUSED, 1, table)
+        log.error("the live table cannot be used: roll it back", table=table, why=why, kept=kept)
+
+    def agreed(self, table: str) -> None:
+        """End the alarm."""
+        self._metrics.put(TABLE_REFUSED, 0, table)
+
+    def deaf(self, why: str) -> None:
+        """Tell that nothing new would be heard."""
+        log.error("published tables cannot be followed", why=why)

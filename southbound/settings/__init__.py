@@ -1,0 +1,1 @@
+"""Settings: their definitions, their sources, and messages about wrong ones."""

@@ -1,0 +1,54 @@
+"""Ask librdkafka what it thinks of its settings, before anything is opened."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from consumers.runtime.config import WorkerPolicy, consumer_settings
+from producers.kafka_publisher import producer_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+NAMED = re.compile(r"[\"`]([\w.]+)[\"`]")
+# A value that it quotes could be a secret that slipped into the wrong line.
+VALUE = re.compile(r"(?<=Invalid value )\".*\" (?=for )")
+FAILED = re.compile(r"^Failed to create (producer|consumer): ")
+# Nobody is contacted: a client that knows no broker asks none. It is gone at once and prints nothing.
+LEFT_OUT = frozenset({"bootstrap.servers", "debug"})
+
+
+def claims_about(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Give what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
+    policy = WorkerPolicy(role="check", group="check", dead_letter_topic="check")
+    producer = _claims(Producer, lambda given: producer_settings("", given), overrides)
+    consumer = _claims(Consumer, lambda given: consumer_settings("", policy, given), overrides)
+    return list(dict.fromkeys((*producer, *consumer)))
+
+
+def _claims(
+    kind: Callable[[dict[str, Any]], object],
+    settings: Callable[[Mapping[str, object]], Mapping[str, object]],
+    overrides: Mapping[str, object],
+) -> Iterator[tuple[str, str]]:
+    """Ask again without what was wrong: librdkafka tells one mistake at a time."""
+    left = dict(overrides)
+    while claim := _claim(kind, {n: value for n, value in settings(left).items() if n not in LEFT_OUT}):
+        name = next((name for name in NAMED.findall(claim) if name in left), "")
+        yield name, claim
+        if not name:
+            return
+        del left[name]
+
+
+def _claim(kind: Callable[[dict[str, Any]], object], settings: dict[str, Any]) -> str:
+    try:
+        kind({**settings, "log_level": 0})
+    except KafkaException as error:
+        return FAILED.sub("", VALUE.sub("", str(error.args[0].str())).strip())
+    except (TypeError, ValueError) as error:  # a setting of the Python client that is code, not text
+        return str(error)
+    return ""

@@ -1,0 +1,65 @@
+"""Say in one sentence what is wrong with a setting, where it stands and what to write instead."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from southbound.settings.sources import Given, Known
+
+Loc = tuple[str | int, ...]
+
+# The value is never repeated: it may be a secret.
+_CLAIMS: dict[str, Callable[[dict[str, object]], str]] = {
+    "greater_than": lambda c: f"must be more than {c['gt']:g}",
+    "greater_than_equal": lambda c: f"must be at least {c['ge']:g}",
+    "less_than_equal": lambda c: f"must be at most {c['le']:g}",
+    "literal_error": lambda c: f"must be {c['expected']}",
+    "string_type": lambda _: "must be text: put it in quotes",
+    "path_type": lambda _: "must be the path of a file or folder",
+    "model_type": lambda _: "must be a group of settings, one per line below it",
+    "dict_type": lambda _: "must be a group of names and values",
+    "invalid_key": lambda _: "must have names that are text: put them in quotes",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda _: "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), lambda _: "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), lambda _: "must be true or false"),
+}
+
+
+def mistakes_in(wrong: ValidationError, given: Given, known: Known) -> list[str]:
+    """Write one sentence per wrong setting."""
+    errors = wrong.errors(include_url=False, include_input=False)
+    return list(dict.fromkeys(_sentences(errors, given, known)))
+
+
+def _sentences(errors: list[ErrorDetails], given: Given, known: Known) -> Iterator[str]:
+    for error in errors:
+        loc = error["loc"]
+        # Of a setting that holds names and values, the entry is named and not the kinds that it might have been.
+        shown = loc[:3] if loc[:2] in known.maps else loc[:2]
+        yield f"{given.origin(*shown)}: {_claim(error, shown, known)}"
+
+
+def _claim(error: ErrorDetails, loc: Loc, known: Known) -> str:
+    name = ".".join(map(str, loc))
+    if error["type"] == "extra_forbidden":
+        return f"there is no setting {name}: {_remedy(loc, known)}"
+    if loc[:2] in known.maps and len(loc) > 2:  # noqa: PLR2004 - section, setting, entry
+        return f"{name} must be text, a number, true or false"
+    claim = _CLAIMS.get(error["type"])
+    if claim is None:
+        return f"{name} {error['msg'].removeprefix('Value error, ')}"
+    return f"{name} {claim(error.get('ctx', {}))}"
+
+
+def _remedy(loc: Loc, known: Known) -> str:
+    siblings = known.sections.get(str(loc[0]), ()) if len(loc) > 1 else tuple(known.sections)
+    close = get_close_matches(str(loc[-1]), siblings, 1, 0.6)
+    above = f"{loc[0]}." if len(loc) > 1 else ""
+    return f"did you mean {above}{close[0]}?" if close else f"there are {', '.join(siblings)}"

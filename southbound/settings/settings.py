@@ -1,0 +1,253 @@
+"""Every setting, with its default, from one YAML file and the environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from southbound.settings.messages import mistakes_in
+from southbound.settings.sources import FILE_VARIABLE, Given, Known, from_environment, from_file, merged
+from southbound.settings.store_address import claim_about
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULTS = Path(__file__).parents[1] / "defaults"
+FILE = Path("southbound.yaml")  # read where the command is started, if it is there
+LOCAL_KAFKA = "127.0.0.1:9092"
+# The signs that Kafka takes in the name of a topic, and a length that leaves room for the longest of ours.
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
+
+
+class Section(BaseModel):
+    """A group of settings; a typing error in a name is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kafka(Section):
+    """Where events come from and go to."""
+
+    bootstrap: str | None = Field(
+        None, description="Kafka bootstrap servers. Unset: `demo` starts a broker, `run` uses 127.0.0.1:9092."
+    )
+    prefix: str = Field("", description="Put before every topic name, for example `snc.acme.sn_streamconnect.`.")
+    group: str = Field("southbound", description="Consumer group prefix; every role has its own group under it.")
+    client: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Settings for librdkafka, such as `security.protocol`; they win over ours.",
+    )
+    password: SecretStr | None = Field(None, description="SASL password; goes to librdkafka as `sasl.password`.")
+    registry: SecretStr | None = Field(
+        None,
+        description="URL of a Confluent-compatible schema registry, perhaps with user and password."
+        " Unset: single-object encoding.",
+    )
+    protocol: Literal["classic", "consumer"] = Field(
+        "classic", description="Rebalance protocol: `classic` (cooperative) or `consumer` (KIP-848)."
+    )
+    start_timeout: float = Field(
+        60.0, gt=0, description="Seconds to wait for Kafka at start before giving up with exit code 3."
+    )
+
+    @field_validator("prefix")
+    @classmethod
+    def _begins_a_topic(cls, prefix: str) -> str:
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as names of topics do")
+        return prefix
+
+    @property
+    def servers(self) -> str:
+        """The bootstrap servers to use when nobody starts a broker for us."""
+        return self.bootstrap or LOCAL_KAFKA
+
+    def overrides(self) -> dict[str, str | int | float | bool]:
+        """What every librdkafka client is told beyond our defaults, the password included."""
+        secret = {"sasl.password": self.password.get_secret_value()} if self.password else {}
+        protocol = {"group.protocol": self.protocol} if self.protocol == "consumer" else {}
+        return {**self.client, **protocol, **secret}
+
+
+class Store(Section):
+    """The run store."""
+
+    url: SecretStr = Field(
+        SecretStr("sqlite:///southbound.db"),
+        description="Where runs are kept: `sqlite:///FILE` or `postgresql://user:secret@host/db`.",
+    )
+    start_timeout: float = Field(30.0, gt=0, description="Seconds to wait for the database at start.")
+    lock_timeout: float = Field(
+        5.0, gt=0, description="Seconds to wait for other writers and for a connection before trying again later."
+    )
+    synchronous: Literal["NORMAL", "FULL"] = Field(
+        "NORMAL",
+        description="SQLite only: `NORMAL` survives the end of the process, `FULL` a power cut too, for a disk flush"
+        " per transaction.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_database(cls, url: SecretStr) -> SecretStr:
+        if claim := claim_about(url.get_secret_value()):
+            raise ValueError(claim)
+        return url
+
+
+class Routing(Section):
+    """What is sent, and where."""
+
+    tables: Literal["files", "topic"] = Field(
+        "files",
+        description="`files`: decide by the two files below, read at start. `topic`: by what `southbound tables"
+        " publish` made live, followed without a restart.",
+    )
+    policy: Path = Field(
+        DEFAULTS / "tables/outbound-policy.yaml", description="The outbound policy table, where `tables` is `files`."
+    )
+    selector: Path = Field(
+        DEFAULTS / "tables/spoke-selector.yaml", description="The spoke selector table, where `tables` is `files`."
+    )
+    policy_id: str = Field(
+        "outbound-policy", description="Id of the published outbound policy, where `tables` is `topic`."
+    )
+    selector_id: str = Field(
+        "spoke-selector", description="Id of the published spoke selector, where `tables` is `topic`."
+    )
+    spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
+    max_runs: int = Field(500, ge=1, description="Most runs in one hierarchical request.")
+    max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
+    children_deadline: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds until a request that waits for children is given up; late ones still get it sent.",
+    )
+
+
+class Worker(Section):
+    """How much is done at once, and how a stop goes."""
+
+    max_in_flight: int = Field(256, ge=1, description="Most records a role works on at once.")
+    commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
+    drain: float = Field(20.0, gt=0, description="Seconds that records under way get to finish at a stop or rebalance.")
+
+
+class Listener(Section):
+    """Where external systems send their notifications."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
+
+
+class Health(Section):
+    """Where probes and Prometheus look."""
+
+    host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
+    port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
+
+
+class Log(Section):
+    """What is written to standard error."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is console on a terminal and JSON elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+
+
+class Broker(Section):
+    """The local Kafka of `southbound demo` and `southbound broker`."""
+
+    image: str = Field("apache/kafka:4.4.0", description="Image to run where a Docker engine answers.")
+
+
+class Settings(Section):
+    """All settings. Environment variables win over the file: `SOUTHBOUND_KAFKA__BOOTSTRAP=host:9092`."""
+
+    kafka: Kafka = Kafka()
+    store: Store = Store()
+    routing: Routing = Routing()
+    worker: Worker = Worker()
+    listener: Listener = Listener()
+    health: Health = Health()
+    log: Log = Log()
+    broker: Broker = Broker()
+
+
+class SettingsError(Exception):
+    """Settings are wrong; `mistakes` has one sentence each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, and who gave each of them."""
+
+    settings: Settings
+    given: Given
+
+    def origin(self, section: str, name: str) -> str:
+        """Say where a setting comes from: a variable, a file with its line, or nowhere."""
+        return self.given.origin(section, name) if self.given.gives(section, name) else "default"
+
+
+def sections() -> dict[str, type[Section]]:
+    """Give the groups of settings by name."""
+    return {name: type(field.default) for name, field in Settings.model_fields.items()}
+
+
+def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the file (`config`, else the one that SOUTHBOUND_CONFIG names, else ./southbound.yaml) and the environment.
+
+    Raises:
+        SettingsError: with every mistake of both.
+    """
+    return load(config, environment).settings
+
+
+def load(config: Path | None, environment: Mapping[str, str]) -> Loaded:
+    """Do what `load_settings` does, and keep who gave what.
+
+    Raises:
+        SettingsError: with every mistake of the file and the environment.
+    """
+    known = _known()
+    file = _file(config, environment)
+    given = merged(from_file(file, known) if file else Given(), from_environment(environment, known))
+    mistakes = list(given.mistakes)
+    try:
+        settings = Settings.model_validate(given.values)
+    except ValidationError as wrong:
+        raise SettingsError(mistakes + mistakes_in(wrong, given, known)) from None
+    if mistakes:
+        raise SettingsError(mistakes)
+    return Loaded(settings=settings, given=given)
+
+
+def _file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = environment.get(FILE_VARIABLE)
+    file = config or (Path(named) if named else None)
+    if file is None:
+        return FILE if FILE.is_file() else None
+    if not file.is_file():
+        who = "--config" if config else FILE_VARIABLE
+        raise SettingsError([f"{who}: there is no file {file}: correct the path"])
+    return file
+
+
+def _known() -> Known:
+    fields = {(s, name): field for s, section in sections().items() for name, field in section.model_fields.items()}
+    return Known(
+        sections={name: tuple(section.model_fields) for name, section in sections().items()},
+        maps=frozenset(
+            place for place, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
+        ),
+        paths=frozenset(place for place, field in fields.items() if field.annotation is Path),
+    )

@@ -1,0 +1,156 @@
+"""An external system that is as cheap as can be, so that a benchmark measures us and not it."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import TYPE_CHECKING, Self, cast
+from uuid import uuid4
+
+import orjson
+
+from consumers.inbound.listen_socket import open_port, port_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BASE_PATH = "/tmf-api/serviceTestManagement/v4"
+END_OF_HEAD = b"\r\n\r\n"
+NOTHING = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
+NOT_JSON = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+NO_LENGTH = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class FastSystem:
+    """Completes every POST at once with a value for every requested measure; it judges and keeps nothing.
+
+    Every other request is answered with an empty list. `latency` is in seconds.
+    It counts the POSTs and those that repeat an idempotency key.
+    """
+
+    def __init__(self, *, name: str, host: str = "127.0.0.1", port: int = 0, latency: float = 0.0) -> None:
+        self.name = name
+        self.posts = 0
+        self.repeated_posts = 0
+        self.latency = latency
+        self._address = (host, port)
+        self._keys: set[bytes] = set()
+        self._prefix = uuid4().hex[:12]
+        self._numbers = count(1)
+
+    @property
+    def base_url(self) -> str:
+        """Give the address below which the API is, once the system is started."""
+        return self._url
+
+    async def start(self) -> None:
+        """Take the port and answer.
+
+        Raises:
+            CannotListenError: the port is taken.
+        """
+        bound = open_port(*self._address)
+        self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
+        self._connections: set[asyncio.BaseTransport] = set()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connection, sock=bound, backlog=1024)
+
+    def _connection(self) -> _Connection:
+        return _Connection(self, self._connections)
+
+    async def stop(self) -> None:
+        """Let go of the port."""
+        self._server.close()
+        for connection in tuple(self._connections):
+            connection.close()
+        await self._server.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def answer(self, head: bytes, body: bytes) -> bytes:
+        """Give the whole response to a request."""
+        if not head.startswith(b"POST "):
+            return NOTHING
+        try:
+            asked = orjson.loads(body).get("testMeasure", ())
+        except (orjson.JSONDecodeError, AttributeError):
+            return NOT_JSON
+        self._count(_header(head, b"idempotency-key"))
+        return self._completed(asked)
+
+    def _completed(self, asked: Iterable[dict[str, object]]) -> bytes:
+        identity = f"{self._prefix}-{next(self._numbers)}"
+        measures = [{**m, "value": {"name": m.get("metricName", ""), "value": 1.0}} for m in asked]
+        href = f"{self._url}/serviceTest/{identity}"
+        answer = orjson.dumps({"id": identity, "href": href, "state": "completed", "testMeasure": measures})
+        return b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+            len(answer),
+            answer,
+        )
+
+    def _count(self, key: bytes | None) -> None:
+        self.posts += 1
+        if key is not None:
+            self.repeated_posts += key in self._keys
+            self._keys.add(key)
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection; requests on it are answered one after the other."""
+
+    def __init__(self, system: FastSystem, connections: set[asyncio.BaseTransport]) -> None:
+        self._system = system
+        self._connections = connections
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio passes it
+        self._connections.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(END_OF_HEAD)) >= 0:
+            head = self._buffer[:end]
+            if (length := _body_length(head)) is None:
+                self._transport.write(NO_LENGTH)
+                self._transport.close()
+                return
+            after = end + len(END_OF_HEAD) + length
+            if len(self._buffer) < after:
+                return
+            body, self._buffer = self._buffer[end + len(END_OF_HEAD) : after], self._buffer[after:]
+            self._send(self._system.answer(head, body))
+
+    def _send(self, response: bytes) -> None:
+        if self._system.latency:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._system.latency, self._write, response)
+        else:
+            self._transport.write(response)
+
+    def _write(self, response: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(response)
+
+
+def _body_length(head: bytes) -> int | None:
+    """Read the length of the body; None where only the end of chunks would tell it."""
+    if _header(head, b"transfer-encoding") is not None:
+        return None
+    return int(_header(head, b"content-length") or 0)
+
+
+def _header(head: bytes, name: bytes) -> bytes | None:
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return None
+    value = head[start + len(name) + 3 :]
+    return value.split(b"\r\n", 1)[0].strip()
