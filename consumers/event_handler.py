@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
-    from consumers.runtime.handler import Attempt, Outcome
-    from consumers.runtime.records import Record
+    from consumers.runtime.handler import Attempt, Outcome, Record
     from schemas.codec.envelope import Envelope, Event
 
     class EventHandler(Protocol):

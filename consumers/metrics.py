@@ -17,8 +17,8 @@ from consumers.runtime.handler import DeadLetter, Done
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from consumers.runtime.handler import Record
     from consumers.runtime.monitoring import Figures, Settled
-    from consumers.runtime.records import Record
     from schemas.problem import Trouble
 
     Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily

@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from router.policy_words import lacking
 from router.selection.partial_facts import facts_given
 from router.selection.spoke_selector import Selector, Threshold, decide_selector
 from router.tables.decision import Decision
 from router.tables.feel.literals import quoted
 from router.tables.feel.unary_test import Cell, Months, parse
 from router.tables.feel.values import at_fixed_offset
+from router.tables.feel.writer import value_text
 from router.tables.formats.rows import NO_ROW
+from router.tables.hit_policy import lacking
 from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Input, Output, Row
 from router.tables.test_cases import SavedTest
-from router.value_writing import value_text
 
 TRAPS = [
     "true", "null", "007", "1-2", "=x", "+1", "-", "--", "@x", "'", "'=x", '"', '""', "a, b", "not(a)", "[1..5]",

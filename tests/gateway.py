@@ -21,13 +21,12 @@ from consumers.routing.waiting.release import Turns
 from consumers.routing.waiting.threshold_cache import UsedUp
 from consumers.run_updates.announce import Voice
 from consumers.run_updates.updater import Mover
-from consumers.runtime.handler import Attempt, DeadLetter, Done, RetryLater
-from consumers.runtime.records import Partition, Record
+from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
 from producers.event_publisher import EventPublisher
-from router.routing_tables import RoutingTables
 from router.runs.hierarchy_limits import HierarchyLimits
+from router.selection.load import RoutingTables
 from router.selection.outbound_policy import load_policy
 from router.selection.selector_file import load_selector
 from schemas.codec.cloudevents import EventHeaders

@@ -9,9 +9,8 @@ from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
 from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.refused_changes import has_ended
 from router.responses import Verdict
-from router.runs.changes import Permitted, diff, permit
+from router.runs.changes import Permitted, diff, has_ended, permit
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
 from router.runs.processed_events import led_to
 from router.runs.transitions import ENDED, OUT

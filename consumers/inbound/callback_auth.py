@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth
-from consumers.spokes.secret_references import fetch_secret
+from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth, fetch_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

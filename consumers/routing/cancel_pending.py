@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from consumers.routing.embedded_children import row_of_carried
 from consumers.runtime.handler import Done
-from router.next_rows import replace
 from router.runs.events import CancelledUnsent, ChangeAsked, ParentNotAccepted
 from router.runs.hierarchy import child_ids, with_children
 from router.runs.pending import carried, family_of, never_went, waits, without
 from router.runs.processed_events import CHANGE, led_to
+from router.runs.run import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

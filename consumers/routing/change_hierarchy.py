@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.asking import ask_for
 from consumers.problems import run_exists
 from consumers.routing.cancel_run import cancel_command
 from consumers.routing.change_run import change_command
 from consumers.routing.commands import send_command
 from consumers.routing.request_rows import placed
 from consumers.runtime.handler import DeadLetter, Done
-from router.refused_changes import not_higher, was_removed
+from router.runs.changes import ask_for, not_higher, was_removed
 from router.runs.events import CancelAsked, ChangeRefused
 from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand, with_children
 from router.runs.pending import waits

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.asking import ask_for
 from consumers.routing.cancel_pending import into_request
 from consumers.routing.child_rows import gone_from
 from consumers.runtime.handler import Done
-from router.refused_changes import was_removed
+from router.runs.changes import ask_for, was_removed
 from router.runs.events import CancelledUnsent, ChangeAsked, ChangeRefused
 from router.runs.hierarchy import child_ids
 from router.runs.pending import carried, never_went, waits, without

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.asking import ask_for
 from consumers.problems import unknown_run
 from consumers.routing.change_pending import ReviseWaiting
 from consumers.routing.embedded_children import CarriedChildren
 from consumers.runtime.handler import DeadLetter, Done
+from router.runs.changes import ask_for
 from router.runs.pending import waits
 from router.runs.processed_events import CHANGE, led_to
 from schemas.commands import ChangeRun

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.explanation_texts import compact
 from router.selection.facts import facts_of
 from router.selection.outbound_policy import Payload, decide_policy
 from router.selection.spoke_selector import choose_spoke
 from router.selection.thresholds import Counted
 from router.tables.decision import Reason, Undecided
 from router.tables.explain.explain import explain_decision
+from router.tables.explain.explanation import compact
 from schemas.commands import PinnedDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
-    from router.routing_tables import RoutingTables
+    from router.selection.load import RoutingTables
     from router.selection.outbound_policy import PolicyDecision
     from router.selection.spoke_selector import Chosen, Selector
     from router.tables.decision import Decision

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.asking import ask_for
 from consumers.routing.request_rows import new_row
-from router.next_rows import replace
 from router.runs.advance import advance
+from router.runs.changes import ask_for
 from router.runs.events import ChangeAsked, ChangeRefused
 from router.runs.pending import carried, waits, with_changed
 from router.runs.processed_events import CHANGE, led_to
+from router.runs.run import replace
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:

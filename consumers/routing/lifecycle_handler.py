@@ -10,11 +10,13 @@ from consumers.runtime.handler import DeadLetter
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
 if TYPE_CHECKING:
-    from consumers.requesting import RequestRuns
+    from consumers.routing.assemble_hierarchy import GatherRuns
     from consumers.routing.cancel_run import WithdrawRuns
     from consumers.routing.change_run import ReviseRuns
+    from consumers.routing.route_request import RouteRuns
     from consumers.runtime.handler import Attempt, Outcome
     from schemas.codec.envelope import Event
+    from schemas.run_document import RunDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +38,16 @@ class Routing:
                 return await self.withdraw(event, cancelled)
             case _:
                 return DeadLetter(does_not_belong(event, "the lifecycle topic"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRuns:
+    """The handler of `RunRequested`."""
+
+    route: RouteRuns
+    gather: GatherRuns
+
+    async def __call__(self, event: Event, run: RunDocument) -> Outcome:
+        """Route or gather."""
+        alone = not run.child_run_ids and run.parent_run_id is None
+        return await (self.route(event, run) if alone else self.gather(event, run))

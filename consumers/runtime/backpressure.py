@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from consumers.runtime.handler import Partition
     from consumers.runtime.lanes import Share
-    from consumers.runtime.records import Partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from consumers.runtime.backpressure import Flow
-    from consumers.runtime.records import Partition, Record
+    from consumers.runtime.handler import Partition, Record
     from schemas.problem import Trouble
 
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.runtime.config import WorkerPolicy
-    from consumers.runtime.handler import DeadLetter, Outcome
-    from consumers.runtime.records import Record
+    from consumers.runtime.handler import DeadLetter, Outcome, Record
     from producers.publisher import Publisher
 
 PREFIX = "southbound-dlq-"

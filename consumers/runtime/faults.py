@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schemas.problem import Trouble
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from consumers.runtime.handler import Record
+    from consumers.runtime.monitoring import Observer
+
 
 _FRAMES = 12  # the innermost ones; the outer ones are always ours
 
@@ -35,3 +40,26 @@ def _traces(trace: TracebackType | None) -> list[TracebackType]:
 def _line(trace: TracebackType) -> str:
     code = trace.tb_frame.f_code
     return f"{code.co_filename}:{trace.tb_lineno} in {code.co_qualname}"
+
+
+REPEAT_AFTER = 30.0  # seconds until the same kind of complaint is made again
+
+
+class Complaints:
+    """Pass troubles on to the observer, one of each code at a time: sentences name records and never repeat."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._said_at: dict[str, float] = {}
+
+    def make(self, trouble: Trouble, now: float) -> None:
+        """Complain, unless somebody did about the same code a moment ago."""
+        if now - self._said_at.get(trouble.code, float("-inf")) >= REPEAT_AFTER:
+            self._said_at[trouble.code] = now
+            self._observer.complained(trouble)
+
+    def about(self, record: Record, tried: int, trouble: Trouble, now: float) -> None:
+        """Complain about one record that is tried again and again."""
+        place = record.partition
+        where = f"{place.topic}[{place.number}] offset {record.offset}"
+        self.make(replace(trouble, sentence=f"{where} was tried {tried} times and waits: {trouble.sentence}"), now)

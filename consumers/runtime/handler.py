@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from consumers.runtime.records import Record
     from schemas.problem import Trouble
 
 
@@ -45,3 +44,24 @@ class Handler(Protocol):
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
         """Make one attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A partition that this worker owns, for one ownership: a new assignment is a new epoch."""
+
+    topic: str
+    number: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Raw bytes and where they came from. Compared by identity: offset N can live twice after a reassignment."""
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp_ms: int

@@ -13,7 +13,7 @@ from consumers.runtime.handler import Attempt
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from consumers.runtime.records import Partition, Record
+    from consumers.runtime.handler import Partition, Record
     from schemas.problem import Trouble
 
 

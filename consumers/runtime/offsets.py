@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from consumers.runtime.records import Partition, Record
+    from consumers.runtime.handler import Partition, Record
 
 
 class Progress:

@@ -16,27 +16,22 @@ from typing import TYPE_CHECKING, assert_never
 from consumers.runtime import consumer_port as port
 from consumers.runtime.backpressure import Intake
 from consumers.runtime.committer import Commits
-from consumers.runtime.complaints import Complaints
 from consumers.runtime.dead_letter_limit import FloodGuard
 from consumers.runtime.dead_letters import DeadLetters
-from consumers.runtime.execution import Attempts
-from consumers.runtime.faults import fault
+from consumers.runtime.execution import Attempts, Tasks
+from consumers.runtime.faults import Complaints, fault
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.runtime.kafka.membership import sure_for
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.monitoring import Settled, Silent
+from consumers.runtime.monitoring import Settled, Silent, figures_of, partition_statuses
 from consumers.runtime.offsets import Ledger
-from consumers.runtime.status import figures_of, partition_statuses
-from consumers.runtime.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from consumers.runtime.config import WorkerPolicy
-    from consumers.runtime.handler import Attempt, Handler, Outcome
-    from consumers.runtime.monitoring import Figures, Observer
-    from consumers.runtime.records import Partition, Record
-    from consumers.runtime.status import PartitionStatus
+    from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
+    from consumers.runtime.monitoring import Figures, Observer, PartitionStatus
     from producers.publisher import Publisher
     from schemas.problem import Trouble
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from pydantic import SecretStr
 
-from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, NoAuth
-from consumers.spokes.secret_references import SecretMissingError, fetch_secret
+from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, NoAuth, SecretMissingError, fetch_secret
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

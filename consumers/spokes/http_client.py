@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Credentials, credentials_for
+from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.port import UnknownSpokeError, nothing
-from consumers.spokes.secret_references import SecretMissingError
 from consumers.spokes.transport import HttpRequest
 
 if TYPE_CHECKING:

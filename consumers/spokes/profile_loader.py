@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from consumers.spokes.positioned_yaml import Positioned, YamlMistakeError, read_yaml
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import SPOKES
+from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

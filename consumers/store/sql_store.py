@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from consumers.store.address import database_at
 from consumers.store.database import InDoubtError, is_the_rows_fault
 from consumers.store.document_cache import Remembered
 from consumers.store.group_commit import Grouping
+from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
 from consumers.store.statements import latest_runs, silent_runs, waiting_runs
@@ -41,8 +43,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
 
     from consumers.store.database import Database
+    from consumers.store.sqlite import Synchronous
+
 
 ROUTED_LATELY = 2_000  # rows that dispatch need not read; about 5 KB each
+
 GROUP = 500  # rows in one transaction, about; beyond that it only gets longer, not cheaper
 
 
@@ -243,3 +248,23 @@ def _names(save: Save) -> str:
 def _first_line(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return str(cause.__cause__ or cause).partition("\n")[0]
+
+
+async def open_store(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "NORMAL") -> SqlRunStore:
+    """Open `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE` and bring its tables up to date.
+
+    `lock_timeout` (seconds) bounds the wait for other writers and for a connection. `synchronous` matters for SQLite
+    only: NORMAL survives the end of the process at any moment, FULL a power cut too, for a disk flush per group.
+
+    Raises:
+        ValueError: the address is neither.
+        SchemaError: a newer version wrote the tables.
+        StoreUnavailableError: the database cannot be used now.
+    """
+    database = database_at(address, lock_timeout=lock_timeout, synchronous=synchronous)
+    try:
+        await upgrade_database(database)
+    except BaseException:
+        await database.close()
+        raise
+    return SqlRunStore(database)

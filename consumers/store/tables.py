@@ -100,7 +100,7 @@ outbound_requests = Table(
     Column("created_at", Moment, nullable=False),
 )
 
-# How often a request definition was used in a window; see `consumers.store.counting`.
+# How often a request definition was used in a window; see `consumers.store.write_plan`.
 definition_uses = Table(
     "definition_uses",
     metadata,

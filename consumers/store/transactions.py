@@ -6,8 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
-from consumers.store.counting import count_uses, lock_uses
-from consumers.store.write_plan import Kept, sort_out
+from consumers.store.write_plan import Kept, count_uses, lock_uses, sort_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

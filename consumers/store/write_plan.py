@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from consumers.store.port import ConflictError, UsedUpError
 
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from consumers.store.row_mapping import Values
+    from sqlalchemy import Connection
+
+    from consumers.store.row_mapping import Clockwork, Values
+    from consumers.store.statements import Statements
     from router.selection.thresholds import Use
 
     Place = tuple[str, datetime]  # a definition, and the start of one of its windows
     Refusal = ConflictError | UsedUpError
+
 
 NO_USES: Mapping[Place, int] = MappingProxyType({})
 
@@ -127,3 +131,33 @@ def _take(plan: Plan, save: Save, kept: Mapping[str, Kept]) -> None:
     plan.counted.update(map(place_of, save.uses))
     for move in save.moves:
         (plan.changed if move.run_id in kept else plan.new)[move.run_id] = move
+
+
+def lock_uses(connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork) -> Mapping[Place, int]:
+    """Read how much of each window is used, and keep others from counting until this transaction ends."""
+    wanted = _windows(saves)
+    if not wanted:
+        return NO_USES
+    # Made first, so that there is a row to lock; in one order, so that two processes do not deadlock.
+    new = [(use.definition, clock.write(use.window.start), clock.write(use.window.end)) for use in wanted.values()]
+    connection.exec_driver_sql(sql.open_window, sorted(new))
+    found = connection.exec_driver_sql(sql.lock_uses, (sql.many(sorted({use.definition for use in wanted.values()})),))
+    rows = cast("Sequence[Values]", found.all())
+    return {(definition, clock.read(since)): uses for definition, since, _, uses in rows}
+
+
+def count_uses(
+    connection: Connection, sql: Statements, plan: Plan, uses: Mapping[Place, int], clock: Clockwork
+) -> None:
+    """Write what was counted; whoever counts first in a window throws away those before its predecessor."""
+    if not plan.counted:
+        return
+    places = sorted((definition, clock.write(since), place) for place in plan.counted for definition, since in [place])
+    connection.exec_driver_sql(sql.count_uses, [(plan.counted[at], name, since) for name, since, at in places])
+    fresh = [(name, since) for name, since, at in places if not uses[at]]
+    if fresh:
+        connection.exec_driver_sql(sql.forget_windows, fresh)
+
+
+def _windows(saves: Sequence[Save]) -> Mapping[Place, Use]:
+    return {place_of(use): use for save in saves for use in save.uses}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.table_topic.live_table import LiveTable
-from router.routing_tables import RoutingTables
+from router.selection.load import RoutingTables
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.versions import PublishedTables

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from router.next_rows import replace
 from router.runs import notifications as announcements
 from router.runs.events import (
     Accepted,
@@ -27,6 +26,7 @@ from router.runs.events import (
     Waits,
 )
 from router.runs.measures.measures import judge_result, match_measures, merge_measures
+from router.runs.run import replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
 from router.selection.thresholds import WAITS_FOR_THRESHOLD

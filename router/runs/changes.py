@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.processed_events import CHANGE, led_to
+from router.runs.transitions import ENDED
 from schemas.results import Reason
 from schemas.run_document import Characteristic, RelatedParty, ServiceRef, SpecificationRef, value_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
     from schemas.vocabulary import RunState
+
 
 FieldValue = (
     str | datetime | ServiceRef | SpecificationRef | tuple[Characteristic, ...] | tuple[RelatedParty, ...] | None
 )
+
 
 # TMF653 name → ours. Requested measures are absent: the external system owns `testMeasure`.
 FIELDS: Mapping[str, str] = {
@@ -109,3 +116,59 @@ def _not_changeable(field: str, patchable: frozenset[str]) -> Reason:
         message=f"The external system changes {allowed} of a run that it has, not {field}.",
         property_path=f"/{field}",
     )
+
+
+def why_not(row: RunRow, document: RunDocument) -> Reason | None:
+    """Give the reason why this document cannot become what is wanted of the run; None: it can, or is already."""
+    known = row.requested
+    if row.phase in ENDED:
+        return has_ended(row)
+    if (document.root_run_id, document.parent_run_id) != (known.root_run_id, known.parent_run_id):
+        return _moved(row, document)
+    if document.version < known.version or (document.version == known.version and document != known):
+        return not_higher(row, document)
+    return None
+
+
+def not_higher(row: RunRow, document: RunDocument) -> Reason:
+    """Say that a change carries an old version."""
+    return Reason(
+        code="VERSION_NOT_HIGHER",
+        message=f"Run {row.run_id} is at version {row.requested.version}; a change must carry a higher one, "
+        f"not {document.version}.",
+    )
+
+
+def has_ended(row: RunRow) -> Reason:
+    """Say that a run is past changing."""
+    return Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
+
+
+def was_removed(row: RunRow) -> Reason:
+    """Say that a child cannot come back."""
+    return Reason(
+        code="CHILD_WAS_REMOVED",
+        message=f"Run {row.run_id} was removed or cancelled before: add it again as a new run with a new id.",
+    )
+
+
+def _moved(row: RunRow, document: RunDocument) -> Reason:
+    return Reason(
+        code="RUN_CANNOT_MOVE",
+        message=f"Run {row.run_id} belongs to root {row.root_run_id} and parent {row.parent_run_id}; a change cannot "
+        f"move it to root {document.root_run_id} and parent {document.parent_run_id}.",
+    )
+
+
+def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
+    """Give what this document means for the run; None where the event comes again.
+
+    What is wanted already is asked for like the rest: read again later, when the run may have ended, this event must
+    be known for one that was no news.
+    """
+    if led_to(row, event.id, CHANGE):
+        return None
+    refusal = why_not(row, document)
+    if refusal is not None:
+        return ChangeRefused(version=document.version, reasons=(refusal,))
+    return ChangeAsked(document=document)

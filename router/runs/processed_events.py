@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.next_rows import replace
 from router.runs import notifications as announcements
 from router.runs.events import Kind
+from router.runs.run import replace
 from router.runs.transitions import ENDED
 from schemas.results import RunUpdate
 from schemas.vocabulary import UpdateKind

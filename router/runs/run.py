@@ -64,3 +64,17 @@ class RequestRow:
     decision: PinnedDecision
     explanation: str  # why the tables decided so, as `explanation_texts` keeps it
     created_at: datetime
+
+
+def replace(row: RunRow, **changes: object) -> RunRow:
+    """Give the same row with these fields changed.
+
+    Raises:
+        TypeError: a row has no such field.
+    """
+    values = {**row.__dict__, **changes}
+    if len(values) != len(row.__dict__):
+        raise TypeError(f"a row has none of the fields {', '.join(changes.keys() - row.__dict__.keys())}")
+    made = object.__new__(RunRow)
+    object.__setattr__(made, "__dict__", values)
+    return made

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from router.selection.outbound_policy import OutboundPolicy, load_policy
-from router.selection.selector_file import load_selector
+from router.selection.outbound_policy import OutboundPolicy, load_policy, policy_from
+from router.selection.selector_file import load_selector, selector_from
 from router.selection.spoke_selector import Selector, decide_selector
-from router.tables.formats.loader import load_table
+from router.tables.formats.loader import load_table, table_from, written_in_yaml
+from router.tables.formats.tree import Block, Scalar
 from router.tables.table import DecisionTable
 from schemas.published_tables import TableKind
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from router.selection.facts import Facts
     from router.tables.decision import Decision, Undecided
+    from router.tables.formats.loader import Written
+
 
 Loaded = OutboundPolicy | Selector | DecisionTable
 
@@ -55,3 +59,42 @@ def table_of(loaded: Loaded) -> DecisionTable:
 def decide_by(loaded: Loaded) -> Callable[[Facts], Decision | Undecided]:
     """Give the function that decides by it, with no definition used up."""
     return partial(decide_selector, loaded) if isinstance(loaded, Selector) else table_of(loaded).decide
+
+
+POLICY_ID = "outbound-policy"
+
+
+def load_any(
+    text: str, source_name: str, spokes: Collection[str] | None = None, *, tested: bool = True
+) -> OutboundPolicy | Selector | DecisionTable:
+    """Load a selector (it has the key `selector`), the table `outbound-policy`, or any other table.
+
+    Unless it shall be `tested`, its saved tests are read but not run.
+
+    Raises:
+        TableErrors: everything that is wrong, each with file, line, row and column.
+    """
+    return any_from(replace(written_in_yaml(text, source_name), tested=tested), spokes)
+
+
+def any_from(written: Written, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
+    """Check what was written, whichever kind of table it is, and run its saved tests if they shall be.
+
+    Raises:
+        TableErrors: everything that is wrong, each with its place, row and column.
+    """
+    match written.root:
+        case Block(entries={"selector": _}):
+            return selector_from(written, spokes)
+        case Block(entries={"table": Scalar(text=table_id)}) if table_id.strip() == POLICY_ID:
+            return policy_from(written)
+        case _:
+            return table_from(written)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingTables:
+    """Two tables that were live at the same moment; a decision asks both of one such pair."""
+
+    policy: OutboundPolicy
+    selector: Selector

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from router.lookups import all_of, value_at
 from router.tables.decision import Collected, Decision, Reason, Undecided
 from router.tables.feel.conditions import NO_INPUTS
-from router.tables.feel.values import canonical
+from router.tables.feel.values import all_of, canonical, value_at
 from router.tables.hit_policy import HitPolicy, result_of, result_without_rows, rows_that_count
 from router.tables.index.index import compile_index
 

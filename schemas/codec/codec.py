@@ -19,12 +19,38 @@ from schemas.codec.errors import (
     invalid,
 )
 from schemas.commands import CancelRun, ChangeRun, SendRun
-from schemas.lately import Lately
 
 if TYPE_CHECKING:
     from schemas.catalogue import Entry, Message
     from schemas.codec.avro_schemas import Plain
     from schemas.codec.schema_registry import RegistryIds
+
+
+LARGE = 16_384  # bytes; one of them would push too many others out
+
+
+class Lately:
+    """The values written last, oldest out first; `room` is in bytes, and the messages take several times that."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._messages: dict[bytes, Message] = {}
+
+    def find(self, value: bytes) -> Message | None:
+        """Give the message that was written as exactly these bytes."""
+        return self._messages.get(value)
+
+    def keep(self, value: bytes, message: Message) -> None:
+        """Remember one."""
+        if len(value) > LARGE or value in self._messages:
+            return
+        self._messages[value] = message
+        self._room -= len(value)
+        while self._room < 0:
+            oldest = next(iter(self._messages))
+            del self._messages[oldest]
+            self._room += len(oldest)
+
 
 Format = Literal["avro", "json"]
 
@@ -89,7 +115,9 @@ class Codec:
 
 
 _COMMANDS = (SendRun, ChangeRun, CancelRun)
+
 _NAMES = ", ".join(entry.name for entry in CATALOGUE)
+
 _NO_VALUE = "The record has no value (a tombstone); send RunCancelled to cancel a run."
 
 

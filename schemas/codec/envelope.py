@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.catalogue import type_of
-from schemas.codec.cloudevents import EventHeaders, parse_time, read_headers, write_headers
-from schemas.structured import open_structured
+from schemas.codec.cloudevents import EventHeaders, open_structured, parse_time, read_headers, write_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from schemas.catalogue import Message
-    from schemas.codec.cloudevents import KafkaHeaders
+    from schemas.codec.cloudevents import KafkaHeaders, Structured
     from schemas.codec.codec import Codec
-    from schemas.structured import Structured
 
 
 class Event(NamedTuple):

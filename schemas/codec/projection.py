@@ -6,24 +6,26 @@ only there passes here, although the gateway refuses it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_origin
 
 import orjson
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
-from schemas.avro_pick import picker_of
+from schemas.avro_pick import ItemsNamed, picker_of
 from schemas.avro_types import short_name
+from schemas.base import Word
 from schemas.codec.avro import AvroReader
 from schemas.codec.cloudevents import type_in
 from schemas.codec.codec import Codec, agree
 from schemas.codec.envelope import Envelope
 from schemas.codec.errors import invalid
 from schemas.lifecycle import RunRequested
-from schemas.partial_models import partial_model
 from schemas.run_document import RunDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from pydantic.fields import FieldInfo
 
     from schemas.avro_pick import Wanted
     from schemas.catalogue import Message
@@ -31,6 +33,23 @@ if TYPE_CHECKING:
     from schemas.codec.schema_registry import RegistryIds
 
     KafkaHeaders = Iterable[tuple[str, bytes | None]] | None
+
+
+def partial_model(model: type[Word], wanted: Wanted) -> type[Word]:
+    """Make the model that has only the wanted fields of another, without what the other checks across fields."""
+    parts: Mapping[str, Any] = {
+        name: _part(model.model_fields[name], inside) for name, inside in wanted.items() if name in model.model_fields
+    }
+    return create_model(f"Partial{model.__name__}", __base__=Word, **parts)
+
+
+def _part(field: FieldInfo, inside: Wanted | ItemsNamed | None) -> tuple[object, FieldInfo]:
+    annotation = field.annotation
+    inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+    if inside is None or isinstance(inside, ItemsNamed) or not (isinstance(inner, type) and issubclass(inner, Word)):
+        return annotation, field
+    part = partial_model(inner, inside)
+    return (part if inner is annotation else tuple[part, ...]), field  # type: ignore[valid-type] # made just now
 
 
 class Part(NamedTuple):

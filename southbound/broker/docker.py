@@ -9,11 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
-from southbound.broker.commands import run_command
 from southbound.broker.jars import KAFKA
 from southbound.broker.node import as_environment, node_settings
-from southbound.broker.ports import reserve
-from southbound.broker.server import serve
+from southbound.broker.server import reserve, run_command, serve
 
 IMAGE = f"apache/kafka:{KAFKA}"
 DATA = "/var/lib/kafka/data"  # a volume of the official image, owned by its user

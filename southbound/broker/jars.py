@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.commands import run_command
 from southbound.broker.java import find_maven
+from southbound.broker.server import run_command
 
 KAFKA = "4.4.0"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.commands import run_command
+from southbound.broker.server import run_command
 
 OLDEST = 17
 WAYS_OUT = (

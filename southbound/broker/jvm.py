@@ -1,15 +1,44 @@
 """Run a real Kafka broker in a local JVM."""
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from __future__ import annotations
 
-from southbound.broker.archive import have_archive
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from southbound.broker.broker import Broker, Kind
 from southbound.broker.jars import have_jars
 from southbound.broker.java import find_java
 from southbound.broker.jvm_node import Jvm, run_node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def have_archive(jvm: Jvm, say: Callable[[str], None]) -> Jvm:
+    """Give the same JVM with a class-data archive; the first time one start and stop writes it.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not start.
+    """
+    archive = jvm.jars / f"classes-{jvm.java.version}.jsa"
+    if not archive.exists():
+        say("Preparing faster starts, this once")
+        _write(jvm, archive)
+    # An empty file stands for a Java that wrote none; asking it again would cost seconds at every start.
+    usable = archive.stat().st_size > 0
+    return replace(jvm, flags=(f"-XX:SharedArchiveFile={archive}", "-Xshare:auto")) if usable else jvm
+
+
+def _write(jvm: Jvm, archive: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=jvm.jars.parent, prefix="archiving-") as folder:
+        home, fresh = Path(folder), Path(folder, archive.name)
+        with run_node(jvm, home, throw_away=False, flags=(f"-XX:ArchiveClassesAtExit={fresh}",)):
+            pass
+        fresh.touch()
+        fresh.rename(archive)
 
 
 @contextmanager
@@ -31,6 +60,6 @@ def jvm_broker(say: Callable[[str], None], *, folder: Path | None = None, port: 
         yield Broker(bootstrap=address, kind=Kind.JVM)
 
 
-def _throw_away_folder() -> "tempfile.TemporaryDirectory[str]":
+def _throw_away_folder() -> tempfile.TemporaryDirectory[str]:
     # The node's keeper removes it too, in case we are killed before we can.
     return tempfile.TemporaryDirectory(prefix="southbound-kafka-", ignore_cleanup_errors=True)

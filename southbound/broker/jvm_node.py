@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.commands import run_command
 from southbound.broker.jars import class_path
 from southbound.broker.java import Java
 from southbound.broker.node import as_properties, node_settings
-from southbound.broker.ports import reserve
-from southbound.broker.server import serve
+from southbound.broker.server import reserve, run_command, serve
 
 # A small heap and one compiler tier: start-up counts, not peak throughput.
 FLAGS = (

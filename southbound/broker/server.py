@@ -1,17 +1,70 @@
 """Start a Kafka node under its keeper, wait for it, and end it with what it left behind."""
 
+from __future__ import annotations
+
 import json
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.ready import wait_until_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PAUSE = 0.02  # seconds between two questions
+
+
+def wait_until_ready(bootstrap: str, *, seconds: float, still_alive: Callable[[], bool]) -> None:
+    """Return as soon as the broker lists its topics.
+
+    Raises:
+        BrokerUnavailableError: its process ended, or the time is over.
+    """
+    end = time.monotonic() + seconds
+    # A bare connect first: it costs nothing, while the client backs off after each refusal.
+    _wait_for(lambda: _listens(bootstrap), bootstrap, end, still_alive)
+    quick = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "log_level": 0}
+    admin = AdminClient({"bootstrap.servers": bootstrap, **quick})
+    _wait_for(lambda: _lists_topics(admin), bootstrap, end, still_alive)
+
+
+def _wait_for(claim: Callable[[], bool], bootstrap: str, end: float, still_alive: Callable[[], bool]) -> None:
+    while not claim():
+        if not still_alive():
+            raise BrokerUnavailableError(f"The Kafka broker for {bootstrap} ended before it was ready.")
+        if time.monotonic() > end:
+            raise BrokerUnavailableError(f"The Kafka broker at {bootstrap} was not ready in time.")
+        time.sleep(PAUSE)
+
+
+def _listens(bootstrap: str) -> bool:
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _lists_topics(admin: AdminClient) -> bool:
+    try:
+        return bool(admin.list_topics(timeout=2).brokers)
+    except KafkaException:
+        return False
+
 
 START = 60.0  # seconds a node may take
-LAST_WORDS = 1500  # characters of its log in an error
+
+LOG_TAIL = 1500  # characters of its log in an error
 
 
 @contextmanager
@@ -45,7 +98,7 @@ def serve(
 
 def _start_keeper(
     command: Sequence[str | Path], log: Path, afterwards: Sequence[str], throw_away: Path | None
-) -> "subprocess.Popen[bytes]":
+) -> subprocess.Popen[bytes]:
     order = {
         "run": [str(word) for word in command],
         "afterwards": list(afterwards),
@@ -63,17 +116,86 @@ def _start_keeper(
         )
 
 
-def _wait(keeper: "subprocess.Popen[bytes]", bootstrap: str, log: Path) -> None:
+def _wait(keeper: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
     log_of = log.open("rb")  # held open: the keeper may remove the folder when the node ends
     with log_of:
         try:
             wait_until_ready(bootstrap, seconds=START, still_alive=lambda: keeper.poll() is None)
         except BrokerUnavailableError as trouble:
-            said = log_of.read().decode(errors="replace").strip()[-LAST_WORDS:]
+            said = log_of.read().decode(errors="replace").strip()[-LOG_TAIL:]
             raise BrokerUnavailableError(f"{trouble} It said: {said or 'nothing'}") from None
 
 
-def _end(keeper: "subprocess.Popen[bytes]") -> None:
+def _end(keeper: subprocess.Popen[bytes]) -> None:
     if keeper.stdin:
         keeper.stdin.close()
     keeper.wait()
+
+
+OUTPUT_TAIL = 800  # characters worth putting in an error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command ended."""
+
+    ok: bool
+    said: str
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it printed."""
+        return self.said.strip()[-OUTPUT_TAIL:] or "nothing"
+
+
+def run_command(words: Sequence[str | Path], *, seconds: float | None = None) -> Ended:
+    """Run a command without input; one that is missing or too slow has not ended well.
+
+    Args:
+        words: the command and its arguments; no shell reads them.
+        seconds: how long it may take.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - every caller spells its command; only paths and names vary
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as trouble:
+        return Ended(ok=False, said=str(trouble))
+    return Ended(ok=done.returncode == 0, said=done.stdout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A port of this machine that is given to nobody else."""
+
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Where to connect."""
+        return f"127.0.0.1:{self.port}"
+
+
+@contextmanager
+def reserve(port: int = 0) -> Iterator[Port]:
+    """Reserve a port, or any free one, while the block runs.
+
+    Raises:
+        BrokerUnavailableError: the port is taken.
+    """
+    # Bound and not listening, with SO_REUSEADDR: the kernel hands the port to nobody else,
+    # yet Java, which sets SO_REUSEADDR too, can listen on it.
+    with closing(socket.socket()) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind(("127.0.0.1", port))
+        except OSError as trouble:
+            raise BrokerUnavailableError(f"Port {port} is taken ({trouble.strerror}); choose another.") from None
+        yield Port(port=held.getsockname()[1])

@@ -69,7 +69,7 @@ def demo(config: Config = None) -> int:
     - `SOUTHBOUND_KAFKA__BOOTSTRAP=127.0.0.1:9092 southbound demo`
     """
     settings = settings_from(config)
-    from southbound.operations.demonstrating import demonstrate
+    from southbound.operations.local import demonstrate
 
     return demonstrate(settings)
 
@@ -116,6 +116,6 @@ def simulate(
     - `southbound simulate --script behaviours.yaml --latency 0.2`
     """
     settings = settings_from(config)
-    from southbound.operations.simulating import simulate as play
+    from southbound.operations.local import simulate as play
 
     return play(settings, script, latency, port)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from schemas.topics import TopicNames, all_topics
-from southbound.broker.ports import reserve
+from southbound.broker.server import reserve
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.serve import Running, serve

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from rich.table import Table
 
 from consumers.inbound.callback_auth import check_of
+from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import all_credentials
-from consumers.spokes.secret_references import SecretMissingError
 from consumers.table_topic.live_tables import FromTopic
 from southbound.cli.exit_codes import Exit, wrong
 from southbound.operations.console import show
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consumers.spokes.profile import Profile
-    from router.routing_tables import RoutingTables
+    from router.selection.load import RoutingTables
     from southbound.service.load_rules import Rules
     from southbound.settings.settings import Loaded, Settings
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import orjson
 from rich.text import Text
 
-from router.explanation_texts import explanations_in, told
+from router.tables.explain.explanation import explanations_in, told
 from schemas.codec.errors import printable
 from southbound.cli.exit_codes import Exit
 from southbound.operations.console import show
-from southbound.operations.run_words import moment, whereabouts
+from southbound.operations.run_views import moment, whereabouts
 from southbound.operations.runs import known_run
 
 if TYPE_CHECKING:

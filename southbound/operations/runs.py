@@ -12,12 +12,12 @@ from sqlalchemy.engine import make_url
 
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
-from router.explanation_texts import told
+from router.tables.explain.explanation import told
 from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
 from southbound.operations.console import show
 from southbound.operations.run_views import run_details, run_table
-from southbound.run_store import open_run_store
+from southbound.service.open import open_run_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

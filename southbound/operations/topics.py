@@ -11,10 +11,9 @@ from schemas.topics import all_topics
 from southbound.cli.exit_codes import Exit, not_reachable, wrong
 from southbound.operations.console import say, show
 from southbound.operations.kafka import reach
-from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError
+from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError, span
 from southbound.service.kafka_settings import client_settings
 from southbound.service.load_rules import OperatorMistakesError, load_rules
-from southbound.topic_differences import span
 
 if TYPE_CHECKING:
     from schemas.topics import Topic

@@ -19,13 +19,12 @@ from consumers.event_handler import AtTheEdge
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import Inbound
 from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, INPUTS_MISSING, RUNS_ENDED, USED_UP, WorkerMetrics
-from consumers.requesting import RequestRuns
 from consumers.routing.assemble_hierarchy import GatherRuns
 from consumers.routing.cancel_run import WithdrawRuns
 from consumers.routing.change_hierarchy import ReviseTrees
 from consumers.routing.change_run import ReviseRuns
 from consumers.routing.decide import Decider
-from consumers.routing.lifecycle_handler import Routing
+from consumers.routing.lifecycle_handler import RequestRuns, Routing
 from consumers.routing.route_request import RouteRuns
 from consumers.routing.waiting.expire import Overdue
 from consumers.routing.waiting.release import Turns
@@ -38,7 +37,7 @@ from consumers.runtime.worker import Worker
 from consumers.spokes.profile import Inbound as Channel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
-from southbound.complaining import complain
+from southbound.service.logs import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

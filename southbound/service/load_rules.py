@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
 from consumers.table_topic.live_tables import FromTopic
-from router.routing_tables import RoutingTables
+from router.selection.load import RoutingTables
 from router.selection.outbound_policy import load_policy
 from router.selection.selector_file import load_selector
 from router.tables.diagnostics import TableErrors

@@ -10,12 +10,16 @@ import orjson
 import structlog
 
 from consumers.runtime.faults import frames
-from schemas.codec.errors import printable
+from schemas.codec.errors import excerpt, printable
 
 if TYPE_CHECKING:
+    from consumers.runtime.handler import Record
+    from schemas.problem import Trouble
     from southbound.settings.settings import Log
 
+
 LONGEST = 300  # characters of what a library says
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -68,3 +72,19 @@ def _console() -> tuple[structlog.typing.Processor, ...]:
         _printable,
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
     )
+
+
+log = structlog.get_logger()
+
+
+def complain(role: str, trouble: Trouble, record: Record | None) -> None:
+    """Say a trouble as a warning; with its record, so that whoever reads of a dead letter finds the event."""
+    log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None, **_where(record))
+
+
+def _where(record: Record | None) -> dict[str, object]:
+    if record is None:
+        return {}
+    key = excerpt(record.key) if record.key is not None else None
+    place = record.partition
+    return {"topic": place.topic, "partition": place.number, "offset": record.offset, "key": key}

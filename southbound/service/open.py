@@ -13,13 +13,13 @@ import structlog
 from consumers.runtime.kafka.readiness import wait_for_kafka
 from consumers.spokes.http_client import SpokeClient
 from consumers.store.port import StoreUnavailableError
+from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistrySilentError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.run_store import open_run_store
 from southbound.service.compose import Parts
 from southbound.service.kafka_settings import client_settings
 from southbound.service.table_sources import open_tables
@@ -29,13 +29,28 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.metrics import Metrics
+    from consumers.store.sql_store import SqlRunStore
     from southbound.service.load_rules import Rules
-    from southbound.settings.settings import Kafka, Settings
+    from southbound.settings.settings import Kafka, Settings, Store
 
     T = TypeVar("T")
 
+
+async def open_run_store(store: Store) -> SqlRunStore:
+    """Open it, with its tables ready.
+
+    Raises:
+        SchemaError: a newer version wrote the tables.
+        StoreUnavailableError: the database cannot be used now.
+    """
+    address = store.url.get_secret_value()
+    return await open_store(address, lock_timeout=store.lock_timeout, synchronous=store.synchronous)
+
+
 log = structlog.get_logger()
+
 LATELY = 4 * 2**20  # bytes of commands that need not be read again when they come back
+
 ASK_AGAIN = 1.0  # seconds between attempts
 
 

@@ -15,8 +15,7 @@ from consumers.inbound.listen_socket import CannotListenError
 from consumers.inbound.listener import Listener, ListenerSpoke
 from consumers.metrics import Metrics
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
-from consumers.spokes.credentials import NoAuth
-from consumers.spokes.secret_references import SecretMissingError
+from consumers.spokes.credentials import NoAuth, SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from consumers.table_topic.live_tables import FromTopic

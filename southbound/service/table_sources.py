@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
     from consumers.table_topic.port import News, TableTopic
-    from router.routing_tables import RoutingTables
+    from router.selection.load import RoutingTables
     from southbound.service.load_rules import Rules
     from southbound.service.open import Waiting
     from southbound.settings.settings import Kafka, Settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from consumers.spokes.positioned_yaml import Positioned, YamlMistakeError, read_yaml
+from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

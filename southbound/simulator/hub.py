@@ -12,6 +12,7 @@ from southbound.simulator.patches import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from southbound.simulator.courier import Courier
     from southbound.simulator.definition import Definition
@@ -51,3 +52,35 @@ class Hub:
         if self._subscriptions.pop(identity, None) is None:
             raise RefusedError(404, "notFound", f"there is no subscription {identity}")
         return web.Response(status=204)
+
+
+STATE_CHANGED = "ServiceTestStateChangeEvent"  # named by v4.2; v4.1 systems in the field send it too
+
+ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
+
+DELETED = "ServiceTestDeleteEvent"
+
+THIN = ("id", "href", "state")
+
+
+def notice(
+    event_type: str,
+    resource: Json,
+    *,
+    event_id: str,
+    at: datetime,
+    only: tuple[str, ...] | None = None,
+    field_path: str | None = None,
+) -> Json:
+    """Wrap a test, or only some of its fields, into the event envelope of v4.1."""
+    told = resource if only is None else {name: resource[name] for name in only if name in resource}
+    moment = at.isoformat()
+    # `timeOcurred` is spelled as the v4 definition spells it.
+    envelope: Json = {
+        "eventId": event_id,
+        "eventType": event_type,
+        "eventTime": moment,
+        "timeOcurred": moment,
+    }
+    path: Json = {"fieldPath": field_path} if field_path else {}
+    return {**envelope, **path, "event": {"serviceTest": dict(told)}}

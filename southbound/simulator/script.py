@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
-from consumers.spokes.positioned_yaml import Positioned, YamlMistakeError, read_yaml
 from schemas.base import Word
+from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
 from schemas.results import Reason
 from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, refuses, waits
 

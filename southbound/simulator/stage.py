@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.vocabulary import RunState
-from southbound.simulator import notices
+from southbound.simulator import hub as notices
 from southbound.simulator.measures import measured, objects_in
 from southbound.simulator.patches import Change, RefusedError, lineage, merged
 

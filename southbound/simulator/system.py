@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
 from aiohttp import web
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
     from consumers.spokes.transport import Transport
 
+
 BASE_PATH = "/tmf-api/serviceTestManagement/v4"
+
 LARGEST_BODY = 32 * 1024 * 1024  # a bundle of ten thousand children fits
+
 GRACE = 0.5  # seconds for requests that are being answered when the system stops
 
 
@@ -156,3 +160,35 @@ class ExternalSystem:
     async def _show_received(self, request: web.Request) -> web.Response:
         key = request.query.get("idempotencyKey")
         return replies.answer(200, [r.shown() for r in self.received if key is None or r.idempotency_key == key])
+
+
+class System(Protocol):
+    """An external system that can be started and stopped."""
+
+    name: str
+
+    @property
+    def base_url(self) -> str:
+        """Where its API is, once it is started."""
+
+    async def start(self) -> None:
+        """Take the port and answer."""
+
+    async def stop(self) -> None:
+        """Let go of the port."""
+
+
+async def serve(
+    systems: Sequence[System], stopped: asyncio.Event, on_ready: Callable[[Sequence[System]], None]
+) -> None:
+    """Start the systems, tell when all of them answer, and stop them when `stopped` is set.
+
+    Raises:
+        CannotListenError: a port is taken; the systems started before are stopped again.
+    """
+    async with AsyncExitStack() as stack:
+        for system in systems:
+            await system.start()
+            stack.push_async_callback(system.stop)
+        on_ready(systems)
+        await stopped.wait()

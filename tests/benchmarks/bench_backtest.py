@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from router.any_table import load_any
+from router.selection.load import load_any
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event

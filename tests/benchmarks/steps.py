@@ -13,12 +13,12 @@ import uvloop
 from consumers.routing.decide import Decider
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.registry import spoke_for
-from consumers.store.opening import open_store
+from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from router.responses import Answer
-from router.routing_tables import RoutingTables
 from router.runs.advance import advance
+from router.selection.load import RoutingTables
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.commands import SendRun

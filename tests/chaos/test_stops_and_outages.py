@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from southbound.broker.jvm import jvm_broker
-from southbound.broker.ports import reserve
+from southbound.broker.server import reserve
 from southbound.cli.exit_codes import Exit
 from southbound.simulator.behaviours import answers_at_once, calls_back
 from southbound.simulator.script import Script

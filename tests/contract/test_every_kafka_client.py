@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from consumers.runtime.consumer_port import Client, Event
-    from consumers.runtime.records import Partition, Record
+    from consumers.runtime.handler import Partition, Record
 
 NONE: frozenset[Partition] = frozenset()
 ASK = Flow(pause=NONE, resume=NONE, ask=True)

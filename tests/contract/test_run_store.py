@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from consumers.store.opening import open_store
 from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
+from consumers.store.sql_store import open_store
 from router.runs.request_result import is_over
 from router.runs.run import RequestRow
 from schemas.results import Reason, ReportedMeasure, RuleViolation

@@ -16,10 +16,9 @@ from pydantic import SecretStr
 from consumers.store.address import database_at
 from consumers.store.database import InDoubtError
 from consumers.store.migrate import upgrade_database
-from consumers.store.opening import open_store
 from consumers.store.port import ConflictError, StoreUnavailableError
-from consumers.store.sql_store import SqlRunStore
-from southbound.run_store import open_run_store
+from consumers.store.sql_store import SqlRunStore, open_store
+from southbound.service.open import open_run_store
 from southbound.settings.settings import Store
 from tests.builders import a_run
 from tests.contract.test_run_store import moved
@@ -130,7 +129,7 @@ async def test_closing_waits_for_what_was_asked(file: Path, store: SqlRunStore) 
 
 KILLED = """
 import asyncio, os, signal, sys
-from consumers.store.opening import open_store
+from consumers.store.sql_store import open_store
 from tests.builders import a_run
 
 async def main():

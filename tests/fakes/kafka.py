@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from consumers.runtime.consumer_port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
-from consumers.runtime.records import Partition, Record
+from consumers.runtime.handler import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -23,8 +23,7 @@ from schemas.problem import Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.runtime.handler import Attempt, Outcome
-    from consumers.runtime.records import Record
+    from consumers.runtime.handler import Attempt, Outcome, Record
 
 FROZEN = Trouble(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
 

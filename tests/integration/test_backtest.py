@@ -16,13 +16,13 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from router.any_table import load_any
+from router.selection.load import load_any
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
-from southbound.broker.ports import reserve
+from southbound.broker.server import reserve
 from southbound.cli.exit_codes import Exit
 from southbound.operations.backtest.run import backtest
 from southbound.settings.settings import DEFAULTS, Kafka, Settings

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from southbound.broker.ports import reserve
+from southbound.broker.server import reserve
 from southbound.cli.exit_codes import Exit
 from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import answers_at_once

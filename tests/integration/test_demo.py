@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 from rich.console import Console
 
-from consumers.store.opening import open_store
+from consumers.store.sql_store import open_store
 from schemas.vocabulary import Phase
 from southbound.demo.show import run_demo
 from southbound.demo.stories import stories

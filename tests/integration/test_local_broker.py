@@ -15,14 +15,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.commands import run_command
 from southbound.broker.jvm import jvm_broker
+from southbound.broker.server import run_command
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
 import signal, sys
 from southbound.broker.docker import docker_broker
-from southbound.broker.commands import run_command
+from southbound.broker.server import run_command
 from southbound.broker.jvm import jvm_broker
 say = lambda said: None
 with docker_broker(sys.argv[1], say) if sys.argv[1:] else jvm_broker(say) as broker:

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from consumers.store.address import database_at
-from consumers.store.opening import open_store
 from consumers.store.port import RunStore, UnstorableError, UsedUpError
 from consumers.store.postgres import PostgresDatabase
+from consumers.store.sql_store import open_store
 from tests.builders import a_run
 from tests.contract.test_families_in_line import *  # noqa: F403 - the same claims, on PostgreSQL
 from tests.contract.test_line import *  # noqa: F403 - the same

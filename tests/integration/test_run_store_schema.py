@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 
 from consumers.store.address import database_at
 from consumers.store.migrate import SchemaError, check, upgrade
-from consumers.store.opening import open_store
+from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
 from tests.integration.run_store_database import run_store_url, tell
 

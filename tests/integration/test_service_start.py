@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.topics import TopicNames
-from southbound.broker.ports import reserve
+from southbound.broker.server import reserve
 from southbound.service.open import topics_of
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import Health, Kafka, Settings, Store

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.store.opening import open_store
 from consumers.store.port import ConflictError, StoreUnavailableError, UsedUpError
-from southbound.broker.ports import reserve
+from consumers.store.sql_store import open_store
+from southbound.broker.server import reserve
 from tests.builders import NOON, a_run
 from tests.contract.test_line import a_use, used
 from tests.contract.test_run_store import moved

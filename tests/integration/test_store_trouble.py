@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.broker.ports import reserve
+from southbound.broker.server import reserve
 from southbound.settings.settings import Store
 from tests.builders import a_document
 from tests.fixtures.postgres import Cluster, find_programs

@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from consumers.runtime.handler import Attempt, Handler, Outcome
-    from consumers.runtime.records import Record
+    from consumers.runtime.handler import Attempt, Handler, Outcome, Record
 
 ROOT = Path(__file__).parents[2]
 KEYS = 40

@@ -19,7 +19,7 @@ from tests.gateway import Gateway
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from consumers.runtime.records import Record
+    from consumers.runtime.handler import Record
     from consumers.spokes.port import Call
     from producers.publisher import Message
     from router.runs.run import RequestRow, RunRow

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.refusals import reasons_in
-from router.responses import TABLE, Answer, Judgement, NoAnswer, Purpose, Verdict, judge
+from router.responses import TABLE, Answer, Judgement, NoAnswer, Purpose, Verdict, judge, reasons_in
 from schemas.results import Reason
 from tests.builders import NOON
 

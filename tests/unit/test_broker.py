@@ -8,11 +8,11 @@ import pytest
 
 from southbound.broker import open_broker as choice
 from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
-from southbound.broker.commands import run_command
 from southbound.broker.docker import container, volume_of
 from southbound.broker.jars import cache_folder, class_path, have_jars
 from southbound.broker.java import Java, find_java, find_maven, read_version
 from southbound.broker.node import as_environment, as_properties, node_settings
+from southbound.broker.server import run_command
 
 DEBIAN_17 = 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)'
 JAVA_8 = 'java version "1.8.0_402"\nJava(TM) SE Runtime Environment'

@@ -4,8 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from consumers.inbound.callback_auth import Anyone, BasicPassword, SharedToken, check_of
-from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth
-from consumers.spokes.secret_references import SecretMissingError
+from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth, SecretMissingError
 
 SECRET = "s3cret"  # noqa: S105 - nobody else's
 PLACE = "env:TOKEN"

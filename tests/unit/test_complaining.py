@@ -5,11 +5,10 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from consumers.metrics import Metrics, WorkerMetrics
-from consumers.runtime.handler import DeadLetter, RetryLater
+from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from consumers.runtime.monitoring import Settled
-from consumers.runtime.records import Partition, Record
 from schemas.problem import Trouble
-from southbound.complaining import complain
+from southbound.service.logs import complain
 
 TROUBLE = Trouble(code="UNDECODABLE", sentence="The value is no event.")
 RECORD = Record(Partition(topic="testrun.lifecycle", number=3, epoch=1), 42, b"TR0001\x1b", b"\xff", (), 0)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from consumers.dispatch.call import MayNotSendError
 from consumers.event_handler import PASSING, AtTheEdge
-from consumers.runtime.handler import Attempt, DeadLetter, RetryLater
-from consumers.runtime.records import Partition, Record
+from consumers.runtime.handler import Attempt, DeadLetter, Partition, Record, RetryLater
 from consumers.store.port import ConflictError, ExternalIdTakenError, StoreUnavailableError, UnstorableError
 from producers.publisher import PublishError, TooLargeError
 from schemas.codec.codec import Codec

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.next_rows import replace
+from router.runs.run import replace
 from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, a_run
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.topics import all_topics
-from southbound.topic_differences import differences, span
+from southbound.operations.topic_admin import differences, span
 
 LETTERS = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
 

@@ -11,7 +11,7 @@ import pytest
 from consumers.routing.child_rows import whole
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError, TooLargeError
-from router.explanation_texts import told
+from router.tables.explain.explanation import told
 from schemas.commands import SendRun
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.vocabulary import Phase, RunState, UpdateKind

@@ -13,8 +13,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumers.runtime.consumer_port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
 from consumers.runtime.faults import fault
+from consumers.runtime.handler import Partition, Record
 from consumers.runtime.kafka.membership import Membership
-from consumers.runtime.records import Partition, Record
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Trouble
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.analysis_sentences import (
+from router.tables.analysis.findings import Analysis
+from router.tables.analysis.gaps import find_gaps
+from router.tables.analysis.overlaps import find_overlaps, find_unreachable
+from router.tables.analysis.search import Budget
+from router.tables.analysis.space import named_rows, space_of
+from router.tables.analysis.wording import (
     gap_notes,
     gap_warnings,
     list_warnings,
@@ -13,11 +18,6 @@ from router.analysis_sentences import (
     unchecked_in_words,
     unreachable_in_words,
 )
-from router.tables.analysis.findings import Analysis
-from router.tables.analysis.gaps import find_gaps
-from router.tables.analysis.overlaps import find_overlaps, find_unreachable
-from router.tables.analysis.search import Budget
-from router.tables.analysis.space import named_rows, space_of
 
 if TYPE_CHECKING:
     from router.tables.table import DecisionTable

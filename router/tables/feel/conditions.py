@@ -10,8 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from router.lookups import value_at
-from router.tables.feel.values import ORDERED, Kind, canonical, kind_of, same
+from router.tables.feel.values import ORDERED, Kind, canonical, kind_of, same, value_at
 
 Inputs = Mapping[str, object]
 Holds = Callable[[object, Inputs], bool]

@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.policy_words import lacking, policy_named
 from router.tables.diagnostics import Complaints, Lines, TableErrors
 from router.tables.formats.columns import read_inputs, read_outputs
 from router.tables.formats.fields import Fields
 from router.tables.formats.rows import RowReader, check_ids
 from router.tables.formats.tree import Block, Listing
 from router.tables.formats.yaml_reader import read_yaml
+from router.tables.hit_policy import lacking, policy_named
 from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Row
 from router.tables.test_cases import read_tests, run_tests
 

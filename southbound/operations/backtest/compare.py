@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from router.selection.publish_checks import Findings
 from router.selection.spoke_selector import Selector
 from southbound.cli.exit_codes import Exit, wrong
 from southbound.operations.backtest.report import as_json, as_words
 from southbound.operations.backtest.run import backtest
-from southbound.operations.console import show
-from southbound.operations.table_texts import in_words, named, what_decides_now
-from southbound.spans import read_span
+from southbound.operations.console import counted, show
+from southbound.operations.tables.lookup import in_words, named, what_decides_now
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
+    from router.selection.backtest import Tally
     from router.selection.load import Loaded
     from southbound.operations.backtest.run import Backtest
     from southbound.settings.settings import Settings
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+_SPAN = re.compile(r"(\d{1,6})([smhdw])")
+
+
+def read_span(text: str) -> timedelta:
+    """Read a number with a unit.
+
+    Raises:
+        ValueError: it is something else; the sentence says what to write.
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if not found or not int(found[1]):
+        raise ValueError(f"'{text}' is no span of time: write a number and s, m, h, d or w, such as 90m or 7d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +78,31 @@ def span_of(written: str, option: str) -> timedelta:
         return read_span(written)
     except ValueError as error:
         raise wrong([f"{option}: {error}"]) from None
+
+
+MOST_NAMED = 20  # runs; `southbound tables backtest --limit` names more
+
+
+def look_back(settings: Settings, name: str, since: str, *, quiet: bool) -> Findings:
+    """Backtest against what decides now; runs that would become dead letters keep the table back.
+
+    `name`: a file, or a draft as `ID@draft`; `since`: a span such as `7d`; `quiet`: draw nothing.
+
+    Raises:
+        Failure: the span or a table is wrong, or Kafka does not answer.
+    """
+    compared = compare(settings, name, back=span_of(since, "--backtest"), against="live", limit=MOST_NAMED)
+    if not quiet:
+        show(as_words(compared, MOST_NAMED))
+    return _judged(compared.found.tally, since)
+
+
+def _judged(tally: Tally, since: str) -> Findings:
+    dropped = sum(count for change, count in tally.elsewhere if not change.draft.decided)
+    moved = sum(count for _, count in tally.elsewhere) - dropped
+    lost = f"{counted(dropped, 'request')} of the last {since} decided now would become dead letters"
+    what_to_do = "add rows or a default for them (`southbound tables backtest` lists them)"
+    return Findings(
+        errors=(f"{lost}: {what_to_do}",) if dropped else (),
+        warnings=(f"{counted(moved, 'request')} of the last {since} would have gone elsewhere",) if moved else (),
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from producers.kafka_errors import sentence_for
-from router.any_table import load_any
+from router.selection.load import load_any
 from router.selection.redecide import Redecider
 from southbound.service.gc_tuning import collect_rarely
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from router.analysis_of_selectors import analyse_loaded
 from router.selection.load import table_of
+from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.wording import value_in_words
 from southbound.cli.exit_codes import Exit, wrong

@@ -15,10 +15,9 @@ from router.tables.formats.sheets.xlsx_markup import with_reasons
 from router.tables.table import DecisionTable
 from southbound.cli.exit_codes import Exit, wrong
 from southbound.operations.console import say
-from southbound.operations.table_texts import named
 from southbound.operations.tables.dmn import Wish
 from southbound.operations.tables.formats import SUFFIXES, Format, format_of, load_file, write_as
-from southbound.operations.tables.lookup import is_file
+from southbound.operations.tables.lookup import is_file, named
 
 if TYPE_CHECKING:
     from collections.abc import Collection

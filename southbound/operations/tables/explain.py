@@ -2,21 +2,141 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import orjson
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from router.selection.load import decide_by, table_of
 from router.selection.spoke_selector import Selector
+from router.tables.decision import Undecided
+from router.tables.explain.explain import explain_decision, explain_undecided
 from router.tables.explain.why_not import why_not
+from router.tables.explain.wording import value_in_words
+from router.tables.feel.writer import value_text
 from southbound.cli.exit_codes import Exit, wrong
 from southbound.operations.console import show
-from southbound.operations.explain_views import in_json, in_words
-from southbound.operations.table_texts import named
 from southbound.operations.tables.example_runs import given_runs
+from southbound.operations.tables.lookup import named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import RenderableType
+
     from router.selection.load import Loaded
+    from router.tables.decision import Decision
+    from router.tables.explain.why_not import WhyNot
     from router.tables.table import Row
+    from southbound.operations.tables.example_runs import GivenRun
     from southbound.settings.settings import Settings
+
+
+def in_words(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | None) -> Group:
+    """Draw it: what was decided, on which values, why, and what came close."""
+    parts: list[RenderableType] = [Text(_verdict(run, decision), style="bold")]
+    if run.is_child:
+        parts.append(Text("It is a child: in the gateway it follows what is decided for its root."))
+    parts += [_heading("inputs"), _pairs(_inputs(decision))]
+    parts += [_heading("why"), *map(Text, decision.explanation.splitlines())]
+    if beside is not None:
+        parts += [_heading(f"why not {beside.row}"), Text(beside.sentence), _cells(beside)]
+    return Group(*parts, Text())
+
+
+def _verdict(run: GivenRun, decision: Decision | Undecided) -> str:
+    whom = run.run_id or "this run"
+    if isinstance(decision, Undecided):
+        return f"{whom}: {decision.sentence}"
+    return f"{whom}: {decision.reference} decides {_outputs(decision)}"
+
+
+def _outputs(decision: Decision) -> str:
+    rows = [
+        ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items()) for row in decision.rows
+    ]
+    return " and ".join(rows)
+
+
+def _inputs(decision: Decision | Undecided) -> dict[str, str]:
+    columns = zip(decision.table.inputs, decision.values, strict=True)
+    return {column.name: value_in_words(value) for column, value in columns}
+
+
+def _pairs(named: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in named.items():
+        table.add_row(Text(name, style="dim"), Text(value))
+    return table
+
+
+def _cells(beside: WhyNot) -> Table:
+    table = Table("", "column", "value", "the cell wants", box=None, pad_edge=False)
+    for one in beside.columns:
+        sign = "✓" if one.fits else "✗"
+        table.add_row(sign, Text(one.seen.column), Text(one.seen.value), Text(one.seen.wants))
+    return table
+
+
+def _heading(words: str) -> Text:
+    return Text(f"\n{words}", style="dim")
+
+
+def in_json(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | None) -> str:
+    """Write it as one JSON object."""
+    undecided = isinstance(decision, Undecided)
+    explanation = explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
+    found: dict[str, object] = {
+        "run": run.run_id or None,
+        "is_child": run.is_child,
+        "table": f"{decision.table.id}@{decision.table.version}",
+        "decided": not undecided,
+        "inputs": _values(dict(zip([column.name for column in decision.table.inputs], decision.values, strict=True))),
+        "explanation": explanation,
+        "sentences": explanation.sentences,
+        "why_not": _beside(beside) if beside else None,
+    }
+    if isinstance(decision, Undecided):
+        return _json({**found, "reason": decision.reason.value, "sentence": decision.sentence})
+    rows = [{"row": row.id, "outputs": _values(row.outputs)} for row in decision.rows]
+    return _json({**found, "reference": decision.reference, "rows": rows})
+
+
+def _beside(beside: WhyNot) -> dict[str, object]:
+    return {
+        "row": beside.row,
+        "sentence": beside.sentence,
+        "matches": beside.matches,
+        "decides": beside.decides,
+        "switched_off": beside.switched_off,
+        "columns": beside.columns,
+    }
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _values(named: Mapping[str, object]) -> dict[str, object]:
+    return {name: _value(value) for name, value in named.items()}
+
+
+def _value(value: object) -> object:
+    """Give a value as JSON has it: numbers to the last digit; dates and durations as a table's file writes them."""
+    match value:
+        case None | bool() | str():
+            return value
+        case Decimal() | int() if (number := Decimal(value)).is_finite():
+            return orjson.Fragment(str(number))
+        case list() | tuple():
+            return [_value(item) for item in value]
+        case dict():
+            return _values(value)
+        case _:
+            return value_text(value)
 
 
 def explain_table(settings: Settings, name: str, event: str, *, row: str | None, as_json: bool) -> int:

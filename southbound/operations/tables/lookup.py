@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from consumers.table_topic.port import TableTopicError
 from router.selection.load import kind_of, load_as, table_of
+from router.selection.outbound_policy import OutboundPolicy
+from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
 from router.tables.publish_plan import Signed
 from router.tables.versions import Unreadable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from router.tables.versions import PublishedTables
     from schemas.published_tables import TableText
     from southbound.settings.settings import Routing, Settings
+
 
 T = TypeVar("T")
 
@@ -148,3 +151,60 @@ def _must_be_known(published: PublishedTables, table: str) -> None:
     close = get_close_matches(table, published.tables, 1)
     known = f"did you mean {close[0]}?" if close else "see `southbound tables list`"
     raise wrong([f"there is neither a file nor a published table {table}: {known}"])
+
+
+LIVE = "live"
+
+
+def load(file: str) -> Loaded:
+    """Load a table of any format whose saved tests need not pass.
+
+    Raises:
+        Failure: with everything that is wrong with it.
+    """
+    try:
+        return load_file(file, tested=False)
+    except TableErrors as error:
+        raise wrong(error.sentences) from None
+
+
+def named(settings: Settings, name: str) -> Loaded:
+    """Load a file, or a published table: `ID` (what is live), `ID@VERSION` or `ID@draft`.
+
+    Raises:
+        Failure: with everything that is wrong with it, or there is no such table.
+    """
+    return load(name) if is_file(name) else from_topic(published_in(settings), name).loaded
+
+
+def what_decides_now(settings: Settings, draft: Loaded, against: str) -> Loaded:
+    """Give the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
+
+    Raises:
+        Failure: it cannot be had, or the draft is of no kind that decides now.
+    """
+    if against != LIVE:
+        return named(settings, against)
+    routing, table_id = settings.routing, table_of(draft).id
+    if routing.tables == "topic":
+        return from_topic(published_in(settings), table_id).loaded
+    match draft:
+        case OutboundPolicy():
+            return load(str(routing.policy))
+        case Selector():
+            return load(str(routing.selector))
+        case _:
+            why = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
+            raise wrong([f"{why}: name the table to compare it with, --against TABLE"])
+
+
+def in_words(loaded: Loaded) -> str:
+    """Say what kind of table it is."""
+    return _KINDS[kind_of(loaded)]
+
+
+_KINDS = {
+    TableKind.POLICY: "an outbound policy",
+    TableKind.SELECTOR: "a spoke selector",
+    TableKind.TABLE: "a decision table",
+}

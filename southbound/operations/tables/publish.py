@@ -16,8 +16,8 @@ from router.tables.publish_plan import Written, plan_draft, plan_publish, plan_r
 from router.tables.versions import PublishedTables
 from schemas.published_tables import DRAFT, LivePointer
 from southbound.cli.exit_codes import Exit, Failure, wrong
+from southbound.operations.backtest.compare import look_back
 from southbound.operations.console import say
-from southbound.operations.looking_back import look_back
 from southbound.operations.tables.check import known_spokes
 from southbound.operations.tables.formats import load_file
 from southbound.operations.tables.lookup import (

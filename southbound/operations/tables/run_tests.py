@@ -9,7 +9,7 @@ import orjson
 from router.selection.load import decide_by, table_of
 from router.tables.test_cases import tried
 from southbound.cli.exit_codes import Exit, Failure, wrong
-from southbound.operations.table_texts import load
+from southbound.operations.tables.lookup import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

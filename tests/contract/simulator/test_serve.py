@@ -9,8 +9,7 @@ import aiohttp
 import pytest
 
 from consumers.inbound.listen_socket import CannotListenError
-from southbound.simulator.serve import System, serve
-from southbound.simulator.system import ExternalSystem
+from southbound.simulator.system import ExternalSystem, System, serve
 from tests.benchmarks.fast_system import FastSystem
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.cli.exit_codes import Exit
+from southbound.operations.backtest.compare import read_span
 from southbound.operations.backtest.offset_ranges import Stretch, shared
 from southbound.operations.backtest.run import readers_for
 from southbound.settings.settings import DEFAULTS
-from southbound.spans import read_span
 from tests.unit.command_line.runner import southbound
 from tests.unit.tables.tables import a_file
 

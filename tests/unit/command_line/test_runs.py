@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.store.opening import open_store
-from router.explanation_texts import compact
+from consumers.store.sql_store import open_store
 from router.runs.run import RequestRow
-from router.tables.explain.explanation import Close, Explanation, Matched, Seen
+from router.tables.explain.explanation import Close, Explanation, Matched, Seen, compact
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
 from southbound.cli.exit_codes import Exit
-from southbound.operations.run_words import whereabouts
+from southbound.operations.run_views import whereabouts
 from tests.builders import NOON, TREE, a_document, a_run
 from tests.unit.command_line.runner import southbound
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from router.any_table import load_any
+from router.selection.load import load_any
 from router.tables.formats.loader import version_of
 from router.tables.formats.yaml_writer import write_table
 from southbound.cli.exit_codes import Exit

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.backpressure import Intake, WaterMarks
+from consumers.runtime.handler import Partition, Record
 from consumers.runtime.lanes import Lanes, Share
-from consumers.runtime.records import Partition, Record
 from schemas.problem import Trouble
 
 A, B = (Partition(topic="t", number=number, epoch=1) for number in (0, 1))

@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
+from consumers.runtime.handler import Partition, Record
 from consumers.runtime.lanes import Lanes
 from consumers.runtime.offsets import Ledger
-from consumers.runtime.records import Partition, Record
 from schemas.problem import Trouble
 
 TROUBLE = Trouble(code="X", sentence="x")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.config import WorkerPolicy
 from consumers.runtime.dead_letters import LONGEST_DETAIL, DeadLetters, dead_letter
-from consumers.runtime.handler import DeadLetter, RetryLater
-from consumers.runtime.records import Partition, Record
+from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from schemas.problem import Trouble
 
 if TYPE_CHECKING:

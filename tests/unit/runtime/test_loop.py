@@ -15,8 +15,7 @@ from consumers.runtime.backpressure import WaterMarks
 from consumers.runtime.config import WorkerPolicy
 from consumers.runtime.consumer_port import Lost, Received
 from consumers.runtime.dead_letter_limit import FloodPolicy
-from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.runtime.records import Record
+from consumers.runtime.handler import DeadLetter, Done, Record, RetryLater
 from consumers.runtime.worker import Worker, WorkerFailedError
 from schemas.problem import Trouble
 from tests.fakes.kafka import FakeClient

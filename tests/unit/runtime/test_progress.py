@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumers.runtime.handler import Partition, Record
 from consumers.runtime.offsets import Ledger, Progress
-from consumers.runtime.records import Partition, Record
 
 OFFSETS = st.lists(st.integers(0, 2**40), min_size=1, max_size=40, unique=True).map(sorted)
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from schemas.codec.codec import Codec
+from schemas.codec.codec import LARGE, Codec, Lately
 from schemas.codec.errors import InvalidEventError
 from schemas.commands import SendRun
-from schemas.lately import LARGE, Lately
 from tests.builders import SINGLE, a_document
 
 ROOM = 1_000_000

@@ -9,9 +9,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from consumers.spokes.authentication import credentials_for
-from consumers.spokes.credentials import Auth
+from consumers.spokes.credentials import Auth, SecretMissingError, fetch_secret
 from consumers.spokes.http_client import SpokeClient
-from consumers.spokes.secret_references import SecretMissingError, fetch_secret
 from consumers.spokes.transport import HttpRequest
 from router.responses import Answer
 from tests.fakes.transport import FakeTransport

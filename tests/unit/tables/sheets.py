@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from router.any_table import any_from
+from router.selection.load import any_from
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.csv_file import written_in_csv
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx

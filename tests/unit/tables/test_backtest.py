@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.any_table import load_any
 from router.selection.backtest import Aside, Change, Tally, Verdict
+from router.selection.load import load_any
 from router.selection.redecide import AT_ONCE, Redecider
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec

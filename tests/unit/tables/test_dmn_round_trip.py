@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.output_entries import read_output
-from router.policy_words import lacking
 from router.tables.feel.literals import read_string
 from router.tables.feel.unary_test import Cell, Months, parse
 from router.tables.feel.values import TYPES, canonical, same
 from router.tables.feel.writer import cell_as_text, literal
 from router.tables.formats.dmn import model as dmn
-from router.tables.hit_policy import HitPolicy
+from router.tables.formats.dmn.rules import read_output
+from router.tables.hit_policy import HitPolicy, lacking
 from router.tables.table import DEFAULT_ROW, DecisionTable, Input, Output, Row
 from tests.unit.tables.tables import a_row, a_table
 

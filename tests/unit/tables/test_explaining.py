@@ -8,14 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router.explanation_texts import compact, explanations_in, told
-from router.near_misses import _likely
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
 from router.selection.spoke_selector import decide_selector
 from router.tables.decision import Decision, Undecided
-from router.tables.explain.explain import MOST_CELLS, MOST_ROWS, explain_decision, explain_undecided
-from router.tables.explain.explanation import Close, Explanation, Matched, Seen
+from router.tables.explain.explain import MOST_CELLS, MOST_ROWS, _likely, explain_decision, explain_undecided
+from router.tables.explain.explanation import Close, Explanation, Matched, Seen, compact, explanations_in, told
 from router.tables.explain.why_not import why_not
 from router.tables.feel.unary_test import parse
 from router.tables.feel.values import canonical

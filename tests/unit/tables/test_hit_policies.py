@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.policy_words import lacking, policy_named
 from router.selection.outbound_policy import load_policy
 from router.tables.decision import Decision, Reason, Undecided
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.unary_test import parse
 from router.tables.formats.loader import load_table
-from router.tables.hit_policy import HitPolicy
+from router.tables.hit_policy import HitPolicy, lacking, policy_named
 from router.tables.table import DecisionTable, Input, Output, Row
 from tests.unit.tables.tables import SENT, a_file, a_row, a_table
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from consumers.routing.decide import KEPT, Decider, Route
-from router.routing_tables import RoutingTables
+from router.selection.load import RoutingTables
 from router.selection.outbound_policy import OutboundPolicy
 from schemas.run_document import Characteristic, Value
 from southbound.service.load_rules import load_rules

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.any_table import any_from
+from router.selection.load import any_from
 from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from router.any_table import load_any
 from router.selection.facts import facts_of
+from router.selection.load import load_any
 from router.selection.outbound_policy import OutboundPolicy, PolicyDecision, decide_policy
 from router.selection.spoke_selector import Chosen, Selector, choose_spoke
 from router.tables.decision import Undecided

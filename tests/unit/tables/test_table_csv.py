@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 
-from router.any_table import any_from
+from router.selection.load import any_from
 from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from tests.drawn_tables import selectors, tables, without_version
 

@@ -12,18 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.any_table import load_any
-from router.cell_writing import bare_cell
+from router.selection.load import load_any
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.selector_file import load_selector
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.literals import read_date, read_datetime, read_duration, read_time
 from router.tables.feel.unary_test import Months, parse
 from router.tables.feel.values import canonical
+from router.tables.feel.writer import value_text
+from router.tables.formats.entries import bare_cell
 from router.tables.formats.loader import load_table
-from router.tables.formats.yaml_writer import write_table
-from router.value_writing import value_text
-from router.yaml_writing import in_one_line
+from router.tables.formats.yaml_writer import in_one_line, write_table
 from tests.drawn_tables import moments, selectors, tables, without_version, words
 from tests.unit.tables.tables import a_file, a_row
 

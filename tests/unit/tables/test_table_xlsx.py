@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 
-from router.any_table import any_from
+from router.selection.load import any_from
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
 from tests.drawn_tables import selectors, tables, without_version

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from router.output_entries import read_output
-from router.policy_words import policy_named
 from router.selection.selector_file import load_selector
 from router.tables.feel.unary_test import parse
+from router.tables.formats.dmn.rules import read_output
 from router.tables.formats.loader import load_table
-from router.tables.hit_policy import HitPolicy
+from router.tables.hit_policy import HitPolicy, policy_named
 from router.tables.table import DecisionTable, Input, Output, Row
 
 PAGE = (Path(__file__).parents[3] / "docs/tables.md").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.any_table import load_any
+from router.selection.load import load_any
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import write_csv

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from router.any_table import any_from
+from router.selection.load import any_from
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets import xlsx_package as xlsx_files
 from router.tables.formats.sheets.grid import REASONS, SheetPlaces
 from router.tables.formats.sheets.xlsx_markup import with_reasons
+from router.tables.formats.sheets.xlsx_package import from_xlsx, in_xlsx
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
-from router.xlsx_signs import from_xlsx, in_xlsx
 from tests.unit.tables.sheets import a_sheet, as_xlsx, opened, saved, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row, a_table
 

@@ -6,11 +6,11 @@ import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from router.dmn_texts import is_empty, text_in
-from router.output_entries import read_output
 from router.tables.explain.wording import cell_in_words
+from router.tables.feel.lexer import Token, without_comments
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.formats.dmn.scope import kept
+from router.tables.formats.dmn.xml import is_empty, text_in
 from router.tables.formats.entries import not_allowed
 from router.tables.formats.rows import NO_ROW, check_allowed
 from router.tables.table import DEFAULT_ROW, Row
@@ -23,7 +23,31 @@ if TYPE_CHECKING:
     from router.tables.formats.dmn.xml import Element
     from router.tables.table import Input
 
+
+_STRING = Token.STRING.value
+
+_LITERAL = re.compile(
+    rf"null|true|false|{Token.NUMBER.value}|@?{_STRING}|[a-z][a-z\s]*\(\s*{_STRING}\s*\)", re.DOTALL
+)  # a call is looked at more closely when it is read
+
+
+def read_output(text: str, column_type: str) -> object:
+    """Read the value of an output entry; `null` is a value.
+
+    Raises:
+        CellError: it is no literal, or one of another type.
+    """
+    text = without_comments(text).strip()
+    if not text:
+        raise CellError("has no value; write null if nothing is what it means")
+    if not _LITERAL.fullmatch(text):
+        raise CellError(f'{text} is no literal; write a value such as 5, true, null, date("2026-03-12") or "text"')
+    (literal,) = parse(text, column_type).literals
+    return literal.value
+
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
 ANYTHING = Cell("-", "any")
 
 

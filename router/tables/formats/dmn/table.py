@@ -6,12 +6,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.dmn_columns import read_inputs
-from router.policy_words import lacking, policy_named
-from router.tables.formats.dmn.columns import read_outputs
+from router.tables.formats.dmn.columns import read_inputs, read_outputs
 from router.tables.formats.dmn.rules import ANYTHING, RuleReader, read_default, row_ids
 from router.tables.formats.dmn.scope import one_line
-from router.tables.hit_policy import HitPolicy
+from router.tables.hit_policy import HitPolicy, lacking, policy_named
 from router.tables.table import DecisionTable, Input, Row
 
 if TYPE_CHECKING:

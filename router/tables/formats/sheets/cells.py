@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from router.cell_writing import NULL
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quoted, read_number, read_string
+from router.tables.feel.writer import value_text
+from router.tables.formats.entries import NULL
 from router.tables.formats.tree import Listing, Scalar
-from router.value_writing import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

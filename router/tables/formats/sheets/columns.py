@@ -6,10 +6,10 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.sheet_words import COLUMNS, OWN_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import results
+from router.tables.formats.sheets.grid import COLUMNS, OWN_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
 from router.tables.formats.tree import Scalar, block_of
 
 if TYPE_CHECKING:

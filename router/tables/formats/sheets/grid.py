@@ -5,16 +5,53 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.sheet_words import ROW, TEST
 from router.tables.formats.tree import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+
+COLUMNS = "columns"
+
+WHEN = "when"
+
+THEN = "then"
+
+PATH = "path"
+
+TYPE = "type"
+
+VALUES = "values"
+
+ROW = "row"
+
+TEST = "test"
+
+GIVEN = "given"
+
+EXPECT = "expect"
+
+NOTE = "note"
+
+ORDER = "order"
+
+ACTIVE = "active"
+
+MAX = "max"
+
+PERIOD = "period"
+
+ABOUT_COLUMNS = (COLUMNS, PATH, TYPE, VALUES)
+
+OWN_COLUMNS = (NOTE, ORDER, ACTIVE, MAX, PERIOD)
+
 _WIDEST = 16_384  # columns of a spreadsheet
 
 EMPTY = ""
+
 UNREAD = "-"  # stands for what could not be read, until that is told
+
+
 # The heading of the column with which a refused spreadsheet comes back; it is skipped when read again.
 REASONS = "what is wrong (this column is not read)"
 

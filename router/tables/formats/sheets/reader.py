@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.sheet_words import (
+from router.tables.diagnostics import Complaints
+from router.tables.formats.loader import Written
+from router.tables.formats.sheets.columns import columns_of, no_row_line
+from router.tables.formats.sheets.grid import (
     ABOUT_COLUMNS,
     COLUMNS,
     GIVEN,
@@ -15,11 +18,9 @@ from router.sheet_words import (
     THEN,
     TYPE,
     WHEN,
+    column_of,
+    without_reasons,
 )
-from router.tables.diagnostics import Complaints
-from router.tables.formats.loader import Written
-from router.tables.formats.sheets.columns import columns_of, no_row_line
-from router.tables.formats.sheets.grid import column_of, without_reasons
 from router.tables.formats.sheets.rows import SheetRows
 from router.tables.formats.sheets.tests import tests_of
 from router.tables.formats.tree import Block, Listing

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from router.sheet_words import ACTIVE, MAX, NOTE, ORDER, PERIOD, THEN, WHEN
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import boolean, check_comma, condition, number, result
+from router.tables.formats.sheets.grid import ACTIVE, MAX, NOTE, ORDER, PERIOD, THEN, WHEN
 from router.tables.formats.tree import Scalar, block_of
 
 if TYPE_CHECKING:

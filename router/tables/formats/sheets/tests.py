@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.sheet_words import EXPECT, GIVEN, NOTE, TEST
 from router.tables.diagnostics import Complaints, TableErrors
+from router.tables.formats.sheets.grid import EXPECT, GIVEN, NOTE, TEST
 from router.tables.formats.tree import Block, Listing, Scalar, block_of
 from router.tables.formats.yaml_reader import read_yaml
 

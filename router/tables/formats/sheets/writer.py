@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.cell_writing import bare_cell
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
-from router.sheet_words import (
+from router.tables.feel.writer import value_text
+from router.tables.formats.entries import bare_cell
+from router.tables.formats.sheets.cells import bare_result, bare_results
+from router.tables.formats.sheets.grid import (
     ACTIVE,
     COLUMNS,
     EXPECT,
@@ -25,11 +27,8 @@ from router.sheet_words import (
     VALUES,
     WHEN,
 )
-from router.tables.formats.sheets.cells import bare_result, bare_results
-from router.tables.formats.yaml_writer import expected_of, rows_by_order
+from router.tables.formats.yaml_writer import expected_of, in_one_line, rows_by_order
 from router.tables.table import DEFAULT_ROW
-from router.value_writing import value_text
-from router.yaml_writing import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,8 +10,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from router.tables.formats.sheets.grid import REASONS, heads_columns
-from router.tables.formats.sheets.xlsx_package import open_workbook
-from router.xlsx_signs import in_xlsx
+from router.tables.formats.sheets.xlsx_package import in_xlsx, open_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

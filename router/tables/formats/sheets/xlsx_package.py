@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -15,9 +16,14 @@ from router.tables.diagnostics import TableErrors
 if TYPE_CHECKING:
     from openpyxl import Workbook
 
+
 MOST_BYTES = 10_000_000
+
 MOST_UNPACKED = 40_000_000  # a table of 10,000 rows and ten columns has about 10 MB
+
 _MOST_PARTS = 1_000
+
+
 # All that zip, XML and the reader of spreadsheets raise at files that are not what they say.
 BROKEN = (
     AttributeError, BadZipFile, EOFError, InvalidFileException, KeyError, IndexError, NotImplementedError, OSError,
@@ -73,3 +79,19 @@ def not_readable(source: str) -> TableErrors:
 
 def _refused(source: str, why: str) -> TableErrors:
     return TableErrors([f"{source}: {why}"])
+
+
+# What XML 1.0 cannot hold or does not keep, and the escape itself where a text happens to look like one.
+_TO_ESCAPE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|_(?=x[0-9A-Fa-f]{4}_)")
+
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def in_xlsx(text: str) -> str:
+    """Escape a text for a cell."""
+    return _TO_ESCAPE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+
+
+def from_xlsx(text: str) -> str:
+    """Undo the escapes of a cell."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)

@@ -11,8 +11,8 @@ from openpyxl.utils import get_column_letter
 
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.writer import write_sheets
+from router.tables.formats.sheets.xlsx_package import in_xlsx
 from router.tables.formats.sheets.xlsx_reader import TABLE_SHEET, TESTS_SHEET
-from router.xlsx_signs import in_xlsx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
