@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from router.tables.feel.unary_test import Cell, CellError, Months, parse
-from router.tables.table import DecisionTable, HitPolicy, Input, Output, Row
+from router.tables.hit_policy import HitPolicy
+from router.tables.model import Input, Output, Row
+from router.tables.table import DecisionTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

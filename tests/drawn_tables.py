@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 
 from router.selection.partial_facts import facts_given
 from router.selection.spoke_selector import Selector, Threshold, decide_selector
-from router.tables.decision import Decision
+from router.tables.decision import Decision, decide
 from router.tables.feel.literals import quoted
 from router.tables.feel.unary_test import Cell, Months, parse
 from router.tables.feel.values import at_fixed_offset
 from router.tables.feel.writer import value_text
-from router.tables.formats.rows import NO_ROW
-from router.tables.hit_policy import lacking
-from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Input, Output, Row
-from router.tables.test_cases import SavedTest
+from router.tables.hit_policy import HitPolicy, lacking
+from router.tables.model import DEFAULT_ROW, NO_ROW, Input, Output, Row, SavedTest
+from router.tables.table import DecisionTable
 
 TRAPS = [
     "true", "null", "007", "1-2", "=x", "+1", "-", "--", "@x", "'", "'=x", '"', '""', "a, b", "not(a)", "[1..5]",
@@ -178,7 +177,7 @@ def tables(draw: st.DrawFn) -> DecisionTable:
         rows=tuple(draw(rows(row_id, ins, outs)) for row_id in ids),
         default=None if default is None else Row(id=DEFAULT_ROW, outputs=default),
     )
-    if any(lacking(table)):
+    if any(lacking(table.policy, table.outputs, table.rows)):
         table = replace(table, policy=HitPolicy.FIRST)
     return replace(table, tests=draw(st.lists(_tests(table), max_size=2).map(tuple)))
 
@@ -187,7 +186,7 @@ def tables(draw: st.DrawFn) -> DecisionTable:
 def _tests(draw: st.DrawFn, table: DecisionTable | Selector) -> SavedTest:
     given = draw(facts)
     known = facts_given(given)
-    decided = decide_selector(table, known) if isinstance(table, Selector) else table.decide(known)
+    decided = decide_selector(table, known) if isinstance(table, Selector) else decide(table, known)
     hit = decided if isinstance(decided, Decision) else None
     row = draw(st.sampled_from([", ".join(row.id for row in hit.rows), None])) if hit else NO_ROW
     expected = dict(hit.outputs) if hit and (row is None or draw(st.booleans())) else {}

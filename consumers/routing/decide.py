@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from router.selection.facts import facts_of
 from router.selection.outbound_policy import Payload, decide_policy
-from router.selection.spoke_selector import choose_spoke
+from router.selection.spoke_selector import AllUsedUp, choose_spoke
 from router.selection.thresholds import Counted
-from router.tables.decision import Reason, Undecided
-from router.tables.explain.explain import explain_decision
+from router.tables.decision import Undecided
+from router.tables.explain.explain import explain_decision, problem_of
 from router.tables.explain.explanation import compact
 from schemas.commands import PinnedDecision
 
@@ -87,15 +87,15 @@ class Decider:
         what = decide_policy(tables.policy, facts)
         self._look_for_gaps(what if isinstance(what, Undecided) else what.decision)
         if isinstance(what, Undecided):
-            return what.trouble()
+            return problem_of(what)
         selector = tables.selector
         where = choose_spoke(selector, facts, used_up(selector))
         self._look_for_gaps(where if isinstance(where, Undecided) else where.decision)
         if not isinstance(where, Undecided):
             return self._remembered(what, where, selector)
-        if where.reason is Reason.ALL_USED_UP:
+        if isinstance(where, AllUsedUp):
             return MustWait(definitions=tuple([_counted(selector, row.id) for row in where.rows]))
-        return where.trouble()
+        return problem_of(where)
 
     def _look_for_gaps(self, decision: Decision | Undecided) -> None:
         if None in decision.values:

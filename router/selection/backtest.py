@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.tables.decision import Collected, Undecided
 from router.tables.explain.wording import value_in_words
-from router.tables.formats.rows import NO_ROW
+from router.tables.model import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from router.tables.decision import Decision
-    from router.tables.table import Row
+    from router.tables.model import Row
 
 
 class Aside(StrEnum):

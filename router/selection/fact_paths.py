@@ -12,6 +12,7 @@ from operator import attrgetter
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_origin
 
+from router.tables.facts import UnknownFactError
 from schemas.base import Word
 from schemas.run_document import RunDocument
 
@@ -27,10 +28,6 @@ DERIVED: dict[str, tuple[str, Callable[[RunDocument], object]]] = {
 }
 
 _NAMED = re.compile(r"characteristic\[([^\[\]]+)\]((?:\.\w+)*)")
-
-
-class UnknownFactError(ValueError):
-    """A path leads to nothing that a run document has; the message says what is near."""
 
 
 @dataclass(frozen=True, slots=True)

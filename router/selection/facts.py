@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from schemas.run_document import Characteristic, RunDocument
 
 
-class Facts:
+class RunFacts:
     """The facts of one run by path; a fact that the run does not have is None.
 
     Facts are read when a table asks for them and remembered, because several tables ask for the same.
@@ -52,9 +52,9 @@ class Facts:
         return self._characteristics.get(name)
 
 
-def facts_of(document: RunDocument) -> Facts:
+def facts_of(document: RunDocument) -> RunFacts:
     """Make the facts of a run; costs nothing until a table asks."""
-    return Facts(document)
+    return RunFacts(document)
 
 
 def _field(run: RunDocument, path: FactPath) -> object:

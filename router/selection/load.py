@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from router.selection.fact_model import RUN_FACTS
 from router.selection.outbound_policy import OutboundPolicy, load_policy, policy_from
-from router.selection.selector_file import load_selector, selector_from
+from router.selection.selector_file import load_selector, selector_document, selector_from
 from router.selection.spoke_selector import Selector, decide_selector
+from router.tables.decision import decide
+from router.tables.formats.document import document_of_table
 from router.tables.formats.loader import load_table, table_from, written_in_yaml
 from router.tables.formats.tree import Block, Scalar
 from router.tables.table import DecisionTable
@@ -17,10 +20,10 @@ from schemas.published_tables import TableKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from router.selection.facts import Facts
     from router.tables.decision import Decision, Undecided
+    from router.tables.facts import Facts
+    from router.tables.formats.document import TableDocument
     from router.tables.formats.loader import Written
-
 
 Loaded = OutboundPolicy | Selector | DecisionTable
 
@@ -37,7 +40,7 @@ def load_as(kind: TableKind, text: str, source_name: str, spokes: Collection[str
         case TableKind.SELECTOR:
             return load_selector(text, source_name, spokes)
         case TableKind.TABLE:
-            return load_table(text, source_name)
+            return load_table(text, source_name, RUN_FACTS)
 
 
 def kind_of(loaded: Loaded) -> TableKind:
@@ -56,9 +59,14 @@ def table_of(loaded: Loaded) -> DecisionTable:
     return loaded if isinstance(loaded, DecisionTable) else loaded.table
 
 
+def document_of(loaded: Loaded) -> TableDocument:
+    """Return whatever was loaded as its file spells it."""
+    return selector_document(loaded) if isinstance(loaded, Selector) else document_of_table(table_of(loaded))
+
+
 def decide_by(loaded: Loaded) -> Callable[[Facts], Decision | Undecided]:
     """Give the function that decides by it, with no definition used up."""
-    return partial(decide_selector, loaded) if isinstance(loaded, Selector) else table_of(loaded).decide
+    return partial(decide_selector, loaded) if isinstance(loaded, Selector) else partial(decide, table_of(loaded))
 
 
 POLICY_ID = "outbound-policy"
@@ -89,7 +97,7 @@ def any_from(written: Written, spokes: Collection[str] | None = None) -> Outboun
         case Block(entries={"table": Scalar(text=table_id)}) if table_id.strip() == POLICY_ID:
             return policy_from(written)
         case _:
-            return table_from(written)
+            return table_from(written, RUN_FACTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
-from router.tables.decision import Undecided
+from router.selection.fact_model import RUN_FACTS
+from router.tables.decision import Undecided, decide
 from router.tables.formats.loader import TABLE, finish, read_file, written_in_yaml
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
-    from router.selection.facts import Facts
     from router.tables.decision import Decision
+    from router.tables.facts import Facts
     from router.tables.formats.fields import Fields
     from router.tables.formats.loader import TableFile, Written
-    from router.tables.table import DecisionTable, Output
+    from router.tables.model import Output
+    from router.tables.table import DecisionTable
 
 
 class Payload(StrEnum):
@@ -56,10 +59,10 @@ def policy_from(written: Written) -> OutboundPolicy:
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
     """
-    file = read_file(written, TABLE)
+    file = read_file(written, TABLE, RUN_FACTS)
     _check_outputs(file)
     _check_hits(file)
-    finish(file, file.table.decide)
+    finish(file, partial(decide, file.table))
     return OutboundPolicy(table=file.table)
 
 
@@ -92,7 +95,7 @@ def _check_payload(column: Output | None, fields: Fields) -> None:
 
 def decide_policy(policy: OutboundPolicy, facts: Facts) -> PolicyDecision | Undecided:
     """Decide what of a run is sent."""
-    decision = policy.table.decide(facts)
+    decision = decide(policy.table, facts)
     if isinstance(decision, Undecided):
         return decision
     return PolicyDecision(

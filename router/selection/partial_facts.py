@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from router.selection.fact_paths import DERIVED
-from router.selection.facts import Facts
+from router.selection.facts import RunFacts
+from router.tables.facts import ExampleFactsError
 from router.tables.feel.values import canonical
 from schemas.run_document import RunDocument
 
@@ -15,32 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class GivenError(ValueError):
-    """What a saved test gives is not part of a run document; each sentence names one field.
-
-    `fields` are the keys and places that lead to each.
-    """
-
-    def __init__(self, sentences: list[str], fields: list[tuple[int | str, ...]]) -> None:
-        super().__init__("; ".join(sentences))
-        self.sentences = tuple(sentences)
-        self.fields = tuple(fields)
-
-
-def facts_given(given: Mapping[str, object]) -> Facts:
+def facts_given(given: Mapping[str, object]) -> RunFacts:
     """Make facts from the part of a run document that a saved test spells; the rest is missing.
 
     Facts that no field holds (`has_children`) may be given too, and characteristics as `{name: value}`.
 
     Raises:
-        GivenError: a field is unknown or has a value that no run document can have.
+        ExampleFactsError: a field is unknown or has a value that no run document can have.
     """
     known = {name: canonical(value) for name, value in given.items() if name in DERIVED}
     parts = {name: value for name, value in given.items() if name not in DERIVED}
     if isinstance(named := parts.get("characteristic"), dict):
         parts["characteristic"] = [{"name": name, "value": value} for name, value in named.items()]
     document, blanks = _completed(parts)
-    return Facts(document, dict.fromkeys(blanks) | known)
+    return RunFacts(document, dict.fromkeys(blanks) | known)
 
 
 # What a run document must have and a saved test need not spell.
@@ -75,7 +64,7 @@ def _document(parts: Mapping[str, object]) -> RunDocument:
     except ValidationError as error:
         found = error.errors()
         sentences = [_wrong(".".join(map(str, one["loc"])), one["msg"]) for one in found]
-        raise GivenError(sentences, [one["loc"] for one in found]) from None
+        raise ExampleFactsError(sentences, [one["loc"] for one in found]) from None
 
 
 def _wrong(field: str, message: str) -> str:

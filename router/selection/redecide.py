@@ -17,8 +17,8 @@ from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.selection.facts import Facts
     from router.selection.load import Loaded
+    from router.tables.facts import Facts
     from schemas.codec.projection import Part
     from schemas.codec.schema_registry import RegistryIds
 

@@ -7,20 +7,23 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from router.selection.fact_model import RUN_FACTS
 from router.selection.spoke_selector import Selector, Threshold, decide_selector
 from router.tables.feel.literals import read_duration
 from router.tables.feel.unary_test import CellError
+from router.tables.feel.writer import value_text
+from router.tables.formats.document import ExtraField, TableDocument
 from router.tables.formats.entries import not_allowed
 from router.tables.formats.loader import Layout, finish, read_file, written_in_yaml
 from router.tables.formats.tree import Block, Scalar
-from router.tables.table import Output
+from router.tables.model import Output
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.tables.formats.fields import Fields
     from router.tables.formats.loader import TableFile, Written
-    from router.tables.table import Row
+    from router.tables.model import Row
 
 _LAYOUT = Layout(
     kind="selector",
@@ -49,7 +52,7 @@ def selector_from(written: Written, spokes: Collection[str] | None = None) -> Se
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
     """
-    file = read_file(written, _LAYOUT)
+    file = read_file(written, _LAYOUT, RUN_FACTS)
     selector = _selector(file)
     _check_spokes(file, spokes)
     finish(file, lambda facts: decide_selector(selector, facts))
@@ -142,3 +145,28 @@ def _check_spoke(fields: Fields, row: Row, spokes: Collection[str], key: str) ->
     if spoke is not None and spoke not in spokes:
         what = not_allowed(str(spoke), sorted(spokes)).replace("allowed values", "known spokes")
         fields.under(f"{fields.where}, output 'spoke'").complain(what, fields.line_of(key))
+
+
+def selector_document(selector: Selector) -> TableDocument:
+    """Return a selector as its file spells it: all definitions, active or not, by their order."""
+    rows = (*selector.table.rows, *selector.inactive)
+    inactive = {row.id for row in selector.inactive}
+    return TableDocument(
+        kind="selector",
+        table=selector.table,
+        has_policy=False,
+        rows=tuple(sorted(rows, key=lambda row: selector.orders[row.id])),
+        extras={row.id: _extra_fields(selector, row, active=row.id not in inactive) for row in rows},
+    )
+
+
+def _extra_fields(selector: Selector, row: Row, *, active: bool) -> tuple[ExtraField, ...]:
+    order, limit = selector.orders[row.id], selector.thresholds.get(row.id)
+    period = value_text(limit.period) if limit else ""
+    return (
+        ExtraField("order", order, "order", str(order)),
+        ExtraField("active", None if active else False, "switched", "on" if active else "off"),
+        ExtraField("threshold", {"max": limit.max, "period": period}, "threshold", f"{limit.max} per {period}")
+        if limit
+        else ExtraField("threshold", None, "threshold", ""),
+    )

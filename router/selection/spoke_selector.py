@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from router.tables.decision import Decision, Reason, Undecided
+from router.tables.decision import Decision, Undecided
+from router.tables.hit_policy import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
     from datetime import timedelta
 
-    from router.selection.facts import Facts
-    from router.tables.table import DecisionTable, Row
+    from router.tables.facts import Facts
+    from router.tables.model import Row
+    from router.tables.table import DecisionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,24 @@ class Selector:
     orders: Mapping[str, int]
     thresholds: Mapping[str, Threshold]
     inactive: tuple[Row, ...] = ()
+
+
+class SelectionReason(StrEnum):
+    """Why a selector chose nothing although rows match; the value is the stable code of the problem."""
+
+    ALL_USED_UP = "ALL_USED_UP"  # every matching definition has reached its threshold: wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllUsedUp(Undecided):
+    """Every row that matches has reached its threshold."""
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what to do, in one sentence."""
+        matching = ", ".join(row.id for row in self.rows)
+        table = f"{self.table.id}@{self.table.version}"
+        return f"every matching row of {table} ({matching}) is used up: wait or raise a threshold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +94,7 @@ def _without_row(selector: Selector, values: tuple[object, ...], skipped: tuple[
     table = selector.table
     # A default takes what no definition wants, not what a used-up one must wait for.
     if skipped:
-        return Undecided(table=table, values=values, reason=Reason.ALL_USED_UP, rows=skipped)
+        return AllUsedUp(table=table, values=values, reason=SelectionReason.ALL_USED_UP, rows=skipped)
     if table.default is not None:
         return Decision(table=table, row=table.default, values=values)
     reason = Reason.NO_ROW_MATCHES

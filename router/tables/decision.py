@@ -1,33 +1,24 @@
-"""What a table decided, or why it could not, with the reasons ready for whoever asks."""
+"""Decide by a table: which rows decided, or why none could."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from router.tables.explain.explain import explain_decision, explain_undecided
-from router.tables.explain.wording import missing_inputs
-from schemas.problem import Trouble
+from router.tables.hit_policy import Reason, rows_that_count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from enum import StrEnum
 
-    from router.tables.table import DecisionTable, Row
-
-
-class Reason(StrEnum):
-    """Why nothing was decided; the value is the stable code of the trouble."""
-
-    NO_ROW_MATCHES = "NO_ROW_MATCHES"
-    SEVERAL_ROWS_MATCH = "SEVERAL_ROWS_MATCH"
-    OUTPUTS_DIFFER = "OUTPUTS_DIFFER"
-    ALL_USED_UP = "ALL_USED_UP"  # every matching definition has reached its threshold: wait
+    from router.tables.facts import Facts
+    from router.tables.model import Row
+    from router.tables.table import DecisionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The row that decided. Words are made only when somebody reads them.
+    """The row that decided.
 
     `skipped` are rows that match and come earlier, but are used up.
     """
@@ -55,12 +46,7 @@ class Decision:
     @property
     def missing(self) -> tuple[str, ...]:
         """The inputs that the run has no value for."""
-        return missing_inputs(self.table, self.values)
-
-    @property
-    def explanation(self) -> str:
-        """Why this row, and which earlier rows would have matched but for one cell; one sentence per line."""
-        return "\n".join(explain_decision(self).sentences)
+        return _missing(self.table, self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +72,14 @@ class Undecided:
 
     table: DecisionTable
     values: tuple[object, ...]
-    reason: Reason
+    reason: StrEnum  # `Reason`, or a reason of a caller that chooses among the rows that match
     rows: tuple[Row, ...] = ()
     aside: tuple[Row, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The inputs that the run has no value for."""
-        return missing_inputs(self.table, self.values)
+        return _missing(self.table, self.values)
 
     @property
     def sentence(self) -> str:
@@ -101,20 +87,43 @@ class Undecided:
         table = f"{self.table.id}@{self.table.version}"
         matching = ", ".join(row.id for row in self.rows)
         match self.reason:
-            case Reason.NO_ROW_MATCHES:
-                return f"no row of {table} matches and it has no default: add a row, then redrive"
             case Reason.SEVERAL_ROWS_MATCH:
                 return f"rows {matching} of {table} all match but only one may: make them exclude each other"
             case Reason.OUTPUTS_DIFFER:
                 return f"rows {matching} of {table} all match but want different things: give them equal outputs"
-            case Reason.ALL_USED_UP:
-                return f"every matching row of {table} ({matching}) is used up: wait or raise a threshold"
+            case _:
+                return f"no row of {table} matches and it has no default: add a row, then redrive"
 
-    @property
-    def explanation(self) -> str:
-        """The rows concerned with their cells, or the rows that came closest; one sentence per line."""
-        return "\n".join(explain_undecided(self).sentences)
 
-    def trouble(self) -> Trouble:
-        """Make the trouble that a dead letter carries."""
-        return Trouble(code=self.reason.value, sentence=self.sentence, detail=self.explanation)
+def decide(table: DecisionTable, facts: Facts) -> Decision | Undecided:
+    """Decide by a table on facts."""
+    return decide_on(table, table.values_of(facts))
+
+
+def decide_on(table: DecisionTable, values: tuple[object, ...]) -> Decision | Undecided:
+    """Decide by a table on canonical values, one per input."""
+    if table.takes_first:
+        first = table.first(values)
+        return Decision(table=table, row=first, values=values) if first else without_hit(table, values)
+    hits = tuple(table.hits(values))
+    return _decide_among(table, hits, values) if hits else without_hit(table, values)
+
+
+def _decide_among(table: DecisionTable, hits: tuple[Row, ...], values: tuple[object, ...]) -> Decision | Undecided:
+    rows = rows_that_count(table.policy, table.outputs, hits)
+    if isinstance(rows, Reason):
+        return Undecided(table=table, values=values, reason=rows, rows=hits)
+    if table.policy.gives_several:
+        return Collected(table=table, row=rows[0], values=values, more=rows[1:])
+    return Decision(table=table, row=rows[0], values=values)
+
+
+def without_hit(table: DecisionTable, values: tuple[object, ...]) -> Decision | Undecided:
+    """Decide by the default row, if there is one."""
+    if table.default is None:
+        return Undecided(table=table, values=values, reason=Reason.NO_ROW_MATCHES)
+    return Decision(table=table, row=table.default, values=values)
+
+
+def _missing(table: DecisionTable, values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(column.name for column, value in zip(table.inputs, values, strict=True) if value is None)

@@ -6,8 +6,6 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import bare_cell
 from router.tables.formats.yaml_writer import in_one_line
@@ -15,10 +13,10 @@ from router.tables.formats.yaml_writer import in_one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from router.selection.load import Loaded
     from router.tables.feel.unary_test import Cell
-    from router.tables.table import DecisionTable, Input, Output, Row
-    from router.tables.test_cases import SavedTest
+    from router.tables.formats.document import TableDocument
+    from router.tables.model import Input, Output, Row, SavedTest
+    from router.tables.table import DecisionTable
 
 
 Kind = Literal["table", "input", "output", "row", "default", "test"]
@@ -40,12 +38,9 @@ class Thing:
         return self.kind, self.name
 
 
-def parts_of(loaded: Loaded) -> list[Thing]:
+def parts_of(document: TableDocument) -> list[Thing]:
     """Take a table apart, in its own order."""
-    if isinstance(loaded, Selector):
-        return list(_things(loaded.table, _definitions(loaded)))
-    table = loaded.table if isinstance(loaded, OutboundPolicy) else loaded
-    return list(_things(table, (_row(row, table) for row in table.rows)))
+    return list(_things(document.table, (_row(row, document) for row in document.rows)))
 
 
 def _things(table: DecisionTable, rows: Iterator[Thing]) -> Iterator[Thing]:
@@ -59,18 +54,6 @@ def _things(table: DecisionTable, rows: Iterator[Thing]) -> Iterator[Thing]:
     yield from map(_test, table.tests)
 
 
-def _definitions(selector: Selector) -> Iterator[Thing]:
-    rows = (*selector.table.rows, *selector.inactive)
-    inactive = {row.id for row in selector.inactive}
-    for row in sorted(rows, key=lambda row: selector.orders[row.id]):
-        thing = _row(row, selector.table)
-        threshold = selector.thresholds.get(row.id)
-        limit = f"{threshold.max} per {value_text(threshold.period)}" if threshold else ""
-        switch = {("switched", ""): "off" if row.id in inactive else "on"}
-        order = {("order", ""): str(selector.orders[row.id])}
-        yield Thing(kind="row", name=row.id, parts={**order, **switch, **thing.parts, **_if_said("threshold", limit)})
-
-
 def _input(column: Input) -> Thing:
     about = {("path", ""): column.path or column.name, ("type", ""): column.type}
     values = bare_cell(column.allowed) if column.allowed else ""
@@ -82,10 +65,12 @@ def _output(column: Output) -> Thing:
     return Thing(kind="output", name=column.name, parts={("type", ""): column.type, **_if_said("values", values)})
 
 
-def _row(row: Row, table: DecisionTable) -> Thing:
+def _row(row: Row, document: TableDocument) -> Thing:
+    table = document.table
     cells = zip(table.inputs, row.cells, strict=True)
     written = {("cell", column.name): _cell(cell, column, table) for column, cell in cells if not cell.is_any}
-    return Thing(kind="row", name=row.id, parts={**written, **_results(row), **_if_said("note", row.note)})
+    extras = {(extra.label, ""): extra.text for extra in document.extras.get(row.id, ()) if extra.text}
+    return Thing(kind="row", name=row.id, parts={**extras, **written, **_results(row), **_if_said("note", row.note)})
 
 
 def _cell(cell: Cell, column: Input, table: DecisionTable) -> str:
@@ -153,7 +138,7 @@ class Change:
         return f"{self.part} '{self.column}'" if self.column else self.part
 
 
-def differences(before: Loaded, after: Loaded) -> tuple[Change, ...]:
+def differences(before: TableDocument, after: TableDocument) -> tuple[Change, ...]:
     """Compare two versions; nothing is said of comments and layout, which change no decision."""
     old, new = ({thing.key: thing for thing in parts_of(one)} for one in (before, after))
     about = _about(next(iter(old.values())), next(iter(new.values())))

@@ -7,15 +7,15 @@ from decimal import MAX_PREC, Context, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from router.tables.decision import Reason
 from router.tables.feel.values import ORDERED, Kind, kind_of, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from router.tables.table import DecisionTable, Output, Row
+    from router.tables.model import Output, Row
 
     Rows = tuple[Row, ...]
+    Outputs = tuple[Output, ...]
 
 
 class HitPolicy(StrEnum):
@@ -39,6 +39,14 @@ class HitPolicy(StrEnum):
         return self in _GATHERED
 
 
+class Reason(StrEnum):
+    """Why a table decided nothing; the value is the stable code of the problem."""
+
+    NO_ROW_MATCHES = "NO_ROW_MATCHES"
+    SEVERAL_ROWS_MATCH = "SEVERAL_ROWS_MATCH"
+    OUTPUTS_DIFFER = "OUTPUTS_DIFFER"
+
+
 @dataclass(frozen=True, slots=True)
 class _Gathered:
     """What a multiple hit policy makes of the outputs of its rows, and what of a default where no row matches."""
@@ -48,40 +56,42 @@ class _Gathered:
     of_nothing: Callable[[], object] = lambda: None
 
 
-def rows_that_count(table: DecisionTable, hits: Rows) -> Rows | Reason:
-    """Choose among rows that match (at least one, in order) by the table's policy, or say why none may be chosen."""
-    choose = _CHOICES.get(table.policy, _all)
-    return choose(table, hits)
+def rows_that_count(policy: HitPolicy, outputs: Outputs, hits: Rows) -> Rows | Reason:
+    """Choose among the rows that match (at least one, in order), or return why none may be chosen."""
+    return _CHOICES.get(policy, _all)(outputs, hits)
 
 
-def result_of(table: DecisionTable, rows: Rows) -> object:
-    """Make the result of the rows that count: of a single one, or their list, sum, smallest, largest or number."""
-    gather = _GATHERED.get(table.policy)
-    return gather.of([table.result_of(row) for row in rows]) if gather else table.result_of(rows[0])
+def result_of(policy: HitPolicy, results: list[object]) -> object:
+    """Return the result of the rows that count: the only one, or the list, sum, smallest, largest or number of them."""
+    gather = _GATHERED.get(policy)
+    return gather.of(results) if gather else results[0]
 
 
-def result_without_rows(table: DecisionTable) -> object:
-    """Give the result where no row matches.
+def result_without_rows(policy: HitPolicy) -> object:
+    """Return the result where no row matches and there is no default: an empty list, a count of 0, else None."""
+    gather = _GATHERED.get(policy)
+    return gather.of_nothing() if gather else None
 
-    The standard leaves the details open. A default stands in for the missing row: in a list of its own for policies
-    that give lists, as it is for the aggregations. Without one, a list is empty, a count is 0, all else is None.
+
+def result_of_default(policy: HitPolicy, result: object) -> object:
+    """Return the result where no row matches and the default row has `result`.
+
+    The standard leaves the details open. The default stands in for the missing row: in a list of its own for policies
+    that return lists, as it is for the aggregations.
     """
-    gather = _GATHERED.get(table.policy)
-    if table.default is None:
-        return gather.of_nothing() if gather else None
-    result = table.result_of(table.default)
+    gather = _GATHERED.get(policy)
     return gather.of_default(result) if gather else result
 
 
-def _first(_table: DecisionTable, hits: Rows) -> Rows:
+def _first(_outputs: Outputs, hits: Rows) -> Rows:
     return hits[:1]
 
 
-def _only(_table: DecisionTable, hits: Rows) -> Rows | Reason:
+def _only(_outputs: Outputs, hits: Rows) -> Rows | Reason:
     return hits if len(hits) == 1 else Reason.SEVERAL_ROWS_MATCH
 
 
-def _agreed(_table: DecisionTable, hits: Rows) -> Rows | Reason:
+def _agreed(_outputs: Outputs, hits: Rows) -> Rows | Reason:
     first = hits[0].outputs
     agree = all(_equal(first, row.outputs) for row in hits[1:])
     return hits[:1] if agree else Reason.OUTPUTS_DIFFER
@@ -91,13 +101,13 @@ def _equal(some: Mapping[str, object], others: Mapping[str, object]) -> bool:
     return all(same(value, others[name]) for name, value in some.items())
 
 
-def _most_important(table: DecisionTable, hits: Rows) -> Rows:
-    return _by_importance(table, hits)[:1]
+def _most_important(outputs: Outputs, hits: Rows) -> Rows:
+    return _by_importance(outputs, hits)[:1]
 
 
-def _by_importance(table: DecisionTable, hits: Rows) -> Rows:
+def _by_importance(outputs: Outputs, hits: Rows) -> Rows:
     """Sort by the first output, then the second, each in the order of its allowed values; equals stay in order."""
-    return tuple(sorted(hits, key=lambda row: [_rank(column, row.outputs[column.name]) for column in table.outputs]))
+    return tuple(sorted(hits, key=lambda row: [_rank(column, row.outputs[column.name]) for column in outputs]))
 
 
 def _rank(column: Output, value: object) -> int:
@@ -106,11 +116,11 @@ def _rank(column: Output, value: object) -> int:
     return next(places, len(column.allowed))
 
 
-def _all(_table: DecisionTable, hits: Rows) -> Rows:
+def _all(_outputs: Outputs, hits: Rows) -> Rows:
     return hits
 
 
-_CHOICES: dict[HitPolicy, Callable[[DecisionTable, Rows], Rows | Reason]] = {
+_CHOICES: dict[HitPolicy, Callable[[Outputs, Rows], Rows | Reason]] = {
     HitPolicy.FIRST: _first,
     HitPolicy.UNIQUE: _only,
     HitPolicy.ANY: _agreed,
@@ -192,18 +202,17 @@ def policy_named(written: str) -> HitPolicy | None:
     return _SPELLINGS.get("-".join(written.lower().replace("_", " ").split()))
 
 
-def lacking(table: DecisionTable) -> Iterator[str]:
-    """Say what the columns and rows of a table lack for its hit policy."""
-    policy = table.policy
-    if policy in _BY_IMPORTANCE and not any(column.allowed for column in table.outputs):
+def lacking(policy: HitPolicy, outputs: Outputs, rows: Rows) -> Iterator[str]:
+    """Return a sentence for each thing that the columns and rows lack for a hit policy."""
+    if policy in _BY_IMPORTANCE and not any(column.allowed for column in outputs):
         yield f"policy '{policy}' goes by the order of the allowed values, but no output lists its values"
-    if policy in _SUMMARISING and len(table.outputs) != 1:
+    if policy in _SUMMARISING and len(outputs) != 1:
         yield (
-            f"policy '{policy}' makes one value of one output, but the table has {len(table.outputs)}, for which"
+            f"policy '{policy}' makes one value of one output, but the table has {len(outputs)}, for which"
             f" DMN does not define it: make a table of each, or take '{HitPolicy.COLLECT}', which gives all as they are"
         )
     elif policy in _COMPARING:
-        yield from _not_comparable(table)
+        yield from _not_comparable(policy, outputs[0], rows)
 
 
 _BY_IMPORTANCE = frozenset({HitPolicy.PRIORITY, HitPolicy.OUTPUT_ORDER})
@@ -217,10 +226,9 @@ _COMPARING = {
 _SUMMARISING = frozenset({*_COMPARING, HitPolicy.COLLECT_COUNT})
 
 
-def _not_comparable(table: DecisionTable) -> Iterator[str]:
-    fitting, does = _COMPARING[table.policy]
-    (column,) = table.outputs
-    kinds = {kind_of(row.outputs[column.name]) for row in table.rows} - {Kind.NULL}
+def _not_comparable(policy: HitPolicy, column: Output, rows: Rows) -> Iterator[str]:
+    fitting, does = _COMPARING[policy]
+    kinds = {kind_of(row.outputs[column.name]) for row in rows} - {Kind.NULL}
     if kinds - fitting or len(kinds) > 1:
         found = ", ".join(sorted(kind.value for kind in kinds))
-        yield f"policy '{table.policy}' {does}, but output '{column.name}' has {found}"
+        yield f"policy '{policy}' {does}, but output '{column.name}' has {found}"

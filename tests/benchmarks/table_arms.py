@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import zen
 
 from router.tables.feel.unary_test import parse
-from router.tables.table import DecisionTable, Input, Output, Row
+from router.tables.model import Input, Output, Row
+from router.tables.table import DecisionTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
 from router.tables.analysis.analysis import analyse
+from router.tables.decision import decide_on
 from router.tables.feel.conditions import NO_INPUTS
 from router.tables.feel.values import canonical
 from router.tables.index.index import compile_index
@@ -73,7 +75,7 @@ class _Arms:
         found = (
             one_round(self._ours.evaluate, values),
             one_round(self._ours.evaluate, self._again),
-            one_round(self._ours.decide_on, self._canonical),
+            one_round(partial(decide_on, self._ours), self._canonical),
             one_round(self._zen, values),
             yardstick(core),
         )

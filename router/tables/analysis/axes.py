@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from router.tables.feel.unary_test import Cell
     from router.tables.index.bitsets import ColumnMasks, Rows
-    from router.tables.table import Input
+    from router.tables.model import Input
 
 # A set of classes of one axis is an int, like a set of rows; its bits are the keys of `Axis.classes`.
 Classes = int

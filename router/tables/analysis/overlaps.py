@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
-from router.selection.fact_paths import UnknownFactError, fact_path
 from router.tables.analysis.findings import Overlap, Overlaps, Unreachable
 from router.tables.analysis.search import Budget, Search
 from router.tables.analysis.space import named_rows
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
     from router.tables.analysis.space import Box, Space
     from router.tables.feel.unary_test import Cell
     from router.tables.index.bitsets import Rows
-    from router.tables.table import Input, Row
+    from router.tables.model import Input, Row
 
 
 def except_lists(inputs: Sequence[Input], row: Row, covering: Sequence[Row]) -> tuple[str, ...]:
     """Name the inputs by whose lists a row may still be reached, although others take every single value of it."""
     columns = zip(inputs, row.cells, zip(*[above.cells for above in covering], strict=True), strict=True)
     return tuple(
-        column.name for column, cell, above in columns if _may_be_list(column) and not _take_lists_of(cell, above)
+        column.name for column, cell, above in columns if column.may_be_list and not _take_lists_of(cell, above)
     )
 
 
@@ -40,13 +39,6 @@ def _take_lists_of(cell: Cell, above: Sequence[Cell]) -> bool:
     if cell.negated:
         return len(above) == 1 and above[0].negated
     return not cell.is_any and not cell.names and not any(one.negated for one in above)
-
-
-def _may_be_list(column: Input) -> bool:
-    try:
-        return fact_path(column.path or column.name).may_be_list
-    except UnknownFactError:  # not of a run: a model of DMN
-        return True
 
 
 _MOST_NAMED = 8  # of the rows that cover another together

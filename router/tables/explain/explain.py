@@ -6,17 +6,20 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from router.tables.decision import Undecided
 from router.tables.explain.explanation import Close, Explanation, Matched, Seen
 from router.tables.explain.wording import cell_in_words, shortened, value_in_words
 from router.tables.index.bitsets import places_from_end
+from schemas.problem import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from router.tables.decision import Decision, Undecided
+    from router.tables.decision import Decision
     from router.tables.feel.unary_test import Cell
     from router.tables.index.index import AnyIndex
-    from router.tables.table import DecisionTable, Row
+    from router.tables.model import Row
+    from router.tables.table import DecisionTable
 
     Values = tuple[object, ...]
 
@@ -64,6 +67,22 @@ MOST_ROWS = 5
 MOST_CELLS = 20
 
 _LONGEST_CELL = 160
+
+
+def explain(decision: Decision | Undecided) -> Explanation:
+    """Explain a decision, or why nothing was decided."""
+    return explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
+
+
+def explanation_lines(decision: Decision | Undecided) -> list[str]:
+    """Explain a decision, or why nothing was decided, one sentence per line."""
+    return explain(decision).sentences
+
+
+def problem_of(undecided: Undecided) -> Trouble:
+    """Return the problem that a dead letter carries when nothing was decided."""
+    detail = "\n".join(explanation_lines(undecided))
+    return Trouble(code=undecided.reason.value, sentence=undecided.sentence, detail=detail)
 
 
 def explain_decision(decision: Decision) -> Explanation:

@@ -12,7 +12,8 @@ from router.tables.hit_policy import HitPolicy
 if TYPE_CHECKING:
     from router.tables.decision import Decision
     from router.tables.explain.explanation import Seen
-    from router.tables.table import DecisionTable, Row
+    from router.tables.model import Row
+    from router.tables.table import DecisionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

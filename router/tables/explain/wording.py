@@ -8,11 +8,8 @@ from router.tables.feel.conditions import Literal, in_text
 from router.tables.feel.values import Months
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from router.tables.feel.conditions import Operand
     from router.tables.feel.unary_test import Cell
-    from router.tables.table import DecisionTable
 
 _LONGEST_VALUE = 80
 _LONGEST_NUMBER = 200  # bits
@@ -54,8 +51,3 @@ def _operand_in_words(operand: Operand) -> str:
 
 def _literal_in_words(literal: Literal) -> str:
     return literal.value or '""' if isinstance(literal.value, str) else literal.text
-
-
-def missing_inputs(table: DecisionTable, values: Sequence[object]) -> tuple[str, ...]:
-    """Name the inputs without a value."""
-    return tuple(column.name for column, value in zip(table.inputs, values, strict=True) if value is None)

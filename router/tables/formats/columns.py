@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from router.selection.fact_paths import UnknownFactError, fact_path
+from router.tables.facts import UnknownFactError
 from router.tables.feel.lexer import NAME_PART, NAME_START
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import TYPES
 from router.tables.formats.entries import cell_text, output_value
 from router.tables.formats.tree import Listing, Scalar
-from router.tables.table import Input, Output
+from router.tables.model import Input, Output
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from router.tables.facts import FactModel
     from router.tables.formats.fields import Fields
 
 _NAME = re.compile(rf"{NAME_START}(?:{NAME_PART}|[ '/+*-]|\.(?!\.))*")
@@ -25,10 +26,10 @@ _OUTPUT_TYPES = tuple(name for name in TYPES if name != "any")
 Column = TypeVar("Column", Input, Output)
 
 
-def read_inputs(file: Fields) -> tuple[Input, ...]:
+def read_inputs(file: Fields, model: FactModel) -> tuple[Input, ...]:
     """Read the columns of conditions; what is wrong with one does not hide what is wrong with its cells."""
     blocks = file.blocks("inputs", "input")
-    return _named_once(blocks, [_input(fields) for fields in blocks])
+    return _named_once(blocks, [_input(fields, model) for fields in blocks])
 
 
 def read_outputs(file: Fields) -> tuple[Output, ...]:
@@ -49,14 +50,19 @@ def _named_once(blocks: list[Fields], columns: list[Column]) -> tuple[Column, ..
     return tuple(kept.values())
 
 
-def _input(block: Fields) -> Input:
+def _input(block: Fields, model: FactModel) -> Input:
     name = _name(block)
     fields = block.under(f"input '{name}'")
     fields.only(("name", "path", "type", "values"))
     column_type = _type(fields, tuple(TYPES))
     path = fields.text("path", default=name)
-    _check_path(fields, path, column_type)
-    return Input(name=name, type=column_type, path=path, allowed=_allowed(fields, column_type))
+    return Input(
+        name=name,
+        type=column_type,
+        path=path,
+        allowed=_allowed(fields, column_type),
+        may_be_list=_check_path(fields, path, column_type, model),
+    )
 
 
 def _output(block: Fields) -> Output:
@@ -82,18 +88,20 @@ def _type(fields: Fields, known: Collection[str]) -> str:
     return "any"
 
 
-def _check_path(fields: Fields, path: str, column_type: str) -> None:
+def _check_path(fields: Fields, path: str, column_type: str, model: FactModel) -> bool:
+    """Report a path that leads nowhere or to another type; return whether the value there may be a list."""
     if not path:
-        return
+        return True
     try:
-        fact_type = fact_path(path).type
+        fact_type = model.type_of(path)
     except UnknownFactError as error:
         fields.complain(str(error), fields.line_of("path"))
-        return
+        return True
     if "any" not in (fact_type, column_type) and fact_type != column_type:
         fields.complain(
             f"path '{path}' is of type {fact_type}, but the column says {column_type}", fields.line_of("type")
         )
+    return model.may_be_list(path)
 
 
 def _allowed(fields: Fields, column_type: str) -> Cell | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from router.tables.feel.unary_test import Cell
     from router.tables.formats.tree import Tree
-    from router.tables.table import Output
+    from router.tables.model import Output
 
 
 def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from router.tables.decision import decide
 from router.tables.diagnostics import Complaints, Lines, TableErrors
 from router.tables.formats.columns import read_inputs, read_outputs
 from router.tables.formats.fields import Fields
 from router.tables.formats.rows import RowReader, check_ids
+from router.tables.formats.saved_tests import read_tests
 from router.tables.formats.tree import Block, Listing
 from router.tables.formats.yaml_reader import read_yaml
-from router.tables.hit_policy import lacking, policy_named
-from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Row
-from router.tables.test_cases import read_tests, run_tests
+from router.tables.hit_policy import HitPolicy, lacking, policy_named
+from router.tables.model import DEFAULT_ROW, Row
+from router.tables.table import DecisionTable
+from router.tables.test_cases import run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from router.selection.facts import Facts
     from router.tables.decision import Decision, Undecided
+    from router.tables.facts import FactModel, Facts
     from router.tables.formats.tree import Tree
-    from router.tables.table import Output
+    from router.tables.model import Output
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION_DIGITS = 8
@@ -76,7 +80,7 @@ class TableFile:
     tested: bool
 
 
-def load_table(text: str, source_name: str) -> DecisionTable:
+def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
     """Load a decision table; its saved tests have passed.
 
     The version is the first 8 hex digits of the SHA-256 of the text in UTF-8.
@@ -84,17 +88,17 @@ def load_table(text: str, source_name: str) -> DecisionTable:
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return table_from(written_in_yaml(text, source_name))
+    return table_from(written_in_yaml(text, source_name), model)
 
 
-def table_from(written: Written) -> DecisionTable:
+def table_from(written: Written, model: FactModel) -> DecisionTable:
     """Check a decision table and run its saved tests.
 
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
     """
-    file = read_file(written, TABLE)
-    finish(file, file.table.decide)
+    file = read_file(written, TABLE, model)
+    finish(file, partial(decide, file.table))
     return file.table
 
 
@@ -118,7 +122,7 @@ def written_in_yaml(text: str, source_name: str) -> Written:
     return Written(read_yaml(text, source_name, complaints), version_of(text), complaints)
 
 
-def read_file(written: Written, layout: Layout) -> TableFile:
+def read_file(written: Written, layout: Layout, model: FactModel) -> TableFile:
     """Read a file as far as possible, collecting complaints.
 
     Raises:
@@ -130,13 +134,13 @@ def read_file(written: Written, layout: Layout) -> TableFile:
         raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
     fields = Fields(root, "", complaints)
     fields.only(layout.keys, layout.foreign)
-    return _read(fields, layout, written)
+    return _read(fields, layout, written, model)
 
 
-def _read(fields: Fields, layout: Layout, written: Written) -> TableFile:
-    inputs = read_inputs(fields)
+def _read(fields: Fields, layout: Layout, written: Written, model: FactModel) -> TableFile:
+    inputs = read_inputs(fields, model)
     outputs = layout.outputs or read_outputs(fields)
-    reader = RowReader(inputs, outputs)
+    reader = RowReader(inputs, outputs, model)
     rows = tuple(_rows(fields, reader, layout))
     table = DecisionTable(
         id=_id(fields, layout.kind),
@@ -147,9 +151,9 @@ def _read(fields: Fields, layout: Layout, written: Written) -> TableFile:
         policy=_policy(fields, layout),
         rows=tuple(row for _, row in rows),
         default=_default(fields, reader),
-        tests=read_tests(fields, {row.id for _, row in rows}, outputs),
+        tests=read_tests(fields, {row.id for _, row in rows}, outputs, model),
     )
-    for problem in lacking(table):
+    for problem in lacking(table.policy, table.outputs, table.rows):
         fields.complain(problem, fields.line_of("policy"))
     return TableFile(table, rows, fields, written.complaints, written.tested)
 

@@ -6,21 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 from router.tables.explain.wording import cell_in_words
+from router.tables.facts import UnknownFactError
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import Kind, kind_of
 from router.tables.formats.entries import cell_text, not_allowed, output_value
 from router.tables.formats.tree import Block, Scalar
-from router.tables.table import DEFAULT_ROW, Row
+from router.tables.model import DEFAULT_ROW, NO_ROW, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.tables.facts import FactModel
     from router.tables.feel.conditions import Literal
     from router.tables.formats.fields import Fields
     from router.tables.formats.tree import Tree
-    from router.tables.table import Input, Output
-
-NO_ROW = "none"
+    from router.tables.model import Input, Output
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ANYTHING = "-"
@@ -29,9 +29,10 @@ _ANYTHING = "-"
 class RowReader:
     """Reads rows against the columns of their table."""
 
-    def __init__(self, inputs: Sequence[Input], outputs: Sequence[Output]) -> None:
+    def __init__(self, inputs: Sequence[Input], outputs: Sequence[Output], model: FactModel) -> None:
         self._inputs = {column.name: column for column in inputs}
         self._outputs = {column.name: column for column in outputs}
+        self._zoned = frozenset(column.name for column in inputs if _is_zoned(column, model))
 
     def read(self, fields: Fields) -> Row:
         """Read one row; broken cells take anything, because the file is refused anyway."""
@@ -89,7 +90,8 @@ class RowReader:
         cell = parse(cell_text(tree, column.type, others), column.type, others)
         for literal in cell.literals:
             check_allowed(literal, column)
-        _check_zones(cell, column)
+        if column.name in self._zoned:
+            _check_zones(cell)
         return cell
 
 
@@ -118,10 +120,16 @@ def check_allowed(literal: Literal, column: Input) -> None:
     raise CellError(not_allowed(text, cell_in_words(allowed).split(", ")))
 
 
-def _check_zones(cell: Cell, column: Input) -> None:
-    """Moments of a run carry a zone, and a moment without one is never earlier or later than they."""
-    from_run = column.type == "datetime" and not (column.path or "").startswith("characteristic[")
-    for operand in cell.operands if from_run else ():
+def _is_zoned(column: Input, model: FactModel) -> bool:
+    try:
+        return column.type == "datetime" and model.type_of(column.path or column.name) == "datetime"
+    except UnknownFactError:  # reported with its column
+        return False
+
+
+def _check_zones(cell: Cell) -> None:
+    """Refuse a moment without a zone in a column of moments with one: neither is earlier or later than the other."""
+    for operand in cell.operands:
         if kind_of(getattr(operand, "value", None)) is Kind.DATETIME:
             raise CellError(f"{operand.text} has no zone, but the run's moments have one: add Z or an offset")
 

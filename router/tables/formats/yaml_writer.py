@@ -8,19 +8,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL, bare_cell, bare_values
-from router.tables.table import DecisionTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from router.selection.spoke_selector import Threshold
     from router.tables.feel.unary_test import Cell
-    from router.tables.table import Input, Output, Row
-    from router.tables.test_cases import SavedTest
+    from router.tables.formats.document import TableDocument
+    from router.tables.model import Input, Output, Row, SavedTest
+    from router.tables.table import DecisionTable
 
 
 # Words with single spaces; a letter in front keeps them from being numbers, dates or signs of YAML.
@@ -85,60 +82,25 @@ def _escaped(sign: str) -> str:
     return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
 
 
-Writable = DecisionTable | Selector | OutboundPolicy
-
 _NEEDS_NO_QUOTES = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|true|false|null")
 
 
-def write_table(table: Writable) -> str:
+def write_table(document: TableDocument) -> str:
     """Write a table in full; what is written loads as an equal table. Comments of its file are not kept."""
-    match table:
-        case OutboundPolicy():
-            return write_table(table.table)
-        case Selector():
-            return "".join(_selector_lines(table))
-        case _:
-            return "".join(_table_lines(table))
+    return "".join(_lines(document))
 
 
-def _table_lines(table: DecisionTable) -> Iterator[str]:
-    yield _line("table", table.id)
-    yield _line("policy", str(table.policy))
+def _lines(document: TableDocument) -> Iterator[str]:
+    table = document.table
+    yield _line(document.kind, table.id)
+    if document.has_policy:
+        yield _line("policy", str(table.policy))
     yield from _note(table)
     yield from _listed("inputs", map(_input, table.inputs))
-    yield from _listed("outputs", map(_output, table.outputs))
-    yield from _listed("rows", (_row(row, table) for row in table.rows))
+    if document.has_policy:
+        yield from _listed("outputs", map(_output, table.outputs))
+    yield from _listed("rows", (_row(row, document) for row in document.rows))
     yield from _ending(table)
-
-
-def _selector_lines(selector: Selector) -> Iterator[str]:
-    table = selector.table
-    yield _line("selector", table.id)
-    yield from _note(table)
-    yield from _listed("inputs", map(_input, table.inputs))
-    yield from _listed("rows", _definitions(selector))
-    yield from _ending(table)
-
-
-def _definitions(selector: Selector) -> Iterator[dict[str, object]]:
-    inactive = {row.id for row in selector.inactive}
-    for row in rows_by_order(selector):
-        written = _row(row, selector.table)
-        switch = {"active": False} if row.id in inactive else {}
-        limit = _threshold(selector.thresholds.get(row.id))
-        yield {"id": written.pop("id"), "order": selector.orders[row.id], **switch, **limit, **written}
-
-
-def rows_by_order(selector: Selector) -> list[Row]:
-    """Give all rows of a selector, active or not, by their order."""
-    rows = (*selector.table.rows, *selector.inactive)
-    return sorted(rows, key=lambda row: selector.orders[row.id])
-
-
-def _threshold(threshold: Threshold | None) -> dict[str, object]:
-    if threshold is None:
-        return {}
-    return {"threshold": {"max": threshold.max, "period": value_text(threshold.period)}}
 
 
 def _ending(table: DecisionTable) -> Iterator[str]:
@@ -182,8 +144,9 @@ def _output(column: Output) -> dict[str, object]:
     return written
 
 
-def _row(row: Row, table: DecisionTable) -> dict[str, object]:
-    written: dict[str, object] = {"id": row.id, "when": _cells(row, table), "then": _results(row.outputs)}
+def _row(row: Row, document: TableDocument) -> dict[str, object]:
+    written: dict[str, object] = {"id": row.id, **document.extra_data(row)}
+    written |= {"when": _cells(row, document.table), "then": _results(row.outputs)}
     if row.note:
         written["note"] = row.note
     return written

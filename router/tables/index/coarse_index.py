@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from router.tables.feel.conditions import Inputs
     from router.tables.index.bitsets import ColumnMasks, Rows
     from router.tables.index.coarse_sets import Pair
-    from router.tables.index.index import Index
+    from router.tables.index.exact_index import ExactIndex
     from router.tables.index.lookups import LookUp, Steps
-    from router.tables.table import Row
+    from router.tables.model import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class BlurredIndex:
     `begin` is the pair before any column is looked at. What is open in the end, the `exact` index decides.
     """
 
-    exact: Index
+    exact: ExactIndex
     steps: Steps
     begin: Pair
 
@@ -55,7 +55,7 @@ class BlurredIndex:
         return (rows[-place] for place in places_from_end(found))
 
 
-def blurred_index(exact: Index, masks: Mapping[int, ColumnMasks]) -> BlurredIndex:
+def blurred_index(exact: ExactIndex, masks: Mapping[int, ColumnMasks]) -> BlurredIndex:
     """Blur an index, whose sets are there already."""
     count = len(exact.rows)
     return BlurredIndex(

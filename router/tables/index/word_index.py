@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from router.tables.feel.conditions import Inputs
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.index import Index
-    from router.tables.table import Row
+    from router.tables.index.exact_index import ExactIndex
+    from router.tables.model import Row
 
     Choice = tuple[str | None, ...]  # a word for each column; None where the row takes anything
     Take = Callable[[Sequence[Any]], Sequence[Any]]
@@ -89,7 +89,7 @@ class FiledIndex:
     `always` are the rows that take anything in every column. Values that are no words the `exact` index looks up.
     """
 
-    exact: Index
+    exact: ExactIndex
     columns: tuple[int, int]
     file: File
     later: tuple[tuple[int, File], ...]
@@ -130,7 +130,7 @@ class FiledIndex:
         return found
 
 
-def filed_index(exact: Index) -> FiledIndex | None:
+def filed_index(exact: ExactIndex) -> FiledIndex | None:
     """File the rows of an index, by the columns that leave the fewest; None if that cannot be or is not quicker."""
     columns = [place for place, *_ in exact.steps]
     choices = choices_of(exact.rows) if len(columns) > 1 else None

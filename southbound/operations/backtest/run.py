@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer
 
 from router.selection.backtest import Tally
-from router.selection.load import table_of
+from router.selection.load import document_of, table_of
 from router.tables.formats.yaml_writer import write_table
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
@@ -124,7 +124,7 @@ def _side_by_side(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[T
     first, *others = shares
     with reading_processes(len(others)) as readers:
         # What a loaded table is full of, functions, cannot travel, but its text can.
-        texts = (write_table(now), write_table(draft)) if others else ("", "")
+        texts = (write_table(document_of(now)), write_table(document_of(draft))) if others else ("", "")
         elsewhere = readers.map(partial(decide_elsewhere, texts=texts), others)
         with rarely_collected():
             counted = decide_again(first, now, draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from router.selection.load import document_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import Complaints, TableErrors
@@ -17,7 +18,7 @@ from southbound.cli.exit_codes import wrong
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from router.tables.formats.yaml_writer import Writable
+    from router.selection.load import Loaded
     from router.tables.table import DecisionTable
 
 
@@ -53,7 +54,7 @@ def written_in_dmn(content: bytes, source: str, wish: Wish) -> Written:
     name, table = _chosen(dmn.read(content, source, wish.decision), source, wish)
     where = f"{source}, decision '{name}'"
     complaints = Complaints(_Decision(where))
-    text = write_table(_with_paths(table, wish.paths, where))
+    text = write_table(document_of(_with_paths(table, wish.paths, where)))
     return Written(read_yaml(text, where, complaints), "", complaints)
 
 
@@ -84,7 +85,7 @@ def paths_in(options: Iterable[str]) -> dict[str, str]:
     return {name.strip(): fact.strip() for name, _, fact in pairs}
 
 
-def in_dmn(table: Writable) -> bytes:
+def in_dmn(table: Loaded) -> bytes:
     """Write a table as a DMN model.
 
     Raises:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.selection.facts import facts_of
-from router.selection.partial_facts import GivenError, facts_given
+from router.selection.partial_facts import facts_given
 from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.facts import ExampleFactsError
 from router.tables.formats.tree import Block, line_of, plain_data
 from router.tables.formats.yaml_reader import read_yaml
 from schemas.commands import ChangeRun, SendRun
@@ -17,7 +18,7 @@ from southbound.cli.exit_codes import wrong
 from southbound.operations.input_file import given_text
 
 if TYPE_CHECKING:
-    from router.selection.facts import Facts
+    from router.tables.facts import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def _from_part(tree: Block, name: str) -> GivenRun:
     part = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
         facts = facts_given(part)
-    except GivenError as error:
+    except ExampleFactsError as error:
         told = zip(error.fields, error.sentences, strict=True)
         raise wrong([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
     return GivenRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)

@@ -13,7 +13,7 @@ from rich.text import Text
 from router.selection.load import decide_by, table_of
 from router.selection.spoke_selector import Selector
 from router.tables.decision import Undecided
-from router.tables.explain.explain import explain_decision, explain_undecided
+from router.tables.explain.explain import explain_decision, explain_undecided, explanation_lines
 from router.tables.explain.why_not import why_not
 from router.tables.explain.wording import value_in_words
 from router.tables.feel.writer import value_text
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from router.selection.load import Loaded
     from router.tables.decision import Decision
     from router.tables.explain.why_not import WhyNot
-    from router.tables.table import Row
+    from router.tables.model import Row
     from southbound.operations.tables.example_runs import GivenRun
     from southbound.settings.settings import Settings
 
@@ -41,7 +41,7 @@ def in_words(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | Non
     if run.is_child:
         parts.append(Text("It is a child: in the gateway it follows what is decided for its root."))
     parts += [_heading("inputs"), _pairs(_inputs(decision))]
-    parts += [_heading("why"), *map(Text, decision.explanation.splitlines())]
+    parts += [_heading("why"), *map(Text, explanation_lines(decision))]
     if beside is not None:
         parts += [_heading(f"why not {beside.row}"), Text(beside.sentence), _cells(beside)]
     return Group(*parts, Text())

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.selection.load import any_from
+from router.selection.load import any_from, document_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
@@ -19,8 +19,8 @@ from southbound.operations.tables.dmn import Wish, in_dmn, written_in_dmn
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from router.selection.load import Loaded
     from router.tables.formats.loader import Written
-    from router.tables.formats.yaml_writer import Writable
 
 
 class Format(StrEnum):
@@ -38,10 +38,10 @@ def _written_in_xlsx(content: bytes, source: str) -> Written:
     return written_in_xlsx(content, source)
 
 
-def _write_xlsx(table: Writable) -> bytes:
+def _write_xlsx(table: Loaded) -> bytes:
     from router.tables.formats.sheets.xlsx_writer import write_xlsx  # noqa: PLC0415 - as above
 
-    return write_xlsx(table)
+    return write_xlsx(document_of(table))
 
 
 SUFFIXES = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
@@ -54,9 +54,9 @@ _READERS: dict[Format, Callable[[bytes, str, Wish], Written]] = {
     Format.XLSX: lambda content, source, _: _written_in_xlsx(content, source),
     Format.DMN: written_in_dmn,
 }
-_WRITERS: dict[Format, Callable[[Writable], bytes]] = {
-    Format.YAML: lambda table: write_table(table).encode(),
-    Format.CSV: lambda table: write_csv(table).encode(),
+_WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
+    Format.YAML: lambda table: write_table(document_of(table)).encode(),
+    Format.CSV: lambda table: write_csv(document_of(table)).encode(),
     Format.XLSX: _write_xlsx,
     Format.DMN: in_dmn,
 }
@@ -64,7 +64,7 @@ _WRITERS: dict[Format, Callable[[Writable], bytes]] = {
 
 def load_file(
     file: str, spokes: Collection[str] | None = None, wish: Wish = _ONLY_ONE, *, tested: bool = True
-) -> Writable:
+) -> Loaded:
     """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
 
     `wish` says what of a DMN model is wanted.
@@ -83,7 +83,7 @@ def load_file(
         if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
             raise TableErrors([*error.sentences, _how_to_name_facts(file)]) from None
         raise
-    return table if written.version else _with_version(table, version_of(write_table(table)))
+    return table if written.version else _with_version(table, version_of(write_table(document_of(table))))
 
 
 def _how_to_name_facts(file: str) -> str:
@@ -91,9 +91,9 @@ def _how_to_name_facts(file: str) -> str:
     return f"{file}: say which facts the inputs stand for, such as `{way}`"
 
 
-def yaml_text(file: str, table: Writable) -> str:
+def yaml_text(file: str, table: Loaded) -> str:
     """Give the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
-    return _text(_content(file), file) if format_of(file) is Format.YAML else write_table(table)
+    return _text(_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
 
 
 def format_of(file: str) -> Format:
@@ -101,7 +101,7 @@ def format_of(file: str) -> Format:
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
-def write_as(to: Format, table: Writable) -> bytes:
+def write_as(to: Format, table: Loaded) -> bytes:
     """Write a table in a format.
 
     Raises:
@@ -132,7 +132,7 @@ def _not_readable(file: str, why: str) -> TableErrors:
     return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
 
 
-def _with_version(table: Writable, version: str) -> Writable:
+def _with_version(table: Loaded, version: str) -> Loaded:
     match table:
         case OutboundPolicy() | Selector():
             return replace(table, table=replace(table.table, version=version))

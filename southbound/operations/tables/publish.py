@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from consumers.table_topic.port import OvertakenError
-from router.selection.load import load_as
+from router.selection.load import document_of, load_as
 from router.selection.publish_checks import judge
 from router.tables.diagnostics import TableErrors
 from router.tables.diff import differences
@@ -183,4 +183,4 @@ def _since(published: PublishedTables, named: Named, before: str | None) -> list
         loaded = load_as(old.kind, old.text, f"{named.table}@{before}")
     except TableErrors as error:
         return [f"what was live cannot be compared: {error.sentences[0]}"]
-    return [change.sentence for change in differences(loaded, named.loaded)]
+    return [change.sentence for change in differences(document_of(loaded), document_of(named.loaded))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from router.selection.load import decide_by, table_of
+from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import tried
 from southbound.cli.exit_codes import Exit, Failure, wrong
 from southbound.operations.tables.lookup import load
@@ -55,7 +56,7 @@ def _counted(tests: int, failed: int) -> str:
 def _in_words(one: Tried) -> str:
     if one.passed:
         return f"✓ {one.test.name}"
-    why = "".join(f"\n    {line}" for line in one.decision.explanation.splitlines())
+    why = "".join(f"\n    {line}" for line in explanation_lines(one.decision))
     return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.found}{why}"
 
 
@@ -70,6 +71,6 @@ def _as_json(file: str, one: Tried) -> str:
             "passed": one.passed,
             "expected": one.expected,
             "found": one.found,
-            "explanation": one.decision.explanation.splitlines(),
+            "explanation": explanation_lines(one.decision),
         }
     ).decode()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 from rich.table import Table
 
+from router.selection.load import document_of
 from router.tables.diff import differences
 from router.tables.versions import PublishedTables, Unreadable
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
@@ -99,7 +100,7 @@ def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
     needs_topic = not (is_file(before) and is_file(after))
     published = published_in(settings) if needs_topic else PublishedTables()
     old, new = _both(settings, published, (before, after))
-    changes = differences(old.loaded, new.loaded)
+    changes = differences(document_of(old.loaded), document_of(new.loaded))
     for change in changes:
         said = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
         print(to_json({**said, "sentence": change.sentence}).decode() if as_json else change.sentence)  # noqa: T201

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from router.selection.load import load_any
+from router.selection.load import document_of, load_any
 from router.tables.formats.loader import version_of
 from router.tables.formats.yaml_writer import write_table
 from southbound.cli.exit_codes import Exit
@@ -47,7 +47,7 @@ def test_a_shipped_table_goes_out_and_comes_back(file: str, to: str) -> None:
     out = southbound("tables", "export", file, "--to", to, "-o", f"table.{to}")
     back = southbound("tables", "import", f"table.{to}")
     assert (out.exit_code, back.exit_code) == (Exit.DONE, Exit.DONE)
-    assert back.stdout == write_table(load_any(Path(file).read_text(encoding="utf-8"), file))
+    assert back.stdout == write_table(document_of(load_any(Path(file).read_text(encoding="utf-8"), file)))
 
 
 def test_without_a_file_the_table_goes_to_standard_output() -> None:
@@ -155,7 +155,7 @@ def test_a_policy_goes_out_as_dmn_and_comes_back_without_its_tests() -> None:
     out = southbound("tables", "export", POLICY, "--to", "dmn", "-o", "policy.dmn")
     assert "DMN has no place for saved tests" in out.stderr
     back = southbound("tables", "import", "policy.dmn")
-    expected = write_table(load_any(Path(POLICY).read_text(encoding="utf-8"), POLICY))
+    expected = write_table(document_of(load_any(Path(POLICY).read_text(encoding="utf-8"), POLICY)))
     assert back.stdout == expected.partition("tests:\n")[0]
 
 

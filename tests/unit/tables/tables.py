@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.selection.fact_model import RUN_FACTS
 from router.tables.formats.loader import load_table
 
 if TYPE_CHECKING:
@@ -44,4 +45,4 @@ def a_row(row_id: str, when: str, then: str = SENT) -> str:
 
 def a_table(rows: Sequence[str], *, inputs: str = INPUTS, more: str = "") -> DecisionTable:
     """Load a table of these rows."""
-    return load_table(a_file(rows, inputs=inputs, more=more), "a-table.yaml")
+    return load_table(a_file(rows, inputs=inputs, more=more), "a-table.yaml", RUN_FACTS)

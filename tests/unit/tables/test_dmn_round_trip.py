@@ -18,7 +18,8 @@ from router.tables.feel.writer import cell_as_text, literal
 from router.tables.formats.dmn import model as dmn
 from router.tables.formats.dmn.rules import read_output
 from router.tables.hit_policy import HitPolicy, lacking
-from router.tables.table import DEFAULT_ROW, DecisionTable, Input, Output, Row
+from router.tables.model import DEFAULT_ROW, Input, Output, Row
+from router.tables.table import DecisionTable
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def tables(draw: st.DrawFn) -> DecisionTable:
         rows=tuple(rows),
         default=draw(st.none() | st.just(Row(id=DEFAULT_ROW, outputs=defaults))),
     )  # fmt: skip
-    return table if not list(lacking(table)) else DecisionTable(
+    return table if not list(lacking(table.policy, table.outputs, table.rows)) else DecisionTable(
         id="a-table", version="1", inputs=table.inputs, outputs=outputs, rows=table.rows, default=table.default
     )  # fmt: skip
 

@@ -11,16 +11,26 @@ from hypothesis import strategies as st
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
 from router.selection.spoke_selector import decide_selector
-from router.tables.decision import Decision, Undecided
-from router.tables.explain.explain import MOST_CELLS, MOST_ROWS, _likely, explain_decision, explain_undecided
+from router.tables.decision import Decision, Undecided, decide_on
+from router.tables.explain.explain import (
+    MOST_CELLS,
+    MOST_ROWS,
+    _likely,
+    explain_decision,
+    explain_undecided,
+    explanation_lines,
+)
 from router.tables.explain.explanation import Close, Explanation, Matched, Seen, compact, explanations_in, told
 from router.tables.explain.why_not import why_not
 from router.tables.feel.unary_test import parse
 from router.tables.feel.values import canonical
+from router.tables.hit_policy import HitPolicy
 from router.tables.index.bitsets import masks_of
 from router.tables.index.coarse_index import blurred_index
-from router.tables.index.index import Index, compile_index
-from router.tables.table import DEFAULT_ROW, DecisionTable, HitPolicy, Input, Output, Row
+from router.tables.index.exact_index import ExactIndex
+from router.tables.index.index import compile_index
+from router.tables.model import DEFAULT_ROW, Input, Output, Row
+from router.tables.table import DecisionTable
 from schemas.run_document import Characteristic
 from tests.builders import a_document
 from tests.drawn_searches import Drawn
@@ -65,7 +75,7 @@ def explained(decision: Decision | Undecided) -> Explanation:
 def test_a_near_miss_is_an_earlier_row_that_failed_in_exactly_one_column(
     table: DecisionTable, values: tuple[object, ...]
 ) -> None:
-    decision = table.decide_on(values)
+    decision = decide_on(table, values)
     if isinstance(decision, Undecided) or len(decision.rows) > 1:
         return
     inputs = dict(zip("abc", values, strict=True))
@@ -83,7 +93,7 @@ def test_a_near_miss_is_an_earlier_row_that_failed_in_exactly_one_column(
 def test_the_rows_that_come_closest_fail_in_the_fewest_columns(
     table: DecisionTable, values: tuple[object, ...]
 ) -> None:
-    decision = table.decide_on(values)
+    decision = decide_on(table, values)
     if not isinstance(decision, Undecided) or decision.rows:
         return
     explanation = explain_undecided(decision)
@@ -98,7 +108,7 @@ def test_the_rows_that_come_closest_fail_in_the_fewest_columns(
 @given(table=tables, values=asked, place=st.integers(0, 7))
 def test_why_not_agrees_with_the_row_itself(table: DecisionTable, values: tuple[object, ...], place: int) -> None:
     row = table.rows[place % len(table.rows)]
-    decision = table.decide_on(values)
+    decision = decide_on(table, values)
     answer = why_not(decision, row)
     assert answer.matches == row.matches(values, table.by_name(values))
     assert answer.decides == (isinstance(decision, Decision) and row in decision.rows)
@@ -112,7 +122,7 @@ def test_why_not_agrees_with_the_row_itself(table: DecisionTable, values: tuple[
 def test_what_is_kept_is_told_in_the_same_words(
     table: DecisionTable, values: tuple[object, ...], other: DecisionTable
 ) -> None:
-    both = [explained(one.decide_on(values)) for one in (table, other)]
+    both = [explained(decide_on(one, values)) for one in (table, other)]
     text = compact(both)
     assert explanations_in(text) == tuple(both)
     assert told(text) == "\n".join(line for one in both for line in one.sentences)
@@ -154,7 +164,7 @@ def test_what_is_kept_has_an_end_however_wide_and_long_the_table_is() -> None:
     columns = tuple(Input(name=name, type="string") for name in names)
     output = (Output(name="out", type="number"),)
     table = DecisionTable(id="t", version="1", inputs=columns, outputs=output, rows=(*misses, fits))
-    decision = table.decide_on(("x" * 60 + "7",) * 200)
+    decision = decide_on(table, ("x" * 60 + "7",) * 200)
     assert isinstance(decision, Decision)
     explanation = explain_decision(decision)
     assert len(explanation.rows[0].cells) == MOST_CELLS
@@ -164,7 +174,7 @@ def test_what_is_kept_has_an_end_however_wide_and_long_the_table_is() -> None:
 
 def test_a_usual_explanation_takes_less_than_its_words() -> None:
     rows = [a_row("R1", "spec: fibre-line, mode: PROACTIVE"), a_row("R2", "spec: fibre-line, mode: ONDEMAND")]
-    decision = a_table(rows).decide_on(("fibre-line", "ONDEMAND", None, None, None))
+    decision = decide_on(a_table(rows), ("fibre-line", "ONDEMAND", None, None, None))
     assert isinstance(decision, Decision)
     explanation = explain_decision(decision)
     assert len(compact([explanation])) < len("\n".join(explanation.sentences)) + 20
@@ -173,7 +183,7 @@ def test_a_usual_explanation_takes_less_than_its_words() -> None:
 def test_why_not_tells_each_cell_and_what_was_taken_instead() -> None:
     rows = [a_row("R1", "spec: fibre-line"), a_row("R2", "mode: ONDEMAND"), a_row("R3", "spec: x, mode: PROACTIVE")]
     table = a_table(rows, more="default: {hierarchical: false, payload: bundle}\n")
-    decision = table.decide_on(("fibre-line", "ONDEMAND", None, None, None))
+    decision = decide_on(table, ("fibre-line", "ONDEMAND", None, None, None))
     assert table.default is not None
     sentences = [why_not(decision, row).sentence for row in (*table.rows, table.default)]
     assert sentences == [
@@ -195,15 +205,15 @@ def test_why_not_tells_each_cell_and_what_was_taken_instead() -> None:
 )
 def test_why_not_knows_the_hit_policies(policy: HitPolicy, because: str) -> None:
     table = table_of([("-", "-", "-"), ("1", "-", "-")], policy)
-    assert why_not(table.decide_on((1, 1, 1)), table.rows[1]).sentence.startswith(because)
+    assert why_not(decide_on(table, (1, 1, 1)), table.rows[1]).sentence.startswith(because)
 
 
 def test_why_not_tells_what_priority_and_agreement_mean() -> None:
     by_priority = table_of([("-", "-", "-"), ("1", "-", "-")], HitPolicy.PRIORITY)
-    answer = why_not(by_priority.decide_on((1, 1, 1)), by_priority.rows[0])
+    answer = why_not(decide_on(by_priority, (1, 1, 1)), by_priority.rows[0])
     assert answer.sentence == "R0 matches, but R1 comes first by the priority of its outputs"
     agreed = table_of([("-", "-", "-"), ("9", "-", "-"), ("1", "-", "-")], HitPolicy.ANY)
-    answer = why_not(agreed.decide_on((1, 1, 1)), agreed.rows[2])
+    answer = why_not(decide_on(agreed, (1, 1, 1)), agreed.rows[2])
     assert answer.sentence == "R2 matches, but R0 comes earlier and wants the same"
 
 
@@ -236,7 +246,7 @@ def test_a_row_that_is_switched_off_may_look_at_other_inputs_where_no_other_row_
     given_values = (Characteristic(name="speed", value=5), Characteristic(name="least", value=4))
     decision = decide_selector(selector, facts_of(a_document(characteristic=given_values)))
     assert isinstance(decision, Undecided)
-    assert decision.explanation == "S2 would have matched but it is switched off"
+    assert "\n".join(explanation_lines(decision)) == "S2 would have matched but it is switched off"
     assert why_not(decision, selector.inactive[0], switched_off=True).columns[0].fits
 
 
@@ -246,7 +256,7 @@ def test_every_index_leads_to_the_near_misses_that_are_found_one_by_one(drawn: D
     table = drawn.table
     columns = {place: [row.cells[place] for row in table.rows] for place in range(len(table.inputs))}
     exact = compile_index(table.rows, len(columns))
-    assert isinstance(exact, Index)
+    assert isinstance(exact, ExactIndex)
     blurred = blurred_index(exact, {at: masks_of(cells) for at, cells in columns.items()})
     for given_values in drawn.values:
         values = tuple(canonical(given_values[column.name]) for column in table.inputs)

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from router.selection.fact_paths import UnknownFactError, fact_path
+from router.selection.fact_paths import fact_path
 from router.selection.facts import facts_of
-from router.selection.partial_facts import GivenError, facts_given
+from router.selection.partial_facts import facts_given
+from router.tables.facts import ExampleFactsError, UnknownFactError
 from router.tables.feel.values import Months
 from schemas.run_document import Characteristic, JsonText, RelatedParty, ServiceRef
 from tests.builders import NOON, a_document, a_tree
@@ -147,7 +148,7 @@ def test_a_whole_document_can_be_given() -> None:
 
 
 def test_what_no_run_can_have_is_refused_field_by_field() -> None:
-    with pytest.raises(GivenError) as refused:
+    with pytest.raises(ExampleFactsError) as refused:
         facts_given({"colour": 1, "priority": "high", "related_service": "x", "test_specification": {"idd": 1}})
     told = " ".join(refused.value.sentences)
     assert "'colour' is not a field of a run document" in told

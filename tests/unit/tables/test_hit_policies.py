@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.selection.fact_model import RUN_FACTS
 from router.selection.outbound_policy import load_policy
-from router.tables.decision import Decision, Reason, Undecided
+from router.tables.decision import Decision, Undecided, decide_on
 from router.tables.diagnostics import TableErrors
+from router.tables.explain.explain import explanation_lines
 from router.tables.feel.unary_test import parse
 from router.tables.formats.loader import load_table
-from router.tables.hit_policy import HitPolicy, lacking, policy_named
-from router.tables.table import DecisionTable, Input, Output, Row
+from router.tables.hit_policy import HitPolicy, Reason, lacking, policy_named
+from router.tables.model import Input, Output, Row
+from router.tables.table import DecisionTable
 from tests.unit.tables.tables import SENT, a_file, a_row, a_table
 
 GRADES = Output(name="grade", type="string", allowed=("high", "mid", "low"))
@@ -86,7 +89,7 @@ def test_any_does_not_take_true_for_one() -> None:
 
 def test_rows_that_differ_under_any_are_named() -> None:
     table = rows_giving({"grade": "low"}, {"grade": "mid"}, columns=(GRADES,), policy=HitPolicy.ANY)
-    decision = table.decide_on((2,))
+    decision = decide_on(table, (2,))
     assert isinstance(decision, Undecided)
     assert decision.reason is Reason.OUTPUTS_DIFFER
     assert decision.sentence == "rows R1, R2 of t@1 all match but want different things: give them equal outputs"
@@ -159,7 +162,7 @@ def test_without_a_match_and_a_default_nothing_is_decided(policy: HitPolicy) -> 
     table = rows_giving({"n": 1}, columns=(Output(name="n", type="number"),), policy=policy)
     assert table.evaluate({"x": 0}) == NOTHING.get(policy)
     assert type(table.evaluate({"x": 0})) is type(NOTHING.get(policy))
-    undecided = table.decide_on((0,))
+    undecided = decide_on(table, (0,))
     assert isinstance(undecided, Undecided)
     assert undecided.reason is Reason.NO_ROW_MATCHES
 
@@ -168,19 +171,22 @@ def test_without_a_match_and_a_default_nothing_is_decided(policy: HitPolicy) -> 
 def test_a_default_stands_in_for_the_row_that_is_missing(policy: HitPolicy) -> None:
     table = rows_giving({"n": 1}, columns=(Output(name="n", type="number"),), policy=policy, default=7)
     assert table.evaluate({"x": 0}) == ([7] if NOTHING.get(policy) == [] else 7)
-    decision = table.decide_on((0,))
+    decision = decide_on(table, (0,))
     assert isinstance(decision, Decision)
     assert decision.reference == "t@1#default"
 
 
 def test_a_decision_of_several_rows_names_and_explains_them_all() -> None:
     table = rows_giving({"grade": "low"}, {"grade": "high"}, columns=(GRADES,), policy=HitPolicy.OUTPUT_ORDER)
-    decision = table.decide_on((2,))
+    decision = decide_on(table, (2,))
     assert isinstance(decision, Decision)
     assert [row.id for row in decision.rows] == ["R2", "R1"]
     assert decision.outputs["grade"] == "high"
     assert decision.reference == "t@1#R2,R1"
-    assert decision.explanation == "R2: `x` is 2 (the cell wants >= 2)\nR1: `x` is 2 (the cell wants >= 1)"
+    assert (
+        "\n".join(explanation_lines(decision))
+        == "R2: `x` is 2 (the cell wants >= 2)\nR1: `x` is 2 (the cell wants >= 1)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,7 +216,7 @@ def test_a_file_names_its_policy() -> None:
     for written, policy in [("collect#", HitPolicy.COLLECT_COUNT), ("RULE ORDER", HitPolicy.RULE_ORDER)]:
         outputs = "  - {name: n, type: number}\n"
         text = a_file(["{id: R1, when: {}, then: {n: 1}}"], outputs=outputs, more=f"policy: {written}\n")
-        assert load_table(text, "t.yaml").policy is policy
+        assert load_table(text, "t.yaml", RUN_FACTS).policy is policy
 
 
 def test_a_test_names_the_rows_of_a_multiple_hit_in_their_order() -> None:
@@ -236,7 +242,11 @@ def test_a_test_names_the_rows_of_a_multiple_hit_in_their_order() -> None:
 def test_what_a_policy_lacks_is_said(
     policy: str, columns: tuple[Output, ...], outputs: dict[str, object], problem: str
 ) -> None:
-    (sentence,) = lacking(rows_giving(outputs, columns=columns, policy=HitPolicy(policy)))
+    (sentence,) = lacking(
+        rows_giving(outputs, columns=columns, policy=HitPolicy(policy)).policy,
+        rows_giving(outputs, columns=columns, policy=HitPolicy(policy)).outputs,
+        rows_giving(outputs, columns=columns, policy=HitPolicy(policy)).rows,
+    )
     assert sentence.startswith(f"policy '{policy}' ")
     assert problem in sentence
 
@@ -244,7 +254,7 @@ def test_what_a_policy_lacks_is_said(
 def test_values_of_two_kinds_have_no_smallest() -> None:
     column = (Output(name="n", type="any"),)
     table = rows_giving({"n": 1}, {"n": "a"}, columns=column, policy=HitPolicy.COLLECT_LEAST)
-    assert list(lacking(table)) == [
+    assert list(lacking(table.policy, table.outputs, table.rows)) == [
         "policy 'collect<' compares values of one kind, but output 'n' has a number, a string"
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from router.selection.fact_model import RUN_FACTS
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from tests.unit.tables.tables import a_file, a_row
@@ -29,11 +30,11 @@ def with_test(test: str, default: str = DEFAULT) -> str:
     ],
 )
 def test_a_table_whose_tests_pass_is_loaded(test: str) -> None:
-    assert len(load_table(with_test(test), "t.yaml").tests) == 1
+    assert len(load_table(with_test(test), "t.yaml", RUN_FACTS).tests) == 1
 
 
 def test_a_test_may_expect_that_nothing_matches() -> None:
-    assert load_table(with_test("given: {}, expect: {row: none}", default=""), "t.yaml").default is None
+    assert load_table(with_test("given: {}, expect: {row: none}", default=""), "t.yaml", RUN_FACTS).default is None
 
 
 @pytest.mark.parametrize(
@@ -63,18 +64,18 @@ def test_a_test_may_expect_that_nothing_matches() -> None:
 )
 def test_a_failing_or_wrong_test_keeps_the_table_from_being_used(test: str, sentence: str) -> None:
     with pytest.raises(TableErrors) as refused:
-        load_table(with_test(test), "t.yaml")
+        load_table(with_test(test), "t.yaml", RUN_FACTS)
     assert any(told.startswith("t.yaml:16: ") and sentence in told for told in refused.value.sentences)
 
 
 def test_a_failing_test_says_why_the_table_decided_otherwise() -> None:
     test = "given: {test_specification: {id: fibre-lime}}, expect: {row: R10}"
     with pytest.raises(TableErrors, match="R10 would have matched but `spec` is fibre-lime, the cell wants fibre-line"):
-        load_table(with_test(test), "t.yaml")
+        load_table(with_test(test), "t.yaml", RUN_FACTS)
 
 
 def test_a_broken_table_is_not_tested() -> None:
     text = with_test("given: {}, expect: {row: R10}").replace("spec: fibre-line", "spec: 5")
     with pytest.raises(TableErrors) as refused:
-        load_table(text, "t.yaml")
+        load_table(text, "t.yaml", RUN_FACTS)
     assert len(refused.value.sentences) == 1

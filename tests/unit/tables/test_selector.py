@@ -8,9 +8,10 @@ import pytest
 
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
-from router.selection.spoke_selector import Chosen, Threshold, choose_spoke
-from router.tables.decision import Reason, Undecided
+from router.selection.spoke_selector import Chosen, SelectionReason, Threshold, choose_spoke
+from router.tables.decision import Undecided
 from router.tables.diagnostics import TableErrors
+from router.tables.explain.explain import explanation_lines, problem_of
 from tests.builders import a_document
 
 SPOKES = {"fibre-lab", "copper-lab"}
@@ -50,14 +51,16 @@ def test_the_lowest_order_that_matches_is_chosen_wherever_it_stands() -> None:
     choice = chosen(text)
     assert (choice.spoke, choice.decision.row.id) == ("copper-lab", "S10")
     assert choice.decision.reference.startswith("a-selector@")
-    assert "S5 would have matched but `spec` is fibre-line, the cell wants x" in choice.decision.explanation
+    assert "S5 would have matched but `spec` is fibre-line, the cell wants x" in "\n".join(
+        explanation_lines(choice.decision)
+    )
 
 
 def test_a_definition_that_is_switched_off_takes_no_part() -> None:
     text = a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20))
     assert chosen(text).decision.row.id == "S20"
     alone = not_chosen(a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20, spec="x")))
-    assert "S10 would have matched but it is switched off" in alone.explanation
+    assert "S10 would have matched but it is switched off" in "\n".join(explanation_lines(alone))
 
 
 def test_a_used_up_definition_gives_way_to_the_next_that_matches() -> None:
@@ -66,15 +69,15 @@ def test_a_used_up_definition_gives_way_to_the_next_that_matches() -> None:
     assert first.threshold == Threshold(max=100, period=timedelta(hours=1))
     second = chosen(text, frozenset({"S10"}))
     assert (second.spoke, second.threshold) == ("copper-lab", None)
-    assert "S10 matches too, but is used up for now" in second.decision.explanation
+    assert "S10 matches too, but is used up for now" in "\n".join(explanation_lines(second.decision))
 
 
 def test_when_every_definition_is_used_up_the_default_does_not_step_in() -> None:
     text = a_file(a_definition("S10", 10, more=THRESHOLD), more="default: {spoke: copper-lab}\n")
     waiting = not_chosen(text, frozenset({"S10"}))
-    assert waiting.reason is Reason.ALL_USED_UP
+    assert waiting.reason is SelectionReason.ALL_USED_UP
     assert "(S10) is used up: wait or raise a threshold" in waiting.sentence
-    assert waiting.trouble().detail == "S10: `spec` is fibre-line"
+    assert problem_of(waiting).detail == "S10: `spec` is fibre-line"
 
 
 def test_a_default_takes_what_no_definition_wants() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.selection.load import any_from
+from router.selection.fact_model import RUN_FACTS
+from router.selection.load import any_from, document_of
 from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
@@ -172,7 +173,7 @@ def test_what_is_no_csv_of_a_table_is_refused_in_one_sentence(content: bytes, to
 
 def test_a_formula_does_not_run_in_the_spreadsheet_that_opens_the_csv() -> None:
     row = a_row("R1", 'spec: "=cmd, -2+3, @x"').replace("}, then", "}, note: '=HYPERLINK(x)', then")
-    written = write_csv(load_table(a_file([row]), "t.yaml"))
+    written = write_csv(document_of(load_table(a_file([row]), "t.yaml", RUN_FACTS)))
     cells = [cell for line in written.splitlines() for cell in line.split(",")]
     assert [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell not in ("", "-")] == []
     assert "'=HYPERLINK(x)" in cells
@@ -180,7 +181,7 @@ def test_a_formula_does_not_run_in_the_spreadsheet_that_opens_the_csv() -> None:
 
 def test_every_cell_of_a_spreadsheet_is_text() -> None:
     row = a_row("R1", 'spec: "007", priority: 5').replace("}, then", "}, note: '=1+1', then")
-    sheet = opened(write_xlsx(load_table(a_file([row]), "t.yaml")))["Table"]
+    sheet = opened(write_xlsx(document_of(load_table(a_file([row]), "t.yaml", RUN_FACTS))))["Table"]
     cells = [cell for line in sheet.iter_rows() for cell in line if cell.value is not None]
     assert {(cell.data_type, cell.number_format) for cell in cells} == {("s", "@")}
     assert {"007", "5", "=1+1"} <= {cell.value for cell in cells}

@@ -12,6 +12,7 @@ from router.selection.outbound_policy import OutboundPolicy, PolicyDecision, dec
 from router.selection.spoke_selector import Chosen, Selector, choose_spoke
 from router.tables.decision import Undecided
 from router.tables.diagnostics import TableErrors
+from router.tables.explain.explain import explanation_lines, problem_of
 from router.tables.table import DecisionTable
 from schemas.run_document import ServiceRef
 from tests.builders import a_document, a_tree
@@ -71,8 +72,10 @@ def test_a_satellite_link_is_nobodys_but_rows_came_close(selector: Selector) -> 
     run = a_document(spec="satellite-link").model_copy(update={"related_service": ServiceRef(id="S", type="satellite")})
     nobody = choose_spoke(selector, facts_of(run))
     assert isinstance(nobody, Undecided)
-    assert "S40 would have matched but `service_type` is satellite, the cell wants copper, dsl" in nobody.explanation
-    assert nobody.trouble().code == "NO_ROW_MATCHES"
+    assert "S40 would have matched but `service_type` is satellite, the cell wants copper, dsl" in "\n".join(
+        explanation_lines(nobody)
+    )
+    assert problem_of(nobody).code == "NO_ROW_MATCHES"
 
 
 def test_every_shipped_row_has_a_note_and_every_table_its_tests(policy: OutboundPolicy, selector: Selector) -> None:

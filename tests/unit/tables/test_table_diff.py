@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.selection.fact_model import RUN_FACTS
+from router.selection.load import document_of
 from router.selection.selector_file import load_selector
 from router.tables.diff import differences
 from router.tables.formats.loader import load_table
@@ -24,7 +26,7 @@ COPPER = a_row("R3", "spec: copper-line")
 
 
 def a_table(*rows: str, **more: str) -> DecisionTable:
-    return load_table(a_file(rows, **more), "a-table.yaml")
+    return load_table(a_file(rows, **more), "a-table.yaml", RUN_FACTS)
 
 
 def a_selector(*rows: str) -> Selector:
@@ -33,7 +35,7 @@ def a_selector(*rows: str) -> Selector:
 
 
 def said(before: DecisionTable | Selector, after: DecisionTable | Selector) -> list[str]:
-    return [change.sentence for change in differences(before, after)]
+    return [change.sentence for change in differences(document_of(before), document_of(after))]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,13 @@ def test_another_id_is_told_with_all_that_differs() -> None:
 
 def test_comments_and_layout_are_no_difference() -> None:
     text = a_file((FIBRE, SPEED))
-    assert said(load_table(text, "a"), load_table(f"# why\n{text}".replace("when: {", "when: {  "), "b")) == []
+    assert (
+        said(
+            load_table(text, "a", RUN_FACTS),
+            load_table(f"# why\n{text}".replace("when: {", "when: {  "), "b", RUN_FACTS),
+        )
+        == []
+    )
 
 
 SPECS = ("fibre-line", "copper-line", "-")
@@ -165,12 +173,12 @@ def table_of(rows: list[Drawn]) -> DecisionTable:
 
 @given(drawn_rows())
 def test_equal_tables_have_no_differences(rows: list[Drawn]) -> None:
-    assert differences(table_of(rows), table_of(rows)) == ()
+    assert differences(document_of(table_of(rows)), document_of(table_of(rows))) == ()
 
 
 @given(drawn_rows(), drawn_rows())
 def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[Drawn], new: list[Drawn]) -> None:
-    changes = differences(table_of(old), table_of(new))
+    changes = differences(document_of(table_of(old)), document_of(table_of(new)))
     before, after = ({row.id: row for row in rows} for rows in (old, new))
     assert {c.name for c in changes if c.what == "added"} == after.keys() - before.keys()
     assert {c.name for c in changes if c.what == "removed"} == before.keys() - after.keys()
@@ -188,7 +196,7 @@ def test_the_rows_that_are_said_to_have_moved_are_the_fewest_that_explain_the_or
     rows: list[Drawn], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(rows))
-    changes = differences(table_of(rows), table_of(shuffled))
+    changes = differences(document_of(table_of(rows)), document_of(table_of(shuffled)))
     assert {change.what for change in changes} <= {"moved"}
     moved = {change.name for change in changes}
     places = {row.id: place for place, row in enumerate(rows, start=1)}

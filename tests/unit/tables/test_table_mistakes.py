@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.selection.fact_model import RUN_FACTS
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from tests.unit.tables.tables import INPUTS, OUTPUTS, SENT, a_file, a_row
@@ -13,7 +14,7 @@ from tests.unit.tables.tables import INPUTS, OUTPUTS, SENT, a_file, a_row
 
 def sentences(text: str, source: str = "outbound-policy.yaml") -> tuple[str, ...]:
     with pytest.raises(TableErrors) as refused:
-        load_table(text, source)
+        load_table(text, source, RUN_FACTS)
     return refused.value.sentences
 
 
@@ -209,9 +210,9 @@ def test_a_cell_on_a_line_of_its_own_is_named_by_that_line() -> None:
 
 
 def test_the_version_names_the_content() -> None:
-    table = load_table(a_file(), "a.yaml")
-    assert table.version == load_table(a_file(), "renamed.yaml").version
-    assert table.version != load_table(a_file(more="# changed\n"), "a.yaml").version
+    table = load_table(a_file(), "a.yaml", RUN_FACTS)
+    assert table.version == load_table(a_file(), "renamed.yaml", RUN_FACTS).version
+    assert table.version != load_table(a_file(more="# changed\n"), "a.yaml", RUN_FACTS).version
     assert int(table.version, 16) >= 0
 
 
@@ -221,7 +222,7 @@ def test_words_need_no_quotes_in_a_column_of_strings() -> None:
         a_row("R2", 'spec: "007"'),
         a_row("R3", 'spec: "true"'),
     ]
-    table = load_table(a_file(rows), "t.yaml")
+    table = load_table(a_file(rows), "t.yaml", RUN_FACTS)
     given = ["other", "fibre-line", "in progress", "007", "true"]
     hits = [[row.id for row in table.hits((spec, None, None, None, None))] for spec in given]
     assert hits == [["R1"], [], [], ["R1", "R2"], ["R1", "R3"]]
@@ -233,7 +234,9 @@ def test_typed_outputs_keep_their_types() -> None:
         for name, kind in [("n", "number"), ("d", "date"), ("p", "days-duration"), ("m", "months-duration")]
     )
     table = load_table(
-        a_file(["{id: R1, when: {}, then: {n: 0.1, d: 2026-03-12, p: PT1H, m: P1Y}}"], outputs=outputs), "t.yaml"
+        a_file(["{id: R1, when: {}, then: {n: 0.1, d: 2026-03-12, p: PT1H, m: P1Y}}"], outputs=outputs),
+        "t.yaml",
+        RUN_FACTS,
     )
     result = table.evaluate({})
     assert str(result) == (
@@ -249,7 +252,7 @@ scraps = st.sampled_from(["table: t\n", "rows:\n", "  - {id: R1, when: ", "{}", 
 @given(text=st.text(max_size=60) | st.lists(scraps).map("".join))
 def test_any_text_is_a_table_or_a_list_of_sentences(text: str) -> None:
     with pytest.raises(TableErrors) as refused:
-        load_table(text, "t.yaml")
+        load_table(text, "t.yaml", RUN_FACTS)
     assert all(sentence.startswith("t.yaml:") for sentence in refused.value.sentences)
 
 
@@ -258,6 +261,6 @@ def test_any_text_is_a_table_or_a_list_of_sentences(text: str) -> None:
 def test_any_text_in_a_cell_is_a_cell_or_a_sentence_about_it(cell: str) -> None:
     quoted = '"' + "".join(f"\\U{ord(sign):08x}" for sign in cell) + '"'
     try:
-        load_table(a_file([a_row("R1", f"spec: {quoted}")]), "t.yaml")
+        load_table(a_file([a_row("R1", f"spec: {quoted}")]), "t.yaml", RUN_FACTS)
     except TableErrors as refused:
         assert all("column 'spec'" in told or "not valid YAML" in told for told in refused.sentences)  # noqa: PT017 - both ends are fine

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.selection.load import load_any
+from router.selection.fact_model import RUN_FACTS
+from router.selection.load import document_of, load_any
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.selector_file import load_selector
 from router.tables.diagnostics import TableErrors
@@ -36,27 +37,27 @@ SHIPPED = sorted((Path(__file__).parents[3] / "southbound/defaults/tables").glob
 @settings(deadline=None)
 @given(table=tables())
 def test_a_table_reads_back_as_itself(table: DecisionTable) -> None:
-    assert without_version(load_table(write_table(table), "t.yaml")) == table
+    assert without_version(load_table(write_table(document_of(table)), "t.yaml", RUN_FACTS)) == table
 
 
 @settings(deadline=None)
 @given(selector=selectors())
 def test_a_selector_reads_back_as_itself(selector: Selector) -> None:
-    assert without_version(load_selector(write_table(selector), "s.yaml")) == selector
+    assert without_version(load_selector(write_table(document_of(selector)), "s.yaml")) == selector
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_a_shipped_table_reads_back_as_itself(path: Path) -> None:
     loaded = load_any(path.read_text(encoding="utf-8"), path.name)
-    again = load_any(write_table(loaded), path.name)
-    assert write_table(again) == write_table(loaded)
+    again = load_any(write_table(document_of(loaded)), path.name)
+    assert write_table(document_of(again)) == write_table(document_of(loaded))
     inner, inner_again = (one.table if isinstance(one, OutboundPolicy) else one for one in (loaded, again))
     assert without_version(inner) == without_version(inner_again)
 
 
 def test_a_row_is_one_line_as_an_operator_would_write_it() -> None:
     row = a_row("R10", 'spec: "fibre-line, not in use", priority: 5, speed: "[100..1000)"')
-    lines = write_table(load_table(a_file([row], more="note: Ours.\n"), "t.yaml")).splitlines()
+    lines = write_table(document_of(load_table(a_file([row], more="note: Ours.\n"), "t.yaml", RUN_FACTS))).splitlines()
     assert lines[:6] == [
         "table: a-table",
         "policy: first",
@@ -131,10 +132,10 @@ def test_what_is_no_plain_data_is_not_written_as_if_it_were() -> None:
 
 
 def test_a_character_that_json_escapes_in_two_halves_is_one() -> None:
-    table = load_table(a_file([a_row("R1", 'spec: "\\ud83d\\ude00"')]), "t")
+    table = load_table(a_file([a_row("R1", 'spec: "\\ud83d\\ude00"')]), "t", RUN_FACTS)
     assert table.rows[0].cells[0].matches("\U0001f600")
 
 
 def test_half_a_character_is_refused_with_its_line() -> None:
     with pytest.raises(TableErrors, match=r"t:\d+: half a character stands here"):
-        load_table(a_file([a_row("R1", 'spec: "\\ud83d"')]), "t")
+        load_table(a_file([a_row("R1", 'spec: "\\ud83d"')]), "t", RUN_FACTS)

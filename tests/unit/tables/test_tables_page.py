@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from router.selection.fact_model import RUN_FACTS
 from router.selection.selector_file import load_selector
 from router.tables.feel.unary_test import parse
 from router.tables.formats.dmn.rules import read_output
 from router.tables.formats.loader import load_table
 from router.tables.hit_policy import HitPolicy, policy_named
-from router.tables.table import DecisionTable, Input, Output, Row
+from router.tables.model import Input, Output, Row
+from router.tables.table import DecisionTable
 
 PAGE = (Path(__file__).parents[3] / "docs/tables.md").read_text(encoding="utf-8")
 
@@ -53,7 +55,7 @@ def test_a_literal_of_the_page_is_of_the_type(row: list[str]) -> None:
 
 def test_the_file_of_the_page_loads_and_passes_its_tests() -> None:
     text = PAGE.partition("<!-- table -->\n```yaml\n")[2].partition("```")[0]
-    table = load_table(text, "docs/tables.md")
+    table = load_table(text, "docs/tables.md", RUN_FACTS)
     assert len(table.tests) == 2
 
 

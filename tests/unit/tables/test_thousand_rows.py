@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from router.selection.load import load_any
+from router.selection.fact_model import RUN_FACTS
+from router.selection.load import document_of, load_any
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import write_csv
@@ -14,12 +15,12 @@ from tests.unit.tables.sheets import csv_mistakes, opened, saved, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row
 
 THOUSAND = load_table(
-    a_file([a_row(f"R{n}", f"spec: fibre-{n}, priority: '[{n}..{n + 5}]'") for n in range(1000)]), "t"
+    a_file([a_row(f"R{n}", f"spec: fibre-{n}, priority: '[{n}..{n + 5}]'") for n in range(1000)]), "t", RUN_FACTS
 )
 
 
 def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_yaml() -> None:
-    text = write_table(THOUSAND).replace("[700..705]", "[700..705")
+    text = write_table(document_of(THOUSAND)).replace("[700..705]", "[700..705")
     with pytest.raises(TableErrors) as refused:
         load_any(text, "policy.yaml")
     assert refused.value.sentences == (
@@ -28,14 +29,14 @@ def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_yaml() -> None
 
 
 def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_csv() -> None:
-    text = write_csv(THOUSAND).replace("[700..705]", "[700..705")
+    text = write_csv(document_of(THOUSAND)).replace("[700..705]", "[700..705")
     assert csv_mistakes(text.encode()) == (
         "policy.csv:709, cell D709: row R700, column 'priority': interval \"[700..705\" is not closed",
     )
 
 
 def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_xlsx() -> None:
-    workbook = opened(write_xlsx(THOUSAND))
+    workbook = opened(write_xlsx(document_of(THOUSAND)))
     workbook["Table"]["D709"] = "[700..705"
     assert xlsx_mistakes(saved(workbook)) == (
         "policy.xlsx, sheet Table, cell D709: row R700, column 'priority': interval \"[700..705\" is not closed",

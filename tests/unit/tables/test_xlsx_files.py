@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from router.selection.load import any_from
+from router.selection.fact_model import RUN_FACTS
+from router.selection.load import any_from, document_of
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets import xlsx_package as xlsx_files
 from router.tables.formats.sheets.grid import REASONS, SheetPlaces
@@ -77,7 +78,7 @@ def test_a_copy_that_is_refused_again_has_only_the_new_reasons() -> None:
 
 def test_a_test_that_fails_has_its_reason_on_the_sheet_of_tests() -> None:
     more = "tests:\n  - {name: it, given: {priority: 1}, expect: {row: R1}}\n"
-    workbook = opened(write_xlsx(a_table([a_row("R1", "priority: 1")], more=more)))
+    workbook = opened(write_xlsx(document_of(a_table([a_row("R1", "priority: 1")], more=more))))
     workbook["Table"]["D9"] = "2"
     sheet = opened(returned(saved(workbook)))["Tests"]
     assert "expected row R1, got no row" in sheet["A2"].comment.text
@@ -101,7 +102,7 @@ def test_a_cell_that_excel_cannot_hold_is_named() -> None:
     from router.tables.formats.loader import load_table  # noqa: PLC0415 - only here
 
     with pytest.raises(TableErrors, match=r"^sheet Table, cell I9: needs 40000 signs, and Excel holds 32767: export"):
-        write_xlsx(load_table(text, "t.yaml"))
+        write_xlsx(document_of(load_table(text, "t.yaml", RUN_FACTS)))
 
 
 def test_what_is_no_spreadsheet_is_refused_in_one_sentence() -> None:

@@ -12,7 +12,7 @@ from router.tables.feel.unary_test import CellError, parse
 from router.tables.formats.dmn.scope import kept, one_line
 from router.tables.formats.dmn.types import FeelType, UnknownTypeError
 from router.tables.formats.dmn.xml import text_in
-from router.tables.table import Input, Output
+from router.tables.model import Input, Output
 
 if TYPE_CHECKING:
     from router.tables.feel.unary_test import Cell

@@ -12,8 +12,8 @@ from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.formats.dmn.scope import kept
 from router.tables.formats.dmn.xml import is_empty, text_in
 from router.tables.formats.entries import not_allowed
-from router.tables.formats.rows import NO_ROW, check_allowed
-from router.tables.table import DEFAULT_ROW, Row
+from router.tables.formats.rows import check_allowed
+from router.tables.model import DEFAULT_ROW, NO_ROW, Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from router.tables.formats.dmn.columns import OutputClause
     from router.tables.formats.dmn.scope import Place
     from router.tables.formats.dmn.xml import Element
-    from router.tables.table import Input
+    from router.tables.model import Input
 
 
 _STRING = Token.STRING.value

@@ -10,7 +10,8 @@ from router.tables.formats.dmn.columns import read_inputs, read_outputs
 from router.tables.formats.dmn.rules import ANYTHING, RuleReader, read_default, row_ids
 from router.tables.formats.dmn.scope import one_line
 from router.tables.hit_policy import HitPolicy, lacking, policy_named
-from router.tables.table import DecisionTable, Input, Row
+from router.tables.model import Input, Row
+from router.tables.table import DecisionTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ def read_table(decision: Element, scope: Scope, version: str, place: Place) -> D
     table = replace(table, inputs=read_inputs(element, scope, place))
     names = _names(decision, element, table, scope)
     table = _with_hidden_inputs(table, _rows(element, RuleReader(table.inputs, outputs, names), place), names)
-    for problem in lacking(table):
+    for problem in lacking(table.policy, table.outputs, table.rows):
         place.complain(problem, element.line)
     return table
 

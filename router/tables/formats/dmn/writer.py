@@ -11,7 +11,8 @@ from router.tables.feel.writer import cell_as_text, literal
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
-    from router.tables.table import DecisionTable, Input, Output, Row
+    from router.tables.model import Input, Output, Row
+    from router.tables.table import DecisionTable
 
 NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
 OURS = "urn:southbound:tables"  # where an export keeps what DMN has no place for

@@ -15,15 +15,16 @@ from router.tables.formats.sheets.writer import write_sheets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from router.tables.formats.document import TableDocument
     from router.tables.formats.loader import Written
-    from router.tables.formats.yaml_writer import Writable
+
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
 # What spreadsheets run or retype when it starts a cell. A lone dash is safe, and stands in most cells.
 _RUNS = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
 
 
-def write_csv(table: Writable) -> str:
+def write_csv(table: TableDocument) -> str:
     """Write a table as CSV (RFC 4180); what a spreadsheet would run as a formula starts with an apostrophe."""
     sheets = write_sheets(table)
     lines = [*sheets.table, *([()] if sheets.tests else []), *sheets.tests]

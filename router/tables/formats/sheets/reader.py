@@ -24,7 +24,7 @@ from router.tables.formats.sheets.grid import (
 from router.tables.formats.sheets.rows import SheetRows
 from router.tables.formats.sheets.tests import tests_of
 from router.tables.formats.tree import Block, Listing
-from router.tables.table import DEFAULT_ROW
+from router.tables.model import DEFAULT_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
-from router.tables.feel.writer import value_text
 from router.tables.formats.entries import bare_cell
 from router.tables.formats.sheets.cells import bare_result, bare_results
 from router.tables.formats.sheets.grid import (
@@ -27,14 +25,15 @@ from router.tables.formats.sheets.grid import (
     VALUES,
     WHEN,
 )
-from router.tables.formats.yaml_writer import expected_of, in_one_line, rows_by_order
-from router.tables.table import DEFAULT_ROW
+from router.tables.formats.yaml_writer import expected_of, in_one_line
+from router.tables.model import DEFAULT_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from router.tables.formats.yaml_writer import Writable
-    from router.tables.table import DecisionTable, Row
+    from router.tables.formats.document import TableDocument
+    from router.tables.model import Row
+    from router.tables.table import DecisionTable
 
 Line = tuple[str, ...]
 
@@ -48,17 +47,12 @@ class WrittenSheets:
     tests: tuple[Line, ...]
 
 
-def write_sheets(table: Writable) -> WrittenSheets:
+def write_sheets(document: TableDocument) -> WrittenSheets:
     """Write a table in full; what is written loads as an equal table."""
-    match table:
-        case OutboundPolicy():
-            return write_sheets(table.table)
-        case Selector():
-            head = [("selector", table.table.id), *_note(table.table)]
-            return _sheets(head, table.table, _definitions(table), (ORDER, ACTIVE), (MAX, PERIOD))
-        case _:
-            head = [("table", table.id), ("policy", str(table.policy)), *_note(table)]
-            return _sheets(head, table, (_row(row, table) for row in table.rows), (), ())
+    table = document.table
+    head = [(document.kind, table.id), *([("policy", str(table.policy))] if document.has_policy else [])]
+    before, after = ((ORDER, ACTIVE), (MAX, PERIOD)) if document.extras else ((), ())
+    return _sheets([*head, *_note(table)], table, (_row(row, document) for row in document.rows), before, after)
 
 
 def _note(table: DecisionTable) -> list[Line]:
@@ -95,17 +89,15 @@ def _about_columns(table: DecisionTable, before: Line, after: Line) -> list[Line
     ]
 
 
-def _row(row: Row, table: DecisionTable, before: Line = (), after: Line = ()) -> Line:
-    return (row.id, *before, *_cells(row, table), *_results(row, table), *after, row.note)
+def _row(row: Row, document: TableDocument) -> Line:
+    before, after = _extras(document.extra_data(row)) if document.extras else ((), ())
+    return (row.id, *before, *_cells(row, document.table), *_results(row, document.table), *after, row.note)
 
 
-def _definitions(selector: Selector) -> Iterable[Line]:
-    inactive = {row.id for row in selector.inactive}
-    for row in rows_by_order(selector):
-        limit = selector.thresholds.get(row.id)
-        before = (str(selector.orders[row.id]), "false" if row.id in inactive else "true")
-        after = (str(limit.max), value_text(limit.period)) if limit else ("", "")
-        yield _row(row, selector.table, before, after)
+def _extras(data: Mapping[str, object]) -> tuple[Line, Line]:
+    limit = data.get("threshold")
+    after = (str(limit["max"]), str(limit["period"])) if isinstance(limit, Mapping) else ("", "")
+    return (str(data["order"]), "true" if data.get("active", True) else "false"), after
 
 
 def _cells(row: Row, table: DecisionTable) -> Line:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell as WorkbookCell
     from openpyxl.worksheet.worksheet import Worksheet
 
+    from router.tables.formats.document import TableDocument
     from router.tables.formats.sheets.writer import Line
-    from router.tables.formats.yaml_writer import Writable
+
 
 _AS_TEXT = "@"
 _HEADING = Font(bold=True)
@@ -31,7 +32,7 @@ _MOST_SIGNS = 32_767  # of a cell in Excel
 _NARROWEST, _WIDEST = 10, 60
 
 
-def write_xlsx(table: Writable) -> bytes:
+def write_xlsx(table: TableDocument) -> bytes:
     """Write a table as XLSX, with its saved tests on a sheet of their own.
 
     Raises:

@@ -1,0 +1,90 @@
+"""Read the saved tests of a table file."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from router.tables.facts import ExampleFactsError
+from router.tables.feel.unary_test import CellError
+from router.tables.formats.entries import output_value
+from router.tables.formats.tree import Scalar, plain_data
+from router.tables.model import DEFAULT_ROW, NO_ROW, ROW_SEPARATOR, SavedTest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from router.tables.facts import FactModel, Facts
+    from router.tables.formats.fields import Fields
+    from router.tables.model import Output
+
+
+def read_tests(
+    file: Fields, row_ids: Collection[str], outputs: Iterable[Output], model: FactModel
+) -> tuple[SavedTest, ...]:
+    """Read the tests of a table file; a file need not have any."""
+    if file.tree("tests") is None:
+        return ()
+    columns = {column.name: column for column in outputs}
+    tests = [_test(fields, row_ids, columns, model) for fields in file.blocks("tests", "test")]
+    return tuple(test for test in tests if test)
+
+
+def _test(block: Fields, row_ids: Collection[str], columns: Mapping[str, Output], model: FactModel) -> SavedTest | None:
+    name = block.text("name")
+    fields = block.under(f"test '{name}'")
+    fields.only(("name", "given", "expect", "note"))
+    given = _given(fields)
+    facts = None if given is None else _facts(fields, given, model)
+    expect = fields.block("expect", fields.where)
+    expect.only(("row", *columns))
+    row = _row(expect, row_ids)
+    expected = _expected(expect, columns)
+    note = fields.text("note", default="")
+    if given is None or facts is None:
+        return None
+    outputs = MappingProxyType(expected)
+    return SavedTest(name=name, given=given, facts=facts, row=row, outputs=outputs, note=note, line=block.line)
+
+
+def _given(fields: Fields) -> Mapping[str, object] | None:
+    given = fields.tree("given")
+    data = plain_data(given) if given else None
+    if isinstance(data, dict):
+        return MappingProxyType(data)
+    what = "'given' must be part of a run document, of the form {field: value}"
+    fields.complain(what, fields.line_of("given"))
+    return None
+
+
+def _facts(fields: Fields, given: Mapping[str, object], model: FactModel) -> Facts | None:
+    try:
+        return model.facts_from(given)
+    except ExampleFactsError as error:
+        for sentence in error.sentences:
+            fields.complain(sentence, fields.line_of("given"))
+        return None
+
+
+def _row(expect: Fields, row_ids: Collection[str]) -> str | None:
+    if not expect.keys:
+        expect.complain("expects nothing: name a row, an output or both")
+    if expect.tree("row") is None:
+        return None
+    row = expect.text("row")
+    for one in row.split(ROW_SEPARATOR):
+        if one not in {*row_ids, DEFAULT_ROW, NO_ROW}:
+            expect.complain(f"expects row {one}, which the table does not have", expect.line_of("row"))
+    return row
+
+
+def _expected(expect: Fields, columns: Mapping[str, Output]) -> dict[str, object]:
+    expected: dict[str, object] = {}
+    for name, column in columns.items():
+        tree = expect.tree(name)
+        if isinstance(tree, Scalar):
+            try:
+                expected[name] = output_value(tree, column)
+            except CellError as error:
+                expect.complain(f"output '{name}': {error}", tree.line)
+    return expected
