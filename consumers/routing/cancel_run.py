@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from consumers.problems import unknown_run
 from consumers.routing.cancel_pending import WithdrawWaiting
+from consumers.routing.commands import cancel_command
 from consumers.routing.embedded_children import CarriedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.events import CancelAsked, CancelRefused
 from router.runs.pending import waits
 from router.runs.processed_events import CANCEL, led_to
 from router.runs.transitions import ENDED
-from schemas.commands import CancelRun
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -78,20 +78,6 @@ class WithdrawRuns:
         reason = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
         await self.mover.record(event, row, CancelRefused(reasons=(reason,)))
         return Done()
-
-
-def cancel_command(row: RunRow, reason: str | None) -> CancelRun | None:
-    """Give the command that cancels a run; None for one that was never routed."""
-    if row.decision is None:
-        return None
-    return CancelRun(
-        run_id=row.run_id,
-        root_run_id=row.root_run_id,
-        request_id=row.request_id,
-        spoke=row.spoke,
-        decision=row.decision,
-        reason=reason,
-    )
 
 
 def _asked(event: Event, row: RunRow) -> bool:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.problems import run_exists
-from consumers.routing.cancel_run import cancel_command
-from consumers.routing.change_run import change_command
-from consumers.routing.commands import send_command
+from consumers.routing.commands import cancel_command, change_command, send_command
 from consumers.routing.request_rows import placed
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import ask_for, not_higher, was_removed

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from consumers.problems import unknown_run
 from consumers.routing.change_pending import ReviseWaiting
+from consumers.routing.commands import change_command
 from consumers.routing.embedded_children import CarriedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import ask_for
 from router.runs.pending import waits
 from router.runs.processed_events import CHANGE, led_to
-from schemas.commands import ChangeRun
 
 if TYPE_CHECKING:
     from consumers.routing.assemble_hierarchy import GatherRuns
@@ -60,10 +60,3 @@ class ReviseRuns:
         command = change_command(row, document, reason)
         if command is not None and led_to(row, event.id, CHANGE):
             await self.mover.voice.say(event, [command], decision=row.decision)
-
-
-def change_command(row: RunRow, document: RunDocument, reason: str | None) -> ChangeRun | None:
-    """Give the command that shares a change; None for a run that was never routed."""
-    if row.decision is None:
-        return None
-    return ChangeRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision, reason=reason)

@@ -1,4 +1,4 @@
-"""Command runs to be sent, each by itself or all of a bundle at once."""
+"""Write the commands that send, change and cancel runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.runs.processed_events import SEND, led_to
 from router.selection.outbound_policy import Payload
-from schemas.commands import SendRun
+from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -68,3 +68,24 @@ def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun
         raise TypeError(f"Run {row.run_id} was never routed.")
     document = row.requested.model_copy(update={"children": children}) if children else row.requested
     return SendRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision)
+
+
+def change_command(row: RunRow, document: RunDocument, reason: str | None) -> ChangeRun | None:
+    """Give the command that shares a change; None for a run that was never routed."""
+    if row.decision is None:
+        return None
+    return ChangeRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision, reason=reason)
+
+
+def cancel_command(row: RunRow, reason: str | None) -> CancelRun | None:
+    """Give the command that cancels a run; None for one that was never routed."""
+    if row.decision is None:
+        return None
+    return CancelRun(
+        run_id=row.run_id,
+        root_run_id=row.root_run_id,
+        request_id=row.request_id,
+        spoke=row.spoke,
+        decision=row.decision,
+        reason=reason,
+    )

@@ -26,10 +26,10 @@ from router.runs.events import (
     Waits,
 )
 from router.runs.measures.measures import judge_result, match_measures, merge_measures
+from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.run import replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
-from router.selection.thresholds import WAITS_FOR_THRESHOLD
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 

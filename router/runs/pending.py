@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
 
+WAITS_FOR_THRESHOLD = "WAITS_FOR_THRESHOLD"  # the reason of a run whose request definitions are all used up
+
 _UNROUTED = (Phase.CREATED, Phase.WAITING, Phase.FALLOUT)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from router.runs.pending import WAITS_FOR_THRESHOLD
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from router.selection.spoke_selector import Threshold
 
-WAITS_FOR_THRESHOLD = "WAITS_FOR_THRESHOLD"
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

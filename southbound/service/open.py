@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.store.sql_store import SqlRunStore
     from southbound.service.load_rules import Rules
+    from southbound.service.start_reason import Waiting
     from southbound.settings.settings import Kafka, Settings, Store
 
     T = TypeVar("T")
@@ -52,19 +52,6 @@ log = structlog.get_logger()
 LATELY = 4 * 2**20  # bytes of commands that need not be read again when they come back
 
 ASK_AGAIN = 1.0  # seconds between attempts
-
-
-@dataclass(slots=True)
-class Waiting:
-    """What the start waits for right now; readiness tells it while it lasts."""
-
-    reason: str | None = "starting"
-
-    def on(self, reason: str) -> None:
-        """Say what is waited for, once per reason."""
-        if reason != self.reason:
-            log.warning("waiting", reason=reason)
-        self.reason = reason
 
 
 def topics_of(roles: Sequence[str], names: TopicNames, spokes: Sequence[str], *, tables: bool = False) -> set[str]:

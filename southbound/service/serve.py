@@ -25,7 +25,8 @@ from southbound.service.compose import ROLES, Parts, count_callbacks, now, overd
 from southbound.service.gc_tuning import collect_rarely
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import OperatorMistakesError, load_rules
-from southbound.service.open import Waiting, open_parts, topics_of
+from southbound.service.open import open_parts, topics_of
+from southbound.service.start_reason import Waiting
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:

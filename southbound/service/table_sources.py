@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.table_topic.port import News, TableTopic
     from router.selection.load import RoutingTables
     from southbound.service.load_rules import Rules
-    from southbound.service.open import Waiting
+    from southbound.service.start_reason import Waiting
     from southbound.settings.settings import Kafka, Settings
 
 log = structlog.get_logger()

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from importlinter.cli import lint_imports
+
+from tests.architecture.import_circles import circles_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "router", "producers", "consumers", "southbound")
@@ -23,7 +27,7 @@ ENVIRONMENT_DOORS = ("southbound/",)
 CLIENT_NAMES = {"ClientSession", "ClientTimeout", "TCPConnector", "request", "BasicAuth"}
 
 
-def test_the_layers_and_the_purity_of_decisions_hold() -> None:
+def test_the_import_contracts_hold() -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
 
 
@@ -105,3 +109,23 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef"))))
+def test_a_module_is_in_an_import_circle_exactly_if_it_reaches_itself_through_another(
+    drawn: dict[str, set[str]],
+) -> None:
+    imports = {name: drawn.get(name, set()) for name in "abcdef"}
+    reached = {name: closure_of(name, imports) for name in imports}
+    expected = {name for name in imports if any(name in reached[other] for other in reached[name] - {name})}
+    assert {name for circle in circles_of(imports) for name in circle} == expected
+
+
+def closure_of(name: str, imports: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(imports[name])
+    while waiting:
+        one = waiting.pop()
+        found.add(one)
+        waiting |= imports[one] - found
+    return found

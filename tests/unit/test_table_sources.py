@@ -10,7 +10,7 @@ import pytest
 from consumers.metrics import Metrics
 from consumers.table_topic.live_tables import FromTopic
 from southbound.service.load_rules import load_rules
-from southbound.service.open import Waiting
+from southbound.service.start_reason import Waiting
 from southbound.service.table_sources import FileTables, NoTables, TableWatch, open_tables
 from southbound.settings.settings import Routing, Settings
 

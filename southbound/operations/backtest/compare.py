@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from router.selection.publish_checks import Findings
 from router.selection.spoke_selector import Selector
 from southbound.cli.exit_codes import Exit, wrong
-from southbound.operations.backtest.report import as_json, as_words
+from southbound.operations.backtest.report import Compared, as_json, as_words
 from southbound.operations.backtest.run import backtest
 from southbound.operations.console import counted, show
 from southbound.operations.tables.lookup import in_words, named, what_decides_now
 
 if TYPE_CHECKING:
     from router.selection.backtest import Tally
-    from router.selection.load import Loaded
-    from southbound.operations.backtest.run import Backtest
     from southbound.settings.settings import Settings
 
 
@@ -37,15 +34,6 @@ def read_span(text: str) -> timedelta:
     if not found or not int(found[1]):
         raise ValueError(f"'{text}' is no span of time: write a number and s, m, h, d or w, such as 90m or 7d")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """A draft beside what decides now, and what came out."""
-
-    draft: Loaded
-    now: Loaded
-    found: Backtest
 
 
 def backtest_table(settings: Settings, file: str, *, since: str, against: str, limit: int, json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
 
     from router.selection.backtest import Change, Tally, Verdict
     from router.selection.load import Loaded
-    from southbound.operations.backtest.compare import Compared
+    from southbound.operations.backtest.run import Backtest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A draft beside what decides now, and what came out."""
+
+    draft: Loaded
+    now: Loaded
+    found: Backtest
 
 
 def as_words(compared: Compared, limit: int) -> Group:

@@ -1,0 +1,22 @@
+"""Why the start of a process waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What the start waits for right now; readiness tells it while it lasts."""
+
+    reason: str | None = "starting"
+
+    def on(self, reason: str) -> None:
+        """Say what is waited for, once per reason."""
+        if reason != self.reason:
+            log.warning("waiting", reason=reason)
+        self.reason = reason
