@@ -122,7 +122,7 @@ class Poller:
 
     def _event(self, row: RunRow, words: str, body: bytes, content_type: str | None = None) -> Event | None:
         news = derived_id(f"{row.spoke}:{row.external_id}", words)
-        if news in row.heard:
+        if news in row.processed_reports:
             return None
         received = InboundReceived(
             spoke=row.spoke,

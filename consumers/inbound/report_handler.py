@@ -82,7 +82,7 @@ class Inbound:
         return DeadLetter(trouble) if given_up else RetryLater(self.park_for, trouble)
 
     async def _take_in(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
-        if event.id not in row.heard and report.thin:
+        if event.id not in row.processed_reports and report.thin:
             return await self._read_whole(event, row, report, attempt)
         return await self._record(event, row, report)
 
@@ -100,7 +100,7 @@ class Inbound:
         return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
-        if event.id in row.heard:
+        if event.id in row.processed_reports:
             await self.mover.tell_again(event, row)
         else:
             await self.mover.record(event, row, Reported(report_id=event.id, report=report))

@@ -108,7 +108,7 @@ class Mover:
             except ConflictError:
                 moves = [(await self._read_again(row, happenings), happenings) for row, happenings in moves]
                 # Perhaps by this very event: its last owner froze or died between storing and telling.
-                await self.tell_again(cause, *(row for row, _ in moves if cause.id in row.heard))
+                await self.tell_again(cause, *(row for row, _ in moves if cause.id in row.processed_reports))
         raise ConflictError(f"{', '.join(row.run_id for row, _ in moves)}: moved by others without end.")
 
     async def _read_again(self, row: RunRow, happenings: tuple[Happening, ...]) -> RunRow:

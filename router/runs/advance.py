@@ -27,7 +27,7 @@ from router.runs.events import (
 )
 from router.runs.measures.measures import judge_result, match_measures, merge_measures
 from router.runs.pending import WAITS_FOR_THRESHOLD
-from router.runs.run import replace
+from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
 from schemas.results import Reason
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
     from schemas.vocabulary import Phase
-
-HEARD_AT_MOST = 32  # a system repeats its last few notifications, not those of last week
 
 
 class Step(NamedTuple):
@@ -182,9 +180,10 @@ def _blocked(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Step:
 
 
 def _reported(row: RunRow, happening: Reported, at: datetime) -> Step:
-    if happening.report_id in row.heard:
+    if happening.report_id in row.processed_reports:
         return Step(row, moved=False)
-    row = replace(row, heard=(*row.heard, happening.report_id)[-HEARD_AT_MOST:])
+    reports = (*row.processed_reports, happening.report_id)[-MAX_PROCESSED_REPORTS:]
+    row = replace(row, processed_reports=reports)
     report = happening.report
     if row.phase in ENDED:
         return _late(row, happening)

@@ -9,21 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs import notifications as announcements
-from router.runs.events import Kind
-from router.runs.run import replace
+from router.runs.events import Kind, Reported
+from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
 from router.runs.transitions import ENDED
 from schemas.results import RunUpdate
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from router.runs.advance import Step
     from router.runs.events import Happening
     from router.runs.run import RunRow
     from schemas.results import RunResult
 
-AT_MOST = 64  # entries; only the last event of each consumer can come again
 # What an event asks of a run and a command carries out.
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
 _ASKS: Mapping[Kind, str] = {Kind.ROUTED: SEND, Kind.CHANGE_ASKED: CHANGE, Kind.CANCEL_ASKED: CANCEL}
@@ -31,29 +30,35 @@ _WITH_ITS_REASON = (UpdateKind.STALE, UpdateKind.BLOCKED, UpdateKind.WAITING)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
-def remember(step: Step, happenings: Iterable[Happening], cause: str) -> RunRow:
-    """Give the row of a step with what the event `cause` led to."""
+def remember(step: Step, happenings: Sequence[Happening], cause: str) -> RunRow:
+    """Return the row of a step with what the event `cause` led to.
+
+    What an external report led to is kept with the reports, so that no number of reports removes what a command led to.
+    """
     told = [str(word.kind) for word in step.announcements if isinstance(word, RunUpdate)]
+    if _is_report(happenings, cause):
+        return _with_report(step.row, cause, told)
     asked = [_ASKS[happening.kind] for happening in happenings if happening.kind in _ASKS]
-    return _with(step.row, cause, [*told, *asked])
+    return _with_event(step.row, cause, [*told, *asked])
 
 
 def led_to(row: RunRow, cause: str, word: str) -> bool:
     """Tell whether this event has led to this before: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
-    return _entry(cause, word) in row.heard
+    return _entry(cause, word) in row.processed_events
 
 
 def told_by(row: RunRow, cause: str) -> list[RunUpdate | RunResult]:
     """Give what this event led to, as the run is now; and the run's result if it has ended."""
     start = _entry(cause, "")
-    kinds = [entry.removeprefix(start) for entry in row.heard if entry.startswith(start)]
+    entries = (*row.processed_events, *row.processed_reports)
+    kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]
     said: list[RunUpdate | RunResult] = [_update(row, UpdateKind(kind)) for kind in kinds if kind not in _ASKS.values()]
     return [*said, announcements.result(row)] if row.phase in ENDED else said
 
 
 def born(row: RunRow, cause: str) -> RunRow:
     """Give a new row that knows which event made it."""
-    return _with(row, cause, [SEND])
+    return _with_event(row, cause, [SEND])
 
 
 def _update(row: RunRow, kind: UpdateKind) -> RunUpdate:
@@ -62,9 +67,25 @@ def _update(row: RunRow, kind: UpdateKind) -> RunUpdate:
     return announcements.update(row, kind, reasons, version)
 
 
-def _with(row: RunRow, cause: str, words: Iterable[str]) -> RunRow:
-    new = [entry for word in words if (entry := _entry(cause, word)) not in row.heard]
-    return replace(row, heard=(*row.heard, *new)[-AT_MOST:]) if new else row
+def _is_report(happenings: Sequence[Happening], cause: str) -> bool:
+    """Return whether the event `cause` is the report itself and not a command whose answer was read as one."""
+    return all(isinstance(one, Reported) and one.report_id == cause for one in happenings)
+
+
+def _with_report(row: RunRow, cause: str, words: Iterable[str]) -> RunRow:
+    entries = _added(row.processed_reports, cause, words)
+    return replace(row, processed_reports=entries[-MAX_PROCESSED_REPORTS:]) if entries else row
+
+
+def _with_event(row: RunRow, cause: str, words: Iterable[str]) -> RunRow:
+    entries = _added(row.processed_events, cause, words)
+    return replace(row, processed_events=entries[-MAX_PROCESSED_EVENTS:]) if entries else row
+
+
+def _added(entries: tuple[str, ...], cause: str, words: Iterable[str]) -> tuple[str, ...]:
+    """Return the entries with those that are new; none where nothing is new."""
+    new = [entry for word in words if (entry := _entry(cause, word)) not in entries]
+    return (*entries, *new) if new else ()
 
 
 def _entry(cause: str, word: str) -> str:

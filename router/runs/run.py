@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from schemas.vocabulary import Phase, Result, RunState
 
 
+# A row keeps what it has processed in two fields, because external systems decide how many reports there are.
+# A report adds its id and at most one update, so 32 entries are at least the last 16 reports: a system repeats its
+# last few notifications, not those of last week.
+MAX_PROCESSED_REPORTS = 32
+
+
+# An event of ours adds at most four entries (a redriven SendRun: in doubt, fallout, accepted, progress), so 64 entries
+# are at least the last 16 lifecycle events and commands of a run. Only those since the last commit are redelivered.
+MAX_PROCESSED_EVENTS = 64
+
+
 @dataclass(frozen=True, kw_only=True)  # without slots: `next_rows` copies all fields at once
 class RunRow:
     """Everything we know of one run; `advance` makes the next one with `revision + 1`.
@@ -40,7 +51,8 @@ class RunRow:
     measures: tuple[ReportedMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     cancel_asked: bool = False
-    heard: tuple[str, ...] = ()  # ids of the last reports taken in, and what events led to; newest last
+    processed_reports: tuple[str, ...] = ()  # ids of external reports, and what each led to; newest last
+    processed_events: tuple[str, ...] = ()  # what lifecycle events and commands led to; newest last
     created_at: datetime
     sent_at: datetime | None = None
     accepted_at: datetime | None = None

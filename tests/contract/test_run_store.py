@@ -74,7 +74,8 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
         tenant="north",
         measures=MEASURES,
         reasons=(Reason(code="SLOW", message="the line is slow", property_path="$.line"),),
-        heard=("E1", "E2"),
+        processed_reports=("E1", "E1 led to progress"),
+        processed_events=("E2 led to accepted",),
         cancel_asked=True,
         finished_at=NOON + timedelta(microseconds=1),
     )

@@ -187,7 +187,7 @@ async def test_a_commit_that_was_never_answered_is_looked_up_not_repeated(file: 
     store = SqlRunStore(database)
     await store.save(a_run("TR1"))
     database.lose_the_next()
-    second = moved(a_run("TR1"), heard=("E1",))
+    second = moved(a_run("TR1"), processed_reports=("E1",))
     answers = await asyncio.gather(
         *map(store.save, (second, a_run("TR2"), a_run("TR1", cancel_asked=True))), return_exceptions=True
     )

@@ -18,6 +18,7 @@ from tests.builders import a_run
 from tests.contract.test_families_in_line import *  # noqa: F403 - the same claims, on PostgreSQL
 from tests.contract.test_line import *  # noqa: F403 - the same
 from tests.contract.test_line import a_use, used
+from tests.contract.test_redelivered_events import *  # noqa: F403 - the same
 from tests.contract.test_run_store import *  # noqa: F403 - the same
 from tests.contract.test_run_store import moved
 from tests.integration.run_store_database import run_store_url, tell

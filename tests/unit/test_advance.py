@@ -89,7 +89,7 @@ def test_a_run_that_is_answered_at_once_says_accepted_and_then_its_result() -> N
 
 
 def test_a_report_that_was_heard_before_moves_nothing() -> None:
-    row = a_run(phase=Phase.ACCEPTED, heard=("e-1",))
+    row = a_run(phase=Phase.ACCEPTED, processed_reports=("e-1",))
     step = advance(row, (SOME_OF_EACH[8],), NOON)
     assert step.row is row
     assert not step.moved

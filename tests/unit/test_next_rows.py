@@ -17,7 +17,7 @@ CHANGES = st.fixed_dictionaries(
         "state": st.sampled_from(RunState),
         "revision": st.integers(),
         "external_id": st.none() | st.text(),
-        "heard": st.tuples(st.text()),
+        "processed_reports": st.tuples(st.text()),
         "updated_at": st.just(NOON),
     },
 )

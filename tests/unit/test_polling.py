@@ -57,7 +57,8 @@ async def test_runs_behind_two_hundred_that_had_no_news_were_never_asked_about()
     gateway = a_gateway(runs)
     assert await a_round(gateway) == runs
     for run_id, row in gateway.store.runs.items():
-        gateway.store.runs[run_id] = a_run(run_id, phase=row.phase, updated_at=LONG_AGO, heard=row.heard)
+        known = row.processed_reports
+        gateway.store.runs[run_id] = a_run(run_id, phase=row.phase, updated_at=LONG_AGO, processed_reports=known)
     gateway.system.calls.clear()
     assert await a_round(gateway) == 0
     assert len({call.path for call in gateway.system.made(Purpose.READ)}) == runs

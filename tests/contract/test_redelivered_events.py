@@ -1,0 +1,72 @@
+"""An event that is delivered again after any number of reports is recognised, on every run store.
+
+tests/integration/test_run_store_on_postgres.py makes the same claims about PostgreSQL.
+"""
+
+# ruff: noqa: F811, F401 - a fixture is imported by its name, and asked for by it
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.runtime.handler import RetryLater
+from router.responses import Answer, Purpose
+from schemas.lifecycle import RunChanged
+from schemas.vocabulary import UpdateKind
+from tests.builders import a_document
+from tests.contract.test_run_store import store
+from tests.gateway import Gateway
+
+if TYPE_CHECKING:
+    from consumers.store.port import RunStore
+
+REPORTS = 32  # as many as a row keeps; the store's form of a row has to keep apart what the row keeps apart
+
+
+async def a_run_that_is_out(store: RunStore) -> Gateway:
+    gateway = Gateway(store=store, profile={"patchable": ["description"]})  # type: ignore[arg-type] # a real one does as well
+    await gateway.requested(a_document())
+    return gateway
+
+
+async def reports_arrive(gateway: Gateway, state: str, count: int = REPORTS) -> None:
+    for number in range(count):
+        gateway.put(gateway.names.inbound, gateway.callback("ext-TR0001", state=state), f"report {number}")
+        await gateway.step(gateway.names.inbound)
+
+
+async def test_a_cancellation_that_is_delivered_again_after_many_reports_is_not_sent_again(store: RunStore) -> None:
+    gateway = await a_run_that_is_out(store)
+    gateway.system.plan(Purpose.CANCEL, Answer(status=202))
+    await gateway.cancelled("TR0001")
+    command = gateway.finished[-1]
+    await reports_arrive(gateway, "inProgress")
+    gateway.redeliver(command)
+    await gateway.settle()
+    assert len(gateway.system.made(Purpose.CANCEL)) == 1
+    assert gateway.updates().count(UpdateKind.CANCEL_ACCEPTED) == 2  # the same event, published again
+
+
+async def test_an_update_that_a_crash_kept_back_is_published_after_many_reports(store: RunStore) -> None:
+    gateway = await a_run_that_is_out(store)
+    changed = RunChanged(run=a_document(version=2, description="new"))
+    gateway.put(gateway.names.lifecycle, changed, "change")
+    await gateway.step(gateway.names.lifecycle)
+    gateway.publisher.refuse(gateway.names.inflight)
+    assert isinstance(await gateway.attempt_head(gateway.names.dispatch("fibre-lab")), RetryLater)
+    await reports_arrive(gateway, "acknowledged")
+    gateway.publisher.accept(gateway.names.inflight)
+    await gateway.settle()
+    assert UpdateKind.CHANGE_ACCEPTED in gateway.updates()
+
+
+async def test_a_cancellation_is_recognised_after_many_reports_that_came_too_late(store: RunStore) -> None:
+    gateway = await a_run_that_is_out(store)
+    gateway.system.plan(Purpose.CANCEL, Answer(status=202))
+    await gateway.cancelled("TR0001")
+    command = gateway.finished[-1]
+    await gateway.reported("ext-TR0001", state="completed", testMeasure=[])
+    await reports_arrive(gateway, "failed", 3 * REPORTS)  # each is announced as stale
+    gateway.redeliver(command)
+    await gateway.settle()
+    assert UpdateKind.CANCEL_REFUSED not in gateway.updates()
