@@ -6,6 +6,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -75,9 +76,9 @@ def _say_waits(run_id: str, definitions: tuple[str, ...]) -> None:
     log.info("request waits", run=run_id, definitions=[*definitions])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
 class Parts:
-    """What the outside world gives us: opened once, shared by all roles."""
+    """What all roles of a process share: each part is opened or built once."""
 
     settings: Settings
     rules: Rules
@@ -88,13 +89,21 @@ class Parts:
     metrics: Metrics
     used_up: UsedUp = field(default_factory=lambda: UsedUp(_say_used_up))
 
-    @property
+    @cached_property
     def mover(self) -> Mover:
-        """The one order in which runs are moved."""
+        """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
         voice = Voice(events=self.events, now=now)
         return Mover(store=self.store, voice=voice, now=now, ended=_count_ends(self.metrics))
 
-    @property
+    @cached_property
+    def gather(self) -> GatherRuns:
+        """The routing of requests, with its cache of routes."""
+        limits = HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
+        decide = Decider(tables=self.tables, observe=_count_missing(self.metrics))
+        route = RouteRuns(mover=self.mover, decide=decide, limits=limits, used_up=self.used_up, kept=_say_waits)
+        return GatherRuns(mover=self.mover, route=route)
+
+    @cached_property
     def spokes(self) -> Mapping[str, Spoke]:
         """The translations of every profile."""
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
@@ -155,7 +164,7 @@ def turns(parts: Parts) -> Turns:
     """Make the one who lets waiting requests go; it goes with the role `routing`."""
     made = Turns(
         mover=parts.mover,
-        gather=_gather(parts),
+        gather=parts.gather,
         complain=lambda sentence: log.warning("waiting requests have to wait longer", trouble=sentence),
     )
     parts.metrics.follow(IN_LINE, lambda: made.in_line, "routing")
@@ -182,16 +191,8 @@ def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
     )
 
 
-def _gather(parts: Parts) -> GatherRuns:
-    limits = HierarchyLimits(max_runs=parts.settings.routing.max_runs, max_depth=parts.settings.routing.max_depth)
-    decide = Decider(tables=parts.tables, observe=_count_missing(parts.metrics))
-    mover = parts.mover
-    route = RouteRuns(mover=mover, decide=decide, limits=limits, used_up=parts.used_up, kept=_say_waits)
-    return GatherRuns(mover=mover, route=route)
-
-
 def _routing(parts: Parts) -> Worker:
-    routing = routing_of(parts.mover, _gather(parts))
+    routing = routing_of(parts.mover, parts.gather)
     return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 
