@@ -1,23 +1,15 @@
 """Commands that run until they are stopped: the service, the demo, a broker, the external systems."""
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from southbound.cli.options import EXIT_CODES, Config, settings_from
+from southbound.service.roles import ROLES, Role
 
-
-class Role(StrEnum):
-    """What a process can do."""
-
-    ROUTING = "routing"
-    DISPATCH = "dispatch"
-    INBOUND = "inbound"
-    LISTENER = "listener"
-    POLLER = "poller"
+ROLES_HELP = "; ".join(f"`{role}` {description.meaning}" for role, description in ROLES.items())
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,16 +22,15 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     roles: Annotated[
-        list[Role] | None, typer.Argument(metavar="ROLE", help="What this process does; without any: everything.")
+        list[Role] | None,
+        typer.Argument(metavar="ROLE", help=f"What this process does, everything if omitted: {ROLES_HELP}."),
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     config: Config = None,
 ) -> int:
     """Run the service: every role in this process, or the ones you name.
 
-    `routing` decides what of a run is sent and where, `dispatch` sends it, `listener` takes callbacks in,
-    `poller` asks systems that do not call back, `inbound` interprets what both heard. Start as many processes
-    as you like: those with the same role share the work.
+    Start as many processes as you like: those with the same role share the work.
 
     SIGTERM or Ctrl-C stops it: nothing new is started, what is under way finishes and is committed, then it exits
     with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
@@ -53,7 +44,7 @@ def run(
     settings = settings_from(config)
     from southbound.operations.serve import run as run_service
 
-    return run_service(settings, [role.value for role in roles or ()], spoke)
+    return run_service(settings, roles or (), spoke)
 
 
 def demo(config: Config = None) -> int:

@@ -14,6 +14,7 @@ from schemas.topics import TopicNames, all_topics
 from southbound.broker.server import reserve
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
+from southbound.service.roles import Role
 from southbound.service.serve import Running, serve
 from southbound.settings.settings import Routing
 from southbound.simulator.system import ExternalSystem
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 # The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
 # may hold runs of others: none of them is given up here, and nobody asks the simulated systems about them.
 SHIPPED = Routing(children_deadline=timedelta(days=3650).total_seconds())
-ROLES = ("routing", "dispatch", "inbound", "listener")
+ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

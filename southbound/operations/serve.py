@@ -11,9 +11,9 @@ import uvloop
 
 from consumers.runtime.worker import WorkerFailedError
 from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
-from southbound.service.compose import ROLES
 from southbound.service.load_rules import OperatorMistakesError, load_rules
 from southbound.service.logs import configure_logs
+from southbound.service.roles import Role
 from southbound.service.serve import NotConfiguredError, NotReachableError, Running, serve
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def run(settings: Settings, roles: Sequence[str], spoke: str | None) -> int:
+def run(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
     """Run these roles, or all of them; give the exit code."""
     rules = _rules(settings)
     known = sorted(profile.name for profile in rules.profiles)
@@ -33,10 +33,10 @@ def run(settings: Settings, roles: Sequence[str], spoke: str | None) -> int:
         raise wrong(
             [f"--spoke {spoke}: {settings.routing.spokes} has no profile of this name, only {', '.join(known)}"]
         )
-    if spoke is not None and roles and "dispatch" not in roles:
+    if spoke is not None and roles and Role.DISPATCH not in roles:
         raise wrong([f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"])
     configure_logs(settings.log)
-    service = _Service(settings, rules, tuple(roles) or ROLES, spoke)
+    service = _Service(settings, rules, tuple(roles) or tuple(Role), spoke)
     return uvloop.run(service.run())
 
 
@@ -50,7 +50,7 @@ def _rules(settings: Settings) -> Rules:
 class _Service:
     """The service and the signals that end it."""
 
-    def __init__(self, settings: Settings, rules: Rules, roles: Sequence[str], spoke: str | None) -> None:
+    def __init__(self, settings: Settings, rules: Rules, roles: Sequence[Role], spoke: str | None) -> None:
         self._settings = settings
         self._rules = rules
         self._roles = roles

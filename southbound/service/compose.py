@@ -41,7 +41,7 @@ from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.logs import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from consumers.dispatch.call import ObserveCall
     from consumers.event_handler import EventHandler
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import Settings
 
-ROLES = ("routing", "dispatch", "inbound", "listener", "poller")
 SESSION_TIMEOUT_MS = 30_000
 LOOK_AT_LEAST = 15.0  # seconds between two looks for overdue requests
 log = structlog.get_logger()
@@ -113,22 +112,6 @@ class Parts:
         dice = random.random  # jitter, not a secret
         observe = _count_calls(self.metrics)
         return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send, observe=observe)
-
-
-def workers(parts: Parts, roles: Sequence[str], only_spoke: str | None = None) -> dict[str, Worker]:
-    """Make the workers of these roles: one per role, for dispatch one per spoke."""
-    made: dict[str, Worker] = {}
-    if "routing" in roles:
-        made["routing"] = _routing(parts)
-    if "dispatch" in roles:
-        names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
-        dispatch = {f"dispatch.{name}": _dispatch(parts, name) for name in names}
-        for feeding in made.values():
-            feeding.give_way_to(tuple(dispatch.values()))
-        made |= dispatch
-    if "inbound" in roles:
-        made["inbound"] = _inbound(parts)
-    return made
 
 
 def poller(parts: Parts) -> Poller | None:
@@ -191,19 +174,24 @@ def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
     )
 
 
-def _routing(parts: Parts) -> Worker:
+def routing_worker(parts: Parts) -> Worker:
+    """Build the consumer of lifecycle events."""
     routing = routing_of(parts.mover, parts.gather)
     return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 
-def _dispatch(parts: Parts, spoke: str) -> Worker:
+def dispatch_worker(parts: Parts, spoke: str) -> Worker:
+    """Build the consumer of the commands for one spoke."""
+
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return dispatch_of(parts.mover, parts.caller(may_send))
 
     return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
 
 
-def _inbound(parts: Parts) -> Worker:
+def inbound_worker(parts: Parts) -> Worker:
+    """Build the consumer of what external systems report."""
+
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return Inbound(mover=parts.mover, caller=parts.caller(may_send))
 

@@ -54,20 +54,6 @@ LATELY = 4 * 2**20  # bytes of commands that need not be read again when they co
 ASK_AGAIN = 1.0  # seconds between attempts
 
 
-def topics_of(roles: Sequence[str], names: TopicNames, spokes: Sequence[str], *, tables: bool = False) -> set[str]:
-    """Name the topics that these roles read and write; `spokes` are those that they serve, `tables` are published."""
-    dispatch = {names.dispatch(spoke) for spoke in spokes}
-    told = {names.inflight, names.results, names.dlq}
-    needed = {
-        "routing": {names.lifecycle, *dispatch, *told, *([names.tables] if tables else [])},
-        "dispatch": {*dispatch, *told},
-        "inbound": {names.inbound, *told},
-        "listener": {names.inbound},
-        "poller": {names.inbound},
-    }
-    return set().union(*(needed[role] for role in roles))
-
-
 async def open_parts(
     stack: AsyncExitStack,
     settings: Settings,

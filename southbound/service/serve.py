@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.inbound.callback_auth import check_of
 from consumers.inbound.listen_socket import CannotListenError
-from consumers.inbound.listener import Listener, ListenerSpoke
 from consumers.metrics import Metrics
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
-from consumers.spokes.credentials import NoAuth, SecretMissingError
+from consumers.spokes.credentials import SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from consumers.table_topic.live_tables import FromTopic
 from schemas.codec.schema_registry import RegistryError, RegistrySilentError
 from schemas.topics import TopicNames
-from southbound.service.compose import ROLES, Parts, count_callbacks, now, overdue, poller, turns, workers
 from southbound.service.gc_tuning import collect_rarely
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import OperatorMistakesError, load_rules
-from southbound.service.open import open_parts, topics_of
+from southbound.service.open import open_parts
+from southbound.service.role_builders import listen, tasks, workers
+from southbound.service.roles import Role, TopicScope, topics_of
 from southbound.service.start_reason import Waiting
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from consumers.runtime.worker import Worker
+    from southbound.service.compose import Parts
     from southbound.service.health import Check
     from southbound.service.load_rules import Rules
     from southbound.settings.settings import Settings
@@ -45,7 +44,6 @@ NOT_REACHABLE = (
     StoreUnavailableError,
     CannotListenError,
 )
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class NotConfiguredError(Exception):
@@ -68,7 +66,7 @@ class Running:
 
 async def serve(
     settings: Settings,
-    roles: Sequence[str] = ROLES,
+    roles: Sequence[Role] = tuple(Role),
     *,
     stop: asyncio.Event,
     only_spoke: str | None = None,
@@ -91,7 +89,7 @@ async def serve(
             topics = _topics(settings, rules, roles, only_spoke)
             parts = await open_parts(stack, settings, rules, roles, topics, metrics, waiting)
             made = workers(parts, roles, only_spoke)
-            port = await _listen(stack, parts) if "listener" in roles else None
+            port = await listen(stack, parts, roles)
         except (OperatorMistakesError, SecretMissingError, SchemaError) as error:
             raise NotConfiguredError(str(error)) from error
         except NOT_REACHABLE as error:
@@ -102,55 +100,16 @@ async def serve(
         collect_rarely()
         ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        clean = await _run_until(stop, made, [*_beside(parts, roles)])
+        clean = await _run_until(stop, made, [*tasks(parts, roles)])
     log.info("stopped", clean=clean)
     return clean
 
 
-def _topics(settings: Settings, rules: Rules, roles: Sequence[str], only_spoke: str | None) -> set[str]:
-    served = [profile.name for profile in rules.profiles if "routing" in roles or only_spoke in (None, profile.name)]
+def _topics(settings: Settings, rules: Rules, roles: Sequence[Role], only_spoke: str | None) -> set[str]:
+    served = [profile.name for profile in rules.profiles if Role.ROUTING in roles or only_spoke in (None, profile.name)]
     published = isinstance(rules.tables, FromTopic)
-    return topics_of(roles, TopicNames(settings.kafka.prefix), served, tables=published)
-
-
-def _beside(parts: Parts, roles: Sequence[str]) -> Iterator[Coroutine[None, None, None]]:
-    """Give what works by the clock and not on records."""
-    if "routing" in roles:
-        yield overdue(parts).run()
-        yield from parts.tables.work()
-        yield turns(parts).run()
-    if "poller" in roles and (polling := poller(parts)):
-        yield polling.run()
-
-
-async def _listen(stack: AsyncExitStack, parts: Parts) -> int:
-    settings = parts.settings.listener
-    listener = Listener(
-        host=settings.host,
-        port=settings.port,
-        spokes={
-            profile.name: ListenerSpoke(authenticate=check_of(profile.callback_auth, os.environ))
-            for profile in parts.rules.profiles
-        },
-        publisher=parts.events.publisher,
-        topic=parts.events.topics.inbound,
-        envelope=parts.events.envelope,
-        clock=now,
-        count=count_callbacks(parts.metrics),
-    )
-    await stack.enter_async_context(listener)
-    _warn_of_strangers(parts)
-    return listener.port
-
-
-def _warn_of_strangers(parts: Parts) -> None:
-    """Anybody who reaches the listener could end runs of a system whose callbacks carry no credentials."""
-    host = parts.settings.listener.host
-    open_doors = [profile.name for profile in parts.rules.profiles if isinstance(profile.callback_auth, NoAuth)]
-    if open_doors and host not in LOOPBACK:
-        log.warning(
-            "anybody who reaches the listener can report on runs: set callback_auth", host=host, spokes=open_doors
-        )
+    scope = TopicScope(names=TopicNames(settings.kafka.prefix), spokes=served, published_tables=published)
+    return topics_of(roles, scope)
 
 
 async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, waiting: Waiting) -> HealthServer:

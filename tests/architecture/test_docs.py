@@ -1,6 +1,5 @@
 """The pages that are made from the code are current, and what the documentation names exists."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -57,19 +56,3 @@ def test_a_check_of_yaml_does_not_wait_for_what_only_spreadsheets_need() -> None
     program = "import sys, southbound.operations.tables.check; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert "openpyxl" not in loaded.stdout.split()
-
-
-def test_roles_of_the_command_line_are_those_of_the_service() -> None:
-    composed = ast.parse((ROOT / "southbound/service/compose.py").read_text(encoding="utf-8"))
-    [roles] = [
-        ast.literal_eval(node.value)
-        for node in composed.body
-        if _assigns(node, "ROLES") and isinstance(node, ast.Assign)
-    ]
-    from southbound.cli.processes import Role  # noqa: PLC0415 - beside what it is compared with
-
-    assert [role.value for role in Role] == list(roles)
-
-
-def _assigns(node: ast.stmt, name: str) -> bool:
-    return isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from schemas.lifecycle import RunChanged
+from southbound.service.roles import Role
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import Routing
 from southbound.simulator.behaviours import calls_back
@@ -166,7 +167,7 @@ async def test_a_service_without_published_tables_gives_up_and_says_what_to_do(
         kafka = service.settings.kafka.model_copy(update={"start_timeout": 3.0})
         settings = service.settings.model_copy(update={"kafka": kafka})
         with pytest.raises(NotReachableError, match=r"no policy outbound-policy is live: .*southbound tables publish"):
-            await serve(settings, ["routing"], stop=asyncio.Event(), rules=service.rules)
+            await serve(settings, [Role.ROUTING], stop=asyncio.Event(), rules=service.rules)
 
 
 async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhile(

@@ -13,14 +13,14 @@ from pydantic import SecretStr
 
 from schemas.topics import TopicNames
 from southbound.broker.server import reserve
-from southbound.service.open import topics_of
+from southbound.service.roles import Role, TopicScope, topics_of
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import Health, Kafka, Settings, Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = TopicNames("p.")
+SCOPE = TopicScope(names=TopicNames("p."), spokes=["fibre-lab"])
 
 
 def ask(port: int, path: str) -> tuple[int, dict[str, object]]:
@@ -47,7 +47,7 @@ async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: P
             store=Store(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),
             health=Health(port=health.port),
         )
-        serving = asyncio.create_task(serve(settings, ["routing"], stop=asyncio.Event()))
+        serving = asyncio.create_task(serve(settings, [Role.ROUTING], stop=asyncio.Event()))
         assert await until_answered(health.port, "/health/live") == (200, {"status": "live"})
         status, told = await asyncio.to_thread(ask, health.port, "/health/ready")
         assert status == 503
@@ -57,7 +57,7 @@ async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: P
 
 
 def test_a_role_needs_only_the_topics_that_it_reads_and_writes() -> None:
-    assert topics_of(["listener"], NAMES, ["fibre-lab"]) == {"p.testrun.inbound"}
-    dispatch = topics_of(["dispatch"], NAMES, ["fibre-lab"])
+    assert topics_of([Role.LISTENER], SCOPE) == {"p.testrun.inbound"}
+    dispatch = topics_of([Role.DISPATCH], SCOPE)
     assert "p.testrun.dispatch.fibre-lab" in dispatch
     assert not dispatch & {"p.testrun.lifecycle", "p.testrun.inbound", "p.testrun.tables"}

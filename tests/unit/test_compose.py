@@ -15,8 +15,10 @@ from schemas.results import Reason
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
 from southbound.service import compose
-from southbound.service.compose import ROLES, Parts, overdue, poller, turns, workers
+from southbound.service.compose import Parts, overdue, poller, turns
 from southbound.service.load_rules import load_rules
+from southbound.service.role_builders import workers
+from southbound.service.roles import Role
 from southbound.service.table_sources import FileTables
 from southbound.settings.settings import Settings
 from tests.builders import NOON, SINGLE, a_document, a_run
@@ -74,7 +76,7 @@ def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
 async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {name: count_instances(monkeypatch, name) for name in ("Mover", "Decider", "spoke_for")}
     parts = some_parts(InMemoryRunStore())
-    workers(parts, ROLES)
+    workers(parts, tuple(Role))
     poller(parts)
     overdue(parts)
     turns(parts)

@@ -1,0 +1,142 @@
+"""Build what each role runs in this process: workers over Kafka, tasks that run by the clock, servers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import structlog
+
+from consumers.inbound.callback_auth import check_of
+from consumers.inbound.listener import Listener, ListenerSpoke
+from consumers.spokes.credentials import NoAuth
+from southbound.service.compose import (
+    count_callbacks,
+    dispatch_worker,
+    inbound_worker,
+    now,
+    overdue,
+    poller,
+    routing_worker,
+    turns,
+)
+from southbound.service.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+    from contextlib import AsyncExitStack
+
+    from consumers.runtime.worker import Worker
+    from southbound.service.compose import Parts
+
+    Tasks = Iterator[Coroutine[None, None, None]]
+
+log = structlog.get_logger()
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _no_workers(_parts: Parts, _only_spoke: str | None) -> dict[str, Worker]:
+    return {}
+
+
+def _no_tasks(_parts: Parts) -> Tasks:
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleBuilder:
+    """How one role is built. `workers` are by name; `listen` starts a server and returns its port."""
+
+    workers: Callable[[Parts, str | None], dict[str, Worker]] = _no_workers
+    tasks: Callable[[Parts], Tasks] = _no_tasks
+    listen: Callable[[AsyncExitStack, Parts], Awaitable[int]] | None = None
+
+
+def _routing_workers(parts: Parts, _only_spoke: str | None) -> dict[str, Worker]:
+    return {"routing": routing_worker(parts)}
+
+
+def _routing_tasks(parts: Parts) -> Tasks:
+    yield overdue(parts).run()
+    yield from parts.tables.work()
+    yield turns(parts).run()
+
+
+def _dispatch_workers(parts: Parts, only_spoke: str | None) -> dict[str, Worker]:
+    names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
+    return {f"dispatch.{name}": dispatch_worker(parts, name) for name in names}
+
+
+def _inbound_workers(parts: Parts, _only_spoke: str | None) -> dict[str, Worker]:
+    return {"inbound": inbound_worker(parts)}
+
+
+def _poller_tasks(parts: Parts) -> Tasks:
+    if polling := poller(parts):
+        yield polling.run()
+
+
+async def _listen(stack: AsyncExitStack, parts: Parts) -> int:
+    settings = parts.settings.listener
+    listener = Listener(
+        host=settings.host,
+        port=settings.port,
+        spokes={
+            profile.name: ListenerSpoke(authenticate=check_of(profile.callback_auth, os.environ))
+            for profile in parts.rules.profiles
+        },
+        publisher=parts.events.publisher,
+        topic=parts.events.topics.inbound,
+        envelope=parts.events.envelope,
+        clock=now,
+        count=count_callbacks(parts.metrics),
+    )
+    await stack.enter_async_context(listener)
+    _warn_of_open_callbacks(parts)
+    return listener.port
+
+
+def _warn_of_open_callbacks(parts: Parts) -> None:
+    """Warn where anybody who reaches the listener could end runs of a system whose callbacks carry no credentials."""
+    host = parts.settings.listener.host
+    unauthenticated = [profile.name for profile in parts.rules.profiles if isinstance(profile.callback_auth, NoAuth)]
+    if unauthenticated and host not in LOOPBACK:
+        log.warning(
+            "anybody who reaches the listener can report on runs: set callback_auth", host=host, spokes=unauthenticated
+        )
+
+
+BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
+    {
+        Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
+        Role.DISPATCH: RoleBuilder(workers=_dispatch_workers),
+        Role.INBOUND: RoleBuilder(workers=_inbound_workers),
+        Role.LISTENER: RoleBuilder(listen=_listen),
+        Role.POLLER: RoleBuilder(tasks=_poller_tasks),
+    }
+)
+
+
+def workers(parts: Parts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
+    """Build the workers of these roles by name: one per role, for dispatch one per spoke.
+
+    Where one process routes and dispatches, routing gives way: runs under way come before new ones.
+    """
+    built = {role: BUILDERS[role].workers(parts, only_spoke) for role in roles}
+    for routing in built.get(Role.ROUTING, {}).values():
+        routing.give_way_to(tuple(built.get(Role.DISPATCH, {}).values()))
+    return {name: worker for by_name in built.values() for name, worker in by_name.items()}
+
+
+def tasks(parts: Parts, roles: Iterable[Role]) -> Tasks:
+    """Yield what these roles do by the clock instead of on records."""
+    for role in roles:
+        yield from BUILDERS[role].tasks(parts)
+
+
+async def listen(stack: AsyncExitStack, parts: Parts, roles: Iterable[Role]) -> int | None:
+    """Start the servers of these roles, which `stack` stops; return the port of the listener, if it is one of them."""
+    ports = [await build(stack, parts) for role in roles if (build := BUILDERS[role].listen)]
+    return ports[0] if ports else None

@@ -1,0 +1,86 @@
+"""The roles of a process: what each does, and the topics that it reads and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from schemas.topics import TopicNames
+
+
+class Role(StrEnum):
+    """What a process can do. `southbound.service.role_builders` builds each."""
+
+    ROUTING = "routing"
+    DISPATCH = "dispatch"
+    INBOUND = "inbound"
+    LISTENER = "listener"
+    POLLER = "poller"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicScope:
+    """Which topics there are: their names, the spokes that are served, and whether tables are published on one."""
+
+    names: TopicNames
+    spokes: Sequence[str]
+    published_tables: bool = False
+
+    @property
+    def dispatch(self) -> set[str]:
+        """The dispatch topics of the spokes."""
+        return {self.names.dispatch(spoke) for spoke in self.spokes}
+
+    @property
+    def published(self) -> set[str]:
+        """The topics that every consumer of runs writes to."""
+        return {self.names.inflight, self.names.results, self.names.dlq}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDescription:
+    """One row of the table of roles; `meaning` is a sentence that begins with the role's name."""
+
+    meaning: str
+    topics: Callable[[TopicScope], set[str]]
+
+
+ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
+    {
+        Role.ROUTING: RoleDescription(
+            meaning="decides what of a run is sent and where",
+            topics=lambda scope: (
+                {scope.names.lifecycle}
+                | scope.dispatch
+                | scope.published
+                | ({scope.names.tables} if scope.published_tables else set())
+            ),
+        ),
+        Role.DISPATCH: RoleDescription(
+            meaning="sends runs, changes and cancellations to the external systems",
+            topics=lambda scope: scope.dispatch | scope.published,
+        ),
+        Role.LISTENER: RoleDescription(
+            meaning="receives callbacks",
+            topics=lambda scope: {scope.names.inbound},
+        ),
+        Role.POLLER: RoleDescription(
+            meaning="asks systems that do not call back",
+            topics=lambda scope: {scope.names.inbound},
+        ),
+        Role.INBOUND: RoleDescription(
+            meaning="interprets what the listener and the poller received",
+            topics=lambda scope: {scope.names.inbound} | scope.published,
+        ),
+    }
+)
+
+
+def topics_of(roles: Iterable[Role], scope: TopicScope) -> set[str]:
+    """Return the full names of the topics that these roles read and write."""
+    return set().union(*(ROLES[role].topics(scope) for role in roles))

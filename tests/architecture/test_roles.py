@@ -1,0 +1,13 @@
+"""A role is described and built; none of both can be forgotten."""
+
+from southbound.service.role_builders import BUILDERS
+from southbound.service.roles import ROLES, Role
+
+
+def test_every_role_is_described() -> None:
+    assert set(ROLES) == set(Role)
+
+
+def test_every_role_is_built_from_at_least_one_part() -> None:
+    assert set(BUILDERS) == set(Role)
+    assert len({id(builder) for builder in BUILDERS.values()}) == len(Role)
