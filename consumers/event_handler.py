@@ -20,7 +20,7 @@ from consumers.store.port import (
 from producers.publisher import PublishError, TooLargeError
 from router.runs.ids import event_id_at
 from schemas.codec.errors import UndecodableError
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class AtTheEdge:
+class DecodingHandler:
     """A handler of raw records around a handler of events."""
 
     handle: EventHandler
@@ -69,12 +69,12 @@ class AtTheEdge:
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
             return await self.handle(event, attempt)
         except UndecodableError as error:
-            return DeadLetter(Trouble(code=error.code, sentence=error.sentence, detail=error.detail))
+            return DeadLetter(Problem(code=error.code, sentence=error.sentence, detail=error.detail))
         except tuple(FINAL) as error:
             return DeadLetter(final_trouble(error))
         except tuple(PASSING) as error:
             code, backoff = _entry(PASSING, error)
-            return RetryLater(backoff.delay(attempt.number, self.dice()), Trouble(code=code, sentence=str(error)))
+            return RetryLater(backoff.delay(attempt.number, self.dice()), Problem(code=code, sentence=str(error)))
 
     def _decoded(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
@@ -84,9 +84,9 @@ class AtTheEdge:
         )
 
 
-def final_trouble(error: Exception) -> Trouble:
+def final_trouble(error: Exception) -> Problem:
     """Tell what no repetition will mend; the error is one of `FINAL`."""
-    return Trouble(code=_entry(FINAL, error), sentence=str(error))
+    return Problem(code=_entry(FINAL, error), sentence=str(error))
 
 
 def _entry(table: Mapping[type[Exception], T], error: Exception) -> T:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from consumers.runtime.handler import Record
-    from consumers.runtime.monitoring import Figures, Settled
-    from schemas.problem import Trouble
+    from consumers.runtime.monitoring import AttemptEnded, WorkerFigures
+    from schemas.problem import Problem
 
     Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
     _Line = tuple["Metric", tuple[str, ...]]  # a metric and the values of its labels
@@ -175,7 +175,7 @@ METRICS: Final = (
 
 
 @dataclass(slots=True)
-class Durations:
+class HistogramSamples:
     """The numbers of one histogram: how many fell up to each bound and not to the one before, and their sum."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
@@ -202,7 +202,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._counts: defaultdict[_Line, float] = defaultdict(float)
-        self._durations: defaultdict[_Line, Durations] = defaultdict(Durations)
+        self._durations: defaultdict[_Line, HistogramSamples] = defaultdict(HistogramSamples)
         self._reads: dict[_Line, Callable[[], float]] = {}
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
@@ -249,17 +249,17 @@ class Metrics:
 OUTCOME_NAMES: Final = {"Done": "done", "RetryLater": "retry_later", "DeadLetter": "dead_letter"}
 
 
-class Complain(Protocol):
+class ReportProblem(Protocol):
     """Tell people of a trouble, and about which record, if it is about one that ended with it."""
 
-    def __call__(self, role: str, trouble: Trouble, record: Record | None) -> None:
+    def __call__(self, role: str, trouble: Problem, record: Record | None) -> None:
         """Tell them."""
 
 
 class WorkerMetrics:
     """Count what one worker does; an `Observer` of the runtime."""
 
-    def __init__(self, metrics: Metrics, role: str, complain: Complain) -> None:
+    def __init__(self, metrics: Metrics, role: str, complain: ReportProblem) -> None:
         self._metrics = metrics
         self._role = role
         self._complain = complain
@@ -268,7 +268,7 @@ class WorkerMetrics:
         """Count records that came in with one batch."""
         self._metrics.count(RECEIVED, self._role, topic, by=records)
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, settled: AttemptEnded) -> None:
         """Count and time one attempt."""
         outcome = settled.outcome
         name = OUTCOME_NAMES[type(outcome).__name__]
@@ -283,12 +283,12 @@ class WorkerMetrics:
         """Time one commit."""
         self._metrics.time(COMMITS, seconds, self._role)
 
-    def complained(self, trouble: Trouble) -> None:
+    def complained(self, trouble: Problem) -> None:
         """Count a complaint and pass it on to people."""
         self._metrics.count(TROUBLES, self._role, "complaint", trouble.code)
         self._complain(self._role, trouble, None)
 
-    def follow(self, figures: Callable[[], Figures]) -> None:
+    def follow(self, figures: Callable[[], WorkerFigures]) -> None:
         """Show the worker's figures as gauges."""
         for metric, read in (
             (PARTITIONS, lambda: figures().partitions),

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.problem import Trouble
+from schemas.problem import Problem
 from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from consumers.dispatch.call import Asked
+    from consumers.dispatch.call import CallResult
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
 
-def reason_of(trouble: Trouble) -> Reason:
+def reason_of(trouble: Problem) -> Reason:
     """Give the trouble as a reason in an event."""
     return Reason(code=trouble.code, message=trouble.sentence)
 
 
-def unknown_run(run_id: str, wanted: str) -> Trouble:
+def unknown_run(run_id: str, wanted: str) -> Problem:
     """Tell that a run is not in the store."""
-    return Trouble(
+    return Problem(
         code="UNKNOWN_RUN",
         sentence=f"Cannot {wanted} run {run_id}: no such run is in the run store; "
         "publish its RunRequested first, then redrive this record.",
     )
 
 
-def in_words(asked: Asked, what: str) -> Trouble:
+def in_words(asked: CallResult, what: str) -> Problem:
     """Tell why a call to an external system did not do what it should."""
     reasons = asked.judgement.reasons
     told = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or asked.judgement.verdict
-    return Trouble(code=f"CALL_{asked.judgement.verdict.name}", sentence=f"{what}: {told}")
+    return Problem(code=f"CALL_{asked.judgement.verdict.name}", sentence=f"{what}: {told}")
 
 
-def cannot_look_up(row: RunRow) -> Trouble:
+def cannot_look_up(row: RunRow) -> Problem:
     """Tell that only a person can settle this doubt."""
-    return Trouble(
+    return Problem(
         code="IN_DOUBT",
         sentence=f"Nobody knows whether the POST of run {row.run_id} reached {row.spoke}, and its profile names no "
         "look-up method: ask the system's operators, then redrive or drop this record.",
     )
 
 
-def id_is_taken(row: RunRow, report: ExternalReport, why: str) -> Trouble:
+def id_is_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
     """Tell that a system answered with the id of another run."""
-    return Trouble(
+    return Problem(
         code="EXTERNAL_ID_TAKEN",
         sentence=f"{row.spoke} answered the POST of run {row.run_id} with the id {report.external_id}, which belongs "
         "to another run: ask the system's operators which run it means, then redrive this record.",
@@ -55,61 +55,61 @@ def id_is_taken(row: RunRow, report: ExternalReport, why: str) -> Trouble:
     )
 
 
-def parent_not_out(row: RunRow, parent: RunRow) -> Trouble:
+def parent_not_out(row: RunRow, parent: RunRow) -> Problem:
     """Tell that a child cannot go before its parent."""
-    return Trouble(
+    return Problem(
         code="PARENT_IN_FALLOUT",
         sentence=f"Run {row.run_id} waits for its parent {parent.run_id}, which is {parent.phase}: "
         "redrive the parent's dead letter first, then this one.",
     )
 
 
-def not_understood(spoke: str, why: str) -> Trouble:
+def not_understood(spoke: str, why: str) -> Problem:
     """Tell that a report cannot be read."""
-    return Trouble(
+    return Problem(
         code="INBOUND_NOT_UNDERSTOOD",
         sentence=f"What {spoke} reported cannot be read ({why}): "
         "correct its profile or ask the system's operators, then redrive this record.",
     )
 
 
-def unknown_external_id(spoke: str, report: ExternalReport) -> Trouble:
+def unknown_external_id(spoke: str, report: ExternalReport) -> Problem:
     """Tell that a report is about no run of ours."""
-    return Trouble(
+    return Problem(
         code="UNKNOWN_EXTERNAL_ID",
         sentence=f"{spoke} reported on {report.external_id or 'a run without an id'}, "
         "which no run in the run store carries: check that the system answers for our runs.",
     )
 
 
-def waits_for_id(row: RunRow) -> Trouble:
+def waits_for_id(row: RunRow) -> Problem:
     """Tell that a run is out but its external id is not known yet."""
-    return Trouble(
+    return Problem(
         code="EXTERNAL_ID_NOT_KNOWN",
         sentence=f"{row.spoke} accepted run {row.run_id} without an id; this record waits until one is reported.",
     )
 
 
-def does_not_belong(event: Event, where: str) -> Trouble:
+def does_not_belong(event: Event, where: str) -> Problem:
     """Tell that an event is understood but has no business on this topic."""
-    return Trouble(
+    return Problem(
         code="WRONG_TOPIC",
         sentence=f"{type(event.data).__name__} does not belong on {where}: publish it to its own topic.",
     )
 
 
-def not_named(row: RunRow) -> Trouble:
+def not_named(row: RunRow) -> Problem:
     """Tell that a child came for a root that is under way without it."""
-    return Trouble(
+    return Problem(
         code="CHILD_NOT_NAMED",
         sentence=f"Run {row.run_id} says that its root is {row.root_run_id}, which does not name it: "
         "publish a RunChanged of the root that names or carries it.",
     )
 
 
-def run_exists(run: RunDocument) -> Trouble:
+def run_exists(run: RunDocument) -> Problem:
     """Tell that a run id is taken."""
-    return Trouble(
+    return Problem(
         code="RUN_EXISTS",
         sentence=f"Run {run.run_id} (or one of its children) was already requested: "
         "give a new run a new id, or publish RunChanged with a higher version.",

@@ -24,7 +24,7 @@ class FencedError(Exception):
     """Another writer of the same name has taken over; nothing of this transaction was written."""
 
 
-class SoleWriter:
+class TransactionalWriter:
     """Writes under a name that one writer has at a time: whoever takes it makes all earlier ones fail.
 
     Blocks its thread. Between `take_over` and `write`, what can be read with `read_committed` is everything that

@@ -28,7 +28,7 @@ _LONGEST_CODE = 64
 _SAID = ("reason", "message", "title", "detail", "error_description")
 
 
-def reasons_in(answer: Answer) -> tuple[Reason, ...]:
+def reasons_in(answer: HttpResponse) -> tuple[Reason, ...]:
     """Read the reasons from an error body: at least one, at most ten, each of bounded length.
 
     Known shapes: TMF630 `{code, reason, message}`, MEF lists of `{code, reason, message, propertyPath}`,
@@ -117,7 +117,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """An HTTP response. Header names are lower case; `body` is bounded by the client."""
 
     status: int
@@ -126,7 +126,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoAnswer:
+class NoResponse:
     """The call ended without a response. `perhaps_sent` is False only where that is proven."""
 
     perhaps_sent: bool
@@ -147,7 +147,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class ResponseMeaning:
     """A verdict with what a reader needs: reasons for people, seconds to wait if they said so."""
 
     verdict: Verdict
@@ -200,18 +200,20 @@ _UNLISTED: Mapping[int, tuple[Verdict, Verdict]] = {
 
 _OTHERWISE = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
 
-_ACCEPTED = Judgement(verdict=Verdict.ACCEPTED)
+_ACCEPTED = ResponseMeaning(verdict=Verdict.ACCEPTED)
 
 
-def judge(purpose: Purpose, reply: Answer | NoAnswer, success: frozenset[int], *, now: datetime) -> Judgement:
+def judge(
+    purpose: Purpose, reply: HttpResponse | NoResponse, success: frozenset[int], *, now: datetime
+) -> ResponseMeaning:
     """Tell what came of a call; `success` are the statuses by which this system says yes."""
-    if isinstance(reply, NoAnswer):
+    if isinstance(reply, NoResponse):
         return _judge_silence(purpose, reply)
     verdict = _verdict(purpose, reply.status, success)
     header = reply.headers.get("retry-after")
     if verdict is Verdict.ACCEPTED and header is None:
         return _ACCEPTED
-    return Judgement(
+    return ResponseMeaning(
         verdict=verdict,
         reasons=() if verdict is Verdict.ACCEPTED else reasons_in(reply),
         retry_after=retry_after_seconds(header, now),
@@ -225,15 +227,15 @@ def _verdict(purpose: Purpose, status: int, success: frozenset[int]) -> Verdict:
     return TABLE.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
 
 
-def _judge_silence(purpose: Purpose, reply: NoAnswer) -> Judgement:
+def _judge_silence(purpose: Purpose, reply: NoResponse) -> ResponseMeaning:
     if reply.certificate:
-        return Judgement(verdict=Verdict.CONFIGURATION, reasons=(_said("CERTIFICATE_INVALID", reply),))
+        return ResponseMeaning(verdict=Verdict.CONFIGURATION, reasons=(_said("CERTIFICATE_INVALID", reply),))
     unsure = purpose is Purpose.SEND and reply.perhaps_sent
     verdict = Verdict.AMBIGUOUS if unsure else Verdict.TRANSIENT
-    return Judgement(verdict=verdict, reasons=(_said("NO_ANSWER", reply),))
+    return ResponseMeaning(verdict=verdict, reasons=(_said("NO_ANSWER", reply),))
 
 
-def _said(code: str, reply: NoAnswer) -> Reason:
+def _said(code: str, reply: NoResponse) -> Reason:
     return Reason(code=code, message=reply.what)
 
 

@@ -10,7 +10,7 @@ LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 Whole = Annotated[int, Field(ge=LONG_MIN, le=LONG_MAX)]
 
 
-class Word(BaseModel):
+class Model(BaseModel):
     """A message or a part of one.
 
     Unknown fields are refused rather than dropped: a producer's typing error must not turn into a default.

@@ -17,7 +17,7 @@ Message = LifecycleEvent | Command | InboundReceived | Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class EventType:
     """One event type. `versions` counts its Avro files v1, v2, …; `travels_on` names its kind of topic."""
 
     model: type[Message]
@@ -41,16 +41,16 @@ class Entry:
 
 
 CATALOGUE = (
-    Entry(model=RunRequested, versions=1, travels_on="lifecycle"),
-    Entry(model=RunChanged, versions=1, travels_on="lifecycle"),
-    Entry(model=RunCancelled, versions=1, travels_on="lifecycle"),
-    Entry(model=SendRun, versions=1, travels_on="dispatch"),
-    Entry(model=ChangeRun, versions=1, travels_on="dispatch"),
-    Entry(model=CancelRun, versions=1, travels_on="dispatch"),
-    Entry(model=InboundReceived, versions=1, travels_on="inbound"),
-    Entry(model=RunUpdate, versions=2, travels_on="inflight"),
-    Entry(model=RunResult, versions=1, travels_on="results"),
-    Entry(model=RequestResult, versions=1, travels_on="results"),
+    EventType(model=RunRequested, versions=1, travels_on="lifecycle"),
+    EventType(model=RunChanged, versions=1, travels_on="lifecycle"),
+    EventType(model=RunCancelled, versions=1, travels_on="lifecycle"),
+    EventType(model=SendRun, versions=1, travels_on="dispatch"),
+    EventType(model=ChangeRun, versions=1, travels_on="dispatch"),
+    EventType(model=CancelRun, versions=1, travels_on="dispatch"),
+    EventType(model=InboundReceived, versions=1, travels_on="inbound"),
+    EventType(model=RunUpdate, versions=2, travels_on="inflight"),
+    EventType(model=RunResult, versions=1, travels_on="results"),
+    EventType(model=RequestResult, versions=1, travels_on="results"),
 )
 
 _BY_MODEL = {entry.model: entry for entry in CATALOGUE}
@@ -58,7 +58,7 @@ _TYPES = {entry.model: entry.ce_type for entry in CATALOGUE}
 _BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry.name)}
 
 
-def entry_of(model: type[Message]) -> Entry:
+def entry_of(model: type[Message]) -> EventType:
     """Find the entry of a message class."""
     return _BY_MODEL[model]
 
@@ -68,7 +68,7 @@ def type_of(model: type[Message]) -> str:
     return _TYPES[model]
 
 
-def entry_named(name: str) -> Entry | None:
+def entry_named(name: str) -> EventType | None:
     """Find an entry by CloudEvents type (`southbound.RunRequested`) or by its short name (`RunRequested`)."""
     return _BY_NAME.get(name)
 

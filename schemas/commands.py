@@ -1,10 +1,10 @@
 """What dispatch is told to do (topics `testrun.dispatch.<spoke>`)."""
 
-from schemas.base import Word
+from schemas.base import Model
 from schemas.run_document import Filled, RunDocument
 
 
-class PinnedDecision(Word):
+class PinnedDecision(Model):
     """The decision made once on the root and kept for its children, changes and cancellation.
 
     `policy` and `selector` are written `table@version#row`.
@@ -16,7 +16,7 @@ class PinnedDecision(Word):
     payload: str = "per-run"
 
 
-class SendRun(Word):
+class SendRun(Model):
     """POST this run. `run.children` is filled only for the payload `bundle`."""
 
     run: RunDocument
@@ -25,7 +25,7 @@ class SendRun(Word):
     decision: PinnedDecision
 
 
-class ChangeRun(Word):
+class ChangeRun(Model):
     """Bring what the external system knows up to this document."""
 
     run: RunDocument
@@ -35,7 +35,7 @@ class ChangeRun(Word):
     reason: str | None = None
 
 
-class CancelRun(Word):
+class CancelRun(Model):
     """Cancel this run at the external system."""
 
     run_id: Filled

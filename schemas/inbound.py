@@ -1,11 +1,11 @@
 """What external systems said, raw, before anyone interprets it (topic `testrun.inbound`)."""
 
-from schemas.base import Word
+from schemas.base import Model
 from schemas.run_document import Filled, Moment
 from schemas.vocabulary import Channel
 
 
-class InboundReceived(Word):
+class InboundReceived(Model):
     """One notification or polled answer, as it came. `external_id` is empty where it could not be read."""
 
     spoke: Filled

@@ -1,23 +1,23 @@
 """What other services say about test runs: requested, changed, cancelled (topic `testrun.lifecycle`)."""
 
-from schemas.base import Word
+from schemas.base import Model
 from schemas.run_document import Filled, RunDocument
 
 
-class RunRequested(Word):
+class RunRequested(Model):
     """A run, or a root with its children, shall be executed."""
 
     run: RunDocument
 
 
-class RunChanged(Word):
+class RunChanged(Model):
     """The desired state of a run changed; `run.version` is higher than before."""
 
     run: RunDocument
     reason: str | None = None
 
 
-class RunCancelled(Word):
+class RunCancelled(Model):
     """A run shall not be executed any more; the root of a hierarchical request takes its children along."""
 
     run_id: Filled

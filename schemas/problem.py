@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Problem:
     """One clear sentence that names the thing and what to do; `code` is stable, for filters and metrics."""
 
     code: str  # e.g. "UNDECODABLE", "NO_ROW_MATCHES", "UNKNOWN_RUN"

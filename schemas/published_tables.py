@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from schemas.base import Whole, Word
+from schemas.base import Model, Whole
 
 DRAFT = "draft"
 MOST_MOVES = 200  # kept in a pointer; with the longest comments they stay far below Kafka's limit for one message
@@ -27,14 +27,14 @@ class TableKind(StrEnum):
     TABLE = "table"
 
 
-class How(StrEnum):
+class LiveChangeKind(StrEnum):
     """How a version became the live one."""
 
     PUBLISH = "publish"
     ROLLBACK = "rollback"
 
 
-class TableRecord(Word):
+class TableRecord(Model):
     """A record of the tables topic. A later Southbound may say more in it: that is not read, and no mistake."""
 
     # The text must come back as it is, because its hash is the name of the version.
@@ -82,18 +82,18 @@ class TableDraft(TableText):
         return draft_key(self.table)
 
 
-class Move(TableRecord):
+class LiveChange(TableRecord):
     """A version became live."""
 
     version: VersionName
     previous: VersionName | None = None
-    how: How = How.PUBLISH
+    how: LiveChangeKind = LiveChangeKind.PUBLISH
     author: Author
     comment: Comment = ""
     at: AwareDatetime
 
 
-class LivePointer(Move):
+class LivePointer(LiveChange):
     """Which version is live, under the key `<table>`.
 
     Compaction keeps only the last record of a key, so the pointer itself carries the moves before it, newest first.
@@ -103,7 +103,7 @@ class LivePointer(Move):
     table: TableId
     kind: TableKind
     revision: Whole
-    earlier: tuple[Move, ...] = ()
+    earlier: tuple[LiveChange, ...] = ()
 
     @property
     def key(self) -> str:
@@ -111,9 +111,9 @@ class LivePointer(Move):
         return self.table
 
     @property
-    def moves(self) -> tuple[Move, ...]:
+    def moves(self) -> tuple[LiveChange, ...]:
         """Every move that is remembered, newest first."""
-        return (Move.model_validate(self.model_dump(include=set(Move.model_fields))), *self.earlier)
+        return (LiveChange.model_validate(self.model_dump(include=set(LiveChange.model_fields))), *self.earlier)
 
 
 def sha256_of(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from pydantic import Field, field_validator
 
-from schemas.base import Whole, Word
+from schemas.base import Model, Whole
 from schemas.run_document import Filled, Moment, Value, plain_value
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 
 
-class Reason(Word):
+class Reason(Model):
     """Why something was refused or went wrong; `code` is stable, `message` is for people."""
 
     code: Filled
@@ -15,7 +15,7 @@ class Reason(Word):
     property_path: str | None = None
 
 
-class RuleViolation(Word):
+class RuleViolation(Model):
     """A threshold rule that the external system says was violated, passed through as it states it."""
 
     id: str | None = None
@@ -30,7 +30,7 @@ class RuleViolation(Word):
     consequence: str | None = None
 
 
-class ReportedMeasure(Word):
+class ReportedMeasure(Model):
     """One measured value; `id` is always filled, `id_origin` says how it was found."""
 
     id: Filled
@@ -48,7 +48,7 @@ class ReportedMeasure(Word):
     _plain = field_validator("value", mode="before")(plain_value)
 
 
-class RunUpdate(Word):
+class RunUpdate(Model):
     """Something happened to a run in flight. `revision` orders the events of one run."""
 
     run_id: Filled
@@ -66,7 +66,7 @@ class RunUpdate(Word):
     occurred_at: Moment
 
 
-class RunResult(Word):
+class RunResult(Model):
     """A run has ended, with its measures."""
 
     run_id: Filled
@@ -82,7 +82,7 @@ class RunResult(Word):
     occurred_at: Moment
 
 
-class RunOutcome(Word):
+class RunOutcome(Model):
     """How one run of a request ended."""
 
     run_id: Filled
@@ -90,7 +90,7 @@ class RunOutcome(Word):
     result: Result | None = None
 
 
-class RequestResult(Word):
+class RequestResult(Model):
     """Every run of a request has ended: completed only if all are, else failed, with the counts per state."""
 
     request_id: Filled

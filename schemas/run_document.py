@@ -13,7 +13,7 @@ from typing import Annotated, Self
 import orjson
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from schemas.base import LONG_MAX, LONG_MIN, Whole, Word
+from schemas.base import LONG_MAX, LONG_MIN, Model, Whole
 from schemas.vocabulary import Mode
 
 
@@ -33,7 +33,7 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Filled = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
 
-class JsonText(Word):
+class JsonText(Model):
     """A value that is an object or a list, kept as JSON text because Avro has no type for it."""
 
     json_text: str
@@ -76,7 +76,7 @@ def value_to_json(value: Value) -> object:
     return orjson.loads(value.json_text) if isinstance(value, JsonText) else value
 
 
-class ServiceRef(Word):
+class ServiceRef(Model):
     """The service under test (TMF653 `ServiceRef`)."""
 
     id: Filled
@@ -85,7 +85,7 @@ class ServiceRef(Word):
     type: str | None = None
 
 
-class SpecificationRef(Word):
+class SpecificationRef(Model):
     """What to test (TMF653 `ServiceTestSpecificationRef`)."""
 
     id: Filled
@@ -95,7 +95,7 @@ class SpecificationRef(Word):
     type: str | None = None
 
 
-class Characteristic(Word):
+class Characteristic(Model):
     """One input parameter of a run. `value` may be any JSON value."""
 
     name: Filled
@@ -105,7 +105,7 @@ class Characteristic(Word):
     _plain = field_validator("value", mode="before")(plain_value)
 
 
-class RelatedParty(Word):
+class RelatedParty(Model):
     """Somebody who has to do with the run."""
 
     id: Filled
@@ -115,7 +115,7 @@ class RelatedParty(Word):
     href: str | None = None
 
 
-class RequestedMeasure(Word):
+class RequestedMeasure(Model):
     """A measure that the ordering service expects back, under this id."""
 
     id: Filled
@@ -126,7 +126,7 @@ class RequestedMeasure(Word):
     mandatory: bool = True
 
 
-class RunDocument(Word):
+class RunDocument(Model):
     """The whole desired state of one run; a root may carry its child documents as a flat list.
 
     `version` grows with every change. `order` is the place among the children of one parent.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Mode(StrEnum):
+class DrawnMode(StrEnum):
     """A word that is an enum, as events hold them."""
 
     A = "a"
@@ -57,7 +57,7 @@ def _moments(zone: tzinfo | None) -> list[datetime]:
 
 
 NEAR: dict[str, list[object]] = {
-    "string": ["a", "b", "ab", "", "1", "aa", "B", Mode.A],
+    "string": ["a", "b", "ab", "", "1", "aa", "B", DrawnMode.A],
     "number": [
         *(-4, -3, 0, 1, 2, 7, 8, 9007199254740992, 9007199254740993, 9007199254740994, 10**33, 10**400, -(10**400)),
         *(0.5, 1.0, 1.5, float("inf"), float("-inf"), float("nan"), 9007199254740992.0),
@@ -132,7 +132,7 @@ def _cell(text: str, column_type: str) -> Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnSearch:
     """A table, and values for its inputs."""
 
     table: DecisionTable
@@ -140,7 +140,7 @@ class Drawn:
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,), most_rows: int = 12) -> Drawn:
+def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,), most_rows: int = 12) -> DrawnSearch:
     """Draw a table with values to try it on; its columns are typed or mix two types."""
     width = draw(st.integers(1, 4))
     names = [f"in{place}" for place in range(width)]
@@ -163,18 +163,18 @@ def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,
         rows=tuple(rows),
     )
     tried = st.fixed_dictionaries({name: near_values(of) for name, of in zip(names, kinds, strict=True)})
-    return Drawn(table, draw(st.lists(tried, min_size=1, max_size=8)))
+    return DrawnSearch(table, draw(st.lists(tried, min_size=1, max_size=8)))
 
 
 _WORDS = ("a", "b", "ab", "")
 _WORD_CELLS = st.lists(st.sampled_from(_WORDS), max_size=2).map(
     lambda words: ", ".join(f'"{word}"' for word in words) or "-"
 )
-_GIVEN_WORDS = st.sampled_from([*_WORDS, *_WORDS, Mode.A, None, 1, ["a"], ("a", "b"), "a\0b", "\0", "b\0"])
+_GIVEN_WORDS = st.sampled_from([*_WORDS, *_WORDS, DrawnMode.A, None, 1, ["a"], ("a", "b"), "a\0b", "\0", "b\0"])
 
 
 @st.composite
-def tables_of_words(draw: st.DrawFn) -> Drawn:
+def tables_of_words(draw: st.DrawFn) -> DrawnSearch:
     """Draw a table that asks for nothing but words, and values that are mostly words."""
     names = [f"in{place}" for place in range(draw(st.integers(2, 5)))]
     rows = draw(st.lists(st.tuples(*[_WORD_CELLS] * len(names)), min_size=1, max_size=12))
@@ -188,6 +188,6 @@ def tables_of_words(draw: st.DrawFn) -> Drawn:
             for place, cells in enumerate(rows)
         ),
     )
-    return Drawn(
+    return DrawnSearch(
         table, draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, _GIVEN_WORDS)), min_size=1, max_size=8))
     )

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from consumers.dispatch.call import Caller
-from consumers.event_handler import AtTheEdge
-from consumers.inbound.report_handler import Inbound
-from consumers.routing.assemble_hierarchy import GatherRuns
+from consumers.event_handler import DecodingHandler
+from consumers.inbound.report_handler import ReportHandler
+from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.routing.decide import Decider
-from consumers.routing.route_request import RouteRuns
-from consumers.routing.waiting.expire import Overdue
-from consumers.routing.waiting.release import Turns
-from consumers.routing.waiting.threshold_cache import UsedUp
-from consumers.run_updates.announce import Voice
-from consumers.run_updates.updater import Mover
+from consumers.routing.route_request import RequestRouter
+from consumers.routing.waiting.expire import PendingRequestExpiry
+from consumers.routing.waiting.release import WaitingQueueReleaser
+from consumers.routing.waiting.threshold_cache import ThresholdCache
+from consumers.run_updates.announce import Announcer
+from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
@@ -112,7 +112,7 @@ class Gateway:
     profile: dict[str, Any] = field(default_factory=dict)
     limits: HierarchyLimits = field(default_factory=HierarchyLimits)
     decide: Decider = field(default_factory=tables)
-    used_up: UsedUp = field(default_factory=UsedUp)
+    used_up: ThresholdCache = field(default_factory=ThresholdCache)
     may_send: Callable[[], bool] = lambda: True
     finished: list[Record] = field(default_factory=list)
     dead: list[tuple[Record, DeadLetter]] = field(default_factory=list)
@@ -236,9 +236,9 @@ class Gateway:
     # Who does it
 
     @property
-    def mover(self) -> Mover:
+    def mover(self) -> RunUpdater:
         """The mover of fresh handlers."""
-        return Mover(store=self.store, voice=Voice(events=self.events, now=self.clock), now=self.clock)
+        return RunUpdater(store=self.store, voice=Announcer(events=self.events, now=self.clock), now=self.clock)
 
     @property
     def events(self) -> EventPublisher:
@@ -254,33 +254,33 @@ class Gateway:
         return Caller(spokes=spokes, client=self.system, now=self.clock, dice=lambda: 0.5, may_send=self.may_send)
 
     @property
-    def gather(self) -> GatherRuns:
+    def gather(self) -> HierarchyAssembler:
         """The one who routes and gathers, fresh."""
-        route = RouteRuns(mover=self.mover, decide=self.decide, limits=self.limits, used_up=self.used_up)
-        return GatherRuns(mover=self.mover, route=route)
+        route = RequestRouter(mover=self.mover, decide=self.decide, limits=self.limits, used_up=self.used_up)
+        return HierarchyAssembler(mover=self.mover, route=route)
 
     @property
-    def turns(self) -> Turns:
+    def turns(self) -> WaitingQueueReleaser:
         """The one who lets waiting requests go, fresh."""
-        return Turns(mover=self.mover, gather=self.gather, complain=self.complaints.append)
+        return WaitingQueueReleaser(mover=self.mover, gather=self.gather, complain=self.complaints.append)
 
     @property
-    def overdue(self) -> Overdue:
+    def overdue(self) -> PendingRequestExpiry:
         """The one who gives up, fresh."""
-        return Overdue(
+        return PendingRequestExpiry(
             mover=self.mover,
             deadline=300,
             every=15,
             complain=self.complaints.append,
         )
 
-    def _edge(self, topic: str) -> AtTheEdge:
+    def _edge(self, topic: str) -> DecodingHandler:
         if topic == self.names.lifecycle:
-            return AtTheEdge(routing_of(self.mover, self.gather), self.envelope)
+            return DecodingHandler(routing_of(self.mover, self.gather), self.envelope)
         if topic == self.names.inbound:
-            inbound = Inbound(mover=self.mover, caller=self.caller, park_until=PARKED)
-            return AtTheEdge(inbound, self.envelope)
-        return AtTheEdge(dispatch_of(self.mover, self.caller), self.envelope)
+            inbound = ReportHandler(mover=self.mover, caller=self.caller, park_until=PARKED)
+            return DecodingHandler(inbound, self.envelope)
+        return DecodingHandler(dispatch_of(self.mover, self.caller), self.envelope)
 
     # What came of it
 

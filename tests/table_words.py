@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from router.tables.publish_plan import Signed, Written
+from router.tables.publish_plan import Authorship, TableSubmission
 from schemas.published_tables import TableKind
 from tests.builders import NOON
 
@@ -19,11 +19,11 @@ rows: [{{id: R1, when: {{spec: fibre-line}}, then: {{queue: fast}}}}]
 """
 
 
-def written(text: str, table: str = "a-table", kind: TableKind = TableKind.TABLE) -> Written:
+def written(text: str, table: str = "a-table", kind: TableKind = TableKind.TABLE) -> TableSubmission:
     """Make what somebody wrote."""
-    return Written(table=table, kind=kind, text=text)
+    return TableSubmission(table=table, kind=kind, text=text)
 
 
-def by(author: str = "ann", comment: str = "", minutes: int = 0) -> Signed:
+def by(author: str = "ann", comment: str = "", minutes: int = 0) -> Authorship:
     """Sign it some minutes after noon."""
-    return Signed(author=author, comment=comment, at=NOON + timedelta(minutes=minutes))
+    return Authorship(author=author, comment=comment, at=NOON + timedelta(minutes=minutes))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from consumers.dispatch.outages import Outages
+from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import next_delay, outage_delay
 from consumers.spokes.port import UnknownSpokeError
-from router.responses import Answer, Judgement, NoAnswer, Verdict, judge
+from router.responses import HttpResponse, NoResponse, ResponseMeaning, Verdict, judge
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -23,34 +23,34 @@ _TURNED_AWAY = (429, 502, 503, 504, 507)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CallResult:
     """One attempt: what came back and what it means."""
 
     purpose: Purpose
-    answer: Answer | NoAnswer
-    judgement: Judgement
+    answer: HttpResponse | NoResponse
+    judgement: ResponseMeaning
 
-    def answered(self) -> Answer:
+    def answered(self) -> HttpResponse:
         """Give the response that an accepting verdict is built on."""
-        if isinstance(self.answer, NoAnswer):
+        if isinstance(self.answer, NoResponse):
             raise TypeError(f"There is no answer: {self.answer.what}")
         return self.answer
 
-    def doubted(self, why: str) -> Asked:
+    def doubted(self, why: str) -> CallResult:
         """Turn an acceptance that cannot be read into a doubt."""
         reason = Reason(code="ANSWER_NOT_UNDERSTOOD", message=why)
-        return replace(self, judgement=Judgement(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
+        return replace(self, judgement=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property
     def is_outage(self) -> bool:
         """The system was not reached or refuses everybody: no reason to give up on this one run."""
-        unreached = isinstance(self.answer, NoAnswer) and not self.answer.perhaps_sent
+        unreached = isinstance(self.answer, NoResponse) and not self.answer.perhaps_sent
         return unreached or self.judgement.verdict is Verdict.CONFIGURATION
 
     @property
     def is_busy(self) -> bool:
         """Nothing was done, and for a reason that has more to do with the system than with this one run."""
-        turned_away = isinstance(self.answer, NoAnswer) or self.answer.status in _TURNED_AWAY
+        turned_away = isinstance(self.answer, NoResponse) or self.answer.status in _TURNED_AWAY
         return turned_away and self.judgement.verdict is Verdict.TRANSIENT
 
 
@@ -79,7 +79,7 @@ class Caller:
     dice: Callable[[], float]
     may_send: Callable[[], bool]
     observe: ObserveCall = see_nothing
-    outages: Outages = field(default_factory=Outages)
+    outages: OutageTracker = field(default_factory=OutageTracker)
 
     def spoke(self, name: str) -> Spoke:
         """Give the translations for one system.
@@ -102,7 +102,7 @@ class Caller:
         if not self.may_send():
             raise MayNotSendError("This worker has not heard from Kafka for too long to be sure that it owns the run.")
 
-    async def ask(self, name: str, call: Call) -> Asked:
+    async def ask(self, name: str, call: Call) -> CallResult:
         """Make one attempt and judge it.
 
         Raises:
@@ -121,9 +121,9 @@ class Caller:
         judgement = judge(call.purpose, answer, success, now=ended)
         self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.saw(name, call.purpose, judgement.verdict)
-        return Asked(purpose=call.purpose, answer=answer, judgement=judgement)
+        return CallResult(purpose=call.purpose, answer=answer, judgement=judgement)
 
-    def wait(self, name: str, asked: Asked, attempt: Attempt, record: str) -> float | None:
+    def wait(self, name: str, asked: CallResult, attempt: Attempt, record: str) -> float | None:
         """Say how many seconds to wait before the next attempt at a record (its event's id); None: give it up.
 
         An outage is waited out for as long as it takes, and does not count: the records keep their place.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
+from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
 from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
@@ -14,13 +14,13 @@ from router.runs.events import CancelAccepted, CancelledUnsent, CancelRefused, R
 from router.runs.processed_events import led_to
 from router.runs.reports import ExternalReport
 from router.runs.transitions import ENDED, OUT, UNSENT
-from schemas.problem import Trouble
+from schemas.problem import Problem
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
 if TYPE_CHECKING:
-    from consumers.dispatch.call import Asked, Caller
-    from consumers.run_updates.updater import Mover
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -30,10 +30,10 @@ GONE = 204  # DELETE answered without a body: the run is no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRuns:
+class CancelRunHandler:
     """The handler of `CancelRun`."""
 
-    mover: Mover
+    mover: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: CancelRun, attempt: Attempt) -> Outcome:
@@ -48,7 +48,7 @@ class CancelRuns:
             return Done()
         if row.phase not in OUT:
             return DeadLetter(_send_first(row))
-        row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
+        row = await ExternalIdFinder(mover=self.mover, caller=self.caller)(event, row)
         if row.external_id is None:
             return RetryLater(WAIT_FOR_ID, waits_for_id(row))
         return await self._cancel(event, row, command, attempt)
@@ -66,12 +66,12 @@ class CancelRuns:
             case _:
                 assert_never(asked.judgement.verdict)
 
-    async def _accepted(self, event: Event, row: RunRow, asked: Asked) -> Outcome:
+    async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
         report = self._report(row, asked)
         await self.mover.record(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
         return Done()
 
-    def _report(self, row: RunRow, asked: Asked) -> ExternalReport:
+    def _report(self, row: RunRow, asked: CallResult) -> ExternalReport:
         if asked.answered().status == GONE:
             return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
         try:
@@ -79,7 +79,7 @@ class CancelRuns:
         except NotUnderstoodError:
             return ExternalReport(external_id=row.external_id)
 
-    async def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+    async def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
         trouble = in_words(asked, f"The cancellation of run {row.run_id} could not be sent to {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         if delay is not None:
@@ -99,8 +99,8 @@ class CancelRuns:
         return Done()
 
 
-def _send_first(row: RunRow) -> Trouble:
-    return Trouble(
+def _send_first(row: RunRow) -> Problem:
+    return Problem(
         code="RUN_IN_FALLOUT",
         sentence=f"Run {row.run_id} is {row.phase}, and nobody knows whether {row.spoke} has it: "
         "redrive the dead letter of its SendRun first, then this cancellation.",

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
+from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
 from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
-from router.runs.changes import Permitted, diff, has_ended, permit
+from router.runs.changes import PermittedChanges, diff, has_ended, permit
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
 from router.runs.processed_events import led_to
 from router.runs.transitions import ENDED, OUT
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
-    from consumers.dispatch.call import Asked, Caller
-    from consumers.run_updates.updater import Mover
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from router.runs.changes import FieldChange
     from router.runs.run import RunRow
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRuns:
+class ChangeRunHandler:
     """The handler of `ChangeRun`."""
 
-    mover: Mover
+    mover: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: ChangeRun, attempt: Attempt) -> Outcome:
@@ -46,7 +46,7 @@ class ChangeRuns:
             return Done()
         if row.phase in ENDED:
             return await self._refuse(event, row, (has_ended(row),))
-        row = await AskForId(mover=self.mover, caller=self.caller)(event, row)
+        row = await ExternalIdFinder(mover=self.mover, caller=self.caller)(event, row)
         if row.external_id is None:
             return RetryLater(WAIT_FOR_ID, waits_for_id(row))
         return await self._share(event, row, attempt)
@@ -55,7 +55,7 @@ class ChangeRuns:
         changes = diff(row.sent or row.requested, row.requested)
         profile = self.caller.spoke(row.spoke).profile
         permission = permit(changes, profile.patchable, profile.change_until, row.state)
-        if not isinstance(permission, Permitted):
+        if not isinstance(permission, PermittedChanges):
             return await self._refuse(event, row, permission.reasons)
         return await self._patch(event, row, changes, attempt)
 
@@ -72,7 +72,7 @@ class ChangeRuns:
             case _:
                 assert_never(asked.judgement.verdict)
 
-    async def _accepted(self, event: Event, row: RunRow, asked: Asked) -> Outcome:
+    async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
         accepted = ChangeAccepted(document=row.requested)
         try:
             report = self.caller.spoke(row.spoke).read_reply(asked.answered())
@@ -83,7 +83,7 @@ class ChangeRuns:
         await self.mover.record(event, row, accepted, Reported(report_id=event.id, report=report))
         return Done()
 
-    async def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+    async def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
         trouble = in_words(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         if delay is not None:

@@ -10,20 +10,20 @@ from consumers.runtime.handler import DeadLetter
 from schemas.commands import CancelRun, ChangeRun, SendRun
 
 if TYPE_CHECKING:
-    from consumers.dispatch.cancel import CancelRuns
-    from consumers.dispatch.change import ChangeRuns
-    from consumers.dispatch.send import SendRuns
+    from consumers.dispatch.cancel import CancelRunHandler
+    from consumers.dispatch.change import ChangeRunHandler
+    from consumers.dispatch.send import SendRunHandler
     from consumers.runtime.handler import Attempt, Outcome
     from schemas.codec.envelope import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dispatch:
+class CommandHandler:
     """The consumer of `testrun.dispatch.<spoke>`."""
 
-    send: SendRuns
-    change: ChangeRuns
-    cancel: CancelRuns
+    send: SendRunHandler
+    change: ChangeRunHandler
+    cancel: CancelRunHandler
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
         """Hand a command to the one who knows it."""

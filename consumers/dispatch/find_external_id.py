@@ -12,7 +12,7 @@ from router.runs.ids import derived_id
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -21,10 +21,10 @@ WAIT_FOR_ID = 1.0  # seconds; a 202 without an id gets its id from a callback, a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskForId:
+class ExternalIdFinder:
     """Ask by the profile's look-up, as after a doubt; a callback that names the run may be quicker."""
 
-    mover: Mover
+    mover: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, row: RunRow) -> RunRow:

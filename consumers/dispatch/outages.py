@@ -17,34 +17,34 @@ REMEMBERED = 50_000  # records that wait; of one that was forgotten, every attem
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class CallCounts:
     """How many calls a system has dealt with."""
 
     reads: int = 0
     writes: int = 0
 
-    def more(self, purpose: Purpose) -> Served:
+    def more(self, purpose: Purpose) -> CallCounts:
         """Count one more."""
-        return Served(self.reads + 1, self.writes) if purpose in _READS else Served(self.reads, self.writes + 1)
+        return CallCounts(self.reads + 1, self.writes) if purpose in _READS else CallCounts(self.reads, self.writes + 1)
 
-    def beyond(self, earlier: Served, purpose: Purpose) -> bool:
+    def beyond(self, earlier: CallCounts, purpose: Purpose) -> bool:
         """Tell whether a call like this one was dealt with since."""
         # A system in maintenance may still be read; one that takes writes is up for every call.
         return self.writes > earlier.writes or (purpose in _READS and self.reads > earlier.reads)
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
+class AttemptHistory:
     """What there was of a record's attempts up to the last one, and how much of it does not count."""
 
-    served: Served = Served()
+    served: CallCounts = CallCounts()
     elapsed: float = 0.0
     excused: int = 0  # attempts during outages
     excused_for: float = 0.0  # seconds before them
     is_out: bool = False  # whether the last one was excused
 
 
-class Outages:
+class OutageTracker:
     """What one worker has seen of its systems.
 
     An attempt at a record does not count if its system was out: not reached at all, or busy and dealing with
@@ -52,22 +52,24 @@ class Outages:
     """
 
     def __init__(self) -> None:
-        self._served: dict[str, Served] = {}
-        self._tries: dict[str, Tries] = {}
+        self._served: dict[str, CallCounts] = {}
+        self._tries: dict[str, AttemptHistory] = {}
 
     def saw(self, spoke: str, purpose: Purpose, verdict: Verdict) -> None:
         """Note what came of a call."""
         if verdict in _DEALT_WITH:
-            self._served[spoke] = self._served.get(spoke, Served()).more(purpose)
+            self._served[spoke] = self._served.get(spoke, CallCounts()).more(purpose)
 
-    def after(self, record: str, attempt: Attempt, spoke: str, purpose: Purpose, *, out: bool, busy: bool) -> Tries:
+    def after(
+        self, record: str, attempt: Attempt, spoke: str, purpose: Purpose, *, out: bool, busy: bool
+    ) -> AttemptHistory:
         """Give what is known of a record's attempts, now that this one has failed."""
-        before = self._tries.pop(record, Tries())
+        before = self._tries.pop(record, AttemptHistory())
         if attempt.number == 1:  # it begins again: redriven, or come back after its partition was elsewhere
-            before = Tries()
-        served = self._served.get(spoke, Served())
+            before = AttemptHistory()
+        served = self._served.get(spoke, CallCounts())
         is_out = out or (busy and not served.beyond(before.served, purpose))
-        tries = Tries(
+        tries = AttemptHistory(
             served=served,
             elapsed=attempt.elapsed,
             excused=before.excused + is_out,
@@ -81,7 +83,7 @@ class Outages:
         """Let go of a record that is given up."""
         self._tries.pop(record, None)
 
-    def _remember(self, record: str, tries: Tries) -> None:
+    def _remember(self, record: str, tries: AttemptHistory) -> None:
         self._tries[record] = tries
         if len(self._tries) > REMEMBERED:
             del self._tries[next(iter(self._tries))]

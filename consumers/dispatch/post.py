@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.bundle import who_is_who
 from consumers.dispatch.call import MayNotSendError
-from consumers.dispatch.find_external_id import AskForId
+from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.problems import cannot_look_up, id_is_taken, in_words, reason_of
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
@@ -29,9 +29,9 @@ from router.runs.ids import idempotency_key
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from consumers.dispatch.call import Asked, Caller
+    from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.batch import Move
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
     from router.runs.events import Happening
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import SendRun
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
     Rows = tuple[RunRow, ...]
 
@@ -47,10 +47,10 @@ ID_COMES_LATER = 202
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
+class PostAttempt:
     """One attempt to bring runs out with one POST: the first of the rows, and the others inside it."""
 
-    mover: Mover
+    mover: RunUpdater
     caller: Caller
     event: Event
     command: SendRun
@@ -76,7 +76,7 @@ class Posting:
             case _:
                 assert_never(asked.judgement.verdict)
 
-    async def _asked(self, rows: Rows) -> Asked:
+    async def _asked(self, rows: Rows) -> CallResult:
         try:
             call = self._post_of(rows)
             await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
@@ -85,7 +85,7 @@ class Posting:
             await self._record(rows, AttemptFailed())  # nothing was sent, so nobody needs to look it up
             raise
 
-    async def look_up(self, rows: Rows, refusal: Asked | None = None) -> Outcome:
+    async def look_up(self, rows: Rows, refusal: CallResult | None = None) -> Outcome:
         """A POST was perhaps made: ask before making another."""
         row = rows[0]
         # What was POSTed, not what is wanted by now: a change may have renamed the run meanwhile.
@@ -117,7 +117,7 @@ class Posting:
         await self.mover.intend_all(self.event, moves)
         return Done()
 
-    async def _accepted(self, rows: Rows, asked: Asked) -> Outcome:
+    async def _accepted(self, rows: Rows, asked: CallResult) -> Outcome:
         try:
             report = self.caller.spoke(rows[0].spoke).read_reply(asked.answered())
         except NotUnderstoodError as error:
@@ -126,7 +126,7 @@ class Posting:
             return await self._take(rows, report)
         if asked.answered().status != ID_COMES_LATER:
             return await self._doubtful(rows, asked.doubted("The answer names no id for the run."))
-        known = await AskForId(mover=self.mover, caller=self.caller).look_up(rows[0])
+        known = await ExternalIdFinder(mover=self.mover, caller=self.caller).look_up(rows[0])
         return await self._take(rows, known or report)
 
     async def _take(self, rows: Rows, report: ExternalReport) -> Outcome:
@@ -144,23 +144,23 @@ class Posting:
         accepted = Accepted(external_id=report.external_id, href=report.href, document=document)
         return row, (accepted, Reported(report_id=self.event.id, report=report))
 
-    async def _refused(self, rows: Rows, asked: Asked) -> Outcome:
+    async def _refused(self, rows: Rows, asked: CallResult) -> Outcome:
         refused = Refused(reasons=asked.judgement.reasons)
         inside: list[Move] = [(row, (ParentNotAccepted(parent_run_id=rows[0].run_id),)) for row in rows[1:]]
         await self.mover.record_all(self.event, [(rows[0], (refused,)), *inside])
         return Done()
 
-    async def _doubtful(self, rows: Rows, asked: Asked) -> Outcome:
+    async def _doubtful(self, rows: Rows, asked: CallResult) -> Outcome:
         if rows[0].phase is Phase.SENDING:
             rows = await self._record(rows, OutcomeUnknown(reasons=asked.judgement.reasons))
         return await self._again(rows, asked)
 
-    async def _again(self, rows: Rows, asked: Asked) -> Outcome:
+    async def _again(self, rows: Rows, asked: CallResult) -> Outcome:
         trouble = in_words(asked, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
         delay = self.caller.wait(rows[0].spoke, asked, self.attempt, self.event.id)
         return await self._fallout(rows, trouble) if delay is None else RetryLater(delay, trouble)
 
-    async def _fallout(self, rows: Rows, trouble: Trouble) -> Outcome:
+    async def _fallout(self, rows: Rows, trouble: Problem) -> Outcome:
         await self._record(rows, GivenUp(reasons=(reason_of(trouble),)))
         return DeadLetter(trouble)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import set_aside
-from consumers.dispatch.find_external_id import WAIT_FOR_ID, AskForId
-from consumers.dispatch.post import Posting
+from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
+from consumers.dispatch.post import PostAttempt
 from consumers.problems import parent_not_out, reason_of, unknown_run, waits_for_id
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.spokes.profile import Encoding
+from consumers.spokes.profile import RelationshipEncoding
 from router.runs.events import CancelledUnsent, GivenUp, ParentNotAccepted
 from router.runs.transitions import ENDED, OUT
 from schemas.vocabulary import Phase
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.dispatch.call import Caller
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import SendRun
 
-_NEED_THE_PARENTS_ID = frozenset({Encoding.NATIVE, Encoding.EXTENSION})
+_NEED_THE_PARENTS_ID = frozenset({RelationshipEncoding.NATIVE, RelationshipEncoding.EXTENSION})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendRuns:
+class SendRunHandler:
     """The handler of `SendRun`: one run, or (payload `bundle`) a root with its children inside."""
 
-    mover: Mover
+    mover: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
@@ -67,10 +67,10 @@ class SendRuns:
         if parent is not None and parent.accepted_at is None:
             return await self._without_parent(event, rows[0], parent)
         if parent is not None and parent.external_id is None and self._names_parent(parent):
-            parent = await AskForId(mover=self.mover, caller=self.caller)(event, parent)
+            parent = await ExternalIdFinder(mover=self.mover, caller=self.caller)(event, parent)
             if parent.external_id is None:
                 return RetryLater(WAIT_FOR_ID, waits_for_id(parent))
-        posting = Posting(
+        posting = PostAttempt(
             mover=self.mover, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
         )
         if rows[0].sent_at is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth, fetch_secret
+from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, fetch_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Authenticate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Anyone:
+class AllowAnyone:
     """Believe everybody: only for a listener that nobody else can reach."""
 
     def __call__(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the port passes them
@@ -73,11 +73,11 @@ def check_of(auth: CallbackAuth, environment: Mapping[str, str]) -> Authenticate
     """
     match auth:
         case NoAuth():
-            return Anyone()
+            return AllowAnyone()
         case BasicAuth():
             password = fetch_secret(auth.password, environment).get_secret_value()
             return BasicPassword(user=auth.username, password=password)
-        case HeaderToken():
+        case CallbackToken():
             token = fetch_secret(auth.token, environment).get_secret_value()
             return SharedToken(token=token, header=auth.header)
         case _:

@@ -25,7 +25,7 @@ What = Literal[
 ]
 
 
-class RefusedError(Exception):
+class CallbackRefusedError(Exception):
     """A callback is not taken; the sentence goes to its sender."""
 
     def __init__(self, status: int, what: What, sentence: str, headers: Headers | None = None) -> None:

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from consumers.inbound.callback_parser import NotACallbackError, message_id, read_callback
-from consumers.inbound.callback_responses import RefusedError, json_answer
+from consumers.inbound.callback_responses import CallbackRefusedError, json_answer
 from consumers.inbound.listen_socket import open_port, port_of
 from producers.publisher import Message, PublishError
 from schemas.codec.cloudevents import EventHeaders
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 UNKNOWN = ""  # counted instead of a name that any caller can invent
 
 
-class Count(Protocol):
+class CountCallback(Protocol):
     """Hear what became of every request; `spoke` is empty where there is none of that name."""
 
     def __call__(self, spoke: str, what: What) -> None:
@@ -54,7 +54,7 @@ class ListenerSpoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ListenerLimits:
     """What a caller may ask of the listener. Body, envelope and key must fit into one message of Kafka."""
 
     body_bytes: int = 900_000
@@ -81,8 +81,8 @@ class Listener:
         topic: str,
         envelope: Envelope,
         clock: Callable[[], datetime],
-        limits: Limits | None = None,
-        count: Count = count_nothing,
+        limits: ListenerLimits | None = None,
+        count: CountCallback = count_nothing,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._host = host
@@ -92,7 +92,7 @@ class Listener:
         self._topic = topic
         self._envelope = envelope
         self._clock = clock
-        self._limits = limits or Limits()
+        self._limits = limits or ListenerLimits()
         self._count = count
         self._new_id = new_id
         self._under_way = 0
@@ -135,7 +135,7 @@ class Listener:
         self._under_way += 1
         try:
             response = await self._store(request, name)
-        except RefusedError as refused:
+        except CallbackRefusedError as refused:
             self._count(known, refused.what)
             return refused.answer()
         except Exception as error:  # noqa: BLE001 - nothing is stored: its sender must hear to come again
@@ -152,7 +152,7 @@ class Listener:
         # Whose it is, nobody can tell; but that somebody calls the wrong address must be seen.
         self._count(UNKNOWN, "unknownPath")
         sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
-        return RefusedError(404, "unknownPath", sentence).answer()
+        return CallbackRefusedError(404, "unknownPath", sentence).answer()
 
     async def _store(self, request: web.Request, name: str) -> web.Response:
         spoke = self._believed(request, name)
@@ -167,10 +167,10 @@ class Listener:
     def _believed(self, request: web.Request, name: str) -> ListenerSpoke:
         spoke = self._spokes.get(name)
         if spoke is None:
-            raise RefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
+            raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
         if not spoke.authenticate(request.headers):
             sentence = f"the credentials are not those agreed for callbacks of {name}"
-            raise RefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
+            raise CallbackRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
         if self._under_way > self._limits.at_once:
             raise self._later("overloaded", "too many callbacks are under way: send it again later")
         return spoke
@@ -181,20 +181,20 @@ class Listener:
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
             sentence = f"the body is larger than {self._limits.body_bytes} bytes: send a thin event"
-            raise RefusedError(413, "tooLarge", sentence) from error
+            raise CallbackRefusedError(413, "tooLarge", sentence) from error
         except (web.RequestPayloadError, ConnectionError) as error:
             sentence = "the body did not arrive whole, or not as its headers say: send it again"
-            raise RefusedError(400, "notACallback", sentence) from error
+            raise CallbackRefusedError(400, "notACallback", sentence) from error
         except TimeoutError as error:
             sentence = f"the body did not arrive within {self._limits.body_seconds:g} s: send it again"
-            raise RefusedError(408, "tooSlow", sentence, {"Connection": "close"}) from error
+            raise CallbackRefusedError(408, "tooSlow", sentence, {"Connection": "close"}) from error
 
     def _read(self, request: web.Request, name: str, body: bytes) -> InboundReceived:
         event = request.match_info.get("event", "").rstrip("/").rpartition("/")[2]
         try:
             return read_callback(name, body, event_in_path=event, content_type=request.content_type, at=self._clock())
         except NotACallbackError as error:
-            raise RefusedError(400, "notACallback", str(error)) from error
+            raise CallbackRefusedError(400, "notACallback", str(error)) from error
 
     async def _publish(self, event: Event) -> None:
         value, headers = self._envelope.encode(event)
@@ -206,8 +206,8 @@ class Listener:
         except (PublishError, TimeoutError) as error:
             raise self._later("notStored", "the callback could not be stored: send it again later") from error
 
-    def _later(self, what: What, sentence: str) -> RefusedError:
-        return RefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
+    def _later(self, what: What, sentence: str) -> CallbackRefusedError:
+        return CallbackRefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

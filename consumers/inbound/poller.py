@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.call import MayNotSendError
 from consumers.problems import in_words
-from consumers.spokes.profile import Inbound
+from consumers.spokes.profile import InboundMode
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import Verdict
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from consumers.dispatch.call import Asked, Caller
+    from consumers.dispatch.call import Caller, CallResult
     from consumers.spokes.profile import Profile
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
@@ -54,7 +54,7 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        profiles = [spoke.profile for spoke in self.caller.spokes.values() if Inbound.POLL in spoke.profile.inbound]
+        profiles = [spoke.profile for spoke in self.caller.spokes.values() if InboundMode.POLL in spoke.profile.inbound]
         async with asyncio.TaskGroup() as group:
             for profile in profiles:
                 group.create_task(self._poll(profile))
@@ -81,17 +81,17 @@ class Poller:
             last = rows[-1]
         return heard
 
-    async def _ask(self, row: RunRow) -> Asked:
+    async def _ask(self, row: RunRow) -> CallResult:
         return await self.caller.ask(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
 
-    async def _take_in(self, rows: Sequence[RunRow], answers: Sequence[Asked]) -> int:
+    async def _take_in(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> int:
         pairs = tuple(zip(rows, answers, strict=True))
         self._complain_of([pair for pair in pairs if pair[1].judgement.verdict is not Verdict.ACCEPTED])
         news = [event for row, asked in pairs if (event := self._news(row, asked)) is not None]
         await self.events.publish(news)
         return len(news)
 
-    def _complain_of(self, failed: Sequence[tuple[RunRow, Asked]]) -> None:
+    def _complain_of(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
         """Say it once per page and kind of failure, for they are seldom alone."""
         for verdict in dict.fromkeys(asked.judgement.verdict for _, asked in failed):
             alike = [(row, asked) for row, asked in failed if asked.judgement.verdict is verdict]
@@ -100,7 +100,7 @@ class Poller:
             what = f"{row.spoke} does not tell how {row.external_id}, its id of run {row.run_id}{others}, is doing"
             self.complain(in_words(asked, what).sentence)
 
-    def _news(self, row: RunRow, asked: Asked) -> Event | None:
+    def _news(self, row: RunRow, asked: CallResult) -> Event | None:
         if asked.judgement.verdict is Verdict.LOST:
             return self._lost(row)
         self.missed.pop(row.run_id, None)
@@ -114,7 +114,7 @@ class Poller:
         del self.missed[row.run_id]
         return self._event(row, f"lost:{row.revision}", body=b"")
 
-    def _said(self, row: RunRow, asked: Asked) -> Event | None:
+    def _said(self, row: RunRow, asked: CallResult) -> Event | None:
         answer = asked.answered()
         # The same words about the same run are no news: they get the same id.
         words = f"poll:{sha256(answer.body).hexdigest()}"

@@ -18,8 +18,8 @@ from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
-    from consumers.dispatch.call import Asked, Caller
-    from consumers.run_updates.updater import Mover
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -29,14 +29,14 @@ LOST_AFTER = 3  # answers "not found" about a run that we were just told of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inbound:
+class ReportHandler:
     """The consumer of `testrun.inbound`.
 
     A report may overtake the answer to our own POST, so one about an unknown external id is tried
     again every `park_for` seconds until it is `park_until` seconds old.
     """
 
-    mover: Mover
+    mover: RunUpdater
     caller: Caller
     park_for: float = 0.5
     park_until: float = 60.0
@@ -114,12 +114,12 @@ class Inbound:
         if row is not None:
             await self._record(event, row, report)
 
-    def _again(self, event: Event, row: RunRow, asked: Asked, attempt: Attempt) -> Outcome:
+    def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
         trouble = in_words(asked, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         return DeadLetter(trouble) if delay is None else RetryLater(delay, trouble)
 
 
-def _lost(thin: ExternalReport, asked: Asked) -> ExternalReport:
+def _lost(thin: ExternalReport, asked: CallResult) -> ExternalReport:
     reasons = asked.judgement.reasons
     return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)

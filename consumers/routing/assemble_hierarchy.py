@@ -18,8 +18,8 @@ from router.runs.pending import waits, without
 from router.runs.transitions import ENDED
 
 if TYPE_CHECKING:
-    from consumers.routing.route_request import RouteRuns
-    from consumers.run_updates.updater import Mover
+    from consumers.routing.route_request import RequestRouter
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatherRuns:
+class HierarchyAssembler:
     """Keep roots that name children, and children, until all are there."""
 
-    mover: Mover
-    route: RouteRuns
+    mover: RunUpdater
+    route: RequestRouter
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
         """Keep this run; route its hierarchy if it was the last to come."""

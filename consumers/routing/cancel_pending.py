@@ -16,9 +16,9 @@ from router.runs.run import replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
     from consumers.run_updates.batch import Move
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.events import Happening
     from router.runs.run import RunRow
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawWaiting:
+class PendingRunCanceller:
     """Give each run its end, in the request of its root; what waits on never names who is gone."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
 
     async def __call__(self, event: Event, row: RunRow) -> Outcome:
         """Cancel a run that has a row of its own."""

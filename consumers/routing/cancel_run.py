@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.problems import unknown_run
-from consumers.routing.cancel_pending import WithdrawWaiting
+from consumers.routing.cancel_pending import PendingRunCanceller
 from consumers.routing.commands import cancel_command
-from consumers.routing.embedded_children import CarriedChildren
+from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.events import CancelAsked, CancelRefused
 from router.runs.pending import waits
@@ -20,9 +20,9 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
     from consumers.run_updates.batch import Move
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawRuns:
+class RunCancelledHandler:
     """The handler of `RunCancelled`."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
 
     async def __call__(self, event: Event, cancelled: RunCancelled) -> Outcome:
         """Withdraw one run, or a root with all its children."""
@@ -52,11 +52,11 @@ class WithdrawRuns:
         return Done()
 
     @property
-    def _waiting(self) -> WithdrawWaiting:
-        return WithdrawWaiting(mover=self.mover, gather=self.gather)
+    def _waiting(self) -> PendingRunCanceller:
+        return PendingRunCanceller(mover=self.mover, gather=self.gather)
 
     async def _withdraw_carried(self, event: Event, cancelled: RunCancelled) -> Outcome:
-        children = CarriedChildren(mover=self.mover, gather=self.gather)
+        children = EmbeddedChildren(mover=self.mover, gather=self.gather)
         root = await children.root_of(cancelled.run_id, cancelled.root_run_id)
         if root is None:
             return DeadLetter(unknown_run(cancelled.run_id, "cancel"))

@@ -20,9 +20,9 @@ from schemas.vocabulary import Phase, UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
     from consumers.run_updates.batch import Move
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.events import ChangeAsked
     from router.runs.run import RunRow
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviseTrees:
+class HierarchyChanger:
     """Revise a root that was sent with its children. All of a change is stored, or nothing."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
 
     async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
         """Store what is wanted now, then command what follows."""

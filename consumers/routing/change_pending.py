@@ -16,9 +16,9 @@ from router.runs.processed_events import CHANGE, led_to
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
-    from consumers.routing.assemble_hierarchy import GatherRuns
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
     from consumers.run_updates.batch import Move
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviseWaiting:
+class PendingRunChanger:
     """Revise a run that waits over the very row that was read: if its turn has come meanwhile, more has to be done."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
 
     async def __call__(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
         """Remember what is wanted now; route the request if it can go by now."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.problems import unknown_run
-from consumers.routing.change_pending import ReviseWaiting
+from consumers.routing.change_pending import PendingRunChanger
 from consumers.routing.commands import change_command
-from consumers.routing.embedded_children import CarriedChildren
+from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import ask_for
 from router.runs.pending import waits
 from router.runs.processed_events import CHANGE, led_to
 
 if TYPE_CHECKING:
-    from consumers.routing.assemble_hierarchy import GatherRuns
-    from consumers.routing.change_hierarchy import ReviseTrees
-    from consumers.run_updates.updater import Mover
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.routing.change_hierarchy import HierarchyChanger
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviseRuns:
+class RunChangedHandler:
     """The handler of `RunChanged`."""
 
-    mover: Mover
-    gather: GatherRuns
-    revise_tree: ReviseTrees
+    mover: RunUpdater
+    gather: HierarchyAssembler
+    revise_tree: HierarchyChanger
 
     async def __call__(self, event: Event, changed: RunChanged) -> Outcome:
         """Revise one run, and the children of a hierarchical request with it."""
@@ -39,7 +39,7 @@ class ReviseRuns:
         if row is None:
             return await self._revise_carried(event, changed.run)
         if waits(row):
-            return await ReviseWaiting(mover=self.mover, gather=self.gather)(event, row, changed.run)
+            return await PendingRunChanger(mover=self.mover, gather=self.gather)(event, row, changed.run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.revise_tree(event, row, changed)
         # This event may have routed it in an earlier life, and not lived to command it.
@@ -48,7 +48,7 @@ class ReviseRuns:
         return Done()
 
     async def _revise_carried(self, event: Event, document: RunDocument) -> Outcome:
-        children = CarriedChildren(mover=self.mover, gather=self.gather)
+        children = EmbeddedChildren(mover=self.mover, gather=self.gather)
         root = await children.root_of(document.run_id, document.root_run_id)
         if root is None:
             return DeadLetter(unknown_run(document.run_id, "change"))

@@ -13,17 +13,17 @@ from schemas.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumers.run_updates.announce import Voice
+    from consumers.run_updates.announce import Announcer
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
 
 @dataclass(frozen=True, slots=True)
-class SendCommands:
+class CommandPublisher:
     """Say what is to be sent. Saying it twice gives the same command ids."""
 
-    voice: Voice
+    voice: Announcer
 
     async def send(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Command a root and its children to be sent; saying it twice gives the same command ids."""

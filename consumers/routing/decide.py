@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.selection.facts import facts_of
 from router.selection.outbound_policy import Payload, decide_policy
 from router.selection.spoke_selector import AllUsedUp, choose_spoke
-from router.selection.thresholds import Counted
+from router.selection.thresholds import CountedDefinition
 from router.tables.decision import Undecided
 from router.tables.explain.explain import explain_decision, problem_of
 from router.tables.explain.explanation import compact
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from router.selection.load import RoutingTables
     from router.selection.outbound_policy import PolicyDecision
-    from router.selection.spoke_selector import Chosen, Selector
+    from router.selection.spoke_selector import ChosenSpoke, Selector
     from router.tables.decision import Decision
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
     from schemas.run_document import RunDocument
 
 KEPT = 4096  # routes; most runs are decided as one before them was, so it is made and explained once
@@ -34,14 +34,14 @@ class Route:
     spoke: str
     decision: PinnedDecision
     explanation: str
-    counted: Counted | None
+    counted: CountedDefinition | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustWait:
     """Every definition that fits is used up."""
 
-    definitions: tuple[Counted, ...]
+    definitions: tuple[CountedDefinition, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,14 +74,14 @@ class Decider:
         return self.tables().selector
 
     @property
-    def counted(self) -> Mapping[str, Counted]:
+    def counted(self) -> Mapping[str, CountedDefinition]:
         """The definitions with a threshold, by name."""
         selector = self.selector
         return {one.name: one for row in selector.thresholds for one in [_counted(selector, row)]}
 
     def __call__(
         self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _nothing
-    ) -> Route | MustWait | Trouble:
+    ) -> Route | MustWait | Problem:
         """Decide, or tell which rows came close; never guess. `used_up` gives the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
         what = decide_policy(tables.policy, facts)
@@ -102,7 +102,7 @@ class Decider:
             for name in decision.missing:
                 self.observe(decision.table.id, name)
 
-    def _remembered(self, what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
+    def _remembered(self, what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
         # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
         used_up = [row.id for row in where.decision.skipped]
         by = (what.decision.reference, where.decision.reference)
@@ -114,11 +114,11 @@ class Decider:
         return self._routes[key]
 
 
-def _counted(selector: Selector, row: str) -> Counted:
-    return Counted(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
+def _counted(selector: Selector, row: str) -> CountedDefinition:
+    return CountedDefinition(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
 
 
-def _route(what: PolicyDecision, where: Chosen, selector: Selector) -> Route:
+def _route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
     pinned = PinnedDecision(
         policy=what.decision.reference,
         selector=where.decision.reference,

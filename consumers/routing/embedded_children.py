@@ -15,8 +15,8 @@ from router.runs.run import replace
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from consumers.routing.assemble_hierarchy import GatherRuns
-    from consumers.run_updates.updater import Mover
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CarriedChildren:
+class EmbeddedChildren:
     """Change children inside their root's document, so that what is decided on later is the newest."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
 
     async def root_of(self, run_id: str, root_run_id: str) -> RunRow | None:
         """Read the waiting root that carries this run."""

@@ -18,7 +18,7 @@ from schemas.vocabulary import Phase, UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.store.port import RunStore
     from router.runs.run import RunRow
     from schemas.results import Reason
@@ -35,7 +35,7 @@ async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRo
     return [*lost, root]
 
 
-async def give_up(mover: Mover, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
+async def give_up(mover: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
     """Give up runs by the clock, together or not at all."""
     steps = [advance(row, (GivenUp(reasons=(reason,)),), mover.now()) for row in rows]
     # Told before it is stored, the other way round than elsewhere: nothing comes again after a crash to tell it.

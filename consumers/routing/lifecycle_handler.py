@@ -10,22 +10,22 @@ from consumers.runtime.handler import DeadLetter
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
 if TYPE_CHECKING:
-    from consumers.routing.assemble_hierarchy import GatherRuns
-    from consumers.routing.cancel_run import WithdrawRuns
-    from consumers.routing.change_run import ReviseRuns
-    from consumers.routing.route_request import RouteRuns
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.routing.cancel_run import RunCancelledHandler
+    from consumers.routing.change_run import RunChangedHandler
+    from consumers.routing.route_request import RequestRouter
     from consumers.runtime.handler import Attempt, Outcome
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
+class LifecycleHandler:
     """The consumer of `testrun.lifecycle`."""
 
-    request: RequestRuns
-    revise: ReviseRuns
-    withdraw: WithdrawRuns
+    request: RunRequestedHandler
+    revise: RunChangedHandler
+    withdraw: RunCancelledHandler
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - nothing here counts attempts
         """Hand an event to the one who knows it."""
@@ -41,11 +41,11 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRuns:
+class RunRequestedHandler:
     """The handler of `RunRequested`."""
 
-    route: RouteRuns
-    gather: GatherRuns
+    route: RequestRouter
+    gather: HierarchyAssembler
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
         """Route or gather."""

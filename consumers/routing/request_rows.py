@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from consumers.routing.decide import Route
     from consumers.run_updates.batch import Move
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
 
-class Placing(NamedTuple):
+class RequestBuilder(NamedTuple):
     """What was decided for a request, to be stored at once."""
 
     request: RequestRow
     runs: Sequence[RunDocument]
     waiting: Mapping[str, RunRow]
-    uses: tuple[Use, ...]
+    uses: tuple[ThresholdUse, ...]
     in_turn: bool
 
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from consumers.problems import reason_of, run_exists
 from consumers.routing.child_rows import whole
-from consumers.routing.commands import SendCommands, commands_for
+from consumers.routing.commands import CommandPublisher, commands_for
 from consumers.routing.decide import MustWait
 from consumers.routing.give_up import with_family
-from consumers.routing.request_rows import Placing, new_request, new_row, placed
+from consumers.routing.request_rows import RequestBuilder, new_request, new_row, placed
 from consumers.runtime.handler import DeadLetter, Done
-from consumers.store.port import ConflictError, UsedUpError
+from consumers.store.port import ConflictError, ThresholdReachedError
 from router.runs.events import CancelledUnsent, GivenUp, Waits
 from router.runs.hierarchy import HierarchyError, expand
 from router.runs.ids import request_id_of
 from router.runs.pending import waits
 from router.selection.thresholds import why_it_waits
-from schemas.problem import Trouble
+from schemas.problem import Problem
 from schemas.results import Reason
 from schemas.vocabulary import Phase
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from consumers.routing.decide import Decider
-    from consumers.routing.waiting.threshold_cache import UsedUp
+    from consumers.routing.waiting.threshold_cache import ThresholdCache
     from consumers.run_updates.batch import Move
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.hierarchy import HierarchyLimits
     from router.runs.run import RunRow
@@ -49,30 +49,30 @@ NOT_SENT = CancelledUnsent(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRuns:
+class RequestRouter:
     """Decide and command. `waiting` are rows of runs that came earlier, by run id; `kept` is told who has to wait."""
 
-    mover: Mover
+    mover: RunUpdater
     decide: Decider
     limits: HierarchyLimits
-    used_up: UsedUp
+    used_up: ThresholdCache
     kept: Callable[[str, tuple[str, ...]], None] = lambda *_: None
 
     @property
-    def commands(self) -> SendCommands:
+    def commands(self) -> CommandPublisher:
         """The one who commands what is to be sent."""
-        return SendCommands(self.mover.voice)
+        return CommandPublisher(self.mover.voice)
 
     async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
         """Route a whole hierarchy, or a single run."""
         outcome = await self.place(event, root, waiting)
-        if isinstance(outcome, Trouble):
+        if isinstance(outcome, Problem):
             return await self._give_up(event, waiting.get(root.run_id), outcome)
         return await self.wait(event, root, outcome, waiting) if isinstance(outcome, MustWait) else outcome
 
     async def place(
         self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY, *, in_turn: bool = False
-    ) -> Outcome | MustWait | Trouble:
+    ) -> Outcome | MustWait | Problem:
         """Route if it can be decided now; `in_turn`: nobody who waits comes before, and no record comes again."""
         try:
             runs = expand(root, self.limits)
@@ -86,9 +86,9 @@ class RouteRuns:
         while True:
             now = self.mover.now()
             route = self.decide(root, may_not(now, refused))
-            if isinstance(route, MustWait | Trouble):
+            if isinstance(route, MustWait | Problem):
                 return route
-            placing = Placing(
+            placing = RequestBuilder(
                 request=new_request(root, route, waiting, now),
                 runs=runs if route.decision.hierarchical else runs[:1],
                 waiting=waiting,
@@ -97,7 +97,7 @@ class RouteRuns:
             )
             try:
                 return await self._store(event, placing)
-            except UsedUpError as full:
+            except ThresholdReachedError as full:
                 self.used_up.learn(full.use)
                 refused.add(full.use.definition)
 
@@ -125,7 +125,7 @@ class RouteRuns:
         self.kept(root.run_id, must.names)
         return Done()
 
-    async def _store(self, event: Event, placing: Placing) -> Outcome | Trouble:
+    async def _store(self, event: Event, placing: RequestBuilder) -> Outcome | Problem:
         request, waiting = placing.request, placing.waiting
         new, moves = placed(event, request, placing.runs, waiting, request.created_at, in_turn=placing.in_turn)
         chosen = {run.run_id for run in placing.runs}
@@ -145,7 +145,7 @@ class RouteRuns:
             raise
         return Done()
 
-    async def _can_never_be_stored(self, placing: Placing) -> bool:
+    async def _can_never_be_stored(self, placing: RequestBuilder) -> bool:
         """Tell whether a run that a waiting root carries came here by another way."""
         run_ids = [run.run_id for run in placing.runs if run.run_id not in placing.waiting]
         found = await asyncio.gather(*map(self.mover.store.run, run_ids))
@@ -176,7 +176,7 @@ class RouteRuns:
         await self.mover.tell_again(event, row)
         return Done()
 
-    async def _give_up(self, event: Event, root: RunRow | None, trouble: Trouble) -> Outcome:
+    async def _give_up(self, event: Event, root: RunRow | None, trouble: Problem) -> Outcome:
         """Give up who waits already, and the record."""
         if root is not None:
             given_up = GivenUp(reasons=(reason_of(trouble),))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
+class Announcer:
     """Publish what an event led to. Saying it twice for the same cause gives the same ids, so readers can tell."""
 
     events: EventPublisher

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.runs.advance import Step, advance
+from router.runs.advance import Transition, advance
 from router.runs.events import Reported
 from router.runs.processed_events import remember
 from router.runs.request_result import conclude
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from consumers.run_updates.announce import Voice
+    from consumers.run_updates.announce import Announcer
     from consumers.store.port import RunStore
     from router.runs.events import Happening
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
     from schemas.codec.envelope import Event
     from schemas.commands import Command
     from schemas.results import RequestResult, RunUpdate
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     CommandsFor = Callable[[Sequence[RunRow]], Sequence[Command]]
 
 
-class Wish(NamedTuple):
+class UpdateRequest(NamedTuple):
     """What one handler wants: rows moved, new rows, and commands besides the news that the moves make."""
 
     cause: Event
     moves: Sequence[Move]
-    new: Sequence[RequestRow | RunRow | Use]
+    new: Sequence[RequestRow | RunRow | ThresholdUse]
     commands: CommandsFor | None
 
 
-class Granted(NamedTuple):
+class UpdateResult(NamedTuple):
     """What is stored. `told` waits for Kafka to have the news; None: more must be read before they can be told."""
 
     rows: tuple[RunRow, ...]
@@ -50,7 +50,7 @@ class Granted(NamedTuple):
     told: Awaitable[None] | None
 
 
-def rows_of(wish: Wish) -> int:
+def rows_of(wish: UpdateRequest) -> int:
     """Say how many rows a wish writes, about; measures count, because they are rows too."""
     return len(wish.new) + sum([1 + len(row.measures) + _reported(happenings) for row, happenings in wish.moves])
 
@@ -60,8 +60,8 @@ def _reported(happenings: tuple[Happening, ...]) -> int:
 
 
 async def grant_together(
-    wishes: Sequence[Wish], *, store: RunStore, voice: Voice, at: datetime
-) -> list[Granted | Exception]:
+    wishes: Sequence[UpdateRequest], *, store: RunStore, voice: Announcer, at: datetime
+) -> list[UpdateResult | Exception]:
     """Move, store, tell. Where a wish cannot be granted, its answer says why.
 
     Raises:
@@ -77,23 +77,23 @@ async def grant_together(
     ]
 
 
-def _moved(wish: Wish, at: datetime) -> list[Step] | Exception:
+def _moved(wish: UpdateRequest, at: datetime) -> list[Transition] | Exception:
     try:
         return [_step(wish.cause, row, happenings, at) for row, happenings in wish.moves]
     except Exception as error:  # noqa: BLE001 - it belongs to the one who wished it
         return error
 
 
-def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: datetime) -> Step:
+def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: datetime) -> Transition:
     step = advance(row, happenings, at)
-    return Step(remember(step, happenings, cause.id), step.announcements) if step.moved else step
+    return Transition(remember(step, happenings, cause.id), step.announcements) if step.moved else step
 
 
-def _rows(wish: Wish, steps: list[Step] | Exception) -> list[RunRow | RequestRow | Use]:
+def _rows(wish: UpdateRequest, steps: list[Transition] | Exception) -> list[RunRow | RequestRow | ThresholdUse]:
     return [] if isinstance(steps, Exception) else [*wish.new, *[step.row for step in steps if step.moved]]
 
 
-def _granted(wish: Wish, steps: list[Step], voice: Voice) -> Granted | Exception:
+def _granted(wish: UpdateRequest, steps: list[Transition], voice: Announcer) -> UpdateResult | Exception:
     rows = tuple([step.row for step in steps])
     news = [word for step in steps for word in step.announcements]
     try:
@@ -101,7 +101,7 @@ def _granted(wish: Wish, steps: list[Step], voice: Voice) -> Granted | Exception
         told = _told(wish.cause, rows, news, commands, voice)
     except Exception as error:  # noqa: BLE001 - it belongs to the one who wished it
         return error
-    return Granted(rows=rows, news=news, commands=commands, told=told)
+    return UpdateResult(rows=rows, news=news, commands=commands, told=told)
 
 
 def _told(
@@ -109,7 +109,7 @@ def _told(
     rows: tuple[RunRow, ...],
     news: Sequence[RunUpdate | RunResult],
     commands: Sequence[Command],
-    voice: Voice,
+    voice: Announcer,
 ) -> Awaitable[None] | None:
     said: list[Said] = [*news, *commands]
     if any(isinstance(word, RunResult) for word in news):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.run_updates.batch import Granted, Wish, grant_together, is_alone, rows_of
-from consumers.store.group_commit import Grouping
+from consumers.run_updates.batch import UpdateRequest, UpdateResult, grant_together, is_alone, rows_of
+from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import allows
-from router.runs.events import Kind
+from router.runs.events import RunEventKind
 from router.runs.processed_events import told_by
 from router.runs.request_result import conclude
 from schemas.results import RunResult
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from consumers.run_updates.announce import Voice
+    from consumers.run_updates.announce import Announcer
     from consumers.run_updates.batch import CommandsFor, Move
     from consumers.store.port import RunStore
     from router.runs.events import Happening
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
     from schemas.codec.envelope import Event
     from schemas.results import RequestResult, RunUpdate
 
 FACT_TRIES = 10  # a run is moved by at most a handful of consumers at once
 AT_ONCE = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
 # True of one POST only: once another worker has begun the next one, they are no news of the run.
-_OF_ONE_ATTEMPT = (Kind.ATTEMPT_FAILED, Kind.OUTCOME_UNKNOWN, Kind.REFUSED)
+_OF_ONE_ATTEMPT = (RunEventKind.ATTEMPT_FAILED, RunEventKind.OUTCOME_UNKNOWN, RunEventKind.REFUSED)
 
 
-class Mover:
+class RunUpdater:
     """What every handler needs to move a run. Wishes of concurrent handlers are granted together."""
 
     def __init__(
         self,
         *,
         store: RunStore,
-        voice: Voice,
+        voice: Announcer,
         now: Callable[[], datetime],
         ended: Callable[[RunResult], None] = lambda _: None,
     ) -> None:
@@ -47,7 +47,7 @@ class Mover:
         self.voice = voice
         self.now = now
         self._ended = ended
-        self._wishes: Grouping[Wish, Granted] = Grouping(self._grant, limit=AT_ONCE, weight=rows_of)
+        self._wishes: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(self._grant, limit=AT_ONCE, weight=rows_of)
 
     async def intend(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
         """Store an intention over exactly the row that was read.
@@ -61,7 +61,7 @@ class Mover:
         self,
         cause: Event,
         moves: Sequence[Move],
-        new: Sequence[RequestRow | RunRow | Use] = (),
+        new: Sequence[RequestRow | RunRow | ThresholdUse] = (),
         commands: CommandsFor | None = None,
     ) -> tuple[RunRow, ...]:
         """Store intentions for several runs, and new rows, together or not at all; then say what follows.
@@ -72,7 +72,7 @@ class Mover:
             ConflictError: somebody else moved one of the runs.
             UsedUpError: a use among the new rows does not fit.
         """
-        wish = Wish(cause=cause, moves=moves, new=new, commands=commands)
+        wish = UpdateRequest(cause=cause, moves=moves, new=new, commands=commands)
         granted = await self._wishes.ask(wish)
         await (granted.told or self._tell(wish, granted))
         for word in granted.news:
@@ -80,10 +80,10 @@ class Mover:
                 self._ended(word)
         return granted.rows
 
-    async def _grant(self, wishes: Sequence[Wish]) -> Sequence[Granted | Exception]:
+    async def _grant(self, wishes: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
         return await grant_together(wishes, store=self.store, voice=self.voice, at=self.now())
 
-    async def _tell(self, wish: Wish, granted: Granted) -> None:
+    async def _tell(self, wish: UpdateRequest, granted: UpdateResult) -> None:
         if granted.news:
             await self._tell_with_result(wish.cause, granted.rows[0], granted.news)
         if granted.commands:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.runtime.handler import Partition
-    from consumers.runtime.lanes import Share
+    from consumers.runtime.lanes import PartitionLoad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaterMarks:
+class Watermarks:
     """How much is enough. Parked records are no load; only memory counts them."""
 
     high: int = 1_000  # running and startable lanes of one partition
@@ -29,17 +29,17 @@ class WaterMarks:
     max_bytes: int = 256 * 2**20
     patience: float = 1.0  # seconds
 
-    def is_full(self, share: Share, partitions: int) -> bool:
+    def is_full(self, share: PartitionLoad, partitions: int) -> bool:
         """Whether a partition has its part of the memory."""
         return _reaches(share, self.max_records / partitions, self.max_bytes / partitions)
 
-    def has_room(self, share: Share, partitions: int) -> bool:
+    def has_room(self, share: PartitionLoad, partitions: int) -> bool:
         """Whether a partition that was full has room enough to be worth a resume."""
         return not _reaches(share, 0.75 * self.max_records / partitions, 0.75 * self.max_bytes / partitions)
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class FlowControl:
     """What the Kafka client shall do next."""
 
     pause: frozenset[Partition]
@@ -47,10 +47,10 @@ class Flow:
     ask: bool  # for one more batch; with every partition paused this only keeps the membership alive
 
 
-class Intake:
+class Backpressure:
     """Remember since when there is too much, and what was closed because of it."""
 
-    def __init__(self, marks: WaterMarks) -> None:
+    def __init__(self, marks: Watermarks) -> None:
         self._marks = marks
         self._full: set[Partition] = set()
         self._busy_since: dict[Partition, float] = {}
@@ -62,14 +62,14 @@ class Intake:
         """Whether nothing is asked for because enough is on hand."""
         return self._held_since is not None
 
-    def decide(self, now: float, shares: Mapping[Partition, Share], *, shut: bool = False) -> Flow:
+    def decide(self, now: float, shares: Mapping[Partition, PartitionLoad], *, shut: bool = False) -> FlowControl:
         """Weigh what is on hand of every owned partition; `shut` closes them all."""
         self._forget_all_but(shares)
         for partition, share in shares.items():
             self._weigh(now, partition, share, len(shares))
         tired = self._held_too_long(now, shares)
         paused = frozenset(shares if shut or tired else self._full)
-        flow = Flow(
+        flow = FlowControl(
             pause=paused - self.paused,
             resume=(self.paused - paused) & shares.keys(),
             ask=shut or tired or not self.holding,
@@ -81,7 +81,7 @@ class Intake:
         """How few startable lanes end the holding back."""
         return self._marks.enough // 2
 
-    def _weigh(self, now: float, partition: Partition, share: Share, partitions: int) -> None:
+    def _weigh(self, now: float, partition: Partition, share: PartitionLoad, partitions: int) -> None:
         marks = self._marks
         if partition in self._full:
             if share.load <= marks.low and marks.has_room(share, partitions):
@@ -90,13 +90,13 @@ class Intake:
         elif marks.is_full(share, partitions) or self._busy_too_long(now, partition, share):
             self._full.add(partition)
 
-    def _busy_too_long(self, now: float, partition: Partition, share: Share) -> bool:
+    def _busy_too_long(self, now: float, partition: Partition, share: PartitionLoad) -> bool:
         if share.load < self._marks.high:
             self._busy_since.pop(partition, None)
             return False
         return now - self._busy_since.setdefault(partition, now) >= self._marks.patience
 
-    def _held_too_long(self, now: float, shares: Mapping[Partition, Share]) -> bool:
+    def _held_too_long(self, now: float, shares: Mapping[Partition, PartitionLoad]) -> bool:
         startable = sum(len(share.ready) for partition, share in shares.items() if partition not in self._full)
         if startable <= self.opens_at() or (not self.holding and startable < self._marks.enough):
             self._held_since = None
@@ -105,12 +105,12 @@ class Intake:
             self._held_since = now
         return now - self._held_since >= self._marks.patience
 
-    def _forget_all_but(self, owned: Mapping[Partition, Share]) -> None:
+    def _forget_all_but(self, owned: Mapping[Partition, PartitionLoad]) -> None:
         self._full &= owned.keys()
         self.paused &= owned.keys()
         for partition in self._busy_since.keys() - owned.keys():
             del self._busy_since[partition]
 
 
-def _reaches(share: Share, records: float, size: float) -> bool:
+def _reaches(share: PartitionLoad, records: float, size: float) -> bool:
     return share.buffered >= max(records, 1) or share.buffered_bytes >= size

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.runtime.consumer_port import Client, Committed
+    from consumers.runtime.consumer_port import Committed, GroupConsumer
     from consumers.runtime.monitoring import Observer
-    from consumers.runtime.offsets import Ledger
+    from consumers.runtime.offsets import OffsetTracker
 
 
-class Commits:
+class Committer:
     """The commits of one worker."""
 
-    def __init__(self, client: Client, ledger: Ledger, observer: Observer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, client: GroupConsumer, ledger: OffsetTracker, observer: Observer, clock: Callable[[], float]
+    ) -> None:
         self._client = client
         self._ledger = ledger
         self._observer = observer

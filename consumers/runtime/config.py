@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.backpressure import WaterMarks
-from consumers.runtime.dead_letter_limit import FloodPolicy
+from consumers.runtime.backpressure import Watermarks
+from consumers.runtime.dead_letter_limit import DeadLetterLimitConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerPolicy:
+class WorkerConfig:
     """Everything about one worker that is decided before it starts. Times are seconds."""
 
     role: str  # for dead letters and logs
@@ -30,12 +30,12 @@ class WorkerPolicy:
     max_unexpected: int = 5  # attempts at a record whose handler raises
     complain_after: float = 5.0  # what a record has waited and will; then somebody should know for what
     backoff: Backoff = field(default_factory=Backoff)  # after a raise, or a dead letter that Kafka refuses
-    marks: WaterMarks = field(default_factory=WaterMarks)
-    flood: FloodPolicy = field(default_factory=FloodPolicy)
+    marks: Watermarks = field(default_factory=Watermarks)
+    flood: DeadLetterLimitConfig = field(default_factory=DeadLetterLimitConfig)
 
 
 def consumer_settings(
-    bootstrap: str, policy: WorkerPolicy, overrides: Mapping[str, object] | None = None
+    bootstrap: str, policy: WorkerConfig, overrides: Mapping[str, object] | None = None
 ) -> dict[str, object]:
     """Settings for librdkafka; `overrides` win (security, `group.instance.id`, `group.protocol` …)."""
     settings: dict[str, object] = {
@@ -61,7 +61,7 @@ def consumer_settings(
     return settings | {"enable.auto.commit": False, "enable.auto.offset.store": False}
 
 
-def _membership(policy: WorkerPolicy, overrides: Mapping[str, object]) -> dict[str, object]:
+def _membership(policy: WorkerConfig, overrides: Mapping[str, object]) -> dict[str, object]:
     if overrides.get("group.protocol") == "consumer":
         return {}  # KIP-848: session, heartbeat and assignor belong to the broker
     return {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from consumers.runtime.backpressure import Flow
+    from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.handler import Partition, Record
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class RecordsReceived:
     """One batch; offsets of one partition ascend within an ownership. Answers one `ask`."""
 
     records: Sequence[Record]
@@ -46,21 +46,21 @@ class Committed:
     """The answer to one commit: what the broker took of exactly that request, and what it said otherwise."""
 
     offsets: Mapping[Partition, int]
-    trouble: Trouble | None = None
+    trouble: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Complained:
+class Warned:
     """Something is wrong that may pass; the client goes on."""
 
-    trouble: Trouble
+    trouble: Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ConsumerFailed:
     """Something is wrong that does not pass; the client stops, `Closed` follows."""
 
-    trouble: Trouble
+    trouble: Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class Closed:
     """The last event: the group is left, no thread remains."""
 
 
-Event = Assigned | Received | Revoked | Lost | Committed | Complained | Failed | Closed
+Event = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
 
 
-class Client(Protocol):
+class GroupConsumer(Protocol):
     """A member of a consumer group. Events arrive on the event loop that called `start`.
 
     Everything that Kafka has to say (rebalances, answers to commits, records) is heard only while a batch is
@@ -81,7 +81,7 @@ class Client(Protocol):
     def start(self, on_event: Callable[[Event], None]) -> None:
         """Join the group and begin to report."""
 
-    def regulate(self, flow: Flow) -> None:
+    def regulate(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:

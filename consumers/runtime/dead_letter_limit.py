@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FloodPolicy:
+class DeadLetterLimitConfig:
     """How many dead letters in a row stop the work, and for how long."""
 
     limit: int = 100
     cool_down: float = 60.0  # seconds
 
 
-class FloodGuard:
+class DeadLetterLimit:
     """Count dead letters in a row; after the cool-down one finished record is needed to be trusted again."""
 
-    def __init__(self, policy: FloodPolicy) -> None:
+    def __init__(self, policy: DeadLetterLimitConfig) -> None:
         self._policy = policy
         self._in_a_row = 0
         self._shut_until: float | None = None
@@ -46,9 +46,9 @@ class FloodGuard:
         self._shut_until = now + self._policy.cool_down
         return True
 
-    def trouble(self, role: str, dead_letters: str, last: Trouble) -> Trouble:
+    def trouble(self, role: str, dead_letters: str, last: Problem) -> Problem:
         """Tell people where to look."""
-        return Trouble(
+        return Problem(
             code="DEAD_LETTER_FLOOD",
             sentence=f"{self._in_a_row} dead letters in a row in {role}:"
             f" work stops for {self._policy.cool_down:g} s; look at topic {dead_letters}",

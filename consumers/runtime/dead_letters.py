@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from consumers.runtime.faults import frames
 from consumers.runtime.handler import RetryLater
 from producers.publisher import Message, PublishError
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from consumers.runtime.config import WorkerPolicy
+    from consumers.runtime.config import WorkerConfig
     from consumers.runtime.handler import DeadLetter, Outcome, Record
     from producers.publisher import Publisher
 
@@ -21,7 +21,7 @@ PREFIX = "southbound-dlq-"
 LONGEST_DETAIL = 8_000  # characters; the original must still fit beside it
 
 
-def dead_letter(record: Record, trouble: Trouble, *, attempts: int, at: datetime, policy: WorkerPolicy) -> Message:
+def dead_letter(record: Record, trouble: Problem, *, attempts: int, at: datetime, policy: WorkerConfig) -> Message:
     """Make the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
     why = {
         "code": trouble.code,
@@ -40,11 +40,11 @@ def dead_letter(record: Record, trouble: Trouble, *, attempts: int, at: datetime
     return Message(policy.dead_letter_topic, record.key, record.value, record.headers + ours)
 
 
-class DeadLetters:
+class DeadLetterPublisher:
     """Deliver dead letters; one that Kafka refuses is tried again without calling the handler again."""
 
     def __init__(
-        self, publisher: Publisher, policy: WorkerPolicy, now: Callable[[], datetime], dice: Callable[[], float]
+        self, publisher: Publisher, policy: WorkerConfig, now: Callable[[], datetime], dice: Callable[[], float]
     ) -> None:
         self._publisher = publisher
         self._policy = policy
@@ -80,7 +80,7 @@ class DeadLetters:
     def _keep(self, record: Record, kept: _Undelivered, why: str, where_raised: str = "") -> RetryLater:
         self._undelivered[record] = kept
         where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
-        trouble = Trouble(
+        trouble = Problem(
             code="DEAD_LETTER_UNDELIVERED",
             sentence=f"The dead letter for {where} was not delivered, so its key waits: {why}",
             detail=f"{kept[0].trouble.sentence}\n{where_raised}".strip(),

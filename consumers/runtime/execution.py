@@ -11,15 +11,15 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
 
-    from consumers.runtime.config import WorkerPolicy
+    from consumers.runtime.config import WorkerConfig
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
 
-class Attempts:
+class HandlerExecution:
     """Call the handler, count how often it raises for a record, and give up on it after some times."""
 
-    def __init__(self, handler: Handler, policy: WorkerPolicy, dice: Callable[[], float]) -> None:
+    def __init__(self, handler: Handler, policy: WorkerConfig, dice: Callable[[], float]) -> None:
         self._handler = handler
         self._policy = policy
         self._dice = dice
@@ -60,12 +60,12 @@ def _checked(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _unexpected_trouble(record: Record, exception: BaseException, times: int) -> Trouble:
+def _unexpected_trouble(record: Record, exception: BaseException, times: int) -> Problem:
     where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
     return fault("UNEXPECTED", f"The handler failed on {where} ({times}x)", exception)
 
 
-class Tasks:
+class RecordTasks:
     """A record has a task while its handler works, or a timer while it is parked. `safely` takes steps of the owner."""
 
     def __init__(self, safely: Callable[..., None]) -> None:

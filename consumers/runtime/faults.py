@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _FRAMES = 12  # the innermost ones; the outer ones are always ours
 
 
-def fault(code: str, what: str, exception: BaseException) -> Trouble:
+def fault(code: str, what: str, exception: BaseException) -> Problem:
     """Report a fault of ours; `what` opens the sentence ("The worker broke"), the detail has the frames."""
     # The exception's own words could quote a payload or a credential: its type and place must do.
     sentence = f"{what} with {type(exception).__name__}: tell a developer"
-    return Trouble(code=code, sentence=sentence, detail=frames(exception))
+    return Problem(code=code, sentence=sentence, detail=frames(exception))
 
 
 def frames(exception: BaseException) -> str:
@@ -45,20 +45,20 @@ def _line(trace: TracebackType) -> str:
 REPEAT_AFTER = 30.0  # seconds until the same kind of complaint is made again
 
 
-class Complaints:
+class ProblemReporter:
     """Pass troubles on to the observer, one of each code at a time: sentences name records and never repeat."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._said_at: dict[str, float] = {}
 
-    def make(self, trouble: Trouble, now: float) -> None:
+    def make(self, trouble: Problem, now: float) -> None:
         """Complain, unless somebody did about the same code a moment ago."""
         if now - self._said_at.get(trouble.code, float("-inf")) >= REPEAT_AFTER:
             self._said_at[trouble.code] = now
             self._observer.complained(trouble)
 
-    def about(self, record: Record, tried: int, trouble: Trouble, now: float) -> None:
+    def about(self, record: Record, tried: int, trouble: Problem, now: float) -> None:
         """Complain about one record that is tried again and again."""
         place = record.partition
         where = f"{place.topic}[{place.number}] offset {record.offset}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class RetryLater:
     """Not now: keep the lane's place and try this record again after `delay` seconds."""
 
     delay: float
-    trouble: Trouble
+    trouble: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """Never: put the original bytes with the reason on the dead-letter topic, then go on with the lane."""
 
-    trouble: Trouble
+    trouble: Problem
 
 
 Outcome = Done | RetryLater | DeadLetter

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from consumers.runtime.handler import Partition, Record
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
 
 class Lane:
@@ -28,7 +28,7 @@ class Lane:
         self.running = False
         self.attempts = 0  # of the head, in this ownership
         self.since = 0.0  # when the head was started first
-        self.trouble: Trouble | None = None  # what stopped the head the last time
+        self.trouble: Problem | None = None  # what stopped the head the last time
         self.until = 0.0  # when a parked head is tried again
 
     @property
@@ -37,7 +37,7 @@ class Lane:
         return self.queue[0]
 
 
-class Share:
+class PartitionLoad:
     """What is on hand of one partition; every number follows from what came and what went."""
 
     __slots__ = ("admitted", "admitted_bytes", "ended", "ready", "retired", "retired_bytes", "started")
@@ -69,7 +69,7 @@ class Share:
         return self.running + len(self.ready)
 
 
-NOTHING = Share()
+NOTHING = PartitionLoad()
 
 
 class Lanes:
@@ -78,12 +78,12 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[Hashable, Lane] = {}
         self._parked: dict[Record, Lane] = {}
-        self._shares: dict[Partition, Share] = {}
-        self._turns: deque[Share] = deque()  # shares with ready lanes, each once
+        self._shares: dict[Partition, PartitionLoad] = {}
+        self._turns: deque[PartitionLoad] = deque()  # shares with ready lanes, each once
         self.startable = 0  # lanes that may start, over all partitions
         self.running = 0  # records that run, over all partitions
 
-    def share(self, partition: Partition) -> Share:
+    def share(self, partition: Partition) -> PartitionLoad:
         """What is on hand of one partition."""
         return self._shares.get(partition, NOTHING)
 
@@ -100,7 +100,7 @@ class Lanes:
         """Put a record at the end of its lane."""
         share = self._shares.get(record.partition)
         if share is None:
-            share = self._shares[record.partition] = Share()
+            share = self._shares[record.partition] = PartitionLoad()
         share.admitted += 1
         share.admitted_bytes += _size(record)
         name = _name(record)
@@ -128,7 +128,7 @@ class Lanes:
         lane.attempts += 1
         return lane.queue[0], Attempt(lane.attempts, now - lane.since)
 
-    def park(self, record: Record, until: float, trouble: Trouble) -> None:
+    def park(self, record: Record, until: float, trouble: Problem) -> None:
         """Keep a running record at the head of its lane until it is tried again."""
         lane = self._lanes[_name(record)]
         lane.until, lane.trouble = until, trouble

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Outcome, Partition, Record
     from consumers.runtime.lanes import Lane, Lanes
-    from consumers.runtime.offsets import Ledger
-    from schemas.problem import Trouble
+    from consumers.runtime.offsets import OffsetTracker
+    from schemas.problem import Problem
 
 
-class Settled(NamedTuple):
+class AttemptEnded(NamedTuple):
     """One attempt at one record has ended; a dead letter is acknowledged by then."""
 
     record: Record
@@ -24,7 +24,7 @@ class Settled(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class WorkerFigures:
     """Numbers of this moment, over all partitions."""
 
     partitions: int
@@ -42,29 +42,29 @@ class Observer(Protocol):
     def received(self, topic: str, records: int) -> None:
         """Count records that came in with one batch."""
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, settled: AttemptEnded) -> None:
         """Count and time one attempt."""
 
     def committed(self, partitions: int, seconds: float) -> None:
         """Time one commit from the request to the broker's answer."""
 
-    def complained(self, trouble: Trouble) -> None:
+    def complained(self, trouble: Problem) -> None:
         """Say out loud what a person should look at."""
 
 
-class Silent:
+class NullObserver:
     """Nobody watches."""
 
     def received(self, topic: str, records: int) -> None:
         """Ignore."""
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, settled: AttemptEnded) -> None:
         """Ignore."""
 
     def committed(self, partitions: int, seconds: float) -> None:
         """Ignore."""
 
-    def complained(self, trouble: Trouble) -> None:
+    def complained(self, trouble: Problem) -> None:
         """Ignore."""
 
 
@@ -75,7 +75,7 @@ class OldestRecord:
     offset: int
     attempts: int
     retry_in: float | None  # seconds
-    trouble: Trouble | None
+    trouble: Problem | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class PartitionStatus:
 
 
 def partition_statuses(
-    ledger: Ledger, lanes: Lanes, paused: AbstractSet[Partition], now: float
+    ledger: OffsetTracker, lanes: Lanes, paused: AbstractSet[Partition], now: float
 ) -> tuple[PartitionStatus, ...]:
     """Describe every owned partition; walks over all lanes, so it is for people and not for every record."""
     oldest = _oldest_heads(lanes)
@@ -110,9 +110,9 @@ def partition_statuses(
     )
 
 
-def figures_of(ledger: Ledger, lanes: Lanes, paused: int, dead_letters_in_a_row: int) -> Figures:
+def figures_of(ledger: OffsetTracker, lanes: Lanes, paused: int, dead_letters_in_a_row: int) -> WorkerFigures:
     """Give the numbers of this moment, over all partitions."""
-    return Figures(
+    return WorkerFigures(
         partitions=len(ledger.owned),
         paused=paused,
         buffered=sum(lanes.share(partition).buffered for partition in ledger.owned),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Partition, Record
 
 
-class Progress:
+class PartitionOffsets:
     """The received and finished offsets of one partition in one ownership."""
 
     __slots__ = ("_finished", "_next", "_saved", "_waiting")
@@ -63,20 +63,20 @@ class Progress:
         self._saved = offset
 
 
-class Ledger:
+class OffsetTracker:
     """The progress of every partition that this worker owns; what it gave up no longer counts."""
 
     def __init__(self) -> None:
-        self._owned: dict[Partition, Progress] = {}
+        self._owned: dict[Partition, PartitionOffsets] = {}
 
     @property
-    def owned(self) -> Mapping[Partition, Progress]:
+    def owned(self) -> Mapping[Partition, PartitionOffsets]:
         """The partitions of the present, each with its progress."""
         return self._owned
 
     def own(self, partition: Partition) -> None:
         """Begin a new ownership."""
-        self._owned[partition] = Progress()
+        self._owned[partition] = PartitionOffsets()
 
     def give_up(self, partition: Partition) -> None:
         """Fence an ownership: whatever completes later changes nothing."""

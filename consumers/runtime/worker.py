@@ -14,26 +14,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.runtime import consumer_port as port
-from consumers.runtime.backpressure import Intake
-from consumers.runtime.committer import Commits
-from consumers.runtime.dead_letter_limit import FloodGuard
-from consumers.runtime.dead_letters import DeadLetters
-from consumers.runtime.execution import Attempts, Tasks
-from consumers.runtime.faults import Complaints, fault
+from consumers.runtime.backpressure import Backpressure
+from consumers.runtime.committer import Committer
+from consumers.runtime.dead_letter_limit import DeadLetterLimit
+from consumers.runtime.dead_letters import DeadLetterPublisher
+from consumers.runtime.execution import HandlerExecution, RecordTasks
+from consumers.runtime.faults import ProblemReporter, fault
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.runtime.kafka.membership import sure_for
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.monitoring import Settled, Silent, figures_of, partition_statuses
-from consumers.runtime.offsets import Ledger
+from consumers.runtime.monitoring import AttemptEnded, NullObserver, figures_of, partition_statuses
+from consumers.runtime.offsets import OffsetTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from consumers.runtime.config import WorkerPolicy
+    from consumers.runtime.config import WorkerConfig
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
-    from consumers.runtime.monitoring import Figures, Observer, PartitionStatus
+    from consumers.runtime.monitoring import Observer, PartitionStatus, WorkerFigures
     from producers.publisher import Publisher
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
 
 class WorkerFailedError(Exception):
@@ -46,34 +46,34 @@ class Worker:
     def __init__(
         self,
         *,
-        client: port.Client,
+        client: port.GroupConsumer,
         handler: Handler,
         publisher: Publisher,
-        policy: WorkerPolicy,
+        policy: WorkerConfig,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._policy = policy
-        self._observer = observer or Silent()
-        self._complaints = Complaints(self._observer)
+        self._observer = observer or NullObserver()
+        self._complaints = ProblemReporter(self._observer)
         self._clock = clock
-        self._attempts = Attempts(handler, policy, dice)
-        self._letters = DeadLetters(publisher, policy, lambda: datetime.now(UTC), dice)
+        self._attempts = HandlerExecution(handler, policy, dice)
+        self._letters = DeadLetterPublisher(publisher, policy, lambda: datetime.now(UTC), dice)
         self._lanes = Lanes()
         self._others: Sequence[Worker] = ()  # whose work comes before ours
-        self._ledger = Ledger()
-        self._intake = Intake(policy.marks)
-        self._guard = FloodGuard(policy.flood)
-        self._tasks = Tasks(self._safely)
-        self._commits = Commits(client, self._ledger, self._observer, clock)
+        self._ledger = OffsetTracker()
+        self._intake = Backpressure(policy.marks)
+        self._guard = DeadLetterLimit(policy.flood)
+        self._tasks = RecordTasks(self._safely)
+        self._commits = Committer(client, self._ledger, self._observer, clock)
         self._leaving: frozenset[Partition] = frozenset()
         self._leave_by: asyncio.TimerHandle | None = None
         self._asked = False
         self._stopping = False
         self._closed = False
-        self._failure: Trouble | None = None
+        self._failure: Problem | None = None
         self._stop_asked = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -119,7 +119,7 @@ class Worker:
         """Tell per partition why it is or is not moving."""
         return partition_statuses(self._ledger, self._lanes, self._intake.paused, self._clock())
 
-    def figures(self) -> Figures:
+    def figures(self) -> WorkerFigures:
         """Give the numbers of this moment."""
         return figures_of(self._ledger, self._lanes, len(self._intake.paused), self._guard.in_a_row)
 
@@ -127,7 +127,7 @@ class Worker:
 
     def _take(self, event: port.Event) -> None:
         match event:
-            case port.Received(records):
+            case port.RecordsReceived(records):
                 self._receive(records)
             case port.Assigned(partitions):
                 self._own(partitions)
@@ -137,9 +137,9 @@ class Worker:
                 self._lose(partitions)
             case port.Committed():
                 self._committed(event)
-            case port.Complained(trouble):
+            case port.Warned(trouble):
                 self._complaints.make(trouble, self._clock())
-            case port.Failed(trouble):
+            case port.ConsumerFailed(trouble):
                 self._fail(trouble)
             case port.Closed():
                 self._closed = True
@@ -240,7 +240,7 @@ class Worker:
         if isinstance(outcome, DeadLetter):
             outcome = await self._letters.deliver(record, attempt.number, outcome)
         self._safely(self._settle, record, attempt, outcome)
-        self._observer.settled(Settled(record, attempt.number, outcome, self._clock() - began))
+        self._observer.settled(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
 
     def _settle(self, record: Record, attempt: Attempt, outcome: Outcome) -> None:
         self._tasks.ended(record)
@@ -283,7 +283,7 @@ class Worker:
         self._lanes.unpark(record)
         self._start_ready()
 
-    def _watch_for_flood(self, last: Trouble) -> None:
+    def _watch_for_flood(self, last: Problem) -> None:
         now = self._clock()
         if self._guard.dead_lettered(now):
             self._complaints.make(self._guard.trouble(self._policy.role, self._policy.dead_letter_topic, last), now)
@@ -351,7 +351,7 @@ class Worker:
                 return condition()
         return True
 
-    def _fail(self, trouble: Trouble) -> None:
+    def _fail(self, trouble: Problem) -> None:
         self._failure = self._failure or trouble
         self._observer.complained(trouble)
         self.stop()

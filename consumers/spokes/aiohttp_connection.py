@@ -37,7 +37,7 @@ def origin_of(url: str) -> str:
     return "/".join(url.partition("?")[0].split("/", 3)[:3])
 
 
-class Line:
+class OriginConnections:
     """The way to one origin: its connections, and what is the same in every request. Make it in the running loop.
 
     Raises:

@@ -11,8 +11,8 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from consumers.spokes.aiohttp_connection import Line, UnfitRequestError, cut, origin_of
-from router.responses import Answer, NoAnswer
+from consumers.spokes.aiohttp_connection import OriginConnections, UnfitRequestError, cut, origin_of
+from router.responses import HttpResponse, NoResponse
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -36,14 +36,14 @@ class AiohttpTransport:
         self._profile = profile
         self._resolver = resolver
         self._connector: aiohttp.TCPConnector | None = None
-        self._lines: dict[str, Line] = {}  # by origin; a spoke has one
+        self._lines: dict[str, OriginConnections] = {}  # by origin; a spoke has one
         self._closed = False
         self._where = _where(profile.base_url)
 
-    async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
         """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
         if self._closed:
-            return NoAnswer(perhaps_sent=False, what=f"we are stopping, {self._where} was not called")
+            return NoResponse(perhaps_sent=False, what=f"we are stopping, {self._where} was not called")
         try:
             return await self._attempt(self._line_to(origin_of(request.url)), request)
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
@@ -57,7 +57,7 @@ class AiohttpTransport:
         if connector is not None:
             await connector.close()
 
-    async def _attempt(self, line: Line, request: HttpRequest) -> Answer | NoAnswer:
+    async def _attempt(self, line: OriginConnections, request: HttpRequest) -> HttpResponse | NoResponse:
         written = line.written(request)
         try:
             return await self._exchange(line, written)
@@ -67,7 +67,7 @@ class AiohttpTransport:
                 raise
             return await self._exchange(line, written)
 
-    async def _exchange(self, line: Line, written: bytes) -> Answer | NoAnswer:
+    async def _exchange(self, line: OriginConnections, written: bytes) -> HttpResponse | NoResponse:
         until = asyncio.get_running_loop().time() + self._profile.timeouts.total
         connection = await line.connect()
         try:
@@ -79,18 +79,20 @@ class AiohttpTransport:
         connection.release()  # which closes it where the answer was not read to its end
         return answer
 
-    async def _answer(self, line: Line, head: Head, stream: aiohttp.StreamReader, until: float) -> Answer | NoAnswer:
+    async def _answer(
+        self, line: OriginConnections, head: Head, stream: aiohttp.StreamReader, until: float
+    ) -> HttpResponse | NoResponse:
         limit = self._profile.max_answer_bytes
         body = await _bounded(line, stream, limit, until)
         if body is None and head.code < _ERROR_STATUS:
-            return NoAnswer(perhaps_sent=True, what=f"{self._where} answered with more than {limit} bytes")
+            return NoResponse(perhaps_sent=True, what=f"{self._where} answered with more than {limit} bytes")
         headers = {name.lower(): _valid(value) for name, value in head.headers.items()}
-        return Answer(status=head.code, headers=headers, body=body or b"")
+        return HttpResponse(status=head.code, headers=headers, body=body or b"")
 
-    def _line_to(self, origin: str) -> Line:
+    def _line_to(self, origin: str) -> OriginConnections:
         line = self._lines.get(origin)
         if line is None:
-            line = self._lines[origin] = Line(origin, self._open(), self._profile.timeouts)
+            line = self._lines[origin] = OriginConnections(origin, self._open(), self._profile.timeouts)
         return line
 
     def _open(self) -> aiohttp.TCPConnector:
@@ -99,7 +101,7 @@ class AiohttpTransport:
         return self._connector
 
 
-async def _bounded(line: Line, stream: aiohttp.StreamReader, limit: int, until: float) -> bytes | None:
+async def _bounded(line: OriginConnections, stream: aiohttp.StreamReader, limit: int, until: float) -> bytes | None:
     """Read the body as it comes; None as soon as it is longer than `limit`."""
     first = stream.read_nowait()
     if stream.at_eof():  # mostly it came with the head
@@ -117,8 +119,8 @@ def _valid(value: str) -> str:
     return value if value.isascii() else value.encode(errors="replace").decode()
 
 
-def _no_answer(error: Exception, where: str) -> NoAnswer:
-    return NoAnswer(
+def _no_answer(error: Exception, where: str) -> NoResponse:
+    return NoResponse(
         perhaps_sent=not isinstance(error, _NEVER_SENT),
         what=_sentence(error, where),
         certificate=isinstance(error, _CERTIFICATE),

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from consumers.spokes.credentials import Auth
     from consumers.spokes.transport import HttpRequest
-    from router.responses import Answer, NoAnswer
+    from router.responses import HttpResponse, NoResponse
 
-    Flow = Generator[HttpRequest, Answer | NoAnswer, None]
+    Flow = Generator[HttpRequest, HttpResponse | NoResponse, None]
 
 
 class Credentials(Protocol):
@@ -36,7 +36,7 @@ class NoCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class InHeader:
+class HeaderCredentials:
     """Sends a header that proves who we are; `value` prints as asterisks."""
 
     name: str
@@ -69,7 +69,7 @@ def credentials_for(auth: Auth, environment: Mapping[str, str]) -> Credentials:
             assert_never(auth)
 
 
-def _in_header(name: str, value: str, reference: str) -> InHeader:
+def _in_header(name: str, value: str, reference: str) -> HeaderCredentials:
     if not value.isascii() or not value.isprintable():
         raise SecretMissingError(f"the secret at {reference} cannot stand in a header: use one line of ASCII")
-    return InHeader(name, SecretStr(value))
+    return HeaderCredentials(name, SecretStr(value))

@@ -54,7 +54,7 @@ def _remedy(kind: str, place: str) -> str:
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-class Part(BaseModel):
+class ProfileModel(BaseModel):
     """A part of a profile: frozen, and a field that it does not know is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -69,13 +69,13 @@ def _is_a_header_name(name: str) -> str:
 HeaderName = Annotated[str, AfterValidator(_is_a_header_name)]
 
 
-class NoAuth(Part):
+class NoAuth(ProfileModel):
     """The system asks for no credentials."""
 
     kind: Literal["none"] = "none"
 
 
-class BasicAuth(Part):
+class BasicAuth(ProfileModel):
     """User name and password (RFC 7617)."""
 
     kind: Literal["basic"] = "basic"
@@ -83,14 +83,14 @@ class BasicAuth(Part):
     password: SecretReference
 
 
-class BearerAuth(Part):
+class BearerAuth(ProfileModel):
     """A token that does not change while we run (RFC 6750)."""
 
     kind: Literal["bearer"] = "bearer"
     token: SecretReference
 
 
-class ApiKeyAuth(Part):
+class ApiKeyAuth(ProfileModel):
     """A key in a header of the system's choice."""
 
     kind: Literal["api_key"] = "api_key"
@@ -101,7 +101,7 @@ class ApiKeyAuth(Part):
 Auth = Annotated[NoAuth | BasicAuth | BearerAuth | ApiKeyAuth, Field(discriminator="kind")]
 
 
-class HeaderToken(Part):
+class CallbackToken(ProfileModel):
     """Callbacks carry this token in this header."""
 
     kind: Literal["token"] = "token"
@@ -109,4 +109,4 @@ class HeaderToken(Part):
     token: SecretReference
 
 
-CallbackAuth = Annotated[NoAuth | BasicAuth | HeaderToken, Field(discriminator="kind")]
+CallbackAuth = Annotated[NoAuth | BasicAuth | CallbackToken, Field(discriminator="kind")]

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import Transport
-    from router.responses import Answer, NoAnswer
+    from router.responses import HttpResponse, NoResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class _SpokeConnection:
     """All that is needed to reach one system."""
 
     base_url: str
@@ -50,7 +50,7 @@ class SpokeClient:
         profiles = tuple(profiles)
         credentials = all_credentials(profiles, environment)
         self._lines = {
-            profile.name: _Line(
+            profile.name: _SpokeConnection(
                 base_url=profile.base_url,
                 headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
                 credentials=credentials[profile.name],
@@ -60,7 +60,7 @@ class SpokeClient:
             for profile in profiles
         }
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
         `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.
@@ -98,7 +98,7 @@ def all_credentials(profiles: Iterable[Profile], environment: Mapping[str, str])
     return found
 
 
-async def _through(transport: Transport, flow: Flow, before: Callable[[], None]) -> Answer | NoAnswer:
+async def _through(transport: Transport, flow: Flow, before: Callable[[], None]) -> HttpResponse | NoResponse:
     request = next(flow)
     while True:
         before()
@@ -109,7 +109,7 @@ async def _through(transport: Transport, flow: Flow, before: Callable[[], None])
             return answer
 
 
-def _request(line: _Line, call: Call) -> HttpRequest:
+def _request(line: _SpokeConnection, call: Call) -> HttpRequest:
     query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
     return HttpRequest(
         method=call.method,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from consumers.spokes.profile import Profile
-    from router.responses import Answer, NoAnswer, Purpose
+    from router.responses import HttpResponse, NoResponse, Purpose
     from router.runs.changes import FieldChange
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
@@ -73,14 +73,14 @@ class Spoke(Protocol):
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
 
-    def read_reply(self, answer: Answer) -> ExternalReport:
+    def read_reply(self, answer: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx answer to a POST, PATCH or GET of one run.
 
         Raises:
             NotUnderstoodError: the body is not usable.
         """
 
-    def find_run(self, answer: Answer, run: RunDocument) -> ExternalReport | None:
+    def find_run(self, answer: HttpResponse, run: RunDocument) -> ExternalReport | None:
         """Find our run in the answer to a look-up; None: it never arrived.
 
         Raises:
@@ -102,7 +102,7 @@ def nothing() -> None:
 class SpokeCaller(Protocol):
     """The one HTTP client: limit, authenticate, send, bound, and say whether it was perhaps sent."""
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
         `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.

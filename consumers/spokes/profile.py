@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from consumers.runtime.backoff import RetryPolicy
-from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, Part
+from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, ProfileModel
 from schemas.vocabulary import RunState
 
 # Spoke names become parts of topic names and of listener paths.
@@ -46,7 +46,7 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
 
 
-class MediaTypes(Part):
+class MediaTypes(ProfileModel):
     """What we say we send and accept."""
 
     send: MediaType = "application/json"
@@ -54,7 +54,7 @@ class MediaTypes(Part):
     accept: MediaType = "application/json"
 
 
-class Timeouts(Part):
+class Timeouts(ProfileModel):
     """Seconds to wait: for a connection, between two pieces of an answer, and for everything together."""
 
     connect: Seconds = 3.0
@@ -72,7 +72,7 @@ class Timeouts(Part):
 _RETRY = RetryPolicy()
 
 
-class Retry(Part):
+class RetrySettings(ProfileModel):
     """How often and how long to try again; seconds."""
 
     first: Seconds = _RETRY.first
@@ -86,7 +86,7 @@ class Retry(Part):
         return RetryPolicy(**dict(self))
 
 
-class Inbound(StrEnum):
+class InboundMode(StrEnum):
     """By which ways answers come; only `poll` makes us do something, the others declare."""
 
     SYNC = "sync"
@@ -94,7 +94,7 @@ class Inbound(StrEnum):
     POLL = "poll"
 
 
-class Encoding(StrEnum):
+class RelationshipEncoding(StrEnum):
     """How a child tells the external system who its parent is."""
 
     NATIVE = "native"
@@ -103,7 +103,7 @@ class Encoding(StrEnum):
     NONE = "none"
 
 
-class LookUp(StrEnum):
+class LookUpMethod(StrEnum):
     """How to find out whether a POST with unknown outcome arrived."""
 
     NAME = "name"
@@ -145,7 +145,7 @@ KnownState = Annotated[RunState, AfterValidator(_is_a_state_of_a_run)]
 _UNDER_WAY: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
-class Profile(Part):
+class Profile(ProfileModel):
     """One external system. Every field but `name` and `base_url` has a careful default.
 
     `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
@@ -166,17 +166,17 @@ class Profile(Part):
     media_types: MediaTypes = MediaTypes()
     patchable: frozenset[Patchable] = frozenset()
     change_until: frozenset[KnownState] = _UNDER_WAY
-    relationship_encoding: Encoding = Encoding.EXTENSION
+    relationship_encoding: RelationshipEncoding = RelationshipEncoding.EXTENSION
     cancel: CancelMethod = CancelMethod.PATCH
     state_spellings: dict[str, KnownState] = Field(default_factory=dict)
     success_codes: frozenset[SuccessCode] = frozenset({200, 201, 202, 204})
     timeouts: Timeouts = Timeouts()
-    retry: Retry = Retry()
+    retry: RetrySettings = RetrySettings()
     concurrency: int = Field(default=32, ge=1, le=1000)
-    inbound: frozenset[Inbound] = Field(default=frozenset({Inbound.SYNC, Inbound.CALLBACK}), min_length=1)
+    inbound: frozenset[InboundMode] = Field(default=frozenset({InboundMode.SYNC, InboundMode.CALLBACK}), min_length=1)
     poll_interval: Seconds = 30.0
     silent_after: Seconds = 300.0
-    look_up: LookUp = LookUp.NAME
+    look_up: LookUpMethod = LookUpMethod.NAME
     send_state: bool = False
     send_measure_ids: bool = True
     max_answer_bytes: int = Field(default=5_000_000, ge=1_000)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.responses import Answer, NoAnswer
+    from router.responses import HttpResponse, NoResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class HttpRequest:
 class Transport(Protocol):
     """The seam: another HTTP library takes this one's place by implementing it."""
 
-    async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
         """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.store.row_mapping import Clockwork
+    from consumers.store.row_mapping import MomentFormat
     from consumers.store.statements import Statements
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Database(Protocol):
 
     name: str  # for people; without password
     sql: Statements
-    clock: Clockwork
+    clock: MomentFormat
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Work on one consistent state."""

@@ -12,7 +12,7 @@ ROOM = 2_000_000  # characters of text; the documents themselves take about ten 
 LARGE = 8192  # one of them would push too many others out
 
 
-class Remembered:
+class DocumentCache:
     """Text and document of those used last, oldest out first."""
 
     def __init__(self, room: int = ROOM) -> None:

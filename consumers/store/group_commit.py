@@ -14,7 +14,7 @@ Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
 
-class Grouping(Generic[Ask, Answer]):
+class GroupCommit(Generic[Ask, Answer]):
     """One group at a time; the next takes all who wait, up to `limit` in weight.
 
     There is no timer: alone, a caller waits for nobody; in a crowd, groups grow to what the database can bear.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Count, Use
+    from router.selection.thresholds import ThresholdUse, UseCount
     from schemas.vocabulary import Phase
 
 
@@ -29,10 +29,10 @@ class UnstorableError(Exception):
     """The database will never take this row or id (a NUL character in it, say); nothing of a save was written."""
 
 
-class UsedUpError(Exception):
+class ThresholdReachedError(Exception):
     """The definition has no use left in this window: decide again without it. Nothing of this save was written."""
 
-    def __init__(self, use: Use) -> None:
+    def __init__(self, use: ThresholdUse) -> None:
         super().__init__(use)  # as it was given, so that it can be copied
         self.use = use
 
@@ -41,13 +41,13 @@ class UsedUpError(Exception):
         return f"{self.use.definition} is used up until {self.use.window.end.isoformat()}"
 
 
-class Line(Protocol):
+class WaitingQueue(Protocol):
     """Requests that wait because every definition that fits is used up, each by what it waits for.
 
     Every method raises StoreUnavailableError for weather.
     """
 
-    async def counts(self, definitions: Collection[str]) -> Sequence[Count]:
+    async def counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
         """Read how often these definitions were used, for the last windows of each."""
 
     async def lengths(self) -> Mapping[tuple[str, ...], int]:
@@ -69,7 +69,7 @@ class RunStore(Protocol):
     """
 
     @property
-    def line(self) -> Line:
+    def line(self) -> WaitingQueue:
         """The requests that wait for their turn."""
 
     async def run(self, run_id: str) -> RunRow | None:
@@ -94,7 +94,7 @@ class RunStore(Protocol):
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""
 
-    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+    async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         """Write rows together or not at all, and count uses with them.
 
         A run is written only over `revision - 1` (revision 1: only where there is none yet).
@@ -110,7 +110,9 @@ class RunStore(Protocol):
             UnstorableError: it never will.
         """
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
+    async def save_each(
+        self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
+    ) -> Sequence[Exception | None]:
         """Save several times in one transaction, each by itself: None, or what `save` would have raised."""
 
     async def silent_runs(

@@ -20,7 +20,7 @@ from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from consumers.store.document_cache import Remembered
+    from consumers.store.document_cache import DocumentCache
 
 Values = tuple[Any, ...]  # what a driver takes and gives, one per column, in the order of the table
 
@@ -29,7 +29,7 @@ _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clockwork:
+class MomentFormat:
     """How a database keeps moments."""
 
     write: Callable[[datetime], object]
@@ -54,11 +54,11 @@ def _as_it_is(moment: datetime) -> datetime:
     return moment
 
 
-AS_TEXT = Clockwork(write=_as_text, read=datetime.fromisoformat)
-AS_MOMENTS = Clockwork(write=_as_it_is, read=_as_it_is)
+AS_TEXT = MomentFormat(write=_as_text, read=datetime.fromisoformat)
+AS_MOMENTS = MomentFormat(write=_as_it_is, read=_as_it_is)
 
 
-def run_values(row: RunRow, clock: Clockwork, documents: Remembered) -> Values:
+def run_values(row: RunRow, clock: MomentFormat, documents: DocumentCache) -> Values:
     """Give a row's columns as `tables.runs` orders them."""
     requested = documents.write(row.requested)
     return (
@@ -92,7 +92,7 @@ def run_values(row: RunRow, clock: Clockwork, documents: Remembered) -> Values:
     )
 
 
-def run_row(values: Values, measures: Iterable[Values], clock: Clockwork, documents: Remembered) -> RunRow:
+def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, documents: DocumentCache) -> RunRow:
     """Make a row again from what `run_values` and `measure_values` gave."""
     (
         run_id,
@@ -180,7 +180,7 @@ def _decision(text: str) -> PinnedDecision:
     return PinnedDecision.model_validate_json(text)
 
 
-def measure_values(row: RunRow, clock: Clockwork) -> list[Values]:
+def measure_values(row: RunRow, clock: MomentFormat) -> list[Values]:
     """Give the columns of each measure of a run as `tables.run_measures` orders them."""
     return [
         (
@@ -202,7 +202,7 @@ def measure_values(row: RunRow, clock: Clockwork) -> list[Values]:
     ]
 
 
-def _measure(values: Values, clock: Clockwork) -> ReportedMeasure:
+def _measure(values: Values, clock: MomentFormat) -> ReportedMeasure:
     # Not validated again: these columns were written from a valid measure, and there may be hundreds.
     return ReportedMeasure.model_construct(
         id=values[2],
@@ -230,14 +230,14 @@ def _value(text: str | None) -> Value:
     return JsonText(**value) if isinstance(value, dict) else value
 
 
-def request_values(row: RequestRow, clock: Clockwork) -> Values:
+def request_values(row: RequestRow, clock: MomentFormat) -> Values:
     """Give a request's columns as `tables.outbound_requests` orders them."""
     decision = _decision_text(row.decision)
     created_at = clock.write(row.created_at)
     return (row.request_id, row.root_run_id, row.tenant, row.spoke, decision, row.explanation, created_at)
 
 
-def request_row(values: Values, clock: Clockwork) -> RequestRow:
+def request_row(values: Values, clock: MomentFormat) -> RequestRow:
     """Make a request again from what `request_values` gave."""
     request_id, root_run_id, tenant, spoke, decision, explanation, created_at = values
     return RequestRow(

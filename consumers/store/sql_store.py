@@ -9,15 +9,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.store.address import database_at
 from consumers.store.database import InDoubtError, is_the_rows_fault
-from consumers.store.document_cache import Remembered
-from consumers.store.group_commit import Grouping
+from consumers.store.document_cache import DocumentCache
+from consumers.store.group_commit import GroupCommit
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
 from consumers.store.statements import latest_runs, silent_runs, waiting_runs
 from consumers.store.transactions import (
-    Found,
     OpenRunsOf,
+    QueryResult,
     Question,
     RequestById,
     RunAt,
@@ -29,11 +29,11 @@ from consumers.store.transactions import (
     write,
     write_unless_written,
 )
-from consumers.store.waiting_queue import SqlLine
-from consumers.store.write_plan import Moved, Save
+from consumers.store.waiting_queue import SqlWaitingQueue
+from consumers.store.write_plan import RunWrite, Save
 from router.runs.request_result import in_order
 from router.runs.run import RequestRow, RunRow
-from router.selection.thresholds import Use
+from router.selection.thresholds import ThresholdUse
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ class SqlRunStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._documents = Remembered()
-        self.line = SqlLine(database, self._documents)
+        self._documents = DocumentCache()
+        self.line = SqlWaitingQueue(database, self._documents)
         self._routed: dict[str, RunRow] = {}
-        self._reads: Grouping[Question, Found] = Grouping(self._look_up, limit=GROUP)
-        self._saves: Grouping[Sequence[Save], Sequence[Exception | None]] = Grouping(
+        self._reads: GroupCommit[Question, QueryResult] = GroupCommit(self._look_up, limit=GROUP)
+        self._saves: GroupCommit[Sequence[Save], Sequence[Exception | None]] = GroupCommit(
             self._write_all, limit=GROUP, weight=_weight
         )
 
@@ -94,13 +94,15 @@ class SqlRunStore:
         found = await self._reads.ask(RequestById(request_id))
         return request_row(found.rows[0], self._database.clock) if found.rows else None
 
-    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+    async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         """Write rows together or not at all, and count uses with them."""
         [error] = await self.save_each([rows])
         if error is not None:
             raise error
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
+    async def save_each(
+        self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
+    ) -> Sequence[Exception | None]:
         """Write several saves in one transaction, each by itself."""
         made = [self._as_save(rows) for rows in saves]
         wanted = [one for one in made if isinstance(one, Save)]
@@ -109,7 +111,7 @@ class SqlRunStore:
         self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
         return errors
 
-    def _remember_routed(self, rows: Iterable[RunRow | RequestRow | Use]) -> None:
+    def _remember_routed(self, rows: Iterable[RunRow | RequestRow | ThresholdUse]) -> None:
         self._routed |= {row.run_id: row for row in rows if isinstance(row, RunRow) and row.phase is Phase.ROUTED}
         while len(self._routed) > ROUTED_LATELY:
             del self._routed[next(iter(self._routed))]
@@ -146,7 +148,7 @@ class SqlRunStore:
         await self._reads.finish()
         await self._database.close()
 
-    async def _look_up(self, questions: Sequence[Question]) -> Sequence[Found | Exception]:
+    async def _look_up(self, questions: Sequence[Question]) -> Sequence[QueryResult | Exception]:
         try:
             return await self._look_up_together(questions)
         except (DBAPIError, ValueError, OverflowError, TypeError) as error:
@@ -158,7 +160,7 @@ class SqlRunStore:
             half = len(questions) // 2  # find the guilty one without making the others pay
             return [*await self._look_up(questions[:half]), *await self._look_up(questions[half:])]
 
-    async def _look_up_together(self, questions: Sequence[Question]) -> Sequence[Found]:
+    async def _look_up_together(self, questions: Sequence[Question]) -> Sequence[QueryResult]:
         return await self._database.read(partial(look_up, sql=self._database.sql, questions=questions))
 
     async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
@@ -198,27 +200,27 @@ class SqlRunStore:
                 )
         return ConflictError(f"{_names(save)}: somebody else wrote it meanwhile; read and decide again")
 
-    async def _holder(self, move: Moved) -> str | None:
+    async def _holder(self, move: RunWrite) -> str | None:
         if move.external_id is None:
             return None
         [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
         return str(found.rows[0][0]) if found.rows else None
 
-    def _as_save(self, rows: Sequence[RunRow | RequestRow | Use]) -> Save | Exception:
+    def _as_save(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> Save | Exception:
         clock = self._database.clock
         try:
             moves = tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)])
             requests = tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)])
             others = len(rows) - len(moves) - len(requests)
-            uses = tuple([row for row in rows if isinstance(row, Use)]) if others else ()
+            uses = tuple([row for row in rows if isinstance(row, ThresholdUse)]) if others else ()
             return Save(moves=moves, requests=requests, uses=uses)
         except (ValueError, TypeError) as error:
             return UnstorableError(f"a row cannot be written as JSON: {error}")
         except Exception as error:  # noqa: BLE001 - it belongs to this save and to no other
             return error
 
-    def _as_move(self, row: RunRow) -> Moved:
-        return Moved(
+    def _as_move(self, row: RunRow) -> RunWrite:
+        return RunWrite(
             run_id=row.run_id,
             revision=row.revision,
             spoke=row.spoke,
@@ -227,11 +229,11 @@ class SqlRunStore:
             measures=measure_values(row, self._database.clock),
         )
 
-    def _one_run(self, found: Found) -> RunRow | None:
+    def _one_run(self, found: QueryResult) -> RunRow | None:
         runs = self._runs(found)
         return runs[0] if runs else None
 
-    def _runs(self, found: Found) -> list[RunRow]:
+    def _runs(self, found: QueryResult) -> list[RunRow]:
         clock, documents = self._database.clock, self._documents
         return [run_row(row, found.measures.get(row[0], ()), clock, documents) for row in found.rows]
 

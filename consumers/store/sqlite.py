@@ -52,8 +52,8 @@ class SqliteDatabase:
         self._engine = _engine(url, lock_timeout, synchronous)
         self.sql = statements_for(self._engine.dialect)
         # The write lock is taken first: a transaction that reads and then wants to write could not get it any more.
-        self._writer = _Desk(self._engine, begin="BEGIN IMMEDIATE")
-        self._reader = _Desk(self._engine, begin="BEGIN")
+        self._writer = _ConnectionThread(self._engine, begin="BEGIN IMMEDIATE")
+        self._reader = _ConnectionThread(self._engine, begin="BEGIN")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Work on one consistent state."""
@@ -68,7 +68,7 @@ class SqliteDatabase:
         await self._writer.close()
         await self._reader.close()
 
-    async def _do(self, desk: _Desk, work: Callable[[Connection], T]) -> T:
+    async def _do(self, desk: _ConnectionThread, work: Callable[[Connection], T]) -> T:
         try:
             return await desk.transact(work)
         except DBAPIError as error:
@@ -85,7 +85,7 @@ class SqliteDatabase:
         return f"run store {self.name} cannot be used: {error.orig}; check the file, its directory and the disk"
 
 
-class _Desk:
+class _ConnectionThread:
     """One thread with one connection, opened when it is first needed and again after trouble."""
 
     def __init__(self, engine: Engine, *, begin: str) -> None:

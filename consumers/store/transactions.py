@@ -6,16 +6,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
-from consumers.store.write_plan import Kept, count_uses, lock_uses, sort_out
+from consumers.store.write_plan import StoredRevision, count_uses, lock_uses, sort_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Select
 
-    from consumers.store.row_mapping import Clockwork, Values
+    from consumers.store.row_mapping import MomentFormat, Values
     from consumers.store.statements import Statements
-    from consumers.store.write_plan import Plan, Refusal, Save
+    from consumers.store.write_plan import Refusal, Save, WritePlan
 
 MEASURE_COUNT = 15  # the place of `measure_count` in `tables.runs`
 EXTERNAL_ID = 10
@@ -76,14 +76,14 @@ def asked_for(question: Question) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class QueryResult:
     """What answers one question: rows of one table, and the measures of those runs by run id."""
 
     rows: Sequence[Values]
     measures: Mapping[str, Sequence[Values]]
 
 
-def look_up(connection: Connection, sql: Statements, questions: Sequence[Question]) -> list[Found]:
+def look_up(connection: Connection, sql: Statements, questions: Sequence[Question]) -> list[QueryResult]:
     """Answer all questions with one statement for each kind of them."""
     answers: dict[Question, list[Values]] = defaultdict(list)
     for values in _runs_by_id(connection, sql, questions):
@@ -97,7 +97,7 @@ def look_up(connection: Connection, sql: Statements, questions: Sequence[Questio
         answers[OpenRunsOf(values[0])].append(values)
     for values in _requests(connection, sql, questions):
         answers[RequestById(values[0])].append(values)
-    return [Found(answers.get(question, ()), measures) for question in questions]
+    return [QueryResult(answers.get(question, ()), measures) for question in questions]
 
 
 def _runs_by_id(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
@@ -139,13 +139,13 @@ def read_measures(connection: Connection, sql: Statements, found: Iterable[Value
     return by_run
 
 
-def select_runs(connection: Connection, sql: Statements, wanted: Select[*tuple[object, ...]]) -> Found:
+def select_runs(connection: Connection, sql: Statements, wanted: Select[*tuple[object, ...]]) -> QueryResult:
     """Read the runs of a rarely used statement."""
     rows = cast("Sequence[Values]", connection.execute(wanted).all())
-    return Found(rows, read_measures(connection, sql, rows))
+    return QueryResult(rows, read_measures(connection, sql, rows))
 
 
-def write(connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork) -> list[Refusal | None]:
+def write(connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat) -> list[Refusal | None]:
     """Write what may be written; answer each save with None or why not."""
     ids = {move.run_id for save in saves for move in save.moves}
     kept = _lock(connection, sql, ids) if ids else {}
@@ -159,7 +159,7 @@ def write(connection: Connection, sql: Statements, saves: Sequence[Save], clock:
 
 
 def write_unless_written(
-    connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork
+    connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat
 ) -> list[Refusal | None]:
     """Write after a commit that was never answered: what is there exactly as wanted was written by it."""
     ids = {move.run_id for save in saves for move in save.moves}
@@ -170,18 +170,18 @@ def write_unless_written(
     return [answers.get(id(save)) for save in saves]
 
 
-def _lock(connection: Connection, sql: Statements, ids: Iterable[str]) -> dict[str, Kept]:
+def _lock(connection: Connection, sql: Statements, ids: Iterable[str]) -> dict[str, StoredRevision]:
     known = _fetch(connection, sql.revisions, sql.many(ids))
-    return {run_id: Kept(revision=revision, measure_count=count) for run_id, revision, count in known}
+    return {run_id: StoredRevision(revision=revision, measure_count=count) for run_id, revision, count in known}
 
 
-def _write_requests(connection: Connection, sql: Statements, plan: Plan) -> None:
+def _write_requests(connection: Connection, sql: Statements, plan: WritePlan) -> None:
     if plan.requests:
         # Sorted, here and below, so that two processes meet at the same row first and do not deadlock.
         connection.exec_driver_sql(sql.insert_request, sorted(plan.requests, key=_first))
 
 
-def _write_runs(connection: Connection, sql: Statements, plan: Plan) -> None:
+def _write_runs(connection: Connection, sql: Statements, plan: WritePlan) -> None:
     if plan.new:
         connection.exec_driver_sql(sql.insert_run, sorted((run.values for run in plan.new.values()), key=_first))
     if plan.changed:
@@ -189,7 +189,9 @@ def _write_runs(connection: Connection, sql: Statements, plan: Plan) -> None:
         connection.exec_driver_sql(sql.update_run, sorted(turned, key=_last))
 
 
-def _write_measures(connection: Connection, sql: Statements, plan: Plan, kept: Mapping[str, Kept]) -> None:
+def _write_measures(
+    connection: Connection, sql: Statements, plan: WritePlan, kept: Mapping[str, StoredRevision]
+) -> None:
     outdated = [run_id for run_id in plan.changed if kept[run_id].measure_count]
     if outdated:
         connection.exec_driver_sql(sql.delete_measures, (sql.many(outdated),))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from consumers.store.row_mapping import run_row, waits_of, waits_text
 from consumers.store.statements import first_in_line, left_behind, uses_of
 from consumers.store.transactions import select_runs
-from router.selection.thresholds import Count, Window
+from router.selection.thresholds import ThresholdWindow, UseCount
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
     from consumers.store.database import Database
-    from consumers.store.document_cache import Remembered
+    from consumers.store.document_cache import DocumentCache
     from consumers.store.row_mapping import Values
     from router.runs.run import RunRow
 
 
-class SqlLine:
+class SqlWaitingQueue:
     """A `Line` over any `Database`."""
 
-    def __init__(self, database: Database, documents: Remembered) -> None:
+    def __init__(self, database: Database, documents: DocumentCache) -> None:
         self._database = database
         self._documents = documents
 
-    async def counts(self, definitions: Collection[str]) -> Sequence[Count]:
+    async def counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
         """Read how often these definitions were used, for the last windows of each."""
         wanted, clock = uses_of(definitions), self._database.clock
         found = await self._database.read(lambda connection: _all(connection, wanted))
         return [
-            Count(definition=definition, window=Window(clock.read(since), clock.read(until)), uses=uses)
+            UseCount(definition=definition, window=ThresholdWindow(clock.read(since), clock.read(until)), uses=uses)
             for definition, since, until, uses in found
         ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from consumers.store.port import ConflictError, UsedUpError
+from consumers.store.port import ConflictError, ThresholdReachedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.store.row_mapping import Clockwork, Values
+    from consumers.store.row_mapping import MomentFormat, Values
     from consumers.store.statements import Statements
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
 
     Place = tuple[str, datetime]  # a definition, and the start of one of its windows
-    Refusal = ConflictError | UsedUpError
+    Refusal = ConflictError | ThresholdReachedError
 
 
 NO_USES: Mapping[Place, int] = MappingProxyType({})
 
 
-class Moved(NamedTuple):
+class RunWrite(NamedTuple):
     """A run as one save wants it; columns ready for the database."""
 
     run_id: str
@@ -40,9 +40,9 @@ class Moved(NamedTuple):
 class Save(NamedTuple):
     """What one caller wants written, together or not at all, in this order."""
 
-    moves: tuple[Moved, ...]
+    moves: tuple[RunWrite, ...]
     requests: tuple[Values, ...]
-    uses: tuple[Use, ...] = ()
+    uses: tuple[ThresholdUse, ...] = ()
 
     @property
     def weight(self) -> int:
@@ -51,7 +51,7 @@ class Save(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class StoredRevision:
     """What the database has of a run before the transaction."""
 
     revision: int
@@ -59,28 +59,30 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Plan:
+class WritePlan:
     """What one transaction writes: of each run only its last revision."""
 
-    new: dict[str, Moved] = field(default_factory=dict)
-    changed: dict[str, Moved] = field(default_factory=dict)
+    new: dict[str, RunWrite] = field(default_factory=dict)
+    changed: dict[str, RunWrite] = field(default_factory=dict)
     requests: list[Values] = field(default_factory=list)
     counted: Counter[Place] = field(default_factory=Counter)  # uses to add, by definition and start of the window
     answers: list[Refusal | None] = field(default_factory=list)  # one per save, in order
 
     @property
-    def moves(self) -> Iterable[Moved]:
+    def moves(self) -> Iterable[RunWrite]:
         """Give every run that is written."""
         yield from self.new.values()
         yield from self.changed.values()
 
 
-def sort_out(saves: Sequence[Save], kept: Mapping[str, Kept], uses: Mapping[Place, int] = NO_USES) -> Plan:
+def sort_out(
+    saves: Sequence[Save], kept: Mapping[str, StoredRevision], uses: Mapping[Place, int] = NO_USES
+) -> WritePlan:
     """Take the saves in order; one that conflicts or finds no room is answered so and leaves no trace.
 
     `uses` are those that windows have already. A conflict comes first: what is stored was counted when it was stored.
     """
-    plan = Plan()
+    plan = WritePlan()
     revisions = {run_id: run.revision for run_id, run in kept.items()}
     for save in saves:
         refusal = _conflict(save, revisions) or _no_room(save, uses, plan.counted)
@@ -104,15 +106,15 @@ def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
     return None
 
 
-def _no_room(save: Save, uses: Mapping[Place, int], counted: Mapping[Place, int]) -> UsedUpError | None:
+def _no_room(save: Save, uses: Mapping[Place, int], counted: Mapping[Place, int]) -> ThresholdReachedError | None:
     for use in save.uses:
         place = place_of(use)
         if uses.get(place, 0) + counted.get(place, 0) >= use.at_most or _is_forgotten(use, uses, counted):
-            return UsedUpError(use)
+            return ThresholdReachedError(use)
     return None
 
 
-def _is_forgotten(use: Use, *counts: Mapping[Place, int]) -> bool:
+def _is_forgotten(use: ThresholdUse, *counts: Mapping[Place, int]) -> bool:
     # Who counts late, by a clock that is behind or after a long pause, may not begin a thrown away window at 0 again.
     return any(
         more and definition == use.definition and start > use.window.end
@@ -121,19 +123,21 @@ def _is_forgotten(use: Use, *counts: Mapping[Place, int]) -> bool:
     )
 
 
-def place_of(use: Use) -> Place:
+def place_of(use: ThresholdUse) -> Place:
     """Name the counter of a use."""
     return use.definition, use.window.start
 
 
-def _take(plan: Plan, save: Save, kept: Mapping[str, Kept]) -> None:
+def _take(plan: WritePlan, save: Save, kept: Mapping[str, StoredRevision]) -> None:
     plan.requests.extend(save.requests)
     plan.counted.update(map(place_of, save.uses))
     for move in save.moves:
         (plan.changed if move.run_id in kept else plan.new)[move.run_id] = move
 
 
-def lock_uses(connection: Connection, sql: Statements, saves: Sequence[Save], clock: Clockwork) -> Mapping[Place, int]:
+def lock_uses(
+    connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat
+) -> Mapping[Place, int]:
     """Read how much of each window is used, and keep others from counting until this transaction ends."""
     wanted = _windows(saves)
     if not wanted:
@@ -147,7 +151,7 @@ def lock_uses(connection: Connection, sql: Statements, saves: Sequence[Save], cl
 
 
 def count_uses(
-    connection: Connection, sql: Statements, plan: Plan, uses: Mapping[Place, int], clock: Clockwork
+    connection: Connection, sql: Statements, plan: WritePlan, uses: Mapping[Place, int], clock: MomentFormat
 ) -> None:
     """Write what was counted; whoever counts first in a window throws away those before its predecessor."""
     if not plan.counted:
@@ -159,5 +163,5 @@ def count_uses(
         connection.exec_driver_sql(sql.forget_windows, fresh)
 
 
-def _windows(saves: Sequence[Save]) -> Mapping[Place, Use]:
+def _windows(saves: Sequence[Save]) -> Mapping[Place, ThresholdUse]:
     return {place_of(use): use for save in saves for use in save.uses}

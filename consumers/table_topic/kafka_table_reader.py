@@ -10,7 +10,7 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumers.runtime.faults import fault
-from consumers.table_topic.port import News, TableTopicError
+from consumers.table_topic.port import TableTopicError, TableTopicRead
 from producers.kafka_errors import sentence_for
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def reader_settings(bootstrap: str, overrides: Mapping[str, object] | None = Non
     }
 
 
-class KafkaReader:
-    """An iterator of `News`, while its `async with` block runs."""
+class KafkaTableReader:
+    """An iterator of `TableTopicRead`, while its `async with` block runs."""
 
     def __init__(self, settings: Mapping[str, object], topic: str) -> None:
         self._settings = dict(settings)
         self._topic = topic
-        self._news: asyncio.Queue[News | TableTopicError] = asyncio.Queue()
+        self._news: asyncio.Queue[TableTopicRead | TableTopicError] = asyncio.Queue()
         self._ended = threading.Event()
 
     async def __aenter__(self) -> Self:
@@ -68,7 +68,7 @@ class KafkaReader:
         """Iterate over this."""
         return self
 
-    async def __anext__(self) -> News:
+    async def __anext__(self) -> TableTopicRead:
         """Wait for news.
 
         Raises:
@@ -97,29 +97,29 @@ class KafkaReader:
             self._tell(trouble)
             self._ended.wait(POLL)
 
-    def _missing(self, consumer: Consumer) -> News | None:
+    def _missing(self, consumer: Consumer) -> TableTopicRead | None:
         try:
             error = consumer.list_topics(self._topic, timeout=ANSWER_WITHIN).topics[self._topic].error
         except KafkaException as exception:
             error = exception.args[0]
         return self._trouble(error) if error else None
 
-    def _next(self, consumer: Consumer) -> News | None:
+    def _next(self, consumer: Consumer) -> TableTopicRead | None:
         try:
             return _news_of(consumer.consume(AT_ONCE, POLL), self._topic)
         except KafkaException as exception:
             self._ended.wait(POLL)
             return self._trouble(exception.args[0])
 
-    def _trouble(self, error: KafkaError) -> News:
-        return News(trouble=sentence_for(error, f"topic {self._topic}"))
+    def _trouble(self, error: KafkaError) -> TableTopicRead:
+        return TableTopicRead(trouble=sentence_for(error, f"topic {self._topic}"))
 
-    def _tell(self, news: News | TableTopicError | None) -> None:
+    def _tell(self, news: TableTopicRead | TableTopicError | None) -> None:
         if news is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news.put_nowait, news)
 
 
-def _news_of(messages: Sequence[Message], topic: str) -> News | None:
+def _news_of(messages: Sequence[Message], topic: str) -> TableTopicRead | None:
     # A broker that is away comes back; whoever works with its records notices, and says so.
     errors = [error for one in messages if (error := one.error()) and error.code() not in _PASSING]
     ends = [error for error in errors if error.code() == KafkaError._PARTITION_EOF]  # noqa: SLF001 - librdkafka's
@@ -128,4 +128,4 @@ def _news_of(messages: Sequence[Message], topic: str) -> News | None:
     if not (entries or errors):
         return None
     at_end = bool(ends) and messages[-1].error() is not None
-    return News(entries=entries, at_end=at_end, trouble=troubles[-1] if troubles else "")
+    return TableTopicRead(entries=entries, at_end=at_end, trouble=troubles[-1] if troubles else "")

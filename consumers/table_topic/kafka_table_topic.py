@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.table_topic.kafka_table_reader import KafkaReader
-from consumers.table_topic.port import OvertakenError, TableTopicError
-from producers.kafka_transaction import FencedError, SoleWriter
+from consumers.table_topic.kafka_table_reader import KafkaTableReader
+from consumers.table_topic.port import PlanOutdatedError, TableTopicError
+from producers.kafka_transaction import FencedError, TransactionalWriter
 from producers.publisher import Message, PublishError
 from router.tables.versions import PublishedTables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from consumers.table_topic.port import News
-    from router.tables.publish_plan import Plan
+    from consumers.table_topic.port import TableTopicRead
+    from router.tables.publish_plan import PublishPlan
 
 PATIENCE = 30.0  # seconds to read it to its end
 IN_TROUBLE = 3.0  # seconds for that after Kafka has said what is wrong
@@ -32,9 +32,9 @@ class KafkaTableTopic:
     writing: Mapping[str, object]
 
     @asynccontextmanager
-    async def follow(self) -> AsyncIterator[AsyncIterator[News]]:
+    async def follow(self) -> AsyncIterator[AsyncIterator[TableTopicRead]]:
         """Hear every record from the beginning, and then those that come."""
-        async with KafkaReader(self.reading, self.name) as reader:
+        async with KafkaTableReader(self.reading, self.name) as reader:
             yield reader
 
     async def read(self) -> PublishedTables:
@@ -59,22 +59,22 @@ class KafkaTableTopic:
             raise TableTopicError(why) from None
         return published
 
-    async def write(self, plan: Plan) -> None:
+    async def write(self, plan: PublishPlan) -> None:
         """Write all records of a plan, or none of them.
 
         Raises:
             OvertakenError: what the plan expects does not stand there any more.
             TableTopicError: it cannot be written.
         """
-        writer = SoleWriter(self.writing, self.name)
+        writer = TransactionalWriter(self.writing, self.name)
         try:
             await asyncio.to_thread(writer.take_over)
             # Only now nobody else can write unseen.
             if not plan.holds(await self.read()):
-                raise OvertakenError
+                raise PlanOutdatedError
             await asyncio.to_thread(writer.write, [self._message(*record) for record in plan.records.items()])
         except FencedError:
-            raise OvertakenError from None
+            raise PlanOutdatedError from None
         except PublishError as error:
             raise TableTopicError(str(error)) from error
 

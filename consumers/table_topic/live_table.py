@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from consumers.runtime.faults import fault
 from router.selection.load import load_as, table_of
 from router.tables.diagnostics import TableErrors
-from router.tables.versions import Unreadable
+from router.tables.versions import UnreadableRecord
 from schemas.published_tables import LivePointer
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class LiveTable:
             self.observer.agreed(self.table)
 
     async def _why_not(
-        self, pointer: LivePointer | Unreadable | None, live: TableVersion | Unreadable | None
+        self, pointer: LivePointer | UnreadableRecord | None, live: TableVersion | UnreadableRecord | None
     ) -> str | None:
         if isinstance(pointer, LivePointer):
             return await self._use(pointer.version, live)
@@ -86,14 +86,14 @@ class LiveTable:
             if await self._use(move.version, published.version(self.table, move.version)) is None:
                 return
 
-    async def _use(self, version: str, live: TableVersion | Unreadable | None) -> str | None:
+    async def _use(self, version: str, live: TableVersion | UnreadableRecord | None) -> str | None:
         """Decide by this version from now on, or say why not."""
         before = self.version
         if version == before:
             return None
         if live is None:
             return f"{self.table}@{version} is live, but the topic does not have it: roll back"
-        loaded = live.sentence if isinstance(live, Unreadable) else await asyncio.to_thread(self._loaded, live)
+        loaded = live.sentence if isinstance(live, UnreadableRecord) else await asyncio.to_thread(self._loaded, live)
         if isinstance(loaded, str):
             return loaded
         self.used = loaded

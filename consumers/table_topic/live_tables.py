@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
 
     from consumers.table_topic.live_table import TableObserver
-    from consumers.table_topic.port import News
+    from consumers.table_topic.port import TableTopicRead
 
 BEING_READ = "the tables topic is being read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FromTopic:
+class PublishedTableIds:
     """Decide by what is live on the tables topic under these two ids."""
 
     policy: str
@@ -35,7 +35,7 @@ class FromTopic:
 class LiveTables:
     """The pair for decisions: call it to get the one of this moment. One task takes in the news."""
 
-    def __init__(self, wanted: FromTopic, spokes: Collection[str], observer: TableObserver) -> None:
+    def __init__(self, wanted: PublishedTableIds, spokes: Collection[str], observer: TableObserver) -> None:
         def one(table: str, kind: TableKind) -> LiveTable:
             return LiveTable(table=table, kind=kind, spokes=spokes, observer=observer)
 
@@ -68,7 +68,7 @@ class LiveTables:
         topic = {"tables topic": self._trouble} if self._trouble else {}
         return topic | {one.table: _kept(one) for one in self._both if one.refused}
 
-    async def take_in(self, news: News) -> None:
+    async def take_in(self, news: TableTopicRead) -> None:
         """Follow what came from the topic."""
         self._published = self._published.after(news.entries)
         if news.trouble and news.trouble != self._trouble:
@@ -81,7 +81,7 @@ class LiveTables:
                 await one.follow(self._published)
             self._exchange()
 
-    async def take_in_all(self, news: AsyncIterator[News]) -> None:
+    async def take_in_all(self, news: AsyncIterator[TableTopicRead]) -> None:
         """Follow the topic for the life of the process."""
         async for some in news:
             await self.take_in(some)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from router.tables.publish_plan import Plan
+    from router.tables.publish_plan import PublishPlan
     from router.tables.versions import PublishedTables
 
 Entry = tuple[bytes | None, bytes | None]  # key and value of a record
@@ -19,12 +19,12 @@ class TableTopicError(Exception):
     """The topic cannot be read or written; the sentence says why and what to do."""
 
 
-class OvertakenError(Exception):
+class PlanOutdatedError(Exception):
     """Somebody else wrote first, so a plan was made in ignorance of theirs; nothing of it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class TableTopicRead:
     """Records in the order of the topic. `at_end`: there are no more at present; `trouble`: why none can come."""
 
     entries: tuple[Entry, ...] = ()
@@ -42,7 +42,7 @@ class TableTopic(Protocol):
             TableTopicError: it cannot be read.
         """
 
-    async def write(self, plan: Plan) -> None:
+    async def write(self, plan: PublishPlan) -> None:
         """Write all records of a plan, or none of them.
 
         Raises:
@@ -50,5 +50,5 @@ class TableTopic(Protocol):
             TableTopicError: it cannot be written.
         """
 
-    def follow(self) -> AbstractAsyncContextManager[AsyncIterator[News]]:
+    def follow(self) -> AbstractAsyncContextManager[AsyncIterator[TableTopicRead]]:
         """Hear every record from the beginning, and then those that come, until the block ends."""

@@ -17,7 +17,7 @@ from schemas.vocabulary import Phase, RunState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.runs.events import Kind
+    from router.runs.events import RunEventKind
 
 INTRODUCTION = """# Phases and states
 
@@ -123,20 +123,20 @@ def _state_row(state: RunState) -> tuple[str, str, str, str]:
 
 
 def _happening_rows() -> list[tuple[str, str, str, str]]:
-    return [(kind.value, _meaning(kind), *_moves(kind)) for kind in happenings.Kind]
+    return [(kind.value, _meaning(kind), *_moves(kind)) for kind in happenings.RunEventKind]
 
 
-def _moves(kind: Kind) -> tuple[str, str]:
+def _moves(kind: RunEventKind) -> tuple[str, str]:
     moves = {phase: after for (phase, one), after in NEXT.items() if one is kind}
     phases = ", ".join(f"`{phase}`" for phase in moves)
-    if kind is happenings.Kind.REPORTED:
+    if kind is happenings.RunEventKind.REPORTED:
         return phases, "the phase of the state"
     if all(phase is after for phase, after in moves.items()):
         return phases, "the same phase"
     return phases, ", ".join(f"`{after}`" for after in dict.fromkeys(moves.values()))
 
 
-def _meaning(kind: Kind) -> str:
+def _meaning(kind: RunEventKind) -> str:
     classes = inspect.getmembers(happenings, lambda one: inspect.isclass(one) and getattr(one, "kind", None) is kind)
     return " ".join((classes[0][1].__doc__ or "").split()).replace("; `report_id` tells repeats from news.", ".")
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from schemas.vocabulary import Phase
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """What a happening made of a row. `moved` is False where there is nothing to write."""
 
     row: RunRow
@@ -60,7 +60,7 @@ def allows(row: RunRow, happening: Happening) -> bool:
     return (row.phase, happening.kind) in NEXT
 
 
-def advance(row: RunRow, happenings: Iterable[Happening], at: datetime) -> Step:
+def advance(row: RunRow, happenings: Iterable[Happening], at: datetime) -> Transition:
     """Apply what happened, in order, as one step to `revision + 1`.
 
     Raises:
@@ -73,10 +73,10 @@ def advance(row: RunRow, happenings: Iterable[Happening], at: datetime) -> Step:
         step = _apply(row, happening, at)
         row, moved = step.row, moved or step.moved
         told += step.announcements
-    return Step(row, tuple(told), moved=True) if moved else Step(basis, tuple(told), moved=False)
+    return Transition(row, tuple(told), moved=True) if moved else Transition(basis, tuple(told), moved=False)
 
 
-def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C901, PLR0911, PLR0912 - one case per happening
+def _apply(row: RunRow, happening: Happening, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per happening
     phase = NEXT.get((row.phase, happening.kind))
     if phase is None:
         raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {happening.kind} cannot happen to it.")
@@ -85,9 +85,9 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
             said = row.phase is phase and happening.reason in row.reasons
             reasons = (*_other_reasons(row), happening.reason)
             row = replace(row, phase=phase, waits_for=happening.waits_for, reasons=reasons)
-            return Step(row) if said else _told(row, UpdateKind.WAITING, (happening.reason,))
+            return Transition(row) if said else _told(row, UpdateKind.WAITING, (happening.reason,))
         case Routed():
-            return Step(
+            return Transition(
                 replace(
                     row,
                     phase=phase,
@@ -100,11 +100,11 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
                 )
             )
         case Commanded():
-            return Step(replace(row, waits_for=()), moved=bool(row.waits_for))
+            return Transition(replace(row, waits_for=()), moved=bool(row.waits_for))
         case Sending():
-            return Step(replace(row, phase=phase, sent=happening.document, sent_at=at))
+            return Transition(replace(row, phase=phase, sent=happening.document, sent_at=at))
         case AttemptFailed():
-            return Step(replace(row, phase=phase, sent=None, sent_at=None))
+            return Transition(replace(row, phase=phase, sent=None, sent_at=None))
         case OutcomeUnknown():
             return _told(replace(row, phase=phase), UpdateKind.IN_DOUBT, happening.reasons)
         case Accepted():
@@ -122,7 +122,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
         case Reported():
             return _reported(row, happening, at)
         case ChangeAsked():
-            return Step(replace(row, requested=happening.document))
+            return Transition(replace(row, requested=happening.document))
         case ChangeAccepted():
             version = happening.document.version
             row = replace(row, sent=happening.document, accepted_version=version)
@@ -130,7 +130,7 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
         case ChangeRefused():
             return _told(row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version)
         case CancelAsked():
-            return Step(replace(row, cancel_asked=True))
+            return Transition(replace(row, cancel_asked=True))
         case CancelledUnsent():
             return _ended(_unqueued(row, phase), phase, RunState.CANCELLED, (happening.why,), at)
         case CancelAccepted():
@@ -141,8 +141,8 @@ def _apply(row: RunRow, happening: Happening, at: datetime) -> Step:  # noqa: C9
             assert_never(happening)
 
 
-def _told(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Step:
-    return Step(row, (announcements.update(row, kind, reasons, version),))
+def _told(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
+    return Transition(row, (announcements.update(row, kind, reasons, version),))
 
 
 def _unqueued(row: RunRow, phase: Phase) -> RunRow:
@@ -154,7 +154,7 @@ def _other_reasons(row: RunRow) -> tuple[Reason, ...]:
     return tuple([reason for reason in row.reasons if reason.code != WAITS_FOR_THRESHOLD]) if row.reasons else ()
 
 
-def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> Step:
+def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> Transition:
     row = replace(
         row,
         phase=phase,
@@ -168,20 +168,20 @@ def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> S
     return _told(row, UpdateKind.ACCEPTED, version=happening.document.version)
 
 
-def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Step:
+def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
     row = replace(row, phase=phase, state=state, reasons=row.reasons + reasons, finished_at=at)
-    return Step(row, (announcements.result(row),))
+    return Transition(row, (announcements.result(row),))
 
 
-def _blocked(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Step:
+def _blocked(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transition:
     ended = _ended(row, phase, RunState.CANCELLED, (reason,), at)
     blocked = announcements.update(ended.row, UpdateKind.BLOCKED, (reason,))
-    return Step(ended.row, (blocked, *ended.announcements))
+    return Transition(ended.row, (blocked, *ended.announcements))
 
 
-def _reported(row: RunRow, happening: Reported, at: datetime) -> Step:
+def _reported(row: RunRow, happening: Reported, at: datetime) -> Transition:
     if happening.report_id in row.processed_reports:
-        return Step(row, moved=False)
+        return Transition(row, moved=False)
     reports = (*row.processed_reports, happening.report_id)[-MAX_PROCESSED_REPORTS:]
     row = replace(row, processed_reports=reports)
     report = happening.report
@@ -191,15 +191,15 @@ def _reported(row: RunRow, happening: Reported, at: datetime) -> Step:
         row = replace(row, external_id=report.external_id, external_href=report.href)
     row = _with_measures(row, happening)
     if report.state is None or not is_forward(row.state, report.state):
-        return Step(row)
+        return Transition(row)
     return _moved_to(row, report.state, at)
 
 
-def _late(row: RunRow, happening: Reported) -> Step:
+def _late(row: RunRow, happening: Reported) -> Transition:
     """Keep that something came after the end; nothing leaves a terminal state."""
     report = happening.report
     if report.state in (row.state, None) and not report.measures:
-        return Step(row)
+        return Transition(row)
     reason = Reason(
         code="STALE_REPORT",
         message=f"The external system reported {report.raw_state or 'measures'} after the run was {row.state}.",
@@ -225,11 +225,11 @@ def _with_measures(row: RunRow, happening: Reported) -> RunRow:
     )
 
 
-def _moved_to(row: RunRow, state: RunState, at: datetime) -> Step:
+def _moved_to(row: RunRow, state: RunState, at: datetime) -> Transition:
     if state not in TERMINAL:
         changed = state is not row.state
         row = replace(row, phase=PHASE_OF_STATE[state], state=state)
-        return _told(row, UpdateKind.PROGRESS) if changed else Step(row)
+        return _told(row, UpdateKind.PROGRESS) if changed else Transition(row)
     found = judge_result(state, row.requested.test_measure, row.measures, row.reasons)
     row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, result=found)
-    return Step(row, (announcements.result(row),))
+    return Transition(row, (announcements.result(row),))

@@ -51,7 +51,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Permitted:
+class PermittedChanges:
     """These changes may be sent; none: there is nothing to send."""
 
     changes: tuple[FieldChange, ...]
@@ -75,7 +75,7 @@ def permit(
     patchable: frozenset[str],
     change_until: frozenset[RunState],
     state: RunState | None,
-) -> Permitted | RefusedChange:
+) -> PermittedChanges | RefusedChange:
     """Allow the changes together or not at all.
 
     `patchable` (TMF653 names) and `change_until` (the states in which a change may still come) are the
@@ -84,7 +84,7 @@ def permit(
     late = [_too_late(state)] if changes and state is not None and state not in change_until else []
     fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
     reasons = (*late, *fixed)
-    return RefusedChange(reasons=reasons) if reasons else Permitted(changes=changes)
+    return RefusedChange(reasons=reasons) if reasons else PermittedChanges(changes=changes)
 
 
 def _mean_the_same(old: FieldValue, new: FieldValue) -> bool:

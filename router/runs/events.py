@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
 
 
-class Kind(StrEnum):
+class RunEventKind(StrEnum):
     """The name of a happening in the transition table."""
 
     WAITS = "waits"
@@ -44,7 +44,7 @@ class Kind(StrEnum):
 class Waits:
     """Every request definition that fits is used up; the request goes when one of them opens again."""
 
-    kind: ClassVar[Kind] = Kind.WAITS
+    kind: ClassVar[RunEventKind] = RunEventKind.WAITS
     waits_for: tuple[str, ...]  # empty for a child, which goes with its root
     reason: Reason
 
@@ -53,7 +53,7 @@ class Waits:
 class Routed:
     """The tables decided; the request goes to a spoke."""
 
-    kind: ClassVar[Kind] = Kind.ROUTED
+    kind: ClassVar[RunEventKind] = RunEventKind.ROUTED
     request_id: str
     spoke: str
     decision: PinnedDecision
@@ -65,14 +65,14 @@ class Routed:
 class Commanded:
     """What was routed in its turn is on its spoke's topic."""
 
-    kind: ClassVar[Kind] = Kind.COMMANDED
+    kind: ClassVar[RunEventKind] = RunEventKind.COMMANDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """A POST of `document` is about to be written. Stored first: a crash leaves a doubt and not a duplicate."""
 
-    kind: ClassVar[Kind] = Kind.SENDING
+    kind: ClassVar[RunEventKind] = RunEventKind.SENDING
     document: RunDocument
 
 
@@ -80,14 +80,14 @@ class Sending:
 class AttemptFailed:
     """The POST certainly had no effect; it will be tried again."""
 
-    kind: ClassVar[Kind] = Kind.ATTEMPT_FAILED
+    kind: ClassVar[RunEventKind] = RunEventKind.ATTEMPT_FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
     """The POST was perhaps taken: look up before the next one."""
 
-    kind: ClassVar[Kind] = Kind.OUTCOME_UNKNOWN
+    kind: ClassVar[RunEventKind] = RunEventKind.OUTCOME_UNKNOWN
     reasons: tuple[Reason, ...] = ()
 
 
@@ -95,7 +95,7 @@ class OutcomeUnknown:
 class Accepted:
     """The external system has the run; `document` is what it was sent."""
 
-    kind: ClassVar[Kind] = Kind.ACCEPTED
+    kind: ClassVar[RunEventKind] = RunEventKind.ACCEPTED
     external_id: str | None
     href: str | None
     document: RunDocument
@@ -105,7 +105,7 @@ class Accepted:
 class Refused:
     """The external system's answer is no: a result, not an error."""
 
-    kind: ClassVar[Kind] = Kind.REFUSED
+    kind: ClassVar[RunEventKind] = RunEventKind.REFUSED
     reasons: tuple[Reason, ...]
 
 
@@ -113,7 +113,7 @@ class Refused:
 class ParentNotAccepted:
     """The parent was refused, blocked or cancelled before it was accepted."""
 
-    kind: ClassVar[Kind] = Kind.PARENT_NOT_ACCEPTED
+    kind: ClassVar[RunEventKind] = RunEventKind.PARENT_NOT_ACCEPTED
     parent_run_id: str
 
 
@@ -121,7 +121,7 @@ class ParentNotAccepted:
 class GivenUp:
     """Retries are used up: a person has to look."""
 
-    kind: ClassVar[Kind] = Kind.GIVEN_UP
+    kind: ClassVar[RunEventKind] = RunEventKind.GIVEN_UP
     reasons: tuple[Reason, ...]
 
 
@@ -129,7 +129,7 @@ class GivenUp:
 class Reported:
     """The external system told us something; `report_id` tells repeats from news."""
 
-    kind: ClassVar[Kind] = Kind.REPORTED
+    kind: ClassVar[RunEventKind] = RunEventKind.REPORTED
     report_id: str
     report: ExternalReport
 
@@ -138,7 +138,7 @@ class Reported:
 class ChangeAsked:
     """The ordering service wants another document."""
 
-    kind: ClassVar[Kind] = Kind.CHANGE_ASKED
+    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ASKED
     document: RunDocument
 
 
@@ -146,7 +146,7 @@ class ChangeAsked:
 class ChangeAccepted:
     """The external system took the change; `document` is what it knows now."""
 
-    kind: ClassVar[Kind] = Kind.CHANGE_ACCEPTED
+    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ACCEPTED
     document: RunDocument
 
 
@@ -154,7 +154,7 @@ class ChangeAccepted:
 class ChangeRefused:
     """We or they refused the change; the run goes on."""
 
-    kind: ClassVar[Kind] = Kind.CHANGE_REFUSED
+    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REFUSED
     version: int
     reasons: tuple[Reason, ...]
 
@@ -163,14 +163,14 @@ class ChangeRefused:
 class CancelAsked:
     """The ordering service does not want the run any more."""
 
-    kind: ClassVar[Kind] = Kind.CANCEL_ASKED
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelledUnsent:
     """Nothing was sent, so nothing has to be cancelled out there."""
 
-    kind: ClassVar[Kind] = Kind.CANCELLED_UNSENT
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_UNSENT
     why: Reason = CANCELLED_UNSENT
 
 
@@ -178,14 +178,14 @@ class CancelledUnsent:
 class CancelAccepted:
     """The external system will cancel; its report of the end is still to come."""
 
-    kind: ClassVar[Kind] = Kind.CANCEL_ACCEPTED
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ACCEPTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRefused:
     """The run cannot be cancelled any more; it goes on."""
 
-    kind: ClassVar[Kind] = Kind.CANCEL_REFUSED
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REFUSED
     reasons: tuple[Reason, ...]
 
 

@@ -27,7 +27,7 @@ __all__ = [
     "ChildChanges",
     "HierarchyError",
     "HierarchyLimits",
-    "Place",
+    "HierarchyPosition",
     "RunTree",
     "child_ids",
     "compare_children",
@@ -59,7 +59,7 @@ class ChildChanges:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HierarchyPosition:
     """Where a run stands: under which parent, and where among its siblings."""
 
     parent: str | None
@@ -126,7 +126,7 @@ def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
     )
 
 
-def in_pre_order(places: Mapping[str, Place]) -> list[tuple[str, int]]:
+def in_pre_order(places: Mapping[str, HierarchyPosition]) -> list[tuple[str, int]]:
     """List (run id, level) parent before child, from the runs whose parent is not among them (level 1) down.
 
     A run in a circle of parents is not listed: no way leads there from a top.
@@ -144,7 +144,7 @@ def in_pre_order(places: Mapping[str, Place]) -> list[tuple[str, int]]:
 
 
 def _walked(root: RunDocument, limits: HierarchyLimits) -> list[str]:
-    places = {run.run_id: Place(run.parent_run_id, run.order) for run in (root, *root.children)}
+    places = {run.run_id: HierarchyPosition(run.parent_run_id, run.order) for run in (root, *root.children)}
     walked = in_pre_order(places)
     for run_id, level in walked:
         guard_depth(run_id, root, level, limits)

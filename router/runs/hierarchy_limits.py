@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ class HierarchyError(Exception):
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
-        self.trouble = Trouble(code=code, sentence=sentence)
+        self.trouble = Problem(code=code, sentence=sentence)
 
 
 def guard_size(root: RunDocument, limits: HierarchyLimits) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs import notifications as announcements
-from router.runs.events import Kind, Reported
+from router.runs.events import Reported, RunEventKind
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
 from router.runs.transitions import ENDED
 from schemas.results import RunUpdate
@@ -18,19 +18,23 @@ from schemas.vocabulary import UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from router.runs.advance import Step
+    from router.runs.advance import Transition
     from router.runs.events import Happening
     from router.runs.run import RunRow
     from schemas.results import RunResult
 
 # What an event asks of a run and a command carries out.
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
-_ASKS: Mapping[Kind, str] = {Kind.ROUTED: SEND, Kind.CHANGE_ASKED: CHANGE, Kind.CANCEL_ASKED: CANCEL}
+_ASKS: Mapping[RunEventKind, str] = {
+    RunEventKind.ROUTED: SEND,
+    RunEventKind.CHANGE_ASKED: CHANGE,
+    RunEventKind.CANCEL_ASKED: CANCEL,
+}
 _WITH_ITS_REASON = (UpdateKind.STALE, UpdateKind.BLOCKED, UpdateKind.WAITING)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
-def remember(step: Step, happenings: Sequence[Happening], cause: str) -> RunRow:
+def remember(step: Transition, happenings: Sequence[Happening], cause: str) -> RunRow:
     """Return the row of a step with what the event `cause` led to.
 
     What an external report led to is kept with the reports, so that no number of reports removes what a command led to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.events import Kind
+from router.runs.events import RunEventKind
 from schemas.vocabulary import Phase, RunState
 
 if TYPE_CHECKING:
@@ -26,34 +26,34 @@ PHASE_OF_STATE: Mapping[RunState, Phase] = {
     RunState.CANCELLED: Phase.CANCELLED,
 }
 
-NEXT: Mapping[tuple[Phase, Kind], Phase] = {
-    (Phase.CREATED, Kind.ROUTED): Phase.ROUTED,
-    (Phase.FALLOUT, Kind.ROUTED): Phase.ROUTED,  # a child came after its request was given up
-    (Phase.WAITING, Kind.ROUTED): Phase.ROUTED,
-    **{(phase, Kind.WAITS): Phase.WAITING for phase in (Phase.CREATED, Phase.FALLOUT, Phase.WAITING)},
-    **{(phase, Kind.COMMANDED): phase for phase in (*ALIVE, *ENDED) if phase is not Phase.WAITING},
-    (Phase.ROUTED, Kind.SENDING): Phase.SENDING,
-    (Phase.RETRYING, Kind.SENDING): Phase.SENDING,
-    (Phase.IN_DOUBT, Kind.SENDING): Phase.SENDING,
-    (Phase.FALLOUT, Kind.SENDING): Phase.SENDING,
-    (Phase.SENDING, Kind.SENDING): Phase.SENDING,  # after a crash, a look-up and no trace of the run
-    (Phase.SENDING, Kind.ATTEMPT_FAILED): Phase.RETRYING,
-    (Phase.SENDING, Kind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
-    (Phase.SENDING, Kind.ACCEPTED): Phase.ACCEPTED,
-    (Phase.IN_DOUBT, Kind.ACCEPTED): Phase.ACCEPTED,
-    (Phase.FALLOUT, Kind.ACCEPTED): Phase.ACCEPTED,
-    (Phase.SENDING, Kind.REFUSED): Phase.FAILED,
+NEXT: Mapping[tuple[Phase, RunEventKind], Phase] = {
+    (Phase.CREATED, RunEventKind.ROUTED): Phase.ROUTED,
+    (Phase.FALLOUT, RunEventKind.ROUTED): Phase.ROUTED,  # a child came after its request was given up
+    (Phase.WAITING, RunEventKind.ROUTED): Phase.ROUTED,
+    **{(phase, RunEventKind.WAITS): Phase.WAITING for phase in (Phase.CREATED, Phase.FALLOUT, Phase.WAITING)},
+    **{(phase, RunEventKind.COMMANDED): phase for phase in (*ALIVE, *ENDED) if phase is not Phase.WAITING},
+    (Phase.ROUTED, RunEventKind.SENDING): Phase.SENDING,
+    (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
+    (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,
+    (Phase.FALLOUT, RunEventKind.SENDING): Phase.SENDING,
+    (Phase.SENDING, RunEventKind.SENDING): Phase.SENDING,  # after a crash, a look-up and no trace of the run
+    (Phase.SENDING, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
+    (Phase.SENDING, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
+    (Phase.SENDING, RunEventKind.ACCEPTED): Phase.ACCEPTED,
+    (Phase.IN_DOUBT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
+    (Phase.FALLOUT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
+    (Phase.SENDING, RunEventKind.REFUSED): Phase.FAILED,
     # A child that travels inside its root's POST is `sending` when the root is refused.
-    **{(phase, Kind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
-    **{(phase, Kind.GIVEN_UP): Phase.FALLOUT for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
-    **{(phase, Kind.REPORTED): phase for phase in (*OUT, *ENDED)},
-    **{(phase, Kind.CHANGE_ASKED): phase for phase in ALIVE},
+    **{(phase, RunEventKind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
+    **{(phase, RunEventKind.GIVEN_UP): Phase.FALLOUT for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
+    **{(phase, RunEventKind.REPORTED): phase for phase in (*OUT, *ENDED)},
+    **{(phase, RunEventKind.CHANGE_ASKED): phase for phase in ALIVE},
     # The report of the end may overtake the answer to a change or cancellation.
-    **{(phase, Kind.CHANGE_ACCEPTED): phase for phase in (*OUT, *ENDED)},
-    **{(phase, Kind.CHANGE_REFUSED): phase for phase in (*ALIVE, *ENDED)},
-    **{(phase, Kind.CANCEL_ASKED): phase for phase in ALIVE},
+    **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*OUT, *ENDED)},
+    **{(phase, RunEventKind.CHANGE_REFUSED): phase for phase in (*ALIVE, *ENDED)},
+    **{(phase, RunEventKind.CANCEL_ASKED): phase for phase in ALIVE},
     # In doubt, a look-up has shown that the run never arrived.
-    **{(phase, Kind.CANCELLED_UNSENT): Phase.CANCELLED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
-    **{(phase, Kind.CANCEL_ACCEPTED): phase for phase in (*OUT, *ENDED)},
-    **{(phase, Kind.CANCEL_REFUSED): phase for phase in (*ALIVE, *ENDED)},
+    **{(phase, RunEventKind.CANCELLED_UNSENT): Phase.CANCELLED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
+    **{(phase, RunEventKind.CANCEL_ACCEPTED): phase for phase in (*OUT, *ENDED)},
+    **{(phase, RunEventKind.CANCEL_REFUSED): phase for phase in (*ALIVE, *ENDED)},
 }

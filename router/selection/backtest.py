@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.tables.decision import Collected, Undecided
+from router.tables.decision import CollectedDecision, Undecided
 from router.tables.explain.wording import value_in_words
 from router.tables.model import NO_ROW
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from router.tables.model import Row
 
 
-class Aside(StrEnum):
+class SkippedEvent(StrEnum):
     """Events that no table decides on; the value is how they are counted."""
 
     CHILD = "children"  # they follow their root
@@ -28,7 +28,7 @@ class Aside(StrEnum):
 
 
 # Tuples, because they are hashed for every event.
-class Verdict(NamedTuple):
+class RouteVerdict(NamedTuple):
     """Which row decides, and what it decides in words; `none` where nothing is decided, with the reason.
 
     Several rows are joined by commas, under a policy that gives several.
@@ -43,34 +43,34 @@ class Verdict(NamedTuple):
         return self.row != NO_ROW
 
 
-class Verdicts:
+class RouteVerdicts:
     """Keeps of the decisions of one table what can be compared and counted; what a row decides is written once."""
 
     def __init__(self) -> None:
-        self._of_row: dict[str, Verdict] = {}
+        self._of_row: dict[str, RouteVerdict] = {}
 
-    def of(self, decision: Decision | Undecided) -> Verdict:
+    def of(self, decision: Decision | Undecided) -> RouteVerdict:
         """Keep it of one decision."""
         if isinstance(decision, Undecided):
-            return Verdict(NO_ROW, decision.reason.value)
-        if not isinstance(decision, Collected):
+            return RouteVerdict(NO_ROW, decision.reason.value)
+        if not isinstance(decision, CollectedDecision):
             return self._alone(decision.row)
         each = [self._alone(row) for row in decision.rows]
-        return Verdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
+        return RouteVerdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
 
-    def _alone(self, row: Row) -> Verdict:
+    def _alone(self, row: Row) -> RouteVerdict:
         verdict = self._of_row.get(row.id)
         if verdict is None:
             words = ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items())
-            verdict = self._of_row[row.id] = Verdict(row.id, words)
+            verdict = self._of_row[row.id] = RouteVerdict(row.id, words)
         return verdict
 
 
-class Change(NamedTuple):
+class RouteChange(NamedTuple):
     """What is decided for a run now, and what the draft decides."""
 
-    now: Verdict
-    draft: Verdict
+    now: RouteVerdict
+    draft: RouteVerdict
 
     @property
     def elsewhere(self) -> bool:
@@ -79,26 +79,26 @@ class Change(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class BacktestTally:
     """The counts so far; those of several readers can be added. `runs` names the first `most` runs of each change."""
 
     most: int
-    changes: Counter[Change] = field(default_factory=Counter)
-    runs: dict[Change, list[str]] = field(default_factory=dict)
-    asides: Counter[Aside] = field(default_factory=Counter)
+    changes: Counter[RouteChange] = field(default_factory=Counter)
+    runs: dict[RouteChange, list[str]] = field(default_factory=dict)
+    asides: Counter[SkippedEvent] = field(default_factory=Counter)
 
-    def count(self, change: Change, run_id: str) -> None:
+    def count(self, change: RouteChange, run_id: str) -> None:
         """Count a requested run."""
         self.changes[change] += 1
         if change.elsewhere:
             self._name(change, run_id)
 
-    def _name(self, change: Change, run_id: str) -> None:
+    def _name(self, change: RouteChange, run_id: str) -> None:
         named = self.runs.setdefault(change, [])
         if len(named) < self.most and run_id not in named:
             named.append(run_id)
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: BacktestTally) -> None:
         """Add what another reader counted."""
         self.changes.update(other.changes)
         self.asides.update(other.asides)
@@ -117,7 +117,7 @@ class Tally:
         return self.changes.total()
 
     @property
-    def elsewhere(self) -> list[tuple[Change, int]]:
+    def elsewhere(self) -> list[tuple[RouteChange, int]]:
         """The changes that make a difference, most frequent first."""
         return [(change, count) for change, count in self.changes.most_common() if change.elsewhere]
 
@@ -126,7 +126,7 @@ class Tally:
         """How many requests the draft does not decide."""
         return sum(count for change, count in self.changes.items() if not change.draft.decided)
 
-    def by_row(self, side: Callable[[Change], Verdict], rows: Iterable[str]) -> dict[str, int]:
+    def by_row(self, side: Callable[[RouteChange], RouteVerdict], rows: Iterable[str]) -> dict[str, int]:
         """Count per row, those of the table first and in its order, even if they decided nothing."""
         counts = dict.fromkeys(rows, 0)
         for change, count in self.changes.items():

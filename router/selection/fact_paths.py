@@ -13,7 +13,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_origin
 
 from router.tables.facts import UnknownFactError
-from schemas.base import Word
+from schemas.base import Model
 from schemas.run_document import RunDocument
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def fact_path(text: str) -> FactPath:
     return FactPath(text, fact_type, fields=fields, straight=attrgetter(text), may_be_list=may_be_list)
 
 
-def _type_at(text: str, model: type[Word], fields: tuple[str, ...]) -> str:
+def _type_at(text: str, model: type[Model], fields: tuple[str, ...]) -> str:
     name, rest = fields[0], fields[1:]
     if name not in model.model_fields:
         raise UnknownFactError(_no_such_fact(text, name, model))
@@ -73,7 +73,7 @@ def _type_at(text: str, model: type[Word], fields: tuple[str, ...]) -> str:
     return _type_at(text, inner, rest)
 
 
-def _passes_list(model: type[Word], fields: tuple[str, ...]) -> bool:
+def _passes_list(model: type[Model], fields: tuple[str, ...]) -> bool:
     annotation = model.model_fields[fields[0]].annotation
     inner = _inner(annotation)
     return _is_list(annotation) or (_is_model(inner) and len(fields) > 1 and _passes_list(inner, fields[1:]))
@@ -83,7 +83,7 @@ def _is_list(annotation: object) -> bool:
     return get_origin(annotation) is tuple or any(map(_is_list, get_args(annotation)))
 
 
-def _no_such_fact(text: str, name: str, model: type[Word]) -> str:
+def _no_such_fact(text: str, name: str, model: type[Model]) -> str:
     derived = DERIVED if model is RunDocument else ()
     near = difflib.get_close_matches(name, [*model.model_fields, *derived], n=1)
     hint = f"; did you mean '{text.replace(name, near[0], 1)}'?" if near else ""
@@ -122,5 +122,5 @@ def _inner(annotation: object) -> object:
     return annotation
 
 
-def _is_model(annotation: object) -> TypeGuard[type[Word]]:
-    return isinstance(annotation, type) and issubclass(annotation, Word)
+def _is_model(annotation: object) -> TypeGuard[type[Model]]:
+    return isinstance(annotation, type) and issubclass(annotation, Model)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.tables.decision import Decision, Undecided
     from router.tables.facts import Facts
     from router.tables.formats.document import TableDocument
-    from router.tables.formats.loader import Written
+    from router.tables.formats.loader import TableTree
 
 Loaded = OutboundPolicy | Selector | DecisionTable
 
@@ -85,7 +85,7 @@ def load_any(
     return any_from(replace(written_in_yaml(text, source_name), tested=tested), spokes)
 
 
-def any_from(written: Written, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
+def any_from(written: TableTree, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
     """Check what was written, whichever kind of table it is, and run its saved tests if they shall be.
 
     Raises:

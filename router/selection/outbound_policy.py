@@ -15,8 +15,8 @@ from router.tables.hit_policy import HitPolicy
 if TYPE_CHECKING:
     from router.tables.decision import Decision
     from router.tables.facts import Facts
-    from router.tables.formats.fields import Fields
-    from router.tables.formats.loader import TableFile, Written
+    from router.tables.formats.fields import BlockReader
+    from router.tables.formats.loader import TableFile, TableTree
     from router.tables.model import Output
     from router.tables.table import DecisionTable
 
@@ -53,7 +53,7 @@ def load_policy(text: str, source_name: str) -> OutboundPolicy:
     return policy_from(written_in_yaml(text, source_name))
 
 
-def policy_from(written: Written) -> OutboundPolicy:
+def policy_from(written: TableTree) -> OutboundPolicy:
     """Check an outbound policy and run its saved tests.
 
     Raises:
@@ -80,13 +80,13 @@ def _check_hits(file: TableFile) -> None:
         file.fields.complain(problem, file.fields.line_of("policy"))
 
 
-def _check_hierarchical(column: Output | None, fields: Fields) -> None:
+def _check_hierarchical(column: Output | None, fields: BlockReader) -> None:
     if column is None or column.type != "boolean":
         problem = "a policy needs the output {name: hierarchical, type: boolean}"
         fields.complain(problem, fields.line_of("outputs"))
 
 
-def _check_payload(column: Output | None, fields: Fields) -> None:
+def _check_payload(column: Output | None, fields: BlockReader) -> None:
     known = set(Payload)
     if column is None or column.type != "string" or not column.allowed or set(column.allowed) - known:
         problem = "a policy needs the output {name: payload, type: string, values: [per-run, bundle]}"

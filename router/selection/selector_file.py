@@ -14,18 +14,18 @@ from router.tables.feel.unary_test import CellError
 from router.tables.feel.writer import value_text
 from router.tables.formats.document import ExtraField, TableDocument
 from router.tables.formats.entries import not_allowed
-from router.tables.formats.loader import Layout, finish, read_file, written_in_yaml
+from router.tables.formats.loader import FileLayout, finish, read_file, written_in_yaml
 from router.tables.formats.tree import Block, Scalar
 from router.tables.model import Output
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from router.tables.formats.fields import Fields
-    from router.tables.formats.loader import TableFile, Written
+    from router.tables.formats.fields import BlockReader
+    from router.tables.formats.loader import TableFile, TableTree
     from router.tables.model import Row
 
-_LAYOUT = Layout(
+_LAYOUT = FileLayout(
     kind="selector",
     keys=("selector", "inputs", "rows", "default", "tests", "note"),
     row_keys=("id", "order", "active", "when", "then", "threshold", "note"),
@@ -46,7 +46,7 @@ def load_selector(text: str, source_name: str, spokes: Collection[str] | None = 
     return selector_from(written_in_yaml(text, source_name), spokes)
 
 
-def selector_from(written: Written, spokes: Collection[str] | None = None) -> Selector:
+def selector_from(written: TableTree, spokes: Collection[str] | None = None) -> Selector:
     """Check a spoke selector and run its saved tests.
 
     Raises:
@@ -85,7 +85,7 @@ def _orders(file: TableFile) -> dict[str, int]:
     return orders
 
 
-def _whole(fields: Fields, key: str) -> int:
+def _whole(fields: BlockReader, key: str) -> int:
     tree = fields.tree(key)
     if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
         return tree.value
@@ -94,7 +94,7 @@ def _whole(fields: Fields, key: str) -> int:
     return 0
 
 
-def _active(fields: Fields) -> bool:
+def _active(fields: BlockReader) -> bool:
     tree = fields.tree("active")
     if tree is None:
         return True
@@ -104,7 +104,7 @@ def _active(fields: Fields) -> bool:
     return True
 
 
-def _threshold(fields: Fields) -> Threshold | None:
+def _threshold(fields: BlockReader) -> Threshold | None:
     if fields.tree("threshold") is None:
         return None
     block = fields.block("threshold", f"{fields.where}, threshold")
@@ -118,7 +118,7 @@ def _threshold(fields: Fields) -> Threshold | None:
     return Threshold(max=most, period=_period(block))
 
 
-def _period(block: Fields) -> timedelta:
+def _period(block: BlockReader) -> timedelta:
     written = block.text("period")
     try:
         period = read_duration(written) if written else timedelta()
@@ -140,7 +140,7 @@ def _check_spokes(file: TableFile, spokes: Collection[str] | None) -> None:
         _check_spoke(file.fields.under("default row"), file.table.default, spokes, "default")
 
 
-def _check_spoke(fields: Fields, row: Row, spokes: Collection[str], key: str) -> None:
+def _check_spoke(fields: BlockReader, row: Row, spokes: Collection[str], key: str) -> None:
     spoke = row.outputs["spoke"]
     if spoke is not None and spoke not in spokes:
         what = not_allowed(str(spoke), sorted(spokes)).replace("allowed values", "known spokes")

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from router.tables.decision import Decision, Undecided
-from router.tables.hit_policy import Reason
+from router.tables.hit_policy import UndecidedReason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -58,7 +58,7 @@ class AllUsedUp(Undecided):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenSpoke:
     """The spoke for a run. `threshold`: what the use of this definition counts against."""
 
     spoke: str
@@ -66,12 +66,12 @@ class Chosen:
     threshold: Threshold | None
 
 
-def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> Chosen | Undecided:
+def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> ChosenSpoke | Undecided:
     """Take the first active definition that matches and is not used up; `used_up` holds row ids."""
     decision = decide_selector(selector, facts, used_up)
     if isinstance(decision, Undecided):
         return decision
-    return Chosen(
+    return ChosenSpoke(
         spoke=str(decision.outputs["spoke"]),
         decision=decision,
         threshold=selector.thresholds.get(decision.row.id),
@@ -97,5 +97,5 @@ def _without_row(selector: Selector, values: tuple[object, ...], skipped: tuple[
         return AllUsedUp(table=table, values=values, reason=SelectionReason.ALL_USED_UP, rows=skipped)
     if table.default is not None:
         return Decision(table=table, row=table.default, values=values)
-    reason = Reason.NO_ROW_MATCHES
+    reason = UndecidedReason.NO_ROW_MATCHES
     return Undecided(table=table, values=values, reason=reason, aside=selector.inactive)

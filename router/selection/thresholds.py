@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ThresholdWindow:
     """From `start` to just before `end`."""
 
     start: datetime
@@ -27,25 +27,25 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class ThresholdUse:
     """One use of a definition, in the window in which it counts; at most `at_most` fit into it."""
 
     definition: str
-    window: Window
+    window: ThresholdWindow
     at_most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class UseCount:
     """How often a definition was used in a window."""
 
     definition: str
-    window: Window
+    window: ThresholdWindow
     uses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class CountedDefinition:
     """A request definition whose uses are counted. Its name has no version: publishing a table resets no count."""
 
     selector: str
@@ -57,25 +57,25 @@ class Counted:
         """The definition in every version of its selector, as `selector#row`."""
         return f"{self.selector}#{self.row}"
 
-    def use_at(self, moment: datetime) -> Use:
+    def use_at(self, moment: datetime) -> ThresholdUse:
         """Give the use that a decision at this moment makes."""
         window = window_at(self.threshold.period, moment)
-        return Use(definition=self.name, window=window, at_most=self.threshold.max)
+        return ThresholdUse(definition=self.name, window=window, at_most=self.threshold.max)
 
 
-def window_at(period: timedelta, moment: datetime) -> Window:
+def window_at(period: timedelta, moment: datetime) -> ThresholdWindow:
     """Give the window of this length that a moment falls in; windows follow each other since 1970 in UTC.
 
     The last window ends with the last moment that there is.
     """
     start = _EPOCH + (moment - _EPOCH) // period * period
     try:
-        return Window(start, start + period)
+        return ThresholdWindow(start, start + period)
     except OverflowError:
-        return Window(start, datetime.max.replace(tzinfo=UTC))
+        return ThresholdWindow(start, datetime.max.replace(tzinfo=UTC))
 
 
-def why_it_waits(definitions: Sequence[Counted], moment: datetime) -> Reason:
+def why_it_waits(definitions: Sequence[CountedDefinition], moment: datetime) -> Reason:
     """Say for which definitions a run waits, and when the next of their windows opens."""
     opens = min(one.use_at(moment).window.end for one in definitions)
     names = ", ".join(f"{one.name} ({one.threshold.max} per {_in_words(one.threshold.period)})" for one in definitions)

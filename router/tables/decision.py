@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.tables.hit_policy import Reason, rows_that_count
+from router.tables.hit_policy import UndecidedReason, rows_that_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected(Decision):
+class CollectedDecision(Decision):
     """All the rows that decided under a policy that gives several; `row` is the first of them."""
 
     more: tuple[Row, ...]
@@ -72,7 +72,7 @@ class Undecided:
 
     table: DecisionTable
     values: tuple[object, ...]
-    reason: StrEnum  # `Reason`, or a reason of a caller that chooses among the rows that match
+    reason: StrEnum  # `UndecidedReason`, or a reason of a caller that chooses among the rows that match
     rows: tuple[Row, ...] = ()
     aside: tuple[Row, ...] = ()
 
@@ -87,9 +87,9 @@ class Undecided:
         table = f"{self.table.id}@{self.table.version}"
         matching = ", ".join(row.id for row in self.rows)
         match self.reason:
-            case Reason.SEVERAL_ROWS_MATCH:
+            case UndecidedReason.SEVERAL_ROWS_MATCH:
                 return f"rows {matching} of {table} all match but only one may: make them exclude each other"
-            case Reason.OUTPUTS_DIFFER:
+            case UndecidedReason.OUTPUTS_DIFFER:
                 return f"rows {matching} of {table} all match but want different things: give them equal outputs"
             case _:
                 return f"no row of {table} matches and it has no default: add a row, then redrive"
@@ -111,17 +111,17 @@ def decide_on(table: DecisionTable, values: tuple[object, ...]) -> Decision | Un
 
 def _decide_among(table: DecisionTable, hits: tuple[Row, ...], values: tuple[object, ...]) -> Decision | Undecided:
     rows = rows_that_count(table.policy, table.outputs, hits)
-    if isinstance(rows, Reason):
+    if isinstance(rows, UndecidedReason):
         return Undecided(table=table, values=values, reason=rows, rows=hits)
     if table.policy.gives_several:
-        return Collected(table=table, row=rows[0], values=values, more=rows[1:])
+        return CollectedDecision(table=table, row=rows[0], values=values, more=rows[1:])
     return Decision(table=table, row=rows[0], values=values)
 
 
 def without_hit(table: DecisionTable, values: tuple[object, ...]) -> Decision | Undecided:
     """Decide by the default row, if there is one."""
     if table.default is None:
-        return Undecided(table=table, values=values, reason=Reason.NO_ROW_MATCHES)
+        return Undecided(table=table, values=values, reason=UndecidedReason.NO_ROW_MATCHES)
     return Decision(table=table, row=table.default, values=values)
 
 

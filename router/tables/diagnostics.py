@@ -15,13 +15,13 @@ class TableErrors(ValueError):  # noqa: N818 - it carries all of them at once
     `complaints` has the same by place, unless the file could not be read that far.
     """
 
-    def __init__(self, sentences: Iterable[str], complaints: Complaints | None = None) -> None:
+    def __init__(self, sentences: Iterable[str], complaints: Diagnostics | None = None) -> None:
         self.sentences = tuple(sentences)
         self.complaints = complaints
         super().__init__("\n".join(self.sentences))
 
 
-class Places(Protocol):
+class SourcePlaces(Protocol):
     """Says in words where in a file something stands. Places are numbers that grow from its start to its end."""
 
     def at(self, place: int) -> str:
@@ -32,7 +32,7 @@ class Places(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class LineNumbers:
     """The places of a text: its lines, counted from 1."""
 
     source: str
@@ -46,10 +46,10 @@ class Lines:
         return f"line {place}"
 
 
-class Complaints:
+class Diagnostics:
     """The complaints about one file, told in the order of their places."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: SourcePlaces) -> None:
         self.places = places
         self._told: list[tuple[int, str]] = []
         self._closed: set[int] = set()

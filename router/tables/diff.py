@@ -25,7 +25,7 @@ Part = tuple[str, str]  # what it is, and in which column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
+class TablePart:
     """A column, a row, a test … with its parts. Equal things are written equally."""
 
     kind: Kind
@@ -38,39 +38,41 @@ class Thing:
         return self.kind, self.name
 
 
-def parts_of(document: TableDocument) -> list[Thing]:
+def parts_of(document: TableDocument) -> list[TablePart]:
     """Take a table apart, in its own order."""
     return list(_things(document.table, (_row(row, document) for row in document.rows)))
 
 
-def _things(table: DecisionTable, rows: Iterator[Thing]) -> Iterator[Thing]:
+def _things(table: DecisionTable, rows: Iterator[TablePart]) -> Iterator[TablePart]:
     about = {("policy", ""): str(table.policy), **_if_said("note", table.note)}
-    yield Thing(kind="table", name=table.id, parts=about)
+    yield TablePart(kind="table", name=table.id, parts=about)
     yield from map(_input, table.inputs)
     yield from map(_output, table.outputs)
     yield from rows
     if table.default is not None:
-        yield Thing(kind="default", name="", parts=_results(table.default))
+        yield TablePart(kind="default", name="", parts=_results(table.default))
     yield from map(_test, table.tests)
 
 
-def _input(column: Input) -> Thing:
+def _input(column: Input) -> TablePart:
     about = {("path", ""): column.path or column.name, ("type", ""): column.type}
     values = bare_cell(column.allowed) if column.allowed else ""
-    return Thing(kind="input", name=column.name, parts={**about, **_if_said("values", values)})
+    return TablePart(kind="input", name=column.name, parts={**about, **_if_said("values", values)})
 
 
-def _output(column: Output) -> Thing:
+def _output(column: Output) -> TablePart:
     values = ", ".join(map(value_text, column.allowed))
-    return Thing(kind="output", name=column.name, parts={("type", ""): column.type, **_if_said("values", values)})
+    return TablePart(kind="output", name=column.name, parts={("type", ""): column.type, **_if_said("values", values)})
 
 
-def _row(row: Row, document: TableDocument) -> Thing:
+def _row(row: Row, document: TableDocument) -> TablePart:
     table = document.table
     cells = zip(table.inputs, row.cells, strict=True)
     written = {("cell", column.name): _cell(cell, column, table) for column, cell in cells if not cell.is_any}
     extras = {(extra.label, ""): extra.text for extra in document.extras.get(row.id, ()) if extra.text}
-    return Thing(kind="row", name=row.id, parts={**extras, **written, **_results(row), **_if_said("note", row.note)})
+    return TablePart(
+        kind="row", name=row.id, parts={**extras, **written, **_results(row), **_if_said("note", row.note)}
+    )
 
 
 def _cell(cell: Cell, column: Input, table: DecisionTable) -> str:
@@ -81,11 +83,11 @@ def _results(row: Row) -> dict[Part, str]:
     return {("output", name): _value(value) for name, value in row.outputs.items()}
 
 
-def _test(test: SavedTest) -> Thing:
+def _test(test: SavedTest) -> TablePart:
     row = _if_said("expected row", test.row or "")
     expected = {("expected", name): _value(value) for name, value in test.outputs.items()}
     given = {("given", ""): in_one_line(test.given)}
-    return Thing(kind="test", name=test.name, parts={**given, **row, **expected, **_if_said("note", test.note)})
+    return TablePart(kind="test", name=test.name, parts={**given, **row, **expected, **_if_said("note", test.note)})
 
 
 def _value(value: object) -> str:
@@ -104,7 +106,7 @@ ORDERED: tuple[Kind, ...] = ("input", "output", "row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class TableChange:
     """One difference. `part` and `column` say where in the thing, `before` and `after` what stood and stands there."""
 
     what: Literal["added", "removed", "changed", "moved"]
@@ -138,7 +140,7 @@ class Change:
         return f"{self.part} '{self.column}'" if self.column else self.part
 
 
-def differences(before: TableDocument, after: TableDocument) -> tuple[Change, ...]:
+def differences(before: TableDocument, after: TableDocument) -> tuple[TableChange, ...]:
     """Compare two versions; nothing is said of comments and layout, which change no decision."""
     old, new = ({thing.key: thing for thing in parts_of(one)} for one in (before, after))
     about = _about(next(iter(old.values())), next(iter(new.values())))
@@ -150,22 +152,24 @@ def differences(before: TableDocument, after: TableDocument) -> tuple[Change, ..
     return (*about, *gone, *come, *_moves([*old.values()], [*new.values()]), *changed)
 
 
-def _about(before: Thing, after: Thing) -> Iterator[Change]:
+def _about(before: TablePart, after: TablePart) -> Iterator[TableChange]:
     """Compare what is said of the table as a whole, under whatever id."""
     if before.name != after.name:
-        yield Change(what="changed", kind="table", name=after.name, part="id", before=before.name, after=after.name)
+        yield TableChange(
+            what="changed", kind="table", name=after.name, part="id", before=before.name, after=after.name
+        )
         yield from _changes(before, after, frozenset())
 
 
-def _removed(thing: Thing) -> Change:
-    return Change(what="removed", kind=thing.kind, name=thing.name, before=_in_words(thing))
+def _removed(thing: TablePart) -> TableChange:
+    return TableChange(what="removed", kind=thing.kind, name=thing.name, before=_in_words(thing))
 
 
-def _added(thing: Thing) -> Change:
-    return Change(what="added", kind=thing.kind, name=thing.name, after=_in_words(thing))
+def _added(thing: TablePart) -> TableChange:
+    return TableChange(what="added", kind=thing.kind, name=thing.name, after=_in_words(thing))
 
 
-def _in_words(thing: Thing) -> str:
+def _in_words(thing: TablePart) -> str:
     cells = ", ".join(f"{column} {text}" for (part, column), text in thing.parts.items() if part == "cell")
     results = ", ".join(f"{column} {text}" for (part, column), text in thing.parts.items() if part == "output")
     rest = ", ".join(_said(part, text) for part, text in thing.parts.items() if part[0] not in ("cell", "output"))
@@ -177,21 +181,23 @@ def _said(part: Part, text: str) -> str:
     return " ".join(filter(None, [*part, text]))
 
 
-def _changes(before: Thing, after: Thing, taken_along: frozenset[str] | set[str]) -> Iterator[Change]:
+def _changes(before: TablePart, after: TablePart, taken_along: frozenset[str] | set[str]) -> Iterator[TableChange]:
     for part in dict.fromkeys((*before.parts, *after.parts)):
         what, column = part
         old, new = (_text(thing.parts, part) for thing in (before, after))
         # A column that is gone is told once, and not with every row.
         if old != new and not (column in taken_along and part not in after.parts):
             name = after.name
-            yield Change(what="changed", kind=after.kind, name=name, part=what, column=column, before=old, after=new)
+            yield TableChange(
+                what="changed", kind=after.kind, name=name, part=what, column=column, before=old, after=new
+            )
 
 
 def _text(parts: Mapping[Part, str], part: Part) -> str:
     return parts.get(part, ANY if part[0] == "cell" else NOTHING)
 
 
-def _moves(old: Sequence[Thing], new: Sequence[Thing]) -> Iterator[Change]:
+def _moves(old: Sequence[TablePart], new: Sequence[TablePart]) -> Iterator[TableChange]:
     """Name as few things as possible whose moving explains the new order."""
     for kind in ORDERED:
         before, after = (_places(things, kind) for things in (old, new))
@@ -199,10 +205,10 @@ def _moves(old: Sequence[Thing], new: Sequence[Thing]) -> Iterator[Change]:
             continue  # a definition says its order itself, and a new one is a change of that
         common = [name for name in after if name in before]
         for name in _displaced([before[name] for name in common], common):
-            yield Change(what="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
+            yield TableChange(what="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
 
 
-def _places(things: Sequence[Thing], kind: Kind) -> dict[str, int]:
+def _places(things: Sequence[TablePart], kind: Kind) -> dict[str, int]:
     names = [thing.name for thing in things if thing.kind == kind]
     return {name: place for place, name in enumerate(names, start=1)}
 

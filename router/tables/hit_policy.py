@@ -7,7 +7,7 @@ from decimal import MAX_PREC, Context, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from router.tables.feel.values import ORDERED, Kind, kind_of, same
+from router.tables.feel.values import ORDERED, ValueKind, kind_of, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ class HitPolicy(StrEnum):
         return self in _GATHERED
 
 
-class Reason(StrEnum):
+class UndecidedReason(StrEnum):
     """Why a table decided nothing; the value is the stable code of the problem."""
 
     NO_ROW_MATCHES = "NO_ROW_MATCHES"
@@ -48,7 +48,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Gathered:
+class _Aggregation:
     """What a multiple hit policy makes of the outputs of its rows, and what of a default where no row matches."""
 
     of: Callable[[list[Any]], object]
@@ -56,7 +56,7 @@ class _Gathered:
     of_nothing: Callable[[], object] = lambda: None
 
 
-def rows_that_count(policy: HitPolicy, outputs: Outputs, hits: Rows) -> Rows | Reason:
+def rows_that_count(policy: HitPolicy, outputs: Outputs, hits: Rows) -> Rows | UndecidedReason:
     """Choose among the rows that match (at least one, in order), or return why none may be chosen."""
     return _CHOICES.get(policy, _all)(outputs, hits)
 
@@ -87,14 +87,14 @@ def _first(_outputs: Outputs, hits: Rows) -> Rows:
     return hits[:1]
 
 
-def _only(_outputs: Outputs, hits: Rows) -> Rows | Reason:
-    return hits if len(hits) == 1 else Reason.SEVERAL_ROWS_MATCH
+def _only(_outputs: Outputs, hits: Rows) -> Rows | UndecidedReason:
+    return hits if len(hits) == 1 else UndecidedReason.SEVERAL_ROWS_MATCH
 
 
-def _agreed(_outputs: Outputs, hits: Rows) -> Rows | Reason:
+def _agreed(_outputs: Outputs, hits: Rows) -> Rows | UndecidedReason:
     first = hits[0].outputs
     agree = all(_equal(first, row.outputs) for row in hits[1:])
-    return hits[:1] if agree else Reason.OUTPUTS_DIFFER
+    return hits[:1] if agree else UndecidedReason.OUTPUTS_DIFFER
 
 
 def _equal(some: Mapping[str, object], others: Mapping[str, object]) -> bool:
@@ -120,7 +120,7 @@ def _all(_outputs: Outputs, hits: Rows) -> Rows:
     return hits
 
 
-_CHOICES: dict[HitPolicy, Callable[[Outputs, Rows], Rows | Reason]] = {
+_CHOICES: dict[HitPolicy, Callable[[Outputs, Rows], Rows | UndecidedReason]] = {
     HitPolicy.FIRST: _first,
     HitPolicy.UNIQUE: _only,
     HitPolicy.ANY: _agreed,
@@ -153,16 +153,16 @@ def _in_a_list(result: object) -> object:
     return [result]
 
 
-_LIST = _Gathered(list, _in_a_list, list)
+_LIST = _Aggregation(list, _in_a_list, list)
 
-_GATHERED: dict[HitPolicy, _Gathered] = {
+_GATHERED: dict[HitPolicy, _Aggregation] = {
     HitPolicy.OUTPUT_ORDER: _LIST,
     HitPolicy.RULE_ORDER: _LIST,
     HitPolicy.COLLECT: _LIST,
-    HitPolicy.COLLECT_SUM: _Gathered(_unless_unknown(_sum), _as_it_is),
-    HitPolicy.COLLECT_LEAST: _Gathered(_unless_unknown(min), _as_it_is),
-    HitPolicy.COLLECT_MOST: _Gathered(_unless_unknown(max), _as_it_is),
-    HitPolicy.COLLECT_COUNT: _Gathered(len, _as_it_is, lambda: 0),
+    HitPolicy.COLLECT_SUM: _Aggregation(_unless_unknown(_sum), _as_it_is),
+    HitPolicy.COLLECT_LEAST: _Aggregation(_unless_unknown(min), _as_it_is),
+    HitPolicy.COLLECT_MOST: _Aggregation(_unless_unknown(max), _as_it_is),
+    HitPolicy.COLLECT_COUNT: _Aggregation(len, _as_it_is, lambda: 0),
 }
 
 _LETTERS = {
@@ -218,7 +218,7 @@ def lacking(policy: HitPolicy, outputs: Outputs, rows: Rows) -> Iterator[str]:
 _BY_IMPORTANCE = frozenset({HitPolicy.PRIORITY, HitPolicy.OUTPUT_ORDER})
 
 _COMPARING = {
-    HitPolicy.COLLECT_SUM: (frozenset({Kind.NUMBER}), "adds numbers"),
+    HitPolicy.COLLECT_SUM: (frozenset({ValueKind.NUMBER}), "adds numbers"),
     HitPolicy.COLLECT_LEAST: (ORDERED, "compares values of one kind"),
     HitPolicy.COLLECT_MOST: (ORDERED, "compares values of one kind"),
 }
@@ -228,7 +228,7 @@ _SUMMARISING = frozenset({*_COMPARING, HitPolicy.COLLECT_COUNT})
 
 def _not_comparable(policy: HitPolicy, column: Output, rows: Rows) -> Iterator[str]:
     fitting, does = _COMPARING[policy]
-    kinds = {kind_of(row.outputs[column.name]) for row in rows} - {Kind.NULL}
+    kinds = {kind_of(row.outputs[column.name]) for row in rows} - {ValueKind.NULL}
     if kinds - fitting or len(kinds) > 1:
         found = ", ".join(sorted(kind.value for kind in kinds))
         yield f"policy '{policy}' {does}, but output '{column.name}' has {found}"

@@ -6,20 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.tables.formats.loader import version_of
-from schemas.published_tables import MOST_MOVES, How, LivePointer, TableDraft, TableVersion, draft_key, sha256_of
+from schemas.published_tables import (
+    MOST_MOVES,
+    LiveChangeKind,
+    LivePointer,
+    TableDraft,
+    TableVersion,
+    draft_key,
+    sha256_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from router.tables.versions import PublishedTables, Record
-    from schemas.published_tables import Move, TableKind
+    from schemas.published_tables import LiveChange, TableKind
 
 LARGEST = 900_000  # bytes of one record; Kafka's own limit for a message is 1,048,588
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PublishPlan:
     """Records to be written together, oldest first; None takes a key away.
 
     `expects`: what must still stand under these keys, or the plan was made in ignorance of somebody else's.
@@ -34,7 +42,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class Authorship:
     """Who does it, why, and when."""
 
     author: str
@@ -43,7 +51,7 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class TableSubmission:
     """A table as an operator wrote it."""
 
     table: str
@@ -56,37 +64,37 @@ class Written:
         return version_of(self.text)
 
 
-def plan_draft(written: Written, signed: Signed) -> Plan:
+def plan_draft(written: TableSubmission, signed: Authorship) -> PublishPlan:
     """Save a draft; a draft has no history, so whoever saves last is right."""
     draft = TableDraft(**_content(written, signed), saved_at=signed.at)
-    return Plan(records={draft.key: _json(draft)}, expects={})
+    return PublishPlan(records={draft.key: _json(draft)}, expects={})
 
 
-def plan_publish(published: PublishedTables, written: Written, signed: Signed) -> Plan:
+def plan_publish(published: PublishedTables, written: TableSubmission, signed: Authorship) -> PublishPlan:
     """Make a version live: its text if it is new, then the pointer; a draft of the same text has served its purpose."""
     records: dict[str, bytes | None] = {}
     version = TableVersion(**_content(written, signed), published_at=signed.at)
     if not isinstance(published.version(written.table, version.version), TableVersion):
         records[version.key] = _json(version)
-    pointer = _pointer(published, written.table, written.kind, version.version, signed, How.PUBLISH)
+    pointer = _pointer(published, written.table, written.kind, version.version, signed, LiveChangeKind.PUBLISH)
     records[pointer.key] = _json(pointer)
     draft = published.draft(written.table)
     if isinstance(draft, TableDraft) and draft.version == version.version:
         records[draft_key(written.table)] = None
-    return Plan(records=records, expects={pointer.key: published.live(written.table)})
+    return PublishPlan(records=records, expects={pointer.key: published.live(written.table)})
 
 
-def plan_rollback(published: PublishedTables, to: TableVersion, signed: Signed) -> Plan:
+def plan_rollback(published: PublishedTables, to: TableVersion, signed: Authorship) -> PublishPlan:
     """Make a version live that is on the topic already."""
-    pointer = _pointer(published, to.table, to.kind, to.version, signed, How.ROLLBACK)
-    return Plan(records={pointer.key: _json(pointer)}, expects={pointer.key: published.live(to.table)})
+    pointer = _pointer(published, to.table, to.kind, to.version, signed, LiveChangeKind.ROLLBACK)
+    return PublishPlan(records={pointer.key: _json(pointer)}, expects={pointer.key: published.live(to.table)})
 
 
-def version_before(moves: tuple[Move, ...]) -> str | None:
+def version_before(moves: tuple[LiveChange, ...]) -> str | None:
     """Name the version to go back to; `moves` are newest first. Going back twice goes back two versions."""
     standing: list[str] = []
     for move in reversed(moves):
-        if move.how is How.ROLLBACK and move.version in standing:
+        if move.how is LiveChangeKind.ROLLBACK and move.version in standing:
             while standing[-1] != move.version:
                 standing.pop()
         elif move.version not in standing[-1:]:
@@ -94,7 +102,7 @@ def version_before(moves: tuple[Move, ...]) -> str | None:
     return standing[-2] if len(standing) > 1 else None
 
 
-def too_large(plan: Plan) -> str | None:
+def too_large(plan: PublishPlan) -> str | None:
     """Say that a record would not fit into Kafka with room to spare."""
     for key, value in plan.records.items():
         if value is not None and len(value) > LARGEST:
@@ -106,7 +114,7 @@ def too_large(plan: Plan) -> str | None:
 
 
 def _pointer(
-    published: PublishedTables, table: str, kind: TableKind, version: str, signed: Signed, how: How
+    published: PublishedTables, table: str, kind: TableKind, version: str, signed: Authorship, how: LiveChangeKind
 ) -> LivePointer:
     live = published.live(table)
     known = live if isinstance(live, LivePointer) else None
@@ -124,7 +132,7 @@ def _pointer(
     )
 
 
-def _content(written: Written, signed: Signed) -> dict[str, str]:
+def _content(written: TableSubmission, signed: Authorship) -> dict[str, str]:
     return {
         "table": written.table,
         "kind": written.kind,

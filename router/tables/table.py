@@ -9,7 +9,7 @@ from router.tables.feel.conditions import NO_INPUTS
 from router.tables.feel.values import all_of, canonical, value_at
 from router.tables.hit_policy import (
     HitPolicy,
-    Reason,
+    UndecidedReason,
     result_of,
     result_of_default,
     result_without_rows,
@@ -84,7 +84,9 @@ class DecisionTable:
         if not hits:
             return self._result_without_rows()
         rows = rows_that_count(self.policy, self.outputs, hits)
-        return None if isinstance(rows, Reason) else result_of(self.policy, [self.result_of(row) for row in rows])
+        return (
+            None if isinstance(rows, UndecidedReason) else result_of(self.policy, [self.result_of(row) for row in rows])
+        )
 
     def _result_without_rows(self) -> object:
         if self.default is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class TestOutcome:
     """A saved test and what its table decided; `expected` and `found` are in words."""
 
     test: SavedTest
@@ -29,12 +29,12 @@ class Tried:
     passed: bool
 
 
-def tried(test: SavedTest, decision: Decision | Undecided) -> Tried:
+def tried(test: SavedTest, decision: Decision | Undecided) -> TestOutcome:
     """Hold a decision against what a test expects."""
     got = NO_ROW if isinstance(decision, Undecided) else ROW_SEPARATOR.join(row.id for row in decision.rows)
     outputs = {} if isinstance(decision, Undecided) else decision.outputs
     wrong = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
-    return Tried(
+    return TestOutcome(
         test=test,
         decision=decision,
         expected=_in_words(test.row, test.outputs),

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
+class UnreadableRecord:
     """A record that is none of ours, or damaged."""
 
     sentence: str
 
 
-Record = TableVersion | LivePointer | TableDraft | Unreadable
+Record = TableVersion | LivePointer | TableDraft | UnreadableRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,25 +50,25 @@ class PublishedTables:
         """Every table that has any record."""
         return tuple(sorted({key.partition("@")[0] for key in self.records}))
 
-    def live(self, table: str) -> LivePointer | Unreadable | None:
+    def live(self, table: str) -> LivePointer | UnreadableRecord | None:
         """Say which version is live."""
         found = self.records.get(table)
-        return found if isinstance(found, LivePointer | Unreadable) else None
+        return found if isinstance(found, LivePointer | UnreadableRecord) else None
 
-    def version(self, table: str, version: str) -> TableVersion | Unreadable | None:
+    def version(self, table: str, version: str) -> TableVersion | UnreadableRecord | None:
         """Give one version."""
         found = self.records.get(version_key(table, version))
-        return found if isinstance(found, TableVersion | Unreadable) else None
+        return found if isinstance(found, TableVersion | UnreadableRecord) else None
 
     def versions(self, table: str) -> tuple[TableVersion, ...]:
         """Give all versions, newest first."""
         found = (one for one in self.records.values() if isinstance(one, TableVersion) and one.table == table)
         return tuple(sorted(found, key=lambda one: one.published_at, reverse=True))
 
-    def draft(self, table: str) -> TableDraft | Unreadable | None:
+    def draft(self, table: str) -> TableDraft | UnreadableRecord | None:
         """Give the draft."""
         found = self.records.get(draft_key(table))
-        return found if isinstance(found, TableDraft | Unreadable) else None
+        return found if isinstance(found, TableDraft | UnreadableRecord) else None
 
 
 def _record(key: str, value: bytes) -> Record:
@@ -79,7 +79,7 @@ def _record(key: str, value: bytes) -> Record:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        return Unreadable(sentence=f"record {key} cannot be read: {f'{where}: ' if where else ''}{first['msg']}")
+        return UnreadableRecord(sentence=f"record {key} cannot be read: {f'{where}: ' if where else ''}{first['msg']}")
     if record.key != key:
-        return Unreadable(sentence=f"record {key} says that it is {record.key}")
+        return UnreadableRecord(sentence=f"record {key} says that it is {record.key}")
     return record

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas.avro_write_scalars import Write
-    from schemas.catalogue import Entry, Message
+    from schemas.catalogue import EventType, Message
     from schemas.codec.avro_schemas import AvroSchema, Plain
     from schemas.codec.schema_registry import RegistryIds
 
@@ -31,7 +31,7 @@ SINGLE_OBJECT_SIZE, REGISTRY_SIZE = 10, 5
 class KnownSchema:
     """A schema that values may be written in, and the event that they then are."""
 
-    entry: Entry
+    entry: EventType
     read: Callable[[bytes, int], Plain]
 
 
@@ -58,7 +58,7 @@ class AvroReader:
         foreign = registry.reading if registry else {}
         self._by_id = {id_: _known(entry, schema, make) for id_, (entry, schema) in foreign.items()}
 
-    def read(self, value: bytes) -> tuple[Entry, Plain] | None:
+    def read(self, value: bytes) -> tuple[EventType, Plain] | None:
         """Tell which event this is and its plain values; None where the bytes do not open like Avro.
 
         Raises:
@@ -100,7 +100,7 @@ class AvroReader:
         )
 
 
-def _prefix_and_write(entry: Entry, registry: RegistryIds | None) -> tuple[bytes, Write]:
+def _prefix_and_write(entry: EventType, registry: RegistryIds | None) -> tuple[bytes, Write]:
     schema = avro_schema(entry, entry.versions)
     if registry is None:
         return single_object_prefix(schema), writer_of(schema)
@@ -112,14 +112,14 @@ def _known_by_prefix(make: MakeReader) -> dict[bytes, KnownSchema]:
     return {single_object_prefix(schema): _known(entry, schema, make) for entry, schema in schemas}
 
 
-def _known(entry: Entry, schema: AvroSchema, make: MakeReader) -> KnownSchema:
+def _known(entry: EventType, schema: AvroSchema, make: MakeReader) -> KnownSchema:
     read, ours = make(schema), avro_schema(entry, entry.versions)
     if schema == ours:
         return KnownSchema(entry, read)
     return KnownSchema(entry, lambda value, start: project(read(value, start), ours))
 
 
-def _values(known: KnownSchema, value: bytes, start: int) -> tuple[Entry, Plain]:
+def _values(known: KnownSchema, value: bytes, start: int) -> tuple[EventType, Plain]:
     try:
         return known.entry, known.read(value, start)
     except NotAvroError as wrong:

@@ -10,7 +10,7 @@ import orjson
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 if TYPE_CHECKING:
-    from schemas.catalogue import Entry
+    from schemas.catalogue import EventType
 
 # Both have Avro's own shapes; nothing past the codec sees them.
 AvroSchema = Any
@@ -25,7 +25,7 @@ def avsc_text(subject: str, version: int) -> str:
     return (files("schemas") / "avro" / subject / f"v{version}.avsc").read_text("utf-8")
 
 
-def avro_schema(entry: Entry, version: int) -> AvroSchema:
+def avro_schema(entry: EventType, version: int) -> AvroSchema:
     """Parse one version of an event's schema."""
     return orjson.loads(avsc_text(entry.subject, version))
 

@@ -144,14 +144,14 @@ _MEMBERS = ("specversion", "type")
 
 
 @dataclass(frozen=True, slots=True)
-class Structured:
+class StructuredEvent:
     """The attributes that are text, and the data as the bytes that binary mode would have had."""
 
     attributes: Mapping[str, str]
     data: bytes
 
 
-def open_structured(value: bytes, content_type: str | None) -> Structured | None:
+def open_structured(value: bytes, content_type: str | None) -> StructuredEvent | None:
     """Open a structured event; None where the value is something else.
 
     Raises:
@@ -165,7 +165,7 @@ def open_structured(value: bytes, content_type: str | None) -> Structured | None
     document = _parse(value)
     if isinstance(document, dict) and (declared or all(member in document for member in _MEMBERS)):
         texts = {name: text for name, text in document.items() if isinstance(text, str)}
-        return Structured(texts, _data(document))
+        return StructuredEvent(texts, _data(document))
     if declared:
         raise InvalidEventError(f"The content type is {MEDIA_TYPE}, but the value is not a JSON object.")
     return None

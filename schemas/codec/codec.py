@@ -21,7 +21,7 @@ from schemas.codec.errors import (
 from schemas.commands import CancelRun, ChangeRun, SendRun
 
 if TYPE_CHECKING:
-    from schemas.catalogue import Entry, Message
+    from schemas.catalogue import EventType, Message
     from schemas.codec.avro_schemas import Plain
     from schemas.codec.schema_registry import RegistryIds
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LARGE = 16_384  # bytes; one of them would push too many others out
 
 
-class Lately:
+class DecodedMessageCache:
     """The values written last, oldest out first; `room` is in bytes, and the messages take several times that."""
 
     def __init__(self, room: int) -> None:
@@ -68,7 +68,7 @@ class Codec:
     """
 
     def __init__(self, *, writes: Format = "avro", registry: RegistryIds | None = None, room: int = 0) -> None:
-        self._lately = Lately(room)
+        self._lately = DecodedMessageCache(room)
         self._avro = AvroReader(registry)
         self._writer = AvroWriter(registry)
         self._encode = self._to_json if writes == "json" else self._to_avro
@@ -121,7 +121,7 @@ _NAMES = ", ".join(entry.name for entry in CATALOGUE)
 _NO_VALUE = "The record has no value (a tombstone); send RunCancelled to cancel a run."
 
 
-def _from_values(entry: Entry, values: Plain) -> Message:
+def _from_values(entry: EventType, values: Plain) -> Message:
     try:
         return entry.model.model_validate(values)
     except ValidationError as wrong:
@@ -152,7 +152,7 @@ def _not_json(value: bytes, wrong: ValidationError) -> UnreadableBytesError | No
     )
 
 
-def _typed(ce_type: str | None) -> Entry:
+def _typed(ce_type: str | None) -> EventType:
     if ce_type is None:
         raise UnknownEventTypeError(
             f"The value is JSON without the header ce_type; set it to 'southbound.' and one of {_NAMES}."
@@ -165,7 +165,7 @@ def _typed(ce_type: str | None) -> Entry:
     return entry
 
 
-def agree(entry: Entry, ce_type: str | None) -> None:
+def agree(entry: EventType, ce_type: str | None) -> None:
     """Refuse a value that is another event than its header says.
 
     Raises:

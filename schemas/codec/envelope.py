@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from schemas.catalogue import Message
-    from schemas.codec.cloudevents import KafkaHeaders, Structured
+    from schemas.codec.cloudevents import KafkaHeaders, StructuredEvent
     from schemas.codec.codec import Codec
 
 
@@ -69,7 +69,7 @@ class Envelope:
         return Event(headers=read, data=self._codec.decode(value, ce_type=read.type))
 
 
-def _merged(headers: EventHeaders, structured: Structured) -> EventHeaders:
+def _merged(headers: EventHeaders, structured: StructuredEvent) -> EventHeaders:
     said = structured.attributes
     return headers._replace(
         id=said.get("id") or headers.id,

@@ -13,7 +13,7 @@ from pydantic import ValidationError, create_model
 
 from schemas.avro_pick import ItemsNamed, picker_of
 from schemas.avro_types import short_name
-from schemas.base import Word
+from schemas.base import Model
 from schemas.codec.avro import AvroReader
 from schemas.codec.cloudevents import type_in
 from schemas.codec.codec import Codec, agree
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
     KafkaHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
-def partial_model(model: type[Word], wanted: Wanted) -> type[Word]:
+def partial_model(model: type[Model], wanted: Wanted) -> type[Model]:
     """Make the model that has only the wanted fields of another, without what the other checks across fields."""
     parts: Mapping[str, Any] = {
         name: _part(model.model_fields[name], inside) for name, inside in wanted.items() if name in model.model_fields
     }
-    return create_model(f"Partial{model.__name__}", __base__=Word, **parts)
+    return create_model(f"Partial{model.__name__}", __base__=Model, **parts)
 
 
 def _part(field: FieldInfo, inside: Wanted | ItemsNamed | None) -> tuple[object, FieldInfo]:
     annotation = field.annotation
     inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
-    if inside is None or isinstance(inside, ItemsNamed) or not (isinstance(inner, type) and issubclass(inner, Word)):
+    if inside is None or isinstance(inside, ItemsNamed) or not (isinstance(inner, type) and issubclass(inner, Model)):
         return annotation, field
     part = partial_model(inner, inside)
     return (part if inner is annotation else tuple[part, ...]), field  # type: ignore[valid-type] # made just now
 
 
-class Part(NamedTuple):
+class PartialEvent(NamedTuple):
     """What was read of an event: its kind, and which run is requested, if one is.
 
     `content` holds the wanted fields: as values that are not judged yet, or as a whole document.
@@ -69,7 +69,7 @@ class Part(NamedTuple):
         return None if self.content is None or isinstance(self.content, RunDocument) else orjson.dumps(self.content)
 
 
-class PartReader:
+class PartialEventReader:
     """Reads events of the lifecycle topic, and the `wanted` fields of requested runs."""
 
     def __init__(self, wanted: Wanted, registry: RegistryIds | None = None) -> None:
@@ -78,7 +78,7 @@ class PartReader:
         self._model = partial_model(RunDocument, wanted)
         self._whole = Envelope(Codec(registry=registry))
 
-    def read(self, value: bytes | None, headers: KafkaHeaders) -> Part:
+    def read(self, value: bytes | None, headers: KafkaHeaders) -> PartialEvent:
         """Read one event.
 
         Raises:
@@ -89,15 +89,15 @@ class PartReader:
             return _whole(self._whole.decode(value, headers, fallback_id="").data)
         entry, values = known
         agree(entry, type_in(headers))
-        return self._requested(values["run"]) if entry.model is RunRequested else Part(entry.model)
+        return self._requested(values["run"]) if entry.model is RunRequested else PartialEvent(entry.model)
 
-    def _requested(self, run: dict[str, Plain]) -> Part:
+    def _requested(self, run: dict[str, Plain]) -> PartialEvent:
         run_id, parent = run["run_id"], run.get("parent_run_id")
         for name in self._beside:
             run.pop(name, None)
-        return Part(RunRequested, run_id, parent is not None, run)
+        return PartialEvent(RunRequested, run_id, parent is not None, run)
 
-    def document(self, part: Part) -> RunDocument:
+    def document(self, part: PartialEvent) -> RunDocument:
         """Judge the wanted fields and give them as a document that has no others.
 
         Raises:
@@ -118,7 +118,7 @@ def _reader(schema: AvroSchema, wanted: Wanted) -> Callable[[bytes, int], Plain]
     return picker_of(schema, {"run": {"run_id": None, "parent_run_id": None, **wanted}})
 
 
-def _whole(message: Message) -> Part:
+def _whole(message: Message) -> PartialEvent:
     if not isinstance(message, RunRequested):
-        return Part(type(message))
-    return Part(RunRequested, message.run.run_id, message.run.parent_run_id is not None, message.run)
+        return PartialEvent(type(message))
+    return PartialEvent(RunRequested, message.run.run_id, message.run.parent_run_id is not None, message.run)

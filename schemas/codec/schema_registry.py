@@ -17,7 +17,7 @@ from schemas.codec.avro_schemas import avsc_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from schemas.catalogue import Entry
+    from schemas.catalogue import EventType
     from schemas.codec.avro_schemas import AvroSchema
 
 Answer = Any  # JSON of the registry's own shape
@@ -40,7 +40,7 @@ class RegistryIds:
     """`writing` gives the id of our newest schema per subject, `reading` every id that may come in."""
 
     writing: Mapping[str, int]
-    reading: Mapping[int, tuple[Entry, AvroSchema]] = field(default_factory=dict)
+    reading: Mapping[int, tuple[EventType, AvroSchema]] = field(default_factory=dict)
 
 
 def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> RegistryIds:
@@ -51,9 +51,9 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     Raises:
         RegistryError: the registry cannot be reached, refuses a schema, or does not have it.
     """
-    registry = _Registry(url, timeout)
+    registry = _RegistryClient(url, timeout)
     writing: dict[str, int] = {}
-    reading: dict[int, tuple[Entry, AvroSchema]] = {}
+    reading: dict[int, tuple[EventType, AvroSchema]] = {}
     for entry in CATALOGUE:
         for version in range(1, entry.versions + 1):
             writing[entry.subject] = registry.id_of(entry.subject, avsc_text(entry.subject, version), register=register)
@@ -61,7 +61,7 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     return RegistryIds(writing=writing, reading=reading)
 
 
-class _Registry:
+class _RegistryClient:
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from schemas.base import Word
+from schemas.base import Model
 from schemas.catalogue import CATALOGUE, entry_named
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -22,13 +22,13 @@ from schemas.run_document import Filled, Moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from schemas.catalogue import Entry
+    from schemas.catalogue import EventType
 
 _NAMES = ", ".join(entry.name for entry in CATALOGUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
+class FileMistake:
     """One wrong thing in a file. `line` counts from 1."""
 
     file: str
@@ -43,12 +43,12 @@ class Mistake:
 class EventFileError(Exception):
     """A file of events with mistakes; all of them, in the order of their lines."""
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+    def __init__(self, mistakes: Iterable[FileMistake]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line))
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-class _Frame(Word):
+class _EventFields(Model):
     """What stands around the data of a written event; `specversion` lets a CloudEvents event be pasted."""
 
     type: Filled
@@ -73,13 +73,13 @@ def read_events(text: str, *, file: str, new_id: Callable[[], str]) -> tuple[Eve
     try:
         written = written_events(text, file)
     except NotAFileError as wrong:
-        raise EventFileError([Mistake(file=file, line=wrong.line, claim=str(wrong))]) from None
+        raise EventFileError([FileMistake(file=file, line=wrong.line, claim=str(wrong))]) from None
     if not written:
-        raise EventFileError([Mistake(file=file, line=1, claim="holds no event; write {type: …, data: {…}}")])
+        raise EventFileError([FileMistake(file=file, line=1, claim="holds no event; write {type: …, data: {…}}")])
     read = [_event(one, new_id) for one in written]
     mistakes = [claim for one in read if not isinstance(one, Event) for claim in one]
     if mistakes:
-        raise EventFileError(Mistake(file=file, line=line, claim=claim) for line, claim in mistakes)
+        raise EventFileError(FileMistake(file=file, line=line, claim=claim) for line, claim in mistakes)
     return tuple(one for one in read if isinstance(one, Event))
 
 
@@ -87,7 +87,7 @@ def _event(written: WrittenEvent, new_id: Callable[[], str]) -> Event | list[tup
     if isinstance(written.content, NotAFileError):
         return [(written.content.line, str(written.content))]
     try:
-        frame = _Frame.model_validate_json(json.dumps(written.content))
+        frame = _EventFields.model_validate_json(json.dumps(written.content))
     except ValidationError as wrong:
         return _claims(written, wrong, "event", ())
     entry = entry_named(frame.type)
@@ -105,7 +105,7 @@ def _event(written: WrittenEvent, new_id: Callable[[], str]) -> Event | list[tup
     return Event(headers=_headers(frame, entry, new_id), data=data)
 
 
-def _headers(frame: _Frame, entry: Entry, new_id: Callable[[], str]) -> EventHeaders:
+def _headers(frame: _EventFields, entry: EventType, new_id: Callable[[], str]) -> EventHeaders:
     return EventHeaders(
         id=frame.id or new_id(),
         type=entry.ce_type,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class BrokerKind(StrEnum):
     """Where a broker comes from."""
 
     CONFIGURED = "configured"
@@ -21,4 +21,4 @@ class Broker:
     """A broker that answers."""
 
     bootstrap: str
-    kind: Kind
+    kind: BrokerKind

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
+from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.jars import KAFKA
 from southbound.broker.node import as_environment, node_settings
 from southbound.broker.server import reserve, run_command, serve
@@ -69,7 +69,7 @@ def docker_broker(
                 throw_away=home,
             )
         )
-        yield Broker(bootstrap=broker.address, kind=Kind.DOCKER)
+        yield Broker(bootstrap=broker.address, kind=BrokerKind.DOCKER)
 
 
 def container(image: str, name: str, port: int, controller_port: int, *, platform: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from southbound.broker.broker import Broker, Kind
+from southbound.broker.broker import Broker, BrokerKind
 from southbound.broker.jars import have_jars
 from southbound.broker.java import find_java
 from southbound.broker.jvm_node import Jvm, run_node
@@ -57,7 +57,7 @@ def jvm_broker(say: Callable[[str], None], *, folder: Path | None = None, port: 
     with ExitStack() as stack:
         home = folder or Path(stack.enter_context(_throw_away_folder()))
         address = stack.enter_context(run_node(jvm, home, port=port, throw_away=folder is None))
-        yield Broker(bootstrap=address, kind=Kind.JVM)
+        yield Broker(bootstrap=address, kind=BrokerKind.JVM)
 
 
 def _throw_away_folder() -> tempfile.TemporaryDirectory[str]:

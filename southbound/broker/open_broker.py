@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
+from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.docker import IMAGE, docker_broker, engine_answers
 from southbound.broker.jvm import jvm_broker
 
@@ -33,7 +33,7 @@ def open_broker(
     with ExitStack() as stack:
         if bootstrap:
             say(f"Using the configured Kafka at {bootstrap}")
-            yield Broker(bootstrap=bootstrap, kind=Kind.CONFIGURED)
+            yield Broker(bootstrap=bootstrap, kind=BrokerKind.CONFIGURED)
             return
         broker = _from_docker(stack, image or IMAGE, say, folder, port)
         if broker is None:

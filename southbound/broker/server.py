@@ -136,7 +136,7 @@ OUTPUT_TAIL = 800  # characters worth putting in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class CommandResult:
     """How a command ended."""
 
     ok: bool
@@ -148,7 +148,7 @@ class Ended:
         return self.said.strip()[-OUTPUT_TAIL:] or "nothing"
 
 
-def run_command(words: Sequence[str | Path], *, seconds: float | None = None) -> Ended:
+def run_command(words: Sequence[str | Path], *, seconds: float | None = None) -> CommandResult:
     """Run a command without input; one that is missing or too slow has not ended well.
 
     Args:
@@ -167,12 +167,12 @@ def run_command(words: Sequence[str | Path], *, seconds: float | None = None) ->
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as trouble:
-        return Ended(ok=False, said=str(trouble))
-    return Ended(ok=done.returncode == 0, said=done.stdout)
+        return CommandResult(ok=False, said=str(trouble))
+    return CommandResult(ok=done.returncode == 0, said=done.stdout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
+class ReservedPort:
     """A port of this machine that is given to nobody else."""
 
     port: int
@@ -184,7 +184,7 @@ class Port:
 
 
 @contextmanager
-def reserve(port: int = 0) -> Iterator[Port]:
+def reserve(port: int = 0) -> Iterator[ReservedPort]:
     """Reserve a port, or any free one, while the block runs.
 
     Raises:
@@ -198,4 +198,4 @@ def reserve(port: int = 0) -> Iterator[Port]:
             held.bind(("127.0.0.1", port))
         except OSError as trouble:
             raise BrokerUnavailableError(f"Port {port} is taken ({trouble.strerror}); choose another.") from None
-        yield Port(port=held.getsockname()[1])
+        yield ReservedPort(port=held.getsockname()[1])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 
 from southbound.cli import configuration, events, processes, runs, tables, topics
-from southbound.cli.command_group import Commands
+from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
 
 app = typer.Typer(
     name="southbound",
-    cls=Commands,
+    cls=CommandGroup,
     help="The gateway between the services that order test runs and the external systems that execute them.",
     epilog=EXIT_CODES,
     no_args_is_help=True,

@@ -8,25 +8,25 @@ from typing import Any
 from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
-from southbound.cli.exit_codes import Exit, Failure
+from southbound.cli.exit_codes import CommandFailedError, ExitCode
 
 ON_A_SCREEN = 20  # sentences; of more, the first one has scrolled away
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The top of the command line."""
 
     def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as typer has it
         """Run one command and exit."""
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
-        except Failure as failure:
+        except CommandFailedError as failure:
             code = _told(failure.exit_code, *failure.sentences)
         except TyperException as mistake:
             code = _told(mistake.exit_code, *_sentence(mistake))
         except Abort:
-            code = Exit.INTERRUPTED
-        sys.exit(code if isinstance(code, int) else Exit.DONE)
+            code = ExitCode.INTERRUPTED
+        sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
 def _told(code: int, *sentences: str) -> int:

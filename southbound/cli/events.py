@@ -65,7 +65,9 @@ def tail(
     - `southbound tail dlq --from-start --no-follow --json | jq .dead_letter.reason`
     """
     settings = settings_from(config)
-    from southbound.operations.tail import Wish
+    from southbound.operations.tail import TailOptions
     from southbound.operations.tail import tail as watch
 
-    return watch(settings, Wish(topics=topics or (), from_start=from_start, follow=follow, run=run, as_json=json))
+    return watch(
+        settings, TailOptions(topics=topics or (), from_start=from_start, follow=follow, run=run, as_json=json)
+    )

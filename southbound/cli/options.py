@@ -11,7 +11,7 @@ import typer
 from southbound.cli.exit_codes import MEANINGS, wrong
 
 if TYPE_CHECKING:
-    from southbound.settings.settings import Loaded, Settings
+    from southbound.settings.settings import LoadedSettings, Settings
 
 Config = Annotated[
     Path | None,
@@ -32,7 +32,7 @@ def settings_from(config: Path | None) -> Settings:
     return loaded_from(config).settings
 
 
-def loaded_from(config: Path | None) -> Loaded:
+def loaded_from(config: Path | None) -> LoadedSettings:
     """Read the settings and who gave them, or end with every mistake in them."""
     from southbound.settings.settings import SettingsError, load  # noqa: PLC0415 - `--help` needs no settings
 
@@ -45,7 +45,7 @@ def loaded_from(config: Path | None) -> Loaded:
     return loaded
 
 
-def _must_suit_librdkafka(loaded: Loaded) -> None:
+def _must_suit_librdkafka(loaded: LoadedSettings) -> None:
     from southbound.settings.kafka_check import claims_about  # noqa: PLC0415 - most commands are quicker without
 
     claims = claims_about(loaded.settings.kafka.overrides())

@@ -128,7 +128,7 @@ def import_(
     settings = settings_from(config)
     from southbound.operations.tables.check import known_spokes
     from southbound.operations.tables.convert import import_table
-    from southbound.operations.tables.dmn import Wish, paths_in
+    from southbound.operations.tables.dmn import DmnOptions, paths_in
 
-    wish = Wish(decision=decision, paths=paths_in(path or []))
+    wish = DmnOptions(decision=decision, paths=paths_in(path or []))
     return import_table(file, out, known_spokes(settings.routing.spokes), wish, as_json=as_json)

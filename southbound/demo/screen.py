@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from router.runs.run import RunRow
-    from southbound.demo.seen import LetterSeen
+    from southbound.demo.seen import ObservedDeadLetter
     from southbound.demo.stories import Evidence, Story
 
 COLOURS = {
@@ -72,7 +72,7 @@ def _ended(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
     return (run_id, decision, row.spoke, row.external_id or "", _state(row.state or row.phase), row.result or "")
 
 
-def dead_letters(letters: Sequence[LetterSeen]) -> RenderableType:
+def dead_letters(letters: Sequence[ObservedDeadLetter]) -> RenderableType:
     """Show every dead letter with its reason."""
     table = Table(title="Dead letters", title_justify="left")
     for column in ("key", "code", "original bytes", "why, and what to do"):

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Envelope
     from schemas.topics import TopicNames
     from schemas.vocabulary import UpdateKind
-    from southbound.demo.topic_follower import Heard
+    from southbound.demo.topic_follower import FollowedRecord
 
 
 @dataclass(slots=True, kw_only=True)
-class RunSeen:
+class ObservedRun:
     """One run as its events tell it."""
 
     run_id: str
@@ -28,7 +28,7 @@ class RunSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterSeen:
+class ObservedDeadLetter:
     """One dead letter: original bytes and why."""
 
     key: str
@@ -38,18 +38,18 @@ class LetterSeen:
     detail: str
 
 
-class Seen:
+class ObservedEvents:
     """Fold records of the output topics into what a person wants to know."""
 
     def __init__(self, envelope: Envelope, topics: TopicNames) -> None:
         self._envelope = envelope
         self._topics = topics
-        self.runs: dict[str, RunSeen] = {}
+        self.runs: dict[str, ObservedRun] = {}
         self.requests: dict[str, list[RequestResult]] = {}
-        self.letters: list[LetterSeen] = []
+        self.letters: list[ObservedDeadLetter] = []
         self.events = 0
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: FollowedRecord) -> None:
         """Take one record in."""
         self.events += 1
         if heard.topic == self._topics.dlq:
@@ -68,7 +68,7 @@ class Seen:
                 self.requests.setdefault(result.root_run_id, []).append(result)
 
     def _note(self, word: RunUpdate | RunResult, decision: str | None) -> None:
-        run = self.runs.setdefault(word.run_id, RunSeen(run_id=word.run_id))
+        run = self.runs.setdefault(word.run_id, ObservedRun(run_id=word.run_id))
         run.decision = decision or run.decision
         run.spoke = word.spoke
         run.external_id = word.external_id or run.external_id
@@ -80,9 +80,9 @@ class Seen:
             run.last = update.state or update.phase
 
 
-def _letter(heard: Heard) -> LetterSeen:
+def _letter(heard: FollowedRecord) -> ObservedDeadLetter:
     headers = {name: (value or b"").decode(errors="replace") for name, value in heard.headers}
-    return LetterSeen(
+    return ObservedDeadLetter(
         key=(heard.key or b"").decode(errors="replace"),
         value=heard.value,
         code=headers.get("southbound-dlq-code", ""),

@@ -18,17 +18,17 @@ from schemas.codec.envelope import Event
 from schemas.vocabulary import UpdateKind
 from southbound.broker.open_broker import open_broker
 from southbound.demo.screen import dead_letters, moving, summary
-from southbound.demo.seen import Seen
+from southbound.demo.seen import ObservedEvents
 from southbound.demo.stage import open_stage
 from southbound.demo.stories import Evidence, stories
-from southbound.demo.topic_follower import Follower
+from southbound.demo.topic_follower import TopicFollower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
-    from southbound.demo.stage import Stage
+    from southbound.demo.stage import DemoEnvironment
     from southbound.demo.stories import Story
     from southbound.settings.settings import Settings
 
@@ -55,17 +55,17 @@ async def _perform(settings: Settings, bootstrap: str, folder: Path, console: Co
     played = stories(tag)
     async with open_stage(settings, bootstrap, tag, folder) as stage:
         envelope = stage.running.parts.events.envelope
-        evidence = Evidence(seen=Seen(envelope, stage.topics), ledgers=stage.ledgers)
+        evidence = Evidence(seen=ObservedEvents(envelope, stage.topics), ledgers=stage.ledgers)
         topics = (stage.topics.results, stage.topics.inflight, stage.topics.dlq)
         kafka = {"bootstrap.servers": bootstrap, **settings.kafka.overrides()}
         began = time.monotonic()
-        async with Follower(kafka, topics, evidence.seen.hear):
+        async with TopicFollower(kafka, topics, evidence.seen.hear):
             await _play(stage, played, evidence, console)
         took = time.monotonic() - began
         return await _verdict(stage, played, evidence, console, took)
 
 
-async def _play(stage: Stage, played: Sequence[Story], evidence: Evidence, console: Console) -> None:
+async def _play(stage: DemoEnvironment, played: Sequence[Story], evidence: Evidence, console: Console) -> None:
     for story in played:
         await _publish(stage, story.first)
         if story.raw is not None:
@@ -102,14 +102,16 @@ def _is_accepted(story: Story, evidence: Evidence) -> bool:
     return run is not None and UpdateKind.ACCEPTED in run.kinds
 
 
-async def _publish(stage: Stage, words: Iterable[LifecycleEvent]) -> None:
+async def _publish(stage: DemoEnvironment, words: Iterable[LifecycleEvent]) -> None:
     headers = [EventHeaders(id=str(uuid4()), source="/southbound/demo") for _ in words]
     await stage.running.parts.events.publish(
         Event(headers=one, data=word) for one, word in zip(headers, words, strict=True)
     )
 
 
-async def _verdict(stage: Stage, played: Sequence[Story], evidence: Evidence, console: Console, took: float) -> int:
+async def _verdict(
+    stage: DemoEnvironment, played: Sequence[Story], evidence: Evidence, console: Console, took: float
+) -> int:
     store = stage.running.parts.store
     rows: dict[str, RunRow] = {}
     for run_id in (run_id for story in played for run_id in story.runs):

@@ -15,8 +15,8 @@ from southbound.broker.server import reserve
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
-from southbound.service.serve import Running, serve
-from southbound.settings.settings import Routing
+from southbound.service.serve import RunningService, serve
+from southbound.settings.settings import RoutingSettings
 from southbound.simulator.system import ExternalSystem
 
 if TYPE_CHECKING:
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.topics import Topic
-    from southbound.service.load_rules import Rules
+    from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
-    from southbound.simulator.ledger import Ledger
+    from southbound.simulator.ledger import RequestLog
 
 
 # The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
 # may hold runs of others: none of them is given up here, and nobody asks the simulated systems about them.
-SHIPPED = Routing(children_deadline=timedelta(days=3650).total_seconds())
+SHIPPED = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
 ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoEnvironment:
     """What is up."""
 
-    running: Running
-    ledgers: dict[str, Ledger]
+    running: RunningService
+    ledgers: dict[str, RequestLog]
     topics: TopicNames
     servers: str
 
 
 @asynccontextmanager
-async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path) -> AsyncIterator[Stage]:
+async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path) -> AsyncIterator[DemoEnvironment]:
     """Put everything up under topics of its own; take it down in order, whatever happens."""
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserve())
@@ -64,7 +64,7 @@ async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path)
         roles = ("routing", "inbound", *(f"dispatch.{system.name}" for system in systems))
         groups = [f"{adapted.kafka.group}.{role}" for role in roles]
         running = await stack.enter_async_context(_service(adapted, _pointed_at(rules, systems), admin, groups))
-        yield Stage(
+        yield DemoEnvironment(
             running=running,
             ledgers={system.name: system.ledger for system in systems},
             topics=TopicNames(adapted.kafka.prefix),
@@ -86,8 +86,8 @@ async def _with_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequenc
 
 @asynccontextmanager
 async def _service(
-    settings: Settings, rules: Rules, admin: TopicAdmin, groups: Sequence[str]
-) -> AsyncIterator[Running]:
+    settings: Settings, rules: RoutingRules, admin: TopicAdmin, groups: Sequence[str]
+) -> AsyncIterator[RunningService]:
     stop, up = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(settings, ROLES, stop=stop, rules=rules, ready=up.set_result))
     try:
@@ -124,7 +124,7 @@ def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: P
     )
 
 
-def _pointed_at(rules: Rules, systems: list[ExternalSystem]) -> Rules:
+def _pointed_at(rules: RoutingRules, systems: list[ExternalSystem]) -> RoutingRules:
     urls = {system.name: system.base_url for system in systems}
     profiles = [profile.model_copy(update={"base_url": urls[profile.name]}) for profile in rules.profiles]
     return replace(rules, profiles=tuple(profiles))

@@ -12,8 +12,8 @@ from schemas.vocabulary import Result, RunState, UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from southbound.demo.seen import LetterSeen, RunSeen, Seen
-    from southbound.simulator.ledger import Ledger
+    from southbound.demo.seen import ObservedDeadLetter, ObservedEvents, ObservedRun
+    from southbound.simulator.ledger import RequestLog
 
 RUBBISH = b"\xff\xfe this was never an event"
 
@@ -22,10 +22,10 @@ RUBBISH = b"\xff\xfe this was never an event"
 class Evidence:
     """What a story may be judged by: the output topics, and what the external systems received."""
 
-    seen: Seen
-    ledgers: dict[str, Ledger]
+    seen: ObservedEvents
+    ledgers: dict[str, RequestLog]
 
-    def run(self, run_id: str) -> RunSeen | None:
+    def run(self, run_id: str) -> ObservedRun | None:
         """Give what was said of a run."""
         return self.seen.runs.get(run_id)
 
@@ -34,7 +34,7 @@ class Evidence:
         names = self.ledgers[spoke].posted_names()
         return [run_id for name in names for run_id in run_ids if name == f"Line test {run_id}"]
 
-    def letter(self, key: str) -> LetterSeen | None:
+    def letter(self, key: str) -> ObservedDeadLetter | None:
         """Give the dead letter under a key."""
         return next((letter for letter in self.seen.letters if letter.key == key), None)
 

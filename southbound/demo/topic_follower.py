@@ -22,7 +22,7 @@ PATIENCE = 10.0  # seconds the cluster has to name its partitions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class FollowedRecord:
     """One record of a followed topic. `place` is an id made from where it lies."""
 
     topic: str
@@ -39,14 +39,14 @@ class Heard:
         return event_id_at(self.topic, self.partition, self.offset)
 
 
-class Follower:
+class TopicFollower:
     """Read topics on a thread of its own and hand every record to the event loop."""
 
     def __init__(
         self,
         settings: Mapping[str, object],
         topics: Iterable[str],
-        hear: Callable[[Heard], None],
+        hear: Callable[[FollowedRecord], None],
         *,
         from_start: bool = True,
     ) -> None:
@@ -93,8 +93,8 @@ class Follower:
             self._loop.call_soon_threadsafe(self._hear, _heard(message))
 
 
-def _heard(message: Message) -> Heard:
-    return Heard(
+def _heard(message: Message) -> FollowedRecord:
+    return FollowedRecord(
         topic=message.topic() or "",
         partition=message.partition() or 0,
         offset=message.offset() or 0,

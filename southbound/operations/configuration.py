@@ -12,8 +12,8 @@ from rich.table import Table
 from consumers.inbound.callback_auth import check_of
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import all_credentials
-from consumers.table_topic.live_tables import FromTopic
-from southbound.cli.exit_codes import Exit, wrong
+from consumers.table_topic.live_tables import PublishedTableIds
+from southbound.cli.exit_codes import ExitCode, wrong
 from southbound.operations.console import show
 from southbound.service.load_rules import OperatorMistakesError, load_rules
 from southbound.settings.settings import sections
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from consumers.spokes.profile import Profile
     from router.selection.load import RoutingTables
-    from southbound.service.load_rules import Rules
-    from southbound.settings.settings import Loaded, Settings
+    from southbound.service.load_rules import RoutingRules
+    from southbound.settings.settings import LoadedSettings, Settings
 
 MASK = "******"
 # librdkafka's own settings that hold secrets, and passwords inside addresses.
@@ -43,7 +43,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> int:
         raise wrong(mistakes)
     for line in _good(settings, rules):
         print(line)  # noqa: T201 - it was asked for
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
@@ -58,7 +58,7 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
             yield f"spoke '{profile.name}', field 'callback_auth': {error}"
 
 
-def _good(settings: Settings, rules: Rules) -> Iterator[str]:
+def _good(settings: Settings, rules: RoutingRules) -> Iterator[str]:
     yield "settings are good"
     yield from _tables(rules.tables)
     for profile in rules.profiles:
@@ -66,15 +66,15 @@ def _good(settings: Settings, rules: Rules) -> Iterator[str]:
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_masked(settings.store.url)}"
 
 
-def _tables(tables: RoutingTables | FromTopic) -> Iterator[str]:
-    if isinstance(tables, FromTopic):
+def _tables(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
+    if isinstance(tables, PublishedTableIds):
         yield f"tables {tables.policy} and {tables.selector}: what is live on the topic, see `southbound tables list`"
         return
     for table in (tables.policy.table, tables.selector.table):
         yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
 
 
-def display(loaded: Loaded, *, as_json: bool) -> int:
+def display(loaded: LoadedSettings, *, as_json: bool) -> int:
     """Show every setting with its value, secrets masked, and where it comes from."""
     rows = [
         (f"{section}.{name}", _masked(getattr(getattr(loaded.settings, section), name)), loaded.origin(section, name))
@@ -86,7 +86,7 @@ def display(loaded: Loaded, *, as_json: bool) -> int:
             print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())  # noqa: T201
     else:
         show(_table(rows))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _table(rows: list[tuple[str, object, str]]) -> Table:

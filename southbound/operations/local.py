@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from consumers.inbound.listen_socket import CannotListenError
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
-from southbound.cli.exit_codes import Exit, not_reachable, wrong
+from southbound.cli.exit_codes import ExitCode, not_reachable, wrong
 from southbound.demo.show import run_demo
 from southbound.operations.console import say
 from southbound.operations.topic_admin import TopicsError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from southbound.settings.settings import Settings
-    from southbound.simulator.system import System
+    from southbound.simulator.system import StartableSystem
 
 
 def keep_broker(settings: Settings, port: int, data: Path | None) -> int:
@@ -42,7 +42,7 @@ def keep_broker(settings: Settings, port: int, data: Path | None) -> int:
             _wait(ended)
     except BrokerUnavailableError as error:
         raise not_reachable(str(error)) from None
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _folder(data: Path | None) -> Path | None:
@@ -100,7 +100,7 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
         asyncio.run(play())
     except (CannotListenError, DefinitionMissingError) as error:
         raise not_reachable(str(error)) from None
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _stopped() -> asyncio.Event:
@@ -110,7 +110,7 @@ def _stopped() -> asyncio.Event:
     return stopped
 
 
-def _tell(systems: Sequence[System]) -> None:
+def _tell(systems: Sequence[StartableSystem]) -> None:
     for system in systems:
         print(f"{system.name}\t{system.base_url}", flush=True)  # noqa: T201 - it was asked for
     say("Ctrl-C ends them. What each was asked: GET /_simulator/received on its port")

@@ -12,7 +12,7 @@ from schemas.codec.errors import printable
 from schemas.files.event_file import EventFileError, read_events
 from schemas.partition_keys import key_of, topic_of
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import Exit, not_reachable, wrong
+from southbound.cli.exit_codes import ExitCode, not_reachable, wrong
 from southbound.operations.input_file import given_text
 from southbound.operations.kafka import publisher, reach
 
@@ -30,7 +30,7 @@ def produce(settings: Settings, file: str, *, redrive: bool) -> int:
     replay = f"redrive-{uuid4()}" if redrive else None
     events = [_labelled(event, replay) for event in _read(file)]
     asyncio.run(_publish(settings, events))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _read(file: str) -> tuple[Event, ...]:

@@ -31,7 +31,7 @@ STYLES = {"lifecycle": "cyan", "inbound": "magenta", "inflight": "yellow", "resu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class RecordView:
     """One record. `event` is the error's sentence where the value is no event; `why` is that of a dead letter."""
 
     topic: str
@@ -92,7 +92,7 @@ class Reading:
         return {"id": self.event.id, "type": self.event.type, **known, "data": data}
 
 
-def read(message: Message, envelope: Envelope, names: TopicNames) -> Reading:
+def read(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:
     """Read a record of any topic."""
     topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
     headers: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment] # consumed: a list of bytes
@@ -103,7 +103,7 @@ def read(message: Message, envelope: Envelope, names: TopicNames) -> Reading:
         event = envelope.decode(value, headers, fallback_id=event_id_at(topic, partition, offset))
     except UndecodableError as error:
         event = error.sentence
-    return Reading(
+    return RecordView(
         topic=topic,
         short=topic.removeprefix(f"{names.prefix}testrun."),
         partition=partition,

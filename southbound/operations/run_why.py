@@ -9,7 +9,7 @@ from rich.text import Text
 
 from router.tables.explain.explanation import explanations_in, told
 from schemas.codec.errors import printable
-from southbound.cli.exit_codes import Exit
+from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import show
 from southbound.operations.run_views import moment, whereabouts
 from southbound.operations.runs import known_run
@@ -26,7 +26,7 @@ def why_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
         print(_in_json(row, request))  # noqa: T201 - it was asked for
     else:
         show(Text("\n".join(map(printable, _in_words(row, request)))))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _in_words(row: RunRow, request: RequestRow | None) -> list[str]:

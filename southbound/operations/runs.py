@@ -14,7 +14,7 @@ from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from router.tables.explain.explanation import told
 from schemas.vocabulary import Phase
-from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
 from southbound.operations.console import show
 from southbound.operations.run_views import run_details, run_table
 from southbound.service.open import open_run_store
@@ -38,7 +38,7 @@ def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit
             _print_json(row)
     else:
         show(run_table(rows))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
@@ -58,7 +58,7 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
         _print_json({"run": row, "request": in_words, "runs_of_request": [one.run_id for one in family]})
     else:
         show(run_details(row, request, family))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def known_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None]:
@@ -78,7 +78,7 @@ def known_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | Non
     return row, request
 
 
-def _unknown(run_id: str) -> Failure:
+def _unknown(run_id: str) -> CommandFailedError:
     return wrong([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
 
 

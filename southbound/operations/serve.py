@@ -10,16 +10,16 @@ import structlog
 import uvloop
 
 from consumers.runtime.worker import WorkerFailedError
-from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
 from southbound.service.load_rules import OperatorMistakesError, load_rules
 from southbound.service.logs import configure_logs
 from southbound.service.roles import Role
-from southbound.service.serve import NotConfiguredError, NotReachableError, Running, serve
+from southbound.service.serve import NotConfiguredError, NotReachableError, RunningService, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from southbound.service.load_rules import Rules
+    from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
 
 log = structlog.get_logger()
@@ -36,21 +36,21 @@ def run(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
     if spoke is not None and roles and Role.DISPATCH not in roles:
         raise wrong([f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"])
     configure_logs(settings.log)
-    service = _Service(settings, rules, tuple(roles) or tuple(Role), spoke)
+    service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke)
     return uvloop.run(service.run())
 
 
-def _rules(settings: Settings) -> Rules:
+def _rules(settings: Settings) -> RoutingRules:
     try:
         return load_rules(settings.routing)
     except OperatorMistakesError as error:
         raise wrong(error.mistakes) from None
 
 
-class _Service:
+class _SignalledService:
     """The service and the signals that end it."""
 
-    def __init__(self, settings: Settings, rules: Rules, roles: Sequence[Role], spoke: str | None) -> None:
+    def __init__(self, settings: Settings, rules: RoutingRules, roles: Sequence[Role], spoke: str | None) -> None:
         self._settings = settings
         self._rules = rules
         self._roles = roles
@@ -66,7 +66,7 @@ class _Service:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._asked, number, serving)
         try:
-            return Exit.DONE if await serving else Exit.NOT_CLEAN
+            return ExitCode.DONE if await serving else ExitCode.NOT_CLEAN
         except asyncio.CancelledError:
             return self._cut_short()
 
@@ -81,10 +81,10 @@ class _Service:
 
     def _cut_short(self) -> int:
         if self._up:
-            return Exit.NOT_CLEAN
-        return Exit.INTERRUPTED if self._ended_by is signal.SIGINT else Exit.DONE
+            return ExitCode.NOT_CLEAN
+        return ExitCode.INTERRUPTED if self._ended_by is signal.SIGINT else ExitCode.DONE
 
-    def _ready(self, _: Running) -> None:
+    def _ready(self, _: RunningService) -> None:
         self._up = True
 
     async def _serve(self) -> bool:
@@ -102,4 +102,4 @@ class _Service:
         except NotReachableError as error:
             raise not_reachable(str(error)) from None
         except WorkerFailedError as error:
-            raise Failure(Exit.UNEXPECTED, str(error)) from None
+            raise CommandFailedError(ExitCode.UNEXPECTED, str(error)) from None

@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 
 from producers.kafka_errors import sentence_for
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
 from southbound.operations.console import console
 from southbound.operations.kafka import envelope, reach
 from southbound.operations.record_view import read
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
     from rich.console import Console
 
-    from southbound.operations.record_view import Reading
+    from southbound.operations.record_view import RecordView
     from southbound.settings.settings import Settings
 
 SHORT = ("lifecycle", "dispatch", "inbound", "inflight", "results", "dlq")
@@ -32,7 +32,7 @@ POLL = 0.2  # seconds; also how long Ctrl-C may wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class TailOptions:
     """What is to be shown, and how."""
 
     topics: Sequence[str]
@@ -42,7 +42,7 @@ class Wish:
     as_json: bool = False
 
 
-def tail(settings: Settings, wish: Wish) -> int:
+def tail(settings: Settings, wish: TailOptions) -> int:
     """Show records until Ctrl-C, or, without `follow`, up to the present end."""
     asyncio.run(reach(settings))
     wrapped = asyncio.run(envelope(settings, "/southbound/tail"))
@@ -56,17 +56,17 @@ def tail(settings: Settings, wish: Wish) -> int:
                 _show(out, reading, wish)
     finally:
         consumer.close()
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _show(out: Console, reading: Reading, wish: Wish) -> None:
+def _show(out: Console, reading: RecordView, wish: TailOptions) -> None:
     if wish.as_json:
         print(reading.as_json(), flush=True)  # noqa: T201 - it was asked for
     else:
         out.print(reading.as_line(), soft_wrap=True)
 
 
-def _messages(consumer: Consumer, names: TopicNames, wish: Wish) -> Iterator[Message]:
+def _messages(consumer: Consumer, names: TopicNames, wish: TailOptions) -> Iterator[Message]:
     waiting = set(_assigned(consumer, names, wish))
     while waiting or wish.follow:
         message = consumer.poll(POLL)
@@ -81,7 +81,7 @@ def _messages(consumer: Consumer, names: TopicNames, wish: Wish) -> Iterator[Mes
             raise not_reachable(sentence_for(error, f"topic {message.topic()}"))
 
 
-def _assigned(consumer: Consumer, names: TopicNames, wish: Wish) -> list[tuple[str, int]]:
+def _assigned(consumer: Consumer, names: TopicNames, wish: TailOptions) -> list[tuple[str, int]]:
     try:
         known = consumer.list_topics(timeout=ANSWER_WITHIN).topics
     except KafkaException as error:
@@ -108,7 +108,7 @@ def _meant(word: str, names: TopicNames, known: Collection[str]) -> list[str]:
     return found
 
 
-def _missing(word: str, known: Collection[str]) -> Failure:
+def _missing(word: str, known: Collection[str]) -> CommandFailedError:
     if word in SHORT or word.startswith("dispatch."):
         return not_reachable(f"Kafka does not have the topic for {word}: run `southbound topics apply`")
     close = get_close_matches(word, [*SHORT, *known], 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from schemas.topics import all_topics
-from southbound.cli.exit_codes import Exit, not_reachable, wrong
+from southbound.cli.exit_codes import ExitCode, not_reachable, wrong
 from southbound.operations.console import say, show
 from southbound.operations.kafka import reach
 from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError, span
@@ -25,7 +25,7 @@ def plan_topics(settings: Settings) -> int:
     _, plan = _planned(settings)
     show(_table(plan, "to be created"))
     _warn(plan)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def apply_topics(settings: Settings, replication: int) -> int:
@@ -37,7 +37,7 @@ def apply_topics(settings: Settings, replication: int) -> int:
         raise not_reachable(str(error)) from None
     show(_table(plan, "created"))
     _warn(plan)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _planned(settings: Settings) -> tuple[TopicAdmin, TopicPlan]:

@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.dispatch.call import Caller
-from consumers.dispatch.cancel import CancelRuns
-from consumers.dispatch.change import ChangeRuns
-from consumers.dispatch.command_handler import Dispatch
-from consumers.dispatch.send import SendRuns
-from consumers.event_handler import AtTheEdge
+from consumers.dispatch.cancel import CancelRunHandler
+from consumers.dispatch.change import ChangeRunHandler
+from consumers.dispatch.command_handler import CommandHandler
+from consumers.dispatch.send import SendRunHandler
+from consumers.event_handler import DecodingHandler
 from consumers.inbound.poller import Poller
-from consumers.inbound.report_handler import Inbound
+from consumers.inbound.report_handler import ReportHandler
 from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, INPUTS_MISSING, RUNS_ENDED, USED_UP, WorkerMetrics
-from consumers.routing.assemble_hierarchy import GatherRuns
-from consumers.routing.cancel_run import WithdrawRuns
-from consumers.routing.change_hierarchy import ReviseTrees
-from consumers.routing.change_run import ReviseRuns
+from consumers.routing.assemble_hierarchy import HierarchyAssembler
+from consumers.routing.cancel_run import RunCancelledHandler
+from consumers.routing.change_hierarchy import HierarchyChanger
+from consumers.routing.change_run import RunChangedHandler
 from consumers.routing.decide import Decider
-from consumers.routing.lifecycle_handler import RequestRuns, Routing
-from consumers.routing.route_request import RouteRuns
-from consumers.routing.waiting.expire import Overdue
-from consumers.routing.waiting.release import Turns
-from consumers.routing.waiting.threshold_cache import UsedUp
-from consumers.run_updates.announce import Voice
-from consumers.run_updates.updater import Mover
-from consumers.runtime.config import WorkerPolicy, consumer_settings
-from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.routing.lifecycle_handler import LifecycleHandler, RunRequestedHandler
+from consumers.routing.route_request import RequestRouter
+from consumers.routing.waiting.expire import PendingRequestExpiry
+from consumers.routing.waiting.release import WaitingQueueReleaser
+from consumers.routing.waiting.threshold_cache import ThresholdCache
+from consumers.run_updates.announce import Announcer
+from consumers.run_updates.updater import RunUpdater
+from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
-from consumers.spokes.profile import Inbound as Channel
+from consumers.spokes.profile import InboundMode as Channel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.logs import complain
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 
     from consumers.dispatch.call import ObserveCall
     from consumers.event_handler import EventHandler
-    from consumers.inbound.listener import Count
+    from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
     from schemas.results import RunResult
-    from southbound.service.load_rules import Rules
+    from southbound.service.load_rules import RoutingRules
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import Settings
 
@@ -67,7 +67,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _say_used_up(use: Use) -> None:
+def _say_used_up(use: ThresholdUse) -> None:
     log.info("definition used up", definition=use.definition, until=use.window.end.isoformat())
 
 
@@ -76,31 +76,31 @@ def _say_waits(run_id: str, definitions: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
-class Parts:
+class SharedParts:
     """What all roles of a process share: each part is opened or built once."""
 
     settings: Settings
-    rules: Rules
+    rules: RoutingRules
     tables: TableSource
     store: RunStore
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
-    used_up: UsedUp = field(default_factory=lambda: UsedUp(_say_used_up))
+    used_up: ThresholdCache = field(default_factory=lambda: ThresholdCache(_say_used_up))
 
     @cached_property
-    def mover(self) -> Mover:
+    def mover(self) -> RunUpdater:
         """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
-        voice = Voice(events=self.events, now=now)
-        return Mover(store=self.store, voice=voice, now=now, ended=_count_ends(self.metrics))
+        voice = Announcer(events=self.events, now=now)
+        return RunUpdater(store=self.store, voice=voice, now=now, ended=_count_ends(self.metrics))
 
     @cached_property
-    def gather(self) -> GatherRuns:
+    def gather(self) -> HierarchyAssembler:
         """The routing of requests, with its cache of routes."""
         limits = HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
         decide = Decider(tables=self.tables, observe=_count_missing(self.metrics))
-        route = RouteRuns(mover=self.mover, decide=decide, limits=limits, used_up=self.used_up, kept=_say_waits)
-        return GatherRuns(mover=self.mover, route=route)
+        route = RequestRouter(mover=self.mover, decide=decide, limits=limits, used_up=self.used_up, kept=_say_waits)
+        return HierarchyAssembler(mover=self.mover, route=route)
 
     @cached_property
     def spokes(self) -> Mapping[str, Spoke]:
@@ -114,7 +114,7 @@ class Parts:
         return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send, observe=observe)
 
 
-def poller(parts: Parts) -> Poller | None:
+def poller(parts: SharedParts) -> Poller | None:
     """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
     if not any(Channel.POLL in profile.inbound for profile in parts.rules.profiles):
         return None
@@ -127,15 +127,15 @@ def poller(parts: Parts) -> Poller | None:
     )
 
 
-def count_callbacks(metrics: Metrics) -> Count:
+def count_callbacks(metrics: Metrics) -> CountCallback:
     """Count what became of callbacks."""
     return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
 
 
-def overdue(parts: Parts) -> Overdue:
+def overdue(parts: SharedParts) -> PendingRequestExpiry:
     """Make the one who gives up requests whose children never come; it goes with the role `routing`."""
     deadline = parts.settings.routing.children_deadline
-    return Overdue(
+    return PendingRequestExpiry(
         mover=parts.mover,
         deadline=deadline,
         every=min(deadline / 4, LOOK_AT_LEAST),
@@ -143,9 +143,9 @@ def overdue(parts: Parts) -> Overdue:
     )
 
 
-def turns(parts: Parts) -> Turns:
+def turns(parts: SharedParts) -> WaitingQueueReleaser:
     """Make the one who lets waiting requests go; it goes with the role `routing`."""
-    made = Turns(
+    made = WaitingQueueReleaser(
         mover=parts.mover,
         gather=parts.gather,
         complain=lambda sentence: log.warning("waiting requests have to wait longer", trouble=sentence),
@@ -155,32 +155,32 @@ def turns(parts: Parts) -> Turns:
     return made
 
 
-def routing_of(mover: Mover, gather: GatherRuns) -> Routing:
+def routing_of(mover: RunUpdater, gather: HierarchyAssembler) -> LifecycleHandler:
     """Put the handlers of lifecycle events together."""
-    trees = ReviseTrees(mover=mover, gather=gather)
-    return Routing(
-        request=RequestRuns(route=gather.route, gather=gather),
-        revise=ReviseRuns(mover=mover, gather=gather, revise_tree=trees),
-        withdraw=WithdrawRuns(mover=mover, gather=gather),
+    trees = HierarchyChanger(mover=mover, gather=gather)
+    return LifecycleHandler(
+        request=RunRequestedHandler(route=gather.route, gather=gather),
+        revise=RunChangedHandler(mover=mover, gather=gather, revise_tree=trees),
+        withdraw=RunCancelledHandler(mover=mover, gather=gather),
     )
 
 
-def dispatch_of(mover: Mover, caller: Caller) -> Dispatch:
+def dispatch_of(mover: RunUpdater, caller: Caller) -> CommandHandler:
     """Put the handlers of commands together."""
-    return Dispatch(
-        send=SendRuns(mover=mover, caller=caller),
-        change=ChangeRuns(mover=mover, caller=caller),
-        cancel=CancelRuns(mover=mover, caller=caller),
+    return CommandHandler(
+        send=SendRunHandler(mover=mover, caller=caller),
+        change=ChangeRunHandler(mover=mover, caller=caller),
+        cancel=CancelRunHandler(mover=mover, caller=caller),
     )
 
 
-def routing_worker(parts: Parts) -> Worker:
+def routing_worker(parts: SharedParts) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = routing_of(parts.mover, parts.gather)
     return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 
-def dispatch_worker(parts: Parts, spoke: str) -> Worker:
+def dispatch_worker(parts: SharedParts, spoke: str) -> Worker:
     """Build the consumer of the commands for one spoke."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
@@ -189,18 +189,18 @@ def dispatch_worker(parts: Parts, spoke: str) -> Worker:
     return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
 
 
-def inbound_worker(parts: Parts) -> Worker:
+def inbound_worker(parts: SharedParts) -> Worker:
     """Build the consumer of what external systems report."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return Inbound(mover=parts.mover, caller=parts.caller(may_send))
+        return ReportHandler(mover=parts.mover, caller=parts.caller(may_send))
 
     return _worker(parts, "inbound", parts.events.topics.inbound, handler)
 
 
-def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]) -> Worker:
+def _worker(parts: SharedParts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]) -> Worker:
     settings = parts.settings
-    policy = WorkerPolicy(
+    policy = WorkerConfig(
         role=role,
         group=f"{settings.kafka.group}.{role}",
         dead_letter_topic=parts.events.topics.dlq,
@@ -211,11 +211,13 @@ def _worker(parts: Parts, role: str, topic: str, handler: Callable[[Callable[[],
         session_timeout=_session(settings.kafka.client),
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
-    client = KafkaClient(kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget)
+    client = KafkaGroupConsumer(
+        kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget
+    )
     observer = WorkerMetrics(parts.metrics, role, complain)
     # The handler asks the worker that runs it, so one of the two has to come into being first.
     made: list[Worker] = []
-    edge = AtTheEdge(handler(lambda: made[0].may_send()), parts.events.envelope)  # noqa: PLW0108 - not made yet
+    edge = DecodingHandler(handler(lambda: made[0].may_send()), parts.events.envelope)  # noqa: PLW0108 - not made yet
     made.append(
         Worker(
             client=client,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
-from consumers.table_topic.live_tables import FromTopic
+from consumers.table_topic.live_tables import PublishedTableIds
 from router.selection.load import RoutingTables
 from router.selection.outbound_policy import load_policy
 from router.selection.selector_file import load_selector
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from consumers.spokes.profile import Profile
-    from southbound.settings.settings import Routing
+    from southbound.settings.settings import RoutingSettings
 
 
 class OperatorMistakesError(Exception):
@@ -29,14 +29,14 @@ class OperatorMistakesError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class RoutingRules:
     """What this process decides by, and whom it may talk to."""
 
-    tables: RoutingTables | FromTopic
+    tables: RoutingTables | PublishedTableIds
     profiles: tuple[Profile, ...]
 
 
-def load_rules(routing: Routing) -> Rules:
+def load_rules(routing: RoutingSettings) -> RoutingRules:
     """Read all profiles, and the two tables where they are files.
 
     Raises:
@@ -48,14 +48,14 @@ def load_rules(routing: Routing) -> Rules:
     tables = _from_topic(routing) if routing.tables == "topic" else _from_files(routing, names, mistakes)
     if mistakes or tables is None:
         raise OperatorMistakesError(mistakes)
-    return Rules(tables=tables, profiles=profiles)
+    return RoutingRules(tables=tables, profiles=profiles)
 
 
-def _from_topic(routing: Routing) -> FromTopic:
-    return FromTopic(policy=routing.policy_id, selector=routing.selector_id)
+def _from_topic(routing: RoutingSettings) -> PublishedTableIds:
+    return PublishedTableIds(policy=routing.policy_id, selector=routing.selector_id)
 
 
-def _from_files(routing: Routing, spokes: Sequence[str] | None, mistakes: list[str]) -> RoutingTables | None:
+def _from_files(routing: RoutingSettings, spokes: Sequence[str] | None, mistakes: list[str]) -> RoutingTables | None:
     policy = selector = None
     try:
         if (text := _text(routing.policy, mistakes)) is not None:

@@ -14,8 +14,8 @@ from schemas.codec.errors import excerpt, printable
 
 if TYPE_CHECKING:
     from consumers.runtime.handler import Record
-    from schemas.problem import Trouble
-    from southbound.settings.settings import Log
+    from schemas.problem import Problem
+    from southbound.settings.settings import LogSettings
 
 
 LONGEST = 300  # characters of what a library says
@@ -23,7 +23,7 @@ LONGEST = 300  # characters of what a library says
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure_logs(log: Log) -> None:
+def configure_logs(log: LogSettings) -> None:
     """Write structured logs to standard error from here on."""
     as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
     structlog.configure(
@@ -77,7 +77,7 @@ def _console() -> tuple[structlog.typing.Processor, ...]:
 log = structlog.get_logger()
 
 
-def complain(role: str, trouble: Trouble, record: Record | None) -> None:
+def complain(role: str, trouble: Problem, record: Record | None) -> None:
     """Say a trouble as a warning; with its record, so that whoever reads of a dead letter finds the event."""
     log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None, **_where(record))
 

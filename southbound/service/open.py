@@ -19,7 +19,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistrySilentError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.service.compose import Parts
+from southbound.service.compose import SharedParts
 from southbound.service.kafka_settings import client_settings
 from southbound.service.table_sources import open_tables
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
     from consumers.store.sql_store import SqlRunStore
-    from southbound.service.load_rules import Rules
-    from southbound.service.start_reason import Waiting
-    from southbound.settings.settings import Kafka, Settings, Store
+    from southbound.service.load_rules import RoutingRules
+    from southbound.service.start_reason import StartReason
+    from southbound.settings.settings import KafkaSettings, Settings, StoreSettings
 
     T = TypeVar("T")
 
 
-async def open_run_store(store: Store) -> SqlRunStore:
+async def open_run_store(store: StoreSettings) -> SqlRunStore:
     """Open it, with its tables ready.
 
     Raises:
@@ -57,12 +57,12 @@ ASK_AGAIN = 1.0  # seconds between attempts
 async def open_parts(
     stack: AsyncExitStack,
     settings: Settings,
-    rules: Rules,
+    rules: RoutingRules,
     roles: Sequence[str],
     topics: set[str],
     metrics: Metrics,
-    waiting: Waiting,
-) -> Parts:
+    waiting: StartReason,
+) -> SharedParts:
     """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
 
     Raises:
@@ -87,7 +87,7 @@ async def open_parts(
     stack.push_async_callback(publisher.close)
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     waiting.reason = None
-    return Parts(
+    return SharedParts(
         settings=settings,
         rules=rules,
         tables=tables,
@@ -98,7 +98,7 @@ async def open_parts(
     )
 
 
-async def _envelope(kafka: Kafka, waiting: Waiting) -> Envelope:
+async def _envelope(kafka: KafkaSettings, waiting: StartReason) -> Envelope:
     if kafka.registry is None:
         return Envelope(Codec(room=LATELY), source="/southbound")
     url = kafka.registry.get_secret_value()
@@ -109,7 +109,7 @@ async def _envelope(kafka: Kafka, waiting: Waiting) -> Envelope:
 
 
 async def _patiently(
-    attempt: Callable[[], Awaitable[T]], passing: type[Exception], budget: float, waiting: Waiting
+    attempt: Callable[[], Awaitable[T]], passing: type[Exception], budget: float, waiting: StartReason
 ) -> T:
     deadline = time.monotonic() + budget
     while True:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import Parts
+    from southbound.service.compose import SharedParts
 
     Tasks = Iterator[Coroutine[None, None, None]]
 
@@ -37,11 +37,11 @@ log = structlog.get_logger()
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def _no_workers(_parts: Parts, _only_spoke: str | None) -> dict[str, Worker]:
+def _no_workers(_parts: SharedParts, _only_spoke: str | None) -> dict[str, Worker]:
     return {}
 
 
-def _no_tasks(_parts: Parts) -> Tasks:
+def _no_tasks(_parts: SharedParts) -> Tasks:
     return iter(())
 
 
@@ -49,36 +49,36 @@ def _no_tasks(_parts: Parts) -> Tasks:
 class RoleBuilder:
     """How one role is built. `workers` are by name; `listen` starts a server and returns its port."""
 
-    workers: Callable[[Parts, str | None], dict[str, Worker]] = _no_workers
-    tasks: Callable[[Parts], Tasks] = _no_tasks
-    listen: Callable[[AsyncExitStack, Parts], Awaitable[int]] | None = None
+    workers: Callable[[SharedParts, str | None], dict[str, Worker]] = _no_workers
+    tasks: Callable[[SharedParts], Tasks] = _no_tasks
+    listen: Callable[[AsyncExitStack, SharedParts], Awaitable[int]] | None = None
 
 
-def _routing_workers(parts: Parts, _only_spoke: str | None) -> dict[str, Worker]:
+def _routing_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, Worker]:
     return {"routing": routing_worker(parts)}
 
 
-def _routing_tasks(parts: Parts) -> Tasks:
+def _routing_tasks(parts: SharedParts) -> Tasks:
     yield overdue(parts).run()
     yield from parts.tables.work()
     yield turns(parts).run()
 
 
-def _dispatch_workers(parts: Parts, only_spoke: str | None) -> dict[str, Worker]:
+def _dispatch_workers(parts: SharedParts, only_spoke: str | None) -> dict[str, Worker]:
     names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
     return {f"dispatch.{name}": dispatch_worker(parts, name) for name in names}
 
 
-def _inbound_workers(parts: Parts, _only_spoke: str | None) -> dict[str, Worker]:
+def _inbound_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, Worker]:
     return {"inbound": inbound_worker(parts)}
 
 
-def _poller_tasks(parts: Parts) -> Tasks:
+def _poller_tasks(parts: SharedParts) -> Tasks:
     if polling := poller(parts):
         yield polling.run()
 
 
-async def _listen(stack: AsyncExitStack, parts: Parts) -> int:
+async def _listen(stack: AsyncExitStack, parts: SharedParts) -> int:
     settings = parts.settings.listener
     listener = Listener(
         host=settings.host,
@@ -98,7 +98,7 @@ async def _listen(stack: AsyncExitStack, parts: Parts) -> int:
     return listener.port
 
 
-def _warn_of_open_callbacks(parts: Parts) -> None:
+def _warn_of_open_callbacks(parts: SharedParts) -> None:
     """Warn where anybody who reaches the listener could end runs of a system whose callbacks carry no credentials."""
     host = parts.settings.listener.host
     unauthenticated = [profile.name for profile in parts.rules.profiles if isinstance(profile.callback_auth, NoAuth)]
@@ -119,7 +119,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
 )
 
 
-def workers(parts: Parts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
+def workers(parts: SharedParts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
     """Build the workers of these roles by name: one per role, for dispatch one per spoke.
 
     Where one process routes and dispatches, routing gives way: runs under way come before new ones.
@@ -130,13 +130,13 @@ def workers(parts: Parts, roles: Iterable[Role], only_spoke: str | None = None) 
     return {name: worker for by_name in built.values() for name, worker in by_name.items()}
 
 
-def tasks(parts: Parts, roles: Iterable[Role]) -> Tasks:
+def tasks(parts: SharedParts, roles: Iterable[Role]) -> Tasks:
     """Yield what these roles do by the clock instead of on records."""
     for role in roles:
         yield from BUILDERS[role].tasks(parts)
 
 
-async def listen(stack: AsyncExitStack, parts: Parts, roles: Iterable[Role]) -> int | None:
+async def listen(stack: AsyncExitStack, parts: SharedParts, roles: Iterable[Role]) -> int | None:
     """Start the servers of these roles, which `stack` stops; return the port of the listener, if it is one of them."""
     ports = [await build(stack, parts) for role in roles if (build := BUILDERS[role].listen)]
     return ports[0] if ports else None

@@ -15,7 +15,7 @@ from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.spokes.credentials import SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
-from consumers.table_topic.live_tables import FromTopic
+from consumers.table_topic.live_tables import PublishedTableIds
 from schemas.codec.schema_registry import RegistryError, RegistrySilentError
 from schemas.topics import TopicNames
 from southbound.service.gc_tuning import collect_rarely
@@ -24,16 +24,16 @@ from southbound.service.load_rules import OperatorMistakesError, load_rules
 from southbound.service.open import open_parts
 from southbound.service.role_builders import listen, tasks, workers
 from southbound.service.roles import Role, TopicScope, topics_of
-from southbound.service.start_reason import Waiting
+from southbound.service.start_reason import StartReason
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import Parts
+    from southbound.service.compose import SharedParts
     from southbound.service.health import Check
-    from southbound.service.load_rules import Rules
+    from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
 
 log = structlog.get_logger()
@@ -55,10 +55,10 @@ class NotReachableError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class RunningService:
     """What is up, for those who started it."""
 
-    parts: Parts
+    parts: SharedParts
     workers: Mapping[str, Worker]
     listener_port: int | None
     health_port: int
@@ -70,8 +70,8 @@ async def serve(
     *,
     stop: asyncio.Event,
     only_spoke: str | None = None,
-    rules: Rules | None = None,
-    ready: Callable[[Running], None] = lambda _: None,
+    rules: RoutingRules | None = None,
+    ready: Callable[[RunningService], None] = lambda _: None,
 ) -> bool:
     """Run until `stop` is set; return whether everything under way was finished.
 
@@ -81,7 +81,7 @@ async def serve(
         WorkerFailedError: a worker could not go on.
     """
     async with AsyncExitStack() as stack:
-        waiting, metrics = Waiting(), Metrics()
+        waiting, metrics = StartReason(), Metrics()
         try:
             # First of all, so that a probe does not end a process that is waiting as it should.
             health = await _health(stack, settings, metrics, waiting)
@@ -98,21 +98,21 @@ async def serve(
             raise NotConfiguredError(str(error)) from error
         health.checks, health.warnings = _checks(parts, made), parts.tables.warnings
         collect_rarely()
-        ready(Running(parts=parts, workers=made, listener_port=port, health_port=health.port))
+        ready(RunningService(parts=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
         clean = await _run_until(stop, made, [*tasks(parts, roles)])
     log.info("stopped", clean=clean)
     return clean
 
 
-def _topics(settings: Settings, rules: Rules, roles: Sequence[Role], only_spoke: str | None) -> set[str]:
+def _topics(settings: Settings, rules: RoutingRules, roles: Sequence[Role], only_spoke: str | None) -> set[str]:
     served = [profile.name for profile in rules.profiles if Role.ROUTING in roles or only_spoke in (None, profile.name)]
-    published = isinstance(rules.tables, FromTopic)
+    published = isinstance(rules.tables, PublishedTableIds)
     scope = TopicScope(names=TopicNames(settings.kafka.prefix), spokes=served, published_tables=published)
     return topics_of(roles, scope)
 
 
-async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, waiting: Waiting) -> HealthServer:
+async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, waiting: StartReason) -> HealthServer:
     async def starting() -> str | None:
         return f"waiting: {waiting.reason}" if waiting.reason else None
 
@@ -123,14 +123,14 @@ async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, w
     return server
 
 
-def _checks(parts: Parts, made: Mapping[str, Worker]) -> Mapping[str, Check]:
+def _checks(parts: SharedParts, made: Mapping[str, Worker]) -> Mapping[str, Check]:
     group = parts.settings.kafka.group
     return {"store": _store_check(parts)} | {
         role: _worker_check(worker, f"{group}.{role}") for role, worker in made.items()
     }
 
 
-def _store_check(parts: Parts) -> Check:
+def _store_check(parts: SharedParts) -> Check:
     async def check() -> str | None:
         try:
             await parts.store.ping()

@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Waiting:
+class StartReason:
     """What the start waits for right now; readiness tells it while it lasts."""
 
     reason: str | None = "starting"

@@ -12,7 +12,7 @@ import structlog
 from consumers.metrics import TABLE_LIVE, TABLE_REFUSED
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-from consumers.table_topic.live_tables import BEING_READ, FromTopic, LiveTables
+from consumers.table_topic.live_tables import BEING_READ, LiveTables, PublishedTableIds
 from schemas.topics import TopicNames
 from southbound.service.kafka_settings import client_settings, reading_overrides
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.metrics import Metrics
-    from consumers.table_topic.port import News, TableTopic
+    from consumers.table_topic.port import TableTopic, TableTopicRead
     from router.selection.load import RoutingTables
-    from southbound.service.load_rules import Rules
-    from southbound.service.start_reason import Waiting
-    from southbound.settings.settings import Kafka, Settings
+    from southbound.service.load_rules import RoutingRules
+    from southbound.service.start_reason import StartReason
+    from southbound.settings.settings import KafkaSettings, Settings
 
 log = structlog.get_logger()
 NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
@@ -89,7 +89,7 @@ class TopicTables:
     """Tables that follow what is published."""
 
     live: LiveTables
-    news: AsyncIterator[News]
+    news: AsyncIterator[TableTopicRead]
 
     def __call__(self) -> RoutingTables:
         """Give those that are live."""
@@ -104,7 +104,7 @@ class TopicTables:
         yield self.live.take_in_all(self.news)
 
 
-def table_topic(kafka: Kafka) -> KafkaTableTopic:
+def table_topic(kafka: KafkaSettings) -> KafkaTableTopic:
     """Give the tables topic of these settings."""
     return KafkaTableTopic(
         name=TopicNames(kafka.prefix).tables,
@@ -116,17 +116,17 @@ def table_topic(kafka: Kafka) -> KafkaTableTopic:
 async def open_tables(
     stack: AsyncExitStack,
     settings: Settings,
-    rules: Rules,
+    rules: RoutingRules,
     roles: Sequence[str],
     metrics: Metrics,
-    waiting: Waiting,
+    waiting: StartReason,
 ) -> TableSource:
     """Have the tables at hand that these roles decide by; `stack` ends the following.
 
     Raises:
         NoLiveTablesError: for longer than `kafka.start_timeout` nothing is live that could decide.
     """
-    if not isinstance(rules.tables, FromTopic):
+    if not isinstance(rules.tables, PublishedTableIds):
         return FileTables(tables=rules.tables)
     if "routing" not in roles:
         return NoTables()
@@ -136,7 +136,7 @@ async def open_tables(
 
 
 async def _opened(
-    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, budget: float, waiting: Waiting
+    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, budget: float, waiting: StartReason
 ) -> TopicTables:
     news = await stack.enter_async_context(topic.follow())
     try:

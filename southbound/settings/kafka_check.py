@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.config import WorkerConfig, consumer_settings
 from producers.kafka_publisher import producer_settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ LEFT_OUT = frozenset({"bootstrap.servers", "debug"})
 
 def claims_about(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
     """Give what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
-    policy = WorkerPolicy(role="check", group="check", dead_letter_topic="check")
+    policy = WorkerConfig(role="check", group="check", dead_letter_topic="check")
     producer = _claims(Producer, lambda given: producer_settings("", given), overrides)
     consumer = _claims(Consumer, lambda given: consumer_settings("", policy, given), overrides)
     return list(dict.fromkeys((*producer, *consumer)))

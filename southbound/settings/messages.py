@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from southbound.settings.sources import Given, Known
+    from southbound.settings.sources import GivenSettings, KnownSettings
 
 Loc = tuple[str | int, ...]
 
@@ -32,13 +32,13 @@ _CLAIMS: dict[str, Callable[[dict[str, object]], str]] = {
 }
 
 
-def mistakes_in(wrong: ValidationError, given: Given, known: Known) -> list[str]:
+def mistakes_in(wrong: ValidationError, given: GivenSettings, known: KnownSettings) -> list[str]:
     """Write one sentence per wrong setting."""
     errors = wrong.errors(include_url=False, include_input=False)
     return list(dict.fromkeys(_sentences(errors, given, known)))
 
 
-def _sentences(errors: list[ErrorDetails], given: Given, known: Known) -> Iterator[str]:
+def _sentences(errors: list[ErrorDetails], given: GivenSettings, known: KnownSettings) -> Iterator[str]:
     for error in errors:
         loc = error["loc"]
         # Of a setting that holds names and values, the entry is named and not the kinds that it might have been.
@@ -46,7 +46,7 @@ def _sentences(errors: list[ErrorDetails], given: Given, known: Known) -> Iterat
         yield f"{given.origin(*shown)}: {_claim(error, shown, known)}"
 
 
-def _claim(error: ErrorDetails, loc: Loc, known: Known) -> str:
+def _claim(error: ErrorDetails, loc: Loc, known: KnownSettings) -> str:
     name = ".".join(map(str, loc))
     if error["type"] == "extra_forbidden":
         return f"there is no setting {name}: {_remedy(loc, known)}"
@@ -58,7 +58,7 @@ def _claim(error: ErrorDetails, loc: Loc, known: Known) -> str:
     return f"{name} {claim(error.get('ctx', {}))}"
 
 
-def _remedy(loc: Loc, known: Known) -> str:
+def _remedy(loc: Loc, known: KnownSettings) -> str:
     siblings = known.sections.get(str(loc[0]), ()) if len(loc) > 1 else tuple(known.sections)
     close = get_close_matches(str(loc[-1]), siblings, 1, 0.6)
     above = f"{loc[0]}." if len(loc) > 1 else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from southbound.settings.messages import mistakes_in
-from southbound.settings.sources import FILE_VARIABLE, Given, Known, from_environment, from_file, merged
+from southbound.settings.sources import FILE_VARIABLE, GivenSettings, KnownSettings, from_environment, from_file, merged
 from southbound.settings.store_address import claim_about
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Kafka(Section):
+class KafkaSettings(Section):
     """Where events come from and go to."""
 
     bootstrap: str | None = Field(
@@ -73,7 +73,7 @@ class Kafka(Section):
         return {**self.client, **protocol, **secret}
 
 
-class Store(Section):
+class StoreSettings(Section):
     """The run store."""
 
     url: SecretStr = Field(
@@ -98,7 +98,7 @@ class Store(Section):
         return url
 
 
-class Routing(Section):
+class RoutingSettings(Section):
     """What is sent, and where."""
 
     tables: Literal["files", "topic"] = Field(
@@ -128,7 +128,7 @@ class Routing(Section):
     )
 
 
-class Worker(Section):
+class WorkerSettings(Section):
     """How much is done at once, and how a stop goes."""
 
     max_in_flight: int = Field(256, ge=1, description="Most records a role works on at once.")
@@ -136,21 +136,21 @@ class Worker(Section):
     drain: float = Field(20.0, gt=0, description="Seconds that records under way get to finish at a stop or rebalance.")
 
 
-class Listener(Section):
+class ListenerSettings(Section):
     """Where external systems send their notifications."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
 
 
-class Health(Section):
+class HealthSettings(Section):
     """Where probes and Prometheus look."""
 
     host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
     port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
 
 
-class Log(Section):
+class LogSettings(Section):
     """What is written to standard error."""
 
     format: Literal["auto", "json", "console"] = Field(
@@ -159,7 +159,7 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
 
 
-class Broker(Section):
+class BrokerSettings(Section):
     """The local Kafka of `southbound demo` and `southbound broker`."""
 
     image: str = Field("apache/kafka:4.4.0", description="Image to run where a Docker engine answers.")
@@ -168,14 +168,14 @@ class Broker(Section):
 class Settings(Section):
     """All settings. Environment variables win over the file: `SOUTHBOUND_KAFKA__BOOTSTRAP=host:9092`."""
 
-    kafka: Kafka = Kafka()
-    store: Store = Store()
-    routing: Routing = Routing()
-    worker: Worker = Worker()
-    listener: Listener = Listener()
-    health: Health = Health()
-    log: Log = Log()
-    broker: Broker = Broker()
+    kafka: KafkaSettings = KafkaSettings()
+    store: StoreSettings = StoreSettings()
+    routing: RoutingSettings = RoutingSettings()
+    worker: WorkerSettings = WorkerSettings()
+    listener: ListenerSettings = ListenerSettings()
+    health: HealthSettings = HealthSettings()
+    log: LogSettings = LogSettings()
+    broker: BrokerSettings = BrokerSettings()
 
 
 class SettingsError(Exception):
@@ -187,11 +187,11 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedSettings:
     """Settings, and who gave each of them."""
 
     settings: Settings
-    given: Given
+    given: GivenSettings
 
     def origin(self, section: str, name: str) -> str:
         """Say where a setting comes from: a variable, a file with its line, or nowhere."""
@@ -212,7 +212,7 @@ def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settin
     return load(config, environment).settings
 
 
-def load(config: Path | None, environment: Mapping[str, str]) -> Loaded:
+def load(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
     """Do what `load_settings` does, and keep who gave what.
 
     Raises:
@@ -220,7 +220,7 @@ def load(config: Path | None, environment: Mapping[str, str]) -> Loaded:
     """
     known = _known()
     file = _file(config, environment)
-    given = merged(from_file(file, known) if file else Given(), from_environment(environment, known))
+    given = merged(from_file(file, known) if file else GivenSettings(), from_environment(environment, known))
     mistakes = list(given.mistakes)
     try:
         settings = Settings.model_validate(given.values)
@@ -228,7 +228,7 @@ def load(config: Path | None, environment: Mapping[str, str]) -> Loaded:
         raise SettingsError(mistakes + mistakes_in(wrong, given, known)) from None
     if mistakes:
         raise SettingsError(mistakes)
-    return Loaded(settings=settings, given=given)
+    return LoadedSettings(settings=settings, given=given)
 
 
 def _file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -242,9 +242,9 @@ def _file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
     return file
 
 
-def _known() -> Known:
+def _known() -> KnownSettings:
     fields = {(s, name): field for s, section in sections().items() for name, field in section.model_fields.items()}
-    return Known(
+    return KnownSettings(
         sections={name: tuple(section.model_fields) for name, section in sections().items()},
         maps=frozenset(
             place for place, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)

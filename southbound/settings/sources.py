@@ -24,7 +24,7 @@ Values = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownSettings:
     """Every setting there is, by section; `maps` are those that hold names and values themselves."""
 
     sections: Mapping[str, Sequence[str]]
@@ -37,7 +37,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class GivenSettings:
     """What was said, and where; `mistakes` are sentences about what could not be taken."""
 
     values: Values = field(default_factory=dict)
@@ -64,7 +64,7 @@ def variable_of(section: str, name: str) -> str:
     return f"{PREFIX}{section}__{name}".upper()
 
 
-def from_environment(environment: Mapping[str, str], known: Known) -> Given:
+def from_environment(environment: Mapping[str, str], known: KnownSettings) -> GivenSettings:
     """Read every variable that begins with SOUTHBOUND_; an empty one counts as not set."""
     variables = known.variables()
     values: Values = {}
@@ -77,25 +77,27 @@ def from_environment(environment: Mapping[str, str], known: Known) -> Given:
         elif environment[name]:
             found.add(place)
             _put(values, place, _read(name, environment[name], mistakes) if place in known.maps else environment[name])
-    return Given(values=values, variables=frozenset(found), mistakes=tuple(mistakes))
+    return GivenSettings(values=values, variables=frozenset(found), mistakes=tuple(mistakes))
 
 
-def from_file(file: Path, known: Known) -> Given:
+def from_file(file: Path, known: KnownSettings) -> GivenSettings:
     """Read a YAML file; a relative path in it is meant from its own folder."""
     try:
         text = read_yaml(file)
     except YamlMistakeError as mistake:
-        return Given(mistakes=(str(mistake),))
+        return GivenSettings(mistakes=(str(mistake),))
     if text.value is None:
-        return Given(file=file, text=text)
+        return GivenSettings(file=file, text=text)
     if not isinstance(text.value, dict):
-        return Given(mistakes=(f"{file}:1: must hold groups of settings, such as `kafka:` with `bootstrap:` below it",))
-    return Given(values=_from_here(text.value, file, known), file=file, text=text)
+        return GivenSettings(
+            mistakes=(f"{file}:1: must hold groups of settings, such as `kafka:` with `bootstrap:` below it",)
+        )
+    return GivenSettings(values=_from_here(text.value, file, known), file=file, text=text)
 
 
-def merged(file: Given, environment: Given) -> Given:
+def merged(file: GivenSettings, environment: GivenSettings) -> GivenSettings:
     """Put the environment over the file, setting by setting."""
-    return Given(
+    return GivenSettings(
         values=_over(file.values, environment.values),
         variables=environment.variables,
         file=file.file,
@@ -151,7 +153,7 @@ def _put(values: Values, place: Place, value: object) -> None:
         section[place[1]] = value
 
 
-def _from_here(values: Values, file: Path, known: Known) -> Values:
+def _from_here(values: Values, file: Path, known: KnownSettings) -> Values:
     placed = dict(values)
     for section, name in known.paths:
         settings = placed.get(section)

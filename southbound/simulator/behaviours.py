@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.base import Word
+from schemas.base import Model
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -14,14 +14,14 @@ Seconds = Annotated[float, Field(ge=0)]
 Times = Annotated[int, Field(ge=0)]
 
 
-class Step(Word):
+class BehaviourStep(Model):
     """After this long in the state before, the test moves on."""
 
     after: Seconds = 0.0
     state: RunState
 
 
-class Behaviour(Word):
+class Behaviour(Model):
     """What happens to a test from its POST to its end.
 
     The obstacles come first, in the order of the fields; whatever is counted is counted per idempotency key,
@@ -38,7 +38,7 @@ class Behaviour(Word):
     answer_status: Annotated[int, Field(ge=200, le=299)] = 201
     tells_id: bool = True  # False: the answer has neither body nor Location
     first_state: RunState = RunState.ACKNOWLEDGED
-    course: tuple[Step, ...] = ()
+    course: tuple[BehaviourStep, ...] = ()
     notifies: bool = True  # False: has to be polled
     thin_events: bool = False  # events carry id, href and state, nothing else
     measures_apart: bool = False  # measures come in an event of their own, before the last state
@@ -57,17 +57,20 @@ def answers_at_once(**more: object) -> Behaviour:
 def calls_back(after: float = 0.2, **more: object) -> Behaviour:
     """Make a system that acknowledges, and reports progress and completion by callbacks."""
     course = (
-        Step(after=after / 2, state=RunState.IN_PROGRESS),
-        Step(after=after / 2, state=RunState.COMPLETED),
+        BehaviourStep(after=after / 2, state=RunState.IN_PROGRESS),
+        BehaviourStep(after=after / 2, state=RunState.COMPLETED),
     )
     return Behaviour.model_validate({"course": course, **more})
 
 
 def waits(pending: float | None, **more: object) -> Behaviour:
     """Make a system that keeps a test pending for so many seconds; None: until it is cancelled."""
-    course = [Step(after=0.1, state=RunState.PENDING)]
+    course = [BehaviourStep(after=0.1, state=RunState.PENDING)]
     if pending is not None:
-        course += [Step(after=pending, state=RunState.IN_PROGRESS), Step(after=0.1, state=RunState.COMPLETED)]
+        course += [
+            BehaviourStep(after=pending, state=RunState.IN_PROGRESS),
+            BehaviourStep(after=0.1, state=RunState.COMPLETED),
+        ]
     return Behaviour.model_validate({"course": tuple(course), **more})
 
 

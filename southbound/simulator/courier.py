@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from consumers.spokes.transport import HttpRequest
-from router.responses import Answer
+from router.responses import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ class Subscription:
         return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
 
 
-class Courier:
+class NotificationSender:
     """Deliver events; those of one test go out one after the other."""
 
     def __init__(self, transport: Transport, *, pauses: Iterable[float] = PAUSES) -> None:
@@ -84,7 +84,7 @@ class Courier:
     async def _acknowledged(self, request: HttpRequest) -> bool:
         for pause in (*self._pauses, None):
             answer = await self._transport.send(request)
-            if isinstance(answer, Answer) and 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's range of success
+            if isinstance(answer, HttpResponse) and 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's range of success
                 return True
             if pause is not None:
                 await asyncio.sleep(pause)

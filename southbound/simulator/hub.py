@@ -8,13 +8,13 @@ from aiohttp import web
 
 from southbound.simulator import replies
 from southbound.simulator.courier import Subscription
-from southbound.simulator.patches import RefusedError
+from southbound.simulator.patches import PatchRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from southbound.simulator.courier import Courier
+    from southbound.simulator.courier import NotificationSender
     from southbound.simulator.definition import Definition
     from southbound.simulator.measures import Json
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Hub:
     """Takes subscriptions in and gives them up."""
 
-    def __init__(self, courier: Courier, definition: Definition, new_id: Callable[[], str]) -> None:
+    def __init__(self, courier: NotificationSender, definition: Definition, new_id: Callable[[], str]) -> None:
         self._subscriptions = courier.subscriptions
         self._definition = definition
         self._new_id = new_id
@@ -34,7 +34,7 @@ class Hub:
     async def _subscribe(self, request: web.Request) -> web.Response:
         body = await replies.json_body(request)
         for violation in self._definition.violations("EventSubscriptionInput", body)[:1]:
-            raise RefusedError(400, "invalidBody", violation.message, violation.pointer)
+            raise PatchRefusedError(400, "invalidBody", violation.message, violation.pointer)
         subscription = self._add(body)
         query = {"query": subscription.query} if subscription.query else {}
         return replies.answer(201, {"id": subscription.id, "callback": subscription.callback, **query})
@@ -42,7 +42,7 @@ class Hub:
     def _add(self, body: Json) -> Subscription:
         callback, query = str(body["callback"]), str(body.get("query", "")) or None
         if any(known.callback == callback for known in self._subscriptions.values()):
-            raise RefusedError(409, "exists", f"{callback} is subscribed already", "/callback")
+            raise PatchRefusedError(409, "exists", f"{callback} is subscribed already", "/callback")
         subscription = Subscription(id=self._new_id(), callback=callback, query=query)
         self._subscriptions[subscription.id] = subscription
         return subscription
@@ -50,7 +50,7 @@ class Hub:
     async def _unsubscribe(self, request: web.Request) -> web.Response:
         identity = request.match_info["id"]
         if self._subscriptions.pop(identity, None) is None:
-            raise RefusedError(404, "notFound", f"there is no subscription {identity}")
+            raise PatchRefusedError(404, "notFound", f"there is no subscription {identity}")
         return web.Response(status=204)
 
 

@@ -16,7 +16,7 @@ CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-ap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class ReceivedRequest:
     """One request as it arrived. Header names are lower case; `path` is below the base path."""
 
     number: int
@@ -55,13 +55,13 @@ class Received:
         }
 
 
-class Ledger:
+class RequestLog:
     """All requests in the order of their arrival."""
 
     def __init__(self) -> None:
-        self.received: list[Received] = []
+        self.received: list[ReceivedRequest] = []
 
-    def posts(self) -> tuple[Received, ...]:
+    def posts(self) -> tuple[ReceivedRequest, ...]:
         """Give the POSTs of tests."""
         return tuple(r for r in self.received if (r.method, r.path) == ("POST", "/serviceTest"))
 

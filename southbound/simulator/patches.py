@@ -9,7 +9,7 @@ from southbound.simulator.measures import Json, objects_in
 REQUIRED = ("name", "relatedService", "testSpecification")
 
 
-class RefusedError(Exception):
+class PatchRefusedError(Exception):
     """This system's answer is no; it becomes a TMF `Error` with this status."""
 
     def __init__(self, status: int, code: str, message: str, pointer: str = "") -> None:
@@ -21,7 +21,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MergePatch:
     """The body of a PATCH (RFC 7386 merge patch)."""
 
     fields: Json
@@ -36,7 +36,7 @@ class Change:
         state = self.fields.get("state")
         if state is None or str(state).casefold() in {"cancelled", "canceled"}:
             return state is not None
-        raise RefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
+        raise PatchRefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
 
     @property
     def pointer(self) -> str:
@@ -51,7 +51,7 @@ class Change:
         """
         for field in REQUIRED:
             if field in self.fields and self.fields[field] is None:
-                raise RefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
+                raise PatchRefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
 
     def characteristic(self, before: Json) -> str | None:
         """Name the characteristic whose value it changes, the last one of several."""

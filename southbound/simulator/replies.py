@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from southbound.simulator.patches import RefusedError
+from southbound.simulator.patches import PatchRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def error(status: int, code: str, reason: str, message: str, pointer: str = "") 
     return answer(status, {"code": code, "reason": reason, "message": told, "status": str(status), **path})
 
 
-def refusal(refused: RefusedError) -> web.Response:
+def refusal(refused: PatchRefusedError) -> web.Response:
     """Answer no."""
     return error(refused.status, refused.code, refused.code, refused.message, refused.pointer)
 
@@ -68,13 +68,13 @@ async def json_body(request: web.Request) -> dict[str, object]:
         RefusedError: it is something else.
     """
     if request.content_type not in {"application/json", "application/merge-patch+json"}:
-        raise RefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
+        raise PatchRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
     try:
         content = orjson.loads(await request.read())
     except orjson.JSONDecodeError as malformed:
-        raise RefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
+        raise PatchRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
     if not isinstance(content, dict):
-        raise RefusedError(400, "malformed", "the body must be a JSON object")
+        raise PatchRefusedError(400, "malformed", "the body must be a JSON object")
     return content
 
 
@@ -83,7 +83,7 @@ async def tmf_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     """Turn every refusal into a TMF `Error`."""
     try:
         return await handler(request)
-    except RefusedError as refused:
+    except PatchRefusedError as refused:
         return refusal(refused)
     except web.HTTPClientError as wrong:
         what = f"{request.method} {request.path}: {wrong.reason}"

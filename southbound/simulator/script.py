@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
-from schemas.base import Word
+from schemas.base import Model
 from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
 from schemas.results import Reason
 from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, refuses, waits
@@ -22,7 +22,7 @@ class ScriptError(Exception):
     """A script cannot be used; the message has one line per mistake."""
 
 
-class Script(Word):
+class Script(Model):
     """Behaviours by specification id; `children` comes first for a test that names a parent."""
 
     specifications: dict[str, Behaviour] = Field(default_factory=dict)

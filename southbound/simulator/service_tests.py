@@ -10,19 +10,19 @@ from aiohttp import web
 
 from southbound.simulator import filters, replies
 from southbound.simulator.measures import objects_in
-from southbound.simulator.patches import Change, RefusedError, merged, parent_relationship
+from southbound.simulator.patches import MergePatch, PatchRefusedError, merged, parent_relationship
 
 if TYPE_CHECKING:
     from southbound.simulator.behaviours import Behaviour
     from southbound.simulator.definition import Definition, Kind
     from southbound.simulator.measures import Json
-    from southbound.simulator.stage import ServiceTest, Stage
+    from southbound.simulator.stage import ServiceTest, TestExecution
 
 
 class ServiceTests:
     """Judges requests, puts the obstacles of the script in their way, and lets the stage play."""
 
-    def __init__(self, stage: Stage, definition: Definition) -> None:
+    def __init__(self, stage: TestExecution, definition: Definition) -> None:
         self._stage = stage
         self._definition = definition
         self._attempts: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class ServiceTests:
             hits = filters.found((t.resource for t in self._stage.tests.values()), request.query)
             listed = [filters.shown(r, request.query) for r in filters.page(hits, request.query)]
         except filters.QueryError as wrong:
-            raise RefusedError(400, "invalidQuery", str(wrong)) from wrong
+            raise PatchRefusedError(400, "invalidQuery", str(wrong)) from wrong
         counts = {"X-Total-Count": str(len(hits)), "X-Result-Count": str(len(listed))}
         return replies.answer(200, listed, counts)
 
@@ -60,7 +60,7 @@ class ServiceTests:
     async def _change(self, request: web.Request) -> web.Response:
         test = self._wanted(request)
         body = await replies.json_body(request)
-        change = Change(body)
+        change = MergePatch(body)
         change.keeps_what_is_required()
         self._judge("ServiceTest_Update", merged({}, body))  # without the nulls: they delete (RFC 7386)
         self._stage.change(test, change)
@@ -73,12 +73,12 @@ class ServiceTests:
     def _wanted(self, request: web.Request) -> ServiceTest:
         identity = request.match_info["id"]
         if (test := self._stage.tests.get(identity)) is None:
-            raise RefusedError(404, "notFound", f"there is no serviceTest {identity}")
+            raise PatchRefusedError(404, "notFound", f"there is no serviceTest {identity}")
         return test
 
     def _judge(self, kind: Kind, body: Json, place: str = "") -> None:
         for violation in self._definition.violations(kind, body)[:1]:
-            raise RefusedError(400, "invalidBody", violation.message, place + violation.pointer)
+            raise PatchRefusedError(400, "invalidBody", violation.message, place + violation.pointer)
         for number, nested in enumerate(objects_in(body, "childServiceTest")):
             self._judge("ServiceTest_Create", nested, f"{place}/childServiceTest/{number}")
 
@@ -86,7 +86,7 @@ class ServiceTests:
         place, parent = parent_relationship(body) or (0, None)
         if parent is not None and str(parent.get("id")) not in self._stage.tests:
             pointer = f"/serviceTestRelationship/{place}/id"
-            raise RefusedError(422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer)
+            raise PatchRefusedError(422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer)
 
     def _obstacle(self, request: web.Request, body: Json, behaviour: Behaviour) -> web.Response | None:
         if behaviour.refusals:

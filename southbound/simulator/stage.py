@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from schemas.vocabulary import RunState
 from southbound.simulator import hub as notices
 from southbound.simulator.measures import measured, objects_in
-from southbound.simulator.patches import Change, RefusedError, lineage, merged
+from southbound.simulator.patches import MergePatch, PatchRefusedError, lineage, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.courier import Courier
+    from southbound.simulator.courier import NotificationSender
     from southbound.simulator.measures import Json
     from southbound.simulator.script import Script
 
@@ -47,7 +47,7 @@ class ServiceTest:
         return self.resource["state"] in TERMINAL
 
 
-class Stage:
+class TestExecution:
     """Owns all tests of one system and is the only one that moves them."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Stage:
         *,
         url: str,
         script: Script,
-        courier: Courier,
+        courier: NotificationSender,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
@@ -88,7 +88,7 @@ class Stage:
         self._begin(test)
         return test
 
-    def change(self, test: ServiceTest, change: Change) -> None:
+    def change(self, test: ServiceTest, change: MergePatch) -> None:
         """Change or cancel a test.
 
         Raises:
@@ -96,7 +96,7 @@ class Stage:
         """
         if test.ended:
             state = test.resource["state"]
-            raise RefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
+            raise PatchRefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
         if change.cancels:
             self._cancel(test)
         else:
@@ -140,13 +140,13 @@ class Stage:
 
     def _cancel(self, test: ServiceTest) -> None:
         if not test.behaviour.cancelable:
-            raise RefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
+            raise PatchRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
         self._halt(test)
         self._move(test, RunState.CANCELLED)
 
-    def _amend(self, test: ServiceTest, change: Change) -> None:
+    def _amend(self, test: ServiceTest, change: MergePatch) -> None:
         if not test.behaviour.changeable:
-            raise RefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
+            raise PatchRefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
         test.changed = change.characteristic(test.resource) or test.changed
         after = merged(test.resource, change.fields)
         test.resource.clear()  # the same object is nested in its parent's resource

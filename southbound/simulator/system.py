@@ -14,13 +14,13 @@ from consumers.inbound.listen_socket import open_port, port_of
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
 from southbound.simulator import replies
-from southbound.simulator.courier import Courier, Subscription
+from southbound.simulator.courier import NotificationSender, Subscription
 from southbound.simulator.definition import official_definition
 from southbound.simulator.hub import Hub
-from southbound.simulator.ledger import Ledger, Received
+from southbound.simulator.ledger import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
 from southbound.simulator.service_tests import ServiceTests
-from southbound.simulator.stage import Stage
+from southbound.simulator.stage import TestExecution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,10 +73,10 @@ class ExternalSystem:
         new_id: Callable[[], str] = _new_id,
     ) -> None:
         self.name = name
-        self.ledger = Ledger()
+        self.ledger = RequestLog()
         self._transport = transport or _transport()
         self._transport_is_ours = transport is None
-        self.courier = Courier(self._transport)
+        self.courier = NotificationSender(self._transport)
         self._address = (host, port)
         self._script = script or demo_script()
         self._latency = latency
@@ -96,7 +96,7 @@ class ExternalSystem:
         return self._url
 
     @property
-    def received(self) -> Sequence[Received]:
+    def received(self) -> Sequence[ReceivedRequest]:
         """Give all requests so far, in the order of their arrival."""
         return self.ledger.received
 
@@ -110,7 +110,7 @@ class ExternalSystem:
         definition = official_definition()
         bound = open_port(*self._address)
         self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
-        self._stage = Stage(
+        self._stage = TestExecution(
             url=self._url, script=self._script, courier=self.courier, now=self._now, new_id=self._new_id
         )
         app = web.Application(middlewares=[replies.tmf_errors, self._remember], client_max_size=LARGEST_BODY)
@@ -145,9 +145,9 @@ class ExternalSystem:
         response: web.StreamResponse = await handler(request)
         return response
 
-    async def _received(self, request: web.Request) -> Received:
+    async def _received(self, request: web.Request) -> ReceivedRequest:
         body = await request.read()
-        return Received(
+        return ReceivedRequest(
             number=len(self.ledger.received) + 1,
             at=self._now(),
             method=request.method,
@@ -162,7 +162,7 @@ class ExternalSystem:
         return replies.answer(200, [r.shown() for r in self.received if key is None or r.idempotency_key == key])
 
 
-class System(Protocol):
+class StartableSystem(Protocol):
     """An external system that can be started and stopped."""
 
     name: str
@@ -179,7 +179,7 @@ class System(Protocol):
 
 
 async def serve(
-    systems: Sequence[System], stopped: asyncio.Event, on_ready: Callable[[Sequence[System]], None]
+    systems: Sequence[StartableSystem], stopped: asyncio.Event, on_ready: Callable[[Sequence[StartableSystem]], None]
 ) -> None:
     """Start the systems, tell when all of them answer, and stop them when `stopped` is set.
 

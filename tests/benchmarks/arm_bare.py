@@ -58,7 +58,7 @@ READ, SENDING = "SELECT * FROM runs WHERE id = ?", "UPDATE runs SET state = 'sen
 ENDED = "UPDATE runs SET state = 'completed', external = ?, result = ? WHERE id = ?"
 
 
-class Store:
+class BareStore:
     """SQLite on a thread of its own."""
 
     def __init__(self, folder: str) -> None:
@@ -88,7 +88,7 @@ class Store:
 class Bare:
     """Two steps between topics: into the store and on to the dispatch topic; from there to the system, and results."""
 
-    def __init__(self, order: Order, store: Store, session: aiohttp.ClientSession) -> None:
+    def __init__(self, order: Order, store: BareStore, session: aiohttp.ClientSession) -> None:
         self._order, self._store, self._session = order, store, session
         self._dispatch = f"{order.prefix}testrun.dispatch.fibre-lab"
         self._url = f"{order.system}/serviceTest"
@@ -178,7 +178,7 @@ def _ends_of(batch: list[Message]) -> list[TopicPartition]:
 async def run(order: Order) -> None:
     """Work until SIGTERM."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
-        working = asyncio.create_task(Bare(order, Store(order.folder), session).run())
+        working = asyncio.create_task(Bare(order, BareStore(order.folder), session).run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await working

@@ -12,18 +12,25 @@ import uvloop
 from southbound.service.load_rules import load_rules
 from southbound.service.logs import configure_logs
 from southbound.service.serve import serve
-from southbound.settings.settings import Health, Kafka, Listener, Log, Settings, Store
+from southbound.settings.settings import (
+    HealthSettings,
+    KafkaSettings,
+    ListenerSettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+)
 from tests.benchmarks.order import GROUP, Order, order_given
 
 
 async def run(order: Order) -> bool:
     """Serve until SIGTERM; True if everything under way was finished."""
     settings = Settings(
-        kafka=Kafka(bootstrap=order.bootstrap, prefix=order.prefix, group=f"{order.prefix}{GROUP}"),
-        store=Store(url=f"sqlite+aiosqlite:///{order.folder}/runs.db"),
-        listener=Listener(port=0),
-        health=Health(port=0),
-        log=Log(format="json"),
+        kafka=KafkaSettings(bootstrap=order.bootstrap, prefix=order.prefix, group=f"{order.prefix}{GROUP}"),
+        store=StoreSettings(url=f"sqlite+aiosqlite:///{order.folder}/runs.db"),
+        listener=ListenerSettings(port=0),
+        health=HealthSettings(port=0),
+        log=LogSettings(format="json"),
     )
     configure_logs(settings.log)
     rules = load_rules(settings.routing)

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.topics import TopicNames, all_topics
 from southbound.operations.topic_admin import TopicAdmin
-from tests.benchmarks.ear import Ear
+from tests.benchmarks.ear import CallbackReceiver
 from tests.benchmarks.load import requested, run_ids
 from tests.benchmarks.machine import yardstick
 from tests.benchmarks.order import Order
@@ -98,7 +98,7 @@ class Ground:
         """
         self.system.begin(latency)
         with self._order() as order, _running(arm, order) as process:
-            ear = Ear(self.bootstrap, order.results, PARTITIONS)
+            ear = CallbackReceiver(self.bootstrap, order.results, PARTITIONS)
             warm, timed = run_ids(f"{order.prefix}warm", WARM_UP), run_ids(f"{order.prefix}run", events)
             self._publish(requested(order.events, warm))
             ear.wait_for(len(warm), lambda: process.poll() is None)
@@ -147,7 +147,7 @@ class Ground:
                 producer.poll(0)
         producer.flush()
 
-    def _verify(self, arm: Arm, ids: list[str], ear: Ear) -> None:
+    def _verify(self, arm: Arm, ids: list[str], ear: CallbackReceiver) -> None:
         """Every run has exactly one result, and the external system saw exactly one POST for each."""
         results = ear.close()
         posts, repeated = self.system.posts()

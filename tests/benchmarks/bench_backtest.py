@@ -25,7 +25,7 @@ from schemas.run_document import Characteristic
 from schemas.topics import TopicNames
 from southbound.broker.jvm import jvm_broker
 from southbound.operations.backtest.run import backtest
-from southbound.settings.settings import DEFAULTS, Kafka, Settings
+from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import command_line, machine, say, yardstick
 from tests.benchmarks.page import replace_section, table
@@ -76,7 +76,7 @@ def _cases(given: argparse.Namespace) -> list[Case]:
 
 def _measured(bootstrap: str, case: Case, given: argparse.Namespace) -> tuple[str, ...]:
     prefix = f"{'alike' if case.alike else 'unlike'}."
-    settings = Settings(kafka=Kafka(bootstrap=bootstrap, prefix=prefix))
+    settings = Settings(kafka=KafkaSettings(bootstrap=bootstrap, prefix=prefix))
     _fill(settings, given.events, alike=case.alike)
     rates, costs = zip(*[_once(settings, case, given.events) for _ in range(given.rounds)], strict=True)
     low, high = (f"{edge(rates):,.0f}" for edge in (min, max))

@@ -22,7 +22,7 @@ class SilentError(Exception):
     """An arm stopped giving results."""
 
 
-class Ear:
+class CallbackReceiver:
     """Counts `RunResult`s by key on a thread of its own."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class EventSample:
     """A run: the record that asks for it, its rows, the command, what happened to it and what is told of it."""
 
     record: Message
@@ -45,7 +45,7 @@ class Sample:
         return _event(self.command)
 
 
-def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> Sample:
+def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSample:
     """Make one; every external id is its own."""
     document = a_request(run_id)
     route = decide(document)
@@ -59,7 +59,7 @@ def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> Sample:
     done = (accepted, Reported(report_id=f"e-{run_id}", report=replace(report, external_id=f"x-{run_id}")))
     ended = advance(sending, done, NOON)
     closing = conclude((ended.row,))
-    return Sample(
+    return EventSample(
         record=requested("none", [run_id])[0],
         request=request,
         routed=routed,

@@ -16,7 +16,7 @@ import uvloop
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
-from router.responses import Answer
+from router.responses import HttpResponse
 from schemas.commands import SendRun
 from tests.builders import SINGLE, a_document
 
@@ -73,7 +73,7 @@ async def _compare(port: int, calls: int, at_once: int) -> None:
 
     async def all_in(number: int) -> object:
         answer = await client.call("lab", spoke.to_send(command, None, f"key-{number}"))
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, HttpResponse)
         return spoke.read_reply(answer)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=at_once)) as session:

@@ -16,18 +16,18 @@ from consumers.spokes.registry import spoke_for
 from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from router.responses import Answer
+from router.responses import HttpResponse
 from router.runs.advance import advance
 from router.selection.load import RoutingTables
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.commands import SendRun
 from southbound.service.load_rules import load_rules
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import on_core
 from tests.benchmarks.page import table
-from tests.benchmarks.samples import Sample, a_sample
+from tests.benchmarks.samples import EventSample, a_sample
 from tests.builders import NOON, SINGLE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call, Spoke
     from schemas.topics import TopicNames
 
-Work = Callable[[Sample], Awaitable[object]]
+Work = Callable[[EventSample], Awaitable[object]]
 Step = tuple[str, float]  # what, and the CPU microseconds of all threads for one run
 
 RUNS = 1_000
@@ -55,7 +55,7 @@ def measure_steps(bootstrap: str, topics: TopicNames, system: str, core: int) ->
 
 
 async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[Step]:
-    rules = load_rules(Routing())
+    rules = load_rules(RoutingSettings())
     tables = rules.tables
     assert isinstance(tables, RoutingTables)
     decide = Decider(tables=lambda: tables)
@@ -65,7 +65,7 @@ async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[St
     try:
         call = _call(spoke)
         answer = await client.call(SPOKE, call)
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             raise TypeError(f"the system did not answer: {answer}")
         samples = [a_sample(f"R{number:06d}", decide, spoke.read_reply(answer)) for number in range(RUNS)]
         return [
@@ -84,8 +84,8 @@ def _call(spoke: Spoke) -> Call:
     return spoke.to_send(command, None, "key")
 
 
-async def _pure(samples: Sequence[Sample], decide: Decider, spoke: Spoke, answer: Answer) -> list[Step]:
-    steps: dict[str, Callable[[Sample], object]] = {
+async def _pure(samples: Sequence[EventSample], decide: Decider, spoke: Spoke, answer: HttpResponse) -> list[Step]:
+    steps: dict[str, Callable[[EventSample], object]] = {
         "decode RunRequested": lambda one: ENVELOPE.decode(one.record.value, one.record.headers, fallback_id=""),
         "decide: policy, selector, explanation": lambda one: decide(one.routed.requested),
         "advance: sending": lambda one: advance(one.routed, one.begun, NOON),
@@ -96,20 +96,20 @@ async def _pure(samples: Sequence[Sample], decide: Decider, spoke: Spoke, answer
     return [(name, await _best(samples, _at_once(step))) for name, step in steps.items()]
 
 
-def _at_once(step: Callable[[Sample], object]) -> Work:
-    async def work(sample: Sample) -> object:
+def _at_once(step: Callable[[EventSample], object]) -> Work:
+    async def work(sample: EventSample) -> object:
         return step(sample)
 
     return work
 
 
-async def _store(samples: Sequence[Sample]) -> list[Step]:
+async def _store(samples: Sequence[EventSample]) -> list[Step]:
     names = ("store: insert request and run", "store: read the run", "store: save sending", "store: save the end")
     rounds = [await _store_once(samples) for _ in range(ROUNDS)]
     return [(name, min(costs)) for name, costs in zip(names, zip(*rounds, strict=True), strict=True)]
 
 
-async def _store_once(samples: Sequence[Sample]) -> list[float]:
+async def _store_once(samples: Sequence[EventSample]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/runs.db")
         try:
@@ -123,18 +123,18 @@ async def _store_once(samples: Sequence[Sample]) -> list[float]:
             await store.close()
 
 
-async def _publish(samples: Sequence[Sample], events: EventPublisher) -> list[Step]:
+async def _publish(samples: Sequence[EventSample], events: EventPublisher) -> list[Step]:
     return [
         ("encode and publish SendRun", await _best(samples, lambda one: events.publish([one.told]))),
         ("encode and publish three outcomes", await _best(samples, lambda one: events.publish(one.outcomes))),
     ]
 
 
-async def _best(samples: Sequence[Sample], work: Work) -> float:
+async def _best(samples: Sequence[EventSample], work: Work) -> float:
     return min([await _cost(samples, work) for _ in range(ROUNDS)])
 
 
-async def _cost(samples: Sequence[Sample], work: Work) -> float:
+async def _cost(samples: Sequence[EventSample], work: Work) -> float:
     """Give CPU microseconds for one sample, with as many at once as a spoke allows."""
     waiting = iter(samples)
 

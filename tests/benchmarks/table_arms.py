@@ -16,7 +16,7 @@ from router.tables.table import DecisionTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.benchmarks.table_samples import Sample
+    from tests.benchmarks.table_samples import TableSample
 
     Inputs = dict[str, object]
     Evaluate = Callable[[Inputs], object]
@@ -32,7 +32,7 @@ class Disagreement(Exception):  # noqa: N818 - it is a finding
     """Two engines decided differently on the same values, so their times say nothing."""
 
 
-def rows_of(sample: Sample) -> tuple[Row, ...]:
+def rows_of(sample: TableSample) -> tuple[Row, ...]:
     """Read the cells of a table."""
     return tuple(
         Row(
@@ -44,7 +44,7 @@ def rows_of(sample: Sample) -> tuple[Row, ...]:
     )
 
 
-def our_table(sample: Sample, rows: tuple[Row, ...]) -> DecisionTable:
+def our_table(sample: TableSample, rows: tuple[Row, ...]) -> DecisionTable:
     """Compile a table whose cells are read."""
     return DecisionTable(
         id="bench",
@@ -55,7 +55,7 @@ def our_table(sample: Sample, rows: tuple[Row, ...]) -> DecisionTable:
     )
 
 
-def zen_table(sample: Sample) -> Evaluate:
+def zen_table(sample: TableSample) -> Evaluate:
     """Load the same table into zen-engine; it gives the output, or None."""
     decision = zen.ZenEngine().create_decision(json.dumps(_model(sample)))
 
@@ -66,7 +66,7 @@ def zen_table(sample: Sample) -> Evaluate:
     return evaluate
 
 
-def _model(sample: Sample) -> dict[str, object]:
+def _model(sample: TableSample) -> dict[str, object]:
     """Write the table as a graph of GoRules: a request, the table, a response."""
     at = {"x": 0, "y": 0}
     rules = [
@@ -92,7 +92,7 @@ def _model(sample: Sample) -> dict[str, object]:
     }
 
 
-def compare(sample: Sample, one: Evaluate, other: Evaluate, most: int) -> None:
+def compare(sample: TableSample, one: Evaluate, other: Evaluate, most: int) -> None:
     """Make sure that both decide alike.
 
     Raises:

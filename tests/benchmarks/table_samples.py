@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Drawn = tuple["Cell", object]  # a cell, and a value that it takes
+    Drawn = tuple["SampleCell", object]  # a cell, and a value that it takes
 
 WIDTH = 6
 ANYTHING = 0.15  # of the cells ask for nothing
@@ -18,7 +18,7 @@ VALUES = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class SampleCell:
     """One cell, as we write it and as zen-engine does."""
 
     text: str
@@ -26,22 +26,22 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class TableSample:
     """A table to measure: the type of each column, the cells of each row, and values by column name."""
 
     shape: str
     types: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[SampleCell, ...], ...]
     values: tuple[dict[str, object], ...]
 
 
-def a_sample(shape: str, size: int) -> Sample:
+def a_sample(shape: str, size: int) -> TableSample:
     """Draw a table of one of `SHAPES` with so many rows; the same every time."""
     dice = random.Random(f"{shape} {size}")  # noqa: S311 - nothing secret is drawn
     columns = SHAPES[shape]
     rows = [[_some_cell(draw, dice, size) for _, draw in columns] for _ in range(size)]
     values = [_values(columns, rows, dice, size) for _ in range(VALUES)]
-    return Sample(
+    return TableSample(
         shape=shape,
         types=tuple(column_type for column_type, _ in columns),
         rows=tuple(tuple(cell for cell, _ in row) for row in rows),
@@ -51,7 +51,7 @@ def a_sample(shape: str, size: int) -> Sample:
 
 def _some_cell(draw: Callable[[random.Random, int], Drawn], dice: random.Random, size: int) -> Drawn:
     cell, value = draw(dice, size)
-    return (Cell(text="-", zen=""), value) if dice.random() < ANYTHING else (cell, value)
+    return (SampleCell(text="-", zen=""), value) if dice.random() < ANYTHING else (cell, value)
 
 
 def _values(
@@ -68,7 +68,7 @@ def _values(
 def _equal(dice: random.Random, size: int) -> Drawn:
     """One of so many words that a few rows share each."""
     word = f"word-{dice.randrange(max(3, size // 5))}"
-    return Cell(text=f'"{word}"', zen=f'"{word}"'), word
+    return SampleCell(text=f'"{word}"', zen=f'"{word}"'), word
 
 
 def _one_of(dice: random.Random, size: int) -> Drawn:
@@ -76,8 +76,8 @@ def _one_of(dice: random.Random, size: int) -> Drawn:
     words = [f"word-{dice.randrange(max(9, size // 5))}" for _ in range(dice.randint(1, 3))]
     listed = ", ".join(f'"{word}"' for word in words)
     if dice.random() < ANYTHING:
-        return Cell(text=f"not({listed})", zen=f"not in [{listed}]"), "word-none"
-    return Cell(text=listed, zen=listed), dice.choice(words)
+        return SampleCell(text=f"not({listed})", zen=f"not in [{listed}]"), "word-none"
+    return SampleCell(text=listed, zen=listed), dice.choice(words)
 
 
 def _within(dice: random.Random, size: int) -> Drawn:
@@ -86,7 +86,7 @@ def _within(dice: random.Random, size: int) -> Drawn:
     low = dice.randrange(all_values)
     high = low + dice.randint(all_values // 8, all_values // 3)
     text = f"{dice.choice('[(')}{low}..{high}{dice.choice('])')}"
-    return Cell(text=text, zen=text), _between(dice, low, high)
+    return SampleCell(text=text, zen=text), _between(dice, low, high)
 
 
 def _compared(dice: random.Random, size: int) -> Drawn:
@@ -95,7 +95,7 @@ def _compared(dice: random.Random, size: int) -> Drawn:
         return _within(dice, size)
     bound = dice.randrange(20 * max(size, 50))
     sign, value = dice.choice([("<", bound - 1), ("<=", bound), (">", bound + 1), (">=", bound)])
-    return Cell(text=f"{sign} {bound}", zen=f"{sign} {bound}"), value
+    return SampleCell(text=f"{sign} {bound}", zen=f"{sign} {bound}"), value
 
 
 def _between(dice: random.Random, low: int, high: int) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.tables.table import DecisionTable
-    from tests.benchmarks.table_samples import Sample
+    from tests.benchmarks.table_samples import TableSample
 
 PACKAGES = ("zen-engine",)
 FEW = (1, 2, 3, 4, 6, 10)
@@ -57,7 +57,7 @@ def _beside_zen(given: argparse.Namespace) -> str:
 class _Arms:
     """One table in both engines, and the best that was measured of each figure."""
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: TableSample) -> None:
         rows = rows_of(sample)
         self._sample = sample
         self._ours = our_table(sample, rows)
@@ -105,7 +105,7 @@ def _few_rows(given: argparse.Namespace) -> str:
     return table(("rows", "one by one", "by the index", "yardstick"), rows)
 
 
-def _both_ways(sample: Sample) -> tuple[str, str]:
+def _both_ways(sample: TableSample) -> tuple[str, str]:
     ours = our_table(sample, rows_of(sample))
     index = compile_index(ours.rows, WIDTH)
     one_by_one = median_micros(
@@ -120,7 +120,7 @@ def _analysis() -> str:
     return table(head, [_analysed(a_sample(shape, ANALYSED)) for shape in SHAPES])
 
 
-def _analysed(sample: Sample) -> Sequence[str]:
+def _analysed(sample: TableSample) -> Sequence[str]:
     ours = our_table(sample, rows_of(sample))
     found = analyse(ours)
     return (
@@ -135,7 +135,7 @@ def _analysed(sample: Sample) -> Sequence[str]:
     )
 
 
-def _canonical(ours: DecisionTable, sample: Sample) -> list[tuple[object, ...]]:
+def _canonical(ours: DecisionTable, sample: TableSample) -> list[tuple[object, ...]]:
     return [tuple(canonical(inputs[column.name]) for column in ours.inputs) for inputs in sample.values]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.run_document import RunDocument
-    from tests.fixtures.processes import Process, Site
+    from tests.fixtures.processes import ChildProcess, Site
 
 SCRIPT = Script(
     specifications={
@@ -66,7 +66,7 @@ def any_ended(site: Site, runs: list[RunDocument]) -> bool:
     return not ids_of(runs).isdisjoint(site.ended())
 
 
-async def feed_until_it_works(site: Site, process: Process, runs: list[RunDocument]) -> list[RunDocument]:
+async def feed_until_it_works(site: Site, process: ChildProcess, runs: list[RunDocument]) -> list[RunDocument]:
     """Send more until the process has ended a run, and give what was sent: others may finish all that came before."""
     for end in range(10, len(runs) + 1, 10):
         portion = runs[end - 10 : end]

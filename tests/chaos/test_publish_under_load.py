@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
-    from tests.fixtures.processes import Process, Site
+    from tests.fixtures.processes import ChildProcess, Site
 
 RATE = 1_000  # runs a second
 BATCH = 50
@@ -56,7 +56,7 @@ class Flow:
         return len(self.ids) / (time.monotonic() - started)
 
 
-async def used_by_all(site: Site, processes: list[Process], version: str) -> None:
+async def used_by_all(site: Site, processes: list[ChildProcess], version: str) -> None:
     """Wait until every process has said that it decides by this version."""
     said = f'"version":"{version}"'
     await site.service.until(lambda: all(said in process.said() for process in processes), f"{version} is used by all")
@@ -87,7 +87,7 @@ async def test_publishing_while_a_thousand_runs_a_second_flow_loses_none_and_mix
     tag = some_id("flow")
     late = runs(f"{tag}-late", 200)
     async with a_site(
-        kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url, routing=Routing(tables="topic")
+        kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url, routing=RoutingSettings(tables="topic")
     ) as site:
         settings = site.service.settings
         policy, selector = await publish(settings, POLICY, SELECTOR)

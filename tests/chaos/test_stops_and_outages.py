@@ -15,7 +15,7 @@ import pytest
 
 from southbound.broker.jvm import jvm_broker
 from southbound.broker.server import reserve
-from southbound.cli.exit_codes import Exit
+from southbound.cli.exit_codes import ExitCode
 from southbound.simulator.behaviours import answers_at_once, calls_back
 from southbound.simulator.script import Script
 from tests.builders import a_document
@@ -60,7 +60,7 @@ async def test_a_stop_waits_for_a_slow_answer_and_publishes_its_result(kafka_boo
         await site.service.request(a_document(run))
         await posted(site, run)
         process.send(signal.SIGTERM)
-        assert await process.ended() == Exit.DONE, process.said()
+        assert await process.ended() == ExitCode.DONE, process.said()
         await finished(site, run)
         assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
 
@@ -73,7 +73,7 @@ async def test_a_stop_that_cannot_wait_says_so_and_the_next_start_looks_up_what_
         await site.service.request(a_document(run))
         await posted(site, run)
         process.send(signal.SIGTERM)
-        assert await process.ended(PROMPT) == Exit.NOT_CLEAN, process.said()
+        assert await process.ended(PROMPT) == ExitCode.NOT_CLEAN, process.said()
         await site.start()
         await finished(site, run)
         assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
@@ -88,7 +88,7 @@ async def test_a_second_signal_stops_at_once_and_nothing_is_lost(kafka_bootstrap
         process.send(signal.SIGTERM)
         await site.service.until(lambda: process.has_taken(signal.SIGTERM), "the first one is taken")
         process.send(signal.SIGTERM)
-        assert await process.ended(PROMPT) == Exit.NOT_CLEAN, process.said()
+        assert await process.ended(PROMPT) == ExitCode.NOT_CLEAN, process.said()
         await site.start()
         await finished(site, run)
         assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
@@ -109,7 +109,7 @@ async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
         await service.until(lambda: site.ended().issuperset(copper), "the results of the other system")
         began = time.monotonic()
         process.send(signal.SIGTERM)
-        assert await process.ended() == Exit.DONE, process.said()
+        assert await process.ended() == ExitCode.DONE, process.said()
         assert time.monotonic() - began < PROMPT
         await site.start(listens=True)
         await service.systems["fibre-lab"].start()
@@ -158,7 +158,7 @@ async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays
             database.stop("fast")
             await service.request(*map(a_document, runs[100:]))
             process.send(signal.SIGTERM)
-            assert await process.ended(PROMPT) == Exit.DONE, process.said()
+            assert await process.ended(PROMPT) == ExitCode.DONE, process.said()
             database.start(port)
             await site.start()
             await finished(site, *runs)
@@ -187,4 +187,4 @@ async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path
             assert unexplained_posts(site) == []
             assert service.dead_letters() == []
             process.send(signal.SIGTERM)
-            assert await process.ended() == Exit.DONE, process.said()
+            assert await process.ended() == ExitCode.DONE, process.said()

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from consumers.runtime.backpressure import Flow
-from consumers.runtime.config import WorkerPolicy, consumer_settings
-from consumers.runtime.consumer_port import Assigned, Closed, Committed, Received, Revoked
-from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.backpressure import FlowControl
+from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.consumer_port import Assigned, Closed, Committed, RecordsReceived, Revoked
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from tests.fakes.kafka import FakeClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from consumers.runtime.consumer_port import Client, Event
+    from consumers.runtime.consumer_port import Event, GroupConsumer
     from consumers.runtime.handler import Partition, Record
 
 NONE: frozenset[Partition] = frozenset()
-ASK = Flow(pause=NONE, resume=NONE, ask=True)
+ASK = FlowControl(pause=NONE, resume=NONE, ask=True)
 QUICK = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6_000, "fetch.wait.max.ms": 20}
 
 
-class Rig(Protocol):
+class ConsumerRig(Protocol):
     """A client of a topic with two partitions, and the test's power over the broker."""
 
     @property
-    def client(self) -> Client:
+    def client(self) -> GroupConsumer:
         """The one that is tested."""
 
     @property
@@ -53,7 +53,7 @@ class Rig(Protocol):
         """Let go of everything."""
 
 
-class FakeRig:
+class FakeConsumerRig:
     topic = "lifecycle"
 
     def __init__(self) -> None:
@@ -75,12 +75,12 @@ class FakeRig:
         self.client.close()
 
 
-class KafkaRig:
+class KafkaConsumerRig:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.topic = topic
-        self._policy = WorkerPolicy(role="contract", group=f"group-of-{topic}", dead_letter_topic="dlq")
+        self._policy = WorkerConfig(role="contract", group=f"group-of-{topic}", dead_letter_topic="dlq")
         self._settings = consumer_settings(bootstrap, self._policy, QUICK)
-        self.client = KafkaClient(self._settings, [topic], session_timeout=6.0, revoke_budget=10.0)
+        self.client = KafkaGroupConsumer(self._settings, [topic], session_timeout=6.0, revoke_budget=10.0)
         self._producer = Producer({"bootstrap.servers": bootstrap})
         self._enough = threading.Event()
         self._other = threading.Thread(target=self._be_another_member)
@@ -120,10 +120,10 @@ class KafkaRig:
             await asyncio.to_thread(self._other.join)
 
 
-class Story:
+class ConsumerScenario:
     """Everything that a client reported, in order."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: ConsumerRig) -> None:
         self.rig = rig
         self.events: list[Event] = []
         self._moved = asyncio.Event()
@@ -160,28 +160,28 @@ class Story:
         return [p for event in self.events if isinstance(event, Assigned) for p in event.partitions]
 
     def received(self) -> list[Record]:
-        return [r for event in self.events if isinstance(event, Received) for r in event.records]
+        return [r for event in self.events if isinstance(event, RecordsReceived) for r in event.records]
 
     def told(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
 @pytest.fixture(params=["fake", "kafka"])
-async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    made: Rig
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[ConsumerRig]:
+    made: ConsumerRig
     if request.param == "fake":
-        made = FakeRig()
+        made = FakeConsumerRig()
     else:
         make: Callable[..., str] = request.getfixturevalue("fresh_topics")
-        made = KafkaRig(request.getfixturevalue("kafka_bootstrap"), make("lifecycle", partitions=2))
+        made = KafkaConsumerRig(request.getfixturevalue("kafka_bootstrap"), make("lifecycle", partitions=2))
     yield made
     await made.tear_down()
 
 
-async def test_records_come_as_they_are_and_in_the_order_of_their_partition(rig: Rig) -> None:
+async def test_records_come_as_they_are_and_in_the_order_of_their_partition(rig: ConsumerRig) -> None:
     for n in range(5):
         rig.append(0, b"%d" % n, key=b"\x00\xff")
-    story = Story(rig)
+    story = ConsumerScenario(rig)
     first, _ = await story.begin()
     records = await story.records(5)
     assert [(r.offset, r.key, r.value, r.headers) for r in records] == [
@@ -190,9 +190,9 @@ async def test_records_come_as_they_are_and_in_the_order_of_their_partition(rig:
     assert {r.partition for r in records} == {first}
 
 
-async def test_a_commit_is_answered_with_what_was_taken(rig: Rig) -> None:
+async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> None:
     rig.append(0, b"v")
-    story = Story(rig)
+    story = ConsumerScenario(rig)
     first, _ = await story.begin()
     await story.records(1)
     rig.client.commit({first: 1})
@@ -202,10 +202,10 @@ async def test_a_commit_is_answered_with_what_was_taken(rig: Rig) -> None:
     assert await rig.committed(first) == 1
 
 
-async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: Rig) -> None:
-    story = Story(rig)
+async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig) -> None:
+    story = ConsumerScenario(rig)
     first, second = await story.begin()
-    rig.client.regulate(Flow(pause=frozenset({first}), resume=NONE, ask=True))
+    rig.client.regulate(FlowControl(pause=frozenset({first}), resume=NONE, ask=True))
     rig.client.commit({second: 0})
     await story.until(lambda: story.told(Committed))  # so the pause has been carried out as well
     rig.append(0, b"held back")
@@ -213,14 +213,14 @@ async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: Rig) -> Non
     assert [r.value for r in await story.records(1)] == [b"flows"]
     rig.append(1, b"flows too")
     assert [r.value for r in await story.records(2)] == [b"flows", b"flows too"]
-    rig.client.regulate(Flow(pause=NONE, resume=frozenset({first}), ask=True))
+    rig.client.regulate(FlowControl(pause=NONE, resume=frozenset({first}), ask=True))
     assert [r.value for r in await story.records(3)][2] == b"held back"
 
 
-async def test_a_revoked_partition_stays_ours_until_it_is_released_with_a_last_commit(rig: Rig) -> None:
+async def test_a_revoked_partition_stays_ours_until_it_is_released_with_a_last_commit(rig: ConsumerRig) -> None:
     rig.append(0, b"a")
     rig.append(1, b"b")
-    story = Story(rig)
+    story = ConsumerScenario(rig)
     await story.begin()
     await story.records(2)
     rig.take_one_away()
@@ -236,17 +236,17 @@ async def test_a_revoked_partition_stays_ours_until_it_is_released_with_a_last_c
     assert await rig.committed(leaving) == 1
 
 
-async def test_the_last_event_is_that_the_client_is_closed(rig: Rig) -> None:
-    story = Story(rig)
+async def test_the_last_event_is_that_the_client_is_closed(rig: ConsumerRig) -> None:
+    story = ConsumerScenario(rig)
     await story.begin()
     rig.client.close()
     await story.until(lambda: story.told(Closed))
     assert story.events[-1] == Closed()
 
 
-async def test_a_live_member_is_proven_alive(rig: Rig) -> None:
+async def test_a_live_member_is_proven_alive(rig: ConsumerRig) -> None:
     loop = asyncio.get_running_loop()
     before = loop.time()
-    story = Story(rig)
+    story = ConsumerScenario(rig)
     await story.begin()
     assert rig.client.proven_at() >= before

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from producers.publisher import Publisher
 
 
-class Rig(Protocol):
+class PublisherRig(Protocol):
     """A publisher and a way to see what reached its topics."""
 
     @property
@@ -38,7 +38,7 @@ class Rig(Protocol):
         """Give what is on the topic; at least this many."""
 
 
-class FakeRig:
+class FakePublisherRig:
     topic = "results"
     missing_topic = "nowhere"
 
@@ -52,7 +52,7 @@ class FakeRig:
         return found
 
 
-class KafkaRig:
+class KafkaPublisherRig:
     missing_topic = "no-such-topic"
 
     def __init__(self, bootstrap: str, topic: str) -> None:
@@ -75,45 +75,45 @@ class KafkaRig:
 
 
 @pytest.fixture(params=["recording", "kafka"])
-async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[PublisherRig]:
     if request.param == "recording":
-        yield FakeRig()
+        yield FakePublisherRig()
         return
     make: Callable[..., str] = request.getfixturevalue("fresh_topics")
-    real = KafkaRig(request.getfixturevalue("kafka_bootstrap"), make("results"))
+    real = KafkaPublisherRig(request.getfixturevalue("kafka_bootstrap"), make("results"))
     yield real
     await real.publisher.close()
 
 
-async def test_what_is_published_is_there_when_publish_returns_and_in_order(rig: Rig) -> None:
+async def test_what_is_published_is_there_when_publish_returns_and_in_order(rig: PublisherRig) -> None:
     messages = [Message(rig.topic, b"k", b"%d" % n) for n in range(20)]
     await rig.publisher.publish(messages[:10])
     await rig.publisher.publish(messages[10:])
     assert rig.arrived(20) == messages
 
 
-async def test_bytes_headers_and_nothing_at_all_are_carried_untouched(rig: Rig) -> None:
+async def test_bytes_headers_and_nothing_at_all_are_carried_untouched(rig: PublisherRig) -> None:
     message = Message(rig.topic, None, None, (("ce_id", b"\x00\xff"), ("empty", None), ("ce_id", b"2")))
     await rig.publisher.publish([message])
     assert rig.arrived(1) == [message]
 
 
-async def test_a_topic_that_is_not_there_is_named(rig: Rig) -> None:
+async def test_a_topic_that_is_not_there_is_named(rig: PublisherRig) -> None:
     with pytest.raises(PublishError, match=rig.missing_topic):
         await rig.publisher.publish([Message(rig.missing_topic, b"k", b"v")])
 
 
-async def test_one_failure_among_many_is_a_failure(rig: Rig) -> None:
+async def test_one_failure_among_many_is_a_failure(rig: PublisherRig) -> None:
     with pytest.raises(PublishError, match=rig.missing_topic):
         await rig.publisher.publish([Message(rig.topic, b"k", b"v"), Message(rig.missing_topic, b"k", b"v")])
 
 
-async def test_many_can_wait_at_once(rig: Rig) -> None:
+async def test_many_can_wait_at_once(rig: PublisherRig) -> None:
     await asyncio.gather(*(rig.publisher.publish([Message(rig.topic, b"%d" % n, b"v")]) for n in range(200)))
     assert len({message.key for message in rig.arrived(200)}) == 200
 
 
-async def test_messages_are_handed_over_before_anybody_awaits_and_though_nobody_ever_does(rig: Rig) -> None:
+async def test_messages_are_handed_over_before_anybody_awaits_and_though_nobody_ever_does(rig: PublisherRig) -> None:
     never_awaited = rig.publisher.publish([Message(rig.topic, b"k", b"first")])
     await rig.publisher.publish([Message(rig.topic, b"k", b"second")])
     assert [message.value for message in rig.arrived(2)] == [b"first", b"second"]
@@ -121,5 +121,5 @@ async def test_messages_are_handed_over_before_anybody_awaits_and_though_nobody_
     gc.collect()  # where a coroutine would complain that nobody awaited it
 
 
-async def test_nothing_to_publish_is_published_at_once(rig: Rig) -> None:
+async def test_nothing_to_publish_is_published_at_once(rig: PublisherRig) -> None:
     await rig.publisher.publish([])

@@ -11,9 +11,9 @@ from confluent_kafka import Producer
 
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-from consumers.table_topic.port import OvertakenError, TableTopicError
+from consumers.table_topic.port import PlanOutdatedError, TableTopicError
 from producers.kafka_publisher import producer_settings
-from router.tables.publish_plan import Plan, plan_publish
+from router.tables.publish_plan import PublishPlan, plan_publish
 from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer, TableVersion
 from tests.fakes.table_topic import InMemoryTableTopic
@@ -54,15 +54,15 @@ async def test_what_was_written_is_read(topic: TableTopic) -> None:
 
 
 async def test_a_plan_that_takes_a_key_away_leaves_nothing_there(topic: TableTopic) -> None:
-    await topic.write(Plan(records={"a": b"1", "b": b"2"}, expects={}))
-    await topic.write(Plan(records={"a": None}, expects={}))
+    await topic.write(PublishPlan(records={"a": b"1", "b": b"2"}, expects={}))
+    await topic.write(PublishPlan(records={"a": None}, expects={}))
     assert (await topic.read()).tables == ("b",)
 
 
 async def test_of_two_who_publish_from_the_same_state_one_is_told_and_writes_nothing(topic: TableTopic) -> None:
     before = await topic.read()
     await topic.write(plan_publish(before, written(a_text("1")), by("ann")))
-    with pytest.raises(OvertakenError):
+    with pytest.raises(PlanOutdatedError):
         await topic.write(plan_publish(before, written(a_text("2")), by("ben")))
     (version,) = (await topic.read()).versions("a-table")
     assert version.author == "ann"
@@ -74,7 +74,7 @@ async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_t
     plans = [plan_publish(before, written(a_text(author)), by(author)) for author in authors]
     ends = await asyncio.gather(*[topic.write(plan) for plan in plans], return_exceptions=True)
     won = [author for author, end in zip(authors, ends, strict=True) if end is None]
-    assert all(end is None or isinstance(end, OvertakenError) for end in ends)
+    assert all(end is None or isinstance(end, PlanOutdatedError) for end in ends)
     live = (await topic.read()).live("a-table")
     assert isinstance(live, LivePointer)
     assert won == [live.author]
@@ -107,7 +107,7 @@ async def test_a_topic_that_kafka_does_not_have_is_told_in_a_sentence(kafka_boot
     with pytest.raises(TableTopicError, match=r"does not have topic no-such-topic: run `southbound topics apply`"):
         await topic.read()
     with pytest.raises(TableTopicError, match="no-such-topic"):
-        await topic.write(Plan(records={"a": b"1"}, expects={}))
+        await topic.write(PublishPlan(records={"a": b"1"}, expects={}))
 
 
 async def test_a_message_that_the_topic_does_not_take_leaves_nothing_of_its_plan(
@@ -118,9 +118,9 @@ async def test_a_message_that_the_topic_does_not_take_leaves_nothing_of_its_plan
         name=name, reading=reader_settings(kafka_bootstrap), writing=producer_settings(kafka_bootstrap)
     )
     with pytest.raises(TableTopicError):
-        await topic.write(Plan(records={"a": b"1", "b": secrets.token_bytes(9_000)}, expects={}))
+        await topic.write(PublishPlan(records={"a": b"1", "b": secrets.token_bytes(9_000)}, expects={}))
     assert (await topic.read()).tables == ()
-    await topic.write(Plan(records={"a": b"1"}, expects={}))
+    await topic.write(PublishPlan(records={"a": b"1"}, expects={}))
     assert (await topic.read()).tables == ("a",)
 
 
@@ -153,7 +153,7 @@ async def test_a_reader_that_cannot_go_on_says_so_instead_of_leaving_old_tables_
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("consumers.table_topic.kafka_table_reader.KafkaReader._wait_for_topic", broken)
+    monkeypatch.setattr("consumers.table_topic.kafka_table_reader.KafkaTableReader._wait_for_topic", broken)
     topic = KafkaTableTopic(name="any", reading=reader_settings(kafka_bootstrap), writing={})
     with pytest.raises(TableTopicError, match="reader of topic any broke with RuntimeError: tell a developer") as told:
         await asyncio.wait_for(topic.read(), 10)
@@ -168,7 +168,7 @@ async def test_a_plan_that_kafka_refuses_in_the_middle_holds_up_no_reader(
     topic = KafkaTableTopic(name=name, reading=reader_settings(kafka_bootstrap), writing=settings)
     too_large = {"a": b"1", "b": b"x" * 5_000}
     with pytest.raises(TableTopicError):
-        await topic.write(Plan(records=too_large, expects={}))
+        await topic.write(PublishPlan(records=too_large, expects={}))
     assert (await asyncio.wait_for(topic.read(), 10)).tables == ()
     await publish(topic, a_text("1"), "ann")
     assert (await asyncio.wait_for(topic.read(), 10)).tables == ("a-table",)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.store.port import ConflictError, RunStore, UsedUpError
+from consumers.store.port import ConflictError, RunStore, ThresholdReachedError
 from router.selection.spoke_selector import Threshold
-from router.selection.thresholds import Counted
+from router.selection.thresholds import CountedDefinition
 from schemas.vocabulary import Phase
 from tests.builders import NOON, a_run
 from tests.contract.test_run_store import a_request, moved, store
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.run import RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
 
 HOUR = timedelta(hours=1)
 
 
-def a_use(at_most: int = 1, *, row: str = "S10", at: datetime = NOON, period: timedelta = HOUR) -> Use:
-    return Counted(selector="s", row=row, threshold=Threshold(max=at_most, period=period)).use_at(at)
+def a_use(at_most: int = 1, *, row: str = "S10", at: datetime = NOON, period: timedelta = HOUR) -> ThresholdUse:
+    return CountedDefinition(selector="s", row=row, threshold=Threshold(max=at_most, period=period)).use_at(at)
 
 
 async def used(store: RunStore, *definitions: str) -> dict[tuple[str, datetime], int]:
@@ -51,7 +51,7 @@ async def test_a_use_is_counted_with_the_rows_that_it_comes_with(store: RunStore
 async def test_where_there_is_no_room_nothing_is_written_and_the_use_is_named(store: RunStore) -> None:
     await store.save(a_run("TR1"), a_use(2))
     await store.save(a_run("TR2"), a_use(2))
-    with pytest.raises(UsedUpError) as full:
+    with pytest.raises(ThresholdReachedError) as full:
         await store.save(a_request(), a_run("TR3"), a_use(2))
     assert full.value.use == a_use(2)
     assert await store.run("TR3") is None
@@ -86,7 +86,7 @@ async def test_every_window_and_every_definition_is_counted_by_itself(store: Run
 async def test_a_raised_threshold_has_room_again_and_a_lowered_one_has_not(store: RunStore) -> None:
     await store.save(a_run("TR1"), a_use(1))
     await store.save(a_run("TR2"), a_use(3))
-    with pytest.raises(UsedUpError):
+    with pytest.raises(ThresholdReachedError):
         await store.save(a_run("TR3"), a_use(2))
     assert await used(store) == {("s#S10", NOON): 2}
 
@@ -100,13 +100,13 @@ async def test_windows_that_are_long_past_are_thrown_away(store: RunStore) -> No
 async def test_a_window_that_was_thrown_away_does_not_begin_again(store: RunStore) -> None:
     await store.save(a_run("TR1"), a_use())
     await store.save(a_run("TR2"), a_use(at=NOON + 2 * HOUR))
-    with pytest.raises(UsedUpError):
+    with pytest.raises(ThresholdReachedError):
         await store.save(a_run("TR3"), a_use())
     assert await used(store) == {("s#S10", NOON + 2 * HOUR): 1}
     answers = await store.save_each(
         [[a_run("TR4"), a_use(row="S20", at=NOON + 2 * HOUR)], [a_run("TR5"), a_use(row="S20")]]
     )
-    assert [type(answer) for answer in answers] == [type(None), UsedUpError]
+    assert [type(answer) for answer in answers] == [type(None), ThresholdReachedError]
 
 
 async def test_a_late_use_of_the_window_before_is_counted_in_it(store: RunStore) -> None:
@@ -117,7 +117,7 @@ async def test_a_late_use_of_the_window_before_is_counted_in_it(store: RunStore)
 
 
 def test_the_word_that_a_definition_is_used_up_can_be_copied() -> None:
-    full = UsedUpError(a_use())
+    full = ThresholdReachedError(a_use())
     assert (copy(full).use, str(copy(full))) == (a_use(), str(full))
     assert "s#S10 is used up until 2026-11-23T13:00:00" in str(full)
 
@@ -134,7 +134,7 @@ async def test_of_many_at_once_exactly_as_many_as_fit_are_written_the_first_firs
         *(store.save(a_run(f"TR{number}"), a_use(7)) for number in range(100)), return_exceptions=True
     )
     assert [number for number, answer in enumerate(answers) if answer is None] == [*range(7)]
-    assert {type(answer) for answer in answers[7:]} == {UsedUpError}
+    assert {type(answer) for answer in answers[7:]} == {ThresholdReachedError}
     assert await used(store) == {("s#S10", NOON): 7}
 
 
@@ -142,7 +142,7 @@ async def test_of_saves_that_travel_together_those_without_a_use_are_not_held_up
     answers = await store.save_each(
         [[a_run("TR1"), a_use()], [a_run("TR2"), a_use()], [a_run("TR3")], [a_run("TR4"), a_use(row="S20")]]
     )
-    assert [type(answer) for answer in answers] == [type(None), UsedUpError, type(None), type(None)]
+    assert [type(answer) for answer in answers] == [type(None), ThresholdReachedError, type(None), type(None)]
 
 
 def in_line(run_id: str, minutes: int = 0, *names: str, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.runtime.handler import RetryLater
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunChanged
 from schemas.vocabulary import UpdateKind
 from tests.builders import a_document
@@ -37,7 +37,7 @@ async def reports_arrive(gateway: Gateway, state: str, count: int = REPORTS) -> 
 
 async def test_a_cancellation_that_is_delivered_again_after_many_reports_is_not_sent_again(store: RunStore) -> None:
     gateway = await a_run_that_is_out(store)
-    gateway.system.plan(Purpose.CANCEL, Answer(status=202))
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
     await gateway.cancelled("TR0001")
     command = gateway.finished[-1]
     await reports_arrive(gateway, "inProgress")
@@ -62,7 +62,7 @@ async def test_an_update_that_a_crash_kept_back_is_published_after_many_reports(
 
 async def test_a_cancellation_is_recognised_after_many_reports_that_came_too_late(store: RunStore) -> None:
     gateway = await a_run_that_is_out(store)
-    gateway.system.plan(Purpose.CANCEL, Answer(status=202))
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
     await gateway.cancelled("TR0001")
     command = gateway.finished[-1]
     await gateway.reported("ext-TR0001", state="completed", testMeasure=[])

@@ -19,7 +19,7 @@ from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, StoreUnavailableError
 from consumers.store.sql_store import SqlRunStore, open_store
 from southbound.service.open import open_run_store
-from southbound.settings.settings import Store
+from southbound.settings.settings import StoreSettings
 from tests.builders import a_run
 from tests.contract.test_run_store import moved
 
@@ -88,7 +88,9 @@ async def test_a_lock_that_passes_is_waited_for(
 async def test_the_settings_say_how_long_a_lock_is_waited_for_and_what_survives_a_power_cut(
     file: Path, intruder: Callable[[], closing[sqlite3.Connection]], synchronous: Synchronous, kept_by_sqlite_as: int
 ) -> None:
-    store = await open_run_store(Store(url=SecretStr(f"sqlite:///{file}"), lock_timeout=0.2, synchronous=synchronous))
+    store = await open_run_store(
+        StoreSettings(url=SecretStr(f"sqlite:///{file}"), lock_timeout=0.2, synchronous=synchronous)
+    )
     pragma = await store._database.write(lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar())
     with intruder() as other:
         other.execute("BEGIN IMMEDIATE")

@@ -7,21 +7,30 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from consumers.runtime.consumer_port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
+from consumers.runtime.consumer_port import (
+    Assigned,
+    Closed,
+    Committed,
+    ConsumerFailed,
+    Lost,
+    RecordsReceived,
+    Revoked,
+    Warned,
+)
 from consumers.runtime.handler import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consumers.runtime.backpressure import Flow
+    from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.consumer_port import Event
-    from schemas.problem import Trouble
+    from schemas.problem import Problem
 
 Spot = tuple[str, int]
 
 
 class FakeClient:
-    """A `Client` whose broker is the test: it assigns, revokes and loses partitions, and may leave commits unanswered.
+    """A `GroupConsumer` whose broker is the test: it assigns, revokes, loses partitions and may not answer commits.
 
     `committed` is what a next owner would start from.
     """
@@ -51,7 +60,7 @@ class FakeClient:
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
 
-    def regulate(self, flow: Flow) -> None:
+    def regulate(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
         self.paused = (self.paused | flow.pause) - flow.resume
         self._wanted = self._wanted or flow.ask
@@ -125,19 +134,19 @@ class FakeClient:
         self._forget(lost)
         self._post(Lost(lost))
 
-    def answer(self, offsets: Mapping[Partition, int], trouble: Trouble | None = None) -> None:
+    def answer(self, offsets: Mapping[Partition, int], trouble: Problem | None = None) -> None:
         """Answer one commit: taken, or refused with a trouble."""
         taken = {} if trouble else {p: o for p, o in offsets.items() if p in self._position}
         self._store(taken)
         self._post(Committed(taken, trouble))
 
-    def complain(self, trouble: Trouble) -> None:
+    def complain(self, trouble: Problem) -> None:
         """Report something that may pass."""
-        self._post(Complained(trouble))
+        self._post(Warned(trouble))
 
-    def fail(self, trouble: Trouble) -> None:
+    def fail(self, trouble: Problem) -> None:
         """Report something that does not pass, and end."""
-        self._post(Failed(trouble))
+        self._post(ConsumerFailed(trouble))
         self.close()
 
     def _store(self, offsets: Mapping[Partition, int]) -> None:
@@ -159,7 +168,7 @@ class FakeClient:
             self._position[record.partition] = record.offset + 1
         if batch:
             self._wanted = False
-            self._post(Received(batch))
+            self._post(RecordsReceived(batch))
 
     def _next_of(self, life: Partition) -> list[Record]:
         if life in self.paused:

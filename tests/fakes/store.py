@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from consumers.store.port import ConflictError, ExternalIdTakenError, UsedUpError
+from consumers.store.port import ConflictError, ExternalIdTakenError, ThresholdReachedError
 from router.runs.request_result import in_order, is_over
 from router.runs.run import RunRow
-from router.selection.thresholds import Count, Use
+from router.selection.thresholds import ThresholdUse, UseCount
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class InMemoryRunStore:
     def __init__(self, *rows: RunRow | RequestRow) -> None:
         self.runs: dict[str, RunRow] = {}
         self.requests: dict[str, RequestRow] = {}
-        self.uses: dict[tuple[str, datetime], Count] = {}
+        self.uses: dict[tuple[str, datetime], UseCount] = {}
         self.line = InMemoryLine(self)
         self.troubles: list[Exception] = []
         self.closed = False
@@ -49,23 +49,25 @@ class InMemoryRunStore:
     async def request(self, request_id: str) -> RequestRow | None:
         return self.requests.get(request_id)
 
-    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+    async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         if self.troubles:
             raise self.troubles.pop(0)
         before = dict(self.runs), dict(self.requests), dict(self.uses)
         try:
             # As in SQL, a conflict comes before a use that does not fit.
-            for row in sorted(rows, key=lambda row: isinstance(row, Use)):
+            for row in sorted(rows, key=lambda row: isinstance(row, ThresholdUse)):
                 self._check(row)
                 self._keep([row])
-        except (ConflictError, UsedUpError):
+        except (ConflictError, ThresholdReachedError):
             self.runs, self.requests, self.uses = before
             raise
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
+    async def save_each(
+        self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
+    ) -> Sequence[Exception | None]:
         return [await self._answer(rows) for rows in saves]
 
-    async def _answer(self, rows: Sequence[RunRow | RequestRow | Use]) -> Exception | None:
+    async def _answer(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> Exception | None:
         try:
             await self.save(*rows)
         except Exception as error:  # noqa: BLE001 - the answer to this one save
@@ -95,9 +97,9 @@ class InMemoryRunStore:
     async def close(self) -> None:
         self.closed = True
 
-    def _check(self, row: RunRow | RequestRow | Use) -> None:
-        if isinstance(row, Use) and (self._counted(row).uses >= row.at_most or self._is_forgotten(row)):
-            raise UsedUpError(row)
+    def _check(self, row: RunRow | RequestRow | ThresholdUse) -> None:
+        if isinstance(row, ThresholdUse) and (self._counted(row).uses >= row.at_most or self._is_forgotten(row)):
+            raise ThresholdReachedError(row)
         if not isinstance(row, RunRow):
             return
         known = self.runs.get(row.run_id)
@@ -108,16 +110,16 @@ class InMemoryRunStore:
             if same_id and other.spoke == row.spoke and other.run_id != row.run_id:
                 raise ExternalIdTakenError(f"run {other.run_id!r} already has {row.external_id!r}")
 
-    def _keep(self, rows: Sequence[RunRow | RequestRow | Use]) -> None:
+    def _keep(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> None:
         for row in rows:
             if isinstance(row, RunRow):
                 self.runs[row.run_id] = row
-            elif isinstance(row, Use):
+            elif isinstance(row, ThresholdUse):
                 self._count(row)
             else:
                 self.requests.setdefault(row.request_id, row)
 
-    def _count(self, use: Use) -> None:
+    def _count(self, use: ThresholdUse) -> None:
         place, count = (use.definition, use.window.start), self._counted(use)
         if not count.uses:
             past = [c for c in self.uses.values() if c.definition == use.definition and c.window.end < use.window.start]
@@ -125,11 +127,11 @@ class InMemoryRunStore:
                 del self.uses[gone.definition, gone.window.start]
         self.uses[place] = replace(count, uses=count.uses + 1)
 
-    def _is_forgotten(self, use: Use) -> bool:
+    def _is_forgotten(self, use: ThresholdUse) -> bool:
         return any(c.definition == use.definition and c.window.start > use.window.end for c in self.uses.values())
 
-    def _counted(self, use: Use) -> Count:
-        none = Count(definition=use.definition, window=use.window, uses=0)
+    def _counted(self, use: ThresholdUse) -> UseCount:
+        none = UseCount(definition=use.definition, window=use.window, uses=0)
         return self.uses.get((use.definition, use.window.start), none)
 
 
@@ -139,7 +141,7 @@ class InMemoryLine:
     def __init__(self, store: InMemoryRunStore) -> None:
         self.store = store
 
-    async def counts(self, definitions: Collection[str]) -> Sequence[Count]:
+    async def counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
         counts = [count for count in self.store.uses.values() if count.definition in definitions]
         return sorted(counts, key=lambda count: (count.definition, count.window.start))
 

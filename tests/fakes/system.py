@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import orjson
 
 from consumers.spokes.port import nothing
-from router.responses import Answer, NoAnswer, Purpose
+from router.responses import HttpResponse, NoResponse, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,9 +27,9 @@ class Mishap(Enum):
     LOST_CALL = "it never arrived, and nobody can know that"
 
 
-SILENCE = NoAnswer(perhaps_sent=True, what="no answer within 10 s")
-LOCKED = Answer(status=423)  # about this one run: not now
-REFUSED_CONNECTION = NoAnswer(perhaps_sent=False, what="connection refused")
+SILENCE = NoResponse(perhaps_sent=True, what="no answer within 10 s")
+LOCKED = HttpResponse(status=423)  # about this one run: not now
+REFUSED_CONNECTION = NoResponse(perhaps_sent=False, what="connection refused")
 
 
 @dataclass(slots=True)
@@ -47,9 +47,9 @@ class FakeSystem:
     nests: bool = True  # whether a bundle's children are echoed
     twins: bool = False  # whether all of a bundle are told under one id
     on_call: Callable[[Call], Awaitable[None]] | None = None  # what happens elsewhere while a call is under way
-    _planned: dict[Purpose, list[Answer | NoAnswer | Mishap | None]] = field(default_factory=dict)
+    _planned: dict[Purpose, list[HttpResponse | NoResponse | Mishap | None]] = field(default_factory=dict)
 
-    def plan(self, purpose: Purpose, *reactions: Answer | NoAnswer | Mishap | None) -> None:
+    def plan(self, purpose: Purpose, *reactions: HttpResponse | NoResponse | Mishap | None) -> None:
         """React so to the next calls of this purpose, then work again; None works."""
         self._planned.setdefault(purpose, []).extend(reactions)
 
@@ -61,13 +61,13 @@ class FakeSystem:
         """Give the names under which runs were posted, in order."""
         return [body_of(call)["name"] for call in self.made(Purpose.SEND)]
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
         """Answer one call."""
         before()
         self.calls.append((spoke, call))
         planned = self._planned.get(call.purpose)
         reaction = planned.pop(0) if planned else None
-        if isinstance(reaction, (Answer, NoAnswer)):
+        if isinstance(reaction, (HttpResponse, NoResponse)):
             return reaction
         if reaction is Mishap.LOST_CALL:
             return SILENCE
@@ -76,7 +76,7 @@ class FakeSystem:
             await self.on_call(call)
         return SILENCE if reaction is Mishap.LOST_ANSWER else answer
 
-    def _work(self, call: Call) -> Answer:
+    def _work(self, call: Call) -> HttpResponse:
         known = unquote(call.path.removeprefix("/serviceTest").lstrip("/"))
         if call.purpose is Purpose.SEND:
             return self._create(body_of(call))
@@ -88,11 +88,11 @@ class FakeSystem:
         test = self.tests[known]
         if call.method == "DELETE":
             test["state"] = "cancelled"
-            return Answer(status=204)
+            return HttpResponse(status=204)
         test.update(body_of(call) if call.body else {})
         return json_answer(200, test)
 
-    def _create(self, body: Test) -> Answer:
+    def _create(self, body: Test) -> HttpResponse:
         if _word(body) in self.refused:
             return json_answer(422, {"code": "referenceNotFound", "reason": "no such line"})
         return json_answer(201, self._admit(body))
@@ -111,9 +111,9 @@ class FakeSystem:
         return test
 
 
-def json_answer(status: int, body: object, **headers: str) -> Answer:
+def json_answer(status: int, body: object, **headers: str) -> HttpResponse:
     """Answer with JSON."""
-    return Answer(status=status, headers={"content-type": "application/json", **headers}, body=orjson.dumps(body))
+    return HttpResponse(status=status, headers={"content-type": "application/json", **headers}, body=orjson.dumps(body))
 
 
 def body_of(call: Call) -> Test:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from consumers.table_topic.port import News, OvertakenError
+from consumers.table_topic.port import PlanOutdatedError, TableTopicRead
 from router.tables.versions import PublishedTables
 from southbound.operations.tables import lookup as table_shelf
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
     from consumers.table_topic.port import Entry
-    from router.tables.publish_plan import Plan
+    from router.tables.publish_plan import PublishPlan
     from southbound.settings.settings import Settings
 
 
@@ -34,11 +34,11 @@ class InMemoryTableTopic:
         await asyncio.sleep(0)
         return PublishedTables().after(self.log)
 
-    async def write(self, plan: Plan) -> None:
+    async def write(self, plan: PublishPlan) -> None:
         """Write all or nothing."""
         await asyncio.sleep(0)
         if not plan.holds(PublishedTables().after(self.log)):
-            raise OvertakenError
+            raise PlanOutdatedError
         self.put(*[(key.encode(), value) for key, value in plan.records.items()])
 
     def put(self, *entries: Entry) -> None:
@@ -48,7 +48,7 @@ class InMemoryTableTopic:
         grown.set()
 
     @asynccontextmanager
-    async def follow(self) -> AsyncIterator[AsyncIterator[News]]:
+    async def follow(self) -> AsyncIterator[AsyncIterator[TableTopicRead]]:
         """Hear every record."""
         yield self._news()
 
@@ -61,11 +61,11 @@ class InMemoryTableTopic:
         patch.setattr(table_shelf, "reach", reached)
         patch.setattr(table_shelf, "table_topic", lambda _: self)
 
-    async def _news(self) -> AsyncIterator[News]:
+    async def _news(self) -> AsyncIterator[TableTopicRead]:
         heard = 0
         while True:
             entries = tuple(self.log[heard:])
             heard += len(entries)
-            yield News(entries=entries, at_end=True)
+            yield TableTopicRead(entries=entries, at_end=True)
             while len(self.log) == heard:
                 await self._grown.wait()

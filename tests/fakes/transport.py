@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from consumers.spokes.transport import HttpRequest
-    from router.responses import Answer, NoAnswer
+    from router.responses import HttpResponse, NoResponse
 
 
 class FakeTransport:
@@ -16,19 +16,19 @@ class FakeTransport:
 
     def __init__(
         self,
-        answers: Sequence[Answer | NoAnswer] = (),
+        answers: Sequence[HttpResponse | NoResponse] = (),
         *,
-        answer: Callable[[HttpRequest], Answer | NoAnswer] | None = None,
+        answer: Callable[[HttpRequest], HttpResponse | NoResponse] | None = None,
     ) -> None:
         self.requests: list[HttpRequest] = []
         self.closed = False
         self._answers = list(answers)
         self._answer = answer or self._next
 
-    def _next(self, _: HttpRequest) -> Answer | NoAnswer:
+    def _next(self, _: HttpRequest) -> HttpResponse | NoResponse:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
-    async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
         self.requests.append(request)
         return self._answer(request)
 

@@ -13,19 +13,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.handler import Done, RetryLater
-from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consumers.runtime.handler import Attempt, Outcome, Record
 
-FROZEN = Trouble(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
+FROZEN = Problem(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
 
 
 class Journal:
@@ -53,11 +53,11 @@ async def tell(worker: Worker, path: Path) -> None:
 
 async def main(bootstrap: str, topic: str, group: str, path: str, session: str) -> None:
     """Work until killed."""
-    policy = WorkerPolicy(
+    policy = WorkerConfig(
         role="killable", group=group, dead_letter_topic="none", max_in_flight=8, session_timeout=float(session)
     )
     settings = consumer_settings(bootstrap, policy, {"heartbeat.interval.ms": 200})
-    client = KafkaClient(settings, [topic], session_timeout=float(session), revoke_budget=5.0)
+    client = KafkaGroupConsumer(settings, [topic], session_timeout=float(session), revoke_budget=5.0)
     publisher = KafkaPublisher(producer_settings(bootstrap))
     journal = Journal(Path(path))
     worker = Worker(client=client, handler=journal, publisher=publisher, policy=policy)

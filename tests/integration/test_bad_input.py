@@ -19,7 +19,7 @@ from tests.builders import a_document, a_tree
 
 if TYPE_CHECKING:
     from schemas.catalogue import Message
-    from tests.fixtures.service import Heard, Service
+    from tests.fixtures.service import ConsumedEvent, Service
 
 RUN = {
     "run_id": "BAD",
@@ -148,7 +148,7 @@ def a_good_one(run_id: str) -> tuple[Any, ...]:
     return (encoded(RunRequested(run=a_document(run_id, spec="fibre-quick"))),)
 
 
-def has(letter: Heard, headers: tuple[tuple[str, str], ...]) -> bool:
+def has(letter: ConsumedEvent, headers: tuple[tuple[str, str], ...]) -> bool:
     return all(letter.header(name.replace("content_", "content-")) == text for name, text in headers)
 
 

@@ -15,7 +15,7 @@ from consumers.store.sql_store import open_store
 from schemas.vocabulary import Phase
 from southbound.demo.show import run_demo
 from southbound.demo.stories import stories
-from southbound.settings.settings import Kafka, Routing, Settings, Store
+from southbound.settings.settings import KafkaSettings, RoutingSettings, Settings, StoreSettings
 from tests.builders import a_run
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 def test_every_story_of_the_demo_ends_as_it_must_and_a_second_demo_is_as_good(kafka_bootstrap: str) -> None:
     for _ in range(2):
         shown = io.StringIO()
-        assert run_demo(Settings(kafka=Kafka(bootstrap=kafka_bootstrap)), Console(file=shown)) == 0, shown.getvalue()
+        assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 0, (
+            shown.getvalue()
+        )
         assert "10 of 10 stories ended as they must" in shown.getvalue()
         assert "outbound-policy@" in shown.getvalue()
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
@@ -57,9 +59,9 @@ def test_the_demo_leaves_alone_what_an_operators_tables_and_store_already_hold(
     silent = a_run("TR0002", phase=Phase.ACCEPTED, external_id="ext-TR0002")
     asyncio.run(_keep(url, waiting, silent))
     settings = Settings(
-        kafka=Kafka(bootstrap=kafka_bootstrap),
-        store=Store(url=SecretStr(url)),
-        routing=Routing(policy=tmp_path / "own.yaml", children_deadline=0.1),
+        kafka=KafkaSettings(bootstrap=kafka_bootstrap),
+        store=StoreSettings(url=SecretStr(url)),
+        routing=RoutingSettings(policy=tmp_path / "own.yaml", children_deadline=0.1),
     )
     shown = io.StringIO()
     assert run_demo(settings, Console(file=shown)) == 0, shown.getvalue()
@@ -69,7 +71,7 @@ def test_the_demo_leaves_alone_what_an_operators_tables_and_store_already_hold(
 def test_on_a_terminal_the_runs_are_seen_moving(kafka_bootstrap: str) -> None:
     shown = io.StringIO()
     terminal = Console(file=shown, force_terminal=True, width=160)
-    assert run_demo(Settings(kafka=Kafka(bootstrap=kafka_bootstrap)), terminal) == 0, shown.getvalue()
+    assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), terminal) == 0, shown.getvalue()
     assert "Runs on their way" in shown.getvalue()
 
 
@@ -83,5 +85,5 @@ def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
     monkeypatch.setattr("southbound.demo.show.PATIENCE", 0.5)
     monkeypatch.setattr("southbound.demo.show.stories", wrong)
     shown = io.StringIO()
-    assert run_demo(Settings(kafka=Kafka(bootstrap=kafka_bootstrap)), Console(file=shown)) == 1
+    assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 1
     assert "answered at once: the moon must be made of cheese" in shown.getvalue()

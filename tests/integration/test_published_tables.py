@@ -14,7 +14,7 @@ import pytest
 from schemas.lifecycle import RunChanged
 from southbound.service.roles import Role
 from southbound.service.serve import NotReachableError, serve
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 from southbound.simulator.behaviours import calls_back
 from southbound.simulator.script import Script
 from tests.builders import a_document, a_tree
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.runs.run import RunRow
-    from southbound.service.serve import Running
+    from southbound.service.serve import RunningService
     from tests.fixtures.service import Service
 
-FROM_TOPIC = Routing(tables="topic")
+FROM_TOPIC = RoutingSettings(tables="topic")
 NEXT_POLICY = POLICY.replace("# What of", "# The next. What of")
 NEXT_SELECTOR = SELECTOR.replace("# Which external", "# The next. Which external")
 BROKEN = POLICY.replace("{spec: fibre-flat}", '{spec: "[1..2"}')
@@ -38,14 +38,14 @@ BROKEN = POLICY.replace("{spec: fibre-flat}", '{spec: "[1..2"}')
 @asynccontextmanager
 async def a_running(
     bootstrap: str, folder: Path, script: Script | None = None
-) -> AsyncIterator[tuple[Service, Running, list[str]]]:
+) -> AsyncIterator[tuple[Service, RunningService, list[str]]]:
     """Run a service that decides by the topic; the versions of policy and selector come with it."""
     async with a_service(bootstrap, folder, script=script, routing=FROM_TOPIC, started=False) as service:
         versions = await publish(service.settings, POLICY, SELECTOR)
         yield service, await service.start(), versions
 
 
-def versions_of(running: Running) -> list[str]:
+def versions_of(running: RunningService) -> list[str]:
     tables = running.parts.tables()
     return [tables.policy.table.version, tables.selector.table.version]
 
@@ -64,7 +64,7 @@ def without_tests(text: str) -> str:
     return text.partition("\ntests:\n")[0] + "\n"
 
 
-async def ready(running: Running) -> dict[str, Any]:
+async def ready(running: RunningService) -> dict[str, Any]:
     return await asyncio.to_thread(_asked, running.health_port)
 
 
@@ -78,7 +78,7 @@ def _asked(port: int) -> dict[str, Any]:
     return found
 
 
-async def numbers(running: Running) -> str:
+async def numbers(running: RunningService) -> str:
     def ask() -> str:
         with urlopen(f"http://127.0.0.1:{running.health_port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from consumers.store.address import database_at
-from consumers.store.port import RunStore, UnstorableError, UsedUpError
+from consumers.store.port import RunStore, ThresholdReachedError, UnstorableError
 from consumers.store.postgres import PostgresDatabase
 from consumers.store.sql_store import open_store
 from tests.builders import a_run
@@ -126,6 +126,6 @@ async def test_two_processes_that_use_several_definitions_in_any_order_do_not_de
     back = [other.save(a_run(f"B{row}"), a_use(1, row=row)) for row in reversed(rows)]
     answers = await asyncio.gather(*forth, *back, return_exceptions=True)
     await other.close()
-    assert {type(answer) for answer in answers} == {type(None), UsedUpError}
+    assert {type(answer) for answer in answers} == {type(None), ThresholdReachedError}
     assert answers.count(None) == 20
     assert len(await used(store, *(f"s#{row}" for row in rows))) == 20

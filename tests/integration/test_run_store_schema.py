@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from consumers.store.address import database_at
-from consumers.store.document_cache import Remembered
+from consumers.store.document_cache import DocumentCache
 from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
@@ -124,6 +124,6 @@ async def _at_revision_2(address: str, heard: dict[str, list[str]]) -> None:
 def _insert(connection: Connection, heard: dict[str, list[str]]) -> None:
     as_json = "CAST(:{} AS JSON)" if connection.dialect.name == "postgresql" else ":{}"
     statement = text(OLD_RUN.format(requested=as_json.format("requested"), heard=as_json.format("heard")))
-    requested = Remembered().write(a_document())
+    requested = DocumentCache().write(a_document())
     rows = [{"run_id": run_id, "requested": requested, "heard": json.dumps(words)} for run_id, words in heard.items()]
     connection.execute(statement, rows)

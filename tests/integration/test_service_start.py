@@ -15,7 +15,7 @@ from schemas.topics import TopicNames
 from southbound.broker.server import reserve
 from southbound.service.roles import Role, TopicScope, topics_of
 from southbound.service.serve import NotReachableError, serve
-from southbound.settings.settings import Health, Kafka, Settings, Store
+from southbound.settings.settings import HealthSettings, KafkaSettings, Settings, StoreSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +43,9 @@ async def until_answered(port: int, path: str) -> tuple[int, dict[str, object]]:
 async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: Path) -> None:
     with reserve() as nobody, reserve() as health:
         settings = Settings(
-            kafka=Kafka(bootstrap=nobody.address, start_timeout=4.0),
-            store=Store(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),
-            health=Health(port=health.port),
+            kafka=KafkaSettings(bootstrap=nobody.address, start_timeout=4.0),
+            store=StoreSettings(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),
+            health=HealthSettings(port=health.port),
         )
         serving = asyncio.create_task(serve(settings, [Role.ROUTING], stop=asyncio.Event()))
         assert await until_answered(health.port, "/health/live") == (200, {"status": "live"})

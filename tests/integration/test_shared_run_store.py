@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.store.port import ConflictError, StoreUnavailableError, UsedUpError
+from consumers.store.port import ConflictError, StoreUnavailableError, ThresholdReachedError
 from consumers.store.sql_store import open_store
 from southbound.broker.server import reserve
 from tests.builders import NOON, a_run
@@ -71,7 +71,7 @@ async def test_two_who_use_a_definition_at_once_never_use_it_more_often_than_its
     saves = [store.save(a_run(f"TR{who}-{n}"), a_use(37)) for n in range(60) for who, store in enumerate(pair)]
     answers = await asyncio.gather(*saves, return_exceptions=True)
     assert answers.count(None) == 37
-    assert {type(answer) for answer in answers} == {type(None), UsedUpError}
+    assert {type(answer) for answer in answers} == {type(None), ThresholdReachedError}
     assert await used(pair[1]) == {("s#S10", NOON): 37}
 
 

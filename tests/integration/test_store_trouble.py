@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from southbound.broker.server import reserve
-from southbound.settings.settings import Store
+from southbound.settings.settings import StoreSettings
 from tests.builders import a_document
 from tests.fixtures.postgres import Cluster, find_programs
 from tests.fixtures.service import a_service
@@ -22,7 +22,7 @@ from tests.integration.run_store_database import tell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from southbound.service.serve import Running
+    from southbound.service.serve import RunningService
     from tests.fixtures.service import Service
 
 RUNS = [a_document(f"R{number}", spec=("fibre-line", "fibre-quick")[number % 2]) for number in range(40)]
@@ -46,7 +46,7 @@ def cluster() -> Iterator[tuple[Cluster, int]]:
 
 async def test_a_locked_sqlite_file_holds_up_every_run_and_loses_none(kafka_bootstrap: str, tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
-    store = Store(url=f"sqlite:///{file}", lock_timeout=0.3)
+    store = StoreSettings(url=f"sqlite:///{file}", lock_timeout=0.3)
     async with a_service(kafka_bootstrap, tmp_path, started=False) as service:
         service.settings = service.settings.model_copy(update={"store": store})
         running = await service.start()
@@ -76,7 +76,7 @@ async def test_a_postgresql_that_restarts_in_the_middle_loses_no_run(
         await all_end_once(service)
 
 
-def waits_for_the_store(running: Running, role: str) -> bool:
+def waits_for_the_store(running: RunningService, role: str) -> bool:
     heads = [status.oldest for status in running.workers[role].status() if status.oldest is not None]
     return any(head.trouble is not None and head.trouble.code == "STORE_UNAVAILABLE" for head in heads)
 

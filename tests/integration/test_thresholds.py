@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 
 from router.selection.thresholds import window_at
 from schemas.vocabulary import Phase, UpdateKind
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.runs.run import RequestRow, RunRow
-    from southbound.service.serve import Running
+    from southbound.service.serve import RunningService
     from tests.fixtures.processes import Site
 
 SCRIPT = Script(default=answers_at_once(answer_after=0.01))
@@ -137,7 +137,7 @@ async def test_a_higher_max_that_is_published_lets_them_go_without_a_restart_and
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     ids = [f"{some_id('more')}-{n}" for n in range(6)]
-    routing = Routing(tables="topic")
+    routing = RoutingSettings(tables="topic")
     async with a_service(kafka_bootstrap, tmp_path, script=SCRIPT, routing=routing, started=False) as service:
         await publish(service.settings, POLICY, a_selector(EVER, fibre=2))
         running = await service.start()
@@ -154,7 +154,7 @@ async def test_a_higher_max_that_is_published_lets_them_go_without_a_restart_and
         assert len(service.systems["fibre-lab"].ledger.posts()) == len(ids)
 
 
-async def told(running: Running, line: str) -> None:
+async def told(running: RunningService, line: str) -> None:
     """Wait until the metrics say so."""
     async with asyncio.timeout(60), ClientSession() as session:
         while line not in (answer := await _metrics(session, running)):
@@ -162,6 +162,6 @@ async def told(running: Running, line: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def _metrics(session: ClientSession, running: Running) -> str:
+async def _metrics(session: ClientSession, running: RunningService) -> str:
     async with session.get(f"http://127.0.0.1:{running.health_port}/metrics") as response:
         return await response.text()

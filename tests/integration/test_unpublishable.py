@@ -15,12 +15,12 @@ from producers.publisher import Message
 from southbound.simulator.behaviours import answers_at_once
 from southbound.simulator.script import Script
 from tests.builders import a_document
-from tests.fixtures.service import PATIENCE, Ear, a_service
+from tests.fixtures.service import PATIENCE, TopicListener, a_service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fixtures.service import Heard, Service
+    from tests.fixtures.service import ConsumedEvent, Service
 
 AT_ONCE = Script(default=answers_at_once())
 
@@ -37,7 +37,7 @@ def let_messages_have(service: Service, size: int) -> None:
     admin.incremental_alter_configs([topic])[topic].result(PATIENCE)
 
 
-def as_it_was(letter: Heard) -> Message:
+def as_it_was(letter: ConsumedEvent) -> Message:
     """Give the message that became a dead letter."""
     headers = tuple(header for header in letter.headers if not header[0].startswith("southbound-dlq-"))
     return Message(str(letter.header("southbound-dlq-topic")), letter.key, letter.value, headers)
@@ -72,7 +72,7 @@ async def test_without_a_dead_letter_topic_only_the_key_of_the_bad_record_waits_
         await service.request(a_document("GOOD"))
         await service.result_of("GOOD")
         admin.create_topics([NewTopic(name, 1, 1)], operation_timeout=PATIENCE)[name].result(PATIENCE)
-        with closing(Ear(kafka_bootstrap, [name])) as ear:
+        with closing(TopicListener(kafka_bootstrap, [name])) as ear:
             letters = await service.until(lambda: ear.on(name), "the dead letter")
         assert [letter.value for letter in letters] == [b"rubbish"]
         assert await service.stop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from schemas.vocabulary import Phase, RunState, UpdateKind
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 from tests.builders import a_document, a_tree
 from tests.fixtures.service import a_service
 
@@ -43,7 +43,7 @@ async def test_a_bundle_is_one_post_and_every_run_of_it_has_its_own_result(
 ) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(BUNDLES)
-    async with a_service(kafka_bootstrap, tmp_path, routing=Routing(policy=policy)) as service:
+    async with a_service(kafka_bootstrap, tmp_path, routing=RoutingSettings(policy=policy)) as service:
         await service.request(a_tree("TREE"))
         closing = (await service.until(service.request_results, "the result of the bundle"))[0]
         assert closing.counts == {"completed": 4}
@@ -57,7 +57,7 @@ async def test_a_bundle_is_one_post_and_every_run_of_it_has_its_own_result(
 async def test_a_hierarchy_that_stays_incomplete_is_given_up_and_a_late_child_still_gets_it_sent(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    async with a_service(kafka_bootstrap, tmp_path, routing=Routing(children_deadline=0.4)) as service:
+    async with a_service(kafka_bootstrap, tmp_path, routing=RoutingSettings(children_deadline=0.4)) as service:
         await service.request(a_document("TREE", spec="fibre-tree", child_run_ids=("C1",)))
         (update,) = await service.until(lambda: service.updates("TREE"), "it is given up")
         assert (update.kind, update.phase) == (UpdateKind.FALLOUT, Phase.FALLOUT)

@@ -27,13 +27,13 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.handler import DeadLetter, Done
-from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
 from consumers.runtime.worker import Worker
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from schemas.problem import Trouble
+from schemas.problem import Problem
 from schemas.topics import TopicNames, all_topics
 from southbound.operations.topic_admin import TopicAdmin
 
@@ -145,14 +145,14 @@ class Group:
     def __init__(self, bootstrap: str, topic: str, publisher: KafkaPublisher, dead_letters: str = "none") -> None:
         self.bootstrap, self.topic, self.publisher = bootstrap, topic, publisher
         self.name = f"group-of-{topic}"
-        self.policy = WorkerPolicy(
+        self.policy = WorkerConfig(
             role="test", group=self.name, dead_letter_topic=dead_letters, max_in_flight=16, session_timeout=SESSION
         )
 
     def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
         """Make one more member."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
-        client = KafkaClient(settings, [self.topic], session_timeout=SESSION, revoke_budget=10.0)
+        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION, revoke_budget=10.0)
         return Worker(client=client, handler=handler, publisher=self.publisher, policy=self.policy)
 
     async def work(self, handler: Handler, done: Callable[[], object]) -> None:
@@ -343,7 +343,7 @@ async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
     assert producer.flush(20) == 0
 
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
-        return DeadLetter(Trouble(code="RUBBISH", sentence="Nobody can read this."))
+        return DeadLetter(Problem(code="RUBBISH", sentence="Nobody can read this."))
 
     group = Group(kafka_bootstrap, topic, publisher, dead_letters)
     await group.work(refuse, lambda: committed_by(group) == len(odd))
@@ -369,7 +369,7 @@ async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_w
     planned = [replace(topic, partitions=1) for topic in all_topics(prefix) if topic.name in (names.inbound, names.dlq)]
     admin.apply(admin.plan(planned))
     largest = os.urandom(1_048_000)  # of 1,048,588: nothing that is added to it fits
-    long_story = Trouble(code="RUBBISH", sentence="Nobody can read this.", detail="why " * 10_000)
+    long_story = Problem(code="RUBBISH", sentence="Nobody can read this.", detail="why " * 10_000)
 
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
         return DeadLetter(long_story)
@@ -406,7 +406,7 @@ async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_
     produce(kafka_bootstrap, topic, 1)
 
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
-        return DeadLetter(Trouble(code="RUBBISH", sentence="Nobody can read this."))
+        return DeadLetter(Problem(code="RUBBISH", sentence="Nobody can read this."))
 
     worker = group.worker(refuse)
     running = asyncio.create_task(worker.run())

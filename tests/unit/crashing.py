@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.routing.waiting.release import LEFT_BEHIND
-from consumers.routing.waiting.threshold_cache import UsedUp
+from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.spokes.port import nothing
-from router.responses import Answer, NoAnswer, Purpose
+from router.responses import HttpResponse, NoResponse, Purpose
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
 from tests.fakes.system import LOCKED, SILENCE, FakeSystem, body_of, json_answer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call
     from producers.publisher import Message
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
 
 
 class CrashError(BaseException):
@@ -54,7 +54,7 @@ class MortalStore(InMemoryRunStore):
         super().__init__()
         self.fate = fate
 
-    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+    async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         self.fate.meets(after=False)
         await super().save(*rows)
         self.fate.meets(after=True)
@@ -94,7 +94,7 @@ class MortalSystem(FakeSystem):
     _doubts: set[str] = field(default_factory=set)
     _posts: dict[str, int] = field(default_factory=dict)
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> Answer | NoAnswer:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
         """Answer one call, and judge whether it should have been made."""
         self.fate.meets(after=False)
         self._judge(call)
@@ -102,7 +102,7 @@ class MortalSystem(FakeSystem):
         if call.purpose is Purpose.SEND:
             answer = self._with_temper(call, answer)
         self.fate.meets(after=True)
-        if call.purpose is Purpose.SEND and isinstance(answer, Answer):
+        if call.purpose is Purpose.SEND and isinstance(answer, HttpResponse):
             self._doubts.discard(body_of(call)["name"])
         return answer
 
@@ -120,7 +120,7 @@ class MortalSystem(FakeSystem):
                 self.unexplained.append(name)
             self._doubts.add(name)
 
-    def _create(self, body: dict[str, object]) -> Answer:
+    def _create(self, body: dict[str, object]) -> HttpResponse:
         word = str(body["name"]).split()[-1]
         temper = self.tempers.get(word, Temper())
         self._posts[word] = self._posts.get(word, 0) + 1
@@ -130,7 +130,7 @@ class MortalSystem(FakeSystem):
             return json_answer(422, {"code": "referenceNotFound", "reason": "no such line"})
         return FakeSystem._create(self, body)
 
-    def _with_temper(self, call: Call, answer: Answer | NoAnswer) -> Answer | NoAnswer:
+    def _with_temper(self, call: Call, answer: HttpResponse | NoResponse) -> HttpResponse | NoResponse:
         word = str(body_of(call)["name"]).split()[-1]
         temper = self.tempers.get(word, Temper())
         return SILENCE if temper.loses and self._posts[word] == 1 else answer
@@ -175,7 +175,7 @@ class MortalGateway(Gateway):
         await self.live()
 
     def _begin_again(self) -> None:
-        self.used_up = UsedUp()
+        self.used_up = ThresholdCache()
         self.read_again(self._uncommitted()[-self.again :] if self.again else [])
 
     def _uncommitted(self) -> list[Record]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.responses import TABLE, Answer, Judgement, NoAnswer, Purpose, Verdict, judge, reasons_in
+from router.responses import TABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, judge, reasons_in
 from schemas.results import Reason
 from tests.builders import NOON
 
@@ -27,12 +27,12 @@ JSON = st.recursive(
 
 
 def verdict(purpose: Purpose, status: int, *, success: frozenset[int] = SUCCESS) -> Verdict:
-    return judge(purpose, Answer(status=status), success, now=NOON).verdict
+    return judge(purpose, HttpResponse(status=status), success, now=NOON).verdict
 
 
 def refused(body: object, status: int = 422) -> tuple[Reason, ...]:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return judge(Purpose.SEND, Answer(status=status, body=raw), SUCCESS, now=NOON).reasons
+    return judge(Purpose.SEND, HttpResponse(status=status, body=raw), SUCCESS, now=NOON).reasons
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_no_row_of_the_table_overrules_another() -> None:
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))
 def test_every_status_has_a_verdict_with_reasons_unless_it_is_a_yes(purpose: Purpose, status: int) -> None:
-    judgement = judge(purpose, Answer(status=status), SUCCESS, now=NOON)
+    judgement = judge(purpose, HttpResponse(status=status), SUCCESS, now=NOON)
     assert bool(judgement.reasons) is (judgement.verdict is not Verdict.ACCEPTED)
 
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))
 def test_a_profile_has_the_last_word(purpose: Purpose, status: int) -> None:
-    judgement = judge(purpose, Answer(status=status), frozenset({status}), now=NOON)
-    assert judgement == Judgement(verdict=Verdict.ACCEPTED)
+    judgement = judge(purpose, HttpResponse(status=status), frozenset({status}), now=NOON)
+    assert judgement == ResponseMeaning(verdict=Verdict.ACCEPTED)
 
 
 @given(st.sampled_from((*range(200, 300), *range(500, 600))))
@@ -92,7 +92,7 @@ def test_a_500_or_408_to_a_post_was_taken_for_proof_that_nothing_was_done(status
 
 @given(st.sampled_from(Purpose), st.booleans())
 def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent: bool) -> None:  # noqa: FBT001 - drawn
-    judgement = judge(purpose, NoAnswer(perhaps_sent=sent, what="read timed out"), SUCCESS, now=NOON)
+    judgement = judge(purpose, NoResponse(perhaps_sent=sent, what="read timed out"), SUCCESS, now=NOON)
     doubt = sent and purpose is Purpose.SEND
     assert judgement.verdict is (Verdict.AMBIGUOUS if doubt else Verdict.TRANSIENT)
     assert judgement.reasons == (Reason(code="NO_ANSWER", message="read timed out"),)
@@ -100,7 +100,7 @@ def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent:
 
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_bad_certificate_is_configuration(purpose: Purpose) -> None:
-    silence = NoAnswer(perhaps_sent=False, what="the certificate of lab.example expired", certificate=True)
+    silence = NoResponse(perhaps_sent=False, what="the certificate of lab.example expired", certificate=True)
     judgement = judge(purpose, silence, SUCCESS, now=NOON)
     assert judgement.verdict is Verdict.CONFIGURATION
     assert judgement.reasons[0].code == "CERTIFICATE_INVALID"
@@ -109,7 +109,7 @@ def test_a_bad_certificate_is_configuration(purpose: Purpose) -> None:
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("Mon, 23 Nov 2026 12:00:30 GMT", 30), ("later", None)])
 @pytest.mark.parametrize("status", [202, 429, 503])
 def test_retry_after_is_passed_on(status: int, header: str, seconds: float | None) -> None:
-    answer = Answer(status=status, headers={"retry-after": header})
+    answer = HttpResponse(status=status, headers={"retry-after": header})
     assert judge(Purpose.SEND, answer, SUCCESS, now=NOON).retry_after == seconds
 
 
@@ -163,7 +163,7 @@ def test_a_flood_of_errors_is_cut_and_says_so() -> None:
 
 @given(st.binary(max_size=3000) | JSON.map(orjson.dumps), st.integers(100, 599))
 def test_no_body_breaks_the_reader_and_every_reason_is_short(body: bytes, status: int) -> None:
-    reasons = reasons_in(Answer(status=status, body=body))
+    reasons = reasons_in(HttpResponse(status=status, body=body))
     assert 1 <= len(reasons) <= 10
     assert all(0 < len(reason.message) <= 500 and 0 < len(reason.code) <= 64 for reason in reasons)
     assert all(reason.property_path is None or len(reason.property_path) <= 500 for reason in reasons)

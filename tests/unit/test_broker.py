@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from southbound.broker import open_broker as choice
-from southbound.broker.broker import Broker, BrokerUnavailableError, Kind
+from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.docker import container, volume_of
 from southbound.broker.jars import cache_folder, class_path, have_jars
 from southbound.broker.java import Java, find_java, find_maven, read_version
@@ -132,7 +132,7 @@ def test_a_command_that_is_too_slow_has_not_ended_well() -> None:
 def test_a_configured_broker_is_used_as_it_is_and_nothing_is_started(bare_machine: Path) -> None:
     said: list[str] = []
     with choice.open_broker("kafka.example:9092", None, said.append) as broker:
-        assert broker == Broker(bootstrap="kafka.example:9092", kind=Kind.CONFIGURED)
+        assert broker == Broker(bootstrap="kafka.example:9092", kind=BrokerKind.CONFIGURED)
     assert said == ["Using the configured Kafka at kafka.example:9092"]
 
 
@@ -148,7 +148,7 @@ def test_an_engine_that_cannot_get_the_image_gives_way_to_the_jvm(
     monkeypatch.setattr(choice, "jvm_broker", a_jvm_broker)
     said: list[str] = []
     with choice.open_broker(None, "a/kafka:1", said.append) as broker:
-        assert broker.kind is Kind.JVM
+        assert broker.kind is BrokerKind.JVM
     assert said == [
         "Starting Kafka in Docker from a/kafka:1",
         "Pulling the image a/kafka:1, this once",
@@ -160,7 +160,7 @@ def test_an_engine_that_cannot_get_the_image_gives_way_to_the_jvm(
 
 @contextmanager
 def a_jvm_broker(say: object, *, folder: Path | None, port: int | None) -> Iterator[Broker]:
-    yield Broker(bootstrap="127.0.0.1:1", kind=Kind.JVM)
+    yield Broker(bootstrap="127.0.0.1:1", kind=BrokerKind.JVM)
 
 
 def a_node() -> dict[str, str]:

@@ -16,7 +16,7 @@ from tests.gateway import Gateway
 
 if TYPE_CHECKING:
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
 
 ALL = ("TR0001", "TR0001-1", "TR0001-2")
 
@@ -168,7 +168,7 @@ class Outdated(InMemoryRunStore):
         super().__init__()
         self.first: dict[str, RunRow] = {}
 
-    async def save(self, *rows: RunRow | RequestRow | Use) -> None:
+    async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         await super().save(*rows)
         self.first = {**self.runs, **self.first}
 

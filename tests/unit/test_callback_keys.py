@@ -3,8 +3,8 @@
 import pytest
 from multidict import CIMultiDict
 
-from consumers.inbound.callback_auth import Anyone, BasicPassword, SharedToken, check_of
-from consumers.spokes.credentials import BasicAuth, HeaderToken, NoAuth, SecretMissingError
+from consumers.inbound.callback_auth import AllowAnyone, BasicPassword, SharedToken, check_of
+from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, SecretMissingError
 
 SECRET = "s3cret"  # noqa: S105 - nobody else's
 PLACE = "env:TOKEN"
@@ -54,12 +54,12 @@ def test_secrets_are_not_printed() -> None:
 
 def test_a_profile_says_which_check_it_wants() -> None:
     environment = {"TOKEN": SECRET}
-    assert check_of(NoAuth(), environment) == Anyone()
-    assert check_of(HeaderToken(token=PLACE), environment)(headers(x_southbound_token=SECRET))
+    assert check_of(NoAuth(), environment) == AllowAnyone()
+    assert check_of(CallbackToken(token=PLACE), environment)(headers(x_southbound_token=SECRET))
     basic = check_of(BasicAuth(username="lab", password=PLACE), environment)
     assert basic == BasicPassword(user="lab", password=SECRET)
 
 
 def test_a_secret_that_is_not_there_is_named_by_its_place() -> None:
     with pytest.raises(SecretMissingError, match="env:TOKEN"):
-        check_of(HeaderToken(token=PLACE), {})
+        check_of(CallbackToken(token=PLACE), {})

@@ -11,7 +11,7 @@ import pytest
 from consumers.dispatch.call import Caller, MayNotSendError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import Call
-from router.responses import Answer, Purpose, Verdict
+from router.responses import HttpResponse, Purpose, Verdict
 from tests.builders import NOON
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_profile, a_spoke
@@ -28,11 +28,11 @@ class TenSeconds(FakeTransport):
 
     now: datetime = NOON
 
-    async def send(self, request: HttpRequest) -> Answer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(0)
         self.now += TEN
         self.requests.append(request)
-        return Answer(status=200, body=b"{}")
+        return HttpResponse(status=200, body=b"{}")
 
 
 class Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import a_document, a_tree
 from tests.fakes.system import LOCKED, Mishap, body_of, json_answer
@@ -35,7 +35,7 @@ async def test_a_delete_that_is_answered_without_a_body_ends_the_run() -> None:
 
 async def test_a_cancellation_that_is_taken_but_not_done_yet_leaves_the_run_out() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.CANCEL, Answer(status=202))
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
     await gateway.cancelled("TR0001")
     assert gateway.row().phase is Phase.ACCEPTED
     await gateway.reported("ext-TR0001", state="cancelled")
@@ -53,7 +53,7 @@ async def test_their_no_to_a_cancellation_is_told_and_the_run_goes_on(status: in
 
 async def test_a_cancellation_is_sent_again_to_a_busy_system() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.CANCEL, Answer(status=503), Mishap.LOST_CALL)
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=503), Mishap.LOST_CALL)
     await gateway.cancelled("TR0001")
     assert gateway.row().phase is Phase.CANCELLED
 

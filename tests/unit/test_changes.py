@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.changes import FIELDS, FieldChange, Permitted, RefusedChange, diff, permit
+from router.runs.changes import FIELDS, FieldChange, PermittedChanges, RefusedChange, diff, permit
 from schemas.run_document import (
     Characteristic,
     JsonText,
@@ -148,7 +148,7 @@ def test_a_change_is_permitted_whole_or_refused_with_a_reason_for_everything_aga
     if fields and state is not None and state not in until:
         expected.insert(0, ("PAST_POINT_OF_NO_RETURN", None))
     if not expected:
-        assert answer == Permitted(changes=changes)
+        assert answer == PermittedChanges(changes=changes)
     else:
         assert isinstance(answer, RefusedChange)
         assert [(reason.code, reason.property_path) for reason in answer.reasons] == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunChanged
 from schemas.run_document import Characteristic
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -77,7 +77,7 @@ async def test_their_no_to_a_change_is_told_with_their_reasons_and_the_run_goes_
 
 async def test_a_change_is_sent_again_to_a_busy_system_under_the_same_key() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.CHANGE, Answer(status=503), REFUSED_CONNECTION)
+    gateway.system.plan(Purpose.CHANGE, HttpResponse(status=503), REFUSED_CONNECTION)
     await gateway.changed(a_document(version=2, description="fast"))
     assert len({patch.idempotency_key for patch in gateway.system.made(Purpose.CHANGE)}) == 1
     assert gateway.last_update().kind is UpdateKind.CHANGE_ACCEPTED
@@ -116,7 +116,7 @@ async def test_a_run_that_has_ended_is_not_changed() -> None:
 
 async def test_a_change_waits_for_the_id_of_a_run_that_was_accepted_without_one() -> None:
     gateway = Gateway(profile=PATCHABLE)
-    gateway.system.plan(Purpose.SEND, Answer(status=202))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     await gateway.requested(a_document())
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, []))
     gateway.system.plan(

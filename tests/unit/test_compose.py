@@ -15,7 +15,7 @@ from schemas.results import Reason
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
 from southbound.service import compose
-from southbound.service.compose import Parts, overdue, poller, turns
+from southbound.service.compose import SharedParts, overdue, poller, turns
 from southbound.service.load_rules import load_rules
 from southbound.service.role_builders import workers
 from southbound.service.roles import Role
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pytest
 
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
 
 
 class CountingStore(InMemoryRunStore):
@@ -41,15 +41,17 @@ class CountingStore(InMemoryRunStore):
 
     transactions = 0
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
+    async def save_each(
+        self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
+    ) -> Sequence[Exception | None]:
         self.transactions += 1
         return await super().save_each(saves)
 
 
-def some_parts(store: InMemoryRunStore) -> Parts:
+def some_parts(store: InMemoryRunStore) -> SharedParts:
     settings = Settings()
     rules = load_rules(settings.routing)
-    return Parts(
+    return SharedParts(
         settings=settings,
         rules=rules,
         tables=FileTables(tables=rules.tables),  # type: ignore[arg-type] # the shipped ones are files
@@ -74,7 +76,7 @@ def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
 
 
 async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = {name: count_instances(monkeypatch, name) for name in ("Mover", "Decider", "spoke_for")}
+    made = {name: count_instances(monkeypatch, name) for name in ("RunUpdater", "Decider", "spoke_for")}
     parts = some_parts(InMemoryRunStore())
     workers(parts, tuple(Role))
     poller(parts)
@@ -82,7 +84,7 @@ async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.M
     turns(parts)
     profiles = len(parts.rules.profiles)
     assert {name: len(instances) for name, instances in made.items()} == {
-        "Mover": 1,
+        "RunUpdater": 1,
         "Decider": 1,
         "spoke_for": profiles,
     }

@@ -51,7 +51,7 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Story:
+class CrashScenario:
     """What happens, how the system behaves, how much room there is in an hour, and how the process dies."""
 
     events: tuple[RunRequested | RunChanged | RunCancelled | Report | Hour | None, ...]  # None: time to settle
@@ -100,7 +100,7 @@ EVENTS = st.builds(
     st.none() | st.integers(0, 8),
 )
 STORIES = st.builds(
-    Story,
+    CrashScenario,
     events=EVENTS,
     room=st.sampled_from((None, 1, 2)),
     tempers=st.lists(
@@ -123,7 +123,7 @@ STORIES = st.builds(
 @pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
 @settings(max_examples=60, deadline=None)
 @given(STORIES)
-def test_a_death_at_any_moment_changes_nothing_that_anybody_can_see(story: Story) -> None:
+def test_a_death_at_any_moment_changes_nothing_that_anybody_can_see(story: CrashScenario) -> None:
     asyncio.run(_dies_unnoticed(story))
 
 
@@ -135,7 +135,7 @@ LINE = (TREE, BUNDLE, *GATHERED, a_document("Z"))
 def test_a_death_at_each_moment_of_a_line_that_moves_changes_nothing_either(after: bool) -> None:  # noqa: FBT001 - both
     requests = [RunRequested(run=run) for run in (SINGLE, a_document("Y"), *LINE)]
     changed = RunChanged(run=a_document("Z", version=2, description="new"))
-    story = Story(
+    story = CrashScenario(
         events=(*requests, changed, Hour(), Hour(), Hour()), room=1, tempers=(), dies_at=0, dies_after=after, again=2
     )
     deeds = asyncio.run(_told(story, Fate())).fate.deeds
@@ -189,13 +189,13 @@ BITING: dict[str, tuple[tuple[Any, ...], int | None]] = {
 @pytest.mark.parametrize("name", BITING)
 def test_a_story_in_which_a_death_was_noticed_once_is_told_to_its_end_now(name: str) -> None:
     events, room = BITING[name]
-    story = Story(events=events, room=room, tempers=(), dies_at=0, dies_after=False, again=3)
+    story = CrashScenario(events=events, room=room, tempers=(), dies_at=0, dies_after=False, again=3)
     deeds = asyncio.run(_told(story, Fate())).fate.deeds
     for moment, after in product(range(deeds), (False, True)):
         asyncio.run(_dies_unnoticed(replace(story, dies_at=moment, dies_after=after)))
 
 
-async def _dies_unnoticed(story: Story) -> None:
+async def _dies_unnoticed(story: CrashScenario) -> None:
     undisturbed = await _told(story, Fate())
     deeds = undisturbed.fate.deeds
     if not deeds:
@@ -212,7 +212,7 @@ async def _dies_unnoticed(story: Story) -> None:
     assert died.system.doubles() == []
 
 
-async def _told(story: Story, fate: Fate) -> MortalGateway:
+async def _told(story: CrashScenario, fate: Fate) -> MortalGateway:
     tempers = {run_id: Temper(temper.busy, temper.refuses, temper.loses) for run_id, temper in story.tempers}
     decide = tables(_selector(story.room)) if story.room else tables()
     gateway = MortalGateway(fate, tempers, story.again, profile={"patchable": ["description"]}, decide=decide)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.dispatch.call import MayNotSendError
-from consumers.event_handler import PASSING, AtTheEdge
+from consumers.event_handler import PASSING, DecodingHandler
 from consumers.runtime.handler import Attempt, DeadLetter, Partition, Record, RetryLater
 from consumers.store.port import ConflictError, ExternalIdTakenError, StoreUnavailableError, UnstorableError
 from producers.publisher import PublishError, TooLargeError
@@ -43,7 +43,7 @@ class Raises:
 
 
 async def outcome_of(error: Exception, number: int = 1, dice: Callable[[], float] = lambda: 0.5) -> Outcome:
-    return await AtTheEdge(Raises(error), ENVELOPE, dice)(A_RECORD, Attempt(number))
+    return await DecodingHandler(Raises(error), ENVELOPE, dice)(A_RECORD, Attempt(number))
 
 
 async def delay(kind: type[Exception], number: int, dice: float) -> float:
@@ -83,7 +83,7 @@ async def test_what_passes_by_itself_waits_and_says_what_for(kind: type[Exceptio
 
 async def test_what_is_no_event_is_a_dead_letter() -> None:
     rubbish = Record(A_RECORD.partition, 8, b"k", b"rubbish", (), 0)
-    assert isinstance(await AtTheEdge(Raises(ValueError()), ENVELOPE)(rubbish, Attempt(1)), DeadLetter)
+    assert isinstance(await DecodingHandler(Raises(ValueError()), ENVELOPE)(rubbish, Attempt(1)), DeadLetter)
 
 
 @passing

@@ -14,7 +14,7 @@ from router.runs.hierarchy import (
     ChildChanges,
     HierarchyError,
     HierarchyLimits,
-    Place,
+    HierarchyPosition,
     RunTree,
     child_ids,
     compare_children,
@@ -235,10 +235,10 @@ def test_each_child_is_in_exactly_the_list_that_fits(old: dict[str, int], new: d
 
 def test_a_part_of_a_hierarchy_starts_at_the_runs_without_a_parent_in_it() -> None:
     places = {
-        "b": Place("a", 2),
-        "c": Place("b", 1),
-        "d": Place("z", 1),
-        "x": Place("y", 1),
-        "y": Place("x", 1),
+        "b": HierarchyPosition("a", 2),
+        "c": HierarchyPosition("b", 1),
+        "d": HierarchyPosition("z", 1),
+        "x": HierarchyPosition("y", 1),
+        "y": HierarchyPosition("x", 1),
     }
     assert in_pre_order(places) == [("d", 1), ("b", 1), ("c", 2)]

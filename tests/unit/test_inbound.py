@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from consumers.runtime.handler import RetryLater
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Channel, MeasureIdOrigin, Phase, Result, RunState, UpdateKind
@@ -68,7 +68,7 @@ async def test_a_thin_event_is_read_whole() -> None:
 
 async def test_a_thin_event_waits_until_the_run_can_be_read() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.READ, Answer(status=503))
+    gateway.system.plan(Purpose.READ, HttpResponse(status=503))
     gateway.system.tests["ext-TR0001"]["state"] = "inProgress"
     await gateway.reported("ext-TR0001")
     assert gateway.row().state is RunState.IN_PROGRESS
@@ -92,7 +92,7 @@ async def test_a_run_that_its_system_does_not_know_any_more_has_failed() -> None
 
 async def test_a_body_that_cannot_be_read_after_a_thin_event_is_a_dead_letter() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.READ, Answer(status=200, body=b"<html>"))
+    gateway.system.plan(Purpose.READ, HttpResponse(status=200, body=b"<html>"))
     await gateway.reported("ext-TR0001")
     assert gateway.letters() == ["INBOUND_NOT_UNDERSTOOD"]
 
@@ -130,7 +130,7 @@ async def test_a_report_about_a_run_of_nobody_is_parked_and_then_a_dead_letter()
 
 async def test_a_name_alone_does_not_make_a_run_ours() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, Answer(status=202))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     await gateway.requested(a_document())
     word = gateway.callback("77", state="completed", name="Somebody else's TR0001", testMeasure=[])
     gateway.put(gateway.names.inbound, word, "x")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from southbound.service.load_rules import OperatorMistakesError, load_rules
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +18,12 @@ NOWHERE = Path("/nowhere")
 
 def mistakes_of(**paths: Path) -> list[str]:
     with pytest.raises(OperatorMistakesError) as told:
-        load_rules(Routing(**paths))
+        load_rules(RoutingSettings(**paths))
     return told.value.mistakes
 
 
 def test_what_is_shipped_has_no_mistakes() -> None:
-    assert [profile.name for profile in load_rules(Routing()).profiles] == ["copper-lab", "fibre-lab"]
+    assert [profile.name for profile in load_rules(RoutingSettings()).profiles] == ["copper-lab", "fibre-lab"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from southbound.service.logs import configure_logs
-from southbound.settings.settings import Log
+from southbound.settings.settings import LogSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def written(
     format_: Literal["auto", "json", "console"],
     level: Literal["debug", "info", "warning", "error"] = "info",
 ) -> list[str]:
-    configure_logs(Log(format=format_, level=level))
+    configure_logs(LogSettings(format=format_, level=level))
     log = structlog.get_logger()
     log.debug("looked")
     log.info("run ended", run="TR0001", attempt=2)
@@ -69,8 +69,8 @@ def test_what_is_below_the_level_is_not_written(
 def test_a_library_that_complains_is_one_event_without_the_words_of_its_exception(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    configure_logs(Log(format="json"))
-    configure_logs(Log(format="json"))
+    configure_logs(LogSettings(format="json"))
+    configure_logs(LogSettings(format="json"))
     try:
         int("Bearer hunter2")
     except ValueError:
@@ -86,7 +86,7 @@ def test_a_library_that_complains_is_one_event_without_the_words_of_its_exceptio
 
 
 def test_a_name_that_would_move_the_cursor_is_harmless_on_a_console(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(Log(format="console"))
+    configure_logs(LogSettings(format="console"))
     structlog.get_logger().info("run ended", run="TR\x1b[2J\n1")
     (line,) = capsys.readouterr().err.splitlines()
     assert "\x1b[2J" not in line

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.runs.ids import measure_id
-from router.runs.measures.measures import Matched, judge_result, match_measures, merge_measures, missing_measures
+from router.runs.measures.measures import (
+    MatchedMeasures,
+    judge_result,
+    match_measures,
+    merge_measures,
+    missing_measures,
+)
 from router.runs.reports import ExternalMeasure
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, RequestedMeasure, Value
@@ -56,15 +62,15 @@ def measured(value: Value = 90, **more: Any) -> ExternalMeasure:  # noqa: ANN401
     return ExternalMeasure(value=value, has_value=True, **more)
 
 
-def matched(*reported: ExternalMeasure, wanted: tuple[RequestedMeasure, ...] = (SPEED, DELAY)) -> Matched:
+def matched(*reported: ExternalMeasure, wanted: tuple[RequestedMeasure, ...] = (SPEED, DELAY)) -> MatchedMeasures:
     return match_measures(wanted, reported, "fibre-lab", "ext-1")
 
 
-def codes(result: Matched) -> list[str]:
+def codes(result: MatchedMeasures) -> list[str]:
     return [problem.code for problem in result.problems]
 
 
-def found(result: Matched) -> list[tuple[str, MeasureIdOrigin]]:
+def found(result: MatchedMeasures) -> list[tuple[str, MeasureIdOrigin]]:
     return [(measure.id, measure.id_origin) for measure in result.measures]
 
 
@@ -180,7 +186,7 @@ def test_of_two_without_a_time_the_last_one_stays() -> None:
 
 def test_the_echo_of_what_was_requested_is_no_measurement() -> None:
     echo = ExternalMeasure(id="TM1", metric_name="Flow speed")
-    assert matched(echo) == Matched()
+    assert matched(echo) == MatchedMeasures()
     kept = matched(measured(id="TM1"), echo)
     assert [measure.value for measure in kept.measures] == [90]
     assert kept.problems == ()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.run_updates.announce import Voice
-from consumers.run_updates.updater import Mover
+from consumers.run_updates.announce import Announcer
+from consumers.run_updates.updater import RunUpdater
 from consumers.store.port import ConflictError
 from producers.event_publisher import EventPublisher
 from producers.publisher import PublishError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.runs.run import RequestRow, RunRow
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
     from schemas.catalogue import Message
 
 NO = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
@@ -48,7 +48,9 @@ class Ledger(InMemoryRunStore):
         self.asked: list[str] = []
         self.transactions = 0
 
-    async def save_each(self, saves: Sequence[Sequence[RunRow | RequestRow | Use]]) -> Sequence[Exception | None]:
+    async def save_each(
+        self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
+    ) -> Sequence[Exception | None]:
         self.transactions += 1
         return await super().save_each(saves)
 
@@ -98,9 +100,9 @@ async def request_results_after_the_end_of(rows: Sequence[RunRow], store: Ledger
     return [word for word in words_of(publisher) if isinstance(word, RequestResult)]
 
 
-def mover_over(store: Ledger, publisher: RecordingPublisher) -> Mover:
-    voice = Voice(events=EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=TOPICS), now=lambda: NOON)
-    return Mover(store=store, voice=voice, now=lambda: NOON)
+def mover_over(store: Ledger, publisher: RecordingPublisher) -> RunUpdater:
+    voice = Announcer(events=EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=TOPICS), now=lambda: NOON)
+    return RunUpdater(store=store, voice=voice, now=lambda: NOON)
 
 
 def words_of(publisher: RecordingPublisher) -> list[Message]:

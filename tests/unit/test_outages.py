@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consumers.dispatch.call import Asked, Caller
-from consumers.dispatch.outages import REMEMBERED, Outages, Tries
+from consumers.dispatch.call import Caller, CallResult
+from consumers.dispatch.outages import REMEMBERED, AttemptHistory, OutageTracker
 from consumers.runtime.handler import Attempt
 from consumers.spokes.port import Call, UnknownSpokeError
-from router.responses import Answer, NoAnswer, Purpose
+from router.responses import HttpResponse, NoResponse, Purpose
 from tests.builders import NOON
 from tests.fakes.system import REFUSED_CONNECTION, SILENCE, FakeSystem
 from tests.unit.spokes.builders import a_spoke
 
 RETRY = {"first": 1.0, "factor": 2.0, "ceiling": 60.0, "max_attempts": 5, "max_elapsed": 600.0}
-BUSY = Answer(status=503)
-TOO_MANY = Answer(status=429)
-BROKEN = Answer(status=500)
-REFUSES_EVERYBODY = Answer(status=401)
+BUSY = HttpResponse(status=503)
+TOO_MANY = HttpResponse(status=429)
+BROKEN = HttpResponse(status=500)
+REFUSES_EVERYBODY = HttpResponse(status=401)
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Lab:
         )
 
     async def fails(
-        self, answer: Answer | NoAnswer, record: str = "r", purpose: Purpose = Purpose.SEND
+        self, answer: HttpResponse | NoResponse, record: str = "r", purpose: Purpose = Purpose.SEND
     ) -> float | None:
         """Make the next attempt at a record, and let so much time pass as it has to wait."""
         self.system.plan(purpose, answer)
@@ -50,10 +50,12 @@ class Lab:
 
     async def serves(self, purpose: Purpose = Purpose.SEND) -> None:
         """Let another call succeed."""
-        self.system.plan(purpose, Answer(status=200, body=b"[]"))
+        self.system.plan(purpose, HttpResponse(status=200, body=b"[]"))
         await self._ask(purpose)
 
-    async def tries(self, answer: Answer | NoAnswer, others: Purpose | None, purpose: Purpose = Purpose.SEND) -> int:
+    async def tries(
+        self, answer: HttpResponse | NoResponse, others: Purpose | None, purpose: Purpose = Purpose.SEND
+    ) -> int:
         """Count the attempts at a record until it is given up, while `others` succeed; a hundred: never."""
         for number in range(1, 100):
             if others is not None:
@@ -62,12 +64,12 @@ class Lab:
                 return number
         return 100
 
-    async def _ask(self, purpose: Purpose) -> Asked:
+    async def _ask(self, purpose: Purpose) -> CallResult:
         return await self.caller.ask("fibre-lab", Call(purpose=purpose, method="POST", path="/serviceTest", body=b"{}"))
 
 
-@pytest.mark.parametrize("answer", [BUSY, TOO_MANY, Answer(status=507), REFUSED_CONNECTION, REFUSES_EVERYBODY])
-async def test_a_maintenance_window_gave_up_every_run_that_waited(answer: Answer | NoAnswer) -> None:
+@pytest.mark.parametrize("answer", [BUSY, TOO_MANY, HttpResponse(status=507), REFUSED_CONNECTION, REFUSES_EVERYBODY])
+async def test_a_maintenance_window_gave_up_every_run_that_waited(answer: HttpResponse | NoResponse) -> None:
     assert await Lab().tries(answer, others=None) == 100
 
 
@@ -79,8 +81,10 @@ async def test_a_system_that_is_not_reached_is_waited_for_whatever_it_did_in_bet
     assert await Lab().tries(REFUSED_CONNECTION, others=Purpose.SEND) == 100
 
 
-@pytest.mark.parametrize("answer", [BROKEN, SILENCE, Answer(status=504)])
-async def test_a_post_that_was_perhaps_taken_is_repeated_so_often_and_no_more(answer: Answer | NoAnswer) -> None:
+@pytest.mark.parametrize("answer", [BROKEN, SILENCE, HttpResponse(status=504)])
+async def test_a_post_that_was_perhaps_taken_is_repeated_so_often_and_no_more(
+    answer: HttpResponse | NoResponse,
+) -> None:
     assert await Lab().tries(answer, others=None) == 5
 
 
@@ -96,7 +100,7 @@ async def test_a_read_that_alone_times_out_is_given_up(others: Purpose) -> None:
 
 
 @pytest.mark.parametrize("outage", [REFUSED_CONNECTION, BUSY])
-async def test_after_an_outage_of_twenty_minutes_the_first_503_gave_up(outage: Answer | NoAnswer) -> None:
+async def test_after_an_outage_of_twenty_minutes_the_first_503_gave_up(outage: HttpResponse | NoResponse) -> None:
     lab = Lab()
     while lab.elapsed < 1200:
         assert await lab.fails(outage) is not None
@@ -121,8 +125,8 @@ async def test_waits_widen_during_an_outage_although_it_does_not_count() -> None
 
 async def test_in_an_outage_a_retry_after_is_kept_but_not_for_ever() -> None:
     lab = Lab()
-    assert await lab.fails(Answer(status=503, headers={"retry-after": "300"})) == pytest.approx(300.9)
-    assert await lab.fails(Answer(status=503, headers={"retry-after": "86400"})) == 600
+    assert await lab.fails(HttpResponse(status=503, headers={"retry-after": "300"})) == pytest.approx(300.9)
+    assert await lab.fails(HttpResponse(status=503, headers={"retry-after": "86400"})) == 600
 
 
 async def test_one_run_that_waits_does_not_use_up_the_attempts_of_another() -> None:
@@ -134,17 +138,17 @@ async def test_one_run_that_waits_does_not_use_up_the_attempts_of_another() -> N
 
 
 async def test_a_record_that_begins_again_has_all_its_attempts() -> None:
-    outages, spoke = Outages(), "fibre-lab"
+    outages, spoke = OutageTracker(), "fibre-lab"
     first, second = (
         outages.after("r", Attempt(number, number * 10.0), spoke, Purpose.SEND, out=True, busy=False)
         for number in (1, 2)
     )
     assert (first.excused, second.excused, second.excused_for) == (1, 2, 20)
-    assert outages.after("r", Attempt(1), spoke, Purpose.SEND, out=False, busy=False) == Tries()
+    assert outages.after("r", Attempt(1), spoke, Purpose.SEND, out=False, busy=False) == AttemptHistory()
 
 
 async def test_records_that_ended_long_ago_are_let_go() -> None:
-    outages, attempt = Outages(), Attempt(2, 10.0)
+    outages, attempt = OutageTracker(), Attempt(2, 10.0)
     for number in range(REMEMBERED + 1):
         outages.after(f"r{number}", attempt, "fibre-lab", Purpose.SEND, out=True, busy=False)
     kept = [outages.after(f"r{n}", attempt, "fibre-lab", Purpose.SEND, out=True, busy=False) for n in (REMEMBERED, 0)]

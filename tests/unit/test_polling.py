@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from consumers.inbound.poller import AT_ONCE, LOST_AFTER, Poller
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, a_run
 from tests.fakes.store import InMemoryRunStore
@@ -83,16 +83,16 @@ async def test_a_run_that_is_found_again_in_between_is_not_lost() -> None:
     gateway = a_gateway()
     poller = a_poller(gateway)
     for _ in range(LOST_AFTER):
-        gateway.system.plan(Purpose.READ, Answer(status=404))
+        gateway.system.plan(Purpose.READ, HttpResponse(status=404))
         assert await a_round(gateway, poller) == 0
-        gateway.system.plan(Purpose.READ, Answer(status=500))
+        gateway.system.plan(Purpose.READ, HttpResponse(status=500))
         assert await a_round(gateway, poller) == 0
     assert gateway.row("TR0000").phase is Phase.ACCEPTED
 
 
 async def test_a_run_that_was_lost_only_for_the_poller_goes_on() -> None:
     gateway = a_gateway()
-    gateway.system.plan(Purpose.READ, *[Answer(status=404)] * LOST_AFTER)
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=404)] * LOST_AFTER)
     gateway.system.tests["ext-TR0000"]["state"] = "inProgress"
     poller = a_poller(gateway)
     assert [await a_round(gateway, poller) for _ in range(LOST_AFTER)] == [0, 0, 1]
@@ -102,7 +102,7 @@ async def test_a_run_that_was_lost_only_for_the_poller_goes_on() -> None:
 @pytest.mark.parametrize("status", [401, 500])
 async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int) -> None:
     gateway = a_gateway(3)
-    gateway.system.plan(Purpose.READ, *[Answer(status=status)] * 3)
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=status)] * 3)
     assert await a_round(gateway) == 0
     (complaint,) = gateway.complaints
     assert "ext-TR0000, its id of run TR0000 (and 2 others), is doing: HTTP_" in complaint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders import a_document, a_tree
@@ -35,7 +35,7 @@ async def test_a_final_answer_is_a_result_at_once() -> None:
 
 async def test_a_202_without_an_id_is_looked_up_before_it_is_told() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, Answer(status=202))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     await gateway.requested(a_document())
     assert (gateway.row().phase, gateway.row().external_id) == (Phase.ACCEPTED, None)
     assert [call.purpose for call in gateway.system.made(*Purpose)] == [Purpose.SEND, Purpose.LOOK_UP]
@@ -43,7 +43,7 @@ async def test_a_202_without_an_id_is_looked_up_before_it_is_told() -> None:
 
 async def test_a_run_without_an_id_takes_the_one_of_the_callback_that_names_it() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, Answer(status=202))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     await gateway.requested(a_document())
     await gateway.reported("77", name="Line test TR0001", state="completed", testMeasure=[])
     assert gateway.row().external_id == "77"
@@ -61,7 +61,7 @@ async def test_a_refusal_is_a_result_with_their_reasons_and_no_dead_letter() -> 
 
 async def test_a_busy_system_gets_the_same_post_again_under_the_same_key() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, Answer(status=503), Answer(status=429, headers={"retry-after": "7"}))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=503), HttpResponse(status=429, headers={"retry-after": "7"}))
     await gateway.requested(a_document())
     posts = gateway.system.made(Purpose.SEND)
     assert len({post.idempotency_key for post in posts}) == 1
@@ -84,7 +84,7 @@ async def test_after_an_unknown_outcome_a_look_up_decides(mishap: Mishap, posts:
 async def test_a_look_up_that_fails_is_tried_again_and_never_ends_in_a_post() -> None:
     gateway = Gateway()
     gateway.system.plan(Purpose.SEND, Mishap.LOST_ANSWER)
-    gateway.system.plan(Purpose.LOOK_UP, Answer(status=503), Answer(status=200, body=b"<html>"))
+    gateway.system.plan(Purpose.LOOK_UP, HttpResponse(status=503), HttpResponse(status=200, body=b"<html>"))
     await gateway.requested(a_document())
     assert len(gateway.system.made(Purpose.SEND)) == 1
     assert gateway.row().phase is Phase.ACCEPTED
@@ -101,7 +101,7 @@ async def test_a_conflict_means_that_the_run_exists_and_its_id_is_adopted() -> N
     gateway = Gateway()
     gateway.system.plan(Purpose.SEND, Mishap.LOST_ANSWER)
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, []))
-    gateway.system.plan(Purpose.SEND, Answer(status=409))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=409))
     await gateway.requested(a_document())
     assert gateway.row().external_id == "ext-TR0001"
 
@@ -206,7 +206,7 @@ async def test_a_child_of_a_parent_in_fallout_is_a_dead_letter_that_can_be_redri
 
 async def test_a_child_waits_until_the_id_of_its_parent_is_known() -> None:
     gateway = Gateway()
-    gateway.system.plan(Purpose.SEND, Answer(status=202))
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, []), json_answer(200, []))
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, [{"id": "9", "name": "Line test TR0001"}]))
     await gateway.requested(a_tree(children=1))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.store.address import database_at
-from consumers.store.document_cache import Remembered
-from consumers.store.group_commit import Grouping
-from consumers.store.write_plan import Kept, Moved, Save, sort_out
+from consumers.store.document_cache import DocumentCache
+from consumers.store.group_commit import GroupCommit
+from consumers.store.write_plan import RunWrite, Save, StoredRevision, sort_out
 from tests.builders import a_document
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ids = st.sampled_from("ABCD")
 moves = st.builds(
-    Moved,
+    RunWrite,
     run_id=ids,
     revision=st.integers(1, 4),
     spoke=st.just("fibre-lab"),
@@ -30,17 +30,19 @@ moves = st.builds(
     measures=st.just(()),
 )
 saves = st.builds(Save, moves=st.lists(moves, max_size=3).map(tuple), requests=st.just(()))
-kept = st.dictionaries(ids, st.builds(Kept, revision=st.integers(1, 3), measure_count=st.just(0)))
+kept = st.dictionaries(ids, st.builds(StoredRevision, revision=st.integers(1, 3), measure_count=st.just(0)))
 
 
 @given(saves=st.lists(saves, max_size=8), kept=kept)
-def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(saves: list[Save], kept: dict[str, Kept]) -> None:
+def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(
+    saves: list[Save], kept: dict[str, StoredRevision]
+) -> None:
     together = sort_out(saves, kept)
     alone, answers = dict(kept), []
     for save in saves:
         plan = sort_out([save], alone)
         answers += [answer is None for answer in plan.answers]
-        alone |= {m.run_id: Kept(revision=m.revision, measure_count=0) for m in plan.moves}
+        alone |= {m.run_id: StoredRevision(revision=m.revision, measure_count=0) for m in plan.moves}
     assert [answer is None for answer in together.answers] == answers
     written = {move.run_id: move.revision for move in together.moves}
     assert {run_id: run.revision for run_id, run in kept.items()} | written == {
@@ -67,7 +69,7 @@ class Kitchen:
 
 async def test_who_comes_meanwhile_shares_the_next_group() -> None:
     kitchen = Kitchen()
-    grouping = Grouping(kitchen.cook, limit=3)
+    grouping = GroupCommit(kitchen.cook, limit=3)
     first = asyncio.ensure_future(grouping.ask(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -81,7 +83,7 @@ async def test_who_comes_meanwhile_shares_the_next_group() -> None:
 async def test_heavy_asks_fill_a_group_sooner() -> None:
     kitchen = Kitchen()
     kitchen.open.set()
-    grouping = Grouping(kitchen.cook, limit=10, weight=lambda n: n)
+    grouping = GroupCommit(kitchen.cook, limit=10, weight=lambda n: n)
     await asyncio.gather(*map(grouping.ask, (6, 5, 7, 100, 1)))
     assert kitchen.groups == [[6, 5], [7, 100], [1]]
 
@@ -89,7 +91,7 @@ async def test_heavy_asks_fill_a_group_sooner() -> None:
 async def test_one_answer_may_be_an_error_of_its_own() -> None:
     kitchen = Kitchen()
     kitchen.open.set()
-    grouping = Grouping(kitchen.cook, limit=9)
+    grouping = GroupCommit(kitchen.cook, limit=9)
     answers = await asyncio.gather(*map(grouping.ask, (3, 4, 5)), return_exceptions=True)
     assert [answers[0], type(answers[1]), answers[2]] == [6, KeyError, 10]
 
@@ -97,7 +99,7 @@ async def test_one_answer_may_be_an_error_of_its_own() -> None:
 async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None:
     kitchen = Kitchen()
     kitchen.open.set()
-    grouping = Grouping(kitchen.cook, limit=9)
+    grouping = GroupCommit(kitchen.cook, limit=9)
     answers = await asyncio.gather(*map(grouping.ask, (12, 13)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["13 is not cooked here"] * 2
     assert answers[0] is not answers[1]
@@ -112,7 +114,7 @@ async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
     async def die(_: Sequence[int]) -> list[int | Exception]:
         raise DeathError
 
-    grouping = Grouping(die, limit=1)
+    grouping = GroupCommit(die, limit=1)
     answers = await asyncio.gather(*map(grouping.ask, (1, 2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [DeathError, asyncio.CancelledError]
 
@@ -125,13 +127,13 @@ async def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
     async def fail(_: Sequence[int]) -> list[int | Exception]:
         raise StubbornError("no", "copy")
 
-    grouping = Grouping(fail, limit=2)
+    grouping = GroupCommit(fail, limit=2)
     answers = await asyncio.gather(*map(grouping.ask, (1, 2)), return_exceptions=True)
     assert all(isinstance(answer, BaseException) for answer in answers)
 
 
 def test_a_document_is_parsed_and_written_once() -> None:
-    remembered = Remembered()
+    remembered = DocumentCache()
     text = remembered.write(a_document())
     assert remembered.read(text) is remembered.read(text)
     assert remembered.write(remembered.read(text)) is text
@@ -139,7 +141,7 @@ def test_a_document_is_parsed_and_written_once() -> None:
 
 @given(sizes=st.lists(st.integers(0, 400), max_size=20))
 def test_memory_is_bounded_and_what_is_read_is_right(sizes: list[int]) -> None:
-    remembered = Remembered(room=1000)
+    remembered = DocumentCache(room=1000)
     for number, size in enumerate(sizes):
         document = a_document(f"TR{number}", description="x" * size)
         assert remembered.read(remembered.write(document)) == document

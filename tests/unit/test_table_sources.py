@@ -8,26 +8,28 @@ from dataclasses import replace
 import pytest
 
 from consumers.metrics import Metrics
-from consumers.table_topic.live_tables import FromTopic
+from consumers.table_topic.live_tables import PublishedTableIds
 from southbound.service.load_rules import load_rules
-from southbound.service.start_reason import Waiting
+from southbound.service.start_reason import StartReason
 from southbound.service.table_sources import FileTables, NoTables, TableWatch, open_tables
-from southbound.settings.settings import Routing, Settings
+from southbound.settings.settings import RoutingSettings, Settings
 
 
 async def test_files_stay_as_they_were_read_at_start() -> None:
-    rules = load_rules(Routing())
+    rules = load_rules(RoutingSettings())
     async with AsyncExitStack() as stack:
-        tables = await open_tables(stack, Settings(), rules, ["routing"], Metrics(), Waiting())
+        tables = await open_tables(stack, Settings(), rules, ["routing"], Metrics(), StartReason())
     assert isinstance(tables, FileTables)
     assert tables() is rules.tables
     assert (list(tables.work()), tables.warnings()) == ([], {})
 
 
 async def test_a_process_that_does_not_decide_needs_no_published_tables() -> None:
-    rules = replace(load_rules(Routing()), tables=FromTopic(policy="outbound-policy", selector="spoke-selector"))
+    rules = replace(
+        load_rules(RoutingSettings()), tables=PublishedTableIds(policy="outbound-policy", selector="spoke-selector")
+    )
     async with AsyncExitStack() as stack:
-        tables = await open_tables(stack, Settings(), rules, ["dispatch", "inbound"], Metrics(), Waiting())
+        tables = await open_tables(stack, Settings(), rules, ["dispatch", "inbound"], Metrics(), StartReason())
     assert isinstance(tables, NoTables)
     assert (list(tables.work()), tables.warnings()) == ([], {})
     with pytest.raises(TypeError):
@@ -35,10 +37,10 @@ async def test_a_process_that_does_not_decide_needs_no_published_tables() -> Non
 
 
 def test_where_tables_are_published_their_files_need_not_be_there() -> None:
-    routing = Routing.model_validate(
+    routing = RoutingSettings.model_validate(
         {"tables": "topic", "policy": "/nowhere", "selector": "/nowhere", "policy_id": "p"}
     )
-    assert load_rules(routing).tables == FromTopic(policy="p", selector="spoke-selector")
+    assert load_rules(routing).tables == PublishedTableIds(policy="p", selector="spoke-selector")
 
 
 def test_of_each_table_one_version_is_shown_as_live_and_a_refusal_until_it_is_over() -> None:

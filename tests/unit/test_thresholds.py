@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.routing.waiting.threshold_cache import UsedUp
+from consumers.routing.waiting.threshold_cache import ThresholdCache
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
-from router.selection.spoke_selector import Chosen, Threshold, choose_spoke
-from router.selection.thresholds import Counted, Use, Window, why_it_waits, window_at
+from router.selection.spoke_selector import ChosenSpoke, Threshold, choose_spoke
+from router.selection.thresholds import CountedDefinition, ThresholdUse, ThresholdWindow, why_it_waits, window_at
 from router.tables.decision import Undecided
 from router.tables.feel.literals import read_duration
 from tests.builders import NOON, a_document
@@ -27,8 +27,8 @@ moments = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.
 periods = st.timedeltas(timedelta(microseconds=1), timedelta(days=400))
 
 
-def counted(row: str = "S10", at_most: int = 100, period: timedelta = HOUR) -> Counted:
-    return Counted(selector="spoke-selector", row=row, threshold=Threshold(max=at_most, period=period))
+def counted(row: str = "S10", at_most: int = 100, period: timedelta = HOUR) -> CountedDefinition:
+    return CountedDefinition(selector="spoke-selector", row=row, threshold=Threshold(max=at_most, period=period))
 
 
 @given(moment=moments, period=periods)
@@ -48,12 +48,14 @@ def test_the_next_window_begins_where_this_one_ends(moment: datetime, period: ti
 
 def test_a_day_begins_at_midnight_in_utc_and_an_hour_on_the_hour() -> None:
     later = NOON + timedelta(minutes=25)
-    assert window_at(timedelta(days=1), later) == Window(NOON - timedelta(hours=12), NOON + timedelta(hours=12))
-    assert window_at(HOUR, later) == Window(NOON, NOON + HOUR)
+    assert window_at(timedelta(days=1), later) == ThresholdWindow(
+        NOON - timedelta(hours=12), NOON + timedelta(hours=12)
+    )
+    assert window_at(HOUR, later) == ThresholdWindow(NOON, NOON + HOUR)
 
 
 def test_a_period_beyond_all_times_has_one_window() -> None:
-    assert window_at(timedelta.max, NOON) == Window(EPOCH, datetime.max.replace(tzinfo=UTC))
+    assert window_at(timedelta.max, NOON) == ThresholdWindow(EPOCH, datetime.max.replace(tzinfo=UTC))
 
 
 def test_a_run_that_waits_is_told_for_what_and_until_when() -> None:
@@ -69,12 +71,12 @@ def test_a_period_is_told_as_it_may_be_written(period: timedelta) -> None:
     assert read_duration(told.partition(" per ")[2].partition(")")[0]) == period
 
 
-def a_use(at_most: int = 3, moment: datetime = NOON) -> Use:
+def a_use(at_most: int = 3, moment: datetime = NOON) -> ThresholdUse:
     return counted(at_most=at_most).use_at(moment)
 
 
 def test_what_is_used_up_stays_so_until_its_window_ends_or_its_threshold_is_raised() -> None:
-    known = UsedUp()
+    known = ThresholdCache()
     known.learn(a_use(3))
     assert known.has(a_use(3))
     assert known.has(a_use(2))
@@ -83,8 +85,8 @@ def test_what_is_used_up_stays_so_until_its_window_ends_or_its_threshold_is_rais
 
 
 def test_a_used_up_definition_is_reported_once_in_a_window() -> None:
-    told: list[Use] = []
-    known = UsedUp(told.append)
+    told: list[ThresholdUse] = []
+    known = ThresholdCache(told.append)
     for moment in (NOON, NOON + timedelta(minutes=1), NOON + HOUR):
         known.learn(a_use(3, moment))
     assert [use.window.start for use in told] == [NOON, NOON + HOUR]
@@ -113,9 +115,9 @@ def _a_row(draw: st.DrawFn, order: int, name: str) -> str:
 def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_always_is(
     selector: Selector, full: set[str], queued: set[str]
 ) -> None:
-    known = UsedUp()
+    known = ThresholdCache()
     for row in full:
-        known.learn(Use(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
+        known.learn(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
     known.queued = {f"s#{row}" for row in queued}
     facts = facts_of(a_document())
     fitting = [row.id for row in selector.table.hits(selector.table.values_of(facts))]
@@ -125,9 +127,9 @@ def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_alw
         _expect(choice, fitting, free, has_default=selector.table.default is not None)
 
 
-def _expect(choice: Chosen | Undecided, fitting: list[str], free: list[str], *, has_default: bool) -> None:
+def _expect(choice: ChosenSpoke | Undecided, fitting: list[str], free: list[str], *, has_default: bool) -> None:
     if free or (has_default and not fitting):
-        assert isinstance(choice, Chosen)
+        assert isinstance(choice, ChosenSpoke)
         assert choice.decision.row.id == (free[0] if free else "default")
     else:
         assert isinstance(choice, Undecided)
@@ -138,6 +140,6 @@ def _expect(choice: Chosen | Undecided, fitting: list[str], free: list[str], *, 
 def test_what_was_denied_a_moment_ago_is_not_asked_for_again(in_turn: bool) -> None:  # noqa: FBT001 - both ways
     inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
     row = "{id: S1, order: 1, when: {}, then: {spoke: x}, threshold: {max: 1, period: PT1H}}"
-    selector, known = load_selector(f"selector: s\n{inputs}rows: [{row}]\n", "s.yaml"), UsedUp()
+    selector, known = load_selector(f"selector: s\n{inputs}rows: [{row}]\n", "s.yaml"), ThresholdCache()
     may_not = known.for_next if in_turn else known.for_newcomer
     assert isinstance(choose_spoke(selector, facts_of(a_document()), may_not(NOON, {"s#S1"})(selector)), Undecided)

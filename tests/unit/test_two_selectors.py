@@ -15,7 +15,7 @@ from tests.gateway import Gateway, tables
 from tests.unit.test_turns import HOUR, INPUTS
 
 if TYPE_CHECKING:
-    from consumers.routing.waiting.release import Turns
+    from consumers.routing.waiting.release import WaitingQueueReleaser
 
 SECOND = timedelta(seconds=1)
 WAITING, ACCEPTED = UpdateKind.WAITING, UpdateKind.ACCEPTED
@@ -26,14 +26,14 @@ def a_row(name: str, order: int, most: int | None = 1, spec: str = "-") -> str:
     return f'  - {{id: {name}, order: {order}, when: {{spec: "{spec}"}}, then: {{spoke: fibre-lab}}{threshold}}}\n'
 
 
-class Process:
+class RoutingProcess:
     """A process with a selector of its own, over the store, the topics and the clock of another."""
 
     def __init__(self, *rows: str, beside: Gateway | None = None) -> None:
         decide = tables(INPUTS + "".join(rows))
         shared = {} if beside is None else {"store": beside.store, "publisher": beside.publisher, "clock": beside.clock}
         self.gateway = Gateway(decide=decide, **shared)  # type: ignore[arg-type] # fields of a gateway
-        self.turns: Turns = self.gateway.turns
+        self.turns: WaitingQueueReleaser = self.gateway.turns
 
     def reads(self, *rows: str) -> None:
         """Take another selector, as when one is published."""
@@ -45,7 +45,7 @@ class Process:
         ).gather
 
 
-async def pass_by(clock: Gateway, seconds: int, *processes: Process) -> None:
+async def pass_by(clock: Gateway, seconds: int, *processes: RoutingProcess) -> None:
     """Let each of these processes look every second."""
     for _ in range(seconds):
         clock.clock.at += SECOND
@@ -53,9 +53,9 @@ async def pass_by(clock: Gateway, seconds: int, *processes: Process) -> None:
             await process.turns.round()
 
 
-async def a_line(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1),)) -> Process:
+async def a_line(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1),)) -> RoutingProcess:
     """Use a definition up with run A, and let these wait for it."""
-    old = Process(*rows)
+    old = RoutingProcess(*rows)
     for run_id in ("A", *run_ids):
         await old.gateway.requested(a_document(run_id))
     assert await old.gateway.store.line.lengths()
@@ -63,24 +63,24 @@ async def a_line(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1),)) -> P
     return old
 
 
-def went(process: Process, *run_ids: str) -> list[bool]:
+def went(process: RoutingProcess, *run_ids: str) -> list[bool]:
     return [process.gateway.row(run_id).decision is not None for run_id in run_ids]
 
 
-async def used_up_too(process: Process) -> None:
+async def used_up_too(process: RoutingProcess) -> None:
     """Use the definition of another process up."""
     await process.gateway.requested(a_document("A2"))
     assert process.gateway.row("A2").phase is Phase.ACCEPTED
 
 
-def told(process: Process, run_id: str) -> int:
+def told(process: RoutingProcess, run_id: str) -> int:
     return process.gateway.updates(run_id).count(WAITING)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 async def test_two_processes_with_different_selectors_do_not_send_requests_to_and_fro(order: int) -> None:
     old = await a_line(*"BCD")
-    new = Process(a_row("NEW", 1), beside=old.gateway)
+    new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await used_up_too(new)
     await pass_by(old.gateway, 120, *(old, new)[::order])
     assert {run_id: told(old, run_id) for run_id in "BCD"} == dict.fromkeys("BCD", 2)
@@ -89,7 +89,7 @@ async def test_two_processes_with_different_selectors_do_not_send_requests_to_an
 
 async def test_who_shares_a_part_of_his_definitions_is_not_sent_to_and_fro_either() -> None:
     old = await a_line("B", "C", rows=(a_row("OLD", 1),))
-    new = Process(a_row("OLD", 1), a_row("NEW", 2), beside=old.gateway)
+    new = RoutingProcess(a_row("OLD", 1), a_row("NEW", 2), beside=old.gateway)
     await used_up_too(new)
     await pass_by(old.gateway, 60, old, new)
     old.gateway.clock.at += HOUR
@@ -100,7 +100,7 @@ async def test_who_shares_a_part_of_his_definitions_is_not_sent_to_and_fro_eithe
 
 async def test_who_comes_to_the_old_process_later_is_told_once_and_served_by_both() -> None:
     old = await a_line("B")
-    new = Process(a_row("NEW", 1), beside=old.gateway)
+    new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await used_up_too(new)
     await pass_by(old.gateway, 5, old, new)
     await old.gateway.requested(a_document("C"))
@@ -114,7 +114,7 @@ async def test_who_comes_to_the_old_process_later_is_told_once_and_served_by_bot
 
 async def test_nobody_is_stranded_when_the_old_process_has_gone_and_they_go_in_order() -> None:
     old = await a_line("B", "C")
-    new = Process(a_row("NEW", 1), beside=old.gateway)
+    new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await used_up_too(new)
     await pass_by(old.gateway, 90, old, new)
     await old.gateway.requested(a_document("D"))  # the last thing that the old process does
@@ -132,7 +132,7 @@ async def test_nobody_is_stranded_when_the_old_process_has_gone_and_they_go_in_o
 
 async def test_who_comes_new_waits_behind_those_whom_a_process_that_has_gone_put_in_line() -> None:
     old = await a_line("B")
-    new = Process(a_row("NEW", 1), beside=old.gateway)
+    new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await used_up_too(new)
     await pass_by(old.gateway, 5, new)
     await old.gateway.requested(a_document("C"))
@@ -146,7 +146,7 @@ async def test_who_comes_new_waits_behind_those_whom_a_process_that_has_gone_put
 
 async def test_who_waits_for_what_is_not_counted_any_more_goes_although_another_process_put_him_in_line() -> None:
     old = await a_line("B")
-    new = Process(a_row("OLD", 1, None), beside=old.gateway)
+    new = RoutingProcess(a_row("OLD", 1, None), beside=old.gateway)
     await pass_by(old.gateway, 1, new)
     await old.gateway.requested(a_document("C"))
     await pass_by(old.gateway, 40, new)
@@ -155,7 +155,7 @@ async def test_who_waits_for_what_is_not_counted_any_more_goes_although_another_
 
 async def test_who_fits_what_has_room_goes_although_others_of_his_part_of_the_line_do_not() -> None:
     old = await a_line("B")
-    new = Process(a_row("NEW", 1, 1, "fibre-line"), a_row("FREE", 2, 9, "moon-line"), beside=old.gateway)
+    new = RoutingProcess(a_row("NEW", 1, 1, "fibre-line"), a_row("FREE", 2, 9, "moon-line"), beside=old.gateway)
     await used_up_too(new)
     await pass_by(old.gateway, 1, new)
     await old.gateway.requested(a_document("C"))
@@ -168,8 +168,8 @@ async def test_who_fits_what_has_room_goes_although_others_of_his_part_of_the_li
 async def test_a_long_rolling_deployment_of_many_processes_tells_each_request_twice_and_keeps_all_thresholds() -> None:
     ids = [f"R{n:02}" for n in range(20)]
     old = await a_line(*ids, rows=(a_row("OLD", 1, 2),))
-    olds = [old, Process(a_row("OLD", 1, 2), beside=old.gateway)]
-    news = [Process(a_row("NEW", 1, 3), beside=old.gateway) for _ in range(3)]
+    olds = [old, RoutingProcess(a_row("OLD", 1, 2), beside=old.gateway)]
+    news = [RoutingProcess(a_row("NEW", 1, 3), beside=old.gateway) for _ in range(3)]
     for started in (1, 2, 3):
         await pass_by(old.gateway, 600, *olds, *news[:started])
     assert max(told(old, run_id) for run_id in ids) <= 2

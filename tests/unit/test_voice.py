@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.run_updates.announce import Voice
+from consumers.run_updates.announce import Announcer
 from producers.event_publisher import EventPublisher
 from router.runs.notifications import result
 from router.runs.request_result import conclude
@@ -64,7 +64,7 @@ class Mouth:
     async def says(self, cause: Event, word: Command | Outcome, decision: PinnedDecision | None) -> EventHeaders:
         """Give the headers under which this word is published."""
         events = EventPublisher(publisher=self.publisher, envelope=ENVELOPE, topics=TopicNames(""))
-        await Voice(events=events, now=lambda: NOON).say(cause, [word], decision)
+        await Announcer(events=events, now=lambda: NOON).say(cause, [word], decision)
         message = self.publisher.published[-1]
         event = ENVELOPE.decode(message.value, message.headers, fallback_id="none")
         assert event.data == word

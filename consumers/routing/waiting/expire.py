@@ -17,7 +17,7 @@ from schemas.results import Reason
 
 if TYPE_CHECKING:
     from consumers.inbound.poller import Complain
-    from consumers.run_updates.updater import Mover
+    from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
 
 AT_ONCE = 200  # runs that are given up in one round
@@ -25,13 +25,13 @@ SHOWN = 20  # missing children that are named in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overdue:
+class PendingRequestExpiry:
     """Look from time to time for runs that were requested `deadline` seconds ago and never routed.
 
     A run that was given up still waits: whoever completes the hierarchy later gets it sent.
     """
 
-    mover: Mover
+    mover: RunUpdater
     deadline: float
     every: float
     complain: Complain

@@ -22,7 +22,7 @@ FREELY = ""  # the name of what has room at any time
 
 
 @dataclass(slots=True)
-class Hopes:
+class ForeignWaits:
     """What requests wait for by our selector, by what the line says of them."""
 
     _found: dict[Names, set[str]] = field(default_factory=dict)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.routing.waiting.foreign_waits import FREELY, Hopes
-from consumers.routing.waiting.release_one import OneTurn
+from consumers.routing.waiting.foreign_waits import FREELY, ForeignWaits
+from consumers.routing.waiting.release_one import RequestRelease
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
     from consumers.inbound.poller import Complain
-    from consumers.routing.assemble_hierarchy import GatherRuns
-    from consumers.run_updates.updater import Mover
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
     from router.selection.spoke_selector import Selector
 
@@ -33,16 +33,16 @@ LEFT_BEHIND = timedelta(seconds=30)  # after which nobody is about to command wh
 
 
 @dataclass(slots=True, kw_only=True)
-class Turns:
+class WaitingQueueReleaser:
     """Look every so many seconds who may go, less often if a look takes long; first come, first served."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
     complain: Complain
     every: float = 1.0
     in_line: int = 0  # requests that waited at the end of the last look
     _decided_by: Selector | None = field(default=None, init=False)
-    _hopes: Hopes = field(default_factory=Hopes, init=False)
+    _hopes: ForeignWaits = field(default_factory=ForeignWaits, init=False)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -134,5 +134,5 @@ class Turns:
             await self._one.command(row)
 
     @property
-    def _one(self) -> OneTurn:
-        return OneTurn(mover=self.mover, gather=self.gather, complain=self.complain, hopes=self._hopes)
+    def _one(self) -> RequestRelease:
+        return RequestRelease(mover=self.mover, gather=self.gather, complain=self.complain, hopes=self._hopes)

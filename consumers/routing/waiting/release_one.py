@@ -17,29 +17,29 @@ from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError
 from router.runs.events import Commanded
 from router.runs.hierarchy import missing_children
-from schemas.problem import Trouble
+from schemas.problem import Problem
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from consumers.inbound.poller import Complain
-    from consumers.routing.assemble_hierarchy import GatherRuns
-    from consumers.routing.waiting.foreign_waits import Hopes
-    from consumers.run_updates.updater import Mover
+    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.routing.waiting.foreign_waits import ForeignWaits
+    from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.results import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneTurn:
+class RequestRelease:
     """What may be done with a request in line; each answers whether the line is another one now."""
 
-    mover: Mover
-    gather: GatherRuns
+    mover: RunUpdater
+    gather: HierarchyAssembler
     complain: Complain
-    hopes: Hopes
+    hopes: ForeignWaits
 
     async def take(self, root: RunRow, *, anew: bool) -> bool:
         """Let it go, if there is room; `anew`: else it waits for what the selector of this process says."""
@@ -75,7 +75,7 @@ class OneTurn:
             return await self._give_up_in_parts(cause, root)
         document, waiting = together
         placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
-        if isinstance(placed, Trouble):
+        if isinstance(placed, Problem):
             await self._give_up(cause, root, reason_of(placed))
             return True
         if not isinstance(placed, MustWait):

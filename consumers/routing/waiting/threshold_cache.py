@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.selection.thresholds import Counted
+from router.selection.thresholds import CountedDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable
     from datetime import datetime
 
     from router.selection.spoke_selector import Selector
-    from router.selection.thresholds import Use
+    from router.selection.thresholds import ThresholdUse
 
 NOTHING: frozenset[str] = frozenset()
 
 
-class UsedUp:
+class ThresholdCache:
     """What one process knows. `observe` is told of a definition that is used up, once in a window.
 
     `queued` are definitions that others wait for: whoever comes now waits behind them, or the last would be the first.
     None: nobody has looked yet.
     """
 
-    def __init__(self, observe: Callable[[Use], None] = lambda _: None) -> None:
+    def __init__(self, observe: Callable[[ThresholdUse], None] = lambda _: None) -> None:
         self._observe = observe
-        self._full: dict[str, Use] = {}
+        self._full: dict[str, ThresholdUse] = {}
         self.queued: Collection[str] | None = None
 
-    def learn(self, use: Use) -> None:
+    def learn(self, use: ThresholdUse) -> None:
         """Take in that a window has `at_most` uses already."""
         known = self._full.get(use.definition)
         self._full[use.definition] = use
@@ -41,7 +41,7 @@ class UsedUp:
         if self.queued is not None:
             self.queued = {*self.queued, *definitions}
 
-    def has(self, use: Use) -> bool:
+    def has(self, use: ThresholdUse) -> bool:
         """Tell whether there is certainly no room for a use; a threshold that was raised since is worth a try."""
         known = self._full.get(use.definition)
         return known is not None and known.window == use.window and use.at_most <= known.at_most
@@ -53,18 +53,18 @@ class UsedUp:
     def for_newcomer(self, moment: datetime, refused: Container[str]) -> Callable[[Selector], Container[str]]:
         """Give the rows that somebody may not have who comes now; `refused` are definitions that he was denied."""
         queued = self.queued or NOTHING
-        return lambda selector: _Rows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
+        return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
 
     def for_next(self, moment: datetime, refused: Container[str]) -> Callable[[Selector], Container[str]]:
         """Give the rows that the next in line may not have."""
-        return lambda selector: _Rows(self, selector, moment, refused, NOTHING)
+        return lambda selector: _UsedUpRows(self, selector, moment, refused, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _UsedUpRows:
     """The used-up rows of a selector, looked at only when a row matches: there may be thousands."""
 
-    known: UsedUp
+    known: ThresholdCache
     selector: Selector
     moment: datetime
     refused: Container[str]
@@ -74,6 +74,6 @@ class _Rows:
         threshold = self.selector.thresholds.get(str(row))
         if threshold is None:
             return False
-        counted = Counted(selector=self.selector.table.id, row=str(row), threshold=threshold)
+        counted = CountedDefinition(selector=self.selector.table.id, row=str(row), threshold=threshold)
         name = counted.name
         return name in self.refused or name in self.queued or self.known.has(counted.use_at(self.moment))

@@ -11,19 +11,28 @@ from typing import TYPE_CHECKING, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumers.runtime.consumer_port import Assigned, Closed, Committed, Complained, Failed, Lost, Received, Revoked
+from consumers.runtime.consumer_port import (
+    Assigned,
+    Closed,
+    Committed,
+    ConsumerFailed,
+    Lost,
+    RecordsReceived,
+    Revoked,
+    Warned,
+)
 from consumers.runtime.faults import fault
 from consumers.runtime.handler import Partition, Record
 from consumers.runtime.kafka.membership import Membership
 from producers.kafka_errors import code_of, sentence_for
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from confluent_kafka import Message
 
-    from consumers.runtime.backpressure import Flow
+    from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.consumer_port import Event
 
 _POLL_WAIT = 0.05  # seconds; also how long a command may wait for an idle poll
@@ -34,8 +43,8 @@ _HARMLESS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 -
 Spot = tuple[str, int]
 
 
-class KafkaClient:
-    """A `Client` over confluent-kafka.
+class KafkaGroupConsumer:
+    """A `GroupConsumer` over confluent-kafka.
 
     Rebalance callbacks run inside `poll`, on the thread. A revocation serves commands from within its
     callback until the loop releases the partitions, so nothing that the loop needs waits for the callback.
@@ -80,7 +89,7 @@ class KafkaClient:
         self._post = post
         threading.Thread(target=self._live, name="kafka-consumer", daemon=True).start()
 
-    def regulate(self, flow: Flow) -> None:
+    def regulate(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
         self._commands.put(lambda: self._regulate(flow))
 
@@ -110,7 +119,7 @@ class KafkaClient:
         except KafkaException as exception:
             self._fail(exception.args[0])
         except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
-            self._post(Failed(fault("CLIENT_BROKEN", "The Kafka client broke", exception)))
+            self._post(ConsumerFailed(fault("CLIENT_BROKEN", "The Kafka client broke", exception)))
         self._post(Closed())
 
     def _consume(self) -> None:
@@ -165,7 +174,7 @@ class KafkaClient:
 
     def _hand_over(self, records: list[Record]) -> None:
         if records:
-            self._post(Received(records))
+            self._post(RecordsReceived(records))
 
     def _begin_again(self, spot: Spot) -> None:
         """Start a new ownership where offsets went back: the log was cut, or the topic made anew."""
@@ -178,7 +187,7 @@ class KafkaClient:
         self._next.pop((topic, number), None)
         return life
 
-    def _regulate(self, flow: Flow) -> None:
+    def _regulate(self, flow: FlowControl) -> None:
         self._pause({_spot(p) for p in flow.pause if self._is_current(p)} - self._paused)
         self._resume({_spot(p) for p in flow.resume if self._is_current(p)} & self._paused)
         self._wanted = 1 if flow.ask else self._wanted
@@ -269,15 +278,15 @@ class KafkaClient:
             self._fail(error)
             return
         if error.code() not in _HARMLESS:
-            self._post(Complained(self._trouble(error)))
+            self._post(Warned(self._trouble(error)))
 
     def _fail(self, error: KafkaError) -> None:
         self._closing = True
-        self._post(Failed(self._trouble(error)))
+        self._post(ConsumerFailed(self._trouble(error)))
 
-    def _trouble(self, error: KafkaError) -> Trouble:
+    def _trouble(self, error: KafkaError) -> Problem:
         what = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
-        return Trouble(code=code_of(error), sentence=sentence_for(error, what))
+        return Problem(code=code_of(error), sentence=sentence_for(error, what))
 
 
 def _place(message: Message) -> tuple[Spot, int]:

@@ -42,7 +42,7 @@ async def wait_for_kafka(
     Raises:
         KafkaNotReadyError: the budget is used up.
     """
-    asking = _Asking(settings)
+    asking = _BrokerProbe(settings)
     deadline, reported = time.monotonic() + budget, ""
     while reason := await asyncio.to_thread(asking.what_is_missing, topics):
         if time.monotonic() >= deadline:
@@ -53,7 +53,7 @@ async def wait_for_kafka(
         await asyncio.sleep(min(_ASK_EVERY, max(0.0, deadline - time.monotonic())))
 
 
-class _Asking:
+class _BrokerProbe:
     """One admin client that remembers what librdkafka said last about logins and certificates."""
 
     def __init__(self, settings: Mapping[str, object]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.spokes.tmf653.lenient_json import Json
-    from router.responses import Answer
+    from router.responses import HttpResponse
     from schemas.vocabulary import RunState
 
     Spellings = Mapping[str, RunState]
@@ -25,7 +25,7 @@ _DEEPEST = 50  # levels of children that are read from one answer
 _PARTIAL = 206
 
 
-def read_reply(spellings: Spellings, answer: Answer) -> ExternalReport:
+def read_reply(spellings: Spellings, answer: HttpResponse) -> ExternalReport:
     """Read one run. Where the body is empty, the id comes from `Location`, or is unknown for now (202, 204).
 
     Raises:
@@ -93,7 +93,7 @@ def _our_run_id(run: Json) -> str | None:
     return next((found for one in ours if (found := text(one, "id"))), None)
 
 
-def find_run(spellings: Spellings, answer: Answer, name: str, run_id: str) -> ExternalReport | None:
+def find_run(spellings: Spellings, answer: HttpResponse, name: str, run_id: str) -> ExternalReport | None:
     """Find our run in the answer to a look-up, by exact name or by our id; filters are not always honoured.
 
     Raises:

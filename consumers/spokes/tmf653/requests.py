@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.spokes.profile import Encoding, LookUp, Profile
+from consumers.spokes.profile import LookUpMethod, Profile, RelationshipEncoding
 from consumers.spokes.tmf653 import fields as wire
 from router.runs.hierarchy import nest
 
@@ -20,7 +20,7 @@ Body = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class OutboundIds:
     """The ids under which a run goes out; `parent` is what the external system knows of its parent."""
 
     request_id: str
@@ -32,7 +32,7 @@ def name_of(profile: Profile, run: RunDocument) -> str:
 
     A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none.
     """
-    if profile.look_up is not LookUp.NAME:
+    if profile.look_up is not LookUpMethod.NAME:
         return run.name
     name = run.name if _holds_word(run.name, run.run_id) else f"{run.name} {run.run_id}"
     return name.replace(",", ";")
@@ -52,19 +52,19 @@ def _continues(letter: str) -> bool:
     return letter.isalnum() or letter in {"_", "-"}
 
 
-def create_body(profile: Profile, run: RunDocument, sender: Sender) -> Body:
+def create_body(profile: Profile, run: RunDocument, sender: OutboundIds) -> Body:
     """Write a `ServiceTest_Create` (TMF653 v4.1)."""
     body = _fields(profile, run, sender, wire.FIELDS)
     if profile.send_state:
         body["state"] = "acknowledged"
-    if profile.look_up is LookUp.EXTERNAL_IDENTIFIER:
+    if profile.look_up is LookUpMethod.EXTERNAL_IDENTIFIER:
         body["externalIdentifier"] = [_identifier(run)]
     if sender.parent is not None:
         body |= _relationship(profile.relationship_encoding, sender.parent)
     return {key: value for key, value in body.items() if value is not None and value != []}
 
 
-def bundle_body(profile: Profile, root: RunDocument, sender: Sender) -> Body:
+def bundle_body(profile: Profile, root: RunDocument, sender: OutboundIds) -> Body:
     """Write the root with its children nested below it, each with our run id to match the answer by.
 
     Raises:
@@ -73,25 +73,25 @@ def bundle_body(profile: Profile, root: RunDocument, sender: Sender) -> Body:
     return _node(profile, nest(root), sender)
 
 
-def _node(profile: Profile, tree: RunTree, sender: Sender) -> Body:
+def _node(profile: Profile, tree: RunTree, sender: OutboundIds) -> Body:
     body = create_body(profile, tree.document, sender) | wire.HIERARCHICAL
-    if profile.relationship_encoding is not Encoding.CHARACTERISTIC:
+    if profile.relationship_encoding is not RelationshipEncoding.CHARACTERISTIC:
         body["externalIdentifier"] = [_identifier(tree.document)]
     if tree.children:
         body[wire.CHILDREN] = [_node(profile, child, sender) for child in tree.children]
     return body
 
 
-def update_body(profile: Profile, run: RunDocument, sender: Sender, fields: Iterable[str]) -> Body:
+def update_body(profile: Profile, run: RunDocument, sender: OutboundIds, fields: Iterable[str]) -> Body:
     """Write a `ServiceTest_Update`: these fields only, arrays whole, null for what is gone (RFC 7386)."""
     return _fields(profile, run, sender, fields)
 
 
-def _fields(profile: Profile, run: RunDocument, sender: Sender, fields: Iterable[str]) -> Body:
+def _fields(profile: Profile, run: RunDocument, sender: OutboundIds, fields: Iterable[str]) -> Body:
     return {field: _field(profile, run, sender, field) for field in fields}
 
 
-def _field(profile: Profile, run: RunDocument, sender: Sender, field: str) -> object:
+def _field(profile: Profile, run: RunDocument, sender: OutboundIds, field: str) -> object:
     if field == "name":
         return name_of(profile, run)
     if field == "characteristic":
@@ -101,9 +101,9 @@ def _field(profile: Profile, run: RunDocument, sender: Sender, field: str) -> ob
     return wire.PLAIN_FIELDS[field](run)
 
 
-def _our_characteristics(profile: Profile, run: RunDocument, sender: Sender) -> list[Body]:
+def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds) -> list[Body]:
     # Also part of a PATCH: an array replaces the whole array there.
-    if profile.relationship_encoding is not Encoding.CHARACTERISTIC:
+    if profile.relationship_encoding is not RelationshipEncoding.CHARACTERISTIC:
         return []
     ids = {
         wire.RUN_ID: run.run_id,
@@ -114,14 +114,14 @@ def _our_characteristics(profile: Profile, run: RunDocument, sender: Sender) -> 
     return [wire.our_characteristic(name, value) for name, value in ids.items() if value]
 
 
-def _relationship(encoding: Encoding, parent: RunRow) -> Body:
-    if encoding not in {Encoding.NATIVE, Encoding.EXTENSION} or parent.external_id is None:
+def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> Body:
+    if encoding not in {RelationshipEncoding.NATIVE, RelationshipEncoding.EXTENSION} or parent.external_id is None:
         return {}
     reference = wire.filled(
         id=parent.external_id, href=parent.external_href, relationshipType="dependency", role="parent"
     )
     typed = {"@type": "ServiceTestRelationship", "@referredType": "ServiceTest"}
-    extension = wire.RELATED if encoding is Encoding.EXTENSION else {}
+    extension = wire.RELATED if encoding is RelationshipEncoding.EXTENSION else {}
     return {"serviceTestRelationship": [reference | typed], **extension}
 
 

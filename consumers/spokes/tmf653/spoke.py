@@ -8,9 +8,9 @@ from urllib.parse import quote
 import orjson
 
 from consumers.spokes.port import Call
-from consumers.spokes.profile import CancelMethod, LookUp
+from consumers.spokes.profile import CancelMethod, LookUpMethod
 from consumers.spokes.tmf653 import callbacks, replies, requests
-from consumers.spokes.tmf653.requests import Sender
+from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
 from router.runs.changes import FIELDS
 from router.runs.states import with_spellings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.spokes.profile import Profile
-    from router.responses import Answer
+    from router.responses import HttpResponse
     from router.runs.changes import FieldChange
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
@@ -40,7 +40,7 @@ class Tmf653Spoke:
 
     def to_send(self, command: SendRun, parent: RunRow | None, idempotency_key: str) -> Call:
         """POST of a run, or of a root with its children below it (payload `bundle`)."""
-        sender = Sender(request_id=command.request_id, parent=parent)
+        sender = OutboundIds(request_id=command.request_id, parent=parent)
         bundled = command.decision.payload == "bundle"
         write = requests.bundle_body if bundled else requests.create_body
         return Call(
@@ -56,7 +56,7 @@ class Tmf653Spoke:
         """PATCH of the fields that differ from what was sent, arrays whole."""
         wanted = row.requested.model_copy(update={FIELDS[change.field]: change.new for change in changes})
         fields = [change.field for change in changes]
-        body = requests.update_body(self.profile, wanted, Sender(request_id=row.request_id), fields)
+        body = requests.update_body(self.profile, wanted, OutboundIds(request_id=row.request_id), fields)
         return self._patch(Purpose.CHANGE, row, body, idempotency_key)
 
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:  # noqa: ARG002 - v4 has no place for a reason
@@ -68,8 +68,8 @@ class Tmf653Spoke:
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Ask for our run by the filters that every TMF653 server must have (or by our id)."""
         by = {
-            LookUp.NAME: ("name", requests.name_of(self.profile, run)),
-            LookUp.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
+            LookUpMethod.NAME: ("name", requests.name_of(self.profile, run)),
+            LookUpMethod.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
         }.get(self.profile.look_up)
         return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS, query=(by,)) if by else None
 
@@ -77,7 +77,7 @@ class Tmf653Spoke:
         """GET one run."""
         return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS}/{quote(external_id, safe='')}")
 
-    def read_reply(self, answer: Answer) -> ExternalReport:
+    def read_reply(self, answer: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx answer about one run.
 
         Raises:
@@ -85,7 +85,7 @@ class Tmf653Spoke:
         """
         return replies.read_reply(self._spellings, answer)
 
-    def find_run(self, answer: Answer, run: RunDocument) -> ExternalReport | None:
+    def find_run(self, answer: HttpResponse, run: RunDocument) -> ExternalReport | None:
         """Find our run in the answer to a look-up; None: it never arrived.
 
         Raises:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from router.runs.measures.matching import Match
+    from router.runs.measures.matching import MeasureMatch
     from router.runs.reports import ExternalMeasure
     from schemas.run_document import Value
 
@@ -37,7 +37,7 @@ def is_in_our_years(moment: datetime | None) -> bool:
         return False
 
 
-def problems_of(place: int, measure: ExternalMeasure, match: Match | None) -> Iterator[Reason]:
+def problems_of(place: int, measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[Reason]:
     """Say everything that is wrong with the measure at this place of a report."""
     for code, what in (*_match_faults(measure, match), *_content_faults(measure)):
         yield problem(code, place, f"Measure {_called(measure)} {what}.")
@@ -74,7 +74,7 @@ def _number(value: Value, *, numeric: bool) -> float | None:
         return None
 
 
-def _match_faults(measure: ExternalMeasure, match: Match | None) -> Iterator[tuple[str, str]]:
+def _match_faults(measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[tuple[str, str]]:
     if match is None and (measure.id or measure.definition_id):
         yield (
             "MEASURE_UNKNOWN",
@@ -86,7 +86,7 @@ def _match_faults(measure: ExternalMeasure, match: Match | None) -> Iterator[tup
         yield from _doubts(measure, match)
 
 
-def _doubts(measure: ExternalMeasure, match: Match) -> Iterator[tuple[str, str]]:
+def _doubts(measure: ExternalMeasure, match: MeasureMatch) -> Iterator[tuple[str, str]]:
     if match.origin is MeasureIdOrigin.ONLY_OPEN and measure.metric_name:
         yield (
             "MEASURE_NAME_DIFFERS",

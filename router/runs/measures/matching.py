@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class MeasureMatch:
     """A requested measure, and by what it was recognised."""
 
     requested: RequestedMeasure
@@ -23,7 +23,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class _MeasureNames:
     """The requested measures by each thing they can be called; what two of them share names neither."""
 
     definitions: Mapping[str, RequestedMeasure]
@@ -36,7 +36,7 @@ def identify(
     requested: Sequence[RequestedMeasure],
     reported: Sequence[ExternalMeasure],
     taken: Collection[str],
-) -> list[Match | None]:
+) -> list[MeasureMatch | None]:
     """Give for each reported measure the requested one and how it was found, or None.
 
     The order is id, definition id, metricHref, metricName (exact, then case-folded), and at last the only
@@ -52,26 +52,28 @@ def identify(
     return matches
 
 
-def _by_id(measure: ExternalMeasure, by_id: Mapping[str, RequestedMeasure]) -> Match | None:
+def _by_id(measure: ExternalMeasure, by_id: Mapping[str, RequestedMeasure]) -> MeasureMatch | None:
     found = by_id.get(measure.id) if measure.id else None
-    return Match(found, MeasureIdOrigin.REPORTED) if found else None
+    return MeasureMatch(found, MeasureIdOrigin.REPORTED) if found else None
 
 
-def _by_name(measure: ExternalMeasure, names: _Names, by_id: Mapping[str, RequestedMeasure]) -> Match | None:
+def _by_name(
+    measure: ExternalMeasure, names: _MeasureNames, by_id: Mapping[str, RequestedMeasure]
+) -> MeasureMatch | None:
     # Documents disagree whether `id` means the measure or its definition, so each may stand for the other.
     definition, own = measure.definition_id or "", measure.id or ""
     if found := names.definitions.get(definition) or by_id.get(definition) or names.definitions.get(own):
-        return Match(found, MeasureIdOrigin.DEFINITION)
+        return MeasureMatch(found, MeasureIdOrigin.DEFINITION)
     if found := names.hrefs.get(measure.metric_href or ""):
-        return Match(found, MeasureIdOrigin.METRIC_HREF)
+        return MeasureMatch(found, MeasureIdOrigin.METRIC_HREF)
     name = measure.metric_name or ""
     if found := names.names.get(name) or names.folded.get(name.strip().casefold()):
-        return Match(found, MeasureIdOrigin.METRIC_NAME)
+        return MeasureMatch(found, MeasureIdOrigin.METRIC_NAME)
     return None
 
 
 def _give_the_last_to_the_only_open(
-    matches: list[Match | None],
+    matches: list[MeasureMatch | None],
     requested: Sequence[RequestedMeasure],
     reported: Sequence[ExternalMeasure],
     taken: Collection[str],
@@ -82,7 +84,7 @@ def _give_the_last_to_the_only_open(
     still_open = [measure for measure in requested if measure.id not in found and measure.id not in taken]
     place = matches.index(None)
     if len(still_open) == 1 and not _contradict(still_open[0], reported[place]):
-        matches[place] = Match(still_open[0], MeasureIdOrigin.ONLY_OPEN)
+        matches[place] = MeasureMatch(still_open[0], MeasureIdOrigin.ONLY_OPEN)
 
 
 def _contradict(requested: RequestedMeasure, reported: ExternalMeasure) -> bool:
@@ -91,8 +93,8 @@ def _contradict(requested: RequestedMeasure, reported: ExternalMeasure) -> bool:
     return len(definitions) > 1 or len(hrefs) > 1
 
 
-def _names(requested: Sequence[RequestedMeasure]) -> _Names:
-    return _Names(
+def _names(requested: Sequence[RequestedMeasure]) -> _MeasureNames:
+    return _MeasureNames(
         definitions=_told_apart(requested, lambda measure: measure.definition_id),
         hrefs=_told_apart(requested, lambda measure: measure.metric_href),
         names=_told_apart(requested, lambda measure: measure.metric_name),

@@ -15,7 +15,7 @@ from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.runs.measures.matching import Match
+    from router.runs.measures.matching import MeasureMatch
     from router.runs.reports import ExternalMeasure
     from schemas.run_document import RequestedMeasure, Value
 
@@ -23,7 +23,7 @@ _FITS_AVRO = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
+class MatchedMeasures:
     """The measures of one report, each with an id, and what was wrong with them."""
 
     measures: tuple[ReportedMeasure, ...] = ()
@@ -37,7 +37,7 @@ def match_measures(
     external_id: str,
     *,
     known: Sequence[ReportedMeasure] = (),
-) -> Matched:
+) -> MatchedMeasures:
     """Give every reported measure the id of the requested one, or a stable id of our own.
 
     Nothing is dropped but the echo of a requested measure that carries nothing measured. Of two with one id
@@ -55,7 +55,7 @@ def match_measures(
         if read.id in found:
             problems.append(_duplicate(place, read))
         found[read.id] = _later(found.get(read.id), read)
-    return Matched(measures=tuple(found.values()), problems=tuple(problems))
+    return MatchedMeasures(measures=tuple(found.values()), problems=tuple(problems))
 
 
 def merge_measures(known: Sequence[ReportedMeasure], news: Sequence[ReportedMeasure]) -> tuple[ReportedMeasure, ...]:
@@ -99,7 +99,7 @@ def _is_echo(measure: ExternalMeasure) -> bool:
     return not (measure.has_value or measure.value is not None or measure.rule_violation)
 
 
-def _matched(measure: ExternalMeasure, match: Match) -> ReportedMeasure:
+def _matched(measure: ExternalMeasure, match: MeasureMatch) -> ReportedMeasure:
     name, href = match.requested.metric_name, match.requested.metric_href
     return _read(measure, match.requested.id, match.origin, measure.metric_name or name, measure.metric_href or href)
 

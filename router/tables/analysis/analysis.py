@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from router.tables.analysis.findings import Analysis
 from router.tables.analysis.gaps import find_gaps
 from router.tables.analysis.overlaps import find_overlaps, find_unreachable
-from router.tables.analysis.search import Budget
+from router.tables.analysis.search import StepBudget
 from router.tables.analysis.space import named_rows, space_of
 from router.tables.analysis.wording import (
     gap_notes,
@@ -44,9 +44,9 @@ def analyse(
     """
     space = space_of(table)
     first_decides = table.policy == "first"
-    unreachable, unknown = find_unreachable(space, Budget(steps), first_decides=first_decides)
+    unreachable, unknown = find_unreachable(space, StepBudget(steps), first_decides=first_decides)
     overlaps = find_overlaps(space, most_overlaps, unreachable)
-    for_gaps = Budget(steps)
+    for_gaps = StepBudget(steps)
     gaps = find_gaps(space, for_gaps, most_gaps)
     return Analysis(
         overlaps=overlaps.pairs,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.conditions import NO_INPUTS
 from router.tables.feel.samples import SAMPLES, between
-from router.tables.feel.values import TYPES, Kind
+from router.tables.feel.values import TYPES, ValueKind
 from router.tables.index.bitsets import masks_of
 from router.tables.index.scales import asked, stretches, takes_everything
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.bitsets import ColumnMasks, Rows
+    from router.tables.index.bitsets import ColumnBitsets, Rows
     from router.tables.model import Input
 
 # A set of classes of one axis is an int, like a set of rows; its bits are the keys of `Axis.classes`.
@@ -29,7 +29,7 @@ class ValueClass:
     `rows` take it, `sample` is one of its values.
     """
 
-    kind: Kind
+    kind: ValueKind
     place: int
     rows: Rows
     sample: object
@@ -52,12 +52,12 @@ class Axis:
     """
 
     input: Input
-    masks: ColumnMasks
+    masks: ColumnBitsets
     classes: Mapping[int, ValueClass]
     expected: Classes
     all: Classes
-    of_kind: Mapping[Kind, Classes]
-    between: Mapping[Kind, Classes]
+    of_kind: Mapping[ValueKind, Classes]
+    between: Mapping[ValueKind, Classes]
     easy: Classes
     of_row: tuple[Classes, ...]
     doubtful: Rows
@@ -69,7 +69,7 @@ def axis_of(column: Input, cells: Sequence[Cell]) -> Axis:
     classes = dict(enumerate(_classes(column, masks)))
     kept = {bit: one for bit, one in classes.items() if one.sample is not _NOTHING}
     full = _bits(kept)
-    of_kind: dict[Kind, Classes] = {}
+    of_kind: dict[ValueKind, Classes] = {}
     for bit, one in kept.items():
         of_kind[one.kind] = of_kind.get(one.kind, 0) | 1 << bit
     unnamed = _bits(bit for bit, one in kept.items() if not one.place % 2)
@@ -91,20 +91,20 @@ def axis_of(column: Input, cells: Sequence[Cell]) -> Axis:
 _NOTHING = object()  # the sample of a class that has no value
 
 
-def _classes(column: Input, masks: ColumnMasks) -> Iterator[ValueClass]:
+def _classes(column: Input, masks: ColumnBitsets) -> Iterator[ValueClass]:
     """Give the classes of every kind that the type has: on the scale of the kind, then null, then all other kinds."""
     for kind, scale in masks.scales.items():
         for place, rows in enumerate(masks.of_class[kind]):
             sample = _sample(kind, scale.points, place)
             yield ValueClass(kind=kind, place=place, rows=rows, sample=_if_allowed(sample, column))
-    if Kind.NULL not in masks.scales:
-        yield ValueClass(kind=Kind.NULL, place=1, rows=masks.of_null, sample=None)
+    if ValueKind.NULL not in masks.scales:
+        yield ValueClass(kind=ValueKind.NULL, place=1, rows=masks.of_null, sample=None)
     others = (SAMPLES[kind] for kind in SAMPLES if kind in TYPES[column.type] and kind not in masks.scales)
     sample = next(others, _NOTHING)
-    yield ValueClass(kind=Kind.OTHER, place=0, rows=masks.elsewhere, sample=_if_allowed(sample, column))
+    yield ValueClass(kind=ValueKind.OTHER, place=0, rows=masks.elsewhere, sample=_if_allowed(sample, column))
 
 
-def _sample(kind: Kind, points: Sequence[object], place: int) -> object:
+def _sample(kind: ValueKind, points: Sequence[object], place: int) -> object:
     at = place // 2
     if place % 2:
         return points[at]
@@ -120,9 +120,9 @@ def _if_allowed(sample: object, column: Input) -> object:
     return sample if column.allowed.holds(sample, NO_INPUTS) else _NOTHING
 
 
-def _expected(classes: Mapping[int, ValueClass], masks: ColumnMasks) -> Iterator[int]:
-    named = {kind for kind in masks.scales if kind is not Kind.NULL} or {Kind.OTHER}
-    says_null = {Kind.NULL} & masks.scales.keys()
+def _expected(classes: Mapping[int, ValueClass], masks: ColumnBitsets) -> Iterator[int]:
+    named = {kind for kind in masks.scales if kind is not ValueKind.NULL} or {ValueKind.OTHER}
+    says_null = {ValueKind.NULL} & masks.scales.keys()
     return (bit for bit, one in classes.items() if one.kind in named | says_null)
 
 
@@ -130,20 +130,20 @@ def _bits(places: Mapping[int, object] | Iterator[int]) -> Classes:
     return sum(1 << bit for bit in places)
 
 
-def _first_bits(classes: Mapping[int, ValueClass]) -> dict[Kind, int]:
-    firsts: dict[Kind, int] = {}
+def _first_bits(classes: Mapping[int, ValueClass]) -> dict[ValueKind, int]:
+    firsts: dict[ValueKind, int] = {}
     for bit, one in classes.items():
         firsts.setdefault(one.kind, bit)
     return firsts
 
 
-def _taken(cell: Cell, masks: ColumnMasks, firsts: Mapping[Kind, int], full: Classes) -> Classes:
+def _taken(cell: Cell, masks: ColumnBitsets, firsts: Mapping[ValueKind, int], full: Classes) -> Classes:
     conditions = asked(cell)
     if not conditions:
         return full
     found: Classes = 0
     if takes_everything(conditions):
-        null = firsts[Kind.NULL] + (Kind.NULL in masks.scales)
+        null = firsts[ValueKind.NULL] + (ValueKind.NULL in masks.scales)
         found = full & ~(1 << null)
     for kind in {kind for kind, _ in conditions}:
         for first, end in stretches(conditions, kind, masks.scales[kind]):

@@ -6,7 +6,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from router.tables.analysis.findings import Overlap, Overlaps, Unreachable
-from router.tables.analysis.search import Budget, Search
+from router.tables.analysis.search import StepBudget, UncoveredSearch
 from router.tables.analysis.space import named_rows
 from router.tables.analysis.wording import box_in_words, example_of
 from router.tables.feel.values import kind_of
@@ -14,7 +14,7 @@ from router.tables.feel.values import kind_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables.analysis.space import Box, Space
+    from router.tables.analysis.space import Box, ValueSpace
     from router.tables.feel.unary_test import Cell
     from router.tables.index.bitsets import Rows
     from router.tables.model import Input, Row
@@ -44,7 +44,9 @@ def _take_lists_of(cell: Cell, above: Sequence[Cell]) -> bool:
 _MOST_NAMED = 8  # of the rows that cover another together
 
 
-def find_unreachable(space: Space, budget: Budget, *, first_decides: bool) -> tuple[list[Unreachable], list[str]]:
+def find_unreachable(
+    space: ValueSpace, budget: StepBudget, *, first_decides: bool
+) -> tuple[list[Unreachable], list[str]]:
     """Find the rows that never decide; second, the rows for which the steps did not suffice to tell."""
     found: list[Unreachable] = []
     unknown: list[str] = []
@@ -63,7 +65,7 @@ def find_unreachable(space: Space, budget: Budget, *, first_decides: bool) -> tu
     return found, unknown
 
 
-def _covering(space: Space, box: Box, above: Rows, budget: Budget) -> Rows | None:
+def _covering(space: ValueSpace, box: Box, above: Rows, budget: StepBudget) -> Rows | None:
     """Give rows that together take the whole box; 0 if something is missed, None if that is not known."""
     touching = space.touching(box) & above
     if not touching:
@@ -71,38 +73,40 @@ def _covering(space: Space, box: Box, above: Rows, budget: Budget) -> Rows | Non
     if one := space.taking(box) & touching:
         return 1 << (one.bit_length() - 1)
     # One row may not use up the steps of all others.
-    own = Budget(min(budget.left, max(1_000, budget.left // 20)))
+    own = StepBudget(min(budget.left, max(1_000, budget.left // 20)))
     given = own.left
-    missed = Search(space, box, own).one_missed(touching)
+    missed = UncoveredSearch(space, box, own).one_missed(touching)
     budget.left -= given - own.left
     if missed is not None:
         return 0
     return None if own.is_spent else _fewest(space, box, touching, own)
 
 
-def _fewest(space: Space, box: Box, rows: Rows, budget: Budget) -> Rows:
+def _fewest(space: ValueSpace, box: Box, rows: Rows, budget: StepBudget) -> Rows:
     """Leave out every row without which the box is covered all the same, as long as they are few enough to try."""
     for place in reversed(list(space.places(rows))):
         without = rows & ~space.bit(place)
-        if Search(space, box, budget).one_missed(without) is None and not budget.is_spent:
+        if UncoveredSearch(space, box, budget).one_missed(without) is None and not budget.is_spent:
             rows = without
     return rows
 
 
-def find_overlaps(space: Space, most: int, unreachable: Sequence[Unreachable] = ()) -> Overlaps:
+def find_overlaps(space: ValueSpace, most: int, unreachable: Sequence[Unreachable] = ()) -> Overlaps:
     """Find pairs of rows that both match somewhere; not more than `most`, those that matter most first."""
     ids = {found.row for found in unreachable}
-    table = _Pairs(space, sum(space.bit(place) for place, row in enumerate(space.table.rows) if row.id in ids))
+    table = _OverlappingPairs(
+        space, sum(space.bit(place) for place, row in enumerate(space.table.rows) if row.id in ids)
+    )
     ranks = table.ranks()
     pairs = (table.overlap(place, other) for rank in ranks for place, below in rank for other in space.places(below))
     partly, differing, count = accumulate(sum(below.bit_count() for _, below in rank) for rank in ranks)
     return Overlaps(pairs=tuple(islice(pairs, most)), partly=partly, differing=differing, count=count)
 
 
-class _Pairs:
+class _OverlappingPairs:
     """For each row, which rows below it overlap, have the same outputs, or are nested with it."""
 
-    def __init__(self, space: Space, aside: Rows) -> None:
+    def __init__(self, space: ValueSpace, aside: Rows) -> None:
         self._space = space
         self._aside = aside  # rows that never decide; that is told already
         sure = space.rows & ~space.doubtful
@@ -141,7 +145,7 @@ class _Pairs:
         )
 
 
-def _rows_by_outputs(space: Space) -> list[Rows]:
+def _rows_by_outputs(space: ValueSpace) -> list[Rows]:
     """Give for each row the rows that have the same outputs."""
     keys = [_outputs_key(space, place) for place in range(len(space.table.rows))]
     alike: dict[object, Rows] = {}
@@ -150,6 +154,6 @@ def _rows_by_outputs(space: Space) -> list[Rows]:
     return [alike[key] for key in keys]
 
 
-def _outputs_key(space: Space, place: int) -> object:
+def _outputs_key(space: ValueSpace, place: int) -> object:
     outputs = space.table.rows[place].outputs
     return tuple((name, kind_of(value), value) for name, value in sorted(outputs.items()))

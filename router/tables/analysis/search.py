@@ -8,11 +8,11 @@ from router.tables.analysis.space import runs
 
 if TYPE_CHECKING:
     from router.tables.analysis.axes import Axis, Classes
-    from router.tables.analysis.space import Box, Space
+    from router.tables.analysis.space import Box, ValueSpace
     from router.tables.index.bitsets import Rows
 
 
-class Budget:
+class StepBudget:
     """Counts steps, so that a table whose search would take years ends it in time."""
 
     def __init__(self, steps: int) -> None:
@@ -24,13 +24,13 @@ class Budget:
         return self.left <= 0
 
 
-class Search:
+class UncoveredSearch:
     """Goes through a box axis by axis, and on each axis once for all classes that the same rows take.
 
     What it learned of some rows from some axis on holds for the whole box, so it is remembered.
     """
 
-    def __init__(self, space: Space, box: Box, budget: Budget) -> None:
+    def __init__(self, space: ValueSpace, box: Box, budget: StepBudget) -> None:
         self._axes = space.axes
         self._box = box
         self._budget = budget

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Box = tuple["Classes", ...]  # the classes of each axis
 
 
-class Tree:
+class RangeUnionTree:
     """Joins the row sets of any stretch of classes in a few steps: each node holds the join of its two halves."""
 
     def __init__(self, leaves: list[Rows], join: Callable[[Rows, Rows], Rows], neutral: Rows) -> None:
@@ -62,8 +62,12 @@ class AxisRows:
     def __init__(self, axis: Axis, rows: Rows) -> None:
         size = max(axis.classes, default=0) + 1
         self._all = rows
-        self._any = Tree([axis.classes[bit].rows if bit in axis.classes else 0 for bit in range(size)], or_, 0)
-        self._every = Tree([axis.classes[bit].rows if bit in axis.classes else rows for bit in range(size)], and_, rows)
+        self._any = RangeUnionTree(
+            [axis.classes[bit].rows if bit in axis.classes else 0 for bit in range(size)], or_, 0
+        )
+        self._every = RangeUnionTree(
+            [axis.classes[bit].rows if bit in axis.classes else rows for bit in range(size)], and_, rows
+        )
         self._touching: dict[Classes, Rows] = {}
         self._taking: dict[Classes, Rows] = {}
 
@@ -81,7 +85,7 @@ class AxisRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
+class ValueSpace:
     """All values of a table's inputs, single values only: a list is taken for its elements one by one.
 
     A row whose cell looks at other inputs counts as taking any value there, and is `doubtful`.
@@ -135,11 +139,11 @@ class Space:
             rows ^= 1 << (rows.bit_length() - 1)
 
 
-def space_of(table: DecisionTable) -> Space:
+def space_of(table: DecisionTable) -> ValueSpace:
     """Put the rows of a table on the axes of its inputs."""
     axes = tuple(axis_of(column, [row.cells[place] for row in table.rows]) for place, column in enumerate(table.inputs))
     rows = (1 << len(table.rows)) - 1
-    return Space(
+    return ValueSpace(
         table=table,
         axes=axes,
         rows=rows,
@@ -148,6 +152,6 @@ def space_of(table: DecisionTable) -> Space:
     )
 
 
-def named_rows(space: Space, rows: Rows) -> tuple[str, ...]:
+def named_rows(space: ValueSpace, rows: Rows) -> tuple[str, ...]:
     """Give the ids of the rows of a set, from the top."""
     return tuple(space.table.rows[place].id for place in space.places(rows))

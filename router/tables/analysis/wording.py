@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 from router.tables.analysis.space import runs
 from router.tables.explain.wording import value_in_words
-from router.tables.feel.values import Kind
+from router.tables.feel.values import ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from router.tables.analysis.axes import Axis, Classes, ValueClass
     from router.tables.analysis.findings import Gap, Overlap, Overlaps, Unreachable
-    from router.tables.analysis.space import Box, Space
+    from router.tables.analysis.space import Box, ValueSpace
     from router.tables.table import DecisionTable
 
 
 _MOST_PARTS = 6  # of one input; more than that nobody reads
 
 
-def box_in_words(space: Space, box: Box) -> str:
+def box_in_words(space: ValueSpace, box: Box) -> str:
     """Name what each input may be; an input that no row asks for is left out."""
     told = [_in_words(axis, classes) for axis, classes in zip(space.axes, box, strict=True) if _matters(axis)]
     return ", ".join(told) or "whatever the inputs are"
@@ -31,7 +31,7 @@ def _matters(axis: Axis) -> bool:
     return any(one != axis.all for one in axis.of_row) or bool(axis.doubtful)
 
 
-def example_of(space: Space, box: Box) -> dict[str, object]:
+def example_of(space: ValueSpace, box: Box) -> dict[str, object]:
     """Give one value for each input that lies in the box."""
     return {axis.input.name: _example(axis, classes) for axis, classes in zip(space.axes, box, strict=True)}
 
@@ -68,11 +68,11 @@ def _parts(axis: Axis, classes: Classes) -> Iterator[str]:
             yield from _parts_of_kind(axis, kind, some)
 
 
-def _parts_of_kind(axis: Axis, kind: Kind, some: Classes) -> Iterator[str]:
+def _parts_of_kind(axis: Axis, kind: ValueKind, some: Classes) -> Iterator[str]:
     between = axis.between[kind]
-    if kind is Kind.NULL:
+    if kind is ValueKind.NULL:
         yield "missing"
-    elif kind is Kind.OTHER:
+    elif kind is ValueKind.OTHER:
         yield "=any" if axis.expected & some else "of another type"
     elif between and not between & ~some:
         # All that no cell names is in the set, so it is best told by what is not.
@@ -81,7 +81,7 @@ def _parts_of_kind(axis: Axis, kind: Kind, some: Classes) -> Iterator[str]:
         yield from _stretches_in_words(axis, kind, some)
 
 
-def _rest_in_words(axis: Axis, kind: Kind, named: Classes) -> str:
+def _rest_in_words(axis: Axis, kind: ValueKind, named: Classes) -> str:
     count = named.bit_count()
     places = (place for first, end in runs(named) for place in range(first, end))
     shown = ", ".join(_word(axis.classes[place].sample) for place in islice(places, _MOST_PARTS))
@@ -89,7 +89,7 @@ def _rest_in_words(axis: Axis, kind: Kind, named: Classes) -> str:
     return f"=anything but {shown}{more}" if named else f"={kind.value}"
 
 
-def _stretches_in_words(axis: Axis, kind: Kind, some: Classes) -> Iterator[str]:
+def _stretches_in_words(axis: Axis, kind: ValueKind, some: Classes) -> Iterator[str]:
     """Write neighbours as one interval; between two dates that follow each other there is nothing to bridge."""
     of_kind = axis.of_kind[kind]
     whole = (1 << of_kind.bit_length()) - (of_kind & -of_kind)

@@ -7,10 +7,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from router.tables.decision import Undecided
-from router.tables.explain.explanation import Close, Explanation, Matched, Seen
+from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss
 from router.tables.explain.wording import cell_in_words, shortened, value_in_words
 from router.tables.index.bitsets import places_from_end
-from schemas.problem import Trouble
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,10 +79,10 @@ def explanation_lines(decision: Decision | Undecided) -> list[str]:
     return explain(decision).sentences
 
 
-def problem_of(undecided: Undecided) -> Trouble:
+def problem_of(undecided: Undecided) -> Problem:
     """Return the problem that a dead letter carries when nothing was decided."""
     detail = "\n".join(explanation_lines(undecided))
-    return Trouble(code=undecided.reason.value, sentence=undecided.sentence, detail=detail)
+    return Problem(code=undecided.reason.value, sentence=undecided.sentence, detail=detail)
 
 
 def explain_decision(decision: Decision) -> Explanation:
@@ -93,7 +93,7 @@ def explain_decision(decision: Decision) -> Explanation:
         reference=decision.reference,
         rows=tuple([matched(table, row, values) for row in decision.rows[:MOST_ROWS]]),
         used_up=tuple([row.id for row in decision.skipped[:MOST_ROWS]]),
-        close=tuple([Close(row=row.id, misses=(seen(table, row, values, at),)) for row, at in missed]),
+        close=tuple([NearMiss(row=row.id, misses=(seen(table, row, values, at),)) for row, at in missed]),
     )
 
 
@@ -109,10 +109,10 @@ def explain_undecided(undecided: Undecided) -> Explanation:
     return Explanation(reference=reference, close=tuple(close), as_close=len(found) - len(close))
 
 
-def matched(table: DecisionTable, row: Row, values: Sequence[object]) -> Matched:
+def matched(table: DecisionTable, row: Row, values: Sequence[object]) -> MatchedRow:
     """Say which cells of a row that matches took which values."""
     asking = [place for place, cell in enumerate(row.cells) if not cell.is_any]
-    return Matched(
+    return MatchedRow(
         row=row.id,
         cells=tuple([seen(table, row, values, place) for place in asking[:MOST_CELLS]]),
         more=max(0, len(asking) - MOST_CELLS),
@@ -120,15 +120,15 @@ def matched(table: DecisionTable, row: Row, values: Sequence[object]) -> Matched
     )
 
 
-def _close(table: DecisionTable, row: Row, values: tuple[object, ...], aside: Iterable[Row]) -> Close:
+def _close(table: DecisionTable, row: Row, values: tuple[object, ...], aside: Iterable[Row]) -> NearMiss:
     places = row.misses(values, table.by_name(values))[:MOST_CELLS]
     missed = tuple([seen(table, row, values, place) for place in places])
-    return Close(row=row.id, misses=missed, switched_off=any(row is other for other in aside))
+    return NearMiss(row=row.id, misses=missed, switched_off=any(row is other for other in aside))
 
 
-def seen(table: DecisionTable, row: Row, values: Sequence[object], place: int) -> Seen:
+def seen(table: DecisionTable, row: Row, values: Sequence[object], place: int) -> CellComparison:
     """Put a value and the cell that it met into words."""
-    return Seen(table.inputs[place].name, value_in_words(values[place]), _wanted(row.cells[place]))
+    return CellComparison(table.inputs[place].name, value_in_words(values[place]), _wanted(row.cells[place]))
 
 
 @lru_cache(maxsize=4096)  # the rows above are nearly always the same, and their words take longest

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CellComparison:
     """A value, and the cell that it met."""
 
     column: str
@@ -35,11 +35,11 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
+class MatchedRow:
     """A row that matches, with the cells that ask for something. `more` were left out for their number."""
 
     row: str
-    cells: tuple[Seen, ...] = ()
+    cells: tuple[CellComparison, ...] = ()
     more: int = 0
     is_default: bool = False
 
@@ -53,11 +53,11 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
+class NearMiss:
     """A row that does not match, with every cell that does not fit."""
 
     row: str
-    misses: tuple[Seen, ...]
+    misses: tuple[CellComparison, ...]
     switched_off: bool = False
 
     @property
@@ -77,9 +77,9 @@ class Explanation:
     """
 
     reference: str
-    rows: tuple[Matched, ...] = ()
+    rows: tuple[MatchedRow, ...] = ()
     used_up: tuple[str, ...] = ()
-    close: tuple[Close, ...] = ()
+    close: tuple[NearMiss, ...] = ()
     as_close: int = 0
 
     @property
@@ -120,7 +120,7 @@ def _written(one: Explanation) -> list[object]:
     return [one.reference, rows, one.used_up, close, one.as_close]
 
 
-def _cell(seen: Seen) -> list[str]:
+def _cell(seen: CellComparison) -> list[str]:
     same = seen.value == seen.wants
     return [seen.column, seen.value] if same else [seen.column, seen.value, seen.wants]
 
@@ -136,14 +136,14 @@ def _read(written: list[Any]) -> Explanation:
     )
 
 
-def _matched(row: str, cells: list[list[str]] | None, more: int) -> Matched:
+def _matched(row: str, cells: list[list[str]] | None, more: int) -> MatchedRow:
     seen = tuple([_seen(*cell) for cell in cells or ()])
-    return Matched(row=row, cells=seen, more=more, is_default=cells is None)
+    return MatchedRow(row=row, cells=seen, more=more, is_default=cells is None)
 
 
-def _close(row: str, misses: list[list[str]], switched_off: bool) -> Close:  # noqa: FBT001 - as it was written
-    return Close(row=row, misses=tuple([_seen(*cell) for cell in misses]), switched_off=switched_off)
+def _close(row: str, misses: list[list[str]], switched_off: bool) -> NearMiss:  # noqa: FBT001 - as it was written
+    return NearMiss(row=row, misses=tuple([_seen(*cell) for cell in misses]), switched_off=switched_off)
 
 
-def _seen(column: str, value: str, wants: str | None = None) -> Seen:
-    return Seen(column, value, value if wants is None else wants)
+def _seen(column: str, value: str, wants: str | None = None) -> CellComparison:
+    return CellComparison(column, value, value if wants is None else wants)

@@ -11,16 +11,16 @@ from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
     from router.tables.decision import Decision
-    from router.tables.explain.explanation import Seen
+    from router.tables.explain.explanation import CellComparison
     from router.tables.model import Row
     from router.tables.table import DecisionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedCell:
     """A cell that asks for something, the value that it met, and whether they fit."""
 
-    seen: Seen
+    seen: CellComparison
     fits: bool
 
 
@@ -29,7 +29,7 @@ class WhyNot:
     """One row beside what was decided. `taken` are the rows that decided; none where nothing was decided."""
 
     row: str
-    columns: tuple[Checked, ...]
+    columns: tuple[CheckedCell, ...]
     switched_off: bool
     taken: tuple[str, ...]
     taken_because: str
@@ -67,11 +67,11 @@ def why_not(decision: Decision | Undecided, row: Row, *, switched_off: bool = Fa
     )
 
 
-def _checked(table: DecisionTable, row: Row, values: tuple[object, ...]) -> tuple[Checked, ...]:
+def _checked(table: DecisionTable, row: Row, values: tuple[object, ...]) -> tuple[CheckedCell, ...]:
     inputs = table.by_name(values)
     return tuple(
         [
-            Checked(seen=seen(table, row, values, place), fits=cell.holds(values[place], inputs))
+            CheckedCell(seen=seen(table, row, values, place), fits=cell.holds(values[place], inputs))
             for place, cell in enumerate(row.cells)
             if not cell.is_any
         ]

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from router.tables.feel.values import ORDERED, Kind, canonical, kind_of, same, value_at
+from router.tables.feel.values import ORDERED, ValueKind, canonical, kind_of, same, value_at
 
 Inputs = Mapping[str, object]
 Holds = Callable[[object, Inputs], bool]
@@ -48,13 +48,13 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class InputReference:
     """The value of another input."""
 
     text: str
 
 
-Operand = Literal | Name
+Operand = Literal | InputReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _check(condition: Condition) -> Holds:
     if isinstance(condition, Interval):
         low, high = (_check(end) for end in condition.ends)
         return lambda value, inputs: low(value, inputs) and high(value, inputs)
-    if isinstance(condition.operand, Name):
+    if isinstance(condition.operand, InputReference):
         return _name_check(condition.operator, condition.operand.text)
     return _literal_check(condition.operator, condition.operand.value)
 
@@ -172,9 +172,9 @@ def _literal_check(how: Operator, literal: object) -> Holds:
     if how is Operator.DIFFERENT:
         return lambda value, _inputs: compare(how, value, literal)
     compared: Callable[[Any, Any], bool] = _ORDER.get(how, operator.eq)
-    if kind is Kind.BOOLEAN or kind is Kind.NULL:
+    if kind is ValueKind.BOOLEAN or kind is ValueKind.NULL:
         return lambda value, _inputs: value is literal
-    if kind is Kind.NUMBER:
+    if kind is ValueKind.NUMBER:
         return lambda value, _inputs: type(value) in _NUMBERS and compared(value, literal)
     return lambda value, _inputs: kind_of(value) is kind and compared(value, literal)
 

@@ -23,7 +23,7 @@ NAME_START = rf"(?!\d)[\w{_SIGNS}]"
 NAME_PART = rf"[\w{_SIGNS}\u00b7\u0300-\u036f\u203f\u2040]"
 
 
-class Token(Enum):
+class TokenKind(Enum):
     """What a piece of a cell is."""
 
     COMMENT = r"//[^\r\n]*|/\*.*?\*/"
@@ -42,25 +42,25 @@ class Token(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Token:
     """One token with its text and its place."""
 
-    token: Token
+    token: TokenKind
     text: str
     at: int
 
 
-_PIECE = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in Token), re.DOTALL)
+_PIECE = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in TokenKind), re.DOTALL)
 _WORD_GOES_ON = re.compile(rf"{NAME_PART}|[-.'\u2019/](?={NAME_PART})|\s+{NAME_PART}")
 
 
-def cut(text: str, names: Collection[str]) -> list[Piece]:
+def cut(text: str, names: Collection[str]) -> list[Token]:
     """Cut a cell into pieces, without comments; `names` are taken whole wherever they stand.
 
     Raises:
         CellError: a character has no meaning here, or a quote is not closed.
     """
-    return [piece for piece in _pieces(text, names) if piece.token is not Token.COMMENT]
+    return [piece for piece in _pieces(text, names) if piece.token is not TokenKind.COMMENT]
 
 
 def without_comments(text: str, names: Collection[str] = ()) -> str:
@@ -77,12 +77,12 @@ def without_comments(text: str, names: Collection[str] = ()) -> str:
 def _kept(text: str, names: Collection[str]) -> Iterator[str]:
     at = 0
     for piece in _pieces(text, names):
-        is_comment = piece.token is Token.COMMENT
+        is_comment = piece.token is TokenKind.COMMENT
         yield " " if is_comment else text[at : piece.at] + piece.text
         at = piece.at + len(piece.text)
 
 
-def _pieces(text: str, names: Collection[str]) -> Iterator[Piece]:
+def _pieces(text: str, names: Collection[str]) -> Iterator[Token]:
     longest_first = sorted(names, key=len, reverse=True)
     at = 0
     while (at := _past_space(text, at)) < len(text):
@@ -95,11 +95,11 @@ def _past_space(text: str, at: int) -> int:
     return len(text) - len(text[at:].lstrip())
 
 
-def _declared(text: str, at: int, names: list[str]) -> Piece | None:
+def _declared(text: str, at: int, names: list[str]) -> Token | None:
     for name in names:
         end = _end_of(name, text, at)
         if end and not _WORD_GOES_ON.match(text, end):
-            return Piece(Token.NAME, text[at:end], at)
+            return Token(TokenKind.NAME, text[at:end], at)
     return None
 
 
@@ -113,11 +113,11 @@ def _end_of(name: str, text: str, at: int) -> int:
     return found.end() if found else 0
 
 
-def _piece(text: str, at: int) -> Piece:
+def _piece(text: str, at: int) -> Token:
     found = _PIECE.match(text, at)
     if found is None or found.lastgroup is None:
         raise CellError(_no_meaning(text[at:]))
-    return Piece(Token[found.lastgroup], found[0], at)
+    return Token(TokenKind[found.lastgroup], found[0], at)
 
 
 def _no_meaning(rest: str) -> str:
@@ -132,7 +132,7 @@ def _no_meaning(rest: str) -> str:
 
 # Everything that gives a cell its shape; what stands between is a bare word.
 _SHAPE = re.compile(r'@?"(?:[^"\\]|\\.)*"|<=|>=|!=|[<>=,()\[\]]|\.\.', re.DOTALL)
-_NOT_BARE = re.compile(r"-|null|true|false|" + Token.NUMBER.value)
+_NOT_BARE = re.compile(r"-|null|true|false|" + TokenKind.NUMBER.value)
 
 
 def is_literal_of_another_type(text: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
-from router.tables.feel.values import Kind, Months
+from router.tables.feel.values import Months, ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,25 +21,25 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _OFFSETS = (0, 12 * 60, -12 * 60, 24 * 60 - 1, 1 - 24 * 60)
 
 # A value of each kind, for where any will do.
-SAMPLES: Mapping[Kind, object] = {
-    Kind.STRING: "something else",
-    Kind.NUMBER: 0,
-    Kind.BOOLEAN: True,
-    Kind.DATE: date(2000, 1, 1),
-    Kind.TIME: time(12),
-    Kind.ZONED_TIME: time(12, tzinfo=UTC),
-    Kind.ZONED_DATETIME: _EPOCH,  # as the moments of a run
-    Kind.DATETIME: _EPOCH.replace(tzinfo=None),
-    Kind.DAYS: timedelta(days=1),
-    Kind.MONTHS: Months(1),
+SAMPLES: Mapping[ValueKind, object] = {
+    ValueKind.STRING: "something else",
+    ValueKind.NUMBER: 0,
+    ValueKind.BOOLEAN: True,
+    ValueKind.DATE: date(2000, 1, 1),
+    ValueKind.TIME: time(12),
+    ValueKind.ZONED_TIME: time(12, tzinfo=UTC),
+    ValueKind.ZONED_DATETIME: _EPOCH,  # as the moments of a run
+    ValueKind.DATETIME: _EPOCH.replace(tzinfo=None),
+    ValueKind.DAYS: timedelta(days=1),
+    ValueKind.MONTHS: Months(1),
 }
 
 
-def between(kind: Kind, low: object, high: object) -> object:
+def between(kind: ValueKind, low: object, high: object) -> object:
     """Give a value of a kind above `low` and below `high`; None for either is no bound, as a result: there is none."""
-    if kind is Kind.NUMBER:
+    if kind is ValueKind.NUMBER:
         return _number(low, high)
-    if kind is Kind.STRING:
+    if kind is ValueKind.STRING:
         return _string(low, high)
     line = _LINES.get(kind)
     return None if line is None else _on_line(line, low, high)
@@ -58,11 +58,11 @@ def _exact(number: int | Decimal, more: int) -> int | Decimal:
 
 
 def _string(low: Any, high: Any) -> object:  # noqa: ANN401 - texts
-    tried = [SAMPLES[Kind.STRING], *(["", " "] if low is None else [low + end for end in ("x", " ", "\0")])]
+    tried = [SAMPLES[ValueKind.STRING], *(["", " "] if low is None else [low + end for end in ("x", " ", "\0")])]
     return next((text for text in tried if (low is None or low < text) and (high is None or text < high)), None)
 
 
-class _Line:
+class _CountableKind:
     """A kind whose values are counted: `count` numbers a value, `value` gives the value of a number."""
 
     def __init__(
@@ -73,7 +73,7 @@ class _Line:
         self.steps = steps
 
 
-def _on_line(line: _Line, low: object, high: object) -> object:
+def _on_line(line: _CountableKind, low: object, high: object) -> object:
     first = None if low is None else line.count(low)
     last = None if high is None else line.count(high)
     for number in _numbers(first, last, line.steps):
@@ -115,20 +115,22 @@ def _zoned_time(count: int) -> time:
 _OF_TIME = (60 * _MINUTE, _MINUTE, 1_000_000, 1)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 
-_LINES: Mapping[Kind, _Line] = {
-    Kind.DATE: _Line(lambda value: value.toordinal(), date.fromordinal),
-    Kind.TIME: _Line(_clock, _time, steps=_OF_TIME),
-    Kind.ZONED_TIME: _Line(_clock, _zoned_time, steps=_OF_TIME),
-    Kind.DATETIME: _Line(
+_LINES: Mapping[ValueKind, _CountableKind] = {
+    ValueKind.DATE: _CountableKind(lambda value: value.toordinal(), date.fromordinal),
+    ValueKind.TIME: _CountableKind(_clock, _time, steps=_OF_TIME),
+    ValueKind.ZONED_TIME: _CountableKind(_clock, _zoned_time, steps=_OF_TIME),
+    ValueKind.DATETIME: _CountableKind(
         lambda value: (value - _NAIVE_EPOCH) // _MICROSECOND,
         lambda count: _NAIVE_EPOCH + count * _MICROSECOND,
         steps=(_DAY, *_OF_TIME),
     ),
-    Kind.ZONED_DATETIME: _Line(
+    ValueKind.ZONED_DATETIME: _CountableKind(
         lambda value: (value - _EPOCH) // _MICROSECOND,
         lambda count: _EPOCH + count * _MICROSECOND,
         steps=(_DAY, *_OF_TIME),
     ),
-    Kind.DAYS: _Line(lambda value: value // _MICROSECOND, lambda count: count * _MICROSECOND, steps=(_DAY, *_OF_TIME)),
-    Kind.MONTHS: _Line(lambda value: value.count, Months),
+    ValueKind.DAYS: _CountableKind(
+        lambda value: value // _MICROSECOND, lambda count: count * _MICROSECOND, steps=(_DAY, *_OF_TIME)
+    ),
+    ValueKind.MONTHS: _CountableKind(lambda value: value.count, Months),
 }

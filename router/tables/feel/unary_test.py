@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.tables.feel.conditions import NO_INPUTS, Comparison, Interval, Literal, Name, check_for
+from router.tables.feel.conditions import NO_INPUTS, Comparison, InputReference, Interval, Literal, check_for
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import cut, without_comments
 from router.tables.feel.parser import CellParser
@@ -61,7 +61,7 @@ class Cell:
     @property
     def names(self) -> frozenset[str]:
         """The other inputs that the cell looks at."""
-        return frozenset(operand.text for operand in self.operands if isinstance(operand, Name))
+        return frozenset(operand.text for operand in self.operands if isinstance(operand, InputReference))
 
 
 def _operands(condition: Condition) -> tuple[Operand, ...]:

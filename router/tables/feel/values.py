@@ -21,7 +21,7 @@ class Months:
     count: int
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """What a value is; only values of one kind are ever equal, smaller or greater."""
 
     NULL = "null"
@@ -41,32 +41,32 @@ class Kind(Enum):
     __hash__ = object.__hash__  # there is one of each, and the hash of an enum is a call of Python
 
 
-ORDERED = frozenset(Kind) - {Kind.NULL, Kind.BOOLEAN, Kind.LIST, Kind.OTHER}
+ORDERED = frozenset(ValueKind) - {ValueKind.NULL, ValueKind.BOOLEAN, ValueKind.LIST, ValueKind.OTHER}
 
-TYPES: dict[str, frozenset[Kind]] = {
-    "string": frozenset({Kind.STRING}),
-    "number": frozenset({Kind.NUMBER}),
-    "boolean": frozenset({Kind.BOOLEAN}),
-    "date": frozenset({Kind.DATE}),
-    "time": frozenset({Kind.TIME, Kind.ZONED_TIME}),
-    "datetime": frozenset({Kind.DATETIME, Kind.ZONED_DATETIME}),
-    "days-duration": frozenset({Kind.DAYS}),
-    "months-duration": frozenset({Kind.MONTHS}),
-    "any": frozenset(Kind),
+TYPES: dict[str, frozenset[ValueKind]] = {
+    "string": frozenset({ValueKind.STRING}),
+    "number": frozenset({ValueKind.NUMBER}),
+    "boolean": frozenset({ValueKind.BOOLEAN}),
+    "date": frozenset({ValueKind.DATE}),
+    "time": frozenset({ValueKind.TIME, ValueKind.ZONED_TIME}),
+    "datetime": frozenset({ValueKind.DATETIME, ValueKind.ZONED_DATETIME}),
+    "days-duration": frozenset({ValueKind.DAYS}),
+    "months-duration": frozenset({ValueKind.MONTHS}),
+    "any": frozenset(ValueKind),
 }
 
-_KINDS: dict[type, Kind] = {
-    NoneType: Kind.NULL,
-    bool: Kind.BOOLEAN,
-    int: Kind.NUMBER,
-    Decimal: Kind.NUMBER,
-    float: Kind.NUMBER,
-    str: Kind.STRING,
-    date: Kind.DATE,
-    timedelta: Kind.DAYS,
-    Months: Kind.MONTHS,
-    tuple: Kind.LIST,
-    list: Kind.LIST,
+_KINDS: dict[type, ValueKind] = {
+    NoneType: ValueKind.NULL,
+    bool: ValueKind.BOOLEAN,
+    int: ValueKind.NUMBER,
+    Decimal: ValueKind.NUMBER,
+    float: ValueKind.NUMBER,
+    str: ValueKind.STRING,
+    date: ValueKind.DATE,
+    timedelta: ValueKind.DAYS,
+    Months: ValueKind.MONTHS,
+    tuple: ValueKind.LIST,
+    list: ValueKind.LIST,
 }
 
 _CANONICAL = frozenset({str, int, bool, NoneType, date, time, timedelta, Months})
@@ -82,23 +82,23 @@ class _Incomparable:
 INCOMPARABLE = _Incomparable()
 
 
-def kind_of(value: object) -> Kind:
+def kind_of(value: object) -> ValueKind:
     """Tell the kind of a value; a zone makes times and moments a kind of their own."""
     return _KINDS.get(type(value)) or _kind_by_family(value)
 
 
-def _kind_by_family(value: object) -> Kind:
+def _kind_by_family(value: object) -> ValueKind:
     match value:
         case datetime():
-            return Kind.DATETIME if value.utcoffset() is None else Kind.ZONED_DATETIME
+            return ValueKind.DATETIME if value.utcoffset() is None else ValueKind.ZONED_DATETIME
         case time():
-            return Kind.TIME if value.utcoffset() is None else Kind.ZONED_TIME
+            return ValueKind.TIME if value.utcoffset() is None else ValueKind.ZONED_TIME
         case date():
-            return Kind.DATE
+            return ValueKind.DATE
         case timedelta():
-            return Kind.DAYS
+            return ValueKind.DAYS
         case _:
-            return Kind.OTHER
+            return ValueKind.OTHER
 
 
 def same(some: object, other: object) -> bool:

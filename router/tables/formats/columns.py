@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.tables.facts import FactModel
-    from router.tables.formats.fields import Fields
+    from router.tables.formats.fields import BlockReader
 
 _NAME = re.compile(rf"{NAME_START}(?:{NAME_PART}|[ '/+*-]|\.(?!\.))*")
 _TAKEN = frozenset({"true", "false", "null", "not", "date", "time", "duration", "date and time", "row"})
@@ -26,13 +26,13 @@ _OUTPUT_TYPES = tuple(name for name in TYPES if name != "any")
 Column = TypeVar("Column", Input, Output)
 
 
-def read_inputs(file: Fields, model: FactModel) -> tuple[Input, ...]:
+def read_inputs(file: BlockReader, model: FactModel) -> tuple[Input, ...]:
     """Read the columns of conditions; what is wrong with one does not hide what is wrong with its cells."""
     blocks = file.blocks("inputs", "input")
     return _named_once(blocks, [_input(fields, model) for fields in blocks])
 
 
-def read_outputs(file: Fields) -> tuple[Output, ...]:
+def read_outputs(file: BlockReader) -> tuple[Output, ...]:
     """Read the columns of results."""
     blocks = file.blocks("outputs", "output")
     if not blocks and isinstance(file.tree("outputs"), Listing):
@@ -40,7 +40,7 @@ def read_outputs(file: Fields) -> tuple[Output, ...]:
     return _named_once(blocks, [_output(fields) for fields in blocks])
 
 
-def _named_once(blocks: list[Fields], columns: list[Column]) -> tuple[Column, ...]:
+def _named_once(blocks: list[BlockReader], columns: list[Column]) -> tuple[Column, ...]:
     kept: dict[str, Column] = {}
     for fields, column in zip(blocks, columns, strict=True):
         if column.name in kept:
@@ -50,7 +50,7 @@ def _named_once(blocks: list[Fields], columns: list[Column]) -> tuple[Column, ..
     return tuple(kept.values())
 
 
-def _input(block: Fields, model: FactModel) -> Input:
+def _input(block: BlockReader, model: FactModel) -> Input:
     name = _name(block)
     fields = block.under(f"input '{name}'")
     fields.only(("name", "path", "type", "values"))
@@ -65,7 +65,7 @@ def _input(block: Fields, model: FactModel) -> Input:
     )
 
 
-def _output(block: Fields) -> Output:
+def _output(block: BlockReader) -> Output:
     name = _name(block)
     fields = block.under(f"output '{name}'")
     fields.only(("name", "type", "values"))
@@ -73,14 +73,14 @@ def _output(block: Fields) -> Output:
     return Output(name=name, type=column.type, allowed=_allowed_results(fields, column))
 
 
-def _name(block: Fields) -> str:
+def _name(block: BlockReader) -> str:
     name = block.text("name")
     if name and (name in _TAKEN or not _NAME.fullmatch(name)):
         block.complain(f"'{name}' cannot name a column: it means something else in a cell or a test")
     return name
 
 
-def _type(fields: Fields, known: Collection[str]) -> str:
+def _type(fields: BlockReader, known: Collection[str]) -> str:
     written = fields.text("type")
     if not written or written in known:
         return written or "any"
@@ -88,7 +88,7 @@ def _type(fields: Fields, known: Collection[str]) -> str:
     return "any"
 
 
-def _check_path(fields: Fields, path: str, column_type: str, model: FactModel) -> bool:
+def _check_path(fields: BlockReader, path: str, column_type: str, model: FactModel) -> bool:
     """Report a path that leads nowhere or to another type; return whether the value there may be a list."""
     if not path:
         return True
@@ -104,7 +104,7 @@ def _check_path(fields: Fields, path: str, column_type: str, model: FactModel) -
     return model.may_be_list(path)
 
 
-def _allowed(fields: Fields, column_type: str) -> Cell | None:
+def _allowed(fields: BlockReader, column_type: str) -> Cell | None:
     """Read allowed values: a list of them, or one cell such as `"[0..1000]"`."""
     tree = fields.tree("values")
     if tree is None:
@@ -124,7 +124,7 @@ def _without_wildcard(cell: Cell) -> Cell:
     return cell
 
 
-def _allowed_results(fields: Fields, column: Output) -> tuple[object, ...]:
+def _allowed_results(fields: BlockReader, column: Output) -> tuple[object, ...]:
     tree = fields.tree("values")
     if tree is None:
         return ()
@@ -134,7 +134,7 @@ def _allowed_results(fields: Fields, column: Output) -> tuple[object, ...]:
     return tuple(value for item in tree.items if (value := _result(fields, item, column)) is not None)
 
 
-def _result(fields: Fields, item: object, column: Output) -> object:
+def _result(fields: BlockReader, item: object, column: Output) -> object:
     try:
         return output_value(item, column) if isinstance(item, Scalar) else None
     except CellError as error:

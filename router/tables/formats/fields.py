@@ -11,17 +11,17 @@ from router.tables.formats.tree import Block, Listing, Scalar
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from router.tables.diagnostics import Complaints
+    from router.tables.diagnostics import Diagnostics
     from router.tables.formats.tree import Tree
 
 
 _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 
-class Fields:
+class BlockReader:
     """The fields of one block of the file; `where` starts every complaint about it, such as `row R10`."""
 
-    def __init__(self, block: Block, where: str, complaints: Complaints) -> None:
+    def __init__(self, block: Block, where: str, complaints: Diagnostics) -> None:
         self._block = block
         self._complaints = complaints
         self.where = where
@@ -41,9 +41,9 @@ class Fields:
         """Name a place of the same file, for a complaint about another place."""
         return self._complaints.places.within(line)
 
-    def under(self, where: str) -> Fields:
+    def under(self, where: str) -> BlockReader:
         """Look at the same block under another name."""
-        return Fields(self._block, where, self._complaints)
+        return BlockReader(self._block, where, self._complaints)
 
     def only(self, known: Collection[str], foreign: Mapping[str, str] = _NO_HINTS) -> None:
         """Complain about every key that is not known; `foreign` says of some what they are elsewhere."""
@@ -71,15 +71,15 @@ class Fields:
         self.complain(f"'{key}' {problem}", self.line_of(key))
         return ""
 
-    def block(self, key: str, where: str) -> Fields:
+    def block(self, key: str, where: str) -> BlockReader:
         """Take a block of fields; empty after a complaint."""
         tree = self.tree(key)
         if isinstance(tree, Block):
-            return Fields(tree, where, self._complaints)
+            return BlockReader(tree, where, self._complaints)
         self.complain(f"'{key}' {_problem(tree)} {{name: value}}", self.line_of(key))
-        return Fields(Block({}, {}, self.line_of(key)), where, self._complaints)
+        return BlockReader(Block({}, {}, self.line_of(key)), where, self._complaints)
 
-    def blocks(self, key: str, where: str) -> list[Fields]:
+    def blocks(self, key: str, where: str) -> list[BlockReader]:
         """Take a list of blocks; empty after a complaint."""
         tree = self.tree(key)
         if not isinstance(tree, Listing):
@@ -87,9 +87,9 @@ class Fields:
             return []
         return [fields for item in tree.items if (fields := self._listed(item, where))]
 
-    def _listed(self, item: Tree, where: str) -> Fields | None:
+    def _listed(self, item: Tree, where: str) -> BlockReader | None:
         if isinstance(item, Block):
-            return Fields(item, where, self._complaints)
+            return BlockReader(item, where, self._complaints)
         self._complaints.add(item.line, f"{where}: must be {{name: value}}")
         return None
 

@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from router.tables.decision import decide
-from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
 from router.tables.formats.columns import read_inputs, read_outputs
-from router.tables.formats.fields import Fields
+from router.tables.formats.fields import BlockReader
 from router.tables.formats.rows import RowReader, check_ids
 from router.tables.formats.saved_tests import read_tests
 from router.tables.formats.tree import Block, Listing
@@ -34,7 +34,7 @@ _VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class FileLayout:
     """Which keys a kind of file has.
 
     `outputs`: the columns of results where the file does not list them; `foreign`: keys that only another kind has.
@@ -48,7 +48,7 @@ class Layout:
 
 
 _OF_SELECTORS = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
-TABLE = Layout(
+TABLE = FileLayout(
     kind="table",
     keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"),
     foreign=dict.fromkeys(("order", "active", "threshold"), _OF_SELECTORS),
@@ -56,7 +56,7 @@ TABLE = Layout(
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class TableTree:
     """What an operator wrote, in whichever format: read as a tree, not yet checked.
 
     `version` names its content; empty where the YAML that it stands for is to name it.
@@ -65,7 +65,7 @@ class Written:
 
     root: Tree
     version: str
-    complaints: Complaints
+    complaints: Diagnostics
     tested: bool = True
 
 
@@ -74,9 +74,9 @@ class TableFile:
     """A file as far as it could be read, with the complaints so far."""
 
     table: DecisionTable
-    rows: tuple[tuple[Fields, Row], ...]
-    fields: Fields
-    complaints: Complaints
+    rows: tuple[tuple[BlockReader, Row], ...]
+    fields: BlockReader
+    complaints: Diagnostics
     tested: bool
 
 
@@ -91,7 +91,7 @@ def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
     return table_from(written_in_yaml(text, source_name), model)
 
 
-def table_from(written: Written, model: FactModel) -> DecisionTable:
+def table_from(written: TableTree, model: FactModel) -> DecisionTable:
     """Check a decision table and run its saved tests.
 
     Raises:
@@ -112,17 +112,17 @@ def version_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
 
 
-def written_in_yaml(text: str, source_name: str) -> Written:
+def written_in_yaml(text: str, source_name: str) -> TableTree:
     """Read what was written as YAML.
 
     Raises:
         TableErrors: it is not YAML at all.
     """
-    complaints = Complaints(Lines(source_name))
-    return Written(read_yaml(text, source_name, complaints), version_of(text), complaints)
+    complaints = Diagnostics(LineNumbers(source_name))
+    return TableTree(read_yaml(text, source_name, complaints), version_of(text), complaints)
 
 
-def read_file(written: Written, layout: Layout, model: FactModel) -> TableFile:
+def read_file(written: TableTree, layout: FileLayout, model: FactModel) -> TableFile:
     """Read a file as far as possible, collecting complaints.
 
     Raises:
@@ -132,12 +132,12 @@ def read_file(written: Written, layout: Layout, model: FactModel) -> TableFile:
     if not isinstance(root, Block):
         place = complaints.places.at(root.line)
         raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
-    fields = Fields(root, "", complaints)
+    fields = BlockReader(root, "", complaints)
     fields.only(layout.keys, layout.foreign)
     return _read(fields, layout, written, model)
 
 
-def _read(fields: Fields, layout: Layout, written: Written, model: FactModel) -> TableFile:
+def _read(fields: BlockReader, layout: FileLayout, written: TableTree, model: FactModel) -> TableFile:
     inputs = read_inputs(fields, model)
     outputs = layout.outputs or read_outputs(fields)
     reader = RowReader(inputs, outputs, model)
@@ -158,7 +158,7 @@ def _read(fields: Fields, layout: Layout, written: Written, model: FactModel) ->
     return TableFile(table, rows, fields, written.complaints, written.tested)
 
 
-def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields, Row]]:
+def _rows(file: BlockReader, reader: RowReader, layout: FileLayout) -> list[tuple[BlockReader, Row]]:
     blocks = file.blocks("rows", "row")
     rows = [_row(block, place, reader, layout) for place, block in enumerate(blocks, start=1)]
     check_ids(rows)
@@ -167,21 +167,21 @@ def _rows(file: Fields, reader: RowReader, layout: Layout) -> list[tuple[Fields,
     return rows
 
 
-def _row(block: Fields, place: int, reader: RowReader, layout: Layout) -> tuple[Fields, Row]:
+def _row(block: BlockReader, place: int, reader: RowReader, layout: FileLayout) -> tuple[BlockReader, Row]:
     written = block.tree("id")
     fields = block.under(f"row {getattr(written, 'text', '') or f'number {place}'}")
     fields.only(layout.row_keys, layout.foreign)
     return fields, reader.read(fields)
 
 
-def _id(fields: Fields, kind: str) -> str:
+def _id(fields: BlockReader, kind: str) -> str:
     table_id = fields.text(kind)
     if table_id and not _ID.fullmatch(table_id):
         fields.complain(f"the id '{table_id}' has other signs than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
     return table_id
 
 
-def _policy(fields: Fields, layout: Layout) -> HitPolicy:
+def _policy(fields: BlockReader, layout: FileLayout) -> HitPolicy:
     if "policy" not in layout.keys:
         return HitPolicy.FIRST
     written = fields.text("policy", default=HitPolicy.FIRST)
@@ -191,7 +191,7 @@ def _policy(fields: Fields, layout: Layout) -> HitPolicy:
     return HitPolicy.FIRST
 
 
-def _default(fields: Fields, reader: RowReader) -> Row | None:
+def _default(fields: BlockReader, reader: RowReader) -> Row | None:
     if fields.tree("default") is None:
         return None
     return Row(id=DEFAULT_ROW, outputs=reader.outputs(fields.under("default row"), "default"))

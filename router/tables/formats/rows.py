@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.tables.explain.wording import cell_in_words
 from router.tables.facts import UnknownFactError
 from router.tables.feel.unary_test import Cell, CellError, parse
-from router.tables.feel.values import Kind, kind_of
+from router.tables.feel.values import ValueKind, kind_of
 from router.tables.formats.entries import cell_text, not_allowed, output_value
 from router.tables.formats.tree import Block, Scalar
 from router.tables.model import DEFAULT_ROW, NO_ROW, Row
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.tables.facts import FactModel
     from router.tables.feel.conditions import Literal
-    from router.tables.formats.fields import Fields
+    from router.tables.formats.fields import BlockReader
     from router.tables.formats.tree import Tree
     from router.tables.model import Input, Output
 
@@ -34,7 +34,7 @@ class RowReader:
         self._outputs = {column.name: column for column in outputs}
         self._zoned = frozenset(column.name for column in inputs if _is_zoned(column, model))
 
-    def read(self, fields: Fields) -> Row:
+    def read(self, fields: BlockReader) -> Row:
         """Read one row; broken cells take anything, because the file is refused anyway."""
         return Row(
             id=fields.text("id"),
@@ -43,7 +43,7 @@ class RowReader:
             note=fields.text("note", default=""),
         )
 
-    def outputs(self, fields: Fields, key: str) -> dict[str, object]:
+    def outputs(self, fields: BlockReader, key: str) -> dict[str, object]:
         """Read the value of every output column."""
         block = fields.block(key, fields.where)
         if not isinstance(fields.tree(key), Block):
@@ -54,7 +54,7 @@ class RowReader:
                 block.complain(f"unknown output '{name}'; the outputs are {known}", block.line_of(name))
         return {name: self._output(block, column) for name, column in self._outputs.items()}
 
-    def _output(self, block: Fields, column: Output) -> object:
+    def _output(self, block: BlockReader, column: Output) -> object:
         tree = block.tree(column.name)
         try:
             return _output_of(tree, column)
@@ -63,7 +63,7 @@ class RowReader:
             block.under(_place(block.where, f"output '{column.name}'")).complain(str(error), where)
             return None
 
-    def _cells(self, fields: Fields) -> tuple[Cell, ...]:
+    def _cells(self, fields: BlockReader) -> tuple[Cell, ...]:
         when = fields.block("when", fields.where)
         for name in when.keys:
             if name not in self._inputs:
@@ -75,7 +75,7 @@ class RowReader:
             return f"'{name}' is no column; if it belongs to the cell before it, put that cell in quotes"
         return f"unknown column '{name}'; the inputs are {', '.join(self._inputs)}"
 
-    def _cell(self, when: Fields, column: Input) -> Cell:
+    def _cell(self, when: BlockReader, column: Input) -> Cell:
         tree = when.tree(column.name)
         if tree is None:
             return Cell(_ANYTHING, column.type)
@@ -130,11 +130,11 @@ def _is_zoned(column: Input, model: FactModel) -> bool:
 def _check_zones(cell: Cell) -> None:
     """Refuse a moment without a zone in a column of moments with one: neither is earlier or later than the other."""
     for operand in cell.operands:
-        if kind_of(getattr(operand, "value", None)) is Kind.DATETIME:
+        if kind_of(getattr(operand, "value", None)) is ValueKind.DATETIME:
             raise CellError(f"{operand.text} has no zone, but the run's moments have one: add Z or an offset")
 
 
-def check_ids(rows: Sequence[tuple[Fields, Row]]) -> None:
+def check_ids(rows: Sequence[tuple[BlockReader, Row]]) -> None:
     """Complain about ids that stand twice or could not be written in a decision's reference."""
     first: dict[str, int] = {}
     for fields, row in rows:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from router.tables.facts import FactModel, Facts
-    from router.tables.formats.fields import Fields
+    from router.tables.formats.fields import BlockReader
     from router.tables.model import Output
 
 
 def read_tests(
-    file: Fields, row_ids: Collection[str], outputs: Iterable[Output], model: FactModel
+    file: BlockReader, row_ids: Collection[str], outputs: Iterable[Output], model: FactModel
 ) -> tuple[SavedTest, ...]:
     """Read the tests of a table file; a file need not have any."""
     if file.tree("tests") is None:
@@ -30,7 +30,9 @@ def read_tests(
     return tuple(test for test in tests if test)
 
 
-def _test(block: Fields, row_ids: Collection[str], columns: Mapping[str, Output], model: FactModel) -> SavedTest | None:
+def _test(
+    block: BlockReader, row_ids: Collection[str], columns: Mapping[str, Output], model: FactModel
+) -> SavedTest | None:
     name = block.text("name")
     fields = block.under(f"test '{name}'")
     fields.only(("name", "given", "expect", "note"))
@@ -47,7 +49,7 @@ def _test(block: Fields, row_ids: Collection[str], columns: Mapping[str, Output]
     return SavedTest(name=name, given=given, facts=facts, row=row, outputs=outputs, note=note, line=block.line)
 
 
-def _given(fields: Fields) -> Mapping[str, object] | None:
+def _given(fields: BlockReader) -> Mapping[str, object] | None:
     given = fields.tree("given")
     data = plain_data(given) if given else None
     if isinstance(data, dict):
@@ -57,7 +59,7 @@ def _given(fields: Fields) -> Mapping[str, object] | None:
     return None
 
 
-def _facts(fields: Fields, given: Mapping[str, object], model: FactModel) -> Facts | None:
+def _facts(fields: BlockReader, given: Mapping[str, object], model: FactModel) -> Facts | None:
     try:
         return model.facts_from(given)
     except ExampleFactsError as error:
@@ -66,7 +68,7 @@ def _facts(fields: Fields, given: Mapping[str, object], model: FactModel) -> Fac
         return None
 
 
-def _row(expect: Fields, row_ids: Collection[str]) -> str | None:
+def _row(expect: BlockReader, row_ids: Collection[str]) -> str | None:
     if not expect.keys:
         expect.complain("expects nothing: name a row, an output or both")
     if expect.tree("row") is None:
@@ -78,7 +80,7 @@ def _row(expect: Fields, row_ids: Collection[str]) -> str | None:
     return row
 
 
-def _expected(expect: Fields, columns: Mapping[str, Output]) -> dict[str, object]:
+def _expected(expect: BlockReader, columns: Mapping[str, Output]) -> dict[str, object]:
     expected: dict[str, object] = {}
     for name, column in columns.items():
         tree = expect.tree(name)

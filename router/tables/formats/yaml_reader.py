@@ -17,7 +17,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
-from router.tables.diagnostics import Complaints, TableErrors
+from router.tables.diagnostics import Diagnostics, TableErrors
 from router.tables.feel.literals import joined
 from router.tables.formats.tree import Block, Listing, Scalar
 
@@ -35,7 +35,7 @@ _DEEPEST = 20
 _READ_OTHERWISE = frozenset("\x85\u2028\u2029\ufeff&*!\t")
 
 
-def read_yaml(text: str, source: str, complaints: Complaints) -> Tree:
+def read_yaml(text: str, source: str, complaints: Diagnostics) -> Tree:
     """Read one YAML document; keys that stand twice become complaints.
 
     Raises:
@@ -49,7 +49,7 @@ def read_yaml(text: str, source: str, complaints: Complaints) -> Tree:
         raise TableErrors([_not_yaml(source, error)]) from None
 
 
-def _grown_quickly(text: str, complaints: Complaints) -> Tree | None:
+def _grown_quickly(text: str, complaints: Diagnostics) -> Tree | None:
     """Read by libyaml; None: it refuses some of YAML 1.2, and says less about what is wrong."""
     if not _READ_OTHERWISE.isdisjoint(text):
         return None
@@ -61,7 +61,7 @@ def _grown_quickly(text: str, complaints: Complaints) -> Tree | None:
         return None
 
 
-def grown(text: str, complaints: Complaints, *, quick: bool) -> Tree:
+def grown(text: str, complaints: Diagnostics, *, quick: bool) -> Tree:
     """Read by libyaml if it shall be `quick`, else by the reader in Python, which takes ten times as long.
 
     Raises:
@@ -70,7 +70,7 @@ def grown(text: str, complaints: Complaints, *, quick: bool) -> Tree:
         TableErrors: it is YAML, and cannot be a table; one sentence with its line.
     """
     reader = YAML(typ="safe", pure=not quick)
-    found = Complaints(complaints.places)
+    found = Diagnostics(complaints.places)
     tree = _Grower(reader.parse(text), reader.resolver, found).document()
     for line, complaint in found.told:
         complaints.add(line, complaint)
@@ -92,7 +92,7 @@ class _Grower:
     The composers of the readers do not count how deep they are: the quick one ends the process on deep nesting.
     """
 
-    def __init__(self, met: Iterator[Event], resolver: VersionedResolver, complaints: Complaints) -> None:
+    def __init__(self, met: Iterator[Event], resolver: VersionedResolver, complaints: Diagnostics) -> None:
         self._met = met
         self._resolver = resolver
         self._complaints = complaints

@@ -30,7 +30,7 @@ _TAKEN = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-class Bare(str):
+class UnquotedText(str):
     """A text that stands without quotes, such as a number or `true`."""
 
     __slots__ = ()
@@ -69,7 +69,7 @@ def _number(number: float) -> str:
 
 def _text(text: str) -> str:
     """Write a text: plain where that is the same text, else in the quotes that need the fewest escapes."""
-    if isinstance(text, Bare) or (_PLAIN.fullmatch(text) and text.lower() not in _TAKEN):
+    if isinstance(text, UnquotedText) or (_PLAIN.fullmatch(text) and text.lower() not in _TAKEN):
         return text
     if text.isprintable() and ('"' in text or "\\" in text):
         return "'" + text.replace("'", "''") + "'"
@@ -163,7 +163,7 @@ def _cells(row: Row, table: DecisionTable) -> dict[str, object]:
 
 def _cell(text: str, column_type: str) -> str:
     is_plain = text == NULL if column_type == "string" else _NEEDS_NO_QUOTES.fullmatch(text)
-    return Bare(text) if is_plain else text
+    return UnquotedText(text) if is_plain else text
 
 
 def _results(outputs: Mapping[str, object]) -> dict[str, object]:
@@ -174,7 +174,7 @@ def _result(value: object) -> object:
     if isinstance(value, str):
         return value
     text = NULL if value is None else value_text(value)
-    return Bare(text) if isinstance(value, bool | int | float | Decimal | None) else text
+    return UnquotedText(text) if isinstance(value, bool | int | float | Decimal | None) else text
 
 
 def _test(test: SavedTest) -> dict[str, object]:

@@ -7,7 +7,7 @@ from itertools import accumulate
 from operator import xor
 from typing import TYPE_CHECKING
 
-from router.tables.feel.values import Kind
+from router.tables.feel.values import ValueKind
 from router.tables.index.scales import asked, scales_of, stretches, takes_everything
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def places_from_end(rows: Rows) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnMasks:
+class ColumnBitsets:
     """The rows that take each class of values. Lists are not in it: they follow from their elements.
 
     Attributes:
@@ -44,7 +44,7 @@ class ColumnMasks:
     """
 
     scales: Scales
-    of_class: Mapping[Kind, Sequence[Rows]]
+    of_class: Mapping[ValueKind, Sequence[Rows]]
     of_null: Rows
     elsewhere: Rows
     always: Rows
@@ -57,7 +57,7 @@ class ColumnMasks:
         return sum(counts) / max(1, len(counts) * count)
 
 
-def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnMasks:
+def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnBitsets:
     """Sort the cells of a column, one per row, into sets of rows; the classes tell what `also` names apart, too."""
     bits = [(1 << place, cell, asked(cell)) for place, cell in enumerate(reversed(cells))]
     fixed = [(bit, conditions) for bit, _, conditions in bits if conditions]
@@ -66,12 +66,12 @@ def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnMasks:
     always = ((1 << len(cells)) - 1) ^ sum(bit for bit, _ in fixed)
     everything = sum(bit for bit, conditions in fixed if takes_everything(conditions))
     # `not` turns every class round alike, so it is done once, in what the classes begin with.
-    begin = {kind: always ^ negated ^ (0 if kind is Kind.NULL else everything) for kind in Kind}
-    return ColumnMasks(
+    begin = {kind: always ^ negated ^ (0 if kind is ValueKind.NULL else everything) for kind in ValueKind}
+    return ColumnBitsets(
         scales=scales,
         of_class={kind: _of_class(kind, scale, fixed, begin[kind], everything) for kind, scale in scales.items()},
-        of_null=begin[Kind.NULL],
-        elsewhere=begin[Kind.OTHER],
+        of_null=begin[ValueKind.NULL],
+        elsewhere=begin[ValueKind.OTHER],
         always=always,
         negated=negated,
         doubtful=sum(bit for bit, _, conditions in bits if conditions is None),
@@ -79,11 +79,11 @@ def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnMasks:
 
 
 def _of_class(
-    kind: Kind, scale: Scale, cells: Iterable[tuple[Rows, Asked]], begin: Rows, everything: Rows
+    kind: ValueKind, scale: Scale, cells: Iterable[tuple[Rows, Asked]], begin: Rows, everything: Rows
 ) -> list[Rows]:
     """Walk up the classes: a row comes in where a stretch of its cell begins, and goes where it ends."""
     toggled = [begin, *[0] * scale.size]
-    in_already = 0 if kind is Kind.NULL else everything
+    in_already = 0 if kind is ValueKind.NULL else everything
     for bit, conditions in cells:
         for first, end in () if bit & in_already else stretches(conditions, kind, scale):
             toggled[first] ^= bit

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING
 
-from router.tables.feel.values import Kind
+from router.tables.feel.values import ValueKind
 from router.tables.index.bitsets import places_from_end
 from router.tables.index.coarse_sets import apart, blurred_scale, only_points, pair_of
 from router.tables.index.columns import TYPES_OF
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from router.tables.feel.conditions import Inputs
-    from router.tables.index.bitsets import ColumnMasks, Rows
+    from router.tables.index.bitsets import ColumnBitsets, Rows
     from router.tables.index.coarse_sets import Pair
     from router.tables.index.exact_index import ExactIndex
-    from router.tables.index.lookups import LookUp, Steps
+    from router.tables.index.lookups import Steps, ValueLookup
     from router.tables.model import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlurredIndex:
+class CoarseIndex:
     """Which rows may take which value, and which surely do, column by column; doubtful rows never do surely.
 
     `begin` is the pair before any column is looked at. What is open in the end, the `exact` index decides.
@@ -55,10 +55,10 @@ class BlurredIndex:
         return (rows[-place] for place in places_from_end(found))
 
 
-def blurred_index(exact: ExactIndex, masks: Mapping[int, ColumnMasks]) -> BlurredIndex:
+def blurred_index(exact: ExactIndex, masks: Mapping[int, ColumnBitsets]) -> CoarseIndex:
     """Blur an index, whose sets are there already."""
     count = len(exact.rows)
-    return BlurredIndex(
+    return CoarseIndex(
         exact=exact,
         steps=tuple(
             (place, _by_type(masks[place], count), _exactly(by_type, rare, count))
@@ -68,7 +68,7 @@ def blurred_index(exact: ExactIndex, masks: Mapping[int, ColumnMasks]) -> Blurre
     )
 
 
-def _exactly(by_type: Mapping[type, LookUp[Rows]], rare: LookUp[Rows], count: int) -> LookUp[Pair]:
+def _exactly(by_type: Mapping[type, ValueLookup[Rows]], rare: ValueLookup[Rows], count: int) -> ValueLookup[Pair]:
     """Look rare values up in the index that leaves nothing open."""
 
     def look_up(value: object, /) -> Pair:
@@ -78,9 +78,9 @@ def _exactly(by_type: Mapping[type, LookUp[Rows]], rare: LookUp[Rows], count: in
     return look_up
 
 
-def _by_type(masks: ColumnMasks, count: int) -> dict[type, LookUp[Pair]]:
+def _by_type(masks: ColumnBitsets, count: int) -> dict[type, ValueLookup[Pair]]:
     of_null, elsewhere = (pair_of(rows, rows, count) for rows in (masks.of_null, masks.elsewhere))
-    found: dict[type, LookUp[Pair]] = {NoneType: lambda _: of_null}
+    found: dict[type, ValueLookup[Pair]] = {NoneType: lambda _: of_null}
     for kind, scale in masks.scales.items():
         of_class = masks.of_class[kind]
         if only_points(of_class):
@@ -90,7 +90,7 @@ def _by_type(masks: ColumnMasks, count: int) -> dict[type, LookUp[Pair]]:
         else:
             points, of_scale = blurred_scale(scale.points, of_class, count)
             found |= dict.fromkeys(TYPES_OF.get(kind, ()), by_order(points, of_scale))
-            found |= by_number(points, of_scale, elsewhere) if kind is Kind.NUMBER else {}
+            found |= by_number(points, of_scale, elsewhere) if kind is ValueKind.NUMBER else {}
     if Decimal in found:
         found[Decimal] = numbers_only(found[Decimal], elsewhere)
     return found

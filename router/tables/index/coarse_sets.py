@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables.index.bitsets import ColumnMasks, Rows
+    from router.tables.index.bitsets import ColumnBitsets, Rows
 
 # With 1,000 rows, six columns of ranges have 2.5 MB of row sets, with 10,000 rows 150 MB, and every look-up waits for
 # the memory. Neighbouring classes of a range column differ in few rows, so some of them share two sets: the rows that
@@ -25,7 +25,7 @@ FITS = 16_000_000  # bits of row sets (2 MB) that mostly stay in the caches
 FEW = 1.0  # rows that are left open for one that matches
 
 
-def is_worth_blurring(columns: Sequence[ColumnMasks], count: int) -> bool:
+def is_worth_blurring(columns: Sequence[ColumnBitsets], count: int) -> bool:
     """Say whether a table is too large for the caches, and few rows would be left open before one that matches."""
     classes = sum(len(rows) for of in columns for rows in of.of_class.values() if not only_points(rows))
     if classes * count <= FITS:
@@ -41,7 +41,7 @@ def only_points(masks: Sequence[Rows]) -> bool:
     return all(rows is masks[0] for rows in masks[::2])
 
 
-def _unsure(of: ColumnMasks, count: int) -> int:
+def _unsure(of: ColumnBitsets, count: int) -> int:
     """Count the rows that a look-up leaves open; some classes in the middle of the longest scale stand for all."""
     longest = max((rows for rows in of.of_class.values() if not only_points(rows)), key=len, default=())
     middle = longest[len(longest) // 2 :][: _span(len(longest), count)]

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import TYPE_CHECKING
 
 from router.tables.feel.conditions import NO_INPUTS
-from router.tables.feel.values import Kind, Months, canonical, kind_of
+from router.tables.feel.values import Months, ValueKind, canonical, kind_of
 from router.tables.index.coarse_sets import only_points
 from router.tables.index.lookups import by_equality, by_number, by_order, numbers_only
 from router.tables.index.scales import wanders
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.bitsets import ColumnMasks, Rows
-    from router.tables.index.lookups import LookUp
+    from router.tables.index.bitsets import ColumnBitsets, Rows
+    from router.tables.index.lookups import ValueLookup
 
 # Values of these types are of one kind, whatever they are.
-TYPES_OF: dict[Kind, tuple[type, ...]] = {
-    Kind.NULL: (NoneType,),
-    Kind.BOOLEAN: (bool,),
-    Kind.NUMBER: (int, Decimal),
-    Kind.STRING: (str,),
-    Kind.DATE: (date,),
-    Kind.DAYS: (timedelta,),
-    Kind.MONTHS: (Months,),
+TYPES_OF: dict[ValueKind, tuple[type, ...]] = {
+    ValueKind.NULL: (NoneType,),
+    ValueKind.BOOLEAN: (bool,),
+    ValueKind.NUMBER: (int, Decimal),
+    ValueKind.STRING: (str,),
+    ValueKind.DATE: (date,),
+    ValueKind.DAYS: (timedelta,),
+    ValueKind.MONTHS: (Months,),
 }
 
 
@@ -37,9 +37,9 @@ TYPES_OF: dict[Kind, tuple[type, ...]] = {
 class ColumnIndex:
     """Finds the rows that take a value, canonical or not; `by_type` answers for usual types, `rare` for all others."""
 
-    masks: ColumnMasks
-    by_type: Mapping[type, LookUp[Rows]]
-    by_kind: Mapping[Kind, LookUp[Rows]]
+    masks: ColumnBitsets
+    by_type: Mapping[type, ValueLookup[Rows]]
+    by_kind: Mapping[ValueKind, ValueLookup[Rows]]
     cells: Sequence[Cell]
 
     def rare(self, value: object) -> Rows:
@@ -68,10 +68,10 @@ class ColumnIndex:
         return look_up(value) if look_up else self.masks.elsewhere
 
 
-def compile_column(cells: Sequence[Cell], masks: ColumnMasks) -> ColumnIndex:
+def compile_column(cells: Sequence[Cell], masks: ColumnBitsets) -> ColumnIndex:
     """Compile the cells of a column, one per row."""
-    by_kind: dict[Kind, LookUp[Rows]] = {}
-    by_type: dict[type, LookUp[Rows]] = {NoneType: lambda _: masks.of_null}
+    by_kind: dict[ValueKind, ValueLookup[Rows]] = {}
+    by_type: dict[type, ValueLookup[Rows]] = {NoneType: lambda _: masks.of_null}
     for kind, scale in masks.scales.items():
         points, of_class = scale.points, masks.of_class[kind]
         if only_points(of_class):
@@ -79,7 +79,7 @@ def compile_column(cells: Sequence[Cell], masks: ColumnMasks) -> ColumnIndex:
         else:
             by_kind[kind] = by_order(points, of_class)
         by_type |= dict.fromkeys(TYPES_OF.get(kind, ()), by_kind[kind])
-        if kind is Kind.NUMBER and not only_points(of_class):
+        if kind is ValueKind.NUMBER and not only_points(of_class):
             by_type |= by_number(points, of_class, masks.elsewhere)
     if Decimal in by_type:
         by_type[Decimal] = numbers_only(by_type[Decimal], masks.elsewhere)

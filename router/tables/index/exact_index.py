@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from router.tables.feel.conditions import Inputs
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.bitsets import ColumnMasks, Rows
+    from router.tables.index.bitsets import ColumnBitsets, Rows
     from router.tables.index.lookups import Steps
     from router.tables.model import Row
 
@@ -58,7 +58,7 @@ class ExactIndex:
 
 
 def exact_index(
-    rows: Sequence[Row], columns: Mapping[int, Sequence[Cell]], masks: Mapping[int, ColumnMasks], order: Sequence[int]
+    rows: Sequence[Row], columns: Mapping[int, Sequence[Cell]], masks: Mapping[int, ColumnBitsets], order: Sequence[int]
 ) -> ExactIndex:
     """Compile the sets of rows of every column; columns are looked up in `order`."""
     exact = {place: compile_column(columns[place], masks[place]) for place in order}

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
-    from router.tables.index.coarse_index import BlurredIndex
+    from router.tables.index.coarse_index import CoarseIndex
     from router.tables.index.exact_index import ExactIndex
-    from router.tables.index.word_index import FiledIndex
+    from router.tables.index.word_index import WordIndex
     from router.tables.model import Row
 
-    AnyIndex: TypeAlias = "ExactIndex | BlurredIndex | FiledIndex"
+    AnyIndex: TypeAlias = "ExactIndex | CoarseIndex | WordIndex"
 
 
 def compile_index(rows: Sequence[Row], width: int) -> AnyIndex:

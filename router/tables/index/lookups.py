@@ -12,13 +12,13 @@ from router.tables.feel.values import canonical
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Steps = tuple[tuple[int, Mapping[type, "LookUp[int]"], "LookUp[int]"], ...]  # sets of rows are ints
+    Steps = tuple[tuple[int, Mapping[type, "ValueLookup[int]"], "ValueLookup[int]"], ...]  # sets of rows are ints
 
 Found = TypeVar("Found")
 Found_co = TypeVar("Found_co", covariant=True)
 
 
-class LookUp(Protocol[Found_co]):
+class ValueLookup(Protocol[Found_co]):
     """Finds what belongs to a value."""
 
     def __call__(self, value: Any, /) -> Found_co:  # noqa: ANN401 - of the kind or type that it is for
@@ -35,7 +35,7 @@ def narrowed(found: int, steps: Steps, values: Sequence[object]) -> int:
     return found
 
 
-class _Sets(dict[object, Found]):
+class _RowSets(dict[object, Found]):
     """Sets of rows by value; `__getitem__` of a dict is quicker to call than any function that we could write."""
 
     def __init__(self, rows: Mapping[object, Found], other: Found) -> None:
@@ -46,17 +46,17 @@ class _Sets(dict[object, Found]):
         return self._other
 
 
-def by_equality(rows: Mapping[object, Found], other: Found) -> LookUp[Found]:
+def by_equality(rows: Mapping[object, Found], other: Found) -> ValueLookup[Found]:
     """Search a value that only points take."""
-    return _Sets(rows, other).__getitem__
+    return _RowSets(rows, other).__getitem__
 
 
-def numbers_only(look_up: LookUp[Found], of_nothing: Found) -> LookUp[Found]:
+def numbers_only(look_up: ValueLookup[Found], of_nothing: Found) -> ValueLookup[Found]:
     """Guard a search against decimals that are no numbers: they cannot be searched, and some not even be hashed."""
     return lambda value: of_nothing if value.is_nan() else look_up(value)
 
 
-def by_order(points: tuple[Any, ...], masks: Sequence[Found]) -> LookUp[Found]:
+def by_order(points: tuple[Any, ...], masks: Sequence[Found]) -> ValueLookup[Found]:
     """Search a value among points and what lies between them."""
     count = len(points)
 
@@ -70,7 +70,7 @@ def by_order(points: tuple[Any, ...], masks: Sequence[Found]) -> LookUp[Found]:
 
 def by_number(
     points: tuple[int | Decimal, ...], masks: Sequence[Found], of_nothing: Found
-) -> dict[type, LookUp[Found]]:
+) -> dict[type, ValueLookup[Found]]:
     """Search numbers of every type, exactly; `of_nothing` is for a float that is no number.
 
     Floats are compared in a quarter of the time of decimals, so the nearest floats of the points are searched. The
@@ -97,7 +97,9 @@ def by_number(
     return {int: of_any, Decimal: of_any, float: of_any, **plain}
 
 
-def _by_plain_number(floats: Sequence[float], masks: Sequence[Found], of_nothing: Found) -> dict[type, LookUp[Found]]:
+def _by_plain_number(
+    floats: Sequence[float], masks: Sequence[Found], of_nothing: Found
+) -> dict[type, ValueLookup[Found]]:
     """Search whole numbers and floats among points that are floats themselves: how many edges are not above it?"""
     edges = tuple([edge for point in floats for edge in (point, nextafter(point, inf))])
 

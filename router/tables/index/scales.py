@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from router.tables.feel.conditions import Comparison, Interval, Literal, Operator
-from router.tables.feel.values import ORDERED, Kind, kind_of
+from router.tables.feel.values import ORDERED, ValueKind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from router.tables.feel.unary_test import Cell
 
 Stretch = tuple[int, int]  # the first class, and the one after the last
-Asked = list[tuple[Kind, "Condition"]]  # what a cell asks for, and of which kind of value
+Asked = list[tuple[ValueKind, "Condition"]]  # what a cell asks for, and of which kind of value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Scale:
         return 2 * len(self.points) + 1
 
 
-Scales = dict[Kind, Scale]
+Scales = dict[ValueKind, Scale]
 
 
 def asked(cell: Cell) -> Asked | None:
@@ -55,7 +55,7 @@ def asked(cell: Cell) -> Asked | None:
     return found
 
 
-def _kind(condition: Condition) -> Kind | None:
+def _kind(condition: Condition) -> ValueKind | None:
     if isinstance(condition, Interval):
         low, high = _kind_of_operand(condition.low), _kind_of_operand(condition.high)
         return low if low is high and low in ORDERED else None
@@ -63,7 +63,7 @@ def _kind(condition: Condition) -> Kind | None:
     return kind if kind in ORDERED or condition.operator in (Operator.EQUAL, Operator.DIFFERENT) else None
 
 
-def _kind_of_operand(operand: Operand) -> Kind | None:
+def _kind_of_operand(operand: Operand) -> ValueKind | None:
     if isinstance(operand, Literal) and not wanders(operand.value):
         return kind_of(operand.value)
     return None
@@ -79,12 +79,12 @@ def wanders(value: object) -> bool:
 
 def scales_of(cells: Iterable[Asked]) -> Scales:
     """Collect the values that cells name, by kind."""
-    found: dict[Kind, set[Any]] = {}
+    found: dict[ValueKind, set[Any]] = {}
     for conditions in cells:
         for kind, condition in conditions:
             found.setdefault(kind, set()).update(_points(condition))
-    if Kind.BOOLEAN in found:
-        found[Kind.BOOLEAN] = {False, True}  # there is nothing else between and beside them
+    if ValueKind.BOOLEAN in found:
+        found[ValueKind.BOOLEAN] = {False, True}  # there is nothing else between and beside them
     return {kind: Scale(tuple(sorted(points))) for kind, points in found.items()}
 
 
@@ -100,10 +100,12 @@ def _points(condition: Condition) -> tuple[object, ...]:
 
 def takes_everything(conditions: Asked) -> bool:
     """Say whether `!= null` is among the conditions: it takes every value of every kind but null."""
-    return any(kind is Kind.NULL and getattr(one, "operator", None) is Operator.DIFFERENT for kind, one in conditions)
+    return any(
+        kind is ValueKind.NULL and getattr(one, "operator", None) is Operator.DIFFERENT for kind, one in conditions
+    )
 
 
-def stretches(conditions: Asked, kind: Kind, scale: Scale) -> list[Stretch]:
+def stretches(conditions: Asked, kind: ValueKind, scale: Scale) -> list[Stretch]:
     """Say which classes of a scale the conditions cover; no two stretches share one."""
     found: list[Stretch] = []
     for of_kind, condition in conditions:

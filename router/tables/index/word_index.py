@@ -83,7 +83,7 @@ FEWEST_FILED = 3_000  # rows; with fewer, sets of rows are as quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FiledIndex:
+class WordIndex:
     """The rows under the words of two columns; those that take anything in both, under the word of a `later` one.
 
     `always` are the rows that take anything in every column. Values that are no words the `exact` index looks up.
@@ -130,7 +130,7 @@ class FiledIndex:
         return found
 
 
-def filed_index(exact: ExactIndex) -> FiledIndex | None:
+def filed_index(exact: ExactIndex) -> WordIndex | None:
     """File the rows of an index, by the columns that leave the fewest; None if that cannot be or is not quicker."""
     columns = [place for place, *_ in exact.steps]
     choices = choices_of(exact.rows) if len(columns) > 1 else None
@@ -142,7 +142,7 @@ def filed_index(exact: ExactIndex) -> FiledIndex | None:
     always = tuple(row for _, row in left)
     if not are_small([file, *(of_column for _, of_column in later), {END: always}]):
         return None
-    return FiledIndex(exact=exact, columns=(one, other), file=file, later=later, always=always)
+    return WordIndex(exact=exact, columns=(one, other), file=file, later=later, always=always)
 
 
 def _later_files(left: Choices, columns: list[int]) -> tuple[tuple[tuple[int, File], ...], Choices]:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from router.selection.publish_checks import Findings
 from router.selection.spoke_selector import Selector
-from southbound.cli.exit_codes import Exit, wrong
-from southbound.operations.backtest.report import Compared, as_json, as_words
+from southbound.cli.exit_codes import ExitCode, wrong
+from southbound.operations.backtest.report import BacktestComparison, as_json, as_words
 from southbound.operations.backtest.run import backtest
 from southbound.operations.console import counted, show
 from southbound.operations.tables.lookup import in_words, named, what_decides_now
 
 if TYPE_CHECKING:
-    from router.selection.backtest import Tally
+    from router.selection.backtest import BacktestTally
     from southbound.settings.settings import Settings
 
 
@@ -43,10 +43,10 @@ def backtest_table(settings: Settings, file: str, *, since: str, against: str, l
         print(as_json(compared, limit))  # noqa: T201 - it was asked for
     else:
         show(as_words(compared, limit))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def compare(settings: Settings, file: str, *, back: timedelta, against: str, limit: int) -> Compared:
+def compare(settings: Settings, file: str, *, back: timedelta, against: str, limit: int) -> BacktestComparison:
     """Decide again what lies at most so far back; publishing asks for this, too.
 
     Raises:
@@ -57,7 +57,7 @@ def compare(settings: Settings, file: str, *, back: timedelta, against: str, lim
     if isinstance(draft, Selector) is not isinstance(now, Selector):
         raise wrong([f"{file} is {in_words(draft)}, and {against} is {in_words(now)}: compare two of a kind"])
     found = backtest(settings, now=now, draft=draft, back=back, most=limit)
-    return Compared(draft=draft, now=now, found=found)
+    return BacktestComparison(draft=draft, now=now, found=found)
 
 
 def span_of(written: str, option: str) -> timedelta:
@@ -85,7 +85,7 @@ def look_back(settings: Settings, name: str, since: str, *, quiet: bool) -> Find
     return _judged(compared.found.tally, since)
 
 
-def _judged(tally: Tally, since: str) -> Findings:
+def _judged(tally: BacktestTally, since: str) -> Findings:
     dropped = sum(count for change, count in tally.elsewhere if not change.draft.decided)
     moved = sum(count for _, count in tally.elsewhere) - dropped
     lost = f"{counted(dropped, 'request')} of the last {since} decided now would become dead letters"

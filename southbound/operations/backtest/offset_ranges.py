@@ -19,7 +19,7 @@ ANSWER_WITHIN = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class OffsetRange:
     """Records of one partition: from the offset `start` up to, without, `end`."""
 
     partition: int
@@ -32,7 +32,7 @@ class Stretch:
         return self.end - self.start
 
 
-def stretches_since(consumer: Consumer, topic: str, moment: datetime) -> list[Stretch]:
+def stretches_since(consumer: Consumer, topic: str, moment: datetime) -> list[OffsetRange]:
     """Find what was written since the moment, up to the end as it is now.
 
     Raises:
@@ -48,13 +48,13 @@ def stretches_since(consumer: Consumer, topic: str, moment: datetime) -> list[St
     return [stretch for stretch in stretches if stretch.length > 0]
 
 
-def _stretch(consumer: Consumer, place: TopicPartition) -> Stretch:
+def _stretch(consumer: Consumer, place: TopicPartition) -> OffsetRange:
     low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)
     start = high if place.offset == OFFSET_END else max(low, place.offset)
-    return Stretch(place.partition, start, high)
+    return OffsetRange(place.partition, start, high)
 
 
-def shared(stretches: Sequence[Stretch], readers: int) -> list[list[Stretch]]:
+def shared(stretches: Sequence[OffsetRange], readers: int) -> list[list[OffsetRange]]:
     """Cut stretches into as many shares of the same length, a partition in pieces where it must be."""
     whole = sum(stretch.length for stretch in stretches)
     marks = [whole * number // readers for number in range(readers + 1)]
@@ -62,14 +62,14 @@ def shared(stretches: Sequence[Stretch], readers: int) -> list[list[Stretch]]:
     return [share for share in shares if share]
 
 
-def _between(stretches: Sequence[Stretch], low: int, high: int) -> list[Stretch]:
+def _between(stretches: Sequence[OffsetRange], low: int, high: int) -> list[OffsetRange]:
     """Give what lies between two places of all stretches laid end to end."""
-    share: list[Stretch] = []
+    share: list[OffsetRange] = []
     passed = 0
     for stretch in stretches:
         start = stretch.start + max(0, low - passed)
         end = min(stretch.end, stretch.start + high - passed)
         if start < end:
-            share.append(Stretch(stretch.partition, start, end))
+            share.append(OffsetRange(stretch.partition, start, end))
         passed += stretch.length
     return share

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from producers.kafka_errors import sentence_for
 from router.selection.load import load_any
-from router.selection.redecide import Redecider
+from router.selection.redecide import BacktestDecider
 from southbound.service.gc_tuning import collect_rarely
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from router.selection.backtest import Tally
+    from router.selection.backtest import BacktestTally
     from router.selection.load import Loaded
     from schemas.codec.schema_registry import RegistryIds
-    from southbound.operations.backtest.offset_ranges import Stretch
+    from southbound.operations.backtest.offset_ranges import OffsetRange
 
 AT_ONCE = 2_000  # records taken over from the client together
 POLL = 0.5  # seconds; also how long Ctrl-C may wait
@@ -36,12 +36,12 @@ class StoppedReadingError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class ReaderTask:
     """What one reader has to do. `most`: so many runs are named for each change."""
 
     client: Mapping[str, object]
     topic: str
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[OffsetRange, ...]
     most: int
     registry: RegistryIds | None
 
@@ -59,19 +59,19 @@ def _end_with_parent() -> None:
         os._exit(1)  # what it counts, nobody would hear
 
 
-def decide_elsewhere(share: Share, texts: tuple[str, str]) -> Tally:
+def decide_elsewhere(share: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
     """Do what `decide_again` does in another process, with the same two tables as they are written."""
     now, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
     return decide_again(share, now, draft)
 
 
-def decide_again(share: Share, now: Loaded, draft: Loaded) -> Tally:
+def decide_again(share: ReaderTask, now: Loaded, draft: Loaded) -> BacktestTally:
     """Read the stretches of a share and decide on every event in them.
 
     Raises:
         StoppedReadingError: with a sentence for the operator.
     """
-    redecider = Redecider(now=now, draft=draft, most=share.most, registry=share.registry)
+    redecider = BacktestDecider(now=now, draft=draft, most=share.most, registry=share.registry)
     consumer = Consumer({**share.client, "auto.offset.reset": "earliest"})
     try:
         # A consumed record has its headers as a list of pairs.
@@ -81,7 +81,7 @@ def decide_again(share: Share, now: Loaded, draft: Loaded) -> Tally:
     return redecider.tally
 
 
-def _records(consumer: Consumer, share: Share) -> Iterator[Message]:
+def _records(consumer: Consumer, share: ReaderTask) -> Iterator[Message]:
     consumer.assign([TopicPartition(share.topic, part.partition, part.start) for part in share.stretches])
     ends = {part.partition: part.end for part in share.stretches}
     deadline = time.monotonic() + PATIENCE

@@ -10,19 +10,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from router.selection.backtest import Aside
+from router.selection.backtest import SkippedEvent
 from router.selection.load import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.selection.backtest import Change, Tally, Verdict
+    from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict
     from router.selection.load import Loaded
     from southbound.operations.backtest.run import Backtest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class BacktestComparison:
     """A draft beside what decides now, and what came out."""
 
     draft: Loaded
@@ -30,7 +30,7 @@ class Compared:
     found: Backtest
 
 
-def as_words(compared: Compared, limit: int) -> Group:
+def as_words(compared: BacktestComparison, limit: int) -> Group:
     """Draw it: what was read, where runs would go, how often each row decides. At most `limit` runs are named."""
     tally = compared.found.tally
     parts = [Text(sentence) for sentence in _sentences(compared)]
@@ -39,9 +39,9 @@ def as_words(compared: Compared, limit: int) -> Group:
     return Group(*parts, Text(), _rows(compared))
 
 
-def _sentences(compared: Compared) -> Iterator[str]:
+def _sentences(compared: BacktestComparison) -> Iterator[str]:
     found, tally = compared.found, compared.found.tally
-    asides = ", ".join(f"{tally.asides[aside]:,} {_KEPT[aside]}" for aside in Aside if tally.asides[aside])
+    asides = ", ".join(f"{tally.asides[aside]:,} {_KEPT[aside]}" for aside in SkippedEvent if tally.asides[aside])
     yield f"{_named(compared.draft)} beside {_named(compared.now)}"
     yield (
         f"{tally.events:,} events of {found.topic} since {found.since.astimezone():%Y-%m-%d %H:%M}, "
@@ -56,10 +56,10 @@ def _sentences(compared: Compared) -> Iterator[str]:
 
 
 _KEPT = {
-    Aside.CHILD: "children follow their root",
-    Aside.PINNED: "changes and cancellations keep what was decided",
-    Aside.FOREIGN: "are no lifecycle events",
-    Aside.UNREADABLE: "cannot be decoded",
+    SkippedEvent.CHILD: "children follow their root",
+    SkippedEvent.PINNED: "changes and cancellations keep what was decided",
+    SkippedEvent.FOREIGN: "are no lifecycle events",
+    SkippedEvent.UNREADABLE: "cannot be decoded",
 }
 
 
@@ -68,7 +68,7 @@ def _named(loaded: Loaded) -> str:
     return f"{table.id}@{table.version}"
 
 
-def _changes(tally: Tally, limit: int) -> Table:
+def _changes(tally: BacktestTally, limit: int) -> Table:
     table = Table("now", "draft", "requests", "runs", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for change, count, named in _bounded(tally, limit):
@@ -77,7 +77,7 @@ def _changes(tally: Tally, limit: int) -> Table:
     return table
 
 
-def _bounded(tally: Tally, limit: int) -> Iterator[tuple[Change, int, list[str]]]:
+def _bounded(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
     """Give each change with some of its runs, never more than `limit` altogether."""
     left = limit
     for change, count in tally.elsewhere:
@@ -86,11 +86,11 @@ def _bounded(tally: Tally, limit: int) -> Iterator[tuple[Change, int, list[str]]
         yield change, count, named
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict(verdict: RouteVerdict) -> str:
     return f"{verdict.row}: {verdict.result}"
 
 
-def _rows(compared: Compared) -> Table:
+def _rows(compared: BacktestComparison) -> Table:
     table = Table("row", "now", "draft", box=None, pad_edge=False)
     for row, now, draft in _per_row(compared):
         table.add_row(row, _count(now), _count(draft))
@@ -101,7 +101,7 @@ def _count(count: int | None) -> str:
     return "-" if count is None else f"{count:,}"
 
 
-def _per_row(compared: Compared) -> Iterator[tuple[str, int | None, int | None]]:
+def _per_row(compared: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
     """Give each row with how often it decides now and by the draft; None where a table does not have it."""
     tally = compared.found.tally
     now = tally.by_row(lambda change: change.now, _ids(compared.now))
@@ -115,7 +115,7 @@ def _ids(loaded: Loaded) -> list[str]:
     return [row.id for row in (*table.rows, *([table.default] if table.default else ()))]
 
 
-def as_json(compared: Compared, limit: int) -> str:
+def as_json(compared: BacktestComparison, limit: int) -> str:
     """Write it as one JSON object."""
     found, tally = compared.found, compared.found.tally
     return orjson.dumps(
@@ -128,7 +128,7 @@ def as_json(compared: Compared, limit: int) -> str:
             "decided": tally.decided,
             "elsewhere": sum(count for _, count in tally.elsewhere),
             "undecided": tally.undecided,
-            "aside": {aside.value: tally.asides[aside] for aside in Aside},
+            "aside": {aside.value: tally.asides[aside] for aside in SkippedEvent},
             "changes": [
                 {"now": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
                 for change, count, named in _bounded(tally, limit)

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer
 
-from router.selection.backtest import Tally
+from router.selection.backtest import BacktestTally
 from router.selection.load import document_of, table_of
 from router.tables.formats.yaml_writer import write_table
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import Exit, Failure, not_reachable, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
 from southbound.operations.backtest.offset_ranges import shared, stretches_since
 from southbound.operations.backtest.reader import (
-    Share,
+    ReaderTask,
     StoppedReadingError,
     decide_again,
     decide_elsewhere,
@@ -52,7 +52,7 @@ class Backtest:
 
     topic: str
     since: datetime
-    tally: Tally
+    tally: BacktestTally
     seconds: float
 
     @property
@@ -74,13 +74,15 @@ def backtest(
     began, since = time.monotonic(), datetime.now(UTC) - back
     rows = sum(len(table_of(table).rows) for table in (now, draft))
     shares = _shares(settings, topic, since, most, lambda records: readers or readers_for(records, rows))
-    tally = Tally(most=most)
+    tally = BacktestTally(most=most)
     for counted in _counted(shares, now, draft):
         tally.add(counted)
     return Backtest(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
 
 
-def _shares(settings: Settings, topic: str, since: datetime, most: int, readers: Callable[[int], int]) -> list[Share]:
+def _shares(
+    settings: Settings, topic: str, since: datetime, most: int, readers: Callable[[int], int]
+) -> list[ReaderTask]:
     client = bystander_settings(settings.kafka, "backtest")
     consumer = Consumer(client)
     try:
@@ -90,7 +92,7 @@ def _shares(settings: Settings, topic: str, since: datetime, most: int, readers:
     registry = _registry(settings)
     wanted = readers(sum(stretch.length for stretch in stretches))
     return [
-        Share(client=client, topic=topic, stretches=tuple(part), most=most, registry=registry)
+        ReaderTask(client=client, topic=topic, stretches=tuple(part), most=most, registry=registry)
         for part in shared(stretches, wanted)
     ]
 
@@ -108,7 +110,7 @@ def _registry(settings: Settings) -> RegistryIds | None:
         raise wrong([str(error)]) from None
 
 
-def _counted(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]:
+def _counted(shares: list[ReaderTask], now: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
     try:
         if shares:
             yield from _side_by_side(shares, now, draft)
@@ -116,10 +118,10 @@ def _counted(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]
         raise not_reachable(str(error)) from None
     except BrokenProcessPool:
         ended = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
-        raise Failure(Exit.UNEXPECTED, ended) from None
+        raise CommandFailedError(ExitCode.UNEXPECTED, ended) from None
 
 
-def _side_by_side(shares: list[Share], now: Loaded, draft: Loaded) -> Iterable[Tally]:
+def _side_by_side(shares: list[ReaderTask], now: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
     """Read the first share here, where both tables are loaded already, and the others in a process each."""
     first, *others = shares
     with reading_processes(len(others)) as readers:

@@ -10,7 +10,7 @@ from router.selection.load import table_of
 from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.wording import value_in_words
-from southbound.cli.exit_codes import Exit, wrong
+from southbound.cli.exit_codes import ExitCode, wrong
 from southbound.operations.console import counted
 from southbound.operations.tables.formats import load_file
 
@@ -37,7 +37,7 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
         print(_as_json(file, loaded, found) if as_json else _in_words(file, loaded, found))  # noqa: T201 - as above
     if mistakes:
         raise wrong(mistakes)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _in_words(file: str, loaded: Loaded, found: Analysis) -> str:

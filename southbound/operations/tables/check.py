@@ -11,7 +11,7 @@ from router.selection.load import kind_of, table_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
-from southbound.cli.exit_codes import Exit, wrong
+from southbound.cli.exit_codes import ExitCode, wrong
 from southbound.operations.console import say
 from southbound.operations.tables.formats import load_file
 
@@ -38,7 +38,7 @@ def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> 
                 print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - as above
     if mistakes:
         raise wrong(mistakes)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def known_spokes(folder: Path) -> list[str] | None:

@@ -13,9 +13,9 @@ from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import SheetPlaces
 from router.tables.formats.sheets.xlsx_markup import with_reasons
 from router.tables.table import DecisionTable
-from southbound.cli.exit_codes import Exit, wrong
+from southbound.cli.exit_codes import ExitCode, wrong
 from southbound.operations.console import say
-from southbound.operations.tables.dmn import Wish
+from southbound.operations.tables.dmn import DmnOptions
 from southbound.operations.tables.formats import SUFFIXES, Format, format_of, load_file, write_as
 from southbound.operations.tables.lookup import is_file, named
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from router.selection.load import Loaded
-    from router.tables.diagnostics import Complaints
+    from router.tables.diagnostics import Diagnostics
     from southbound.settings.settings import Settings
 
 
@@ -37,7 +37,7 @@ def export_table(settings: Settings, name: str, to: Format, out: Path | None, *,
     _put(content, to, out, table if as_json else None)
     if to is Format.DMN and isinstance(table, DecisionTable | OutboundPolicy):
         _tell_what_dmn_lacks(table.table if isinstance(table, OutboundPolicy) else table)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _tell_what_dmn_lacks(table: DecisionTable) -> None:
@@ -46,16 +46,18 @@ def _tell_what_dmn_lacks(table: DecisionTable) -> None:
         say(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
 
 
-def import_table(file: str, out: Path | None, spokes: Collection[str] | None, wish: Wish, *, as_json: bool) -> int:
+def import_table(
+    file: str, out: Path | None, spokes: Collection[str] | None, wish: DmnOptions, *, as_json: bool
+) -> int:
     """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
-    if wish != Wish() and format_of(file) is not Format.DMN:
+    if wish != DmnOptions() and format_of(file) is not Format.DMN:
         raise wrong([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
     try:
         table = load_file(file, spokes, wish)
     except TableErrors as error:
         raise wrong([*error.sentences, *_what_next(file, error)]) from None
     _put(write_as(Format.YAML, table), Format.YAML, out, table if as_json else None)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _put(content: bytes, written_as: Format, out: Path | None, told: Loaded | None) -> None:
@@ -100,7 +102,7 @@ def _what_next(file: str, error: TableErrors) -> list[str]:
     return []
 
 
-def _marked_copy(file: str, complaints: Complaints, places: SheetPlaces) -> list[str]:
+def _marked_copy(file: str, complaints: Diagnostics, places: SheetPlaces) -> list[str]:
     """Write the copy of a refused spreadsheet with its reasons; give the sentence that says where it is."""
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")

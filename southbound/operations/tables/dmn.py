@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from router.selection.load import document_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
-from router.tables.diagnostics import Complaints, TableErrors
+from router.tables.diagnostics import Diagnostics, TableErrors
 from router.tables.formats.dmn import model as dmn
-from router.tables.formats.loader import Written
+from router.tables.formats.loader import TableTree
 from router.tables.formats.yaml_reader import read_yaml
 from router.tables.formats.yaml_writer import write_table
 from southbound.cli.exit_codes import wrong
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class DmnOptions:
     """What of a model is wanted: which decision (empty: its only one), and the fact that each input stands for."""
 
     decision: str = ""
@@ -31,7 +31,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decision:
+class _DecisionPlaces:
     """The places of a decision: rows and columns are named by what is wrong with them."""
 
     name: str
@@ -45,7 +45,7 @@ class _Decision:
         return "the same decision"
 
 
-def written_in_dmn(content: bytes, source: str, wish: Wish) -> Written:
+def written_in_dmn(content: bytes, source: str, wish: DmnOptions) -> TableTree:
     """Read one decision of a model as the YAML that it becomes.
 
     Raises:
@@ -53,12 +53,12 @@ def written_in_dmn(content: bytes, source: str, wish: Wish) -> Written:
     """
     name, table = _chosen(dmn.read(content, source, wish.decision), source, wish)
     where = f"{source}, decision '{name}'"
-    complaints = Complaints(_Decision(where))
+    complaints = Diagnostics(_DecisionPlaces(where))
     text = write_table(document_of(_with_paths(table, wish.paths, where)))
-    return Written(read_yaml(text, where, complaints), "", complaints)
+    return TableTree(read_yaml(text, where, complaints), "", complaints)
 
 
-def _chosen(tables: Mapping[str, DecisionTable], source: str, wish: Wish) -> tuple[str, DecisionTable]:
+def _chosen(tables: Mapping[str, DecisionTable], source: str, wish: DmnOptions) -> tuple[str, DecisionTable]:
     names = ", ".join(f"'{name}'" for name in tables)
     if wish.decision and wish.decision not in tables:
         raise TableErrors([f"{source}: there is no decision '{wish.decision}'; it has {names}"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.selection.facts import facts_of
 from router.selection.partial_facts import facts_given
-from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
 from router.tables.facts import ExampleFactsError
 from router.tables.formats.tree import Block, line_of, plain_data
 from router.tables.formats.yaml_reader import read_yaml
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenRun:
+class ExampleRun:
     """The facts of a run; a child's are told all the same, although its root's count."""
 
     run_id: str
@@ -30,7 +30,7 @@ class GivenRun:
     is_child: bool
 
 
-def given_runs(file: str) -> list[GivenRun]:
+def given_runs(file: str) -> list[ExampleRun]:
     """Read a file, `-` for standard input.
 
     Raises:
@@ -44,24 +44,24 @@ def given_runs(file: str) -> list[GivenRun]:
 def _part(text: str, name: str) -> Block | None:
     """Read a mapping that is no event; None where it is something else, perhaps events."""
     try:
-        tree = read_yaml(text, name, Complaints(Lines(name)))
+        tree = read_yaml(text, name, Diagnostics(LineNumbers(name)))
     except TableErrors:
         return None
     is_event = isinstance(tree, Block) and "data" in tree.entries
     return tree if isinstance(tree, Block) and not is_event else None
 
 
-def _from_part(tree: Block, name: str) -> GivenRun:
+def _from_part(tree: Block, name: str) -> ExampleRun:
     part = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
         facts = facts_given(part)
     except ExampleFactsError as error:
         told = zip(error.fields, error.sentences, strict=True)
         raise wrong([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
-    return GivenRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
+    return ExampleRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
 
 
-def _from_events(text: str, name: str) -> list[GivenRun]:
+def _from_events(text: str, name: str) -> list[ExampleRun]:
     try:
         events = read_events(text, file=name, new_id=lambda: "")
     except EventFileError as error:
@@ -71,4 +71,4 @@ def _from_events(text: str, name: str) -> list[GivenRun]:
     ]
     if not runs:
         raise wrong([f"{name}: none of its events has a run document: give a RunRequested, or the document itself"])
-    return [GivenRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]
+    return [ExampleRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]

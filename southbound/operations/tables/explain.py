@@ -17,7 +17,7 @@ from router.tables.explain.explain import explain_decision, explain_undecided, e
 from router.tables.explain.why_not import why_not
 from router.tables.explain.wording import value_in_words
 from router.tables.feel.writer import value_text
-from southbound.cli.exit_codes import Exit, wrong
+from southbound.cli.exit_codes import ExitCode, wrong
 from southbound.operations.console import show
 from southbound.operations.tables.example_runs import given_runs
 from southbound.operations.tables.lookup import named
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from router.tables.decision import Decision
     from router.tables.explain.why_not import WhyNot
     from router.tables.model import Row
-    from southbound.operations.tables.example_runs import GivenRun
+    from southbound.operations.tables.example_runs import ExampleRun
     from southbound.settings.settings import Settings
 
 
-def in_words(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | None) -> Group:
+def in_words(run: ExampleRun, decision: Decision | Undecided, beside: WhyNot | None) -> Group:
     """Draw it: what was decided, on which values, why, and what came close."""
     parts: list[RenderableType] = [Text(_verdict(run, decision), style="bold")]
     if run.is_child:
@@ -47,7 +47,7 @@ def in_words(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | Non
     return Group(*parts, Text())
 
 
-def _verdict(run: GivenRun, decision: Decision | Undecided) -> str:
+def _verdict(run: ExampleRun, decision: Decision | Undecided) -> str:
     whom = run.run_id or "this run"
     if isinstance(decision, Undecided):
         return f"{whom}: {decision.sentence}"
@@ -85,7 +85,7 @@ def _heading(words: str) -> Text:
     return Text(f"\n{words}", style="dim")
 
 
-def in_json(run: GivenRun, decision: Decision | Undecided, beside: WhyNot | None) -> str:
+def in_json(run: ExampleRun, decision: Decision | Undecided, beside: WhyNot | None) -> str:
     """Write it as one JSON object."""
     undecided = isinstance(decision, Undecided)
     explanation = explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
@@ -151,7 +151,7 @@ def explain_table(settings: Settings, name: str, event: str, *, row: str | None,
             print(in_json(run, decision, beside))  # noqa: T201 - it was asked for
         else:
             show(in_words(run, decision, beside))
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _row(loaded: Loaded, row_id: str, name: str) -> Row:

@@ -14,13 +14,13 @@ from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import version_of, written_in_yaml
 from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from router.tables.formats.yaml_writer import write_table
-from southbound.operations.tables.dmn import Wish, in_dmn, written_in_dmn
+from southbound.operations.tables.dmn import DmnOptions, in_dmn, written_in_dmn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from router.selection.load import Loaded
-    from router.tables.formats.loader import Written
+    from router.tables.formats.loader import TableTree
 
 
 class Format(StrEnum):
@@ -32,7 +32,7 @@ class Format(StrEnum):
     DMN = "dmn"
 
 
-def _written_in_xlsx(content: bytes, source: str) -> Written:
+def _written_in_xlsx(content: bytes, source: str) -> TableTree:
     from router.tables.formats.sheets.xlsx_reader import written_in_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
 
     return written_in_xlsx(content, source)
@@ -47,8 +47,8 @@ def _write_xlsx(table: Loaded) -> bytes:
 SUFFIXES = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
 LARGEST = 20_000_000  # bytes; a table of 10,000 rows has about one million
 _OTHER_SHEETS = (".xls", ".xlsm", ".xlsb", ".ods")
-_ONLY_ONE = Wish()
-_READERS: dict[Format, Callable[[bytes, str, Wish], Written]] = {
+_ONLY_ONE = DmnOptions()
+_READERS: dict[Format, Callable[[bytes, str, DmnOptions], TableTree]] = {
     Format.YAML: lambda content, source, _: written_in_yaml(_text(content, source), source),
     Format.CSV: lambda content, source, _: written_in_csv(content, source),
     Format.XLSX: lambda content, source, _: _written_in_xlsx(content, source),
@@ -63,7 +63,7 @@ _WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
 
 
 def load_file(
-    file: str, spokes: Collection[str] | None = None, wish: Wish = _ONLY_ONE, *, tested: bool = True
+    file: str, spokes: Collection[str] | None = None, wish: DmnOptions = _ONLY_ONE, *, tested: bool = True
 ) -> Loaded:
     """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
 

@@ -15,8 +15,8 @@ from router.selection.load import kind_of, load_as, table_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
-from router.tables.publish_plan import Signed
-from router.tables.versions import Unreadable
+from router.tables.publish_plan import Authorship
+from router.tables.versions import UnreadableRecord
 from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableDraft, TableKind, TableVersion
 from southbound.cli.exit_codes import not_reachable, wrong
 from southbound.operations.kafka import reach
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from router.selection.load import Loaded
     from router.tables.versions import PublishedTables
     from schemas.published_tables import TableText
-    from southbound.settings.settings import Routing, Settings
+    from southbound.settings.settings import RoutingSettings, Settings
 
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NamedTable:
     """A table that was named: `name` is what people call it, `comment` what was said when it was written."""
 
     name: str
@@ -71,7 +71,7 @@ def published_in(settings: Settings) -> PublishedTables:
     return ask(settings, lambda topic: topic.read())
 
 
-def signed(author: str | None, comment: str) -> Signed:
+def signed(author: str | None, comment: str) -> Authorship:
     """Sign what is about to be done; without a name it is the user of this system."""
     if len(comment) > LONGEST_COMMENT:
         raise wrong([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
@@ -79,7 +79,7 @@ def signed(author: str | None, comment: str) -> Signed:
         name = author or getpass.getuser()
     except (KeyError, OSError):
         raise wrong(["--author NAME: this system does not say who you are"]) from None
-    return Signed(author=name[:200], comment=comment, at=datetime.now(UTC))
+    return Authorship(author=name[:200], comment=comment, at=datetime.now(UTC))
 
 
 def is_file(name: str) -> bool:
@@ -87,7 +87,7 @@ def is_file(name: str) -> bool:
     return Path(name).is_file() or "/" in name or Path(name).suffix in SUFFIXES
 
 
-def from_file(file: str, routing: Routing, spokes: Sequence[str] | None) -> Named:
+def from_file(file: str, routing: RoutingSettings, spokes: Sequence[str] | None) -> NamedTable:
     """Load a file as what workers will take it for, or end the command with every mistake."""
     try:
         loaded = load_file(file, spokes)
@@ -98,10 +98,10 @@ def from_file(file: str, routing: Routing, spokes: Sequence[str] | None) -> Name
             loaded = load_as(needed, text, file, spokes)
     except TableErrors as error:
         raise wrong(error.sentences) from None
-    return Named(name=file, kind=needed, text=text, loaded=loaded)
+    return NamedTable(name=file, kind=needed, text=text, loaded=loaded)
 
 
-def from_topic(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> Named:
+def from_topic(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> NamedTable:
     """Load `ID` (what is live), `ID@VERSION` or `ID@draft`, or end the command and say why not."""
     table, _, part = name.partition("@")
     found = draft_of(published, table) if part == DRAFT else version_of(published, table, part)
@@ -109,7 +109,7 @@ def from_topic(published: PublishedTables, name: str, spokes: Sequence[str] | No
         loaded = load_as(found.kind, found.text, f"{table}@{part or found.version}", spokes)
     except TableErrors as error:
         raise wrong(error.sentences) from None
-    return Named(name=name, kind=found.kind, text=found.text, loaded=loaded, comment=found.comment)
+    return NamedTable(name=name, kind=found.kind, text=found.text, loaded=loaded, comment=found.comment)
 
 
 def draft_of(published: PublishedTables, table: str) -> TableText:
@@ -118,7 +118,7 @@ def draft_of(published: PublishedTables, table: str) -> TableText:
     found = published.draft(table)
     if isinstance(found, TableDraft):
         return found
-    what = found.sentence if isinstance(found, Unreadable) else f"{table} has no draft"
+    what = found.sentence if isinstance(found, UnreadableRecord) else f"{table} has no draft"
     raise wrong([f"{what}: save one with `southbound tables publish FILE --draft`"])
 
 
@@ -129,7 +129,7 @@ def version_of(published: PublishedTables, table: str, version: str = "") -> Tab
     found = published.version(table, name)
     if isinstance(found, TableVersion):
         return found
-    what = found.sentence if isinstance(found, Unreadable) else f"{table} has no version {name}"
+    what = found.sentence if isinstance(found, UnreadableRecord) else f"{table} has no version {name}"
     raise wrong([f"{what}: see `southbound tables history {table}`"])
 
 
@@ -139,7 +139,7 @@ def live_of(published: PublishedTables, table: str) -> LivePointer:
     found = published.live(table)
     if isinstance(found, LivePointer):
         return found
-    what = found.sentence if isinstance(found, Unreadable) else f"no version of {table} is live"
+    what = found.sentence if isinstance(found, UnreadableRecord) else f"no version of {table} is live"
     raise wrong([f"{what}: publish one with `southbound tables publish FILE`"])
 
 

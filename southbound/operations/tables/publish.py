@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from consumers.table_topic.port import OvertakenError
+from consumers.table_topic.port import PlanOutdatedError
 from router.selection.load import document_of, load_as
 from router.selection.publish_checks import judge
 from router.tables.diagnostics import TableErrors
 from router.tables.diff import differences
-from router.tables.publish_plan import Written, plan_draft, plan_publish, plan_rollback, too_large, version_before
+from router.tables.publish_plan import (
+    TableSubmission,
+    plan_draft,
+    plan_publish,
+    plan_rollback,
+    too_large,
+    version_before,
+)
 from router.tables.versions import PublishedTables
 from schemas.published_tables import DRAFT, LivePointer
-from southbound.cli.exit_codes import Exit, Failure, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
 from southbound.operations.backtest.compare import look_back
 from southbound.operations.console import say
 from southbound.operations.tables.check import known_spokes
@@ -35,14 +42,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-    from router.tables.publish_plan import Plan, Signed
-    from southbound.operations.tables.lookup import Named
+    from router.tables.publish_plan import Authorship, PublishPlan
+    from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
 MOST_SHOWN = 40  # differences; `southbound tables diff` shows them all
 
 
-def save_draft(settings: Settings, file: str, by: Signed, *, as_json: bool) -> int:
+def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) -> int:
     """Keep what somebody works at; it loads, but nobody decides by it."""
     named = from_file(file, settings.routing, None)
     for sentence in (findings := judge(named.loaded, spokes_known=True)).errors:
@@ -53,7 +60,7 @@ def save_draft(settings: Settings, file: str, by: Signed, *, as_json: bool) -> i
     said = {"table": named.table, "draft": draft.version, "author": by.author, "comment": by.comment}
     line = f"{named.table}@{DRAFT} is saved ({draft.version}): `southbound tables publish {named.table}` makes it live"
     print(to_json(said).decode() if as_json else line)  # noqa: T201 - it was asked for
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def publish(
@@ -80,11 +87,11 @@ def publish(
     return _make_live(settings, published, named, signed(author, comment or named.comment), as_json=as_json)
 
 
-def _from_file(file: str, settings: Settings, spokes: Sequence[str] | None) -> Named:
+def _from_file(file: str, settings: Settings, spokes: Sequence[str] | None) -> NamedTable:
     """Load a file; where only saved tests keep it back, tell too what else would."""
     try:
         return from_file(file, settings.routing, spokes)
-    except Failure as failure:
+    except CommandFailedError as failure:
         with suppress(TableErrors):
             untested = load_file(file, spokes, tested=False)
             raise wrong([*failure.sentences, *judge(untested, spokes_known=spokes is not None).errors]) from None
@@ -97,17 +104,19 @@ def _check_is_no_version(name: str) -> None:
         raise wrong([f"{name} is a version: make it live with `southbound tables rollback {table} {version}`"])
 
 
-def _make_live(settings: Settings, published: PublishedTables, named: Named, by: Signed, *, as_json: bool) -> int:
+def _make_live(
+    settings: Settings, published: PublishedTables, named: NamedTable, by: Authorship, *, as_json: bool
+) -> int:
     written, live = _written(named), published.live(named.table)
     before = live.version if isinstance(live, LivePointer) else None
     if before == written.version:
         return _nothing_written(named.table, before, as_json=as_json)
     _write(settings, plan_publish(published, written, by), named.table)
     _told(published, named, written.version, by, as_json=as_json)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def roll_back(settings: Settings, table: str, version: str | None, by: Signed, *, as_json: bool) -> int:
+def roll_back(settings: Settings, table: str, version: str | None, by: Authorship, *, as_json: bool) -> int:
     """Make an older version live again, if it still loads."""
     published, spokes = published_in(settings), known_spokes(settings.routing.spokes)
     live = live_of(published, table)
@@ -119,7 +128,7 @@ def roll_back(settings: Settings, table: str, version: str | None, by: Signed, *
     named = from_topic(published, f"{table}@{wanted}", spokes)
     _write(settings, plan_rollback(published, version_of(published, table, wanted), by), table)
     _told(published, named, wanted, by, as_json=as_json)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _nothing_written(table: str, version: str, *, as_json: bool) -> int:
@@ -127,11 +136,11 @@ def _nothing_written(table: str, version: str, *, as_json: bool) -> int:
     if as_json:
         said = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
         print(to_json(said).decode())  # noqa: T201 - it was asked for
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _written(named: Named) -> Written:
-    return Written(table=named.table, kind=named.kind, text=named.text)
+def _written(named: NamedTable) -> TableSubmission:
+    return TableSubmission(table=named.table, kind=named.kind, text=named.text)
 
 
 def _warn(warnings: tuple[str, ...]) -> None:
@@ -139,14 +148,14 @@ def _warn(warnings: tuple[str, ...]) -> None:
         say(f"warning: {sentence}")
 
 
-def _write(settings: Settings, plan: Plan, table: str) -> None:
+def _write(settings: Settings, plan: PublishPlan, table: str) -> None:
     if sentence := too_large(plan):
         raise wrong([sentence])
 
     async def write(topic: KafkaTableTopic) -> PublishedTables | None:
         try:
             await topic.write(plan)
-        except OvertakenError:
+        except PlanOutdatedError:
             return await topic.read()
         return None
 
@@ -160,7 +169,7 @@ def _overtaken(found: PublishedTables, table: str) -> str:
     return f"nothing was written, because {who} meanwhile: see `southbound tables diff`, then do it again"
 
 
-def _told(published: PublishedTables, named: Named, version: str, by: Signed, *, as_json: bool) -> None:
+def _told(published: PublishedTables, named: NamedTable, version: str, by: Authorship, *, as_json: bool) -> None:
     live = published.live(named.table)
     before = live.version if isinstance(live, LivePointer) else None
     changes = _since(published, named, before)
@@ -175,7 +184,7 @@ def _told(published: PublishedTables, named: Named, version: str, by: Signed, *,
         print(f"  … {len(changes) - MOST_SHOWN} more")  # noqa: T201 - as above
 
 
-def _since(published: PublishedTables, named: Named, before: str | None) -> list[str]:
+def _since(published: PublishedTables, named: NamedTable, before: str | None) -> list[str]:
     if before is None:
         return []
     try:

@@ -9,13 +9,13 @@ import orjson
 from router.selection.load import decide_by, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import tried
-from southbound.cli.exit_codes import Exit, Failure, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
 from southbound.operations.tables.lookup import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from router.tables.test_cases import Tried
+    from router.tables.test_cases import TestOutcome
 
 
 def test_tables(files: Sequence[str], *, as_json: bool) -> int:
@@ -24,7 +24,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
     for file in files:
         try:
             outcomes = list(_outcomes(file))
-        except Failure as failure:
+        except CommandFailedError as failure:
             mistakes += failure.sentences
             if as_json:
                 print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())  # noqa: T201 - it was asked for
@@ -38,10 +38,10 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
             mistakes.append(f"{file}: {_counted(len(outcomes), failed)}")
     if mistakes:
         raise wrong(mistakes)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _outcomes(file: str) -> Iterator[Tried]:
+def _outcomes(file: str) -> Iterator[TestOutcome]:
     loaded = load(file)
     decide = decide_by(loaded)
     return (tried(test, decide(test.facts)) for test in table_of(loaded).tests)
@@ -53,14 +53,14 @@ def _counted(tests: int, failed: int) -> str:
     return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
 
 
-def _in_words(one: Tried) -> str:
+def _in_words(one: TestOutcome) -> str:
     if one.passed:
         return f"✓ {one.test.name}"
     why = "".join(f"\n    {line}" for line in explanation_lines(one.decision))
     return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.found}{why}"
 
 
-def _as_json(file: str, one: Tried) -> str:
+def _as_json(file: str, one: TestOutcome) -> str:
     table = one.decision.table
     return orjson.dumps(
         {

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from router.selection.load import document_of
 from router.tables.diff import differences
-from router.tables.versions import PublishedTables, Unreadable
+from router.tables.versions import PublishedTables, UnreadableRecord
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
-from southbound.cli.exit_codes import Exit, Failure, wrong
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
 from southbound.operations.console import say, show
 from southbound.operations.tables.lookup import (
     draft_of,
@@ -26,8 +26,8 @@ from southbound.operations.tables.lookup import (
 )
 
 if TYPE_CHECKING:
-    from schemas.published_tables import Move
-    from southbound.operations.tables.lookup import Named
+    from schemas.published_tables import LiveChange
+    from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
 FIELDS = {"version", "previous", "how", "author", "comment", "at"}
@@ -40,12 +40,12 @@ def list_tables(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         for row in rows:
             print(to_json(row).decode())  # noqa: T201 - it was asked for
-        return Exit.DONE
+        return ExitCode.DONE
     shown = Table("table", "kind", "live", "since", "by", "comment", "draft", "versions", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*[_cell(value) for value in row.values()])
     show(shown)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _entry(published: PublishedTables, table: str) -> dict[str, object]:
@@ -55,7 +55,7 @@ def _entry(published: PublishedTables, table: str) -> dict[str, object]:
     return {
         "table": table,
         "kind": kind,
-        "live": "unreadable" if isinstance(live, Unreadable) else known.version if known else None,
+        "live": "unreadable" if isinstance(live, UnreadableRecord) else known.version if known else None,
         "since": known.at if known else None,
         "author": known.author if known else None,
         "comment": known.comment if known else None,
@@ -71,12 +71,12 @@ def show_table(settings: Settings, table: str, version: str | None, *, as_json: 
     found = draft_of(published, table) if wanted == DRAFT else version_of(published, table, wanted)
     if as_json:
         print(found.model_dump_json())  # noqa: T201 - it was asked for
-        return Exit.DONE
+        return ExitCode.DONE
     live = published.live(table)
     state = DRAFT if isinstance(found, TableDraft) else "live" if _is_live(live, found.version) else "not live"
     say(f"{table}@{found.version} ({found.kind}, {state}) by {found.author}{_quoted(found.comment)}")
     sys.stdout.write(found.text)  # not a sign more: its hash is its version
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def history(settings: Settings, table: str, *, as_json: bool) -> int:
@@ -85,14 +85,14 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
     if as_json:
         for move in live.moves:
             print(to_json(move.model_dump(include=FIELDS)).decode())  # noqa: T201 - it was asked for
-        return Exit.DONE
+        return ExitCode.DONE
     shown = Table("at", "version", "how", "before", "by", "comment", box=None, pad_edge=False)
     for move in live.moves:
         shown.add_row(*_line(move))
     show(shown)
     if live.revision > len(live.moves):
         say(f"the newest {len(live.moves)} of {live.revision} moves are remembered; every version is kept")
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
@@ -106,28 +106,28 @@ def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
         print(to_json({**said, "sentence": change.sentence}).decode() if as_json else change.sentence)  # noqa: T201
     if not changes:
         say(f"{before} and {after} decide alike: they differ in layout and comments at most")
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[Named]:
+def _both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[NamedTable]:
     """Load two tables, or end the command with what is wrong with either."""
-    found: list[Named] = []
+    found: list[NamedTable] = []
     mistakes: list[str] = []
     for name in names:
         try:
             found.append(_named(settings, published, name))
-        except Failure as failure:
+        except CommandFailedError as failure:
             mistakes += failure.sentences
     if mistakes:
         raise wrong(dict.fromkeys(mistakes))
     return found
 
 
-def _named(settings: Settings, published: PublishedTables, name: str) -> Named:
+def _named(settings: Settings, published: PublishedTables, name: str) -> NamedTable:
     return from_file(name, settings.routing, None) if is_file(name) else from_topic(published, name)
 
 
-def _is_live(live: LivePointer | Unreadable | None, version: str) -> bool:
+def _is_live(live: LivePointer | UnreadableRecord | None, version: str) -> bool:
     return isinstance(live, LivePointer) and live.version == version
 
 
@@ -135,7 +135,7 @@ def _quoted(comment: str) -> str:
     return f": {comment}" if comment else ""
 
 
-def _line(move: Move) -> tuple[str, ...]:
+def _line(move: LiveChange) -> tuple[str, ...]:
     return _moment(move.at), move.version, move.how, move.previous or "", move.author, move.comment
 
 

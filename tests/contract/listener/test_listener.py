@@ -13,9 +13,9 @@ import aiohttp
 import orjson
 import pytest
 
-from consumers.inbound.callback_auth import Anyone, SharedToken
+from consumers.inbound.callback_auth import AllowAnyone, SharedToken
 from consumers.inbound.listen_socket import CannotListenError
-from consumers.inbound.listener import Limits, Listener, ListenerSpoke
+from consumers.inbound.listener import Listener, ListenerLimits, ListenerSpoke
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from tests.fakes.inbound_publisher import InboundPublisher
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from consumers.inbound.callback_responses import What
     from producers.publisher import Message
 
-DEFAULTS = Limits()
+DEFAULTS = ListenerLimits()
 TOPIC = "testrun.inbound"
 TOKEN = "s3cret"  # noqa: S105 - nobody else's
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -38,7 +38,7 @@ EVENT: dict[str, Any] = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Heard:
+class ReceivedCallback:
     """A running listener with what a test needs to talk to it."""
 
     listener: Listener
@@ -57,15 +57,15 @@ class Heard:
 
 @asynccontextmanager
 async def a_listener(
-    publisher: InboundPublisher | None = None, port: int = 0, limits: Limits = DEFAULTS
-) -> AsyncIterator[Heard]:
+    publisher: InboundPublisher | None = None, port: int = 0, limits: ListenerLimits = DEFAULTS
+) -> AsyncIterator[ReceivedCallback]:
     counts: list[tuple[str, What]] = []
     publisher = publisher or InboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=port,
         spokes={
-            "fibre-lab": ListenerSpoke(authenticate=Anyone()),
+            "fibre-lab": ListenerSpoke(authenticate=AllowAnyone()),
             "copper-lab": ListenerSpoke(answer_status=204, authenticate=SharedToken(token=TOKEN)),
         },
         publisher=publisher,
@@ -76,7 +76,7 @@ async def a_listener(
         count=lambda spoke, what: counts.append((spoke, what)),
     )
     async with listener, aiohttp.ClientSession() as session:
-        yield Heard(listener=listener, publisher=publisher, session=session, counts=counts)
+        yield ReceivedCallback(listener=listener, publisher=publisher, session=session, counts=counts)
 
 
 async def test_a_callback_is_stored_as_it_came() -> None:
@@ -107,7 +107,7 @@ async def test_it_answers_only_after_it_has_stored() -> None:
 async def test_what_cannot_be_stored_is_answered_503_and_taken_when_it_comes_again() -> None:
     publisher = InboundPublisher()
     publisher.refuse(TOPIC)
-    async with a_listener(publisher, limits=Limits(retry_after=7)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(retry_after=7)) as heard:
         status, answer = await heard.post("/fibre-lab/listener")
         assert (status, answer["headers"]["Retry-After"]) == (503, "7")
         assert "send it again" in answer["reason"]
@@ -120,7 +120,7 @@ async def test_what_cannot_be_stored_is_answered_503_and_taken_when_it_comes_aga
 async def test_a_store_that_hangs_is_answered_503_in_time() -> None:
     publisher = InboundPublisher()
     publisher.hold()
-    async with a_listener(publisher, limits=Limits(store_seconds=0.05)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(store_seconds=0.05)) as heard:
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
 
 
@@ -158,7 +158,7 @@ async def test_what_is_no_json_object_is_refused_with_a_sentence(body: bytes) ->
 
 
 async def test_a_body_that_is_too_large_is_refused_with_the_limit() -> None:
-    async with a_listener(limits=Limits(body_bytes=100)) as heard:
+    async with a_listener(limits=ListenerLimits(body_bytes=100)) as heard:
         status, answer = await heard.post("/fibre-lab/listener", EVENT | {"title": "x" * 200})
         assert (status, heard.publisher.published) == (413, [])
         assert "100 bytes" in answer["reason"]
@@ -166,7 +166,7 @@ async def test_a_body_that_is_too_large_is_refused_with_the_limit() -> None:
 
 
 async def test_a_small_body_that_unpacks_into_a_large_one_is_refused() -> None:
-    async with a_listener(limits=Limits(body_bytes=10_000)) as heard:
+    async with a_listener(limits=ListenerLimits(body_bytes=10_000)) as heard:
         bomb = gzip.compress(orjson.dumps({"title": "x" * 1_000_000}))
         assert len(bomb) < 10_000
         status, _ = await heard.post("/fibre-lab/listener", bomb, **{"content-encoding": "gzip"})
@@ -237,7 +237,7 @@ async def raw(port: int, sent: bytes) -> bytes:
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
-    async with a_listener(limits=Limits(body_seconds=0.05)) as heard:
+    async with a_listener(limits=ListenerLimits(body_seconds=0.05)) as heard:
         head = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
         answer = await raw(heard.listener.port, head)
         assert answer.startswith(b"HTTP/1.1 408")
@@ -278,7 +278,7 @@ async def test_many_at_once_are_all_stored_once() -> None:
 async def test_too_many_at_once_are_asked_to_come_later() -> None:
     publisher = InboundPublisher()
     publisher.hold()
-    async with a_listener(publisher, limits=Limits(at_once=1)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(at_once=1)) as heard:
         first = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
@@ -304,7 +304,7 @@ async def test_a_stop_finishes_what_is_being_stored() -> None:
 async def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
     publisher = InboundPublisher()
     publisher.hold()
-    async with a_listener(publisher, limits=Limits(store_seconds=60, stop_seconds=0.05)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(store_seconds=60, stop_seconds=0.05)) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
         async with asyncio.timeout(5):

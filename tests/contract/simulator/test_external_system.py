@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from schemas.results import Reason
-from southbound.simulator.behaviours import Behaviour, Step, answers_at_once, calls_back, refuses, waits
+from southbound.simulator.behaviours import Behaviour, BehaviourStep, answers_at_once, calls_back, refuses, waits
 from southbound.simulator.definition import official_definition
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
@@ -270,7 +270,9 @@ async def test_a_violation_is_stated_with_the_measure() -> None:
 
 
 async def test_a_test_can_fail() -> None:
-    failing = Behaviour(course=(Step(after=0.01, state=Behaviour().first_state), Step(state="failed")))
+    failing = Behaviour(
+        course=(BehaviourStep(after=0.01, state=Behaviour().first_state), BehaviourStep(state="failed"))
+    )
     async with CallbackSink() as sink, a_system(failing, callback_url=sink.url) as client:
         await client.post()
         told = await sink.wait_for("failed")

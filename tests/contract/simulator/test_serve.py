@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from consumers.inbound.listen_socket import CannotListenError
-from southbound.simulator.system import ExternalSystem, System, serve
+from southbound.simulator.system import ExternalSystem, StartableSystem, serve
 from tests.benchmarks.fast_system import FastSystem
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def test_all_systems_answer_when_they_are_ready_and_none_after_the_stop() -> None:
     stopped, ready = asyncio.Event(), asyncio.Event()
-    systems: Sequence[System] = (ExternalSystem(name="fibre-lab"), FastSystem(name="copper-lab"))
+    systems: Sequence[StartableSystem] = (ExternalSystem(name="fibre-lab"), FastSystem(name="copper-lab"))
     serving = asyncio.create_task(serve(systems, stopped, lambda _: ready.set()))
     await ready.wait()
     async with aiohttp.ClientSession() as session:
@@ -36,7 +36,7 @@ async def test_a_taken_port_is_named_and_the_systems_before_are_stopped_again() 
     async with FastSystem(name="first") as first:
         port = int(first.base_url.partition("127.0.0.1:")[2].partition("/")[0])
         second = ExternalSystem(name="second")
-        systems: Sequence[System] = (second, ExternalSystem(name="third", port=port))
+        systems: Sequence[StartableSystem] = (second, ExternalSystem(name="third", port=port))
         with pytest.raises(CannotListenError, match=f"port {port} is taken"):
             await serve(systems, asyncio.Event(), lambda _: None)
         async with aiohttp.ClientSession() as session:

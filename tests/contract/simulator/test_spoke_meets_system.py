@@ -14,7 +14,7 @@ from consumers.inbound.listener import Listener, ListenerSpoke
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
-from router.responses import Answer, NoAnswer
+from router.responses import HttpResponse, NoResponse
 from router.runs.changes import FieldChange
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
@@ -47,10 +47,10 @@ class Both:
     system: ExternalSystem
     publisher: InboundPublisher
 
-    async def call(self, call: Call | None) -> Answer:
+    async def call(self, call: Call | None) -> HttpResponse:
         assert call is not None
         answer = await self.client.call("fibre-lab", call)
-        assert isinstance(answer, Answer), answer
+        assert isinstance(answer, HttpResponse), answer
         return answer
 
     def post(self, document: RunDocument, parent: RunRow | None = None, payload: str = "per-run") -> Call:
@@ -148,7 +148,7 @@ async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, store
     document = a_document("TR0001", name="Speed, and loss")
     async with both(answers_at_once(reset_times=1, reset_stores=stored)) as two:
         lost = await two.client.call("fibre-lab", two.post(document))
-        assert isinstance(lost, NoAnswer)
+        assert isinstance(lost, NoResponse)
         assert lost.perhaps_sent
         found = two.spoke.find_run(await two.call(two.spoke.to_look_up(document)), document)
     assert (found is not None) is stored

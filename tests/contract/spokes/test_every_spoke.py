@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import Inbound
+from consumers.spokes.profile import InboundMode
 from consumers.spokes.profile_loader import load_profiles
 from consumers.spokes.registry import SPOKES, spoke_for
-from router.responses import Answer, Purpose
+from router.responses import HttpResponse, Purpose
 from router.runs.changes import diff
 from schemas.vocabulary import Phase, RunState
 from tests.builders import TREE, a_document, a_run, a_tree
@@ -40,7 +40,7 @@ def test_the_laboratories_of_the_demo_are_shipped() -> None:
     assert set(labs) == {"fibre-lab", "copper-lab"}
     assert labs["fibre-lab"].base_url == "http://127.0.0.1:8701/tmf-api/serviceTestManagement/v4"
     assert labs["copper-lab"].base_url == "http://127.0.0.1:8702/tmf-api/serviceTestManagement/v4"
-    assert all(Inbound.CALLBACK in lab.inbound for lab in SHIPPED)
+    assert all(InboundMode.CALLBACK in lab.inbound for lab in SHIPPED)
     assert "characteristic" in labs["fibre-lab"].patchable
     assert not labs["copper-lab"].patchable
 
@@ -70,7 +70,7 @@ def test_every_call_says_what_it_is_for(spoke: Spoke) -> None:
 
 @every_spoke
 def test_a_recorded_acceptance_names_the_external_id(spoke: Spoke) -> None:
-    report = spoke.read_reply(Answer(status=201, body=recorded(spoke, "accepted.json")))
+    report = spoke.read_reply(HttpResponse(status=201, body=recorded(spoke, "accepted.json")))
     assert (report.external_id, report.state) == ("89757", RunState.ACKNOWLEDGED)
 
 
@@ -87,16 +87,16 @@ def test_a_recorded_completion_brings_measures(spoke: Spoke) -> None:
 def test_what_was_posted_is_found_again(spoke: Spoke) -> None:
     posted = orjson.loads(spoke.to_send(a_command(), None, "key-1").body or b"")
     listed = orjson.dumps([{"id": "1", "name": "someone else's"}, {"id": "2", **posted}])
-    found = spoke.find_run(Answer(status=200, body=listed), a_document())
+    found = spoke.find_run(HttpResponse(status=200, body=listed), a_document())
     assert found is not None
     assert found.external_id == "2"
-    assert spoke.find_run(Answer(status=200, body=b"[]"), a_document()) is None
+    assert spoke.find_run(HttpResponse(status=200, body=b"[]"), a_document()) is None
 
 
 @every_spoke
 @pytest.mark.parametrize("body", [b"\xff", b"<html>", b'"text"', b"[[]]"])
 def test_rubbish_is_refused_in_a_sentence(spoke: Spoke, body: bytes) -> None:
     with pytest.raises(NotUnderstoodError, match=r"\w+ \w+"):
-        spoke.read_reply(Answer(status=200, body=body))
+        spoke.read_reply(HttpResponse(status=200, body=body))
     with pytest.raises(NotUnderstoodError, match=r"\w+ \w+"):
         spoke.read_callback(a_notification(body))

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.transport import HttpRequest, Transport
-from router.responses import Answer, NoAnswer
+from router.responses import HttpResponse, NoResponse
 from tests.contract.spokes import misbehaving as server_that
 from tests.contract.spokes.misbehaving import Behaviour, Connection, Server, replying, saying, serving
 from tests.fakes.transport import FakeTransport
@@ -48,28 +48,28 @@ async def a_transport(port: int, scheme: str = "http", **profile: Any) -> AsyncI
         await transport.close()
 
 
-async def outcome(behaviour: Behaviour, **profile: Any) -> tuple[Answer | NoAnswer, Server]:  # noqa: ANN401
+async def outcome(behaviour: Behaviour, **profile: Any) -> tuple[HttpResponse | NoResponse, Server]:  # noqa: ANN401
     async with serving(behaviour) as server, a_transport(server.port, **profile) as transport:
         return await transport.send(a_post(server.port)), server
 
 
 ANSWERS = [
-    ("201 Created", b'{"id":"1"}', Answer(status=201, headers={"location": "/1"}, body=b'{"id":"1"}')),
-    ("422 Unprocessable Content", b"[]", Answer(status=422, headers={"location": "/1"}, body=b"[]")),
-    ("307 Temporary Redirect", b"", Answer(status=307, headers={"location": "/1"})),
-    ("503 Service Unavailable", b"", Answer(status=503, headers={"location": "/1"})),
+    ("201 Created", b'{"id":"1"}', HttpResponse(status=201, headers={"location": "/1"}, body=b'{"id":"1"}')),
+    ("422 Unprocessable Content", b"[]", HttpResponse(status=422, headers={"location": "/1"}, body=b"[]")),
+    ("307 Temporary Redirect", b"", HttpResponse(status=307, headers={"location": "/1"})),
+    ("503 Service Unavailable", b"", HttpResponse(status=503, headers={"location": "/1"})),
 ]
 
 
 @pytest.mark.parametrize("kind", ["fake", "aiohttp"])
 @pytest.mark.parametrize(("status", "body", "expected"), ANSWERS)
 async def test_every_status_is_an_answer_and_no_redirect_is_followed(
-    kind: str, status: str, body: bytes, expected: Answer
+    kind: str, status: str, body: bytes, expected: HttpResponse
 ) -> None:
     async with serving(replying(status, body, "Location: /1")) as server, a_transport(server.port) as real:
         transport: Transport = FakeTransport([expected]) if kind == "fake" else real
         answer = await transport.send(a_post(server.port))
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, HttpResponse)
         assert (answer.status, answer.body) == (expected.status, expected.body)
         assert answer.headers["location"] == "/1"
         assert len(server.requests) == (kind == "aiohttp")
@@ -77,7 +77,7 @@ async def test_every_status_is_an_answer_and_no_redirect_is_followed(
 
 @pytest.mark.parametrize("kind", ["fake", "aiohttp"])
 async def test_trouble_is_a_value_and_closing_twice_is_fine(kind: str) -> None:
-    trouble = NoAnswer(perhaps_sent=False, what="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
+    trouble = NoResponse(perhaps_sent=False, what="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
     async with a_transport(1) as real:
         transport: Transport = FakeTransport([trouble]) if kind == "fake" else real
         assert await transport.send(a_post(1)) == trouble
@@ -122,7 +122,7 @@ async def test_a_post_without_whole_answer_was_perhaps_sent_and_is_not_repeated(
     behaviour: Behaviour, seen: int, sentence: str
 ) -> None:
     answer, server = await outcome(behaviour)
-    assert isinstance(answer, NoAnswer)
+    assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
     assert f"127.0.0.1:{server.port}" in answer.what
     assert sentence in answer.what
@@ -132,7 +132,7 @@ async def test_a_post_without_whole_answer_was_perhaps_sent_and_is_not_repeated(
 
 async def test_a_slow_body_ends_with_the_total_timeout() -> None:
     answer, server = await outcome(server_that.drip, timeouts={"connect": 0.2, "read": 0.3, "total": 0.5})
-    assert answer == NoAnswer(perhaps_sent=True, what=f"127.0.0.1:{server.port} did not answer in time")
+    assert answer == NoResponse(perhaps_sent=True, what=f"127.0.0.1:{server.port} did not answer in time")
     assert len(server.requests) == 1
 
 
@@ -140,7 +140,7 @@ async def test_a_closed_idle_connection_costs_nothing() -> None:
     async with serving(server_that.close_when_idle) as server, a_transport(server.port) as transport:
         for _ in range(3):
             answer = await transport.send(a_post(server.port))
-            assert isinstance(answer, Answer)
+            assert isinstance(answer, HttpResponse)
             await asyncio.wait_for(_idle_connections_gone(transport), 5)
         assert (len(server.requests), server.connections) == (3, 3)
 
@@ -154,9 +154,9 @@ async def _idle_connections_gone(transport: AiohttpTransport) -> None:
 
 async def test_a_reset_on_a_kept_connection_is_not_silently_repeated() -> None:
     async with serving(server_that.reset_second) as server, a_transport(server.port) as transport:
-        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
         second = await transport.send(a_post(server.port))
-        assert isinstance(second, NoAnswer)
+        assert isinstance(second, NoResponse)
         assert second.perhaps_sent
         assert (len(server.requests), server.connections) == (2, 1)
 
@@ -169,27 +169,27 @@ SQUEEZED = b"HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: " + b"%d\r
 @pytest.mark.parametrize("raw", [ENDLESS, SQUEEZED], ids=["endless", "gzip bomb"])
 async def test_a_body_is_read_no_further_than_its_limit(raw: bytes) -> None:
     answer, server = await outcome(saying(raw.replace(b"%s", b"201 Created")), max_answer_bytes=10_000)
-    assert isinstance(answer, NoAnswer)
+    assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
     assert answer.what == f"127.0.0.1:{server.port} answered with more than 10000 bytes"
 
 
 async def test_a_refusal_with_a_huge_page_is_still_a_refusal() -> None:
     answer, _ = await outcome(saying(ENDLESS.replace(b"%s", b"400 Bad Request")), max_answer_bytes=10_000)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (400, b"")
 
 
 async def test_a_body_that_comes_in_pieces_is_whole() -> None:
     pieces = saying(ENDLESS.replace(b"%s", b"200 OK") + b"0\r\n\r\n")
     answer, _ = await outcome(pieces)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, HttpResponse)
     assert answer.body == b"x" * 1024 * 200
 
 
 async def test_a_header_that_is_no_text_can_be_passed_on() -> None:
     answer, _ = await outcome(replying("201 Created", b"{}", "Location: /\xe9"))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, HttpResponse)
     assert answer.headers["location"].encode() == b"/?"
 
 
@@ -202,7 +202,7 @@ async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:
     port = a_closed_port()
     async with a_transport(port) as transport:
         answer = await transport.send(a_post(port))
-    assert answer == NoAnswer(
+    assert answer == NoResponse(
         perhaps_sent=False, what=f"no connection could be made to 127.0.0.1:{port} (ECONNREFUSED)"
     )
 
@@ -219,7 +219,7 @@ async def test_a_connection_that_takes_too_long_proves_that_nothing_was_sent() -
             answer = await transport.send(a_post(port))
         for one in waiting:
             one.close()
-    assert answer == NoAnswer(perhaps_sent=False, what=f"no connection to 127.0.0.1:{port} in time")
+    assert answer == NoResponse(perhaps_sent=False, what=f"no connection to 127.0.0.1:{port} in time")
 
 
 async def test_a_tls_handshake_that_hangs_proves_that_nothing_was_sent() -> None:
@@ -228,7 +228,7 @@ async def test_a_tls_handshake_that_hangs_proves_that_nothing_was_sent() -> None
 
     async with serving(read_only) as server, a_transport(server.port, "https") as transport:
         answer = await transport.send(a_post(server.port, "https"))
-    assert answer == NoAnswer(perhaps_sent=False, what=f"no connection to 127.0.0.1:{server.port} in time")
+    assert answer == NoResponse(perhaps_sent=False, what=f"no connection to 127.0.0.1:{server.port} in time")
 
 
 async def test_a_certificate_that_is_not_valid_is_configuration() -> None:
@@ -237,7 +237,7 @@ async def test_a_certificate_that_is_not_valid_is_configuration() -> None:
     async with serving(replying(), tls) as server, a_transport(server.port, "https") as transport:
         answer = await transport.send(a_post(server.port, "https"))
     sentence = f"the certificate of 127.0.0.1:{server.port} is not valid"
-    assert answer == NoAnswer(perhaps_sent=False, what=sentence, certificate=True)
+    assert answer == NoResponse(perhaps_sent=False, what=sentence, certificate=True)
     assert server.requests == []
 
 
@@ -248,7 +248,7 @@ async def test_plain_http_on_a_tls_port_proves_that_nothing_was_sent() -> None:
 
     async with serving(greet) as server, a_transport(server.port, "https") as transport:
         answer = await transport.send(a_post(server.port, "https"))
-    assert isinstance(answer, NoAnswer)
+    assert isinstance(answer, NoResponse)
     assert not answer.perhaps_sent
     assert not answer.certificate
 
@@ -268,14 +268,14 @@ async def test_a_name_that_is_unknown_proves_that_nothing_was_sent() -> None:
     transport = AiohttpTransport(a_profile(base_url="http://lab.invalid"), NoSuchName())
     answer = await transport.send(HttpRequest(method="POST", url="http://lab.invalid/serviceTest", body=BODY))
     await transport.close()
-    assert answer == NoAnswer(perhaps_sent=False, what="the name in lab.invalid:80 could not be resolved")
+    assert answer == NoResponse(perhaps_sent=False, what="the name in lab.invalid:80 could not be resolved")
 
 
 async def test_after_closing_nothing_is_sent() -> None:
     async with serving(replying()) as server, a_transport(server.port) as transport:
         await transport.close()
         answer = await transport.send(a_post(server.port))
-        assert isinstance(answer, NoAnswer)
+        assert isinstance(answer, NoResponse)
         assert not answer.perhaps_sent
         assert server.connections == 0
 
@@ -289,15 +289,15 @@ async def test_a_cancelled_call_gives_its_connection_back() -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
         server.behaviour = replying()
-        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_what_may_be_repeated_is_repeated_once_where_a_kept_connection_breaks(method: str) -> None:
     async with serving(server_that.reset_second) as server, a_transport(server.port) as transport:
-        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
         again = await transport.send(HttpRequest(method=method, url=f"http://127.0.0.1:{server.port}/serviceTest/1"))
-        assert isinstance(again, Answer)
+        assert isinstance(again, HttpResponse)
         assert (len(server.requests), server.connections) == (3, 2)
 
 
@@ -305,16 +305,16 @@ async def test_no_header_can_bring_another_one_along() -> None:
     async with serving(replying()) as server, a_transport(server.port) as transport:
         request = a_post(server.port).with_header("X-Name", "a\r\nX-Other: b")
         answer = await transport.send(request)
-        assert isinstance(answer, NoAnswer)
+        assert isinstance(answer, NoResponse)
         assert not answer.perhaps_sent
         assert server.connections == 0
 
 
 async def test_a_port_that_begins_like_another_is_another() -> None:
     async with serving(replying()) as server, a_transport(server.port) as transport:
-        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
         answer = await transport.send(a_post(int(f"{server.port}0")))
-        assert isinstance(answer, NoAnswer)
+        assert isinstance(answer, NoResponse)
         assert len(server.requests) == 1
 
 
@@ -322,7 +322,7 @@ async def test_a_port_that_begins_like_another_is_another() -> None:
 async def test_what_is_no_address_is_not_called(url: str) -> None:
     async with a_transport(1) as transport:
         answer = await transport.send(HttpRequest(method="GET", url=url))
-    assert answer == NoAnswer(perhaps_sent=False, what="the address of 127.0.0.1:1 cannot be used")
+    assert answer == NoResponse(perhaps_sent=False, what="the address of 127.0.0.1:1 cannot be used")
 
 
 async def test_a_query_may_follow_the_host() -> None:
@@ -334,7 +334,7 @@ async def test_a_query_may_follow_the_host() -> None:
 async def test_an_announcement_is_not_taken_for_the_answer() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     answer, _ = await outcome(saying(early + OK + b"Content-Length: 2\r\n\r\n{}"))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (201, b"{}")
 
 
@@ -350,11 +350,11 @@ async def test_what_a_system_says_unasked_on_a_kept_connection_answers_nothing()
         await connection.read_request()
 
     async with serving(gossip) as server, a_transport(server.port) as transport:
-        assert isinstance(await transport.send(a_post(server.port)), Answer)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
         answered.set()
         await asyncio.wait_for(_something_came(transport), 5)
         second = await transport.send(a_post(server.port))
-        assert isinstance(second, Answer)
+        assert isinstance(second, HttpResponse)
         assert second.status == 201
         assert server.connections == 2
 
@@ -380,7 +380,7 @@ async def test_a_post_that_was_given_up_while_it_was_written_never_arrives_whole
 
     async with serving(stall) as server, a_transport(server.port) as transport:
         url = f"http://127.0.0.1:{server.port}/serviceTest"
-        assert isinstance(await transport.send(HttpRequest(method="POST", url=url, body=body)), NoAnswer)
+        assert isinstance(await transport.send(HttpRequest(method="POST", url=url, body=body)), NoResponse)
         gave_up.set()
         await asyncio.wait_for(ended.wait(), 5)
         assert server.requests == []

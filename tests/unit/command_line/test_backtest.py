@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.cli.exit_codes import Exit
+from southbound.cli.exit_codes import ExitCode
 from southbound.operations.backtest.compare import read_span
-from southbound.operations.backtest.offset_ranges import Stretch, shared
+from southbound.operations.backtest.offset_ranges import OffsetRange, shared
 from southbound.operations.backtest.run import readers_for
 from southbound.settings.settings import DEFAULTS
 from tests.unit.command_line.runner import southbound
@@ -42,7 +42,7 @@ lengths = st.lists(st.integers(1, 50), max_size=6)
 
 @given(lengths=lengths, readers=st.integers(1, 5))
 def test_readers_share_every_record_evenly_and_none_twice(lengths: list[int], readers: int) -> None:
-    stretches = [Stretch(number, 7, 7 + length) for number, length in enumerate(lengths)]
+    stretches = [OffsetRange(number, 7, 7 + length) for number, length in enumerate(lengths)]
     shares = shared(stretches, readers)
     offsets = [(part.partition, offset) for share in shares for part in share for offset in range(part.start, part.end)]
     assert sorted(offsets) == [(part.partition, offset) for part in stretches for offset in range(7, part.end)]
@@ -52,14 +52,14 @@ def test_readers_share_every_record_evenly_and_none_twice(lengths: list[int], re
 
 def test_the_draft_of_another_kind_is_refused() -> None:
     result = southbound("tables", "backtest", POLICY, "--against", SELECTOR)
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert f"{POLICY} is an outbound policy, and {SELECTOR} is a spoke selector: compare two" in result.stderr
 
 
 def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(a_file())
     result = southbound("tables", "backtest", str(tmp_path / "t.yaml"))
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert "--against TABLE" in result.stderr
 
 
@@ -73,7 +73,7 @@ def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Pat
 )
 def test_what_is_written_wrong_is_told_before_kafka_is_asked(words: list[str], told: str) -> None:
     result = southbound("tables", "backtest", *words)
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert told in result.stderr
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from consumers.store.sql_store import open_store
 from router.runs.run import RequestRow
-from router.tables.explain.explanation import Close, Explanation, Matched, Seen, compact
+from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, compact
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
-from southbound.cli.exit_codes import Exit
+from southbound.cli.exit_codes import ExitCode
 from southbound.operations.run_views import whereabouts
 from tests.builders import NOON, TREE, a_document, a_run
 from tests.unit.command_line.runner import southbound
@@ -70,7 +70,7 @@ def store(tmp_path: Path) -> str:
 
 def test_list_shows_a_line_per_run(store: str) -> None:
     result = southbound("runs", "list", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == Exit.DONE
+    assert result.exit_code == ExitCode.DONE
     [line] = [line for line in result.stdout.splitlines() if line.startswith("TR0001 ")]
     assert line.split()[:6] == ["TR0001", "fulfilled", "completed", "pass", "fibre-lab", "ext-TR0001"]
 
@@ -90,7 +90,7 @@ def test_list_shows_only_what_was_asked_for(store: str, options: list[str], expe
 
 def test_list_knows_the_phases(store: str) -> None:
     result = southbound("runs", "list", "--phase", "fallen", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert "there are created, routed" in result.stderr
 
 
@@ -100,7 +100,7 @@ def test_list_knows_the_phases(store: str) -> None:
 )
 def test_show_tells_everything(store: str, shown: str) -> None:
     result = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == Exit.DONE
+    assert result.exit_code == ExitCode.DONE
     assert shown in result.stdout
 
 
@@ -133,20 +133,20 @@ def test_show_tells_everything_to_programs(store: str) -> None:
 
 def test_an_unknown_run_is_one_sentence(store: str) -> None:
     result = southbound("runs", "show", "TR9", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert "has no run TR9" in result.stderr
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     result = southbound("runs", "list", SOUTHBOUND_STORE__URL=f"sqlite:///{tmp_path}/none.db")
-    assert result.exit_code == Exit.NOT_REACHABLE
+    assert result.exit_code == ExitCode.NOT_REACHABLE
     assert "There is no run store" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def told_why(store: str, run_id: str, *options: str) -> str:
     result = southbound("runs", "why", run_id, *options, SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == Exit.DONE, result.stderr
+    assert result.exit_code == ExitCode.DONE, result.stderr
     return result.stdout
 
 
@@ -174,9 +174,9 @@ def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) 
 
 def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
-    seen = Seen("spec", "fibre-tree", "fibre-tree, fibre-flat")
-    close = Close(row="R5", misses=(Seen("mode", "ONDEMAND", "PROACTIVE"),))
-    policy = Explanation(reference=TREE.policy, rows=(Matched(row="R10", cells=(seen,)),), close=(close,))
+    seen = CellComparison("spec", "fibre-tree", "fibre-tree, fibre-flat")
+    close = NearMiss(row="R5", misses=(CellComparison("mode", "ONDEMAND", "PROACTIVE"),))
+    policy = Explanation(reference=TREE.policy, rows=(MatchedRow(row="R10", cells=(seen,)),), close=(close,))
 
     async def fill() -> None:
         opened = await open_store(url)
@@ -197,7 +197,7 @@ def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
 
 def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
     result = southbound("runs", "why", "TR9", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert "has no run TR9" in result.stderr
 
 
@@ -235,6 +235,6 @@ def test_an_id_that_clears_a_terminal_was_obeyed_by_it(tmp_path: Path, command: 
     asyncio.run(fill())
     words = [command] if command == "list" else [command, evil]
     result = southbound("runs", *words, SOUTHBOUND_STORE__URL=url)
-    assert result.exit_code == Exit.DONE, result.output
+    assert result.exit_code == ExitCode.DONE, result.output
     assert "TR·[2J·" in result.stdout
     assert not {"\x1b", "\x07"} & {*result.stdout}

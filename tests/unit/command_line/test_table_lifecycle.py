@@ -11,7 +11,7 @@ import pytest
 from router.tables.publish_plan import plan_publish
 from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer
-from southbound.cli.exit_codes import Exit
+from southbound.cli.exit_codes import ExitCode
 from southbound.operations.tables import lookup as table_shelf
 from southbound.settings.settings import DEFAULTS
 from tests.fakes.table_topic import InMemoryTableTopic
@@ -21,28 +21,28 @@ from tests.unit.command_line.runner import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.tables.publish_plan import Plan
+    from router.tables.publish_plan import PublishPlan
 
 POLICY = (DEFAULTS / "tables/outbound-policy.yaml").read_text()
 SELECTOR = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
 SIGNED = ("--author", "ann", "--comment", "why not")
 
 
-class Topic(InMemoryTableTopic):
+class PublishedTopic(InMemoryTableTopic):
     """A tables topic where somebody else may be quicker."""
 
-    quicker: Plan | None = None
+    quicker: PublishPlan | None = None
 
-    async def write(self, plan: Plan) -> None:
+    async def write(self, plan: PublishPlan) -> None:
         if self.quicker is not None:
             self.put(*[(key.encode(), value) for key, value in self.quicker.records.items()])
         await super().write(plan)
 
 
 @pytest.fixture(autouse=True)
-def topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Topic:
+def topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedTopic:
     """What the commands take for Kafka."""
-    found = Topic()
+    found = PublishedTopic()
     monkeypatch.chdir(tmp_path)
     found.stand_in(monkeypatch)
     return found
@@ -69,14 +69,14 @@ def published(*files: Path) -> list[str]:
 
 def publish(*words: str) -> str:
     result = southbound("tables", "publish", *words)
-    assert result.exit_code == Exit.DONE, result.stderr
+    assert result.exit_code == ExitCode.DONE, result.stderr
     (version,) = re.findall(r"@([0-9a-f]{8}) is live", result.stdout)
     return str(version)
 
 
 def said(*words: str) -> str:
     result = southbound("tables", *words)
-    assert result.exit_code == Exit.DONE, result.stderr
+    assert result.exit_code == ExitCode.DONE, result.stderr
     return result.stdout
 
 
@@ -86,7 +86,7 @@ def objects(*words: str) -> list[dict[str, object]]:
 
 def refused(*words: str) -> str:
     result = southbound("tables", *words)
-    assert result.exit_code == Exit.WRONG, result.stdout
+    assert result.exit_code == ExitCode.WRONG, result.stdout
     return result.stderr
 
 
@@ -115,11 +115,11 @@ def test_publishing_says_what_changes(file: Path) -> None:
     assert "  row R30: cell 'speed' >= 1000 → >= 999\n" in told
 
 
-def test_what_is_live_already_is_not_published_again(file: Path, topic: Topic) -> None:
+def test_what_is_live_already_is_not_published_again(file: Path, topic: PublishedTopic) -> None:
     publish(str(file))
     records = len(topic.log)
     result = southbound("tables", "publish", str(file))
-    assert result.exit_code == Exit.DONE
+    assert result.exit_code == ExitCode.DONE
     assert "is live already" in result.stderr
     assert len(topic.log) == records
 
@@ -160,7 +160,7 @@ def test_a_rollback_to_a_selector_whose_spoke_is_gone_is_refused(tmp_path: Path)
     spokes.mkdir()
     (spokes / "fibre-lab.yaml").write_text((DEFAULTS / "spokes/fibre-lab.yaml").read_text())
     result = southbound("tables", "rollback", "spoke-selector", SOUTHBOUND_ROUTING__SPOKES=str(spokes))
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert "copper-lab" in result.stderr
 
 
@@ -187,13 +187,15 @@ def test_a_draft_decides_nothing_until_it_is_published_by_its_id(file: Path) -> 
         (("hierarchical, type: boolean", "hierarchical, type: string"), "a policy needs the output"),
     ],
 )
-def test_what_is_wrong_is_never_published(file: Path, topic: Topic, spoil: tuple[str, str], told: str) -> None:
+def test_what_is_wrong_is_never_published(file: Path, topic: PublishedTopic, spoil: tuple[str, str], told: str) -> None:
     file.write_text(POLICY.replace(*spoil))
     assert told in refused("publish", str(file))
     assert topic.log == []
 
 
-def test_a_selector_that_names_a_spoke_without_a_profile_is_never_published(tmp_path: Path, topic: Topic) -> None:
+def test_a_selector_that_names_a_spoke_without_a_profile_is_never_published(
+    tmp_path: Path, topic: PublishedTopic
+) -> None:
     selector = tmp_path / "selector.yaml"
     selector.write_text(SELECTOR.replace("then: {spoke: copper-lab}", "then: {spoke: cooper-lab}", 1))
     told = refused("publish", str(selector))
@@ -206,7 +208,7 @@ def test_a_table_under_the_id_of_the_workers_policy_must_be_a_policy(tmp_path: P
     table.write_text(a_text(table="my-policy"))
     publish(str(table))
     result = southbound("tables", "publish", str(table), SOUTHBOUND_ROUTING__POLICY_ID="my-policy")
-    assert result.exit_code == Exit.WRONG
+    assert result.exit_code == ExitCode.WRONG
     assert "a policy needs the output" in result.stderr
 
 
@@ -218,14 +220,14 @@ def test_a_spreadsheet_is_published_as_the_yaml_that_it_stands_for(file: Path, t
     assert said("diff", str(file), "outbound-policy") == ""
 
 
-def test_a_table_that_kafka_would_not_take_is_refused(tmp_path: Path, topic: Topic) -> None:
+def test_a_table_that_kafka_would_not_take_is_refused(tmp_path: Path, topic: PublishedTopic) -> None:
     table = tmp_path / "table.yaml"
     table.write_text(a_text() + f"# {'x' * 900_000}\n")
     assert "900,000 is the most" in refused("publish", str(table))
     assert topic.log == []
 
 
-def test_whoever_is_overtaken_is_told_by_whom_and_writes_nothing(file: Path, topic: Topic) -> None:
+def test_whoever_is_overtaken_is_told_by_whom_and_writes_nothing(file: Path, topic: PublishedTopic) -> None:
     file.write_text(a_text("mine"))
     topic.quicker = plan_publish(PublishedTables(), written(a_text("theirs")), by("ben"))
     told = refused("publish", str(file))
@@ -268,7 +270,7 @@ def test_what_there_is_not_is_said_in_one_sentence(file: Path, words: list[str],
     assert told in refused(*words)
 
 
-def test_a_damaged_pointer_is_listed_as_such_and_says_what_to_do(file: Path, topic: Topic) -> None:
+def test_a_damaged_pointer_is_listed_as_such_and_says_what_to_do(file: Path, topic: PublishedTopic) -> None:
     publish(str(file))
     topic.put((b"outbound-policy", b"{"))
     (entry,) = objects("list")

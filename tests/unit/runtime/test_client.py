@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from consumers.runtime.consumer_port import Assigned, Closed, Complained, Failed, Lost, Received
-from consumers.runtime.kafka.consumer import KafkaClient
+from consumers.runtime.consumer_port import Assigned, Closed, ConsumerFailed, Lost, RecordsReceived, Warned
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 
 if TYPE_CHECKING:
     from consumers.runtime.consumer_port import Event
@@ -28,35 +28,37 @@ def heard() -> list[Event]:
 
 
 @pytest.fixture
-def client(heard: list[Event]) -> KafkaClient:
+def client(heard: list[Event]) -> KafkaGroupConsumer:
     """Make a client that owns partition 0 and never meets a broker."""
-    made = KafkaClient({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_budget=10.0)
+    made = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_budget=10.0)
     made._post = heard.append  # type: ignore[assignment] # as `start` does it
     made._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
     return made
 
 
 def offsets(heard: list[Event]) -> list[tuple[int, list[int]]]:
-    return [(e.records[0].partition.epoch, [r.offset for r in e.records]) for e in heard if isinstance(e, Received)]
+    return [
+        (e.records[0].partition.epoch, [r.offset for r in e.records]) for e in heard if isinstance(e, RecordsReceived)
+    ]
 
 
-def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaClient, heard: list[Event]) -> None:
+def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsumer, heard: list[Event]) -> None:
     client._take([a_message(7)])
     received = heard[-1]
-    assert isinstance(received, Received)
+    assert isinstance(received, RecordsReceived)
     (record,) = received.records
     assert (record.offset, record.key, record.value, record.headers, record.timestamp_ms) == (7, b"k", b"7", (), 5)
 
 
 def test_records_of_a_partition_that_was_given_up_are_left_to_its_next_owner(
-    client: KafkaClient, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
     client._take([a_message(0), a_message(3, partition=1), a_message(1)])
     assert offsets(heard) == [(1, [0, 1])]
 
 
 def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
-    client: KafkaClient, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
     client._take([a_message(50), a_message(0), a_message(1)])
     assert offsets(heard) == [(1, [50]), (2, [0, 1])]
@@ -64,7 +66,9 @@ def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
     assert [type(event) for event in between] == [Lost, Assigned]
 
 
-def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(client: KafkaClient, heard: list[Event]) -> None:
+def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(
+    client: KafkaGroupConsumer, heard: list[Event]
+) -> None:
     client._take([a_message(9)])
     client._on_lost(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
     client._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
@@ -73,29 +77,29 @@ def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(client: Ka
 
 
 def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
-    client: KafkaClient, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
     client._take([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
-    (complaint,) = (event for event in heard if isinstance(event, Complained))
+    (complaint,) = (event for event in heard if isinstance(event, Warned))
     assert complaint.trouble.code == "KAFKA_NOT_ALLOWED"
     assert "topic's ACLs" in complaint.trouble.sentence
     assert offsets(heard) == [(1, [0, 1])]
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL])
-def test_what_does_not_pass_ends_the_client(client: KafkaClient, heard: list[Event], code: int) -> None:
+def test_what_does_not_pass_ends_the_client(client: KafkaGroupConsumer, heard: list[Event], code: int) -> None:
     client._take([an_error(code)])
-    assert isinstance(heard[-1], Failed)
+    assert isinstance(heard[-1], ConsumerFailed)
     assert client._closing
 
 
-def test_the_end_of_a_partition_is_no_complaint(client: KafkaClient, heard: list[Event]) -> None:
+def test_the_end_of_a_partition_is_no_complaint(client: KafkaGroupConsumer, heard: list[Event]) -> None:
     client._take([an_error(KafkaError._PARTITION_EOF)])
-    assert not any(isinstance(event, Complained) for event in heard)
+    assert not any(isinstance(event, Warned) for event in heard)
 
 
 def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
-    client: KafkaClient, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+    client: KafkaGroupConsumer, heard: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(_settings: object) -> None:
         raise ValueError("sasl.password=geheim")
@@ -103,7 +107,7 @@ def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
     monkeypatch.setattr("consumers.runtime.kafka.consumer.Consumer", breaks)
     client._live()
     failed, closed = heard[-2:]
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, ConsumerFailed)
     assert isinstance(closed, Closed)
     assert failed.trouble.sentence == "The Kafka client broke with ValueError: tell a developer"
     assert "test_client.py" in failed.trouble.detail

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from consumers.runtime.dead_letter_limit import FloodGuard, FloodPolicy
+from consumers.runtime.dead_letter_limit import DeadLetterLimit, DeadLetterLimitConfig
 
-POLICY = FloodPolicy(limit=3, cool_down=10.0)
+POLICY = DeadLetterLimitConfig(limit=3, cool_down=10.0)
 
 
-def flooded_guard() -> FloodGuard:
-    guard = FloodGuard(POLICY)
+def flooded_guard() -> DeadLetterLimit:
+    guard = DeadLetterLimit(POLICY)
     assert [guard.dead_lettered(now) for now in (1.0, 2.0, 3.0)] == [False, False, True]
     return guard
 
@@ -20,7 +20,7 @@ def test_a_flood_stops_work_until_the_cool_down_is_over() -> None:
 
 
 def test_good_records_in_between_are_no_flood() -> None:
-    guard = FloodGuard(POLICY)
+    guard = DeadLetterLimit(POLICY)
     for now in range(20):
         assert not guard.dead_lettered(now)
         guard.finished()

@@ -10,10 +10,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from consumers.runtime.handler import Partition, Record
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.offsets import Ledger
-from schemas.problem import Trouble
+from consumers.runtime.offsets import OffsetTracker
+from schemas.problem import Problem
 
-TROUBLE = Trouble(code="X", sentence="x")
+TROUBLE = Problem(code="X", sentence="x")
 P0 = Partition(topic="t", number=0, epoch=1)
 P1 = Partition(topic="t", number=1, epoch=1)
 
@@ -122,7 +122,7 @@ class LanesAndProgress(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes, self.ledger = Lanes(), Ledger()
+        self.lanes, self.ledger = Lanes(), OffsetTracker()
         self.lives: dict[int, Partition] = {}
         self.log: dict[int, list[bytes | None]] = defaultdict(list)
         self.position: dict[int, int] = {}

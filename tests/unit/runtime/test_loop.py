@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.runtime.backoff import Backoff
-from consumers.runtime.backpressure import WaterMarks
-from consumers.runtime.config import WorkerPolicy
-from consumers.runtime.consumer_port import Lost, Received
-from consumers.runtime.dead_letter_limit import FloodPolicy
+from consumers.runtime.backpressure import Watermarks
+from consumers.runtime.config import WorkerConfig
+from consumers.runtime.consumer_port import Lost, RecordsReceived
+from consumers.runtime.dead_letter_limit import DeadLetterLimitConfig
 from consumers.runtime.handler import DeadLetter, Done, Record, RetryLater
 from consumers.runtime.worker import Worker, WorkerFailedError
-from schemas.problem import Trouble
+from schemas.problem import Problem
 from tests.fakes.kafka import FakeClient
 from tests.fakes.publisher import RecordingPublisher
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from consumers.runtime.handler import Attempt, Outcome
-    from consumers.runtime.monitoring import Settled
+    from consumers.runtime.monitoring import AttemptEnded
 
 SPOT = ("lifecycle", 0)
 OTHER = ("lifecycle", 1)
-TROUBLE = Trouble(code="X", sentence="It did not work.")
-POLICY = WorkerPolicy(
+TROUBLE = Problem(code="X", sentence="It did not work.")
+POLICY = WorkerConfig(
     role="routing",
     group="g",
     dead_letter_topic="dlq",
@@ -46,14 +46,14 @@ POLICY = WorkerPolicy(
 class Bench:
     """A worker between a fake client and a fake publisher; `plan` says what becomes of a record's value."""
 
-    policy: WorkerPolicy = POLICY
+    policy: WorkerConfig = POLICY
     plan: dict[bytes, list[Outcome | Exception]] = field(default_factory=dict)
     gates: dict[bytes, asyncio.Event] = field(default_factory=dict)
     stubborn: set[bytes] = field(default_factory=set)  # values whose handler does not let itself be cancelled
     started: list[bytes] = field(default_factory=list)
     ended: list[bytes] = field(default_factory=list)
-    complaints: list[Trouble] = field(default_factory=list)
-    settlements: list[Settled] = field(default_factory=list)
+    complaints: list[Problem] = field(default_factory=list)
+    settlements: list[AttemptEnded] = field(default_factory=list)
     client: FakeClient = field(default_factory=FakeClient)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
 
@@ -98,10 +98,10 @@ class Bench:
 
     def committed(self, partitions: int, seconds: float) -> None: ...
 
-    def settled(self, settled: Settled) -> None:
+    def settled(self, settled: AttemptEnded) -> None:
         self.settlements.append(settled)
 
-    def complained(self, trouble: Trouble) -> None:
+    def complained(self, trouble: Problem) -> None:
         self.complaints.append(trouble)
 
 
@@ -168,7 +168,7 @@ async def test_a_retry_keeps_its_place_and_other_lanes_go_on() -> None:
 
 
 async def test_retries_everywhere_do_not_latch_the_intake() -> None:
-    marks = WaterMarks(high=4, low=2, enough=4, max_records=30, patience=0.02)
+    marks = Watermarks(high=4, low=2, enough=4, max_records=30, patience=0.02)
     again: list[Outcome | Exception] = [RetryLater(0.03, TROUBLE), RetryLater(0.03, TROUBLE), Done()]
     values = [b"%d" % n for n in range(120)]
     bench = Bench(policy=replace(POLICY, marks=marks, max_in_flight=4), plan=dict.fromkeys(values, again))
@@ -394,7 +394,7 @@ async def test_a_record_that_is_given_up_before_its_handler_began_leaves_its_lan
     async with bench.working():
         await until(bench.worker.status)
         partition = bench.worker.status()[0].partition
-        bench.worker._take(Received([Record(partition, 0, b"k", b"never", (), 0)]))
+        bench.worker._take(RecordsReceived([Record(partition, 0, b"k", b"never", (), 0)]))
         assert bench.worker.figures().running == 1
         bench.worker._take(Lost((partition,)))
         await until(lambda: bench.worker.figures().running == 0)
@@ -516,7 +516,7 @@ async def test_cancelling_the_worker_leaves_the_group_at_once() -> None:
 async def test_a_client_that_fails_ends_the_worker_with_its_sentence() -> None:
     bench = Bench()
     async with bench.working() as running:
-        bench.client.fail(Trouble(code="KAFKA_MEMBER_FENCED", sentence="Another process uses the same id."))
+        bench.client.fail(Problem(code="KAFKA_MEMBER_FENCED", sentence="Another process uses the same id."))
         with pytest.raises(WorkerFailedError, match="Another process uses the same id"):
             await running
 
@@ -534,8 +534,8 @@ async def test_complaints_of_one_code_are_throttled_whatever_record_their_senten
     bench = Bench()
     async with bench.working():
         for n in range(5):
-            bench.client.complain(Trouble(code="X", sentence=f"Record {n} did not work."))
-        bench.client.complain(Trouble(code="Y", sentence="Something else."))
+            bench.client.complain(Problem(code="X", sentence=f"Record {n} did not work."))
+        bench.client.complain(Problem(code="Y", sentence="Something else."))
         await until(lambda: len(bench.complaints) == 2)
     assert [trouble.code for trouble in bench.complaints] == ["X", "Y"]
 
@@ -556,7 +556,7 @@ async def test_a_record_that_waits_for_seconds_is_complained_about() -> None:
 
 
 async def test_a_flood_of_dead_letters_stops_the_work_says_so_and_opens_again() -> None:
-    policy = replace(POLICY, flood=FloodPolicy(limit=3, cool_down=0.1), max_in_flight=1)
+    policy = replace(POLICY, flood=DeadLetterLimitConfig(limit=3, cool_down=0.1), max_in_flight=1)
     values = [b"%d" % n for n in range(6)]
     bench = Bench(policy=policy, plan={value: [DeadLetter(TROUBLE)] for value in values[:3]})
     for value in values:

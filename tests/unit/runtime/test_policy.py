@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from consumers.runtime.config import WorkerPolicy, consumer_settings
+from consumers.runtime.config import WorkerConfig, consumer_settings
 
-POLICY = WorkerPolicy(role="routing", group="g", dead_letter_topic="dlq", session_timeout=12.0)
+POLICY = WorkerConfig(role="routing", group="g", dead_letter_topic="dlq", session_timeout=12.0)
 
 
 def test_nobody_can_turn_automatic_commits_on() -> None:

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.offsets import Ledger, Progress
+from consumers.runtime.offsets import OffsetTracker, PartitionOffsets
 
 OFFSETS = st.lists(st.integers(0, 2**40), min_size=1, max_size=40, unique=True).map(sorted)
 
 
-def received(*offsets: int) -> Progress:
-    progress = Progress()
+def received(*offsets: int) -> PartitionOffsets:
+    progress = PartitionOffsets()
     for offset in offsets:
         progress.receive(offset)
     return progress
@@ -24,8 +24,8 @@ def a_record(partition: Partition, offset: int) -> Record:
 
 
 def test_nothing_is_committable_before_the_first_record() -> None:
-    assert Progress().committable is None
-    assert Progress().unsaved is None
+    assert PartitionOffsets().committable is None
+    assert PartitionOffsets().unsaved is None
 
 
 def test_the_frontier_waits_for_the_lowest_unfinished_record() -> None:
@@ -78,7 +78,7 @@ def test_nothing_unfinished_is_ever_below_the_committable_offset(offsets: list[i
 
 def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> None:
     old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
-    ledger = Ledger()
+    ledger = OffsetTracker()
     ledger.own(old)
     late = a_record(old, 5)
     assert ledger.receive(late)
@@ -93,7 +93,7 @@ def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> No
 
 def test_an_answer_for_a_partition_that_was_given_up_is_ignored() -> None:
     old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
-    ledger = Ledger()
+    ledger = OffsetTracker()
     ledger.own(new)
     ledger.receive(a_record(new, 9))
     ledger.saved({old: 9})

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.avro_project import named_types
-from schemas.catalogue import CATALOGUE, Entry, Message
+from schemas.catalogue import CATALOGUE, EventType, Message
 from schemas.codec.avro_schemas import avro_schema
 
 # Models strip the blanks around texts and refuse empty ids and NUL in them, so generated texts have none of these.
@@ -38,7 +38,7 @@ def messages() -> st.SearchStrategy[Message]:
     return st.sampled_from(CATALOGUE).flatmap(messages_of)
 
 
-def messages_of(entry: Entry) -> st.SearchStrategy[Message]:
+def messages_of(entry: EventType) -> st.SearchStrategy[Message]:
     schema = avro_schema(entry, entry.versions)
     return _values(schema, named_types(schema), depth=0).map(entry.model.model_validate)
 

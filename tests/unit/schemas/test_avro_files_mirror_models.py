@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from schemas.avro_project import named_types
-from schemas.catalogue import CATALOGUE, NAMESPACE, Entry
+from schemas.catalogue import CATALOGUE, NAMESPACE, EventType
 from schemas.codec.avro_schemas import avro_schema, avsc_text, single_object_prefix
 from schemas.run_document import JsonText
 
@@ -68,17 +68,17 @@ def models_and_enums(model: type[BaseModel], found: dict[str, type]) -> dict[str
     return found
 
 
-def newest(entry: Entry) -> Any:  # noqa: ANN401 - Avro's own
+def newest(entry: EventType) -> Any:  # noqa: ANN401 - Avro's own
     return avro_schema(entry, entry.versions)
 
 
 @entries
-def test_the_file_names_exactly_the_types_that_the_model_is_made_of(entry: Entry) -> None:
+def test_the_file_names_exactly_the_types_that_the_model_is_made_of(entry: EventType) -> None:
     assert set(named_types(newest(entry))) == set(models_and_enums(entry.model, {}))
 
 
 @entries
-def test_every_record_has_the_fields_of_its_model_in_the_same_order_and_type(entry: Entry) -> None:
+def test_every_record_has_the_fields_of_its_model_in_the_same_order_and_type(entry: EventType) -> None:
     named = named_types(newest(entry))
     for name, model in models_and_enums(entry.model, {}).items():
         if issubclass(model, BaseModel):
@@ -88,7 +88,7 @@ def test_every_record_has_the_fields_of_its_model_in_the_same_order_and_type(ent
 
 
 @entries
-def test_every_field_has_the_default_of_its_model_and_no_other(entry: Entry) -> None:
+def test_every_field_has_the_default_of_its_model_and_no_other(entry: EventType) -> None:
     named = named_types(newest(entry))
     for name, model in models_and_enums(entry.model, {}).items():
         if issubclass(model, BaseModel):
@@ -99,7 +99,7 @@ def test_every_field_has_the_default_of_its_model_and_no_other(entry: Entry) -> 
 
 
 @entries
-def test_every_enum_has_the_symbols_of_its_model(entry: Entry) -> None:
+def test_every_enum_has_the_symbols_of_its_model(entry: EventType) -> None:
     named = named_types(newest(entry))
     for name, enum in models_and_enums(entry.model, {}).items():
         if issubclass(enum, StrEnum):
@@ -107,7 +107,7 @@ def test_every_enum_has_the_symbols_of_its_model(entry: Entry) -> None:
 
 
 @entries
-def test_the_fingerprint_is_the_one_that_the_avro_project_computes(entry: Entry) -> None:
+def test_the_fingerprint_is_the_one_that_the_avro_project_computes(entry: EventType) -> None:
     theirs = avro.schema.parse(avsc_text(entry.subject, entry.versions)).canonical_form
     # Its Python edition leaves {"type":"long"} where the specification's rule PRIMITIVES, and Java, write "long".
     simple = avro.schema.parse(theirs.replace('{"type":"long"}', '"long"'))

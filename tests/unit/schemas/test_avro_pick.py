@@ -20,7 +20,7 @@ from tests.unit.schemas.generated import messages, messages_of
 
 if TYPE_CHECKING:
     from schemas.avro_pick import Wanted
-    from schemas.catalogue import Entry
+    from schemas.catalogue import EventType
 
 CODEC = Codec()
 SCHEMAS = {entry.model: avro_schema(entry, entry.versions) for entry in CATALOGUE}
@@ -36,7 +36,7 @@ WANTED: Wanted = {
 }
 
 
-def an_entry(name: str) -> Entry:
+def an_entry(name: str) -> EventType:
     entry = entry_named(name)
     assert entry is not None
     return entry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.codec.codec import LARGE, Codec, Lately
+from schemas.codec.codec import LARGE, Codec, DecodedMessageCache
 from schemas.codec.errors import InvalidEventError
 from schemas.commands import SendRun
 from tests.builders import SINGLE, a_document
@@ -38,21 +38,21 @@ def test_a_header_that_contradicts_a_remembered_value_is_still_an_error() -> Non
 
 
 def test_the_oldest_goes_when_there_is_no_more_room() -> None:
-    lately, command = Lately(room=10), a_command()
+    lately, command = DecodedMessageCache(room=10), a_command()
     for value in (b"aaaa", b"bbbb", b"cccc"):
         lately.keep(value, command)
     assert [lately.find(value) for value in (b"aaaa", b"bbbb", b"cccc")] == [None, command, command]
 
 
 def test_room_is_not_used_up_by_what_is_kept_twice() -> None:
-    lately, command = Lately(room=10), a_command()
+    lately, command = DecodedMessageCache(room=10), a_command()
     for value in (b"aaaa", *[b"bbbb"] * 5):
         lately.keep(value, command)
     assert lately.find(b"aaaa") is command
 
 
 def test_a_large_value_pushes_nothing_out() -> None:
-    lately, command = Lately(room=LARGE), a_command()
+    lately, command = DecodedMessageCache(room=LARGE), a_command()
     lately.keep(b"aaaa", command)
     lately.keep(b"x" * (LARGE + 1), command)
     assert lately.find(b"aaaa") is command

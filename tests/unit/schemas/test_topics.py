@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from schemas.catalogue import CATALOGUE, Entry, Message, entry_named, entry_of
+from schemas.catalogue import CATALOGUE, EventType, Message, entry_named, entry_of
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.partition_keys import key_of, topic_of
@@ -74,7 +74,7 @@ def test_the_catalogue_is_closed_over_all_messages() -> None:
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_an_entry_is_found_by_model_type_and_short_name(entry: Entry) -> None:
+def test_an_entry_is_found_by_model_type_and_short_name(entry: EventType) -> None:
     assert entry_of(entry.model) is entry_named(entry.ce_type) is entry_named(entry.name) is entry
 
 

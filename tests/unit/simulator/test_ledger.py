@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import orjson
 
-from southbound.simulator.ledger import Ledger, Received
+from southbound.simulator.ledger import ReceivedRequest, RequestLog
 
 
-def a_post(name: str, key: str, **headers: str) -> Received:
-    return Received(
+def a_post(name: str, key: str, **headers: str) -> ReceivedRequest:
+    return ReceivedRequest(
         number=1,
         at=datetime(2026, 11, 23, tzinfo=UTC),
         method="POST",
@@ -20,7 +20,7 @@ def a_post(name: str, key: str, **headers: str) -> Received:
 
 
 def test_a_key_that_was_posted_twice_is_told_with_how_often() -> None:
-    ledger = Ledger()
+    ledger = RequestLog()
     ledger.received += [a_post("root", "k1"), a_post("child", "k2"), a_post("root", "k1")]
     assert ledger.repeated_posts() == {"k1": 2}
     assert ledger.posted_names() == ("root", "child", "root")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.simulator.measures import Json
-from southbound.simulator.patches import Change, RefusedError, lineage, merged
+from southbound.simulator.patches import MergePatch, PatchRefusedError, lineage, merged
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3),
@@ -29,20 +29,20 @@ def test_merging_twice_is_merging_once(target: Json, patch: Json) -> None:
 
 @pytest.mark.parametrize("spelling", ["cancelled", "canceled", "Cancelled"])
 def test_cancelling_is_understood_in_every_spelling(spelling: str) -> None:
-    assert Change({"state": spelling}).cancels
+    assert MergePatch({"state": spelling}).cancels
 
 
 def test_a_client_cannot_set_another_state() -> None:
-    with pytest.raises(RefusedError, match="can only cancel"):
-        _ = Change({"state": "completed"}).cancels
+    with pytest.raises(PatchRefusedError, match="can only cancel"):
+        _ = MergePatch({"state": "completed"}).cancels
 
 
 def test_the_characteristic_that_changed_is_found() -> None:
     before: Json = {"characteristic": [{"name": "a", "value": 1}, {"name": "b", "value": 2}]}
     after: Json = {"characteristic": [{"name": "a", "value": 1}, {"name": "b", "value": 3}]}
-    assert Change(after).characteristic(before) == "b"
-    assert Change(before).characteristic(before) is None
-    assert Change({"characteristic": [{"name": "new", "value": None}]}).characteristic(before) == "new"
+    assert MergePatch(after).characteristic(before) == "b"
+    assert MergePatch(before).characteristic(before) is None
+    assert MergePatch({"characteristic": [{"name": "new", "value": None}]}).characteristic(before) == "new"
 
 
 def test_a_parent_is_named_by_relationship_or_by_characteristic() -> None:

@@ -12,7 +12,7 @@ from consumers.spokes.authentication import credentials_for
 from consumers.spokes.credentials import Auth, SecretMissingError, fetch_secret
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.transport import HttpRequest
-from router.responses import Answer
+from router.responses import HttpResponse
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_profile
 
@@ -39,7 +39,7 @@ def authenticated(auth: dict[str, str]) -> HttpRequest:
     flow = credentials(auth).flow(HttpRequest(method="GET", url="http://a", headers={"Accept": "x"}))
     request = next(flow)
     with pytest.raises(StopIteration):
-        flow.send(Answer(status=401))
+        flow.send(HttpResponse(status=401))
     return request
 
 

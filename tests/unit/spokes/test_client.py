@@ -9,7 +9,7 @@ import pytest
 
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import Call, UnknownSpokeError
-from router.responses import Answer, NoAnswer, Purpose
+from router.responses import HttpResponse, NoResponse, Purpose
 from tests.builders import a_document
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_command, a_profile, a_spoke
@@ -17,7 +17,7 @@ from tests.unit.spokes.builders import a_command, a_profile, a_spoke
 if TYPE_CHECKING:
     from consumers.spokes.transport import HttpRequest
 
-OK = Answer(status=201, body=b"{}")
+OK = HttpResponse(status=201, body=b"{}")
 GET = Call(purpose=Purpose.READ, method="GET", path="/serviceTest/1")
 
 
@@ -45,9 +45,9 @@ async def test_a_post_carries_key_and_media_types() -> None:
 
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
-    transport = FakeTransport([NoAnswer(perhaps_sent=True, what="reset"), OK])
+    transport = FakeTransport([NoResponse(perhaps_sent=True, what="reset"), OK])
     client, call = a_client(transport), a_spoke().to_send(a_command(), None, "key-1")
-    assert isinstance(await client.call("fibre-lab", call), NoAnswer)
+    assert isinstance(await client.call("fibre-lab", call), NoResponse)
     await client.call("fibre-lab", call)
     assert [request.headers["Idempotency-Key"] for request in transport.requests] == ["key-1", "key-1"]
 
@@ -80,7 +80,7 @@ async def test_no_more_calls_than_allowed_run_at_once() -> None:
     gate, full, running, most = asyncio.Event(), asyncio.Event(), 0, 0
 
     class Slow(FakeTransport):
-        async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+        async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
             nonlocal running, most
             running += 1
             most = max(most, running)
@@ -104,7 +104,7 @@ async def test_a_call_that_may_not_be_made_any_more_when_its_turn_comes_is_not_s
     gate, sending = asyncio.Event(), asyncio.Event()
 
     class Slow(FakeTransport):
-        async def send(self, request: HttpRequest) -> Answer | NoAnswer:
+        async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
             sending.set()
             await gate.wait()
             return await super().send(request)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.spokes.port import NotUnderstoodError
-from router.responses import Answer
+from router.responses import HttpResponse
 from router.runs.reports import ExternalMeasure, ExternalReport
 from schemas.results import ReportedMeasure
 from schemas.run_document import JsonText
@@ -55,9 +55,9 @@ hostile = st.recursive(
 )
 
 
-def an_answer(body: object = None, status: int = 201, **headers: str) -> Answer:
+def an_answer(body: object = None, status: int = 201, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return Answer(status=status, body=raw, headers=headers)
+    return HttpResponse(status=status, body=raw, headers=headers)
 
 
 LATIN = {"content-type": "text/json; charset=ISO-8859-1"}
@@ -100,7 +100,7 @@ def _can_be_passed_on(measure: ExternalMeasure) -> bool:
 def test_no_bytes_break_the_reading(body: bytes, content_type: str | None) -> None:
     headers = {"content-type": content_type} if content_type else {}
     with suppress(NotUnderstoodError):
-        a_spoke().read_reply(Answer(status=200, body=body, headers=headers))
+        a_spoke().read_reply(HttpResponse(status=200, body=body, headers=headers))
 
 
 @settings(deadline=None)
@@ -125,7 +125,7 @@ def test_no_location_breaks_the_reading(location: str) -> None:
         (an_answer('{"id":"é"}'.encode("latin-1"), 200, **LATIN), "é"),
     ],
 )
-def test_the_external_id_is_found_wherever_it_stands(answer: Answer, external_id: str | None) -> None:
+def test_the_external_id_is_found_wherever_it_stands(answer: HttpResponse, external_id: str | None) -> None:
     assert a_spoke().read_reply(answer).external_id == external_id
 
 

@@ -22,7 +22,7 @@ _COLUMN = re.compile(r"(?P<name>[^:{=]*)(?::(?P<type>[^{=]*))?(?:\{(?P<values>.*
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class DmnText:
     """One decision table. Columns as `age: number {1, 2} = 3` (type, allowed values, default), parted by `|`.
 
     Rules as `< 18 | "low" => 5 | true`; `given` are values by input with the result.
@@ -36,7 +36,7 @@ class Model:
     items: str = ""  # more elements of the model
 
 
-def as_xml(model: Model, version: str = "1.5", decision: str = "Decision") -> bytes:
+def as_xml(model: DmnText, version: str = "1.5", decision: str = "Decision") -> bytes:
     """Write a model in the namespace and the type names of a version of DMN."""
     hit, aggregation = _policy(model.policy)
     attributes = f"hitPolicy={quoteattr(hit)}" + (f" aggregation={quoteattr(aggregation)}" if aggregation else "")

@@ -7,24 +7,24 @@ from decimal import Decimal
 from functools import partial
 
 from router.tables.feel.unary_test import Months
-from tests.unit.tables.models import Model, an_item
+from tests.unit.tables.models import DmnText, an_item
 
 graded = partial(
-    Model,
+    DmnText,
     inputs="x: number",
     outputs='grade: string {"high", "mid", "low"}',
     rules=('>= 1 => "low"', '>= 2 => "high"', '>= 3 => "mid"', '>= 4 => "low"'),
 )
 points = partial(
-    Model, inputs="x: number", outputs="n: number", rules=(">= 1 => 10", ">= 2 => 2.5", ">= 3 => -1", ">= 4 => 10")
+    DmnText, inputs="x: number", outputs="n: number", rules=(">= 1 => 10", ">= 2 => 2.5", ">= 3 => -1", ">= 4 => 10")
 )
 CEST = timezone(timedelta(hours=2))
 NOON = datetime(2026, 3, 12, 12, tzinfo=UTC)
 LOCAL_NOON = datetime(2026, 3, 12, 12)  # noqa: DTZ001 - FEEL has moments without a zone
 
-MODELS: dict[str, Model] = {
+MODELS: dict[str, DmnText] = {
     # -- single hits
-    "unique, the default": Model(
+    "unique, the default": DmnText(
         inputs='customer: string {"business", "private"} | size: number',
         outputs="discount: number",
         rules=('"business" | < 10 => 0.05', '"business" | >= 10 => 0.1', '"private" | - => 0'),
@@ -37,54 +37,54 @@ MODELS: dict[str, Model] = {
             ({}, None),
         ),
     ),
-    "unique with an overlap": Model(
+    "unique with an overlap": DmnText(
         inputs="x: number",
         outputs="y: string",
         rules=('< 10 => "a"', '> 5 => "b"'),
         given=(({"x": 1}, "a"), ({"x": 20}, "b"), ({"x": 7}, None)),
     ),
-    "unique with an overlap and a default": Model(
+    "unique with an overlap and a default": DmnText(
         inputs="x: number",
         outputs='y: string = "z"',
         rules=('< 10 => "a"', '> 5 => "b"'),
         given=(({"x": 7}, None), ({"x": None}, "z"), ({"x": 5}, "a")),
     ),
-    "unique, two rows of one output": Model(
+    "unique, two rows of one output": DmnText(
         inputs="x: number",
         outputs="y: number",
         rules=("< 10 => 1", "> 5 => 1"),
         given=(({"x": 7}, None),),
     ),
     "first": graded(policy="FIRST", given=(({"x": 0}, None), ({"x": 1}, "low"), ({"x": 9}, "low"))),
-    "first with a rest row": Model(
+    "first with a rest row": DmnText(
         policy="FIRST",
         inputs="x: number",
         outputs="y: number",
         rules=("< 10 => 1", "< 20 => 2", "- => 3"),
         given=(({"x": 5}, 1), ({"x": 15}, 2), ({"x": 25}, 3), ({"x": None}, 3), ({"x": "5"}, 3)),
     ),
-    "any, the same": Model(
+    "any, the same": DmnText(
         policy="ANY",
         inputs="x: number",
         outputs="y: string",
         rules=('< 10 => "a"', '> 5 => "a"', '< 3 => "b"'),
         given=(({"x": 7}, "a"), ({"x": 4}, "a"), ({"x": 2}, None), ({"x": None}, None)),
     ),
-    "any, several outputs": Model(
+    "any, several outputs": DmnText(
         policy="ANY",
         inputs="x: number",
         outputs="a: number | b: string",
         rules=('> 1 => 1 | "p"', '> 2 => 1 | "p"', '> 3 => 1 | "q"'),
         given=(({"x": 3}, {"a": 1, "b": "p"}), ({"x": 4}, None)),
     ),
-    "any, numbers written in two ways": Model(
+    "any, numbers written in two ways": DmnText(
         policy="ANY",
         inputs="x: number",
         outputs="a: number",
         rules=("> 1 => 1.50", "> 2 => 1.5"),
         given=(({"x": 3}, Decimal("1.5")),),
     ),
-    "any with null": Model(
+    "any with null": DmnText(
         policy="ANY",
         inputs="x: number",
         outputs="a: number",
@@ -94,35 +94,35 @@ MODELS: dict[str, Model] = {
     "priority": graded(
         policy="PRIORITY", given=(({"x": 1}, "low"), ({"x": 2}, "high"), ({"x": 4}, "high"), ({"x": 0}, None))
     ),
-    "priority with a default": Model(
+    "priority with a default": DmnText(
         policy="PRIORITY",
         inputs="x: number",
         outputs='y: string {"a", "b"} = "b"',
         rules=('> 1 => "b"', '> 2 => "a"'),
         given=(({"x": 3}, "a"), ({"x": 2}, "b"), ({"x": 0}, "b")),
     ),
-    "priority of numbers, not by size": Model(
+    "priority of numbers, not by size": DmnText(
         policy="PRIORITY",
         inputs="x: number",
         outputs="y: number {5, 9, 1}",
         rules=("> 0 => 1", "> 1 => 9", "> 2 => 5"),
         given=(({"x": 1}, 1), ({"x": 2}, 9), ({"x": 3}, 5)),
     ),
-    "priority, column by column": Model(
+    "priority, column by column": DmnText(
         policy="PRIORITY",
         inputs="x: number",
         outputs='a: string {"p", "q"} | b: number {2, 1}',
         rules=('> 0 => "q" | 2', '> 1 => "p" | 1', '> 2 => "p" | 2'),
         given=(({"x": 1}, {"a": "q", "b": 2}), ({"x": 2}, {"a": "p", "b": 1}), ({"x": 3}, {"a": "p", "b": 2})),
     ),
-    "priority with a column without values": Model(
+    "priority with a column without values": DmnText(
         policy="PRIORITY",
         inputs="x: number",
         outputs='note: string | grade: string {"A", "B"}',
         rules=('> 0 => "first" | "B"', '> 1 => "second" | "A"'),
         given=(({"x": 2}, {"note": "second", "grade": "A"}),),
     ),
-    "priority of dates": Model(
+    "priority of dates": DmnText(
         policy="PRIORITY",
         inputs="x: number",
         outputs='d: date {date("2027-01-01"), date("2026-01-01")}',
@@ -133,14 +133,14 @@ MODELS: dict[str, Model] = {
     "rule order": graded(
         policy="RULE ORDER", given=(({"x": 4}, ["low", "high", "mid", "low"]), ({"x": 1}, ["low"]), ({"x": 0}, []))
     ),
-    "rule order with a default": Model(
+    "rule order with a default": DmnText(
         policy="RULE ORDER",
         inputs="x: number",
         outputs='y: string = "none"',
         rules=('> 1 => "a"', '> 2 => "b"'),
         given=(({"x": 3}, ["a", "b"]), ({"x": 0}, ["none"])),
     ),
-    "rule order, several outputs": Model(
+    "rule order, several outputs": DmnText(
         policy="RULE ORDER",
         inputs="x: number",
         outputs="a: number | b: boolean",
@@ -150,7 +150,7 @@ MODELS: dict[str, Model] = {
     "output order": graded(
         policy="OUTPUT ORDER", given=(({"x": 4}, ["high", "mid", "low", "low"]), ({"x": 1}, ["low"]), ({"x": 0}, []))
     ),
-    "output order, column by column": Model(
+    "output order, column by column": DmnText(
         policy="OUTPUT ORDER",
         inputs="x: number",
         outputs='a: string {"p", "q"} | b: number {2, 1}',
@@ -158,14 +158,14 @@ MODELS: dict[str, Model] = {
         given=(({"x": 1}, [{"a": a, "b": b} for a in "pq" for b in (2, 1)]),),
     ),
     "collect": graded(policy="COLLECT", given=(({"x": 3}, ["low", "high", "mid"]), ({"x": 0}, []))),
-    "collect, several outputs": Model(
+    "collect, several outputs": DmnText(
         policy="COLLECT",
         inputs="x: number",
         outputs="a: number | b: number",
         rules=("- => 1 | 2", "- => 3 | 4"),
         given=(({}, [{"a": 1, "b": 2}, {"a": 3, "b": 4}]),),
     ),
-    "collect with repetitions": Model(
+    "collect with repetitions": DmnText(
         policy="COLLECT",
         inputs="x: number",
         outputs="a: number",
@@ -176,14 +176,14 @@ MODELS: dict[str, Model] = {
         policy="COLLECT SUM",
         given=(({"x": 1}, 10), ({"x": 2}, Decimal("12.5")), ({"x": 4}, Decimal("21.5")), ({"x": 0}, None)),
     ),
-    "sum of tenths": Model(
+    "sum of tenths": DmnText(
         policy="COLLECT SUM",
         inputs="x: number",
         outputs="n: number",
         rules=("- => 0.1", "- => 0.2"),
         given=(({}, Decimal("0.3")),),
     ),
-    "sum with a default": Model(
+    "sum with a default": DmnText(
         policy="COLLECT SUM",
         inputs="x: number",
         outputs="n: number = 0",
@@ -195,7 +195,7 @@ MODELS: dict[str, Model] = {
     "count": points(policy="COLLECT COUNT", given=(({"x": 2}, 2), ({"x": 4}, 4), ({"x": 0}, 0), ({}, 0))),
     "count of strings": graded(policy="COLLECT COUNT", given=(({"x": 4}, 4), ({"x": 0}, 0))),
     # -- outputs
-    "several outputs": Model(
+    "several outputs": DmnText(
         inputs="x: number",
         outputs="rate: number | text: string | ok: boolean | none: Any",
         rules=('> 0 => -1.5 | "a \\"b\\"" | true | null', '<= 0 => 0 | "" | false | "x"'),
@@ -204,19 +204,19 @@ MODELS: dict[str, Model] = {
             ({"x": 0}, {"rate": 0, "text": "", "ok": False, "none": "x"}),
         ),
     ),
-    "several outputs with defaults": Model(
+    "several outputs with defaults": DmnText(
         inputs="x: number",
         outputs='a: number = 1 | b: string = "d"',
         rules=('> 0 => 2 | "e"',),
         given=(({"x": 1}, {"a": 2, "b": "e"}), ({"x": 0}, {"a": 1, "b": "d"})),
     ),
-    "a default for one of two outputs": Model(
+    "a default for one of two outputs": DmnText(
         inputs="x: number",
         outputs="a: number = 1 | b: string",
         rules=('> 0 => 2 | "e"',),
         given=(({"x": 0}, {"a": 1, "b": None}),),
     ),
-    "outputs of every type": Model(
+    "outputs of every type": DmnText(
         inputs="",
         outputs="d: date | t: time | m: date and time | s: days and time duration | y: years and months duration",
         rules=('=> date("2026-03-12") | time("08:30:00") | @"2026-03-12T12:00:00Z" | duration("-P1DT1H") | @"P1Y2M"',),
@@ -233,19 +233,19 @@ MODELS: dict[str, Model] = {
             ),
         ),
     ),
-    "null as the decision": Model(
+    "null as the decision": DmnText(
         inputs="x: number",
         outputs="y: number = 7",
         rules=("1 => null",),
         given=(({"x": 1}, None), ({"x": 2}, 7)),
     ),
-    "only a default": Model(inputs="x: number", outputs="y: number = 7", rules=(), given=(({"x": 1}, 7), ({}, 7))),
-    "no rule at all": Model(
+    "only a default": DmnText(inputs="x: number", outputs="y: number = 7", rules=(), given=(({"x": 1}, 7), ({}, 7))),
+    "no rule at all": DmnText(
         policy="COLLECT COUNT", inputs="x: number", outputs="y: number", rules=(), given=(({"x": 1}, 0),)
     ),
-    "no input at all": Model(inputs="", outputs="y: number", rules=("=> 5",), given=(({}, 5), ({"z": 1}, 5))),
+    "no input at all": DmnText(inputs="", outputs="y: number", rules=("=> 5",), given=(({}, 5), ({"z": 1}, 5))),
     # -- types of inputs
-    "booleans": Model(
+    "booleans": DmnText(
         inputs="a: boolean | b: boolean",
         outputs="y: string",
         rules=('true | true => "both"', 'true | false => "a"', 'false | - => "no"', 'null | - => "unknown"'),
@@ -258,7 +258,7 @@ MODELS: dict[str, Model] = {
             ({"a": "true"}, None),
         ),
     ),
-    "dates": Model(
+    "dates": DmnText(
         inputs="d: date",
         outputs="q: number",
         rules=(
@@ -277,7 +277,7 @@ MODELS: dict[str, Model] = {
             ({"d": None}, None),
         ),
     ),
-    "times": Model(
+    "times": DmnText(
         inputs="t: time",
         outputs="y: string",
         rules=('[time("08:00:00")..time("18:00:00")) => "day"', '< time("08:00:00"), >= time("18:00:00") => "night"'),
@@ -288,7 +288,7 @@ MODELS: dict[str, Model] = {
             ({"t": time(9, tzinfo=UTC)}, None),
         ),
     ),
-    "times with a zone": Model(
+    "times with a zone": DmnText(
         inputs="t: time",
         outputs="y: string",
         rules=('< time("12:00:00Z") => "before"', '>= time("12:00:00Z") => "after"'),
@@ -298,7 +298,7 @@ MODELS: dict[str, Model] = {
             ({"t": time(1)}, None),
         ),
     ),
-    "moments": Model(
+    "moments": DmnText(
         inputs="m: date and time",
         outputs="y: string",
         rules=(
@@ -315,7 +315,7 @@ MODELS: dict[str, Model] = {
             ({"m": date(2026, 3, 12)}, None),
         ),
     ),
-    "days and time": Model(
+    "days and time": DmnText(
         inputs="s: days and time duration",
         outputs="y: string",
         rules=(
@@ -332,7 +332,7 @@ MODELS: dict[str, Model] = {
             ({"s": 4}, None),
         ),
     ),
-    "years and months": Model(
+    "years and months": DmnText(
         inputs="y: years and months duration",
         outputs="r: number",
         rules=('< duration("P1Y") => 1', 'duration("P12M") => 2', '> duration("P1Y") => 3'),
@@ -343,7 +343,7 @@ MODELS: dict[str, Model] = {
             ({"y": timedelta(days=365)}, None),
         ),
     ),
-    "no type: anything, each with its own kind": Model(
+    "no type: anything, each with its own kind": DmnText(
         policy="FIRST",
         inputs="x",
         outputs="kind: string",
@@ -373,13 +373,13 @@ MODELS: dict[str, Model] = {
             ({"x": ["a"]}, "string"),
         ),
     ),
-    "the type Any": Model(
+    "the type Any": DmnText(
         inputs="x: Any",
         outputs="y: Any",
         rules=('5 => "five"', '"5" => 5', "true => null"),
         given=(({"x": 5}, "five"), ({"x": "5"}, 5), ({"x": True}, None), ({"x": 1}, None)),
     ),
-    "every operator": Model(
+    "every operator": DmnText(
         policy="COLLECT",
         inputs="x: number",
         outputs="op: string",
@@ -403,7 +403,7 @@ MODELS: dict[str, Model] = {
             ({"x": 5.0}, ["<=", ">=", "=", "5"]),
         ),
     ),
-    "every bracket": Model(
+    "every bracket": DmnText(
         policy="COLLECT",
         inputs="x: number",
         outputs="i: string",
@@ -424,7 +424,7 @@ MODELS: dict[str, Model] = {
             ({"x": None}, []),
         ),
     ),
-    "null in every place": Model(
+    "null in every place": DmnText(
         policy="COLLECT",
         inputs="x: number",
         outputs="c: string",
@@ -446,7 +446,7 @@ MODELS: dict[str, Model] = {
             ({"x": 5}, ["-", "not(null)", "!= null", "5, null", "[0..9]"]),
         ),
     ),
-    "lists": Model(
+    "lists": DmnText(
         policy="COLLECT",
         inputs="tags: string",
         outputs="y: string",
@@ -460,7 +460,7 @@ MODELS: dict[str, Model] = {
             ({"tags": ("x",)}, ["no a", "-"]),
         ),
     ),
-    "lists of numbers": Model(
+    "lists of numbers": DmnText(
         policy="COLLECT",
         inputs="n: number",
         outputs="y: string",
@@ -468,7 +468,7 @@ MODELS: dict[str, Model] = {
         given=(({"n": [2, 20]}, ["big", "small"]), ({"n": [5]}, ["none big"]), ({"n": [True, "20"]}, ["none big"])),
     ),
     # -- names
-    "another input": Model(
+    "another input": DmnText(
         policy="FIRST",
         inputs="amount: number | limit: number",
         outputs="y: string",
@@ -480,13 +480,13 @@ MODELS: dict[str, Model] = {
             ({"amount": "5", "limit": 5}, "above"),
         ),
     ),
-    "names with spaces": Model(
+    "names with spaces": DmnText(
         inputs="order size: number | minimum order size: number | order: number",
         outputs="y: boolean",
         rules=(">= minimum order size | - | - => true", "< minimum  order   size | - | - => false"),
         given=(({"order size": 5, "minimum order size": 5}, True), ({"order size": 4, "minimum order size": 5}, False)),
     ),
-    "an interval of names": Model(
+    "an interval of names": DmnText(
         policy="FIRST",
         inputs="x: number | low: number | high: number",
         outputs="y: string",
@@ -498,7 +498,7 @@ MODELS: dict[str, Model] = {
             ({"x": 2, "low": None, "high": 3}, "out"),
         ),
     ),
-    "a list by its name": Model(
+    "a list by its name": DmnText(
         policy="FIRST",
         inputs="country: string | blocked",
         outputs="ok: boolean",
@@ -510,13 +510,13 @@ MODELS: dict[str, Model] = {
             ({"country": "X", "blocked": "X"}, False),
         ),
     ),
-    "not of a name": Model(
+    "not of a name": DmnText(
         inputs="a: string | b: string",
         outputs="y: string",
         rules=('not(b) | - => "differ"', 'b | - => "same"'),
         given=(({"a": "p", "b": "q"}, "differ"), ({"a": "p", "b": "p"}, "same"), ({"a": "p"}, "differ"), ({}, "same")),
     ),
-    "dates by name": Model(
+    "dates by name": DmnText(
         inputs="due: date | paid: date",
         outputs="late: boolean",
         rules=("- | > due => true", "- | <= due => false"),
@@ -526,7 +526,7 @@ MODELS: dict[str, Model] = {
             ({"due": date(2026, 3, 1), "paid": LOCAL_NOON}, None),
         ),
     ),
-    "paths": Model(
+    "paths": DmnText(
         inputs="applicant.age: number | applicant.address.country: string",
         outputs="y: string",
         rules=('>= 18 | "DE" => "yes"', '< 18 | - => "no"'),
@@ -538,20 +538,20 @@ MODELS: dict[str, Model] = {
             ({"applicant": {"age": 18, "address": "DE"}}, None),
         ),
     ),
-    "names of other scripts": Model(
+    "names of other scripts": DmnText(
         inputs="größe: number | 利率: number",
         outputs="résultat: string",
         rules=('> 利率 | - => "größer"', '<= 利率 | - => "kleiner"'),
         given=(({"größe": 5, "利率": 4}, "größer"), ({"größe": 4, "利率": 4}, "kleiner")),
     ),
-    "a variable that no column tests": Model(
+    "a variable that no column tests": DmnText(
         inputs="x: number",
         outputs="y: string",
         rules=('[low..high] => "in"', '< low, > high => "out"'),
         items='<inputData name="low"><variable name="low" typeRef="number"/></inputData>\n<inputData name="high"/>\n',
         given=(({"x": 5, "low": 1, "high": 9}, "in"), ({"x": 10, "low": 1, "high": 9}, "out"), ({"x": 5}, None)),
     ),
-    "a path into a variable that no column tests": Model(
+    "a path into a variable that no column tests": DmnText(
         inputs="x: number",
         outputs="y: boolean",
         rules=("<= customer.limit => true", "> customer.limit => false"),
@@ -564,14 +564,14 @@ MODELS: dict[str, Model] = {
             ({"x": 6}, None),
         ),
     ),
-    "one expression in two columns": Model(
+    "one expression in two columns": DmnText(
         inputs="x: number | x: number",
         outputs="y: boolean",
         rules=(">= 1 | <= 5 => true", "< 1 | - => false"),
         given=(({"x": 3}, True), ({"x": 0}, False), ({"x": 6}, None)),
     ),
     # -- allowed values and types of the model
-    "a type of the model": Model(
+    "a type of the model": DmnText(
         inputs="risk: tRisk",
         outputs="y: tGrade",
         policy="PRIORITY",
@@ -579,14 +579,14 @@ MODELS: dict[str, Model] = {
         items=an_item("tRisk", "string", '"low", "high"') + an_item("tGrade", "string", '"A", "B"'),
         given=(({"risk": "low"}, "A"), ({"risk": "high"}, "A"), ({"risk": "other"}, None)),
     ),
-    "a type of a type": Model(
+    "a type of a type": DmnText(
         inputs="n: tPercent",
         outputs="y: boolean",
         rules=("> 50 => true", "<= 50 => false"),
         items=an_item("tPercent", "tAmount", "[0..100]") + an_item("tAmount", "number"),
         given=(({"n": 51}, True), ({"n": 50}, False), ({"n": "51"}, None)),
     ),
-    "a list type": Model(
+    "a list type": DmnText(
         inputs="tags: tTags",
         outputs="y: boolean",
         policy="FIRST",
@@ -594,25 +594,25 @@ MODELS: dict[str, Model] = {
         items=an_item("tTags", "string", is_list=True),
         given=(({"tags": ["x", "urgent"]}, True), ({"tags": ["x"]}, False), ({"tags": []}, False)),
     ),
-    "values of an output as a range": Model(
+    "values of an output as a range": DmnText(
         inputs="x: number",
         outputs="y: number {[0..10]}",
         rules=("> 0 => 5",),
         given=(({"x": 1}, 5),),
     ),
-    "whitespace and line ends": Model(
+    "whitespace and line ends": DmnText(
         inputs=" order\n size : number",
         outputs="y: string",
         rules=('\n  [1 ..\n 5 ]\t => "a"', ' not( 1,\n [2 .. 5] ) => "b"'),
         given=(({"order size": 3}, "a"), ({"order size": 9}, "b")),
     ),
-    "strings with signs of XML": Model(
+    "strings with signs of XML": DmnText(
         inputs="s: string",
         outputs="y: string",
         rules=('"<a & b>" => "</text>"', '"\\u003ca\\tb" => "&amp;"'),
         given=(({"s": "<a & b>"}, "</text>"), ({"s": "<a\tb"}, "&amp;")),
     ),
-    "a large table of mixed columns": Model(
+    "a large table of mixed columns": DmnText(
         policy="FIRST",
         inputs="type: string | region: string | priority: number | planned: boolean",
         outputs="queue: string | days: number",

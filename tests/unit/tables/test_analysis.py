@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from router.tables.analysis.analysis import analyse
-from router.tables.analysis.search import Budget, Search
-from router.tables.analysis.space import Space, space_of
-from router.tables.feel.values import TYPES, Kind, canonical, kind_of
-from tests.drawn_searches import Drawn, tables
+from router.tables.analysis.search import StepBudget, UncoveredSearch
+from router.tables.analysis.space import ValueSpace, space_of
+from router.tables.feel.values import TYPES, ValueKind, canonical, kind_of
+from tests.drawn_searches import DrawnSearch, tables
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:
@@ -38,23 +38,23 @@ def matching(table: DecisionTable, inputs: Mapping[str, object]) -> list[str]:
 def fit_their_columns(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
     """Say whether the values are single ones, each of its column's type or missing."""
     kinds = {column.name: kind_of(canonical(inputs[column.name])) for column in table.inputs}
-    typed = all(kinds[column.name] in TYPES[column.type] | {Kind.NULL} for column in table.inputs)
-    return typed and Kind.LIST not in kinds.values()
+    typed = all(kinds[column.name] in TYPES[column.type] | {ValueKind.NULL} for column in table.inputs)
+    return typed and ValueKind.LIST not in kinds.values()
 
 
 def fit_or_list_what_fits(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
     """Say whether each value, or each element of a list, is of its column's type or missing."""
     values = [(column, canonical(inputs[column.name])) for column in table.inputs]
     flat = [(column, one) for column, value in values for one in (value if isinstance(value, tuple) else (value,))]
-    return all(kind_of(one) in TYPES[column.type] | {Kind.NULL} for column, one in flat)
+    return all(kind_of(one) in TYPES[column.type] | {ValueKind.NULL} for column, one in flat)
 
 
-def points(space: Space) -> Iterator[tuple[int, ...]]:
+def points(space: ValueSpace) -> Iterator[tuple[int, ...]]:
     """Give every combination of classes of a space."""
     return product(*(axis.classes for axis in space.axes))
 
 
-def at(space: Space, point: tuple[int, ...]) -> dict[str, object]:
+def at(space: ValueSpace, point: tuple[int, ...]) -> dict[str, object]:
     """Give the values of a combination of classes."""
     return {axis.input.name: axis.classes[bit].sample for axis, bit in zip(space.axes, point, strict=True)}
 
@@ -64,7 +64,7 @@ def is_inside(point: tuple[int, ...], box: tuple[int, ...]) -> bool:
     return all(classes >> bit & 1 for bit, classes in zip(point, box, strict=True))
 
 
-def small(table: DecisionTable) -> Space:
+def small(table: DecisionTable) -> ValueSpace:
     """Put a table on its axes, if it is small enough to look at every point."""
     space = space_of(table)
     number = 1
@@ -76,7 +76,7 @@ def small(table: DecisionTable) -> Space:
 
 @slow
 @given(drawn=tables(most_rows=8), steps=st.sampled_from([1, 20, 200, 100_000]))
-def test_whatever_an_analysis_says_is_true(drawn: Drawn, steps: int) -> None:
+def test_whatever_an_analysis_says_is_true(drawn: DrawnSearch, steps: int) -> None:
     table = drawn.table
     found = analyse(table, steps)
     for gap in found.gaps:
@@ -95,7 +95,7 @@ def test_whatever_an_analysis_says_is_true(drawn: Drawn, steps: int) -> None:
 
 @slow
 @given(drawn=tables(most_rows=5))
-def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: Drawn) -> None:
+def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: DrawnSearch) -> None:
     table = drawn.table
     space = small(table)
     hits = {point: matching(table, at(space, point)) for point in points(space)}
@@ -106,7 +106,7 @@ def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: D
     pairs = {pair for ids in hits.values() for pair in combinations(ids, 2)}
     assert {one.rows for one in found.overlaps} == pairs
     assert found.overlap_count == len(pairs)
-    boxes = Search(space, space.everything, Budget(10**9)).all_missed(space.rows)
+    boxes = UncoveredSearch(space, space.everything, StepBudget(10**9)).all_missed(space.rows)
     missed = {point for point in hits if any(is_inside(point, box) for box in boxes)}
     assert missed == {point for point, ids in hits.items() if not ids}
 

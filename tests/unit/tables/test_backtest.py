@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.selection.backtest import Aside, Change, Tally, Verdict
+from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict, SkippedEvent
 from router.selection.load import load_any
-from router.selection.redecide import AT_ONCE, Redecider
+from router.selection.redecide import AT_ONCE, BacktestDecider
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
@@ -46,13 +46,13 @@ def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[b
     ]
 
 
-def told(redecider: Redecider, *messages: Message, writes: str = "avro") -> Tally:
+def told(redecider: BacktestDecider, *messages: Message, writes: str = "avro") -> BacktestTally:
     redecider.take(events_of(messages, writes))
     return redecider.tally
 
 
-def a_redecider(*draft: str, most: int = 10) -> Redecider:
-    return Redecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=most)
+def a_redecider(*draft: str, most: int = 10) -> BacktestDecider:
+    return BacktestDecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=most)
 
 
 def requested(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
@@ -69,10 +69,10 @@ def wrongly_requested(run_id: str) -> RunRequested:
 def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None:
     runs = [requested("A"), requested("B"), requested("C", mode="PROACTIVE"), requested("D", spec="copper-line")]
     tally = told(a_redecider(), *runs, writes=writes)
-    whole = Verdict("R1", "hierarchical true, payload per-run")
-    alone = Verdict("R3", "hierarchical false, payload per-run")
-    assert tally.elsewhere == [(Change(whole, alone), 2)]
-    assert tally.runs == {Change(whole, alone): ["A", "B"]}
+    whole = RouteVerdict("R1", "hierarchical true, payload per-run")
+    alone = RouteVerdict("R3", "hierarchical false, payload per-run")
+    assert tally.elsewhere == [(RouteChange(whole, alone), 2)]
+    assert tally.runs == {RouteChange(whole, alone): ["A", "B"]}
     assert tally.decided == tally.events == 4
 
 
@@ -92,7 +92,7 @@ def test_every_row_is_counted_in_the_order_of_the_table() -> None:
 def test_a_run_that_the_draft_does_not_decide_goes_elsewhere() -> None:
     tally = told(a_redecider(a_row("R9", "spec: other")), requested("A"))
     [(change, _)] = tally.elsewhere
-    assert change.draft == Verdict("none", "NO_ROW_MATCHES")
+    assert change.draft == RouteVerdict("none", "NO_ROW_MATCHES")
     assert (tally.undecided, change.draft.decided) == (1, False)
 
 
@@ -103,14 +103,19 @@ def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
     redecider = a_redecider()
     redecider.take([(b"nonsense", ()), (None, None)])
     tally = told(redecider, requested("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
-    assert tally.asides == {Aside.CHILD: 1, Aside.PINNED: 2, Aside.FOREIGN: 1, Aside.UNREADABLE: 2}
+    assert tally.asides == {
+        SkippedEvent.CHILD: 1,
+        SkippedEvent.PINNED: 2,
+        SkippedEvent.FOREIGN: 1,
+        SkippedEvent.UNREADABLE: 2,
+    }
     assert (tally.decided, tally.events) == (1, 7)
 
 
 def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
     wrong = wrongly_requested("A")
     tally = told(a_redecider(), wrong, wrong)
-    assert tally.asides == {Aside.UNREADABLE: 2}
+    assert tally.asides == {SkippedEvent.UNREADABLE: 2}
 
 
 def test_no_more_runs_are_named_than_asked_for_and_none_twice() -> None:
@@ -150,10 +155,12 @@ def test_a_selector_is_compared_by_its_spoke() -> None:
             "s.yaml",
         )
 
-    redecider = Redecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
+    redecider = BacktestDecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
     fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
     tally = told(redecider, RunRequested(run=fibre), requested("B"))
-    assert tally.elsewhere == [(Change(Verdict("S1", "spoke fibre-lab"), Verdict("S1", "spoke other-lab")), 1)]
+    assert tally.elsewhere == [
+        (RouteChange(RouteVerdict("S1", "spoke fibre-lab"), RouteVerdict("S1", "spoke other-lab")), 1)
+    ]
     assert tally.by_row(lambda change: change.draft, ["S1"]) == {"S1": 1, "none": 1}
 
 

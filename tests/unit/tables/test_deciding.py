@@ -12,7 +12,7 @@ from router.selection.facts import facts_of
 from router.tables.decision import Decision, Undecided, decide, decide_on
 from router.tables.explain.explain import explanation_lines, problem_of
 from router.tables.feel.unary_test import parse
-from router.tables.hit_policy import HitPolicy, Reason
+from router.tables.hit_policy import HitPolicy, UndecidedReason
 from router.tables.model import Input, Output, Row
 from router.tables.table import DecisionTable
 from schemas.run_document import Characteristic
@@ -53,7 +53,7 @@ def test_a_decision_names_table_version_and_row() -> None:
 def test_every_cell_of_a_row_must_fit() -> None:
     table = a_table([a_row("R1", 'spec: fibre-line, speed: "[100..1000)"')])
     assert decided(table, characteristic=(SPEED,)).row.id == "R1"
-    assert undecided(table).reason is Reason.NO_ROW_MATCHES
+    assert undecided(table).reason is UndecidedReason.NO_ROW_MATCHES
 
 
 def test_the_default_row_takes_the_rest() -> None:
@@ -67,7 +67,7 @@ def test_two_matches_of_a_unique_table_decide_nothing() -> None:
     rows = [a_row("R1", "spec: fibre-line"), a_row("R2", "mode: ONDEMAND"), a_row("R3", "mode: PROACTIVE")]
     table = a_table(rows, more="policy: unique\n")
     two = undecided(table)
-    assert two.reason is Reason.SEVERAL_ROWS_MATCH
+    assert two.reason is UndecidedReason.SEVERAL_ROWS_MATCH
     assert [row.id for row in two.rows] == ["R1", "R2"]
     assert "rows R1, R2 of a-table" in two.sentence
     assert "\n".join(explanation_lines(two)) == "R1: `spec` is fibre-line\nR2: `mode` is ONDEMAND"

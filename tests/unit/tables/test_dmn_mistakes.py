@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.dmn import model as dmn
 from router.tables.formats.dmn.xml import LARGEST
-from tests.unit.tables.models import Model, an_item, as_xml
+from tests.unit.tables.models import DmnText, an_item, as_xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-GOOD = Model(inputs="x: number | s: string", outputs="y: number", rules=('1 | "a" => 1', "2 | - => 2"), given=())
+GOOD = DmnText(inputs="x: number | s: string", outputs="y: number", rules=('1 | "a" => 1', "2 | - => 2"), given=())
 QUOTES = 'write "5" in double quotes'
 LITERALS = 'write a value such as 5, true, null, date("2026-03-12") or "text"'
 
@@ -37,7 +37,7 @@ def told(changed: Mapping[str, Any]) -> str:
 
 
 def test_all_mistakes_are_told_at_once_with_line_row_and_column() -> None:
-    model = Model(
+    model = DmnText(
         inputs='x: number | s: string {"a", "b"} | d: date',
         outputs='y: number | z: string {"p", "q"}',
         rules=(

@@ -12,7 +12,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.explain.wording import cell_in_words
 from router.tables.formats.dmn import model as dmn
 from router.tables.hit_policy import HitPolicy
-from tests.unit.tables.models import NAMESPACES, Model, an_item, as_xml
+from tests.unit.tables.models import NAMESPACES, DmnText, an_item, as_xml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +133,7 @@ def test_the_version_of_a_table_names_the_content_of_its_file() -> None:
 
 @pytest.mark.parametrize("version", NAMESPACES)
 def test_files_mix_up_http_and_https(version: str) -> None:
-    model = Model(inputs="x: number", outputs="y: number", rules=("1 => 2",), given=())
+    model = DmnText(inputs="x: number", outputs="y: number", rules=("1 => 2",), given=())
     text = as_xml(model, version)
     other = (
         text.replace(b"https://www", b"http://www")
@@ -181,7 +181,7 @@ TYPES = [
 def test_a_type_is_known_in_every_spelling(written: str, column: str) -> None:
     items = an_item("tOwn", "feel:string") + an_item("tList", "number", is_list=True)
     items += '<itemDefinition name="tStructure"><itemComponent name="a"/></itemDefinition>'
-    model = Model(inputs="x: number", outputs="y: number", rules=("- => 1",), items=items, given=())
+    model = DmnText(inputs="x: number", outputs="y: number", rules=("- => 1",), items=items, given=())
     text = as_xml(model).replace(
         b'<inputExpression typeRef="number">', f"<inputExpression typeRef={quoteattr(written)}>".encode()
     )
@@ -190,27 +190,27 @@ def test_a_type_is_known_in_every_spelling(written: str, column: str) -> None:
 
 def test_a_constraint_that_is_no_unary_test_of_ours_is_not_checked() -> None:
     items = an_item("tText", "string", 'matches(?, "[a-z]+")')
-    model = Model(inputs="x: tText", outputs="y: tText", rules=('"A" => "B"',), items=items, given=())
+    model = DmnText(inputs="x: tText", outputs="y: tText", rules=('"A" => "B"',), items=items, given=())
     table = dmn.read(as_xml(model), "m.dmn")["Decision"]
     assert (table.inputs[0].allowed, table.outputs[0].allowed) == (None, ())
 
 
 def test_a_rule_may_have_an_id_that_only_the_model_can_hold() -> None:
-    model = Model(inputs="x: number", outputs="y: number", rules=("1 => 1", "2 => 2"), given=())
+    model = DmnText(inputs="x: number", outputs="y: number", rules=("1 => 1", "2 => 2"), given=())
     text = as_xml(model).replace(b"<rule>", b'<rule id="same">')
     assert [row.id for row in dmn.read(text, "m.dmn")["Decision"].rows] == ["R1", "R2"]
 
 
 def test_an_input_of_a_list_type_takes_lists() -> None:
     items = an_item("tTags", "string", '"a", "b"', is_list=True)
-    model = Model(inputs="tags: tTags", outputs="y: number", rules=('"a" => 1',), items=items, given=())
+    model = DmnText(inputs="tags: tTags", outputs="y: number", rules=('"a" => 1',), items=items, given=())
     assert dmn.read(as_xml(model), "m.dmn")["Decision"].evaluate({"tags": ["b", "a"]}) == 1
 
 
 def test_a_large_model_is_read(tmp_path: Path) -> None:
     rules = tuple(f'"s{number}" | [{number}..{number + 10}) => {number}' for number in range(2_000))
     path = tmp_path / "large.dmn"
-    path.write_bytes(as_xml(Model(inputs="s: string | n: number", outputs="y: number", rules=rules, given=())))
+    path.write_bytes(as_xml(DmnText(inputs="s: string | n: number", outputs="y: number", rules=rules, given=())))
     table = dmn.load(path)["Decision"]
     assert table.evaluate({"s": "s1999", "n": 2_000}) == 1999
 
@@ -224,12 +224,12 @@ def test_a_table_of_another_decision_is_named_by_that_decision() -> None:
 
 def test_a_cell_names_a_variable_whose_element_has_another_name() -> None:
     limit = '<inputData name="Limit of speed"><variable name="limit" typeRef="number"/></inputData>'
-    model = Model(inputs="x: number", outputs="y: number", rules=("> limit => 1",), items=limit, given=())
+    model = DmnText(inputs="x: number", outputs="y: number", rules=("> limit => 1",), items=limit, given=())
     table = dmn.read(as_xml(model), "m.dmn")["Decision"]
     assert table.evaluate({"x": 5, "limit": 4}) == 1
     assert table.evaluate({"x": 5, "limit": 6}) is None
 
 
 def test_a_name_may_have_the_apostrophe_of_the_standard() -> None:
-    model = Model(inputs="Member\u2019s age: number", outputs="y: number", rules=("> 17 => 1",), given=())
+    model = DmnText(inputs="Member\u2019s age: number", outputs="y: number", rules=("> 17 => 1",), given=())
     assert dmn.read(as_xml(model), "m.dmn")["Decision"].evaluate({"Member\u2019s age": 18}) == 1

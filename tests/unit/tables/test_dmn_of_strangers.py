@@ -10,13 +10,13 @@ import pytest
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.unary_test import CellError, parse
 from router.tables.formats.dmn import model as dmn
-from tests.unit.tables.models import NAMESPACES, Model, an_item, as_xml
+from tests.unit.tables.models import NAMESPACES, DmnText, an_item, as_xml
 from tests.unit.tables.tables import a_row, a_table
 
 if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
-GOOD = Model(inputs="x: number", outputs="y: number", rules=("1 => 10", "- => 20"), policy="FIRST", given=())
+GOOD = DmnText(inputs="x: number", outputs="y: number", rules=("1 => 10", "- => 20"), policy="FIRST", given=())
 
 
 def read(content: str | bytes) -> DecisionTable:
@@ -145,7 +145,7 @@ def test_a_cell_that_is_only_a_comment_is_refused() -> None:
 
 
 def test_comments_stand_in_every_expression_of_a_model_and_are_no_part_of_the_table() -> None:
-    model = Model(
+    model = DmnText(
         inputs="x // the speed\n: number {[0..100] /* Mbit/s */}",
         outputs="y: number {1, 2 /* best */, 3} = 2 // rest",
         rules=("< 5 // slow\n => 1 /* sorry */",),

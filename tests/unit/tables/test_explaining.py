@@ -20,7 +20,15 @@ from router.tables.explain.explain import (
     explain_undecided,
     explanation_lines,
 )
-from router.tables.explain.explanation import Close, Explanation, Matched, Seen, compact, explanations_in, told
+from router.tables.explain.explanation import (
+    CellComparison,
+    Explanation,
+    MatchedRow,
+    NearMiss,
+    compact,
+    explanations_in,
+    told,
+)
 from router.tables.explain.why_not import why_not
 from router.tables.feel.unary_test import parse
 from router.tables.feel.values import canonical
@@ -33,7 +41,7 @@ from router.tables.model import DEFAULT_ROW, Input, Output, Row
 from router.tables.table import DecisionTable
 from schemas.run_document import Characteristic
 from tests.builders import a_document
-from tests.drawn_searches import Drawn
+from tests.drawn_searches import DrawnSearch
 from tests.drawn_searches import tables as searched_tables
 from tests.unit.tables.tables import a_row, a_table
 
@@ -130,9 +138,9 @@ def test_what_is_kept_is_told_in_the_same_words(
 
 
 words = st.text(max_size=12)
-seens = st.lists(st.builds(Seen, words, words, words), max_size=3).map(tuple)
-matched = st.builds(Matched, row=words, cells=seens, more=st.integers(0, 9))
-close = st.builds(Close, row=words, misses=seens, switched_off=st.booleans())
+seens = st.lists(st.builds(CellComparison, words, words, words), max_size=3).map(tuple)
+matched = st.builds(MatchedRow, row=words, cells=seens, more=st.integers(0, 9))
+close = st.builds(NearMiss, row=words, misses=seens, switched_off=st.booleans())
 
 
 @given(
@@ -252,7 +260,7 @@ def test_a_row_that_is_switched_off_may_look_at_other_inputs_where_no_other_row_
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(drawn=searched_tables())
-def test_every_index_leads_to_the_near_misses_that_are_found_one_by_one(drawn: Drawn) -> None:
+def test_every_index_leads_to_the_near_misses_that_are_found_one_by_one(drawn: DrawnSearch) -> None:
     table = drawn.table
     columns = {place: [row.cells[place] for row in table.rows] for place in range(len(table.inputs))}
     exact = compile_index(table.rows, len(columns))

@@ -15,7 +15,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.explain.explain import explanation_lines
 from router.tables.feel.unary_test import parse
 from router.tables.formats.loader import load_table
-from router.tables.hit_policy import HitPolicy, Reason, lacking, policy_named
+from router.tables.hit_policy import HitPolicy, UndecidedReason, lacking, policy_named
 from router.tables.model import Input, Output, Row
 from router.tables.table import DecisionTable
 from tests.unit.tables.tables import SENT, a_file, a_row, a_table
@@ -91,7 +91,7 @@ def test_rows_that_differ_under_any_are_named() -> None:
     table = rows_giving({"grade": "low"}, {"grade": "mid"}, columns=(GRADES,), policy=HitPolicy.ANY)
     decision = decide_on(table, (2,))
     assert isinstance(decision, Undecided)
-    assert decision.reason is Reason.OUTPUTS_DIFFER
+    assert decision.reason is UndecidedReason.OUTPUTS_DIFFER
     assert decision.sentence == "rows R1, R2 of t@1 all match but want different things: give them equal outputs"
 
 
@@ -164,7 +164,7 @@ def test_without_a_match_and_a_default_nothing_is_decided(policy: HitPolicy) -> 
     assert type(table.evaluate({"x": 0})) is type(NOTHING.get(policy))
     undecided = decide_on(table, (0,))
     assert isinstance(undecided, Undecided)
-    assert undecided.reason is Reason.NO_ROW_MATCHES
+    assert undecided.reason is UndecidedReason.NO_ROW_MATCHES
 
 
 @pytest.mark.parametrize("policy", HitPolicy)

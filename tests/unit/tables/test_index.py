@@ -13,14 +13,14 @@ from router.tables.feel.unary_test import parse
 from router.tables.feel.values import canonical
 from router.tables.hit_policy import HitPolicy, result_of, rows_that_count
 from router.tables.index.bitsets import masks_of
-from router.tables.index.coarse_index import BlurredIndex, blurred_index
+from router.tables.index.coarse_index import CoarseIndex, blurred_index
 from router.tables.index.coarse_sets import apart, pair_of
 from router.tables.index.exact_index import ExactIndex
 from router.tables.index.index import compile_index
-from router.tables.index.word_index import FEWEST_FILED, FiledIndex, filed_index
+from router.tables.index.word_index import FEWEST_FILED, WordIndex, filed_index
 from router.tables.model import Input, Output, Row
 from router.tables.table import DecisionTable
-from tests.drawn_searches import Drawn, tables, tables_of_words
+from tests.drawn_searches import DrawnSearch, tables, tables_of_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def finds_the_same(drawn: Drawn, index: AnyIndex) -> None:
+def finds_the_same(drawn: DrawnSearch, index: AnyIndex) -> None:
     """Compare the rows that an index finds, for values as they come and in canonical form, with those tried by one."""
     table = drawn.table
     for given_values in drawn.values:
@@ -46,13 +46,13 @@ def finds_the_same(drawn: Drawn, index: AnyIndex) -> None:
 
 @slow
 @given(drawn=tables())
-def test_the_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+def test_the_index_finds_the_rows_that_are_found_one_by_one(drawn: DrawnSearch) -> None:
     finds_the_same(drawn, compile_index(drawn.table.rows, len(drawn.table.inputs)))
 
 
 @slow
 @given(drawn=tables())
-def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: DrawnSearch) -> None:
     rows = drawn.table.rows
     columns = {place: [row.cells[place] for row in rows] for place in range(len(drawn.table.inputs))}
     masks = {place: masks_of(cells) for place, cells in columns.items()}
@@ -63,7 +63,7 @@ def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) 
 
 @slow
 @given(drawn=tables_of_words())
-def test_an_index_of_filed_rows_finds_the_rows_that_are_found_one_by_one(drawn: Drawn) -> None:
+def test_an_index_of_filed_rows_finds_the_rows_that_are_found_one_by_one(drawn: DrawnSearch) -> None:
     index = filed_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
     assume(index is not None)
     assert index is not None
@@ -72,7 +72,7 @@ def test_an_index_of_filed_rows_finds_the_rows_that_are_found_one_by_one(drawn: 
 
 @slow
 @given(drawn=tables())
-def test_a_table_of_any_cells_is_not_filed_or_decides_the_same(drawn: Drawn) -> None:
+def test_a_table_of_any_cells_is_not_filed_or_decides_the_same(drawn: DrawnSearch) -> None:
     index = filed_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
     finds_the_same(drawn, index or compile_index(drawn.table.rows, len(drawn.table.inputs)))
 
@@ -97,7 +97,7 @@ def many_words(policy: HitPolicy, last: str = "-") -> DecisionTable:
 @pytest.mark.parametrize("policy", HitPolicy)
 def test_a_large_table_of_words_is_filed_and_decides_the_same_under_every_hit_policy(policy: HitPolicy) -> None:
     table = many_words(policy)
-    assert isinstance(table.index, FiledIndex)
+    assert isinstance(table.index, WordIndex)
     for place in range(0, FEWEST_FILED, 97):
         words = (f"w{place % 1_500}", f"v{place % 1_499}", f"u{place % 7}")
         for values in (words, ("w1", *words[1:]), (None, *words[1:]), (words[:1], *words[1:]), ("-", "-", "-")):
@@ -110,7 +110,7 @@ def test_a_large_table_of_words_is_filed_and_decides_the_same_under_every_hit_po
 
 
 def test_one_cell_that_is_no_word_keeps_a_large_table_from_being_filed() -> None:
-    assert not isinstance(many_words(HitPolicy.FIRST, last='not("u1")').index, FiledIndex)
+    assert not isinstance(many_words(HitPolicy.FIRST, last='not("u1")').index, WordIndex)
 
 
 @given(may=st.sets(st.integers(0, 99)), does=st.sets(st.integers(0, 99)))
@@ -121,7 +121,7 @@ def test_two_sets_of_rows_come_out_of_a_pair_as_they_went_in(may: set[int], does
 
 @slow
 @given(drawn=tables())
-def test_evaluate_and_decide_agree_on_every_table(drawn: Drawn) -> None:
+def test_evaluate_and_decide_agree_on_every_table(drawn: DrawnSearch) -> None:
     for given_values in drawn.values:
         values = tuple(canonical(given_values[column.name]) for column in drawn.table.inputs)
         row = next(drawn.table.hits_one_by_one(values, drawn.table.by_name(values)), None)
@@ -151,7 +151,7 @@ def many_rows(cell: Callable[[int], str], width: int, count: int = 6_000) -> Dec
 def test_wide_ranges_in_many_columns_are_blurred_and_decide_the_same(count: int) -> None:
     table = many_rows(lambda place: f"[{place * 7_919 % 6_000}..{place * 7_919 % 6_000 + 3_000}]", 4, count)
     index = compile_index(table.rows, 4)
-    assert isinstance(index, BlurredIndex)
+    assert isinstance(index, CoarseIndex)
     for number in range(0, 9_000, 450):
         values = (number, number // 2, 4_000 - number // 3, 3_000)
         expected = next(table.hits_one_by_one(values, {}), None)
@@ -160,5 +160,5 @@ def test_wide_ranges_in_many_columns_are_blurred_and_decide_the_same(count: int)
 
 def test_ranges_that_take_turns_are_not_blurred_because_every_row_would_have_to_be_tried() -> None:
     table = many_rows(lambda place: f"[{place * 10}..{place * 10 + 10})", 1)
-    assert not isinstance(compile_index(table.rows, 1), BlurredIndex)
+    assert not isinstance(compile_index(table.rows, 1), CoarseIndex)
     assert table.evaluate({"in0": 34_567.5}) == 3_456

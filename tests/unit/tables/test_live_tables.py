@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.routing.decide import Decider, Route
-from consumers.table_topic.live_tables import FromTopic, LiveTables
-from consumers.table_topic.port import News
-from router.tables.publish_plan import Written, plan_publish, plan_rollback, version_before
+from consumers.table_topic.live_tables import LiveTables, PublishedTableIds
+from consumers.table_topic.port import TableTopicRead
+from router.tables.publish_plan import TableSubmission, plan_publish, plan_rollback, version_before
 from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer, TableKind, TableVersion
 from tests.builders import a_document
@@ -20,7 +20,7 @@ from tests.table_words import by
 
 if TYPE_CHECKING:
     from consumers.table_topic.port import Entry
-    from router.tables.publish_plan import Plan
+    from router.tables.publish_plan import PublishPlan
 
 NEVER_ALONE = POLICY.replace("hierarchical: false", "hierarchical: true")
 TO_THE_MOON = SELECTOR.replace("fibre-lab", "moon-lab")
@@ -29,7 +29,7 @@ SPOKES = ("fibre-lab", "moon-lab")
 
 
 @dataclass(slots=True)
-class Heard:
+class ObservedTables:
     """What an observer heard."""
 
     lives: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -51,11 +51,11 @@ class Heard:
 
 
 @dataclass(slots=True)
-class Rig:
+class LiveTablesRig:
     """A topic as a list, and the tables that follow it."""
 
     log: list[Entry] = field(default_factory=list)
-    heard: Heard = field(default_factory=Heard)
+    heard: ObservedTables = field(default_factory=ObservedTables)
     tables: LiveTables = field(init=False)
     _told: int = 0
 
@@ -64,7 +64,7 @@ class Rig:
 
     def restart(self) -> None:
         """Be another process, which reads the topic from its beginning."""
-        wanted = FromTopic(policy="outbound-policy", selector="spoke-selector")
+        wanted = PublishedTableIds(policy="outbound-policy", selector="spoke-selector")
         self.tables, self._told = LiveTables(wanted, SPOKES, self.heard), 0
 
     @property
@@ -74,7 +74,7 @@ class Rig:
     def publish(self, text: str) -> str:
         kind = TableKind.SELECTOR if "selector:" in text else TableKind.POLICY
         table = "spoke-selector" if kind is TableKind.SELECTOR else "outbound-policy"
-        written = Written(table=table, kind=kind, text=text)
+        written = TableSubmission(table=table, kind=kind, text=text)
         self.put(plan_publish(self.published, written, by()))
         return written.version
 
@@ -85,13 +85,13 @@ class Rig:
         assert isinstance(before, TableVersion)
         self.put(plan_rollback(self.published, before, by()))
 
-    def put(self, plan: Plan) -> None:
+    def put(self, plan: PublishPlan) -> None:
         self.log += [(key.encode(), value) for key, value in plan.records.items()]
 
     async def follow(self, *, at_end: bool = True) -> None:
         """Take in what was put since the last time."""
         news, self._told = tuple(self.log[self._told :]), len(self.log)
-        await self.tables.take_in(News(entries=news, at_end=at_end))
+        await self.tables.take_in(TableTopicRead(entries=news, at_end=at_end))
 
     @property
     def versions(self) -> tuple[str, str]:
@@ -99,9 +99,9 @@ class Rig:
         return pair.policy.table.version, pair.selector.table.version
 
 
-async def a_rig() -> Rig:
+async def a_rig() -> LiveTablesRig:
     """Have both tables live."""
-    rig = Rig()
+    rig = LiveTablesRig()
     rig.publish(POLICY)
     rig.publish(SELECTOR)
     await rig.follow()
@@ -109,7 +109,7 @@ async def a_rig() -> Rig:
 
 
 async def test_nothing_is_decided_before_both_tables_are_there_and_what_lacks_is_said() -> None:
-    rig = Rig()
+    rig = LiveTablesRig()
     assert "being read" in (rig.tables.missing or "")
     await rig.follow()
     assert rig.tables.missing == (
@@ -127,7 +127,7 @@ async def test_nothing_is_decided_before_both_tables_are_there_and_what_lacks_is
 
 
 async def test_what_was_replaced_before_the_end_of_the_topic_is_never_used() -> None:
-    rig = Rig()
+    rig = LiveTablesRig()
     rig.publish(POLICY)
     rig.publish(SELECTOR)
     await rig.follow(at_end=False)
@@ -211,7 +211,7 @@ async def test_a_process_that_starts_while_a_broken_version_is_live_uses_what_th
 
 
 async def test_a_process_that_starts_and_finds_only_a_broken_version_says_what_is_wrong_with_it() -> None:
-    rig = Rig()
+    rig = LiveTablesRig()
     rig.publish(BROKEN)
     rig.publish(SELECTOR)
     await rig.follow()
@@ -263,7 +263,9 @@ async def test_a_table_under_the_key_of_another_is_not_used() -> None:
     rig = await a_rig()
     before = rig.versions
     other = POLICY.replace("outbound-policy", "other-policy")
-    rig.put(plan_publish(rig.published, Written(table="outbound-policy", kind=TableKind.POLICY, text=other), by()))
+    rig.put(
+        plan_publish(rig.published, TableSubmission(table="outbound-policy", kind=TableKind.POLICY, text=other), by())
+    )
     await rig.follow()
     assert rig.versions == before
     assert "holds the table other-policy" in rig.tables.warnings["outbound-policy"]
@@ -283,7 +285,7 @@ async def test_a_fault_of_the_loader_is_an_alarm_and_not_the_end_of_the_worker(
 
 
 async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
-    rig = Rig()
+    rig = LiveTablesRig()
     rig.publish(POLICY)
     rig.publish(SELECTOR)
     rig.log = [(key, json.dumps({**json.loads(value or b""), "mood": "good"}).encode()) for key, value in rig.log]
@@ -293,8 +295,8 @@ async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
 
 async def test_trouble_with_the_topic_is_told_until_it_is_read_again() -> None:
     rig = await a_rig()
-    await rig.tables.take_in(News(trouble="the topic is gone"))
-    await rig.tables.take_in(News(trouble="the topic is gone"))
+    await rig.tables.take_in(TableTopicRead(trouble="the topic is gone"))
+    await rig.tables.take_in(TableTopicRead(trouble="the topic is gone"))
     assert rig.heard.troubles == ["the topic is gone"]
     assert rig.tables.warnings == {"tables topic": "the topic is gone"}
     await rig.follow()

@@ -7,7 +7,7 @@ from router.selection.load import RoutingTables
 from router.selection.outbound_policy import OutboundPolicy
 from schemas.run_document import Characteristic, Value
 from southbound.service.load_rules import load_rules
-from southbound.settings.settings import Routing
+from southbound.settings.settings import RoutingSettings
 from tests.builders import a_document
 
 
@@ -17,7 +17,7 @@ def a_decider() -> Decider:
 
 
 def shipped() -> RoutingTables:
-    tables = load_rules(Routing()).tables
+    tables = load_rules(RoutingSettings()).tables
     assert isinstance(tables, RoutingTables)
     return tables
 

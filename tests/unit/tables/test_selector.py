@@ -8,7 +8,7 @@ import pytest
 
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
-from router.selection.spoke_selector import Chosen, SelectionReason, Threshold, choose_spoke
+from router.selection.spoke_selector import ChosenSpoke, SelectionReason, Threshold, choose_spoke
 from router.tables.decision import Undecided
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.explain import explanation_lines, problem_of
@@ -34,9 +34,9 @@ def a_file(*definitions: str, more: str = "") -> str:
     return f"selector: a-selector\ninputs:\n{INPUTS}rows:\n{listed}{more}"
 
 
-def chosen(text: str, used_up: frozenset[str] = frozenset()) -> Chosen:
+def chosen(text: str, used_up: frozenset[str] = frozenset()) -> ChosenSpoke:
     choice = choose_spoke(load_selector(text, "s.yaml", SPOKES), FACTS, used_up)
-    assert isinstance(choice, Chosen)
+    assert isinstance(choice, ChosenSpoke)
     return choice
 
 

@@ -9,7 +9,7 @@ import pytest
 from router.selection.facts import facts_of
 from router.selection.load import load_any
 from router.selection.outbound_policy import OutboundPolicy, PolicyDecision, decide_policy
-from router.selection.spoke_selector import Chosen, Selector, choose_spoke
+from router.selection.spoke_selector import ChosenSpoke, Selector, choose_spoke
 from router.tables.decision import Undecided
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.explain import explanation_lines, problem_of
@@ -64,7 +64,7 @@ def test_the_same_tree_is_sent_whole_or_not_by_its_specification(
 )
 def test_every_specification_of_the_demo_has_its_lab(selector: Selector, spec: str, spoke: str) -> None:
     choice = choose_spoke(selector, facts_of(a_document(spec=spec)))
-    assert isinstance(choice, Chosen)
+    assert isinstance(choice, ChosenSpoke)
     assert choice.spoke == spoke
 
 

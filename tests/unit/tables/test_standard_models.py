@@ -6,7 +6,7 @@ import pytest
 
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.dmn import model as dmn
-from tests.unit.tables.models import NAMESPACES, Model, as_xml
+from tests.unit.tables.models import NAMESPACES, DmnText, as_xml
 from tests.unit.tables.standard_models import MODELS
 
 CASES = [(name, version) for name in MODELS for version in NAMESPACES]
@@ -36,7 +36,7 @@ def test_these_are_many_models() -> None:
 
 
 def test_an_unnamed_output_has_the_name_of_its_decision() -> None:
-    model = Model(inputs="", outputs=": string", rules=('=> "v"',), given=())
+    model = DmnText(inputs="", outputs=": string", rules=('=> "v"',), given=())
     table = dmn.read(as_xml(model, decision="Approval Status"), "model.dmn")["Approval Status"]
     assert table.outputs[0].name == "Approval Status"
     assert table.id == "approval-status"
@@ -49,7 +49,7 @@ def test_a_wrong_rule_of_any_model_is_refused(name: str) -> None:
     if not model.rules:
         return
     width = model.rules[0].partition("=>")[0].count("|") + 1
-    wrong = Model(
+    wrong = DmnText(
         policy=model.policy,
         inputs=model.inputs or "x: number",
         outputs=model.outputs,

@@ -142,7 +142,7 @@ PAYLOADS = ("per-run", "bundle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class DrawnChange:
     """A row as it is drawn."""
 
     id: str
@@ -156,9 +156,9 @@ class Drawn:
         return a_row(self.id, f'spec: "{self.spec}", speed: "{self.speed}"', then)
 
 
-def drawn_rows(*, least: int = 1) -> st.SearchStrategy[list[Drawn]]:
+def drawn_rows(*, least: int = 1) -> st.SearchStrategy[list[DrawnChange]]:
     row = st.builds(
-        Drawn,
+        DrawnChange,
         id=st.sampled_from([f"R{number}" for number in range(8)]),
         spec=st.sampled_from(SPECS),
         speed=st.sampled_from(SPEEDS),
@@ -167,17 +167,17 @@ def drawn_rows(*, least: int = 1) -> st.SearchStrategy[list[Drawn]]:
     return st.lists(row, min_size=least, max_size=8, unique_by=lambda one: one.id)
 
 
-def table_of(rows: list[Drawn]) -> DecisionTable:
+def table_of(rows: list[DrawnChange]) -> DecisionTable:
     return a_table(*[row.line for row in rows])
 
 
 @given(drawn_rows())
-def test_equal_tables_have_no_differences(rows: list[Drawn]) -> None:
+def test_equal_tables_have_no_differences(rows: list[DrawnChange]) -> None:
     assert differences(document_of(table_of(rows)), document_of(table_of(rows))) == ()
 
 
 @given(drawn_rows(), drawn_rows())
-def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[Drawn], new: list[Drawn]) -> None:
+def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[DrawnChange], new: list[DrawnChange]) -> None:
     changes = differences(document_of(table_of(old)), document_of(table_of(new)))
     before, after = ({row.id: row for row in rows} for rows in (old, new))
     assert {c.name for c in changes if c.what == "added"} == after.keys() - before.keys()
@@ -193,7 +193,7 @@ def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[Drawn],
 
 @given(drawn_rows(least=2), st.data())
 def test_the_rows_that_are_said_to_have_moved_are_the_fewest_that_explain_the_order(
-    rows: list[Drawn], data: st.DataObject
+    rows: list[DrawnChange], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(rows))
     changes = differences(document_of(table_of(rows)), document_of(table_of(shuffled)))

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from router.tables.publish_plan import LARGEST, plan_draft, plan_publish, plan_rollback, too_large, version_before
-from router.tables.versions import PublishedTables, Unreadable
-from schemas.published_tables import MOST_MOVES, How, LivePointer, Move, TableDraft, TableVersion
+from router.tables.versions import PublishedTables, UnreadableRecord
+from schemas.published_tables import MOST_MOVES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
 from tests.builders import NOON
 from tests.table_words import a_text, by, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables.publish_plan import Plan
+    from router.tables.publish_plan import PublishPlan
 
 Entry = tuple[bytes | None, bytes | None]
 GOLDEN = Path(__file__).parents[2] / "data" / "tables"
@@ -52,7 +52,7 @@ class Shelf:
         assert isinstance(version, TableVersion)
         return version.text.partition('"')[2].partition('"')[0]
 
-    def put(self, plan: Plan) -> None:
+    def put(self, plan: PublishPlan) -> None:
         assert plan.holds(self.published)
         self.add(*[(key.encode(), value) for key, value in plan.records.items()])
 
@@ -79,7 +79,7 @@ def test_the_history_says_which_version_came_when_by_whom_and_why() -> None:
     assert (newest.author, newest.comment, newest.how, newest.previous) == (
         "ben",
         "quicker",
-        How.PUBLISH,
+        LiveChangeKind.PUBLISH,
         oldest.version,
     )
     assert (oldest.author, oldest.previous) == ("ann", None)
@@ -89,7 +89,11 @@ def test_going_back_makes_the_version_before_live_and_is_itself_history() -> Non
     shelf = a_shelf("1", "2")
     shelf.roll_back()
     assert shelf.note == "1"
-    assert [move.how for move in shelf.live.moves] == [How.ROLLBACK, How.PUBLISH, How.PUBLISH]
+    assert [move.how for move in shelf.live.moves] == [
+        LiveChangeKind.ROLLBACK,
+        LiveChangeKind.PUBLISH,
+        LiveChangeKind.PUBLISH,
+    ]
 
 
 def test_going_back_twice_goes_back_two_versions_and_not_to_what_was_left() -> None:
@@ -142,7 +146,7 @@ def test_a_plan_that_was_made_before_somebody_else_published_does_not_hold_any_m
 def test_a_damaged_pointer_can_be_published_over() -> None:
     shelf = a_shelf("1")
     shelf.add((b"a-table", b"{"))
-    assert isinstance(shelf.published.live("a-table"), Unreadable)
+    assert isinstance(shelf.published.live("a-table"), UnreadableRecord)
     shelf.publish("2")
     assert shelf.note == "2"
 
@@ -237,5 +241,5 @@ def test_a_text_keeps_its_spaces_because_its_hash_is_its_name() -> None:
 
 def test_a_move_is_known_by_its_time() -> None:
     assert a_shelf("1").live.moves == (
-        Move(version=written(a_text("1")).version, how=How.PUBLISH, author="ann", at=NOON),
+        LiveChange(version=written(a_text("1")).version, how=LiveChangeKind.PUBLISH, author="ann", at=NOON),
     )

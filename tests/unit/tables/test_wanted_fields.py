@@ -16,7 +16,7 @@ from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.codec.errors import InvalidEventError, UndecodableError
-from schemas.codec.projection import Part, PartReader
+from schemas.codec.projection import PartialEvent, PartialEventReader
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.run_document import Characteristic, RunDocument
 from tests.builders import a_document, a_tree
@@ -52,8 +52,8 @@ def written(message: Message, codec: Codec | None = None) -> tuple[bytes, tuple[
     return Envelope(codec or Codec()).encode(Event(headers=EventHeaders(id="E1"), data=message))
 
 
-def read(run: RunDocument, paths: Sequence[str]) -> tuple[PartReader, Part]:
-    reader = PartReader(wanted_fields(paths))
+def read(run: RunDocument, paths: Sequence[str]) -> tuple[PartialEventReader, PartialEvent]:
+    reader = PartialEventReader(wanted_fields(paths))
     return reader, reader.read(*written(RunRequested(run=run)))
 
 
@@ -104,22 +104,22 @@ def test_values_of_another_kind_are_never_the_same(one: object, two: object) -> 
 
 def test_a_name_is_found_with_blanks_around_it() -> None:
     blank = RunRequested(run=a_document(characteristic=(Characteristic.model_construct(name=" a ", value=1),)))
-    reader = PartReader(wanted_fields(["characteristic[a]"]))
+    reader = PartialEventReader(wanted_fields(["characteristic[a]"]))
     assert facts_of(reader.document(reader.read(*written(blank)))).value("characteristic[a]") == 1
 
 
 def test_a_value_in_json_is_read_whole() -> None:
-    reader = PartReader(wanted_fields(["mode"]))
+    reader = PartialEventReader(wanted_fields(["mode"]))
     part = reader.read(*written(RunRequested(run=a_document(mode="PROACTIVE")), Codec(writes="json")))
     assert part.sameness is None
     assert facts_of(reader.document(part)).value("mode") == "PROACTIVE"
 
 
 def test_other_events_are_known_by_their_kind() -> None:
-    reader = PartReader(wanted_fields(["mode"]))
+    reader = PartialEventReader(wanted_fields(["mode"]))
     cancelled = RunCancelled(run_id="A", root_run_id="A")
-    assert reader.read(*written(cancelled)) == Part(RunCancelled)
-    assert reader.read(*written(cancelled, Codec(writes="json"))) == Part(RunCancelled)
+    assert reader.read(*written(cancelled)) == PartialEvent(RunCancelled)
+    assert reader.read(*written(cancelled, Codec(writes="json"))) == PartialEvent(RunCancelled)
 
 
 def test_a_wanted_field_that_is_wrong_is_named() -> None:
@@ -132,10 +132,10 @@ def test_a_wanted_field_that_is_wrong_is_named() -> None:
 @pytest.mark.parametrize("value", [None, b"", b"nonsense", b"\xc3\x01", b"\xc3\x0112345678"])
 def test_what_is_no_event_is_refused(value: bytes | None) -> None:
     with pytest.raises(UndecodableError):
-        PartReader(wanted_fields(["mode"])).read(value, ())
+        PartialEventReader(wanted_fields(["mode"])).read(value, ())
 
 
 def test_a_header_that_says_otherwise_is_refused() -> None:
     value, _ = written(RunRequested(run=a_document()))
     with pytest.raises(InvalidEventError, match="ce_type"):
-        PartReader({}).read(value, [("ce_type", b"southbound.RunCancelled")])
+        PartialEventReader({}).read(value, [("ce_type", b"southbound.RunCancelled")])

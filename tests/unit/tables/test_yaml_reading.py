@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from router.tables.diagnostics import Complaints, Lines, TableErrors
+from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
 from router.tables.formats.tree import Block, plain_data
 from router.tables.formats.yaml_reader import read_yaml
 
@@ -69,7 +69,7 @@ rubbish = st.lists(scalars | SIGNS | LINES, max_size=12).map("".join)
 
 def read(text: str) -> tuple[Any, ...]:
     """Give what is read and complained of."""
-    complaints = Complaints(Lines("t.yaml"))
+    complaints = Diagnostics(LineNumbers("t.yaml"))
     try:
         return read_yaml(text, "t.yaml", complaints), complaints.told
     except TableErrors as error:
@@ -116,7 +116,7 @@ def test_what_both_readers_take_means_the_same_to_them(text: str) -> None:
 
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029"])
 def test_a_sign_that_ended_lines_in_yaml_1_1_is_part_of_a_text(sign: str) -> None:
-    tree = read_yaml(f"a: 1\nb: x{sign}y\nc: 2\n", "t.yaml", Complaints(Lines("t.yaml")))
+    tree = read_yaml(f"a: 1\nb: x{sign}y\nc: 2\n", "t.yaml", Diagnostics(LineNumbers("t.yaml")))
     assert plain_data(tree) == {"a": 1, "b": f"x{sign}y", "c": 2}
 
 
@@ -127,11 +127,11 @@ def test_libyaml_is_there() -> None:
 @pytest.mark.parametrize("deep", ["[", "{a: ", "- ", "? ", "[[], "])
 def test_deep_nesting_is_refused_at_once_and_ends_no_process(deep: str) -> None:
     with pytest.raises(TableErrors, match="nested too deep for a table"):
-        read_yaml(deep * 200_000, "t.yaml", Complaints(Lines("t.yaml")))
+        read_yaml(deep * 200_000, "t.yaml", Diagnostics(LineNumbers("t.yaml")))
 
 
 def test_a_key_that_is_no_word_is_named() -> None:
-    complaints = Complaints(Lines("t.yaml"))
+    complaints = Diagnostics(LineNumbers("t.yaml"))
     tree = read_yaml("a: 1\n? [b, c]\n: 2\n{d: e}: 3\n", "t.yaml", complaints)
     assert plain_data(tree) == {"a": 1}
     assert [line for line, _ in complaints.told] == [2, 4]

@@ -16,11 +16,11 @@ from router.tables.model import Input, Output
 
 if TYPE_CHECKING:
     from router.tables.feel.unary_test import Cell
-    from router.tables.formats.dmn.scope import Place, Scope
+    from router.tables.formats.dmn.scope import ModelPlace, ModelScope
     from router.tables.formats.dmn.xml import Element
 
 
-def type_of(element: Element, scope: Scope, place: Place) -> FeelType:
+def type_of(element: Element, scope: ModelScope, place: ModelPlace) -> FeelType:
     """Find what the `typeRef` of an element means, complaining about one that means nothing."""
     try:
         return scope.types.meaning(element.get("typeRef"))
@@ -29,7 +29,7 @@ def type_of(element: Element, scope: Scope, place: Place) -> FeelType:
         return FeelType()
 
 
-def allowed_by(values: Element | None, kind: FeelType, place: Place) -> Cell | None:
+def allowed_by(values: Element | None, kind: FeelType, place: ModelPlace) -> Cell | None:
     """Read the allowed values of a column, or else those of its type; None where it takes all."""
     try:
         written = text_in(values) if values else ""
@@ -55,7 +55,7 @@ class OutputClause:
     takes: Cell | None
 
 
-def read_outputs(decision: Element, table: Element, scope: Scope, place: Place) -> tuple[OutputClause, ...]:
+def read_outputs(decision: Element, table: Element, scope: ModelScope, place: ModelPlace) -> tuple[OutputClause, ...]:
     """Read the columns of results; a single one takes the name of the decision where it has none."""
     elements = table.all("output")
     if not elements:
@@ -72,7 +72,7 @@ def read_outputs(decision: Element, table: Element, scope: Scope, place: Place) 
     return tuple(columns.values())
 
 
-def _whole_type(decision: Element, table: Element, scope: Scope) -> FeelType:
+def _whole_type(decision: Element, table: Element, scope: ModelScope) -> FeelType:
     variable = decision.first("variable")
     try:
         return scope.types.meaning(table.get("typeRef") or (variable.get("typeRef") if variable else ""))
@@ -80,14 +80,14 @@ def _whole_type(decision: Element, table: Element, scope: Scope) -> FeelType:
         return FeelType()
 
 
-def _output_name(element: Element, alone: str, place: Place) -> str:
+def _output_name(element: Element, alone: str, place: ModelPlace) -> str:
     name = one_line(element.get("name") or alone or element.get("label"))
     if not name:
         place.complain("has no name", element.line)
     return name or place.where
 
 
-def _output(element: Element, name: str, inherited: FeelType, scope: Scope, place: Place) -> OutputClause:
+def _output(element: Element, name: str, inherited: FeelType, scope: ModelScope, place: ModelPlace) -> OutputClause:
     """Read one output. A type that only the decision names tells allowed values, but not the type of entries."""
     kind = type_of(element, scope, place)
     kind = replace(kind, column="any") if kind.is_list else kind
@@ -111,7 +111,7 @@ def _listed(cell: Cell) -> tuple[object, ...]:
     return tuple(literals) if len(literals) == len(cell.conditions) and not cell.negated else ()
 
 
-def read_inputs(table: Element, scope: Scope, place: Place) -> tuple[Input, ...]:
+def read_inputs(table: Element, scope: ModelScope, place: ModelPlace) -> tuple[Input, ...]:
     """Read the columns of conditions, each named by its expression (or its label where it has none)."""
     columns: dict[str, Input] = {}
     for number, element in enumerate(table.all("input"), start=1):
@@ -122,7 +122,7 @@ def read_inputs(table: Element, scope: Scope, place: Place) -> tuple[Input, ...]
     return tuple(columns.values())
 
 
-def _input(element: Element, place: Place, scope: Scope) -> Input:
+def _input(element: Element, place: ModelPlace, scope: ModelScope) -> Input:
     expression = element.first("inputExpression") or element
     place.check_language(expression)
     name = _name(element, expression, place, scope)
@@ -131,7 +131,7 @@ def _input(element: Element, place: Place, scope: Scope) -> Input:
     return Input(name=name, type=kind.column, path=kept(element, "path") or name, allowed=allowed)
 
 
-def _name(element: Element, expression: Element, place: Place, scope: Scope) -> str:
+def _name(element: Element, expression: Element, place: ModelPlace, scope: ModelScope) -> str:
     try:
         name = _expression(expression, scope) or one_line(element.get("label"))
     except CellError as error:
@@ -142,7 +142,7 @@ def _name(element: Element, expression: Element, place: Place, scope: Scope) -> 
     return name or place.where
 
 
-def _expression(element: Element, scope: Scope) -> str:
+def _expression(element: Element, scope: ModelScope) -> str:
     """Give the name or the path that an input tests.
 
     Raises:

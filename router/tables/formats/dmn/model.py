@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.tables.diagnostics import Complaints, Lines, TableErrors
-from router.tables.formats.dmn.scope import Place, Scope, one_line
+from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
+from router.tables.formats.dmn.scope import ModelPlace, ModelScope, one_line
 from router.tables.formats.dmn.table import read_table, table_id
 from router.tables.formats.dmn.types import TypeRefs
 from router.tables.formats.dmn.writer import write
@@ -49,7 +49,7 @@ def read(content: bytes, source_name: str, only: str = "") -> dict[str, Decision
     root = read_xml(content, source_name)
     if not _is_model(root):
         raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
-    complaints = Complaints(Lines(source_name))
+    complaints = Diagnostics(LineNumbers(source_name))
     tables = _tables(root, only, version_of_bytes(content), complaints)
     complaints.raise_any()
     if not tables:
@@ -76,15 +76,15 @@ def _has_table(element: Element) -> bool:
     return any(child.name == "decisionTable" or _has_table(child) for child in element.children)
 
 
-def _tables(root: Element, only: str, version: str, complaints: Complaints) -> dict[str, DecisionTable]:
-    Place(complaints, "the model").check_language(root)
+def _tables(root: Element, only: str, version: str, complaints: Diagnostics) -> dict[str, DecisionTable]:
+    ModelPlace(complaints, "the model").check_language(root)
     if len(root.all("inputData")) + len(root.all("decision")) > _MOST_NAMES:
         complaints.add(root.line, f"the model has more than {_MOST_NAMES} decisions and input data: split it")
         return {}
-    scope = Scope(root, TypeRefs(root))
+    scope = ModelScope(root, TypeRefs(root))
     tables: dict[str, DecisionTable] = {}
     for name, decision in _decisions(root, only):
-        place = Place(complaints, f"decision '{name}'")
+        place = ModelPlace(complaints, f"decision '{name}'")
         table = read_table(decision, scope, version, place)
         if table and name in tables:
             place.complain("the name stands twice in the model", decision.line)

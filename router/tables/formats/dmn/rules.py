@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from router.tables.explain.wording import cell_in_words
-from router.tables.feel.lexer import Token, without_comments
+from router.tables.feel.lexer import TokenKind, without_comments
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.formats.dmn.scope import kept
 from router.tables.formats.dmn.xml import is_empty, text_in
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router.tables.formats.dmn.columns import OutputClause
-    from router.tables.formats.dmn.scope import Place
+    from router.tables.formats.dmn.scope import ModelPlace
     from router.tables.formats.dmn.xml import Element
     from router.tables.model import Input
 
 
-_STRING = Token.STRING.value
+_STRING = TokenKind.STRING.value
 
 _LITERAL = re.compile(
-    rf"null|true|false|{Token.NUMBER.value}|@?{_STRING}|[a-z][a-z\s]*\(\s*{_STRING}\s*\)", re.DOTALL
+    rf"null|true|false|{TokenKind.NUMBER.value}|@?{_STRING}|[a-z][a-z\s]*\(\s*{_STRING}\s*\)", re.DOTALL
 )  # a call is looked at more closely when it is read
 
 
@@ -66,7 +66,7 @@ class RuleReader:
         self._outputs = outputs
         self._names = names
 
-    def read(self, rule: Element, row_id: str, place: Place) -> Row:
+    def read(self, rule: Element, row_id: str, place: ModelPlace) -> Row:
         """Read one rule; broken cells take anything, because the file is refused anyway."""
         entries, results = rule.all("inputEntry"), rule.all("outputEntry")
         _check_count(entries, self._inputs, "input", rule, place)
@@ -78,12 +78,12 @@ class RuleReader:
             note=_note(rule),
         )
 
-    def _cells(self, entries: Sequence[Element], place: Place) -> tuple[Cell, ...]:
+    def _cells(self, entries: Sequence[Element], place: ModelPlace) -> tuple[Cell, ...]:
         """Read the entries of the columns; where one is missing, anything fits."""
         pairs = zip_longest(self._inputs, entries[: len(self._inputs)])
         return tuple([self._cell(entry, column, place) if entry else ANYTHING for column, entry in pairs])
 
-    def _cell(self, entry: Element, column: Input, place: Place) -> Cell:
+    def _cell(self, entry: Element, column: Input, place: ModelPlace) -> Cell:
         under = place.under(f"column '{column.name}'")
         under.check_language(entry)
         try:
@@ -102,7 +102,7 @@ class RuleReader:
         return cell
 
 
-def read_default(table: Element, outputs: Sequence[OutputClause], place: Place) -> Row | None:
+def read_default(table: Element, outputs: Sequence[OutputClause], place: ModelPlace) -> Row | None:
     """Read the default outputs; where only some columns have one, the others are null."""
     entries = [element.first("defaultOutputEntry") for element in table.all("output")]
     if all(map(is_empty, entries)):
@@ -111,13 +111,15 @@ def read_default(table: Element, outputs: Sequence[OutputClause], place: Place) 
 
 
 def _check_count(
-    entries: Sequence[Element], columns: Sequence[Input | OutputClause], what: str, rule: Element, place: Place
+    entries: Sequence[Element], columns: Sequence[Input | OutputClause], what: str, rule: Element, place: ModelPlace
 ) -> None:
     if len(entries) != len(columns):
         place.complain(f"has {len(entries)} {what} entries for {len(columns)} {what} columns", rule.line)
 
 
-def _results(entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: Place) -> dict[str, object]:
+def _results(
+    entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: ModelPlace
+) -> dict[str, object]:
     """Read the entries of the columns; where one is missing, its value is null."""
     values: dict[str, object] = {output.column.name: None for output in outputs}
     for entry, output in zip(entries, outputs, strict=False):
@@ -126,7 +128,7 @@ def _results(entries: Sequence[Element | None], outputs: Sequence[OutputClause],
     return values
 
 
-def _output(entry: Element, output: OutputClause, place: Place) -> object:
+def _output(entry: Element, output: OutputClause, place: ModelPlace) -> object:
     under = place.under(f"output '{output.column.name}'")
     under.check_language(entry)
     try:

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
-from router.tables.feel.lexer import Token, cut
+from router.tables.feel.lexer import TokenKind, cut
 from router.tables.formats.dmn.types import FeelType, TypeRefs, UnknownTypeError
 from router.tables.formats.dmn.writer import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from router.tables.diagnostics import Complaints
+    from router.tables.diagnostics import Diagnostics
     from router.tables.formats.dmn.xml import Element
 
 _LONGEST = 500  # signs of a complaint: a cell may be a book
-_NAME = re.compile(Token.NAME.value)
+_NAME = re.compile(TokenKind.NAME.value)
 _RESERVED = frozenset({"true", "false", "null", "not"})
 _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelPlace:
     """A part of a model, as complaints about it name it: `decision 'Fee', row R3, column 'age'`."""
 
-    complaints: Complaints
+    complaints: Diagnostics
     where: str
 
     def complain(self, what: str, line: int) -> None:
@@ -37,9 +37,9 @@ class Place:
         told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
         self.complaints.add(line, f"{self.where}: {told}")
 
-    def under(self, part: str) -> Place:
+    def under(self, part: str) -> ModelPlace:
         """Name a part of this part."""
-        return Place(self.complaints, f"{self.where}, {part}")
+        return ModelPlace(self.complaints, f"{self.where}, {part}")
 
     def check_language(self, element: Element) -> None:
         """Complain about an expression language other than FEEL."""
@@ -48,7 +48,7 @@ class Place:
             self.complain(f"expression language '{language}' is not taken, only FEEL", element.line)
 
 
-class Scope:
+class ModelScope:
     """The input data and decisions of a model with their types, for cells and expressions that name them."""
 
     def __init__(self, definitions: Element, types: TypeRefs) -> None:
@@ -115,5 +115,5 @@ def _column_type(of: FeelType) -> str:
 
 def _pieces(text: str, known: Mapping[str, str]) -> list[str]:
     with suppress(CellError):
-        return [one_line(piece.text) for piece in cut(text, known) if piece.token is Token.NAME]
+        return [one_line(piece.text) for piece in cut(text, known) if piece.token is TokenKind.NAME]
     return []

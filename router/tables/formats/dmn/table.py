@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router.tables.formats.dmn.columns import OutputClause
-    from router.tables.formats.dmn.scope import Place, Scope
+    from router.tables.formats.dmn.scope import ModelPlace, ModelScope
     from router.tables.formats.dmn.xml import Element
 
 
-def read_table(decision: Element, scope: Scope, version: str, place: Place) -> DecisionTable | None:
+def read_table(decision: Element, scope: ModelScope, version: str, place: ModelPlace) -> DecisionTable | None:
     """Read the decision table of a decision, complaining about what is wrong; None where it has none."""
     element = decision.first("decisionTable")
     if element is None:
@@ -38,7 +38,7 @@ def read_table(decision: Element, scope: Scope, version: str, place: Place) -> D
 
 
 def _without_rows(
-    decision: Element, element: Element, outputs: Sequence[OutputClause], version: str, place: Place
+    decision: Element, element: Element, outputs: Sequence[OutputClause], version: str, place: ModelPlace
 ) -> DecisionTable:
     return DecisionTable(
         id=table_id(decision.get("name")),
@@ -52,13 +52,13 @@ def _without_rows(
     )
 
 
-def _rows(element: Element, reader: RuleReader, place: Place) -> tuple[Row, ...]:
+def _rows(element: Element, reader: RuleReader, place: ModelPlace) -> tuple[Row, ...]:
     rules = element.all("rule")
     named = zip(rules, row_ids(rules), strict=True)
     return tuple([reader.read(rule, row_id, place.under(f"row {row_id}")) for rule, row_id in named])
 
 
-def _names(decision: Element, element: Element, table: DecisionTable, scope: Scope) -> dict[str, str]:
+def _names(decision: Element, element: Element, table: DecisionTable, scope: ModelScope) -> dict[str, str]:
     texts = [entry.text_of("text") for rule in element.all("rule") for entry in rule.all("inputEntry")]
     columns = {column.name: column.type for column in table.inputs}
     return scope.names_for(one_line(decision.get("name")), columns, texts)
@@ -69,7 +69,7 @@ def table_id(name: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64] or "decision"
 
 
-def _policy(element: Element, place: Place) -> HitPolicy:
+def _policy(element: Element, place: ModelPlace) -> HitPolicy:
     written = f"{element.get('hitPolicy') or 'UNIQUE'} {element.get('aggregation')}".strip()
     policy = policy_named(written)
     if policy is None:

@@ -15,7 +15,7 @@ from router.tables.formats.tree import Scalar, block_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.tables.diagnostics import Complaints
+    from router.tables.diagnostics import Diagnostics
     from router.tables.formats.sheets.grid import SheetLine, Sheets
     from router.tables.formats.tree import Block, Tree
 
@@ -32,7 +32,7 @@ class SheetColumn:
 
 
 def columns_of(
-    head: Mapping[str, SheetLine], names: SheetLine, sheets: Sheets, complaints: Complaints
+    head: Mapping[str, SheetLine], names: SheetLine, sheets: Sheets, complaints: Diagnostics
 ) -> list[SheetColumn]:
     """Read the columns from the lines above the rows; what stands where no column is becomes a complaint.
 
@@ -47,7 +47,7 @@ def columns_of(
     return found
 
 
-def _columns(head: Mapping[str, SheetLine], names: SheetLine, complaints: Complaints) -> Iterator[SheetColumn]:
+def _columns(head: Mapping[str, SheetLine], names: SheetLine, complaints: Diagnostics) -> Iterator[SheetColumn]:
     widest = max(len(line.cells) for line in (names, *head.values()))
     for at in range(1, widest):
         role, name = head[COLUMNS].cell(at), names.cell(at)
@@ -59,7 +59,9 @@ def _columns(head: Mapping[str, SheetLine], names: SheetLine, complaints: Compla
             yield _column(at, role.text.strip(), head, names, complaints)
 
 
-def _column(at: int, role: str, head: Mapping[str, SheetLine], names: SheetLine, complaints: Complaints) -> SheetColumn:
+def _column(
+    at: int, role: str, head: Mapping[str, SheetLine], names: SheetLine, complaints: Diagnostics
+) -> SheetColumn:
     name, column_type = names.cell(at), _about(head, TYPE, at)
     type_name = column_type.text.strip() if column_type else ""
     written: dict[str, Tree] = {"name": name} if name.text.strip() else {}
@@ -75,7 +77,7 @@ def _about(head: Mapping[str, SheetLine], key: str, at: int) -> Scalar | None:
     return cell if cell and cell.text.strip() else None
 
 
-def _allowed(cell: Scalar, role: str, column_type: str, complaints: Complaints) -> Tree:
+def _allowed(cell: Scalar, role: str, column_type: str, complaints: Diagnostics) -> Tree:
     if role != THEN:
         return cell
     try:
@@ -85,7 +87,7 @@ def _allowed(cell: Scalar, role: str, column_type: str, complaints: Complaints) 
         return cell
 
 
-def _check_names(columns: list[SheetColumn], names: SheetLine, complaints: Complaints) -> None:
+def _check_names(columns: list[SheetColumn], names: SheetLine, complaints: Diagnostics) -> None:
     for column in columns:
         place = names.cell(column.at).line
         if not column.role and column.name not in OWN_COLUMNS:

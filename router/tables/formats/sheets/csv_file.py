@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.tables.formats.document import TableDocument
-    from router.tables.formats.loader import Written
+    from router.tables.formats.loader import TableTree
 
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
@@ -42,7 +42,7 @@ def _unescaped(text: str) -> str:
     return text[1:] if text.startswith("'") and _RUNS.match(text) else text
 
 
-def written_in_csv(content: bytes, source_name: str) -> Written:
+def written_in_csv(content: bytes, source_name: str) -> TableTree:
     """Read what was written as CSV: UTF-8, parted by commas, semicolons or tabs.
 
     Raises:

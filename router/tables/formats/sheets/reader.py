@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.tables.diagnostics import Complaints
-from router.tables.formats.loader import Written
+from router.tables.diagnostics import Diagnostics
+from router.tables.formats.loader import TableTree
 from router.tables.formats.sheets.columns import columns_of, no_row_line
 from router.tables.formats.sheets.grid import (
     ABOUT_COLUMNS,
@@ -37,7 +37,7 @@ _SELECTOR = "selector"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class _SheetSections:
     """The lines of a sheet, parted by what they are about."""
 
     head: dict[str, SheetLine]
@@ -46,28 +46,28 @@ class _Parts:
     tests: tuple[SheetLine, ...]
 
 
-def written_in_sheets(sheets: Sheets, version: str = "") -> Written:
+def written_in_sheets(sheets: Sheets, version: str = "") -> TableTree:
     """Read what was written as lines of cells.
 
     Raises:
         TableErrors: the lines do not have the shape of a table.
     """
-    complaints = Complaints(sheets.places)
+    complaints = Diagnostics(sheets.places)
     parts = _parted(sheets, complaints)
     for place, why in sheets.unread:
         complaints.add_only(place, f"{_where(place, parts)}{why}")
     columns = columns_of(parts.head, parts.names, sheets, complaints)
     reader = SheetRows(columns, complaints, decimal_comma=sheets.decimal_comma)
-    return Written(_tree(parts, columns, reader, complaints), version, complaints)
+    return TableTree(_tree(parts, columns, reader, complaints), version, complaints)
 
 
-def _parted(sheets: Sheets, complaints: Complaints) -> _Parts:
+def _parted(sheets: Sheets, complaints: Diagnostics) -> _SheetSections:
     lines = without_reasons(sheets.lines)
     starts = [at for at, line in enumerate(lines) if line.first == ROW]
     if not starts:
         raise no_row_line(sheets.source)
     tests = next((at for at in range(starts[0], len(lines)) if _start_tests(lines, at)), len(lines))
-    return _Parts(
+    return _SheetSections(
         head=_head(lines[: starts[0]], complaints),
         names=lines[starts[0]],
         rows=tuple(line for line in lines[starts[0] + 1 : tests] if not line.is_empty),
@@ -82,7 +82,7 @@ def _start_tests(lines: Sequence[SheetLine], at: int) -> bool:
     return is_heading and (before.is_empty or before.sheet != line.sheet)
 
 
-def _where(place: int, parts: _Parts) -> str:
+def _where(place: int, parts: _SheetSections) -> str:
     """Name the row and column of a cell, where it has them."""
     column = column_of(place)
     line = next((line for line in parts.rows if line.place == place - column), None)
@@ -92,7 +92,7 @@ def _where(place: int, parts: _Parts) -> str:
     return f"row {line.first}, {what} '{parts.names.cell(column).text.strip()}': "
 
 
-def _head(lines: Iterable[SheetLine], complaints: Complaints) -> dict[str, SheetLine]:
+def _head(lines: Iterable[SheetLine], complaints: Diagnostics) -> dict[str, SheetLine]:
     head: dict[str, SheetLine] = {}
     for line in lines:
         if line.first in head:
@@ -104,7 +104,7 @@ def _head(lines: Iterable[SheetLine], complaints: Complaints) -> dict[str, Sheet
     return head
 
 
-def _tree(parts: _Parts, columns: list[SheetColumn], reader: SheetRows, complaints: Complaints) -> Block:
+def _tree(parts: _SheetSections, columns: list[SheetColumn], reader: SheetRows, complaints: Diagnostics) -> Block:
     entries: dict[str, Tree] = {}
     for key, line in parts.head.items():
         if key not in ABOUT_COLUMNS:
@@ -123,5 +123,5 @@ def _tree(parts: _Parts, columns: list[SheetColumn], reader: SheetRows, complain
     return Block(entries, {key: _line_of(key, tree, parts) for key, tree in entries.items()}, parts.names.place)
 
 
-def _line_of(key: str, tree: Tree, parts: _Parts) -> int:
+def _line_of(key: str, tree: Tree, parts: _SheetSections) -> int:
     return parts.head[key].cell(1).line if key in parts.head else tree.line

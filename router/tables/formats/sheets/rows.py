@@ -13,7 +13,7 @@ from router.tables.formats.tree import Scalar, block_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from router.tables.diagnostics import Complaints
+    from router.tables.diagnostics import Diagnostics
     from router.tables.formats.sheets.columns import SheetColumn
     from router.tables.formats.sheets.grid import SheetLine
     from router.tables.formats.tree import Block, Tree
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class SheetRows:
     """Reads the lines of rows by the columns above them."""
 
-    def __init__(self, columns: Sequence[SheetColumn], complaints: Complaints, *, decimal_comma: bool) -> None:
+    def __init__(self, columns: Sequence[SheetColumn], complaints: Diagnostics, *, decimal_comma: bool) -> None:
         self._columns = columns
         self._own = {column.name: column.at for column in columns if not column.role}
         self._known = {0, *(column.at for column in columns)}

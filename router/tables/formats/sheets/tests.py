@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.tables.diagnostics import Complaints, TableErrors
+from router.tables.diagnostics import Diagnostics, TableErrors
 from router.tables.formats.sheets.grid import EXPECT, GIVEN, NOTE, TEST
 from router.tables.formats.tree import Block, Listing, Scalar, block_of
 from router.tables.formats.yaml_reader import read_yaml
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
 
 
-class _InACell:
+class _CellPlaces:
     """The places of YAML in a cell: all of them are the cell."""
 
     def at(self, _place: int) -> str:
@@ -30,7 +30,7 @@ class _InACell:
         return "the same cell"
 
 
-def tests_of(lines: Sequence[SheetLine], complaints: Complaints) -> Listing:
+def tests_of(lines: Sequence[SheetLine], complaints: Diagnostics) -> Listing:
     """Read the tests; the first line has the headings."""
     heading = lines[0]
     columns = {cell.text.strip(): at for at, cell in enumerate(heading.cells) if cell.text.strip()}
@@ -41,7 +41,7 @@ def tests_of(lines: Sequence[SheetLine], complaints: Complaints) -> Listing:
     return Listing(tuple(_test(line, columns, complaints) for line in lines[1:]), heading.place)
 
 
-def _test(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Block:
+def _test(line: SheetLine, columns: dict[str, int], complaints: Diagnostics) -> Block:
     for at, cell in enumerate(line.cells):
         if at not in columns.values() and cell.text.strip():
             complaints.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
@@ -49,7 +49,7 @@ def _test(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> B
     return block_of(entries, line.place)
 
 
-def _entries(line: SheetLine, columns: dict[str, int], complaints: Complaints) -> Iterator[tuple[str, Tree]]:
+def _entries(line: SheetLine, columns: dict[str, int], complaints: Diagnostics) -> Iterator[tuple[str, Tree]]:
     for name, at in columns.items():
         cell = line.cell(at)
         if not cell.text.strip():
@@ -62,9 +62,9 @@ def _entries(line: SheetLine, columns: dict[str, int], complaints: Complaints) -
             yield name, _inner(cell, f"test '{line.first}': '{name}'", complaints)
 
 
-def _inner(cell: Scalar, what: str, complaints: Complaints) -> Tree:
+def _inner(cell: Scalar, what: str, complaints: Diagnostics) -> Tree:
     """Read the YAML inside a cell; everything in it stands at the cell."""
-    inside = Complaints(_InACell())
+    inside = Diagnostics(_CellPlaces())
     try:
         tree = read_yaml(cell.text, what, inside)
     except TableErrors as error:

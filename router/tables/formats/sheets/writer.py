@@ -39,7 +39,7 @@ Line = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenSheets:
+class SheetContent:
     """The lines of a table; `names` is the number of the line above its rows. No `tests`: there are none."""
 
     table: tuple[Line, ...]
@@ -47,7 +47,7 @@ class WrittenSheets:
     tests: tuple[Line, ...]
 
 
-def write_sheets(document: TableDocument) -> WrittenSheets:
+def write_sheets(document: TableDocument) -> SheetContent:
     """Write a table in full; what is written loads as an equal table."""
     table = document.table
     head = [(document.kind, table.id), *([("policy", str(table.policy))] if document.has_policy else [])]
@@ -61,7 +61,7 @@ def _note(table: DecisionTable) -> list[Line]:
 
 def _sheets(
     head: Sequence[Line], table: DecisionTable, rows: Iterable[Line], before: Line, after: Line
-) -> WrittenSheets:
+) -> SheetContent:
     lines = [*head, (), *_about_columns(table, before, after)]
     names = len(lines)
     lines.append((ROW, *before, *_names(table), *after, NOTE))
@@ -69,7 +69,7 @@ def _sheets(
     if table.default is not None:
         blank = ("",) * (len(before) + len(table.inputs))
         lines.append((DEFAULT_ROW, *blank, *_results(table.default, table)))
-    return WrittenSheets(table=tuple(lines), names=names, tests=tuple(_tests(table)))
+    return SheetContent(table=tuple(lines), names=names, tests=tuple(_tests(table)))
 
 
 def _names(table: DecisionTable) -> Line:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell as WorkbookCell
     from openpyxl.worksheet.worksheet import Worksheet
 
-    from router.tables.diagnostics import Complaints
+    from router.tables.diagnostics import Diagnostics
     from router.tables.formats.sheets.grid import SheetPlaces
 
 _AUTHOR = "southbound"
@@ -30,7 +30,7 @@ _WIDTH = 80
 _MOST_SIGNS = 32_767  # of a cell in Excel
 
 
-def with_reasons(content: bytes, source: str, complaints: Complaints, places: SheetPlaces) -> bytes:
+def with_reasons(content: bytes, source: str, complaints: Diagnostics, places: SheetPlaces) -> bytes:
     """Mark every cell that was complained of, and tell the reasons in a last column.
 
     Marks of an earlier refusal are taken away. The copy can be corrected and imported as it is.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell as WorkbookCell
     from openpyxl.worksheet.worksheet import Worksheet
 
-    from router.tables.formats.loader import Written
+    from router.tables.formats.loader import TableTree
     from router.tables.formats.sheets.grid import SheetLine
 
 
@@ -78,7 +78,7 @@ _MOST_COLUMNS = 500
 _LAST_ROW = 1_048_576  # of a spreadsheet; what claims to stand below is a trap
 
 
-def written_in_xlsx(content: bytes, source_name: str) -> Written:
+def written_in_xlsx(content: bytes, source_name: str) -> TableTree:
     """Read what was written in the sheets `Table` and `Tests`; other sheets are the operator's own.
 
     Raises:
@@ -88,7 +88,7 @@ def written_in_xlsx(content: bytes, source_name: str) -> Written:
 
 
 def _sheets(content: bytes, source: str) -> Sheets:
-    reader = _Reader(source)
+    reader = _SheetCollector(source)
     try:
         workbook = open_workbook(content, source, read_only=True)
         for sheet in _our_sheets(workbook, source):
@@ -121,7 +121,7 @@ def _rows(sheet: Worksheet) -> Iterator[tuple[int, tuple[WorkbookCell, ...]]]:
             return
 
 
-class _Reader:
+class _SheetCollector:
     """Gathers the lines of the sheets, and the cells that cannot be read."""
 
     def __init__(self, source: str) -> None:
