@@ -60,23 +60,23 @@ class DecodingHandler:
 
     handle: EventHandler
     envelope: Envelope
-    dice: Callable[[], float] = random.random  # jitter, not a secret
+    random: Callable[[], float] = random.random  # jitter, not a secret
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode, handle, and turn what went wrong into what to do about it."""
         try:
-            event = self._decoded(record)
+            event = self._decode(record)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
             return await self.handle(event, attempt)
         except UndecodableError as error:
             return DeadLetter(Problem(code=error.code, sentence=error.sentence, detail=error.detail))
         except tuple(FINAL) as error:
-            return DeadLetter(final_trouble(error))
+            return DeadLetter(final_problem(error))
         except tuple(PASSING) as error:
-            code, backoff = _entry(PASSING, error)
-            return RetryLater(backoff.delay(attempt.number, self.dice()), Problem(code=code, sentence=str(error)))
+            code, backoff = _entry_of(PASSING, error)
+            return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
 
-    def _decoded(self, record: Record) -> Event:
+    def _decode(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
         place = record.partition
         return self.envelope.decode(
@@ -84,10 +84,10 @@ class DecodingHandler:
         )
 
 
-def final_trouble(error: Exception) -> Problem:
+def final_problem(error: Exception) -> Problem:
     """Tell what no repetition will mend; the error is one of `FINAL`."""
-    return Problem(code=_entry(FINAL, error), sentence=str(error))
+    return Problem(code=_entry_of(FINAL, error), sentence=str(error))
 
 
-def _entry(table: Mapping[type[Exception], T], error: Exception) -> T:
+def _entry_of(table: Mapping[type[Exception], T], error: Exception) -> T:
     return next(table[kind] for kind in type(error).__mro__ if kind in table)

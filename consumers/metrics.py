@@ -252,7 +252,7 @@ OUTCOME_NAMES: Final = {"Done": "done", "RetryLater": "retry_later", "DeadLetter
 class ReportProblem(Protocol):
     """Tell people of a trouble, and about which record, if it is about one that ended with it."""
 
-    def __call__(self, role: str, trouble: Problem, record: Record | None) -> None:
+    def __call__(self, role: str, problem: Problem, record: Record | None) -> None:
         """Tell them."""
 
 
@@ -275,18 +275,18 @@ class WorkerMetrics:
         self._metrics.count(SETTLED, self._role, settled.record.partition.topic, name)
         self._metrics.time(HANDLING, settled.seconds, self._role)
         if not isinstance(outcome, Done):
-            self._metrics.count(TROUBLES, self._role, name, outcome.trouble.code)
+            self._metrics.count(TROUBLES, self._role, name, outcome.problem.code)
         if isinstance(outcome, DeadLetter):
-            self._complain(self._role, outcome.trouble, settled.record)
+            self._complain(self._role, outcome.problem, settled.record)
 
     def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port tells more than we count
         """Time one commit."""
         self._metrics.time(COMMITS, seconds, self._role)
 
-    def complained(self, trouble: Problem) -> None:
+    def complained(self, problem: Problem) -> None:
         """Count a complaint and pass it on to people."""
-        self._metrics.count(TROUBLES, self._role, "complaint", trouble.code)
-        self._complain(self._role, trouble, None)
+        self._metrics.count(TROUBLES, self._role, "complaint", problem.code)
+        self._complain(self._role, problem, None)
 
     def follow(self, figures: Callable[[], WorkerFigures]) -> None:
         """Show the worker's figures as gauges."""

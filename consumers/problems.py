@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 
-def reason_of(trouble: Problem) -> Reason:
+def reason_of(problem: Problem) -> Reason:
     """Give the trouble as a reason in an event."""
-    return Reason(code=trouble.code, message=trouble.sentence)
+    return Reason(code=problem.code, message=problem.sentence)
 
 
-def unknown_run(run_id: str, wanted: str) -> Problem:
+def run_unknown(run_id: str, wanted: str) -> Problem:
     """Tell that a run is not in the store."""
     return Problem(
         code="UNKNOWN_RUN",
@@ -29,14 +29,14 @@ def unknown_run(run_id: str, wanted: str) -> Problem:
     )
 
 
-def in_words(asked: CallResult, what: str) -> Problem:
+def call_failed(asked: CallResult, what: str) -> Problem:
     """Tell why a call to an external system did not do what it should."""
     reasons = asked.judgement.reasons
     told = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or asked.judgement.verdict
     return Problem(code=f"CALL_{asked.judgement.verdict.name}", sentence=f"{what}: {told}")
 
 
-def cannot_look_up(row: RunRow) -> Problem:
+def look_up_impossible(row: RunRow) -> Problem:
     """Tell that only a person can settle this doubt."""
     return Problem(
         code="IN_DOUBT",
@@ -45,7 +45,7 @@ def cannot_look_up(row: RunRow) -> Problem:
     )
 
 
-def id_is_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
+def external_id_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
     """Tell that a system answered with the id of another run."""
     return Problem(
         code="EXTERNAL_ID_TAKEN",
@@ -55,7 +55,7 @@ def id_is_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
     )
 
 
-def parent_not_out(row: RunRow, parent: RunRow) -> Problem:
+def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
     """Tell that a child cannot go before its parent."""
     return Problem(
         code="PARENT_IN_FALLOUT",
@@ -64,7 +64,7 @@ def parent_not_out(row: RunRow, parent: RunRow) -> Problem:
     )
 
 
-def not_understood(spoke: str, why: str) -> Problem:
+def report_unreadable(spoke: str, why: str) -> Problem:
     """Tell that a report cannot be read."""
     return Problem(
         code="INBOUND_NOT_UNDERSTOOD",
@@ -73,7 +73,7 @@ def not_understood(spoke: str, why: str) -> Problem:
     )
 
 
-def unknown_external_id(spoke: str, report: ExternalReport) -> Problem:
+def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
     """Tell that a report is about no run of ours."""
     return Problem(
         code="UNKNOWN_EXTERNAL_ID",
@@ -82,7 +82,7 @@ def unknown_external_id(spoke: str, report: ExternalReport) -> Problem:
     )
 
 
-def waits_for_id(row: RunRow) -> Problem:
+def external_id_pending(row: RunRow) -> Problem:
     """Tell that a run is out but its external id is not known yet."""
     return Problem(
         code="EXTERNAL_ID_NOT_KNOWN",
@@ -90,7 +90,7 @@ def waits_for_id(row: RunRow) -> Problem:
     )
 
 
-def does_not_belong(event: Event, where: str) -> Problem:
+def event_misplaced(event: Event, where: str) -> Problem:
     """Tell that an event is understood but has no business on this topic."""
     return Problem(
         code="WRONG_TOPIC",
@@ -98,7 +98,7 @@ def does_not_belong(event: Event, where: str) -> Problem:
     )
 
 
-def not_named(row: RunRow) -> Problem:
+def child_not_named(row: RunRow) -> Problem:
     """Tell that a child came for a root that is under way without it."""
     return Problem(
         code="CHILD_NOT_NAMED",

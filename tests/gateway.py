@@ -37,7 +37,7 @@ from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Channel
-from southbound.service.compose import dispatch_of, routing_of
+from southbound.service.compose import command_handler, lifecycle_handler
 from tests.builders import NOON
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
@@ -202,7 +202,7 @@ class Gateway:
                 return
             self.waits.append(outcome)
             self.clock.at += timedelta(seconds=outcome.delay)
-        raise AssertionError(f"no end after {TRIES} attempts: {self.waits[-1].trouble}")
+        raise AssertionError(f"no end after {TRIES} attempts: {self.waits[-1].problem}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record, with handlers that know nothing but the store."""
@@ -236,9 +236,9 @@ class Gateway:
     # Who does it
 
     @property
-    def mover(self) -> RunUpdater:
+    def updater(self) -> RunUpdater:
         """The mover of fresh handlers."""
-        return RunUpdater(store=self.store, voice=Announcer(events=self.events, now=self.clock), now=self.clock)
+        return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
 
     @property
     def events(self) -> EventPublisher:
@@ -256,19 +256,19 @@ class Gateway:
     @property
     def gather(self) -> HierarchyAssembler:
         """The one who routes and gathers, fresh."""
-        route = RequestRouter(mover=self.mover, decide=self.decide, limits=self.limits, used_up=self.used_up)
-        return HierarchyAssembler(mover=self.mover, route=route)
+        route = RequestRouter(updater=self.updater, decide=self.decide, limits=self.limits, used_up=self.used_up)
+        return HierarchyAssembler(updater=self.updater, router=route)
 
     @property
     def turns(self) -> WaitingQueueReleaser:
         """The one who lets waiting requests go, fresh."""
-        return WaitingQueueReleaser(mover=self.mover, gather=self.gather, complain=self.complaints.append)
+        return WaitingQueueReleaser(updater=self.updater, assembler=self.gather, complain=self.complaints.append)
 
     @property
     def overdue(self) -> PendingRequestExpiry:
         """The one who gives up, fresh."""
         return PendingRequestExpiry(
-            mover=self.mover,
+            updater=self.updater,
             deadline=300,
             every=15,
             complain=self.complaints.append,
@@ -276,11 +276,11 @@ class Gateway:
 
     def _edge(self, topic: str) -> DecodingHandler:
         if topic == self.names.lifecycle:
-            return DecodingHandler(routing_of(self.mover, self.gather), self.envelope)
+            return DecodingHandler(lifecycle_handler(self.updater, self.gather), self.envelope)
         if topic == self.names.inbound:
-            inbound = ReportHandler(mover=self.mover, caller=self.caller, park_until=PARKED)
+            inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARKED)
             return DecodingHandler(inbound, self.envelope)
-        return DecodingHandler(dispatch_of(self.mover, self.caller), self.envelope)
+        return DecodingHandler(command_handler(self.updater, self.caller), self.envelope)
 
     # What came of it
 
@@ -310,7 +310,7 @@ class Gateway:
 
     def letters(self) -> list[str]:
         """Give the codes of the dead letters."""
-        return [letter.trouble.code for _, letter in self.dead]
+        return [letter.problem.code for _, letter in self.dead]
 
     def _words(self) -> list[Word]:
         return [event.data for event in self.said()]

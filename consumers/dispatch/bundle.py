@@ -10,15 +10,15 @@ from router.runs.transitions import ENDED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
 
 
-def set_aside(rows: Sequence[RunRow]) -> list[Move]:
+def set_aside(rows: Sequence[RunRow]) -> list[RowUpdate]:
     """Find the children that nobody wants any more and those below them; `rows` are parents before children."""
     out = {row.run_id for row in rows if row.phase in ENDED}
-    moves: list[Move] = []
+    moves: list[RowUpdate] = []
     for row in rows[1:]:
         if row.run_id in out:
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
-from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
+from consumers.problems import call_failed, external_id_pending, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
@@ -33,24 +33,24 @@ GONE = 204  # DELETE answered without a body: the run is no more
 class CancelRunHandler:
     """The handler of `CancelRun`."""
 
-    mover: RunUpdater
+    updater: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: CancelRun, attempt: Attempt) -> Outcome:
         """Cancel by the profile's method; a run that was never sent ends at once."""
-        row = await self.mover.store.run(command.run_id)
+        row = await self.updater.store.run(command.run_id)
         if row is None:
-            return DeadLetter(unknown_run(command.run_id, "cancel"))
+            return DeadLetter(run_unknown(command.run_id, "cancel"))
         if row.phase in ENDED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             return await self._after_the_end(event, row)
         if row.phase in UNSENT and row.sent_at is None:
-            await self.mover.intend(event, row, CancelledUnsent())
+            await self.updater.store_intention(event, row, CancelledUnsent())
             return Done()
         if row.phase not in OUT:
             return DeadLetter(_send_first(row))
-        row = await ExternalIdFinder(mover=self.mover, caller=self.caller)(event, row)
+        row = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, row)
         if row.external_id is None:
-            return RetryLater(WAIT_FOR_ID, waits_for_id(row))
+            return RetryLater(WAIT_FOR_ID, external_id_pending(row))
         return await self._cancel(event, row, command, attempt)
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
@@ -68,7 +68,7 @@ class CancelRunHandler:
 
     async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
         report = self._report(row, asked)
-        await self.mover.record(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
+        await self.updater.store_fact(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
         return Done()
 
     def _report(self, row: RunRow, asked: CallResult) -> ExternalReport:
@@ -80,22 +80,22 @@ class CancelRunHandler:
             return ExternalReport(external_id=row.external_id)
 
     async def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
-        trouble = in_words(asked, f"The cancellation of run {row.run_id} could not be sent to {row.spoke}")
+        problem = call_failed(asked, f"The cancellation of run {row.run_id} could not be sent to {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         if delay is not None:
-            return RetryLater(delay, trouble)
-        await self._refuse(event, row, (reason_of(trouble),))
-        return DeadLetter(trouble)
+            return RetryLater(delay, problem)
+        await self._refuse(event, row, (reason_of(problem),))
+        return DeadLetter(problem)
 
     async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
-            await self.mover.tell_again(event, row)
+            await self.updater.republish(event, row)
             return Done()
         ended = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
         return await self._refuse(event, row, (ended,))
 
     async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        await self.mover.record(event, row, CancelRefused(reasons=reasons))
+        await self.updater.store_fact(event, row, CancelRefused(reasons=reasons))
         return Done()
 
 

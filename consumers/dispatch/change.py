@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
-from consumers.problems import in_words, reason_of, unknown_run, waits_for_id
+from consumers.problems import call_failed, external_id_pending, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 class ChangeRunHandler:
     """The handler of `ChangeRun`."""
 
-    mover: RunUpdater
+    updater: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: ChangeRun, attempt: Attempt) -> Outcome:
         """Send what differs from what was sent last, if profile and phase allow it."""
-        row = await self.mover.store.run(command.run.run_id)
+        row = await self.updater.store.run(command.run.run_id)
         if row is None:
-            return DeadLetter(unknown_run(command.run.run_id, "change"))
+            return DeadLetter(run_unknown(command.run.run_id, "change"))
         if led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
-            await self.mover.tell_again(event, row)
+            await self.updater.republish(event, row)
             return Done()
         if _is_idle(row, command):
             return Done()
         if row.phase in ENDED:
             return await self._refuse(event, row, (has_ended(row),))
-        row = await ExternalIdFinder(mover=self.mover, caller=self.caller)(event, row)
+        row = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, row)
         if row.external_id is None:
-            return RetryLater(WAIT_FOR_ID, waits_for_id(row))
+            return RetryLater(WAIT_FOR_ID, external_id_pending(row))
         return await self._share(event, row, attempt)
 
     async def _share(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
@@ -78,22 +78,22 @@ class ChangeRunHandler:
             report = self.caller.spoke(row.spoke).read_reply(asked.answered())
         except NotUnderstoodError:
             # The status said yes; a PATCH needs nothing from the body.
-            await self.mover.record(event, row, accepted)
+            await self.updater.store_fact(event, row, accepted)
             return Done()
-        await self.mover.record(event, row, accepted, Reported(report_id=event.id, report=report))
+        await self.updater.store_fact(event, row, accepted, Reported(report_id=event.id, report=report))
         return Done()
 
     async def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
-        trouble = in_words(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
+        problem = call_failed(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt, event.id)
         if delay is not None:
-            return RetryLater(delay, trouble)
-        await self._refuse(event, row, (reason_of(trouble),))
-        return DeadLetter(trouble)
+            return RetryLater(delay, problem)
+        await self._refuse(event, row, (reason_of(problem),))
+        return DeadLetter(problem)
 
     async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         refused = ChangeRefused(version=row.requested.version, reasons=reasons)
-        await self.mover.record(event, row, refused)
+        await self.updater.store_fact(event, row, refused)
         return Done()
 
 

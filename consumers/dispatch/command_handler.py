@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.problems import does_not_belong
+from consumers.problems import event_misplaced
 from consumers.runtime.handler import DeadLetter
 from schemas.commands import CancelRun, ChangeRun, SendRun
 
@@ -35,4 +35,4 @@ class CommandHandler:
             case CancelRun() as command:
                 return await self.cancel(event, command, attempt)
             case _:
-                return DeadLetter(does_not_belong(event, "a dispatch topic"))
+                return DeadLetter(event_misplaced(event, "a dispatch topic"))

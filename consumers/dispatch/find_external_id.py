@@ -24,7 +24,7 @@ WAIT_FOR_ID = 1.0  # seconds; a 202 without an id gets its id from a callback, a
 class ExternalIdFinder:
     """Ask by the profile's look-up, as after a doubt; a callback that names the run may be quicker."""
 
-    mover: RunUpdater
+    updater: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, row: RunRow) -> RunRow:
@@ -34,7 +34,7 @@ class ExternalIdFinder:
         found = await self.look_up(row)
         if found is None or found.external_id is None:
             return row
-        return await self.mover.record(event, row, Reported(report_id=derived_id(event.id, "id"), report=found))
+        return await self.updater.store_fact(event, row, Reported(report_id=derived_id(event.id, "id"), report=found))
 
     async def look_up(self, row: RunRow) -> ExternalReport | None:
         """Give what the system tells about the run that was POSTed; None where it tells nothing."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from consumers.dispatch.bundle import who_is_who
 from consumers.dispatch.call import MayNotSendError
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.problems import cannot_look_up, id_is_taken, in_words, reason_of
+from consumers.problems import call_failed, external_id_taken, look_up_impossible, reason_of
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
@@ -30,11 +30,11 @@ from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -50,7 +50,7 @@ ID_COMES_LATER = 202
 class PostAttempt:
     """One attempt to bring runs out with one POST: the first of the rows, and the others inside it."""
 
-    mover: RunUpdater
+    updater: RunUpdater
     caller: Caller
     event: Event
     command: SendRun
@@ -60,7 +60,9 @@ class PostAttempt:
     async def post(self, rows: Rows) -> Outcome:
         """POST, and store before and after what is known of it."""
         self.caller.must_own_the_run()  # before a doubt is stored that would be none
-        rows = await self.mover.intend_all(self.event, [(row, (Sending(document=row.requested),)) for row in rows])
+        rows = await self.updater.store_intentions(
+            self.event, [(row, (Sending(document=row.requested),)) for row in rows]
+        )
         asked = await self._asked(rows)
         match asked.judgement.verdict:
             case Verdict.ACCEPTED:
@@ -108,13 +110,13 @@ class PostAttempt:
         # Whoever redrives it has asked, and knows that the run never arrived.
         if rows[0].phase is Phase.FALLOUT and self.event.headers.replay is not None:
             return await self.post(rows)
-        return await self._fallout(rows, cannot_look_up(rows[0]))
+        return await self._fallout(rows, look_up_impossible(rows[0]))
 
     async def _not_there(self, rows: Rows) -> Outcome:
         if not rows[0].cancel_asked:
             return await self.post(rows)
-        moves: list[Move] = [(row, (CancelledUnsent(),)) for row in rows if row.cancel_asked]
-        await self.mover.intend_all(self.event, moves)
+        moves: list[RowUpdate] = [(row, (CancelledUnsent(),)) for row in rows if row.cancel_asked]
+        await self.updater.store_intentions(self.event, moves)
         return Done()
 
     async def _accepted(self, rows: Rows, asked: CallResult) -> Outcome:
@@ -126,18 +128,18 @@ class PostAttempt:
             return await self._take(rows, report)
         if asked.answered().status != ID_COMES_LATER:
             return await self._doubtful(rows, asked.doubted("The answer names no id for the run."))
-        known = await ExternalIdFinder(mover=self.mover, caller=self.caller).look_up(rows[0])
+        known = await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(rows[0])
         return await self._take(rows, known or report)
 
     async def _take(self, rows: Rows, report: ExternalReport) -> Outcome:
         said = who_is_who(rows, report)
         try:
-            await self.mover.record_all(self.event, [self._taken(row, said.get(row.run_id)) for row in rows])
+            await self.updater.store_facts(self.event, [self._taken(row, said.get(row.run_id)) for row in rows])
         except ExternalIdTakenError as error:
-            return await self._fallout(rows, id_is_taken(rows[0], report, str(error)))
+            return await self._fallout(rows, external_id_taken(rows[0], report, str(error)))
         return Done()
 
-    def _taken(self, row: RunRow, report: ExternalReport | None) -> Move:
+    def _taken(self, row: RunRow, report: ExternalReport | None) -> RowUpdate:
         document = row.sent or row.requested
         if report is None:
             return row, (Accepted(external_id=None, href=None, document=document),)
@@ -146,8 +148,8 @@ class PostAttempt:
 
     async def _refused(self, rows: Rows, asked: CallResult) -> Outcome:
         refused = Refused(reasons=asked.judgement.reasons)
-        inside: list[Move] = [(row, (ParentNotAccepted(parent_run_id=rows[0].run_id),)) for row in rows[1:]]
-        await self.mover.record_all(self.event, [(rows[0], (refused,)), *inside])
+        inside: list[RowUpdate] = [(row, (ParentNotAccepted(parent_run_id=rows[0].run_id),)) for row in rows[1:]]
+        await self.updater.store_facts(self.event, [(rows[0], (refused,)), *inside])
         return Done()
 
     async def _doubtful(self, rows: Rows, asked: CallResult) -> Outcome:
@@ -156,13 +158,13 @@ class PostAttempt:
         return await self._again(rows, asked)
 
     async def _again(self, rows: Rows, asked: CallResult) -> Outcome:
-        trouble = in_words(asked, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
+        problem = call_failed(asked, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
         delay = self.caller.wait(rows[0].spoke, asked, self.attempt, self.event.id)
-        return await self._fallout(rows, trouble) if delay is None else RetryLater(delay, trouble)
+        return await self._fallout(rows, problem) if delay is None else RetryLater(delay, problem)
 
-    async def _fallout(self, rows: Rows, trouble: Problem) -> Outcome:
-        await self._record(rows, GivenUp(reasons=(reason_of(trouble),)))
-        return DeadLetter(trouble)
+    async def _fallout(self, rows: Rows, problem: Problem) -> Outcome:
+        await self._record(rows, GivenUp(reasons=(reason_of(problem),)))
+        return DeadLetter(problem)
 
     def _post_of(self, rows: Rows) -> Call:
         # The rows have the newest documents: a change that came while the command waited goes out with it.
@@ -172,5 +174,5 @@ class PostAttempt:
         command = self.command if run is self.command.run else self.command.model_copy(update={"run": run})
         return self.caller.spoke(rows[0].spoke).to_send(command, self.parent, idempotency_key(self.command))
 
-    async def _record(self, rows: Rows, happening: Happening) -> Rows:
-        return await self.mover.record_all(self.event, [(row, (happening,)) for row in rows])
+    async def _record(self, rows: Rows, run_event: RunEvent) -> Rows:
+        return await self.updater.store_facts(self.event, [(row, (run_event,)) for row in rows])

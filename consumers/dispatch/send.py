@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.dispatch.bundle import set_aside
 from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
 from consumers.dispatch.post import PostAttempt
-from consumers.problems import parent_not_out, reason_of, unknown_run, waits_for_id
+from consumers.problems import external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
 from router.runs.events import CancelledUnsent, GivenUp, ParentNotAccepted
@@ -32,24 +32,24 @@ _NEED_THE_PARENTS_ID = frozenset({RelationshipEncoding.NATIVE, RelationshipEncod
 class SendRunHandler:
     """The handler of `SendRun`: one run, or (payload `bundle`) a root with its children inside."""
 
-    mover: RunUpdater
+    updater: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
         """Bring the run out, or say why not."""
         # Children of a bundle may be saved without their root, so that an outdated root would not be noticed.
-        read = self.mover.store.run if command.run.children else self.mover.store.run_to_send
+        read = self.updater.store.run if command.run.children else self.updater.store.run_to_send
         row = await read(command.run.run_id)
         if row is None:
-            return DeadLetter(unknown_run(command.run.run_id, "send"))
+            return DeadLetter(run_unknown(command.run.run_id, "send"))
         rows = (row, *await self._inside(command))
         if row.phase in (*OUT, *ENDED):
-            await self.mover.tell_again(event, *rows)
+            await self.updater.republish(event, *rows)
             return Done()
         if row.phase in (Phase.IN_DOUBT, Phase.FALLOUT):
-            await self.mover.tell_again(event, *rows)
+            await self.updater.republish(event, *rows)
         if row.sent_at is None and row.cancel_asked:
-            await self.mover.intend(event, row, CancelledUnsent())
+            await self.updater.store_intention(event, row, CancelledUnsent())
             return Done()
         return await self._after_its_parent(event, command, rows, attempt)
 
@@ -57,7 +57,7 @@ class SendRunHandler:
         if not command.run.children:
             return ()
         inside = {child.run_id for child in command.run.children}
-        rows = await self.mover.store.runs_of_request(command.request_id)
+        rows = await self.updater.store.runs_of_request(command.request_id)
         return tuple(row for row in rows if row.run_id in inside)
 
     async def _after_its_parent(
@@ -67,11 +67,11 @@ class SendRunHandler:
         if parent is not None and parent.accepted_at is None:
             return await self._without_parent(event, rows[0], parent)
         if parent is not None and parent.external_id is None and self._names_parent(parent):
-            parent = await ExternalIdFinder(mover=self.mover, caller=self.caller)(event, parent)
+            parent = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, parent)
             if parent.external_id is None:
-                return RetryLater(WAIT_FOR_ID, waits_for_id(parent))
+                return RetryLater(WAIT_FOR_ID, external_id_pending(parent))
         posting = PostAttempt(
-            mover=self.mover, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
+            updater=self.updater, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
         )
         if rows[0].sent_at is not None:
             return await posting.look_up(_unsettled(rows))
@@ -80,24 +80,24 @@ class SendRunHandler:
     async def _parent(self, command: SendRun, row: RunRow) -> RunRow | None:
         if not command.decision.hierarchical or row.parent_run_id is None:
             return None
-        return await self.mover.store.run(row.parent_run_id)
+        return await self.updater.store.run(row.parent_run_id)
 
     def _names_parent(self, parent: RunRow) -> bool:
         return self.caller.spoke(parent.spoke).profile.relationship_encoding in _NEED_THE_PARENTS_ID
 
     async def _without_parent(self, event: Event, row: RunRow, parent: RunRow) -> Outcome:
         if parent.phase in ENDED:
-            await self.mover.intend(event, row, ParentNotAccepted(parent_run_id=parent.run_id))
+            await self.updater.store_intention(event, row, ParentNotAccepted(parent_run_id=parent.run_id))
             return Done()
-        trouble = parent_not_out(row, parent)
-        await self.mover.intend(event, row, GivenUp(reasons=(reason_of(trouble),)))
-        return DeadLetter(trouble)
+        problem = parent_not_accepted(row, parent)
+        await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
+        return DeadLetter(problem)
 
     async def _wanted(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
         """Leave out, for good, what was cancelled before the bundle went out."""
         aside = set_aside(rows)
         if aside:
-            await self.mover.intend_all(event, aside)
+            await self.updater.store_intentions(event, aside)
         gone = {row.run_id for row, _ in aside}
         return _unsettled([row for row in rows if row.run_id not in gone])
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.call import MayNotSendError
-from consumers.problems import in_words
+from consumers.problems import call_failed
 from consumers.spokes.profile import InboundMode
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
@@ -98,7 +98,7 @@ class Poller:
             row, asked = alike[0]
             others = f" (and {len(alike) - 1} others)" if alike[1:] else ""
             what = f"{row.spoke} does not tell how {row.external_id}, its id of run {row.run_id}{others}, is doing"
-            self.complain(in_words(asked, what).sentence)
+            self.complain(call_failed(asked, what).sentence)
 
     def _news(self, row: RunRow, asked: CallResult) -> Event | None:
         if asked.judgement.verdict is Verdict.LOST:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import is_about, run_ids_in
-from consumers.problems import does_not_belong, in_words, not_understood, unknown_external_id
+from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
@@ -36,7 +36,7 @@ class ReportHandler:
     again every `park_for` seconds until it is `park_until` seconds old.
     """
 
-    mover: RunUpdater
+    updater: RunUpdater
     caller: Caller
     park_for: float = 0.5
     park_until: float = 60.0
@@ -45,11 +45,11 @@ class ReportHandler:
         """Take one report in."""
         received = event.data
         if not isinstance(received, InboundReceived):
-            return DeadLetter(does_not_belong(event, "the inbound topic"))
+            return DeadLetter(event_misplaced(event, "the inbound topic"))
         try:
             report = self._read(received)
         except NotUnderstoodError as error:
-            return DeadLetter(not_understood(received.spoke, str(error)))
+            return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
         row = await self._run_of(received.spoke, report)
         if row is None:
@@ -62,24 +62,24 @@ class ReportHandler:
         return self.caller.spoke(received.spoke).read_callback(received)
 
     async def _run_of(self, spoke: str, report: ExternalReport) -> RunRow | None:
-        row = await self.mover.store.run_at(spoke, report.external_id) if report.external_id else None
+        row = await self.updater.store.run_at(spoke, report.external_id) if report.external_id else None
         return row or await self._without_id(spoke, report)
 
     async def _without_id(self, spoke: str, report: ExternalReport) -> RunRow | None:
         """Find a run that the system accepted without naming an id, by our id or its name."""
         for run_id in run_ids_in(report):
-            row = await self.mover.store.run(run_id)
+            row = await self.updater.store.run(run_id)
             waits = row is not None and row.spoke == spoke and row.phase in OUT and row.external_id is None
             if row is not None and waits and is_about(report, row):
                 return row
         return None
 
     def _unknown(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
-        trouble = unknown_external_id(received.spoke, report)
+        problem = external_id_unknown(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id comes up beside it.
-        old = self.mover.now() - received.received_at > timedelta(seconds=self.park_until)
+        old = self.updater.now() - received.received_at > timedelta(seconds=self.park_until)
         given_up = not report.external_id or (old and attempt.number >= LEAST_TRIES)
-        return DeadLetter(trouble) if given_up else RetryLater(self.park_for, trouble)
+        return DeadLetter(problem) if given_up else RetryLater(self.park_for, problem)
 
     async def _take_in(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
@@ -96,14 +96,14 @@ class ReportHandler:
         try:
             whole = spoke.read_reply(asked.answered())
         except NotUnderstoodError as error:
-            return DeadLetter(not_understood(row.spoke, str(error)))
+            return DeadLetter(report_unreadable(row.spoke, str(error)))
         return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
         if event.id in row.processed_reports:
-            await self.mover.tell_again(event, row)
+            await self.updater.republish(event, row)
         else:
-            await self.mover.record(event, row, Reported(report_id=event.id, report=report))
+            await self.updater.store_fact(event, row, Reported(report_id=event.id, report=report))
         for nested in report.children:
             await self._take_nested(event, row.spoke, nested)
         return Done()
@@ -115,9 +115,9 @@ class ReportHandler:
             await self._record(event, row, report)
 
     def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
-        trouble = in_words(asked, f"Run {row.run_id} could not be read at {row.spoke}")
+        problem = call_failed(asked, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.wait(row.spoke, asked, attempt, event.id)
-        return DeadLetter(trouble) if delay is None else RetryLater(delay, trouble)
+        return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
 
 
 def _lost(thin: ExternalReport, asked: CallResult) -> ExternalReport:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.problems import not_named, reason_of, run_exists
-from consumers.routing.child_rows import children_of, gone_from, waiting_children, whole
+from consumers.problems import child_not_named, reason_of, run_exists
+from consumers.routing.child_rows import cancelled_children, children_of, complete_hierarchy, waiting_children
 from consumers.routing.request_rows import new_row, placed
 from consumers.routing.route_request import NOT_SENT, differs
 from consumers.runtime.handler import DeadLetter, Done
@@ -30,63 +30,63 @@ if TYPE_CHECKING:
 class HierarchyAssembler:
     """Keep roots that name children, and children, until all are there."""
 
-    mover: RunUpdater
-    route: RequestRouter
+    updater: RunUpdater
+    router: RequestRouter
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
         """Keep this run; route its hierarchy if it was the last to come."""
         try:
-            guard_size(run, self.route.limits)
+            guard_size(run, self.router.limits)
         except HierarchyError as error:
-            return DeadLetter(error.trouble)
-        row = await self._kept(run)
+            return DeadLetter(error.problem)
+        row = await self._store_pending(run)
         if row is None:
             return DeadLetter(run_exists(run))
-        root = row if run.run_id == run.root_run_id else await self.mover.store.run(run.root_run_id)
+        root = row if run.run_id == run.root_run_id else await self.updater.store.run(run.root_run_id)
         if root is None:
             return Done()
-        return await (self.resume(event, root) if waits(root) else self._join(event, row, root))
+        return await (self.resume(event, root) if waits(root) else self._add_to_routed_root(event, row, root))
 
     async def resume(self, event: Event, root: RunRow) -> Outcome:
         """Route a waiting root if all whom it names are there."""
-        together = await whole(self.mover.store, root)
-        return await self.route(event, *together) if together else Done()
+        together = await complete_hierarchy(self.updater.store, root)
+        return await self.router(event, *together) if together else Done()
 
     async def children(self, root: RunRow) -> dict[str, RunRow]:
         """Read the children that the root carries or names and that have rows of their own."""
-        return {row.run_id: row for row in await children_of(self.mover.store, root.requested)}
+        return {row.run_id: row for row in await children_of(self.updater.store, root.requested)}
 
-    async def _join(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
+    async def _add_to_routed_root(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
         """Decide about a run whose root waits no more."""
         if not waits(row):
-            return await self._repeated(event, row)
+            return await self._handle_redelivery(event, row)
         if root.decision is None or not root.decision.hierarchical:
-            await self.mover.intend(event, row, CancelledUnsent() if root.decision is None else NOT_SENT)
+            await self.updater.store_intention(event, row, CancelledUnsent() if root.decision is None else NOT_SENT)
             return Done()
         if row.run_id not in child_ids(root.requested):
-            trouble = not_named(row)
-            await self.mover.intend(event, row, GivenUp(reasons=(reason_of(trouble),)))
-            return DeadLetter(trouble)
-        await self._add(event, root)
+            problem = child_not_named(row)
+            await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
+            return DeadLetter(problem)
+        await self._send_named_children(event, root)
         return Done()
 
-    async def _repeated(self, event: Event, row: RunRow) -> Outcome:
+    async def _handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
         if row.phase in ENDED:
-            await self.mover.tell_again(event, row)
-        await self.route.commands.send_again(event, await self.mover.store.runs_of_request(row.request_id))
+            await self.updater.republish(event, row)
+        await self.router.commands.send_again(event, await self.updater.store.runs_of_request(row.request_id))
         return Done()
 
-    async def _add(self, event: Event, root: RunRow) -> None:
+    async def _send_named_children(self, event: Event, root: RunRow) -> None:
         """Send the children that a change of the root has named, as soon as their parents are there."""
-        joining = await self.joining(root)
+        joining = await self.joining_children(root)
         documents = [row.requested for row in joining.values()]
-        _, moves = placed(event, root, documents, joining, self.mover.now())
-        await self.route.commands.send_each(event, await self.mover.intend_all(event, moves))
+        _, moves = placed(event, root, documents, joining, self.updater.now())
+        await self.router.commands.send_each(event, await self.updater.store_intentions(event, moves))
 
-    async def joining(self, root: RunRow) -> dict[str, RunRow]:
+    async def joining_children(self, root: RunRow) -> dict[str, RunRow]:
         """Give the waiting children whose way up to the root is known, parents first."""
-        here = {row.run_id for row in await self.mover.store.runs_of_request(root.request_id)}
-        left = await waiting_children(self.mover.store, root)
+        here = {row.run_id for row in await self.updater.store.runs_of_request(root.request_id)}
+        left = await waiting_children(self.updater.store, root)
         joining: dict[str, RunRow] = {}
         while ready := [row for row in left.values() if row.parent_run_id in here]:
             joining |= {row.run_id: row for row in ready}
@@ -94,14 +94,14 @@ class HierarchyAssembler:
             left = {run_id: row for run_id, row in left.items() if run_id not in here}
         return joining
 
-    async def _kept(self, run: RunDocument) -> RunRow | None:
+    async def _store_pending(self, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others; None: another run of this id is there already."""
-        living = without(run, {row.run_id for row in await gone_from(self.mover.store, run)})
-        row = new_row(living, None, self.mover.now())
+        living = without(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
+        row = new_row(living, None, self.updater.now())
         try:
-            await self.mover.store.save(row)
+            await self.updater.store.save(row)
         except ConflictError:
-            known = await self.mover.store.run(run.run_id)
+            known = await self.updater.store.run(run.run_id)
             same = known is not None and not (differs(known, run) and differs(known, living))
             return known if same else None
         return row

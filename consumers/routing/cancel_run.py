@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.problems import unknown_run
+from consumers.problems import run_unknown
 from consumers.routing.cancel_pending import PendingRunCanceller
 from consumers.routing.commands import cancel_command
 from consumers.routing.embedded_children import EmbeddedChildren
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
@@ -33,52 +33,54 @@ if TYPE_CHECKING:
 class RunCancelledHandler:
     """The handler of `RunCancelled`."""
 
-    mover: RunUpdater
-    gather: HierarchyAssembler
+    updater: RunUpdater
+    assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, cancelled: RunCancelled) -> Outcome:
         """Withdraw one run, or a root with all its children."""
-        row = await self.mover.store.run(cancelled.run_id)
+        row = await self.updater.store.run(cancelled.run_id)
         if row is None:
-            return await self._withdraw_carried(event, cancelled)
+            return await self._cancel_embedded(event, cancelled)
         if waits(row):
-            return await self._waiting(event, row)
-        rows = await self._affected(row)
+            return await self._pending_canceller(event, row)
+        rows = await self._affected_rows(row)
         # Whoever joined the request since this event was taken in first has nothing to do with it.
-        affected = [one for one in rows if _asked(event, one)] or [one for one in rows if one.phase not in ENDED]
+        affected = [one for one in rows if _was_cancelled_by(event, one)] or [
+            one for one in rows if one.phase not in ENDED
+        ]
         if not affected:
-            return await self._after_the_end(event, row)
-        await self._ask(event, affected, cancelled.reason)
+            return await self._cancel_ended_run(event, row)
+        await self._command_cancellation(event, affected, cancelled.reason)
         return Done()
 
     @property
-    def _waiting(self) -> PendingRunCanceller:
-        return PendingRunCanceller(mover=self.mover, gather=self.gather)
+    def _pending_canceller(self) -> PendingRunCanceller:
+        return PendingRunCanceller(updater=self.updater, assembler=self.assembler)
 
-    async def _withdraw_carried(self, event: Event, cancelled: RunCancelled) -> Outcome:
-        children = EmbeddedChildren(mover=self.mover, gather=self.gather)
+    async def _cancel_embedded(self, event: Event, cancelled: RunCancelled) -> Outcome:
+        children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
         root = await children.root_of(cancelled.run_id, cancelled.root_run_id)
         if root is None:
-            return DeadLetter(unknown_run(cancelled.run_id, "cancel"))
-        return await self._waiting.child(event, root, cancelled.run_id)
+            return DeadLetter(run_unknown(cancelled.run_id, "cancel"))
+        return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
 
-    async def _affected(self, row: RunRow) -> Sequence[RunRow]:
+    async def _affected_rows(self, row: RunRow) -> Sequence[RunRow]:
         whole = row.decision is not None and row.decision.hierarchical and row.parent_run_id is None
-        return await self.mover.store.runs_of_request(row.request_id) if whole else (row,)
+        return await self.updater.store.runs_of_request(row.request_id) if whole else (row,)
 
-    async def _ask(self, event: Event, rows: Sequence[RunRow], reason: str | None) -> None:
-        asked: list[Move] = [(row, (CancelAsked(),)) for row in rows if not _asked(event, row)]
-        await self.mover.record_all(event, asked)
+    async def _command_cancellation(self, event: Event, rows: Sequence[RunRow], reason: str | None) -> None:
+        asked: list[RowUpdate] = [(row, (CancelAsked(),)) for row in rows if not _was_cancelled_by(event, row)]
+        await self.updater.store_facts(event, asked)
         commands = [command for row in rows if (command := cancel_command(row, reason))]
-        await self.mover.voice.say(event, commands, decision=rows[0].decision)
+        await self.updater.announcer.publish(event, commands, decision=rows[0].decision)
 
-    async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
+    async def _cancel_ended_run(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED:
-            return await self._waiting.again(event, row)
+            return await self._pending_canceller.handle_redelivery(event, row)
         reason = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
-        await self.mover.record(event, row, CancelRefused(reasons=(reason,)))
+        await self.updater.store_fact(event, row, CancelRefused(reasons=(reason,)))
         return Done()
 
 
-def _asked(event: Event, row: RunRow) -> bool:
+def _was_cancelled_by(event: Event, row: RunRow) -> bool:
     return led_to(row, event.id, CANCEL)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.events import ChangeAsked
@@ -39,71 +39,77 @@ if TYPE_CHECKING:
 class HierarchyChanger:
     """Revise a root that was sent with its children. All of a change is stored, or nothing."""
 
-    mover: RunUpdater
-    gather: HierarchyAssembler
+    updater: RunUpdater
+    assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
         """Store what is wanted now, then command what follows."""
         try:
-            documents = {run.run_id: run for run in expand(changed.run, self.gather.route.limits)}
+            documents = {run.run_id: run for run in expand(changed.run, self.assembler.router.limits)}
         except HierarchyError as error:
-            return DeadLetter(error.trouble)
-        rows = {row.run_id: row for row in await self.mover.store.runs_of_request(root.request_id)}
-        difference = compare_children(with_children(root.requested, _living(rows.values())), changed.run)
+            return DeadLetter(error.problem)
+        rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}
+        difference = compare_children(with_children(root.requested, _living_documents(rows.values())), changed.run)
         if led_to(root, event.id, CHANGE):
-            await self._repeat(event, rows, documents, difference, changed.reason)
+            await self._handle_redelivery(event, rows, documents, difference, changed.reason)
             return Done()
-        asked = _ask_root(event, root, documents[root.run_id], difference)
+        asked = _root_event(event, root, documents[root.run_id], difference)
         if isinstance(asked, ChangeRefused):
-            await self.mover.record(event, root, asked)
+            await self.updater.store_fact(event, root, asked)
             return Done()
-        newcomers = await self._came_by_themselves(set(difference.added) - set(rows))
+        newcomers = await self._pending_rows_of_added(set(difference.added) - set(rows))
         if newcomers is None:
             return DeadLetter(run_exists(changed.run))
-        moves: list[Move] = [(root, (asked,))] if asked else []
-        moves += _of_children(event, rows, documents, difference)
+        moves: list[RowUpdate] = [(root, (asked,))] if asked else []
+        moves += _child_updates(event, rows, documents, difference)
         carried = [documents[i] for i in difference.added if i in documents and i not in rows]
         await self._store(event, root, moves, carried, newcomers)
-        await self._follow_up(event, await self.mover.store.runs_of_request(root.request_id), documents, changed.reason)
+        await self._command_changes(
+            event, await self.updater.store.runs_of_request(root.request_id), documents, changed.reason
+        )
         return Done()
 
-    async def _came_by_themselves(self, run_ids: set[str]) -> Rows | None:
+    async def _pending_rows_of_added(self, run_ids: set[str]) -> Rows | None:
         """Read the rows of added children that wait already; None: one of the ids belongs to another run."""
-        found = [row for run_id in sorted(run_ids) if (row := await self.mover.store.run(run_id))]
+        found = [row for run_id in sorted(run_ids) if (row := await self.updater.store.run(run_id))]
         return {row.run_id: row for row in found} if all(map(waits, found)) else None
 
     async def _store(
-        self, event: Event, root: RunRow, moves: list[Move], carried: list[RunDocument], waiting: Rows
+        self, event: Event, root: RunRow, moves: list[RowUpdate], carried: list[RunDocument], waiting: Rows
     ) -> None:
-        new, joining = placed(event, root, carried, waiting, self.mover.now())
+        new, joining = placed(event, root, carried, waiting, self.updater.now())
         if new or moves or joining:
-            await self.mover.record_all(event, [*moves, *joining], new)
+            await self.updater.store_facts(event, [*moves, *joining], new)
         await self._store_joining(event, root)
 
     async def _store_joining(self, event: Event, root: RunRow) -> None:
         """Take in the children that the change only names and that have come by themselves."""
-        newest = await self.mover.store.run(root.run_id) or root
-        waiting = await self.gather.joining(newest)
+        newest = await self.updater.store.run(root.run_id) or root
+        waiting = await self.assembler.joining_children(newest)
         if waiting:
             documents = [row.requested for row in waiting.values()]
-            await self.mover.intend_all(event, placed(event, newest, documents, waiting, self.mover.now())[1])
+            await self.updater.store_intentions(event, placed(event, newest, documents, waiting, self.updater.now())[1])
 
-    async def _repeat(
+    async def _handle_redelivery(
         self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None
     ) -> None:
         """Say again what follows: all of it is stored, and what has come since may not be undone."""
         same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
         refused = [row for row in rows.values() if led_to(row, event.id, UpdateKind.CHANGE_REFUSED)]
-        await self.mover.record_all(event, [*_asked_of(event, same, documents), *_refused(refused, documents)])
-        await self._follow_up(event, [*rows.values()], documents, reason)
+        await self.updater.store_facts(
+            event, [*_change_updates(event, same, documents), *_refused_updates(refused, documents)]
+        )
+        await self._command_changes(event, [*rows.values()], documents, reason)
 
-    async def _follow_up(self, event: Event, rows: Sequence[RunRow], documents: Documents, reason: str | None) -> None:
-        commands = _commands(event, rows, documents, reason)
+    async def _command_changes(
+        self, event: Event, rows: Sequence[RunRow], documents: Documents, reason: str | None
+    ) -> None:
+        commands = _commands_of(event, rows, documents, reason)
         if commands:
-            await self.mover.voice.say(event, commands, decision=rows[0].decision)
+            await self.updater.announcer.publish(event, commands, decision=rows[0].decision)
 
 
-def _ask_root(
+def _root_event(
     event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
 ) -> ChangeAsked | ChangeRefused | None:
     if document == root.requested and difference != ChildChanges():
@@ -111,14 +117,16 @@ def _ask_root(
     return ask_for(event, root, document)
 
 
-def _of_children(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[Move]:
-    changed = _asked_of(event, [rows[run_id] for run_id in difference.changed], documents)
-    removed: list[Move] = [(rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _alive(rows[i])]
+def _child_updates(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[RowUpdate]:
+    changed = _change_updates(event, [rows[run_id] for run_id in difference.changed], documents)
+    removed: list[RowUpdate] = [
+        (rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _is_alive(rows[i])
+    ]
     again = [rows[run_id] for run_id in difference.added if run_id in rows]
-    return [*changed, *removed, *_refused(again, documents)]
+    return [*changed, *removed, *_refused_updates(again, documents)]
 
 
-def _refused(rows: Iterable[RunRow], documents: Documents) -> list[Move]:
+def _refused_updates(rows: Iterable[RunRow], documents: Documents) -> list[RowUpdate]:
     """Refuse the children that the newest document still has, although they were removed or cancelled before."""
     return [
         (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(was_removed(row),)),))
@@ -127,12 +135,12 @@ def _refused(rows: Iterable[RunRow], documents: Documents) -> list[Move]:
     ]
 
 
-def _asked_of(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[Move]:
+def _change_updates(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[RowUpdate]:
     asked = [(row, ask_for(event, row, documents[row.run_id])) for row in rows]
     return [(row, (one,)) for row, one in asked if one is not None]
 
 
-def _commands(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:
+def _commands_of(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:
     """Give the commands that this event owes, whether it comes for the first time or again."""
     owed: list[Command | None] = []
     for row in rows:
@@ -145,9 +153,9 @@ def _commands(event: Event, rows: Iterable[RunRow], documents: Documents, reason
     return [command for command in owed if command is not None]
 
 
-def _living(rows: Iterable[RunRow]) -> list[RunDocument]:
+def _living_documents(rows: Iterable[RunRow]) -> list[RunDocument]:
     return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_asked]
 
 
-def _alive(row: RunRow) -> bool:
+def _is_alive(row: RunRow) -> bool:
     return row.phase not in ENDED

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.routing.cancel_pending import into_request
-from consumers.routing.child_rows import gone_from
+from consumers.routing.cancel_pending import as_part_of_request
+from consumers.routing.child_rows import cancelled_children
 from consumers.runtime.handler import Done
 from router.runs.changes import ask_for, was_removed
 from router.runs.events import CancelledUnsent, ChangeAsked, ChangeRefused
@@ -17,7 +17,7 @@ from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
@@ -29,50 +29,50 @@ if TYPE_CHECKING:
 class PendingRunChanger:
     """Revise a run that waits over the very row that was read: if its turn has come meanwhile, more has to be done."""
 
-    mover: RunUpdater
-    gather: HierarchyAssembler
+    updater: RunUpdater
+    assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
         """Remember what is wanted now; route the request if it can go by now."""
         if row.run_id == row.root_run_id:
-            return await self._revise_root(event, row, document)
+            return await self._change_root(event, row, document)
         asked = ask_for(event, row, document)
         if asked is not None:
-            await self.mover.intend(event, row, asked)
-        return await self._resume(event, await self.mover.store.run(row.root_run_id))
+            await self.updater.store_intention(event, row, asked)
+        return await self._resume(event, await self.updater.store.run(row.root_run_id))
 
-    async def _revise_root(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
-        gone = await gone_from(self.mover.store, document)
+    async def _change_root(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
+        gone = await cancelled_children(self.updater.store, document)
         living = without(document, {row.run_id for row in gone})
         again, asked = led_to(root, event.id, CHANGE), ask_for(event, root, living)
-        moves: list[Move] = [(root, (asked,))] if asked else []
+        moves: list[RowUpdate] = [(root, (asked,))] if asked else []
         if isinstance(asked, ChangeAsked):
-            moves += await self._removed(root, living)
-        told = gone if isinstance(asked, ChangeAsked) else [row for row in gone if _was_told(event, row)]
-        moves += [(row, (_cannot_come_back(row, document),)) for row in told]
-        moved = await self.mover.intend_all(event, moves) if moves else ()
+            moves += await self._removal_updates(root, living)
+        told = gone if isinstance(asked, ChangeAsked) else [row for row in gone if _was_published_for(event, row)]
+        moves += [(row, (_refuse_return(row, document),)) for row in told]
+        moved = await self.updater.store_intentions(event, moves) if moves else ()
         if again:
-            await self._tell_ends_again(event, root)
+            await self._republish_ends(event, root)
         return await self._resume(event, moved[0] if asked else root)
 
-    async def _removed(self, root: RunRow, document: RunDocument) -> list[Move]:
+    async def _removal_updates(self, root: RunRow, document: RunDocument) -> list[RowUpdate]:
         """End the children that came by themselves and that the newest document does not have any more."""
         wanted = {*child_ids(document)}
-        left = [row for run_id, row in (await self.gather.children(root)).items() if run_id not in wanted]
-        return [(into_request(root, row), (CancelledUnsent(),)) for row in left if waits(row)]
+        left = [row for run_id, row in (await self.assembler.children(root)).items() if run_id not in wanted]
+        return [(as_part_of_request(root, row), (CancelledUnsent(),)) for row in left if waits(row)]
 
-    async def _tell_ends_again(self, event: Event, root: RunRow) -> None:
-        request = await self.mover.store.runs_of_request(root.request_id)
-        await self.mover.tell_again(event, *(row for row in request if never_went(row)))
+    async def _republish_ends(self, event: Event, root: RunRow) -> None:
+        request = await self.updater.store.runs_of_request(root.request_id)
+        await self.updater.republish(event, *(row for row in request if never_went(row)))
 
     async def _resume(self, event: Event, root: RunRow | None) -> Outcome:
-        return await self.gather.resume(event, root) if root is not None and waits(root) else Done()
+        return await self.assembler.resume(event, root) if root is not None and waits(root) else Done()
 
 
-def _was_told(event: Event, row: RunRow) -> bool:
+def _was_published_for(event: Event, row: RunRow) -> bool:
     return led_to(row, event.id, UpdateKind.CHANGE_REFUSED)
 
 
-def _cannot_come_back(row: RunRow, root: RunDocument) -> ChangeRefused:
+def _refuse_return(row: RunRow, root: RunDocument) -> ChangeRefused:
     document = carried(root, row.run_id) or root
     return ChangeRefused(version=document.version, reasons=(was_removed(row),))

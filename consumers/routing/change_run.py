@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.problems import unknown_run
+from consumers.problems import run_unknown
 from consumers.routing.change_pending import PendingRunChanger
 from consumers.routing.commands import change_command
 from consumers.routing.embedded_children import EmbeddedChildren
@@ -29,34 +29,34 @@ if TYPE_CHECKING:
 class RunChangedHandler:
     """The handler of `RunChanged`."""
 
-    mover: RunUpdater
-    gather: HierarchyAssembler
-    revise_tree: HierarchyChanger
+    updater: RunUpdater
+    assembler: HierarchyAssembler
+    hierarchy_changer: HierarchyChanger
 
     async def __call__(self, event: Event, changed: RunChanged) -> Outcome:
         """Revise one run, and the children of a hierarchical request with it."""
-        row = await self.mover.store.run(changed.run.run_id)
+        row = await self.updater.store.run(changed.run.run_id)
         if row is None:
-            return await self._revise_carried(event, changed.run)
+            return await self._change_embedded(event, changed.run)
         if waits(row):
-            return await PendingRunChanger(mover=self.mover, gather=self.gather)(event, row, changed.run)
+            return await PendingRunChanger(updater=self.updater, assembler=self.assembler)(event, row, changed.run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
-            return await self.revise_tree(event, row, changed)
+            return await self.hierarchy_changer(event, row, changed)
         # This event may have routed it in an earlier life, and not lived to command it.
-        await self.gather.route.commands.send_again(event, [row])
-        await self._revise(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
+        await self.assembler.router.commands.send_again(event, [row])
+        await self._change(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
         return Done()
 
-    async def _revise_carried(self, event: Event, document: RunDocument) -> Outcome:
-        children = EmbeddedChildren(mover=self.mover, gather=self.gather)
+    async def _change_embedded(self, event: Event, document: RunDocument) -> Outcome:
+        children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
         root = await children.root_of(document.run_id, document.root_run_id)
         if root is None:
-            return DeadLetter(unknown_run(document.run_id, "change"))
+            return DeadLetter(run_unknown(document.run_id, "change"))
         return await children.change(event, root, document)
 
-    async def _revise(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
+    async def _change(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
         asked = ask_for(event, row, document)
-        row = await self.mover.record(event, row, asked) if asked else row
+        row = await self.updater.store_fact(event, row, asked) if asked else row
         command = change_command(row, document, reason)
         if command is not None and led_to(row, event.id, CHANGE):
-            await self.mover.voice.say(event, [command], decision=row.decision)
+            await self.updater.announcer.publish(event, [command], decision=row.decision)

@@ -21,7 +21,7 @@ async def children_of(store: RunStore, root: RunDocument) -> list[RunRow]:
     return await rows_below(store, root.run_id, child_ids(root))
 
 
-async def gone_from(store: RunStore, root: RunDocument) -> list[RunRow]:
+async def cancelled_children(store: RunStore, root: RunDocument) -> list[RunRow]:
     """Read the children that a root carries or names although they were cancelled before it was routed."""
     return [row for row in await children_of(store, root) if never_went(row)]
 
@@ -32,7 +32,7 @@ async def waiting_children(store: RunStore, root: RunRow) -> dict[str, RunRow]:
     return {row.run_id: row for row in named if waits(row)}
 
 
-async def whole(store: RunStore, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
+async def complete_hierarchy(store: RunStore, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
     """Give a waiting root with all its children, and their rows; None: some are missing."""
     children = await waiting_children(store, root)
     if missing_children(root.requested, children):

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 class CommandPublisher:
     """Say what is to be sent. Saying it twice gives the same command ids."""
 
-    voice: Announcer
+    announcer: Announcer
 
     async def send(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Command a root and its children to be sent; saying it twice gives the same command ids."""
         if rows:
-            await self.voice.say(event, commands_for(rows), decision=rows[0].decision)
+            await self.announcer.publish(event, commands_for(rows), decision=rows[0].decision)
 
     async def send_each(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Command runs that join a request which is under way: each by itself, whatever its payload was."""
         if rows:
-            await self.voice.say(event, [send_command(row) for row in rows], decision=rows[0].decision)
+            await self.announcer.publish(event, [send_command(row) for row in rows], decision=rows[0].decision)
 
     async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Command what this event routed in an earlier life; a run that dispatch has touched was commanded then."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from schemas.problem import Problem
     from schemas.run_document import RunDocument
 
-KEPT = 4096  # routes; most runs are decided as one before them was, so it is made and explained once
+MAX_ROUTES = 4096  # routes; most runs are decided as one before them was, so it is made and explained once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Route:
     spoke: str
     decision: PinnedDecision
     explanation: str
-    counted: CountedDefinition | None
+    counted_definition: CountedDefinition | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +49,11 @@ class MustWait:
         return tuple([one.name for one in self.definitions])
 
 
-def _nothing(_: Selector) -> Container[str]:
+def _none_used_up(_: Selector) -> Container[str]:
     return frozenset()
 
 
-def _nobody(_table: str, _missing: str) -> None:
+def _ignore(_table: str, _missing: str) -> None:
     pass
 
 
@@ -65,7 +65,7 @@ class Decider:
     """
 
     tables: Callable[[], RoutingTables]
-    observe: Callable[[str, str], None] = _nobody
+    observe: Callable[[str, str], None] = _ignore
     _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -74,51 +74,51 @@ class Decider:
         return self.tables().selector
 
     @property
-    def counted(self) -> Mapping[str, CountedDefinition]:
+    def counted_definitions(self) -> Mapping[str, CountedDefinition]:
         """The definitions with a threshold, by name."""
         selector = self.selector
-        return {one.name: one for row in selector.thresholds for one in [_counted(selector, row)]}
+        return {one.name: one for row in selector.thresholds for one in [_counted_definition(selector, row)]}
 
     def __call__(
-        self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _nothing
+        self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _none_used_up
     ) -> Route | MustWait | Problem:
         """Decide, or tell which rows came close; never guess. `used_up` gives the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
         what = decide_policy(tables.policy, facts)
-        self._look_for_gaps(what if isinstance(what, Undecided) else what.decision)
+        self._observe_missing_inputs(what if isinstance(what, Undecided) else what.decision)
         if isinstance(what, Undecided):
             return problem_of(what)
         selector = tables.selector
         where = choose_spoke(selector, facts, used_up(selector))
-        self._look_for_gaps(where if isinstance(where, Undecided) else where.decision)
+        self._observe_missing_inputs(where if isinstance(where, Undecided) else where.decision)
         if not isinstance(where, Undecided):
-            return self._remembered(what, where, selector)
+            return self._cached_route(what, where, selector)
         if isinstance(where, AllUsedUp):
-            return MustWait(definitions=tuple([_counted(selector, row.id) for row in where.rows]))
+            return MustWait(definitions=tuple([_counted_definition(selector, row.id) for row in where.rows]))
         return problem_of(where)
 
-    def _look_for_gaps(self, decision: Decision | Undecided) -> None:
+    def _observe_missing_inputs(self, decision: Decision | Undecided) -> None:
         if None in decision.values:
             for name in decision.missing:
                 self.observe(decision.table.id, name)
 
-    def _remembered(self, what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
+    def _cached_route(self, what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
         # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
         used_up = [row.id for row in where.decision.skipped]
         by = (what.decision.reference, where.decision.reference)
         key = repr((by, what.decision.values, where.decision.values, used_up))
         if key not in self._routes:
-            if len(self._routes) >= KEPT:
+            if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            self._routes[key] = _route(what, where, selector)
+            self._routes[key] = _make_route(what, where, selector)
         return self._routes[key]
 
 
-def _counted(selector: Selector, row: str) -> CountedDefinition:
+def _counted_definition(selector: Selector, row: str) -> CountedDefinition:
     return CountedDefinition(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
 
 
-def _route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
+def _make_route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
     pinned = PinnedDecision(
         policy=what.decision.reference,
         selector=where.decision.reference,
@@ -127,5 +127,5 @@ def _route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Rout
         payload=what.payload if what.hierarchical else Payload.PER_RUN,
     )
     explanation = compact([explain_decision(what.decision), explain_decision(where.decision)])
-    counted = _counted(selector, where.decision.row.id) if where.threshold else None
-    return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted=counted)
+    counted = _counted_definition(selector, where.decision.row.id) if where.threshold else None
+    return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted_definition=counted)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 class EmbeddedChildren:
     """Change children inside their root's document, so that what is decided on later is the newest."""
 
-    mover: RunUpdater
-    gather: HierarchyAssembler
+    updater: RunUpdater
+    assembler: HierarchyAssembler
 
     async def root_of(self, run_id: str, root_run_id: str) -> RunRow | None:
         """Read the waiting root that carries this run."""
-        root = await self.mover.store.run(root_run_id)
+        root = await self.updater.store.run(root_run_id)
         return root if root is not None and waits(root) and carried(root.requested, run_id) else None
 
     async def change(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
@@ -43,12 +43,12 @@ class EmbeddedChildren:
             await self._refuse(event, row_of_carried(root, known), asked)
         if isinstance(asked, ChangeAsked):
             changed = with_changed(root.requested, document.model_copy(update={"children": ()}))
-            root = await self.mover.intend(event, root, ChangeAsked(document=changed))
-        return await self.gather.resume(event, root)
+            root = await self.updater.store_intention(event, root, ChangeAsked(document=changed))
+        return await self.assembler.resume(event, root)
 
     async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:
-        step = advance(row, (refused,), self.mover.now())  # told, and not stored: the child has no row yet
-        await self.mover.voice.say(event, step.announcements, decision=None)
+        step = advance(row, (refused,), self.updater.now())  # told, and not stored: the child has no row yet
+        await self.updater.announcer.publish(event, step.announcements, decision=None)
 
 
 def row_of_carried(root: RunRow, child: RunDocument) -> RunRow:

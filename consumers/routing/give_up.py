@@ -35,14 +35,14 @@ async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRo
     return [*lost, root]
 
 
-async def give_up(mover: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
+async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
     """Give up runs by the clock, together or not at all."""
-    steps = [advance(row, (GivenUp(reasons=(reason,)),), mover.now()) for row in rows]
+    steps = [advance(row, (GivenUp(reasons=(reason,)),), updater.now()) for row in rows]
     # Told before it is stored, the other way round than elsewhere: nothing comes again after a crash to tell it.
     # If a child arrives at this very moment, it was told too early, which is what a late child looks like anyway.
-    await mover.voice.say(cause, [word for step in steps for word in step.announcements], decision=None)
+    await updater.announcer.publish(cause, [word for step in steps for word in step.announcements], decision=None)
     try:
-        await mover.store.save(*[step.row for step in steps])
+        await updater.store.save(*[step.row for step in steps])
     except ConflictError:
         return
 

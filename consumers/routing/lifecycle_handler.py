@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.problems import does_not_belong
+from consumers.problems import event_misplaced
 from consumers.runtime.handler import DeadLetter
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 class LifecycleHandler:
     """The consumer of `testrun.lifecycle`."""
 
-    request: RunRequestedHandler
-    revise: RunChangedHandler
-    withdraw: RunCancelledHandler
+    run_requested: RunRequestedHandler
+    run_changed: RunChangedHandler
+    run_cancelled: RunCancelledHandler
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - nothing here counts attempts
         """Hand an event to the one who knows it."""
         match event.data:
             case RunRequested() as requested:
-                return await self.request(event, requested.run)
+                return await self.run_requested(event, requested.run)
             case RunChanged() as changed:
-                return await self.revise(event, changed)
+                return await self.run_changed(event, changed)
             case RunCancelled() as cancelled:
-                return await self.withdraw(event, cancelled)
+                return await self.run_cancelled(event, cancelled)
             case _:
-                return DeadLetter(does_not_belong(event, "the lifecycle topic"))
+                return DeadLetter(event_misplaced(event, "the lifecycle topic"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequestedHandler:
     """The handler of `RunRequested`."""
 
-    route: RequestRouter
-    gather: HierarchyAssembler
+    router: RequestRouter
+    assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
         """Route or gather."""
         alone = not run.child_run_ids and run.parent_run_id is None
-        return await (self.route(event, run) if alone else self.gather(event, run))
+        return await (self.router(event, run) if alone else self.assembler(event, run))

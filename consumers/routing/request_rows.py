@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.routing.decide import Route
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from router.selection.thresholds import ThresholdUse
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
@@ -39,7 +39,7 @@ def placed(
     at: datetime,
     *,
     in_turn: bool = False,
-) -> tuple[list[RunRow], list[Move]]:
+) -> tuple[list[RunRow], list[RowUpdate]]:
     """Give the new rows of runs that belong to this request, and the moves of those that waited for it."""
     new = [born(new_row(run, request, at), event.id) for run in runs if run.run_id not in waiting]
     here = [run for run in runs if run.run_id in waiting]

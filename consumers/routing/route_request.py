@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from consumers.problems import reason_of, run_exists
-from consumers.routing.child_rows import whole
+from consumers.routing.child_rows import complete_hierarchy
 from consumers.routing.commands import CommandPublisher, commands_for
 from consumers.routing.decide import MustWait
 from consumers.routing.give_up import with_family
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from consumers.routing.decide import Decider
     from consumers.routing.waiting.threshold_cache import ThresholdCache
-    from consumers.run_updates.batch import Move
+    from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.hierarchy import HierarchyLimits
@@ -52,7 +52,7 @@ NOT_SENT = CancelledUnsent(
 class RequestRouter:
     """Decide and command. `waiting` are rows of runs that came earlier, by run id; `kept` is told who has to wait."""
 
-    mover: RunUpdater
+    updater: RunUpdater
     decide: Decider
     limits: HierarchyLimits
     used_up: ThresholdCache
@@ -61,7 +61,7 @@ class RequestRouter:
     @property
     def commands(self) -> CommandPublisher:
         """The one who commands what is to be sent."""
-        return CommandPublisher(self.mover.voice)
+        return CommandPublisher(self.updater.announcer)
 
     async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
         """Route a whole hierarchy, or a single run."""
@@ -77,28 +77,28 @@ class RequestRouter:
         try:
             runs = expand(root, self.limits)
         except HierarchyError as error:
-            return error.trouble
+            return error.problem
         if self.used_up.queued is None and self.decide.selector.thresholds:
             # Right after a start; who is read again now may not overtake those who wait.
-            self.used_up.queued = {*chain.from_iterable(await self.mover.store.line.lengths())}
-        may_not = self.used_up.for_next if in_turn else self.used_up.for_newcomer
+            self.used_up.queued = {*chain.from_iterable(await self.updater.store.line.lengths())}
+        may_not = self.used_up.blocked_for_next_in_queue if in_turn else self.used_up.blocked_for_new_request
         refused: set[str] = set()
         while True:
-            now = self.mover.now()
+            now = self.updater.now()
             route = self.decide(root, may_not(now, refused))
             if isinstance(route, MustWait | Problem):
                 return route
-            placing = RequestBuilder(
+            request_builder = RequestBuilder(
                 request=new_request(root, route, waiting, now),
                 runs=runs if route.decision.hierarchical else runs[:1],
                 waiting=waiting,
-                uses=(route.counted.use_at(now),) if route.counted else (),
+                uses=(route.counted_definition.use_at(now),) if route.counted_definition else (),
                 in_turn=in_turn,
             )
             try:
-                return await self._store(event, placing)
+                return await self._store(event, request_builder)
             except ThresholdReachedError as full:
-                self.used_up.learn(full.use)
+                self.used_up.mark_used_up(full.use)
                 refused.add(full.use.definition)
 
     async def wait(self, event: Event, root: RunDocument, must: MustWait, waiting: Mapping[str, RunRow]) -> Outcome:
@@ -106,56 +106,60 @@ class RequestRouter:
         row = waiting.get(root.run_id)
         settled = all(one.phase is Phase.WAITING for one in waiting.values())
         if row is not None and row.waits_for == must.names and settled:
-            await self.mover.tell_again(event, *waiting.values())
+            await self.updater.republish(event, *waiting.values())
             return Done()
-        now = self.mover.now()
+        now = self.updater.now()
         new = [] if row else [new_row(root, None, now)]
         reason = why_it_waits(must.definitions, now)
-        moves: list[Move] = [
+        moves: list[RowUpdate] = [
             (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
             for one in (*new, *waiting.values())
         ]
         try:
-            await self.mover.intend_all(event, moves, new)
+            await self.updater.store_intentions(event, moves, new)
         except ConflictError:
             if waiting:
                 raise
             return await self._known_already(event, (root,))
-        self.used_up.queue(must.names)
+        self.used_up.set_queued(must.names)
         self.kept(root.run_id, must.names)
         return Done()
 
-    async def _store(self, event: Event, placing: RequestBuilder) -> Outcome | Problem:
-        request, waiting = placing.request, placing.waiting
-        new, moves = placed(event, request, placing.runs, waiting, request.created_at, in_turn=placing.in_turn)
-        chosen = {run.run_id for run in placing.runs}
+    async def _store(self, event: Event, request_builder: RequestBuilder) -> Outcome | Problem:
+        request, waiting = request_builder.request, request_builder.waiting
+        new, moves = placed(
+            event, request, request_builder.runs, waiting, request.created_at, in_turn=request_builder.in_turn
+        )
+        chosen = {run.run_id for run in request_builder.runs}
 
         def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
             rows = {row.run_id: row for row in (*new, *moved)}
-            return commands_for([rows[run.run_id] for run in placing.runs])
+            return commands_for([rows[run.run_id] for run in request_builder.runs])
 
-        aside: list[Move] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
+        aside: list[RowUpdate] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
         try:
-            await self.mover.intend_all(event, [*moves, *aside], [request, *new, *placing.uses], commands)
+            await self.updater.store_intentions(
+                event, [*moves, *aside], [request, *new, *request_builder.uses], commands
+            )
         except ConflictError:
             if not waiting:
-                return await self._known_already(event, placing.runs)
-            if await self._can_never_be_stored(placing):
-                return run_exists(placing.runs[0])
+                return await self._known_already(event, request_builder.runs)
+            if await self._can_never_be_stored(request_builder):
+                return run_exists(request_builder.runs[0])
             raise
         return Done()
 
-    async def _can_never_be_stored(self, placing: RequestBuilder) -> bool:
+    async def _can_never_be_stored(self, request_builder: RequestBuilder) -> bool:
         """Tell whether a run that a waiting root carries came here by another way."""
-        run_ids = [run.run_id for run in placing.runs if run.run_id not in placing.waiting]
-        found = await asyncio.gather(*map(self.mover.store.run, run_ids))
+        run_ids = [run.run_id for run in request_builder.runs if run.run_id not in request_builder.waiting]
+        found = await asyncio.gather(*map(self.updater.store.run, run_ids))
         # Read after the children: if another process has just stored them all, the root has moved too.
-        root = await self.mover.store.run(placing.runs[0].run_id)
-        return any(found) and root == placing.waiting.get(placing.runs[0].run_id)
+        root = await self.updater.store.run(request_builder.runs[0].run_id)
+        return any(found) and root == request_builder.waiting.get(request_builder.runs[0].run_id)
 
     async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
         root = runs[0]
-        rows = await self.mover.store.runs_of_request(request_id_of(root.run_id, root.version))
+        rows = await self.updater.store.runs_of_request(request_id_of(root.run_id, root.version))
         known = {row.run_id: row for row in rows}
         row = known.get(root.run_id)
         if row is None or differs(row, root):
@@ -171,18 +175,18 @@ class RequestRouter:
 
     async def _waits_already(self, event: Event, row: RunRow) -> Outcome:
         if row.phase is Phase.FALLOUT:
-            all_there = await whole(self.mover.store, row)  # no table decided it when its turn came
+            all_there = await complete_hierarchy(self.updater.store, row)  # no table decided it when its turn came
             return await self(event, *all_there) if all_there else Done()
-        await self.mover.tell_again(event, row)
+        await self.updater.republish(event, row)
         return Done()
 
-    async def _give_up(self, event: Event, root: RunRow | None, trouble: Problem) -> Outcome:
+    async def _give_up(self, event: Event, root: RunRow | None, problem: Problem) -> Outcome:
         """Give up who waits already, and the record."""
         if root is not None:
-            given_up = GivenUp(reasons=(reason_of(trouble),))
-            rows = await with_family(self.mover.store, root, event)
-            await self.mover.intend_all(event, [(row, (given_up,)) for row in rows])
-        return DeadLetter(trouble)
+            given_up = GivenUp(reasons=(reason_of(problem),))
+            rows = await with_family(self.updater.store, root, event)
+            await self.updater.store_intentions(event, [(row, (given_up,)) for row in rows])
+        return DeadLetter(problem)
 
 
 def differs(row: RunRow, run: RunDocument) -> bool:

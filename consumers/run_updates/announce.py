@@ -27,7 +27,9 @@ class Announcer:
     events: EventPublisher
     now: Callable[[], datetime]
 
-    def say(self, cause: Event, words: Sequence[Command | Outcome], decision: PinnedDecision | None) -> Awaitable[None]:
+    def publish(
+        self, cause: Event, messages: Sequence[Command | Outcome], decision: PinnedDecision | None
+    ) -> Awaitable[None]:
         """Hand it over; awaiting the answer returns when Kafka has all of it.
 
         Raises:
@@ -35,7 +37,7 @@ class Announcer:
         """
         moment = self.now()
         pinned = decision.policy if decision else None
-        return self.events.publish([_event(cause, word, pinned, moment) for word in words])
+        return self.events.publish([_event(cause, word, pinned, moment) for word in messages])
 
 
 def _event(cause: Event, word: Command | Outcome, pinned: str | None, moment: datetime) -> Event:

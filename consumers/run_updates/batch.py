@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from consumers.run_updates.announce import Announcer
     from consumers.store.port import RunStore
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.codec.envelope import Event
     from schemas.commands import Command
     from schemas.results import RequestResult, RunUpdate
 
-    Said = RunUpdate | RunResult | RequestResult | Command
-    Move = tuple[RunRow, tuple[Happening, ...]]  # a row as it was read, and what happened to it
+    Publishable = RunUpdate | RunResult | RequestResult | Command
+    RowUpdate = tuple[RunRow, tuple[RunEvent, ...]]  # a row as it was read, and what happened to it
     CommandsFor = Callable[[Sequence[RunRow]], Sequence[Command]]
 
 
@@ -36,8 +36,8 @@ class UpdateRequest(NamedTuple):
     """What one handler wants: rows moved, new rows, and commands besides the news that the moves make."""
 
     cause: Event
-    moves: Sequence[Move]
-    new: Sequence[RequestRow | RunRow | ThresholdUse]
+    updates: Sequence[RowUpdate]
+    new_rows: Sequence[RequestRow | RunRow | ThresholdUse]
     commands: CommandsFor | None
 
 
@@ -45,83 +45,87 @@ class UpdateResult(NamedTuple):
     """What is stored. `told` waits for Kafka to have the news; None: more must be read before they can be told."""
 
     rows: tuple[RunRow, ...]
-    news: Sequence[RunUpdate | RunResult]
+    notifications: Sequence[RunUpdate | RunResult]
     commands: Sequence[Command]
-    told: Awaitable[None] | None
+    published: Awaitable[None] | None
 
 
-def rows_of(wish: UpdateRequest) -> int:
+def rows_written(request: UpdateRequest) -> int:
     """Say how many rows a wish writes, about; measures count, because they are rows too."""
-    return len(wish.new) + sum([1 + len(row.measures) + _reported(happenings) for row, happenings in wish.moves])
+    return len(request.new_rows) + sum(
+        [1 + len(row.measures) + _reported_measures(run_events) for row, run_events in request.updates]
+    )
 
 
-def _reported(happenings: tuple[Happening, ...]) -> int:
-    return sum([len(one.report.measures) for one in happenings if isinstance(one, Reported)])
+def _reported_measures(run_events: tuple[RunEvent, ...]) -> int:
+    return sum([len(one.report.measures) for one in run_events if isinstance(one, Reported)])
 
 
-async def grant_together(
-    wishes: Sequence[UpdateRequest], *, store: RunStore, voice: Announcer, at: datetime
+async def apply_together(
+    requests: Sequence[UpdateRequest], *, store: RunStore, announcer: Announcer, at: datetime
 ) -> list[UpdateResult | Exception]:
     """Move, store, tell. Where a wish cannot be granted, its answer says why.
 
     Raises:
         StoreUnavailableError: nothing was stored.
     """
-    made = [_moved(wish, at) for wish in wishes]
-    to_save = [_rows(wish, steps) for wish, steps in zip(wishes, made, strict=True)]
+    made = [_transitions(request, at) for request in requests]
+    to_save = [_rows_to_save(request, steps) for request, steps in zip(requests, made, strict=True)]
     answers = iter(await store.save_each([rows for rows in to_save if rows]))
     errors = [next(answers) if rows else None for rows in to_save]
     return [
-        steps if isinstance(steps, Exception) else error or _granted(wish, steps, voice)
-        for wish, steps, error in zip(wishes, made, errors, strict=True)
+        steps if isinstance(steps, Exception) else error or _result(request, steps, announcer)
+        for request, steps, error in zip(requests, made, errors, strict=True)
     ]
 
 
-def _moved(wish: UpdateRequest, at: datetime) -> list[Transition] | Exception:
+def _transitions(request: UpdateRequest, at: datetime) -> list[Transition] | Exception:
     try:
-        return [_step(wish.cause, row, happenings, at) for row, happenings in wish.moves]
+        return [_transition(request.cause, row, run_events, at) for row, run_events in request.updates]
     except Exception as error:  # noqa: BLE001 - it belongs to the one who wished it
         return error
 
 
-def _step(cause: Event, row: RunRow, happenings: tuple[Happening, ...], at: datetime) -> Transition:
-    step = advance(row, happenings, at)
-    return Transition(remember(step, happenings, cause.id), step.announcements) if step.moved else step
+def _transition(cause: Event, row: RunRow, run_events: tuple[RunEvent, ...], at: datetime) -> Transition:
+    step = advance(row, run_events, at)
+    return Transition(remember(step, run_events, cause.id), step.announcements) if step.moved else step
 
 
-def _rows(wish: UpdateRequest, steps: list[Transition] | Exception) -> list[RunRow | RequestRow | ThresholdUse]:
-    return [] if isinstance(steps, Exception) else [*wish.new, *[step.row for step in steps if step.moved]]
+def _rows_to_save(
+    request: UpdateRequest, steps: list[Transition] | Exception
+) -> list[RunRow | RequestRow | ThresholdUse]:
+    return [] if isinstance(steps, Exception) else [*request.new_rows, *[step.row for step in steps if step.moved]]
 
 
-def _granted(wish: UpdateRequest, steps: list[Transition], voice: Announcer) -> UpdateResult | Exception:
+def _result(request: UpdateRequest, steps: list[Transition], announcer: Announcer) -> UpdateResult | Exception:
     rows = tuple([step.row for step in steps])
     news = [word for step in steps for word in step.announcements]
     try:
-        commands = wish.commands(rows) if wish.commands else ()
-        told = _told(wish.cause, rows, news, commands, voice)
+        commands = request.commands(rows) if request.commands else ()
+        told = _publish(request.cause, rows, news, commands, announcer)
     except Exception as error:  # noqa: BLE001 - it belongs to the one who wished it
         return error
-    return UpdateResult(rows=rows, news=news, commands=commands, told=told)
+    return UpdateResult(rows=rows, notifications=news, commands=commands, published=told)
 
 
-def _told(
+def _publish(
     cause: Event,
     rows: tuple[RunRow, ...],
     news: Sequence[RunUpdate | RunResult],
     commands: Sequence[Command],
-    voice: Announcer,
+    announcer: Announcer,
 ) -> Awaitable[None] | None:
-    said: list[Said] = [*news, *commands]
+    said: list[Publishable] = [*news, *commands]
     if any(isinstance(word, RunResult) for word in news):
-        if not is_alone(rows[0]):
+        if not is_single_run_request(rows[0]):
             return None
         closing = conclude(rows[:1])
         if closing is not None:
             said.insert(len(news), closing)
     decision = rows[0].decision if news else commands[0].decision if commands else None
-    return voice.say(cause, said, decision=decision)
+    return announcer.publish(cause, said, decision=decision)
 
 
-def is_alone(row: RunRow) -> bool:
+def is_single_run_request(row: RunRow) -> bool:
     """Tell whether the request's result follows from this one run."""
     return row.decision is not None and not row.decision.hierarchical

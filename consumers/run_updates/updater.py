@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.run_updates.batch import UpdateRequest, UpdateResult, grant_together, is_alone, rows_of
+from consumers.run_updates.batch import UpdateRequest, UpdateResult, apply_together, is_single_run_request, rows_written
 from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import allows
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.run_updates.announce import Announcer
-    from consumers.run_updates.batch import CommandsFor, Move
+    from consumers.run_updates.batch import CommandsFor, RowUpdate
     from consumers.store.port import RunStore
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.codec.envelope import Event
     from schemas.results import RequestResult, RunUpdate
 
-FACT_TRIES = 10  # a run is moved by at most a handful of consumers at once
-AT_ONCE = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
+MAX_FACT_ATTEMPTS = 10  # a run is moved by at most a handful of consumers at once
+MAX_BATCH_ROWS = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
 # True of one POST only: once another worker has begun the next one, they are no news of the run.
 _OF_ONE_ATTEMPT = (RunEventKind.ATTEMPT_FAILED, RunEventKind.OUTCOME_UNKNOWN, RunEventKind.REFUSED)
 
@@ -39,29 +39,31 @@ class RunUpdater:
         self,
         *,
         store: RunStore,
-        voice: Announcer,
+        announcer: Announcer,
         now: Callable[[], datetime],
         ended: Callable[[RunResult], None] = lambda _: None,
     ) -> None:
         self.store = store
-        self.voice = voice
+        self.announcer = announcer
         self.now = now
         self._ended = ended
-        self._wishes: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(self._grant, limit=AT_ONCE, weight=rows_of)
+        self._wishes: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
+            self._apply, limit=MAX_BATCH_ROWS, weight=rows_written
+        )
 
-    async def intend(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
+    async def store_intention(self, cause: Event, row: RunRow, *run_events: RunEvent) -> RunRow:
         """Store an intention over exactly the row that was read.
 
         Raises:
             ConflictError: somebody else moved the run, so the intention may be wrong now.
         """
-        return (await self.intend_all(cause, [(row, happenings)]))[0]
+        return (await self.store_intentions(cause, [(row, run_events)]))[0]
 
-    async def intend_all(
+    async def store_intentions(
         self,
         cause: Event,
-        moves: Sequence[Move],
-        new: Sequence[RequestRow | RunRow | ThresholdUse] = (),
+        updates: Sequence[RowUpdate],
+        new_rows: Sequence[RequestRow | RunRow | ThresholdUse] = (),
         commands: CommandsFor | None = None,
     ) -> tuple[RunRow, ...]:
         """Store intentions for several runs, and new rows, together or not at all; then say what follows.
@@ -72,67 +74,69 @@ class RunUpdater:
             ConflictError: somebody else moved one of the runs.
             UsedUpError: a use among the new rows does not fit.
         """
-        wish = UpdateRequest(cause=cause, moves=moves, new=new, commands=commands)
-        granted = await self._wishes.ask(wish)
-        await (granted.told or self._tell(wish, granted))
-        for word in granted.news:
+        request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
+        result = await self._wishes.ask(request)
+        await (result.published or self._publish(request, result))
+        for word in result.notifications:
             if isinstance(word, RunResult):
                 self._ended(word)
-        return granted.rows
+        return result.rows
 
-    async def _grant(self, wishes: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
-        return await grant_together(wishes, store=self.store, voice=self.voice, at=self.now())
+    async def _apply(self, requests: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
+        return await apply_together(requests, store=self.store, announcer=self.announcer, at=self.now())
 
-    async def _tell(self, wish: UpdateRequest, granted: UpdateResult) -> None:
-        if granted.news:
-            await self._tell_with_result(wish.cause, granted.rows[0], granted.news)
-        if granted.commands:
-            await self.voice.say(wish.cause, granted.commands, decision=granted.commands[0].decision)
+    async def _publish(self, request: UpdateRequest, result: UpdateResult) -> None:
+        if result.notifications:
+            await self._publish_with_result(request.cause, result.rows[0], result.notifications)
+        if result.commands:
+            await self.announcer.publish(request.cause, result.commands, decision=result.commands[0].decision)
 
-    async def record(self, cause: Event, row: RunRow, *happenings: Happening) -> RunRow:
+    async def store_fact(self, cause: Event, row: RunRow, *run_events: RunEvent) -> RunRow:
         """Store a fact; if somebody else moved the run meanwhile, apply it to where the run is now."""
-        return (await self.record_all(cause, [(row, happenings)]))[0]
+        return (await self.store_facts(cause, [(row, run_events)]))[0]
 
-    async def record_all(self, cause: Event, moves: Sequence[Move], new: Sequence[RunRow] = ()) -> tuple[RunRow, ...]:
+    async def store_facts(
+        self, cause: Event, updates: Sequence[RowUpdate], new_rows: Sequence[RunRow] = ()
+    ) -> tuple[RunRow, ...]:
         """Store facts about several runs, and new rows, together.
 
         Raises:
             ConflictError: one of the facts no longer applies; read again and decide again.
             ExternalIdTakenError: a spoke gave the same id to two runs.
         """
-        for _ in range(FACT_TRIES):
+        for _ in range(MAX_FACT_ATTEMPTS):
             try:
-                return await self.intend_all(cause, moves, new)
+                return await self.store_intentions(cause, updates, new_rows)
             except ExternalIdTakenError:
                 raise
             except ConflictError:
-                moves = [(await self._read_again(row, happenings), happenings) for row, happenings in moves]
+                updates = [(await self._read_again(row, run_events), run_events) for row, run_events in updates]
                 # Perhaps by this very event: its last owner froze or died between storing and telling.
-                await self.tell_again(cause, *(row for row, _ in moves if cause.id in row.processed_reports))
-        raise ConflictError(f"{', '.join(row.run_id for row, _ in moves)}: moved by others without end.")
+                await self.republish(cause, *(row for row, _ in updates if cause.id in row.processed_reports))
+        raise ConflictError(f"{', '.join(row.run_id for row, _ in updates)}: moved by others without end.")
 
-    async def _read_again(self, row: RunRow, happenings: tuple[Happening, ...]) -> RunRow:
+    async def _read_again(self, row: RunRow, run_events: tuple[RunEvent, ...]) -> RunRow:
         newer = await self.store.run(row.run_id)
-        first = happenings[0]
+        first = run_events[0]
         stale = newer is None or (first.kind in _OF_ONE_ATTEMPT and newer.sent_at != row.sent_at)
         if newer is None or stale or not allows(newer, first):
             raise ConflictError(f"Run {row.run_id} has moved on; {first.kind} no longer applies.")
         return newer
 
-    async def tell_again(self, cause: Event, *rows: RunRow) -> None:
+    async def republish(self, cause: Event, *rows: RunRow) -> None:
         """Say what this event led to once more: a crash may have come between storing and telling."""
         said = [word for row in rows for word in told_by(row, cause.id)]
         if said:
-            await self._tell_with_result(cause, rows[0], said)
+            await self._publish_with_result(cause, rows[0], said)
 
-    async def _tell_with_result(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
+    async def _publish_with_result(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
         """Publish news, and the request's result if one of these runs was the last to end."""
         ended = any(isinstance(word, RunResult) for word in said)
         closing = await self._request_result(row) if ended else None
-        await self.voice.say(cause, (*said, closing) if closing else said, decision=row.decision)
+        await self.announcer.publish(cause, (*said, closing) if closing else said, decision=row.decision)
 
     async def _request_result(self, row: RunRow) -> RequestResult | None:
-        if is_alone(row):
+        if is_single_run_request(row):
             return conclude((row,))
         if row.decision is None and row.run_id != row.root_run_id:
             return None  # a child that was never routed belongs to no request yet

@@ -46,21 +46,21 @@ class Committed:
     """The answer to one commit: what the broker took of exactly that request, and what it said otherwise."""
 
     offsets: Mapping[Partition, int]
-    trouble: Problem | None = None
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Warned:
     """Something is wrong that may pass; the client goes on."""
 
-    trouble: Problem
+    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFailed:
     """Something is wrong that does not pass; the client stops, `Closed` follows."""
 
-    trouble: Problem
+    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)

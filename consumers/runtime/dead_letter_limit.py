@@ -46,7 +46,7 @@ class DeadLetterLimit:
         self._shut_until = now + self._policy.cool_down
         return True
 
-    def trouble(self, role: str, dead_letters: str, last: Problem) -> Problem:
+    def problem(self, role: str, dead_letters: str, last: Problem) -> Problem:
         """Tell people where to look."""
         return Problem(
             code="DEAD_LETTER_FLOOD",

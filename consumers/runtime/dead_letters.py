@@ -21,12 +21,12 @@ PREFIX = "southbound-dlq-"
 LONGEST_DETAIL = 8_000  # characters; the original must still fit beside it
 
 
-def dead_letter(record: Record, trouble: Problem, *, attempts: int, at: datetime, policy: WorkerConfig) -> Message:
+def dead_letter(record: Record, problem: Problem, *, attempts: int, at: datetime, policy: WorkerConfig) -> Message:
     """Make the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
     why = {
-        "code": trouble.code,
-        "reason": trouble.sentence,
-        "detail": trouble.detail[:LONGEST_DETAIL],
+        "code": problem.code,
+        "reason": problem.sentence,
+        "detail": problem.detail[:LONGEST_DETAIL],
         "topic": record.partition.topic,
         "partition": str(record.partition.number),
         "offset": str(record.offset),
@@ -60,7 +60,7 @@ class DeadLetterPublisher:
     async def deliver(self, record: Record, attempt: int, verdict: DeadLetter) -> Outcome:
         """Return the verdict once Kafka has acknowledged the letter, or when to try again."""
         _, attempts, failures = self._undelivered.get(record, (verdict, attempt, 0))
-        letter = dead_letter(record, verdict.trouble, attempts=attempts, at=self._now(), policy=self._policy)
+        letter = dead_letter(record, verdict.problem, attempts=attempts, at=self._now(), policy=self._policy)
         try:
             await self._publisher.publish([letter])
         except PublishError as error:
@@ -80,12 +80,12 @@ class DeadLetterPublisher:
     def _keep(self, record: Record, kept: _Undelivered, why: str, where_raised: str = "") -> RetryLater:
         self._undelivered[record] = kept
         where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
-        trouble = Problem(
+        problem = Problem(
             code="DEAD_LETTER_UNDELIVERED",
             sentence=f"The dead letter for {where} was not delivered, so its key waits: {why}",
-            detail=f"{kept[0].trouble.sentence}\n{where_raised}".strip(),
+            detail=f"{kept[0].problem.sentence}\n{where_raised}".strip(),
         )
-        return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), trouble)
+        return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), problem)
 
 
 _Undelivered = tuple["DeadLetter", int, int]  # the verdict, the handler's attempts, failed deliveries

@@ -48,10 +48,10 @@ class HandlerExecution:
 
     def _unexpected(self, record: Record, exception: BaseException) -> Outcome:
         times = self._raised[record] = self._raised.get(record, 0) + 1
-        trouble = _unexpected_trouble(record, exception, times)
+        problem = _unexpected_trouble(record, exception, times)
         if times >= self._policy.max_unexpected:
-            return DeadLetter(trouble)
-        return RetryLater(self._policy.backoff.delay(times, self._dice()), trouble)
+            return DeadLetter(problem)
+        return RetryLater(self._policy.backoff.delay(times, self._dice()), problem)
 
 
 def _checked(outcome: Outcome) -> Outcome:

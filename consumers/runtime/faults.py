@@ -52,14 +52,14 @@ class ProblemReporter:
         self._observer = observer
         self._said_at: dict[str, float] = {}
 
-    def make(self, trouble: Problem, now: float) -> None:
+    def make(self, problem: Problem, now: float) -> None:
         """Complain, unless somebody did about the same code a moment ago."""
-        if now - self._said_at.get(trouble.code, float("-inf")) >= REPEAT_AFTER:
-            self._said_at[trouble.code] = now
-            self._observer.complained(trouble)
+        if now - self._said_at.get(problem.code, float("-inf")) >= REPEAT_AFTER:
+            self._said_at[problem.code] = now
+            self._observer.complained(problem)
 
-    def about(self, record: Record, tried: int, trouble: Problem, now: float) -> None:
+    def about(self, record: Record, tried: int, problem: Problem, now: float) -> None:
         """Complain about one record that is tried again and again."""
         place = record.partition
         where = f"{place.topic}[{place.number}] offset {record.offset}"
-        self.make(replace(trouble, sentence=f"{where} was tried {tried} times and waits: {trouble.sentence}"), now)
+        self.make(replace(problem, sentence=f"{where} was tried {tried} times and waits: {problem.sentence}"), now)

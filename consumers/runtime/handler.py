@@ -19,14 +19,14 @@ class RetryLater:
     """Not now: keep the lane's place and try this record again after `delay` seconds."""
 
     delay: float
-    trouble: Problem
+    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """Never: put the original bytes with the reason on the dead-letter topic, then go on with the lane."""
 
-    trouble: Problem
+    problem: Problem
 
 
 Outcome = Done | RetryLater | DeadLetter

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Lane:
     """The records of one key in order; the first of them waits, runs or is parked."""
 
-    __slots__ = ("attempts", "name", "queue", "running", "since", "trouble", "until")
+    __slots__ = ("attempts", "name", "problem", "queue", "running", "since", "until")
 
     def __init__(self, name: Hashable, record: Record) -> None:
         self.name = name
@@ -28,7 +28,7 @@ class Lane:
         self.running = False
         self.attempts = 0  # of the head, in this ownership
         self.since = 0.0  # when the head was started first
-        self.trouble: Problem | None = None  # what stopped the head the last time
+        self.problem: Problem | None = None  # what stopped the head the last time
         self.until = 0.0  # when a parked head is tried again
 
     @property
@@ -128,10 +128,10 @@ class Lanes:
         lane.attempts += 1
         return lane.queue[0], Attempt(lane.attempts, now - lane.since)
 
-    def park(self, record: Record, until: float, trouble: Problem) -> None:
+    def park(self, record: Record, until: float, problem: Problem) -> None:
         """Keep a running record at the head of its lane until it is tried again."""
         lane = self._lanes[_name(record)]
-        lane.until, lane.trouble = until, trouble
+        lane.until, lane.problem = until, problem
         self._parked[record] = lane
         self._end(lane)
 
@@ -177,7 +177,7 @@ class Lanes:
         return dropped
 
     def _renew(self, lane: Lane) -> None:
-        lane.attempts, lane.trouble = 0, None
+        lane.attempts, lane.problem = 0, None
         if lane.queue:
             self._make_ready(lane)
         else:

@@ -48,7 +48,7 @@ class Observer(Protocol):
     def committed(self, partitions: int, seconds: float) -> None:
         """Time one commit from the request to the broker's answer."""
 
-    def complained(self, trouble: Problem) -> None:
+    def complained(self, problem: Problem) -> None:
         """Say out loud what a person should look at."""
 
 
@@ -64,7 +64,7 @@ class NullObserver:
     def committed(self, partitions: int, seconds: float) -> None:
         """Ignore."""
 
-    def complained(self, trouble: Problem) -> None:
+    def complained(self, problem: Problem) -> None:
         """Ignore."""
 
 
@@ -75,7 +75,7 @@ class OldestRecord:
     offset: int
     attempts: int
     retry_in: float | None  # seconds
-    trouble: Problem | None
+    problem: Problem | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,5 +137,5 @@ def _oldest(lane: Lane, parked: bool, now: float) -> OldestRecord:  # noqa: FBT0
         offset=lane.head.offset,
         attempts=lane.attempts,
         retry_in=max(0.0, lane.until - now) if parked else None,
-        trouble=lane.trouble,
+        problem=lane.problem,
     )

@@ -137,10 +137,10 @@ class Worker:
                 self._lose(partitions)
             case port.Committed():
                 self._committed(event)
-            case port.Warned(trouble):
-                self._complaints.make(trouble, self._clock())
-            case port.ConsumerFailed(trouble):
-                self._fail(trouble)
+            case port.Warned(problem):
+                self._complaints.make(problem, self._clock())
+            case port.ConsumerFailed(problem):
+                self._fail(problem)
             case port.Closed():
                 self._closed = True
                 self._stop_asked.set()
@@ -212,8 +212,8 @@ class Worker:
 
     def _committed(self, answer: port.Committed) -> None:
         self._commits.answered(answer)
-        if answer.trouble:
-            self._complaints.make(answer.trouble, self._clock())
+        if answer.problem:
+            self._complaints.make(answer.problem, self._clock())
 
     # The way of one record
 
@@ -252,7 +252,7 @@ class Worker:
                 self._park(record, attempt, outcome)
             case DeadLetter():
                 self._finish(record)
-                self._watch_for_flood(outcome.trouble)
+                self._watch_for_flood(outcome.problem)
             case _:
                 assert_never(outcome)
         self._go_on()
@@ -275,8 +275,8 @@ class Worker:
             return
         now, delay = self._clock(), max(0.0, later.delay)
         if attempt.elapsed + delay >= self._policy.complain_after:
-            self._complaints.about(record, attempt.number, later.trouble, now)
-        self._lanes.park(record, now + delay, later.trouble)
+            self._complaints.about(record, attempt.number, later.problem, now)
+        self._lanes.park(record, now + delay, later.problem)
         self._tasks.later(record, delay, self._unpark)
 
     def _unpark(self, record: Record) -> None:
@@ -286,7 +286,7 @@ class Worker:
     def _watch_for_flood(self, last: Problem) -> None:
         now = self._clock()
         if self._guard.dead_lettered(now):
-            self._complaints.make(self._guard.trouble(self._policy.role, self._policy.dead_letter_topic, last), now)
+            self._complaints.make(self._guard.problem(self._policy.role, self._policy.dead_letter_topic, last), now)
             self._regulate()
 
     def _go_on(self) -> None:
@@ -351,9 +351,9 @@ class Worker:
                 return condition()
         return True
 
-    def _fail(self, trouble: Problem) -> None:
-        self._failure = self._failure or trouble
-        self._observer.complained(trouble)
+    def _fail(self, problem: Problem) -> None:
+        self._failure = self._failure or problem
+        self._observer.complained(problem)
         self.stop()
 
     def _safely(self, step: Callable[..., None], *arguments: object) -> None:

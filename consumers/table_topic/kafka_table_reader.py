@@ -86,15 +86,15 @@ class KafkaTableReader:
             while not self._ended.is_set():
                 self._tell(self._next(consumer))
         except Exception as error:  # noqa: BLE001 - a thread that ends without a word leaves old tables in force
-            trouble = fault("UNEXPECTED", f"The reader of topic {self._topic} broke", error)
-            self._tell(TableTopicError(f"{trouble.sentence}\n{trouble.detail}"))
+            problem = fault("UNEXPECTED", f"The reader of topic {self._topic} broke", error)
+            self._tell(TableTopicError(f"{problem.sentence}\n{problem.detail}"))
         finally:
             consumer.close()
 
     def _wait_for_topic(self, consumer: Consumer) -> None:
         """Say that the topic is not there, because a consumer waits for it without a word."""
-        while not self._ended.is_set() and (trouble := self._missing(consumer)):
-            self._tell(trouble)
+        while not self._ended.is_set() and (problem := self._missing(consumer)):
+            self._tell(problem)
             self._ended.wait(POLL)
 
     def _missing(self, consumer: Consumer) -> TableTopicRead | None:
@@ -112,7 +112,7 @@ class KafkaTableReader:
             return self._trouble(exception.args[0])
 
     def _trouble(self, error: KafkaError) -> TableTopicRead:
-        return TableTopicRead(trouble=sentence_for(error, f"topic {self._topic}"))
+        return TableTopicRead(problem=sentence_for(error, f"topic {self._topic}"))
 
     def _tell(self, news: TableTopicRead | TableTopicError | None) -> None:
         if news is not None and not self._loop.is_closed():
@@ -124,8 +124,8 @@ def _news_of(messages: Sequence[Message], topic: str) -> TableTopicRead | None:
     errors = [error for one in messages if (error := one.error()) and error.code() not in _PASSING]
     ends = [error for error in errors if error.code() == KafkaError._PARTITION_EOF]  # noqa: SLF001 - librdkafka's
     entries = tuple((one.key(), one.value()) for one in messages if one.error() is None)
-    troubles = [sentence_for(error, f"topic {topic}") for error in errors if error not in ends]
+    problems = [sentence_for(error, f"topic {topic}") for error in errors if error not in ends]
     if not (entries or errors):
         return None
     at_end = bool(ends) and messages[-1].error() is not None
-    return TableTopicRead(entries=entries, at_end=at_end, trouble=troubles[-1] if troubles else "")
+    return TableTopicRead(entries=entries, at_end=at_end, problem=problems[-1] if problems else "")

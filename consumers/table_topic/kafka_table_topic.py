@@ -51,9 +51,9 @@ class KafkaTableTopic:
                     published = published.after(some.entries)
                     if some.at_end:
                         break
-                    if some.trouble != why and some.trouble:
+                    if some.problem != why and some.problem:
                         # It may be over in a moment: a topic that was just made is not known everywhere.
-                        why = some.trouble
+                        why = some.problem
                         limit.reschedule(asyncio.get_running_loop().time() + IN_TROUBLE)
         except TimeoutError:
             raise TableTopicError(why) from None

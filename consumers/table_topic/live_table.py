@@ -108,7 +108,7 @@ class LiveTable:
             more = len(wrong.sentences) - MOST_TOLD
             return "; ".join([*wrong.sentences[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
         except Exception as error:  # noqa: BLE001 - else one table would end every worker at once
-            trouble = fault("UNEXPECTED", f"{name} broke the loader", error)
-            return f"{trouble.sentence}\n{trouble.detail}"
+            problem = fault("UNEXPECTED", f"{name} broke the loader", error)
+            return f"{problem.sentence}\n{problem.detail}"
         found = table_of(loaded).id
         return loaded if found == self.table else f"{name} holds the table {found}"

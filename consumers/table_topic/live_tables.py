@@ -71,9 +71,9 @@ class LiveTables:
     async def take_in(self, news: TableTopicRead) -> None:
         """Follow what came from the topic."""
         self._published = self._published.after(news.entries)
-        if news.trouble and news.trouble != self._trouble:
-            self._observer.deaf(news.trouble)
-        self._trouble = news.trouble
+        if news.problem and news.problem != self._trouble:
+            self._observer.deaf(news.problem)
+        self._trouble = news.problem
         self._read_to_the_end = self._read_to_the_end or news.at_end
         # Before the end, what is read may have been replaced long ago.
         if self._read_to_the_end:

@@ -29,7 +29,7 @@ class TableTopicRead:
 
     entries: tuple[Entry, ...] = ()
     at_end: bool = False
-    trouble: str = ""
+    problem: str = ""
 
 
 class TableTopic(Protocol):

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from docs.generate.markdown import table
-from router.runs import events as happenings
+from router.runs import events as run_events
 from router.runs.states import RANK, SPELLINGS
 from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
 from schemas import vocabulary
@@ -123,13 +123,13 @@ def _state_row(state: RunState) -> tuple[str, str, str, str]:
 
 
 def _happening_rows() -> list[tuple[str, str, str, str]]:
-    return [(kind.value, _meaning(kind), *_moves(kind)) for kind in happenings.RunEventKind]
+    return [(kind.value, _meaning(kind), *_moves(kind)) for kind in run_events.RunEventKind]
 
 
 def _moves(kind: RunEventKind) -> tuple[str, str]:
     moves = {phase: after for (phase, one), after in NEXT.items() if one is kind}
     phases = ", ".join(f"`{phase}`" for phase in moves)
-    if kind is happenings.RunEventKind.REPORTED:
+    if kind is run_events.RunEventKind.REPORTED:
         return phases, "the phase of the state"
     if all(phase is after for phase, after in moves.items()):
         return phases, "the same phase"
@@ -137,7 +137,7 @@ def _moves(kind: RunEventKind) -> tuple[str, str]:
 
 
 def _meaning(kind: RunEventKind) -> str:
-    classes = inspect.getmembers(happenings, lambda one: inspect.isclass(one) and getattr(one, "kind", None) is kind)
+    classes = inspect.getmembers(run_events, lambda one: inspect.isclass(one) and getattr(one, "kind", None) is kind)
     return " ".join((classes[0][1].__doc__ or "").split()).replace("; `report_id` tells repeats from news.", ".")
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
     from schemas.vocabulary import Phase
@@ -55,12 +55,12 @@ class NotAllowedError(Exception):
     """The table has no such transition: the caller asked for something that cannot be."""
 
 
-def allows(row: RunRow, happening: Happening) -> bool:
+def allows(row: RunRow, run_event: RunEvent) -> bool:
     """Tell whether the transition table knows this happening in the row's phase."""
-    return (row.phase, happening.kind) in NEXT
+    return (row.phase, run_event.kind) in NEXT
 
 
-def advance(row: RunRow, happenings: Iterable[Happening], at: datetime) -> Transition:
+def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transition:
     """Apply what happened, in order, as one step to `revision + 1`.
 
     Raises:
@@ -69,76 +69,76 @@ def advance(row: RunRow, happenings: Iterable[Happening], at: datetime) -> Trans
     basis, moved = row, False
     told: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
-    for happening in happenings:
-        step = _apply(row, happening, at)
+    for run_event in run_events:
+        step = _apply(row, run_event, at)
         row, moved = step.row, moved or step.moved
         told += step.announcements
     return Transition(row, tuple(told), moved=True) if moved else Transition(basis, tuple(told), moved=False)
 
 
-def _apply(row: RunRow, happening: Happening, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per happening
-    phase = NEXT.get((row.phase, happening.kind))
+def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per happening
+    phase = NEXT.get((row.phase, run_event.kind))
     if phase is None:
-        raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {happening.kind} cannot happen to it.")
-    match happening:
+        raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
+    match run_event:
         case Waits():
-            said = row.phase is phase and happening.reason in row.reasons
-            reasons = (*_other_reasons(row), happening.reason)
-            row = replace(row, phase=phase, waits_for=happening.waits_for, reasons=reasons)
-            return Transition(row) if said else _told(row, UpdateKind.WAITING, (happening.reason,))
+            said = row.phase is phase and run_event.reason in row.reasons
+            reasons = (*_other_reasons(row), run_event.reason)
+            row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
+            return Transition(row) if said else _told(row, UpdateKind.WAITING, (run_event.reason,))
         case Routed():
             return Transition(
                 replace(
                     row,
                     phase=phase,
-                    request_id=happening.request_id,
-                    spoke=happening.spoke,
-                    decision=happening.decision,
-                    requested=happening.document,
+                    request_id=run_event.request_id,
+                    spoke=run_event.spoke,
+                    decision=run_event.decision,
+                    requested=run_event.document,
                     reasons=_other_reasons(row),
-                    waits_for=row.waits_for if happening.in_turn else (),
+                    waits_for=row.waits_for if run_event.in_turn else (),
                 )
             )
         case Commanded():
             return Transition(replace(row, waits_for=()), moved=bool(row.waits_for))
         case Sending():
-            return Transition(replace(row, phase=phase, sent=happening.document, sent_at=at))
+            return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at))
         case AttemptFailed():
             return Transition(replace(row, phase=phase, sent=None, sent_at=None))
         case OutcomeUnknown():
-            return _told(replace(row, phase=phase), UpdateKind.IN_DOUBT, happening.reasons)
+            return _told(replace(row, phase=phase), UpdateKind.IN_DOUBT, run_event.reasons)
         case Accepted():
-            return _accepted(row, happening, phase, at)
+            return _accepted(row, run_event, phase, at)
         case Refused():
-            return _ended(row, phase, RunState.REJECTED, happening.reasons, at)
+            return _ended(row, phase, RunState.REJECTED, run_event.reasons, at)
         case ParentNotAccepted():
             reason = Reason(
                 code="PARENT_NOT_ACCEPTED",
-                message=f"Parent run {happening.parent_run_id} was never accepted, so this run cannot be either.",
+                message=f"Parent run {run_event.parent_run_id} was never accepted, so this run cannot be either.",
             )
             return _blocked(_unqueued(row, phase), phase, reason, at)
         case GivenUp():
-            return _told(_unqueued(row, phase), UpdateKind.FALLOUT, happening.reasons)
+            return _told(_unqueued(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
-            return _reported(row, happening, at)
+            return _reported(row, run_event, at)
         case ChangeAsked():
-            return Transition(replace(row, requested=happening.document))
+            return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
-            version = happening.document.version
-            row = replace(row, sent=happening.document, accepted_version=version)
+            version = run_event.document.version
+            row = replace(row, sent=run_event.document, accepted_version=version)
             return _told(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
-            return _told(row, UpdateKind.CHANGE_REFUSED, happening.reasons, happening.version)
+            return _told(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
         case CancelAsked():
             return Transition(replace(row, cancel_asked=True))
         case CancelledUnsent():
-            return _ended(_unqueued(row, phase), phase, RunState.CANCELLED, (happening.why,), at)
+            return _ended(_unqueued(row, phase), phase, RunState.CANCELLED, (run_event.why,), at)
         case CancelAccepted():
             return _told(row, UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
-            return _told(row, UpdateKind.CANCEL_REFUSED, happening.reasons)
+            return _told(row, UpdateKind.CANCEL_REFUSED, run_event.reasons)
         case _:
-            assert_never(happening)
+            assert_never(run_event)
 
 
 def _told(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
@@ -154,18 +154,18 @@ def _other_reasons(row: RunRow) -> tuple[Reason, ...]:
     return tuple([reason for reason in row.reasons if reason.code != WAITS_FOR_THRESHOLD]) if row.reasons else ()
 
 
-def _accepted(row: RunRow, happening: Accepted, phase: Phase, at: datetime) -> Transition:
+def _accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime) -> Transition:
     row = replace(
         row,
         phase=phase,
         state=RunState.ACKNOWLEDGED,
-        external_id=happening.external_id,
-        external_href=happening.href,
-        sent=happening.document,
-        accepted_version=happening.document.version,
+        external_id=run_event.external_id,
+        external_href=run_event.href,
+        sent=run_event.document,
+        accepted_version=run_event.document.version,
         accepted_at=at,
     )
-    return _told(row, UpdateKind.ACCEPTED, version=happening.document.version)
+    return _told(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 
 
 def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
@@ -179,25 +179,25 @@ def _blocked(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transit
     return Transition(ended.row, (blocked, *ended.announcements))
 
 
-def _reported(row: RunRow, happening: Reported, at: datetime) -> Transition:
-    if happening.report_id in row.processed_reports:
+def _reported(row: RunRow, run_event: Reported, at: datetime) -> Transition:
+    if run_event.report_id in row.processed_reports:
         return Transition(row, moved=False)
-    reports = (*row.processed_reports, happening.report_id)[-MAX_PROCESSED_REPORTS:]
+    reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
     row = replace(row, processed_reports=reports)
-    report = happening.report
+    report = run_event.report
     if row.phase in ENDED:
-        return _late(row, happening)
+        return _late(row, run_event)
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
-    row = _with_measures(row, happening)
+    row = _with_measures(row, run_event)
     if report.state is None or not is_forward(row.state, report.state):
         return Transition(row)
     return _moved_to(row, report.state, at)
 
 
-def _late(row: RunRow, happening: Reported) -> Transition:
+def _late(row: RunRow, run_event: Reported) -> Transition:
     """Keep that something came after the end; nothing leaves a terminal state."""
-    report = happening.report
+    report = run_event.report
     if report.state in (row.state, None) and not report.measures:
         return Transition(row)
     reason = Reason(
@@ -207,8 +207,8 @@ def _late(row: RunRow, happening: Reported) -> Transition:
     return _told(replace(row, reasons=(*row.reasons, reason)), UpdateKind.STALE, (reason,))
 
 
-def _with_measures(row: RunRow, happening: Reported) -> RunRow:
-    report = happening.report
+def _with_measures(row: RunRow, run_event: Reported) -> RunRow:
+    report = run_event.report
     if not report.measures:
         return replace(row, reasons=row.reasons + report.reasons)
     matched = match_measures(

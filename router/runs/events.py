@@ -189,7 +189,7 @@ class CancelRefused:
     reasons: tuple[Reason, ...]
 
 
-Happening = (
+RunEvent = (
     Waits
     | Routed
     | Commanded

@@ -28,7 +28,7 @@ class HierarchyError(Exception):
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
-        self.trouble = Problem(code=code, sentence=sentence)
+        self.problem = Problem(code=code, sentence=sentence)
 
 
 def guard_size(root: RunDocument, limits: HierarchyLimits) -> None:

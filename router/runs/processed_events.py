@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from router.runs.advance import Transition
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.run import RunRow
     from schemas.results import RunResult
 
@@ -34,15 +34,15 @@ _WITH_ITS_REASON = (UpdateKind.STALE, UpdateKind.BLOCKED, UpdateKind.WAITING)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
-def remember(step: Transition, happenings: Sequence[Happening], cause: str) -> RunRow:
+def remember(step: Transition, run_events: Sequence[RunEvent], cause: str) -> RunRow:
     """Return the row of a step with what the event `cause` led to.
 
     What an external report led to is kept with the reports, so that no number of reports removes what a command led to.
     """
     told = [str(word.kind) for word in step.announcements if isinstance(word, RunUpdate)]
-    if _is_report(happenings, cause):
+    if _is_report(run_events, cause):
         return _with_report(step.row, cause, told)
-    asked = [_ASKS[happening.kind] for happening in happenings if happening.kind in _ASKS]
+    asked = [_ASKS[run_event.kind] for run_event in run_events if run_event.kind in _ASKS]
     return _with_event(step.row, cause, [*told, *asked])
 
 
@@ -71,9 +71,9 @@ def _update(row: RunRow, kind: UpdateKind) -> RunUpdate:
     return announcements.update(row, kind, reasons, version)
 
 
-def _is_report(happenings: Sequence[Happening], cause: str) -> bool:
+def _is_report(run_events: Sequence[RunEvent], cause: str) -> bool:
     """Return whether the event `cause` is the report itself and not a command whose answer was read as one."""
-    return all(isinstance(one, Reported) and one.report_id == cause for one in happenings)
+    return all(isinstance(one, Reported) and one.report_id == cause for one in run_events)
 
 
 def _with_report(row: RunRow, cause: str, words: Iterable[str]) -> RunRow:

@@ -51,6 +51,6 @@ def _from_docker(
     say(f"Starting Kafka in Docker from {image}")
     try:
         return stack.enter_context(docker_broker(image, say, folder=folder, port=port))
-    except BrokerUnavailableError as trouble:
-        say(str(trouble))
+    except BrokerUnavailableError as problem:
+        say(str(problem))
         return None

@@ -121,9 +121,9 @@ def _wait(keeper: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
     with log_of:
         try:
             wait_until_ready(bootstrap, seconds=START, still_alive=lambda: keeper.poll() is None)
-        except BrokerUnavailableError as trouble:
+        except BrokerUnavailableError as problem:
             said = log_of.read().decode(errors="replace").strip()[-LOG_TAIL:]
-            raise BrokerUnavailableError(f"{trouble} It said: {said or 'nothing'}") from None
+            raise BrokerUnavailableError(f"{problem} It said: {said or 'nothing'}") from None
 
 
 def _end(keeper: subprocess.Popen[bytes]) -> None:
@@ -166,8 +166,8 @@ def run_command(words: Sequence[str | Path], *, seconds: float | None = None) ->
             timeout=seconds,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as trouble:
-        return CommandResult(ok=False, said=str(trouble))
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return CommandResult(ok=False, said=str(problem))
     return CommandResult(ok=done.returncode == 0, said=done.stdout)
 
 
@@ -196,6 +196,6 @@ def reserve(port: int = 0) -> Iterator[ReservedPort]:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             held.bind(("127.0.0.1", port))
-        except OSError as trouble:
-            raise BrokerUnavailableError(f"Port {port} is taken ({trouble.strerror}); choose another.") from None
+        except OSError as problem:
+            raise BrokerUnavailableError(f"Port {port} is taken ({problem.strerror}); choose another.") from None
         yield ReservedPort(port=held.getsockname()[1])

@@ -89,18 +89,18 @@ class SharedParts:
     used_up: ThresholdCache = field(default_factory=lambda: ThresholdCache(_say_used_up))
 
     @cached_property
-    def mover(self) -> RunUpdater:
+    def updater(self) -> RunUpdater:
         """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
-        voice = Announcer(events=self.events, now=now)
-        return RunUpdater(store=self.store, voice=voice, now=now, ended=_count_ends(self.metrics))
+        announcer = Announcer(events=self.events, now=now)
+        return RunUpdater(store=self.store, announcer=announcer, now=now, ended=_count_ends(self.metrics))
 
     @cached_property
-    def gather(self) -> HierarchyAssembler:
+    def assembler(self) -> HierarchyAssembler:
         """The routing of requests, with its cache of routes."""
         limits = HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
         decide = Decider(tables=self.tables, observe=_count_missing(self.metrics))
-        route = RequestRouter(mover=self.mover, decide=decide, limits=limits, used_up=self.used_up, kept=_say_waits)
-        return HierarchyAssembler(mover=self.mover, route=route)
+        route = RequestRouter(updater=self.updater, decide=decide, limits=limits, used_up=self.used_up, kept=_say_waits)
+        return HierarchyAssembler(updater=self.updater, router=route)
 
     @cached_property
     def spokes(self) -> Mapping[str, Spoke]:
@@ -123,7 +123,7 @@ def poller(parts: SharedParts) -> Poller | None:
         store=parts.store,
         events=parts.events,
         now=now,
-        complain=lambda sentence: log.warning("polling has to wait", trouble=sentence),
+        complain=lambda sentence: log.warning("polling has to wait", problem=sentence),
     )
 
 
@@ -132,51 +132,51 @@ def count_callbacks(metrics: Metrics) -> CountCallback:
     return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
 
 
-def overdue(parts: SharedParts) -> PendingRequestExpiry:
+def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
     """Make the one who gives up requests whose children never come; it goes with the role `routing`."""
     deadline = parts.settings.routing.children_deadline
     return PendingRequestExpiry(
-        mover=parts.mover,
+        updater=parts.updater,
         deadline=deadline,
         every=min(deadline / 4, LOOK_AT_LEAST),
-        complain=lambda sentence: log.warning("overdue requests have to wait", trouble=sentence),
+        complain=lambda sentence: log.warning("overdue requests have to wait", problem=sentence),
     )
 
 
-def turns(parts: SharedParts) -> WaitingQueueReleaser:
+def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
     """Make the one who lets waiting requests go; it goes with the role `routing`."""
     made = WaitingQueueReleaser(
-        mover=parts.mover,
-        gather=parts.gather,
-        complain=lambda sentence: log.warning("waiting requests have to wait longer", trouble=sentence),
+        updater=parts.updater,
+        assembler=parts.assembler,
+        complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
     )
-    parts.metrics.follow(IN_LINE, lambda: made.in_line, "routing")
+    parts.metrics.follow(IN_LINE, lambda: made.waiting_requests, "routing")
     parts.metrics.follow(USED_UP, lambda: parts.used_up.count_at(now()), "routing")
     return made
 
 
-def routing_of(mover: RunUpdater, gather: HierarchyAssembler) -> LifecycleHandler:
+def lifecycle_handler(updater: RunUpdater, gather: HierarchyAssembler) -> LifecycleHandler:
     """Put the handlers of lifecycle events together."""
-    trees = HierarchyChanger(mover=mover, gather=gather)
+    trees = HierarchyChanger(updater=updater, assembler=gather)
     return LifecycleHandler(
-        request=RunRequestedHandler(route=gather.route, gather=gather),
-        revise=RunChangedHandler(mover=mover, gather=gather, revise_tree=trees),
-        withdraw=RunCancelledHandler(mover=mover, gather=gather),
+        run_requested=RunRequestedHandler(router=gather.router, assembler=gather),
+        run_changed=RunChangedHandler(updater=updater, assembler=gather, hierarchy_changer=trees),
+        run_cancelled=RunCancelledHandler(updater=updater, assembler=gather),
     )
 
 
-def dispatch_of(mover: RunUpdater, caller: Caller) -> CommandHandler:
+def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
     """Put the handlers of commands together."""
     return CommandHandler(
-        send=SendRunHandler(mover=mover, caller=caller),
-        change=ChangeRunHandler(mover=mover, caller=caller),
-        cancel=CancelRunHandler(mover=mover, caller=caller),
+        send=SendRunHandler(updater=updater, caller=caller),
+        change=ChangeRunHandler(updater=updater, caller=caller),
+        cancel=CancelRunHandler(updater=updater, caller=caller),
     )
 
 
 def routing_worker(parts: SharedParts) -> Worker:
     """Build the consumer of lifecycle events."""
-    routing = routing_of(parts.mover, parts.gather)
+    routing = lifecycle_handler(parts.updater, parts.assembler)
     return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 
@@ -184,7 +184,7 @@ def dispatch_worker(parts: SharedParts, spoke: str) -> Worker:
     """Build the consumer of the commands for one spoke."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return dispatch_of(parts.mover, parts.caller(may_send))
+        return command_handler(parts.updater, parts.caller(may_send))
 
     return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
 
@@ -193,7 +193,7 @@ def inbound_worker(parts: SharedParts) -> Worker:
     """Build the consumer of what external systems report."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(mover=parts.mover, caller=parts.caller(may_send))
+        return ReportHandler(updater=parts.updater, caller=parts.caller(may_send))
 
     return _worker(parts, "inbound", parts.events.topics.inbound, handler)
 

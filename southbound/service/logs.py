@@ -77,9 +77,9 @@ def _console() -> tuple[structlog.typing.Processor, ...]:
 log = structlog.get_logger()
 
 
-def complain(role: str, trouble: Problem, record: Record | None) -> None:
+def complain(role: str, problem: Problem, record: Record | None) -> None:
     """Say a trouble as a warning; with its record, so that whoever reads of a dead letter finds the event."""
-    log.warning(trouble.sentence, role=role, code=trouble.code, detail=trouble.detail or None, **_where(record))
+    log.warning(problem.sentence, role=role, code=problem.code, detail=problem.detail or None, **_where(record))
 
 
 def _where(record: Record | None) -> dict[str, object]:

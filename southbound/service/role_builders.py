@@ -17,10 +17,10 @@ from southbound.service.compose import (
     dispatch_worker,
     inbound_worker,
     now,
-    overdue,
+    pending_request_expiry,
     poller,
     routing_worker,
-    turns,
+    waiting_queue_releaser,
 )
 from southbound.service.roles import Role
 
@@ -59,9 +59,9 @@ def _routing_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, W
 
 
 def _routing_tasks(parts: SharedParts) -> Tasks:
-    yield overdue(parts).run()
+    yield pending_request_expiry(parts).run()
     yield from parts.tables.work()
-    yield turns(parts).run()
+    yield waiting_queue_releaser(parts).run()
 
 
 def _dispatch_workers(parts: SharedParts, only_spoke: str | None) -> dict[str, Worker]:

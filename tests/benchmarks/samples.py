@@ -19,7 +19,7 @@ from tests.builders import NOON, a_run
 if TYPE_CHECKING:
     from consumers.routing.decide import Decider
     from producers.publisher import Message
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.catalogue import Message as Word
@@ -32,10 +32,10 @@ class EventSample:
     record: Message
     request: RequestRow
     routed: RunRow
-    begun: tuple[Happening, ...]
+    begun: tuple[RunEvent, ...]
     sending: RunRow
     command: SendRun
-    done: tuple[Happening, ...]
+    done: tuple[RunEvent, ...]
     ended: RunRow
     outcomes: tuple[Event, ...]
 

@@ -67,7 +67,7 @@ async def phases(store: RunStore, name: str = "G") -> list[Phase]:
 
 async def an_hour_later(gateway: Gateway) -> None:
     gateway.clock.at += HOUR
-    await gateway.turns.round()
+    await gateway.turns.release_due()
     await gateway.settle()
 
 
@@ -120,9 +120,9 @@ async def test_a_family_is_given_up_whole_although_the_process_dies_between_tell
     with monkeypatch.context() as death:
         death.setattr(store, "save", dies)
         with pytest.raises(StoreUnavailableError):
-            await gateway.turns.round()
+            await gateway.turns.release_due()
     assert await phases(store) == [Phase.WAITING] * 4
-    await gateway.turns.round()
+    await gateway.turns.release_due()
     assert await phases(store) == [Phase.FALLOUT] * 4
     assert await store.line.lengths() == {}
     told = [event.id for event in gateway.said() if is_told(event.data, UpdateKind.FALLOUT)]
@@ -143,7 +143,7 @@ async def test_a_cancelled_child_and_the_turn_of_its_root_may_meet_and_nobody_is
             await asyncio.sleep(0)  # so that they meet at different places
         await gateway.settle()
 
-    await asyncio.gather(other.turns.round(), cancels())
+    await asyncio.gather(other.turns.release_due(), cancels())
     await other.settle()
     await gateway.settle()
     await an_hour_later(gateway)
@@ -159,17 +159,17 @@ async def test_two_selectors_over_one_store_send_nobody_to_and_fro_and_strand_no
         await old.requested(a_document(run_id))
     await new.requested(a_document("A2"))
     old_turns, new_turns = old.turns, new.turns
-    await old_turns.round()
+    await old_turns.release_due()
     for second in range(90):
         old.clock.at += timedelta(seconds=1)
-        await new_turns.round()
-        await old_turns.round()
+        await new_turns.release_due()
+        await old_turns.release_due()
         if second == 45:
             await old.requested(a_document("D"))
     assert await store.line.lengths() == {("s#S2",): 2, ("s#S1",): 1}
     for _ in range(3):
         new.clock.at += HOUR
-        await new_turns.round()
+        await new_turns.release_due()
     assert await store.line.lengths() == {}
     assert [old.updates(run_id).count(UpdateKind.WAITING) for run_id in ("B", "C", "D")] == [2, 2, 1]
 

@@ -134,19 +134,19 @@ class FakeClient:
         self._forget(lost)
         self._post(Lost(lost))
 
-    def answer(self, offsets: Mapping[Partition, int], trouble: Problem | None = None) -> None:
+    def answer(self, offsets: Mapping[Partition, int], problem: Problem | None = None) -> None:
         """Answer one commit: taken, or refused with a trouble."""
-        taken = {} if trouble else {p: o for p, o in offsets.items() if p in self._position}
+        taken = {} if problem else {p: o for p, o in offsets.items() if p in self._position}
         self._store(taken)
-        self._post(Committed(taken, trouble))
+        self._post(Committed(taken, problem))
 
-    def complain(self, trouble: Problem) -> None:
+    def complain(self, problem: Problem) -> None:
         """Report something that may pass."""
-        self._post(Warned(trouble))
+        self._post(Warned(problem))
 
-    def fail(self, trouble: Problem) -> None:
+    def fail(self, problem: Problem) -> None:
         """Report something that does not pass, and end."""
-        self._post(ConsumerFailed(trouble))
+        self._post(ConsumerFailed(problem))
         self.close()
 
     def _store(self, offsets: Mapping[Partition, int]) -> None:

@@ -27,7 +27,7 @@ class InMemoryRunStore:
         self.requests: dict[str, RequestRow] = {}
         self.uses: dict[tuple[str, datetime], UseCount] = {}
         self.line = InMemoryLine(self)
-        self.troubles: list[Exception] = []
+        self.problems: list[Exception] = []
         self.closed = False
         self._keep(rows)
 
@@ -50,8 +50,8 @@ class InMemoryRunStore:
         return self.requests.get(request_id)
 
     async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
-        if self.troubles:
-            raise self.troubles.pop(0)
+        if self.problems:
+            raise self.problems.pop(0)
         before = dict(self.runs), dict(self.requests), dict(self.uses)
         try:
             # As in SQL, a conflict comes before a use that does not fit.

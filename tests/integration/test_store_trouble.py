@@ -78,7 +78,7 @@ async def test_a_postgresql_that_restarts_in_the_middle_loses_no_run(
 
 def waits_for_the_store(running: RunningService, role: str) -> bool:
     heads = [status.oldest for status in running.workers[role].status() if status.oldest is not None]
-    return any(head.trouble is not None and head.trouble.code == "STORE_UNAVAILABLE" for head in heads)
+    return any(head.problem is not None and head.problem.code == "STORE_UNAVAILABLE" for head in heads)
 
 
 def ends(service: Service) -> set[tuple[str | None, str | None]]:

@@ -413,9 +413,9 @@ async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_
     await until(lambda: worker.figures().parked == 1)
     (status,) = worker.status()
     assert status.oldest is not None
-    assert status.oldest.trouble is not None
-    assert "no-such-dlq" in status.oldest.trouble.sentence
-    assert "southbound topics apply" in status.oldest.trouble.sentence
+    assert status.oldest.problem is not None
+    assert "no-such-dlq" in status.oldest.problem.sentence
+    assert "southbound topics apply" in status.oldest.problem.sentence
     worker.stop()
     assert await running is True
     await impatient.close()

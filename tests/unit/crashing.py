@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.routing.waiting.release import LEFT_BEHIND
+from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.spokes.port import nothing
 from router.responses import HttpResponse, NoResponse, Purpose
@@ -165,13 +165,13 @@ class MortalGateway(Gateway):
         self.clock.at += timedelta(hours=1)
         for _ in range(2):
             try:
-                await self.turns.round()
+                await self.turns.release_due()
             except CrashError:
                 await _bury()
                 self._begin_again()
             await self.live()
-            self.clock.at += LEFT_BEHIND + timedelta(seconds=1)
-        await self.turns.round()
+            self.clock.at += ABANDONED_AFTER + timedelta(seconds=1)
+        await self.turns.release_due()
         await self.live()
 
     def _begin_again(self) -> None:

@@ -36,7 +36,7 @@ from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders import NOON, SINGLE, a_document, a_run
 
 if TYPE_CHECKING:
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
 
 NO = (Reason(code="21", message="no such line"),)
 DOCUMENT = a_document(measures=("TM1",))
@@ -158,17 +158,17 @@ def test_progress_is_told_once_per_state() -> None:
     st.lists(st.sampled_from(SOME_OF_EACH), max_size=12),
 )
 def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_one(
-    phase: Phase, happened: list[Happening]
+    phase: Phase, happened: list[RunEvent]
 ) -> None:
     row = a_run(phase=phase, document=DOCUMENT)
     if phase in ENDED:
         row = a_run(phase=phase, document=DOCUMENT, state=RunState.COMPLETED)
-    for number, happening in enumerate(happened):
-        if not allows(row, happening):
+    for number, run_event in enumerate(happened):
+        if not allows(row, run_event):
             with pytest.raises(NotAllowedError):
-                advance(row, (happening,), NOON)
+                advance(row, (run_event,), NOON)
             continue
-        step = advance(row, (happening,), NOON + timedelta(seconds=number))
+        step = advance(row, (run_event,), NOON + timedelta(seconds=number))
         assert step.row.revision == row.revision + step.moved
         if row.phase in ENDED:
             assert (step.row.phase, step.row.state) == (row.phase, row.state)

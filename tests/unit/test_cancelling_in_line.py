@@ -185,7 +185,7 @@ async def test_a_cancelled_child_that_meets_the_moment_of_its_turn_gives_nobody_
 
     gateway.used_up.queued = {"s#S1"}
     gateway.store.line.first = behind_our_back  # type: ignore[method-assign, assignment] # the race, made to happen
-    await turns.round()
+    await turns.release_due()
     await gateway.settle()
     assert UpdateKind.FALLOUT not in gateway.updates("G")
     assert gateway.system.posted()[1:] == ["Line test G", "Line test G-2", "Line test G-3"]
@@ -242,9 +242,9 @@ async def test_a_child_whom_its_root_carries_since_it_waited_by_itself_is_given_
 async def test_a_crash_before_a_family_is_given_up_tells_it_again_under_the_same_ids() -> None:
     gateway = await a_line(ROOT, G1, G2, G3)
     gateway.decide = tables(a_selector(1, spec="moon-line"))
-    gateway.store.troubles.append(StoreUnavailableError("locked"))
+    gateway.store.problems.append(StoreUnavailableError("locked"))
     with pytest.raises(StoreUnavailableError):
-        await gateway.turns.round()
+        await gateway.turns.release_due()
     assert phases(gateway) == [Phase.WAITING] * 4
     await look(gateway)
     assert phases(gateway) == [Phase.FALLOUT] * 4
@@ -255,8 +255,8 @@ async def test_a_crash_before_a_family_is_given_up_tells_it_again_under_the_same
 async def test_a_rival_who_moves_one_of_a_family_keeps_all_of_it_in_line_until_the_next_look() -> None:
     gateway = await a_line(ROOT, G1, G2, G3)
     gateway.decide = tables(a_selector(1, spec="moon-line"))
-    gateway.store.troubles.append(ConflictError("moved"))
-    await gateway.turns.round()
+    gateway.store.problems.append(ConflictError("moved"))
+    await gateway.turns.release_due()
     assert phases(gateway) == [Phase.WAITING] * 4
     await look(gateway)
     assert phases(gateway) == [Phase.FALLOUT] * 4
@@ -266,7 +266,7 @@ async def test_children_whose_root_was_taken_and_can_never_be_commanded_need_a_p
     gateway = await a_line(ROOT, G1, G2, G3)
     gateway.clock.at += HOUR
     gateway.publisher.refuse(gateway.names.dispatch("fibre-lab"), "too large", TooLargeError)
-    await gateway.turns.round()
+    await gateway.turns.release_due()
     assert phases(gateway) == [Phase.FALLOUT] * 4
     assert {*map(str, (codes(gateway, run_id) for run_id in FAMILY))} == {"['MESSAGE_TOO_LARGE']"}
 

@@ -124,7 +124,7 @@ async def test_a_change_waits_for_the_id_of_a_run_that_was_accepted_without_one(
     )
     gateway.system.tests["9"] = {"id": "9", "name": "Line test TR0001"}
     await gateway.changed(a_document(version=2, description="fast"))
-    assert [later.trouble.code for later in gateway.waits] == ["EXTERNAL_ID_NOT_KNOWN"]
+    assert [later.problem.code for later in gateway.waits] == ["EXTERNAL_ID_NOT_KNOWN"]
     assert [patch.path for patch in gateway.system.made(Purpose.CHANGE)] == ["/serviceTest/9"]
     assert gateway.row().state is RunState.PENDING
 
@@ -141,7 +141,7 @@ async def test_a_change_of_an_unknown_run_is_a_dead_letter() -> None:
     gateway = Gateway()
     await gateway.changed(a_document())
     assert gateway.letters() == ["UNKNOWN_RUN"]
-    assert "TR0001" in gateway.dead[0][1].trouble.sentence
+    assert "TR0001" in gateway.dead[0][1].problem.sentence
 
 
 async def test_a_change_while_the_post_is_in_fallout_goes_out_with_the_redrive() -> None:

@@ -15,7 +15,7 @@ from schemas.results import Reason
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
 from southbound.service import compose
-from southbound.service.compose import SharedParts, overdue, poller, turns
+from southbound.service.compose import SharedParts, pending_request_expiry, poller, waiting_queue_releaser
 from southbound.service.load_rules import load_rules
 from southbound.service.role_builders import workers
 from southbound.service.roles import Role
@@ -80,8 +80,8 @@ async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.M
     parts = some_parts(InMemoryRunStore())
     workers(parts, tuple(Role))
     poller(parts)
-    overdue(parts)
-    turns(parts)
+    pending_request_expiry(parts)
+    waiting_queue_releaser(parts)
     profiles = len(parts.rules.profiles)
     assert {name: len(instances) for name, instances in made.items()} == {
         "RunUpdater": 1,
@@ -96,6 +96,8 @@ async def test_what_two_roles_store_at_once_is_one_transaction() -> None:
     parts = some_parts(store)
     cause = Event(headers=EventHeaders(id="E1", time=NOON), data=RunRequested(run=a_document()))
     refused = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
-    updaters = (overdue(parts).mover, turns(parts).mover)
-    await asyncio.gather(*(updater.record(cause, row, refused) for updater, row in zip(updaters, rows, strict=True)))
+    updaters = (pending_request_expiry(parts).updater, waiting_queue_releaser(parts).updater)
+    await asyncio.gather(
+        *(updater.store_fact(cause, row, refused) for updater, row in zip(updaters, rows, strict=True))
+    )
     assert store.transactions == 1

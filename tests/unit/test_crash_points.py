@@ -260,7 +260,7 @@ def _seen(row: RunRow) -> tuple[object, ...]:
 
 
 def _letters(gateway: MortalGateway) -> set[tuple[bytes | None, str]]:
-    return {(dict(record.headers)["ce_id"], letter.trouble.code) for record, letter in gateway.dead}
+    return {(dict(record.headers)["ce_id"], letter.problem.code) for record, letter in gateway.dead}
 
 
 def _meanings(gateway: MortalGateway) -> dict[str, set[tuple[Any, ...]]]:

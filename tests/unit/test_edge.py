@@ -63,7 +63,7 @@ async def delay(kind: type[Exception], number: int, dice: float) -> float:
 async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], code: str) -> None:
     outcome = await outcome_of(kind("Never."))
     assert isinstance(outcome, DeadLetter)
-    assert (outcome.trouble.code, outcome.trouble.sentence) == (code, "Never.")
+    assert (outcome.problem.code, outcome.problem.sentence) == (code, "Never.")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], 
 async def test_what_passes_by_itself_waits_and_says_what_for(kind: type[Exception], code: str) -> None:
     outcome = await outcome_of(kind("Not now."))
     assert isinstance(outcome, RetryLater)
-    assert (outcome.trouble.code, outcome.trouble.sentence) == (code, "Not now.")
+    assert (outcome.problem.code, outcome.problem.sentence) == (code, "Not now.")
 
 
 async def test_what_is_no_event_is_a_dead_letter() -> None:

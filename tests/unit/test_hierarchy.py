@@ -114,7 +114,7 @@ def test_a_circle_anywhere_is_refused(branches: list[Branch], data: st.DataObjec
     children[picked] = a_child(children[picked].run_id, parent=closing)
     with pytest.raises(HierarchyError) as refused:
         expand(a_root(*children), WIDE)
-    assert refused.value.trouble.code == "HIERARCHY_CYCLE"
+    assert refused.value.problem.code == "HIERARCHY_CYCLE"
     assert repr(closing) in str(refused.value) or len(below) > 5
 
 
@@ -154,8 +154,8 @@ def test_what_cannot_be_sent_is_refused_in_one_sentence(root: RunDocument, code:
     with pytest.raises(HierarchyError) as refused:
         expand(root)
     sentence = str(refused.value)
-    assert refused.value.trouble.code == code
-    assert refused.value.trouble.sentence == sentence
+    assert refused.value.problem.code == code
+    assert refused.value.problem.sentence == sentence
     assert sentence.endswith(".")
     assert all(word in sentence for word in words), sentence
     with pytest.raises(HierarchyError):
@@ -172,7 +172,7 @@ def test_one_level_more_than_allowed_is_refused() -> None:
     chain = a_root(a_child("c0"), *(a_child(f"c{n}", parent=f"c{n - 1}") for n in range(1, 10)))
     with pytest.raises(HierarchyError, match=r"'c9' lies on level 11 .* 10 levels .* max_depth") as refused:
         expand(chain)
-    assert refused.value.trouble.code == "HIERARCHY_TOO_DEEP"
+    assert refused.value.problem.code == "HIERARCHY_TOO_DEEP"
 
 
 def test_a_long_circle_names_only_some_of_its_runs() -> None:

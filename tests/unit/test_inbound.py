@@ -125,7 +125,7 @@ async def test_a_report_about_a_run_of_nobody_is_parked_and_then_a_dead_letter()
     await gateway.settle()
     assert gateway.letters() == ["UNKNOWN_EXTERNAL_ID"]
     assert len(gateway.waits) in range(5, 15)
-    assert "ext-404" in gateway.dead[0][1].trouble.sentence
+    assert "ext-404" in gateway.dead[0][1].problem.sentence
 
 
 async def test_a_name_alone_does_not_make_a_run_ours() -> None:
@@ -144,8 +144,8 @@ async def test_what_is_no_report_at_all_is_a_dead_letter_that_says_what_to_do() 
     gateway.put(gateway.names.inbound, word, "x")
     await gateway.settle()
     assert gateway.letters() == ["INBOUND_NOT_UNDERSTOOD"]
-    assert "fibre-lab" in gateway.dead[0][1].trouble.sentence
-    assert "redrive" in gateway.dead[0][1].trouble.sentence
+    assert "fibre-lab" in gateway.dead[0][1].problem.sentence
+    assert "redrive" in gateway.dead[0][1].problem.sentence
 
 
 async def test_measures_are_told_under_the_ids_that_were_requested() -> None:

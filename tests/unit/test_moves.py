@@ -86,23 +86,25 @@ async def test_what_a_frozen_worker_stored_and_did_not_tell_is_told_by_its_succe
     done = Reported(report_id="E1", report=ExternalReport(external_id="ext-TR0001", state=RunState.COMPLETED))
     frozen.refuse(TOPICS.results)
     with pytest.raises(PublishError):
-        await mover_over(store, frozen).record(CAUSE, row, done)
+        await mover_over(store, frozen).store_fact(CAUSE, row, done)
     told = RecordingPublisher()
-    await mover_over(store, told).record(CAUSE, row, done)
+    await mover_over(store, told).store_fact(CAUSE, row, done)
     assert [type(word) for word in words_of(told)] == [RunResult, RequestResult]
 
 
 async def request_results_after_the_end_of(rows: Sequence[RunRow], store: Ledger) -> list[RequestResult]:
     publisher = RecordingPublisher()
-    mover = mover_over(store, publisher)
+    updater = mover_over(store, publisher)
     for row in rows:
-        await mover.record(CAUSE, row, NO)
+        await updater.store_fact(CAUSE, row, NO)
     return [word for word in words_of(publisher) if isinstance(word, RequestResult)]
 
 
 def mover_over(store: Ledger, publisher: RecordingPublisher) -> RunUpdater:
-    voice = Announcer(events=EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=TOPICS), now=lambda: NOON)
-    return RunUpdater(store=store, voice=voice, now=lambda: NOON)
+    announcer = Announcer(
+        events=EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=TOPICS), now=lambda: NOON
+    )
+    return RunUpdater(store=store, announcer=announcer, now=lambda: NOON)
 
 
 def words_of(publisher: RecordingPublisher) -> list[Message]:
@@ -112,10 +114,10 @@ def words_of(publisher: RecordingPublisher) -> list[Message]:
 async def test_wishes_that_are_granted_together_fail_each_by_itself() -> None:
     rows = [a_run(run_id, phase=Phase.SENDING, decision=SINGLE) for run_id in ("TR0001", "TR0002", "TR0003")]
     store, publisher = Ledger(*rows), RecordingPublisher()
-    mover = mover_over(store, publisher)
+    updater = mover_over(store, publisher)
     stale, ended = replace(rows[1], revision=7), replace(rows[2], phase=Phase.FULFILLED)
     answers = await asyncio.gather(
-        *(mover.intend(CAUSE, row, NO) for row in (rows[0], stale, ended)), return_exceptions=True
+        *(updater.store_intention(CAUSE, row, NO) for row in (rows[0], stale, ended)), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [type(rows[0]), ConflictError, NotAllowedError]
     assert [word.run_id for word in words_of(publisher) if isinstance(word, RunResult)] == ["TR0001"]
@@ -124,15 +126,15 @@ async def test_wishes_that_are_granted_together_fail_each_by_itself() -> None:
 async def test_wishes_of_handlers_that_work_at_once_share_one_transaction() -> None:
     rows = [a_run(f"TR{number}", phase=Phase.SENDING, decision=SINGLE) for number in range(50)]
     store = Ledger(*rows)
-    mover = mover_over(store, RecordingPublisher())
-    await asyncio.gather(*(mover.record(CAUSE, row, NO) for row in rows))
+    updater = mover_over(store, RecordingPublisher())
+    await asyncio.gather(*(updater.store_fact(CAUSE, row, NO) for row in rows))
     assert store.transactions == 1
 
 
 async def test_large_hierarchies_are_not_stored_in_one_transaction() -> None:
     store = Ledger()
-    mover = mover_over(store, RecordingPublisher())
+    updater = mover_over(store, RecordingPublisher())
     trees = [[a_run(f"{name}-{number}") for number in range(400)] for name in "ABC"]
-    await asyncio.gather(*(mover.intend_all(CAUSE, [], rows) for rows in trees))
+    await asyncio.gather(*(updater.store_intentions(CAUSE, [], rows) for rows in trees))
     assert len(store.runs) == 1200
     assert store.transactions == 2  # a group ends with the wish that fills it

@@ -24,13 +24,13 @@ async def an_overdue(*runs: object) -> Gateway:
 async def test_before_the_deadline_nothing_is_given_up() -> None:
     gateway = Gateway()
     await gateway.requested(ROOT)
-    assert await gateway.overdue.round() == 0
+    assert await gateway.overdue.expire_overdue() == 0
     assert gateway.row().phase is Phase.CREATED
 
 
 async def test_after_the_deadline_the_missing_children_are_named() -> None:
     gateway = await an_overdue(ROOT, C1)
-    await gateway.overdue.round()
+    await gateway.overdue.expire_overdue()
     update = gateway.last_update()
     assert (update.kind, update.phase) == (UpdateKind.FALLOUT, Phase.FALLOUT)
     (reason,) = update.reasons
@@ -42,19 +42,19 @@ async def test_after_the_deadline_the_missing_children_are_named() -> None:
 
 async def test_a_child_without_its_root_is_told_as_well() -> None:
     gateway = await an_overdue(C1)
-    await gateway.overdue.round()
+    await gateway.overdue.expire_overdue()
     assert [reason.code for reason in gateway.last_update("C1").reasons] == ["ROOT_MISSING"]
 
 
 async def test_what_was_given_up_is_not_given_up_again() -> None:
     gateway = await an_overdue(ROOT, C1)
-    assert await gateway.overdue.round() == 2
-    assert await gateway.overdue.round() == 0
+    assert await gateway.overdue.expire_overdue() == 2
+    assert await gateway.overdue.expire_overdue() == 0
 
 
 async def test_a_late_child_still_gets_the_hierarchy_sent() -> None:
     gateway = await an_overdue(ROOT, C1)
-    await gateway.overdue.round()
+    await gateway.overdue.expire_overdue()
     await gateway.requested(C2)
     assert gateway.system.posted() == ["Line test TR0001", "Line test C1", "Line test C2"]
     assert gateway.row("C1").phase is Phase.ACCEPTED
@@ -62,18 +62,18 @@ async def test_a_late_child_still_gets_the_hierarchy_sent() -> None:
 
 async def test_a_hierarchy_that_was_given_up_can_be_cancelled() -> None:
     gateway = await an_overdue(ROOT, C1)
-    await gateway.overdue.round()
+    await gateway.overdue.expire_overdue()
     await gateway.cancelled("TR0001")
     assert gateway.row("C1").phase is gateway.row().phase is Phase.CANCELLED
 
 
 async def test_a_crash_before_it_is_stored_tells_it_again_under_the_same_id() -> None:
     gateway = await an_overdue(ROOT)
-    gateway.store.troubles.append(StoreUnavailableError("locked"))
+    gateway.store.problems.append(StoreUnavailableError("locked"))
     try:
-        await gateway.overdue.round()
+        await gateway.overdue.expire_overdue()
     except StoreUnavailableError:
-        await gateway.overdue.round()
+        await gateway.overdue.expire_overdue()
     first, second = gateway.said()
     assert first.id == second.id
     assert gateway.row().phase is Phase.FALLOUT

@@ -17,7 +17,7 @@ from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders import NOON, a_run
 
 if TYPE_CHECKING:
-    from router.runs.events import Happening
+    from router.runs.events import RunEvent
     from router.runs.run import RunRow
 
 IN_PROGRESS = ExternalReport(external_id="ext-TR0001", state=RunState.IN_PROGRESS)
@@ -26,10 +26,10 @@ FAILED = ExternalReport(external_id="ext-TR0001", state=RunState.FAILED, raw_sta
 NO = (Reason(code="21", message="no such line"),)
 
 
-def after(row: RunRow, cause: str, *happenings: Happening) -> RunRow:
+def after(row: RunRow, cause: str, *run_events: RunEvent) -> RunRow:
     """Return the row that is stored when an event made these happen."""
-    step = advance(row, happenings, NOON)
-    return remember(step, happenings, cause) if step.moved else step.row
+    step = advance(row, run_events, NOON)
+    return remember(step, run_events, cause) if step.moved else step.row
 
 
 def reported(row: RunRow, report: ExternalReport, count: int) -> RunRow:
@@ -80,7 +80,7 @@ def test_neither_field_grows_without_bound_and_the_newest_event_is_known(events:
     assert len(row.processed_events) <= MAX_PROCESSED_EVENTS
 
 
-def _happening(kind: str, cause: str, number: int) -> Happening:
+def _happening(kind: str, cause: str, number: int) -> RunEvent:
     if kind == "report":
         return Reported(report_id=cause, report=FAILED)
     return ChangeRefused(version=number, reasons=NO) if kind == "change" else CancelRefused(reasons=NO)

@@ -114,7 +114,7 @@ async def test_undecided_tables_are_a_dead_letter_that_names_the_table(spec: str
     gateway = Gateway()
     await gateway.requested(a_document(spec=spec))
     assert gateway.letters() == ["NO_ROW_MATCHES"]
-    assert table in gateway.dead[0][1].trouble.sentence
+    assert table in gateway.dead[0][1].problem.sentence
     assert not gateway.store.runs
 
 

@@ -210,7 +210,7 @@ async def test_a_child_waits_until_the_id_of_its_parent_is_known() -> None:
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, []), json_answer(200, []))
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, [{"id": "9", "name": "Line test TR0001"}]))
     await gateway.requested(a_tree(children=1))
-    assert [later.trouble.code for later in gateway.waits] == ["EXTERNAL_ID_NOT_KNOWN"]
+    assert [later.problem.code for later in gateway.waits] == ["EXTERNAL_ID_NOT_KNOWN"]
     assert b'"id":"9"' in (gateway.system.made(Purpose.SEND)[1].body or b"")
 
 
@@ -250,7 +250,7 @@ async def test_a_spoke_without_a_profile_is_a_dead_letter() -> None:
     gateway = Gateway()
     await gateway.requested(a_document(spec="moon-line"))
     assert gateway.letters() == ["UNKNOWN_SPOKE"]
-    assert "moon-lab" in gateway.dead[0][1].trouble.sentence
+    assert "moon-lab" in gateway.dead[0][1].problem.sentence
 
 
 async def test_a_worker_that_may_have_been_replaced_sends_nothing_and_leaves_no_doubt() -> None:
@@ -258,7 +258,7 @@ async def test_a_worker_that_may_have_been_replaced_sends_nothing_and_leaves_no_
     answers = [False, True, False, True]
     gateway.may_send = lambda: answers.pop(0) if answers else True
     await gateway.requested(a_document())
-    assert [later.trouble.code for later in gateway.waits] == ["MAY_NOT_SEND", "MAY_NOT_SEND"]
+    assert [later.problem.code for later in gateway.waits] == ["MAY_NOT_SEND", "MAY_NOT_SEND"]
     assert gateway.row().phase is Phase.ACCEPTED
     assert len(gateway.system.calls) == 1
 

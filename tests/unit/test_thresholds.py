@@ -77,18 +77,18 @@ def a_use(at_most: int = 3, moment: datetime = NOON) -> ThresholdUse:
 
 def test_what_is_used_up_stays_so_until_its_window_ends_or_its_threshold_is_raised() -> None:
     known = ThresholdCache()
-    known.learn(a_use(3))
-    assert known.has(a_use(3))
-    assert known.has(a_use(2))
-    assert not known.has(a_use(4))
-    assert not known.has(a_use(3, NOON + HOUR))
+    known.mark_used_up(a_use(3))
+    assert known.is_used_up(a_use(3))
+    assert known.is_used_up(a_use(2))
+    assert not known.is_used_up(a_use(4))
+    assert not known.is_used_up(a_use(3, NOON + HOUR))
 
 
 def test_a_used_up_definition_is_reported_once_in_a_window() -> None:
     told: list[ThresholdUse] = []
     known = ThresholdCache(told.append)
     for moment in (NOON, NOON + timedelta(minutes=1), NOON + HOUR):
-        known.learn(a_use(3, moment))
+        known.mark_used_up(a_use(3, moment))
     assert [use.window.start for use in told] == [NOON, NOON + HOUR]
     assert (known.count_at(NOON + HOUR), known.count_at(NOON)) == (1, 0)
 
@@ -117,11 +117,11 @@ def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_alw
 ) -> None:
     known = ThresholdCache()
     for row in full:
-        known.learn(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
+        known.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
     known.queued = {f"s#{row}" for row in queued}
     facts = facts_of(a_document())
     fitting = [row.id for row in selector.table.hits(selector.table.values_of(facts))]
-    for may_not, taken in ((known.for_newcomer, full | queued), (known.for_next, full)):
+    for may_not, taken in ((known.blocked_for_new_request, full | queued), (known.blocked_for_next_in_queue, full)):
         choice = choose_spoke(selector, facts, may_not(NOON, set())(selector))
         free = [row for row in fitting if row not in selector.thresholds or row not in taken]
         _expect(choice, fitting, free, has_default=selector.table.default is not None)
@@ -141,5 +141,5 @@ def test_what_was_denied_a_moment_ago_is_not_asked_for_again(in_turn: bool) -> N
     inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
     row = "{id: S1, order: 1, when: {}, then: {spoke: x}, threshold: {max: 1, period: PT1H}}"
     selector, known = load_selector(f"selector: s\n{inputs}rows: [{row}]\n", "s.yaml"), ThresholdCache()
-    may_not = known.for_next if in_turn else known.for_newcomer
+    may_not = known.blocked_for_next_in_queue if in_turn else known.blocked_for_new_request
     assert isinstance(choose_spoke(selector, facts_of(a_document()), may_not(NOON, {"s#S1"})(selector)), Undecided)

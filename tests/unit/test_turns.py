@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.routing.child_rows import whole
+from consumers.routing.child_rows import complete_hierarchy
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError, TooLargeError
 from router.tables.explain.explanation import told
@@ -65,7 +65,7 @@ async def an_hour_later(gateway: Gateway) -> None:
 
 
 async def look(gateway: Gateway) -> None:
-    await gateway.turns.round()
+    await gateway.turns.release_due()
     await gateway.settle()
 
 
@@ -263,7 +263,7 @@ async def test_a_change_that_meets_the_moment_of_its_turn_reaches_the_system() -
     async def behind_our_back(run_id: str) -> Any:  # noqa: ANN401 - a row or nothing
         if run_id == "B" and gateway.row("B") is stale:
             gateway.store.run = read  # type: ignore[method-assign] # once
-            await turns.round()
+            await turns.release_due()
             gateway._take_over()
             await gateway.step(gateway.names.dispatch("fibre-lab"))
             return stale
@@ -308,7 +308,7 @@ async def test_a_gathered_hierarchy_waits_as_a_whole_and_is_not_given_up_for_it(
     gateway = await a_line(*GATHERED)
     assert {gateway.row(run_id).phase for run_id in ("G", "G-1", "G-2")} == {Phase.WAITING}
     gateway.clock.at += timedelta(seconds=400)
-    assert await gateway.overdue.round() == 0
+    assert await gateway.overdue.expire_overdue() == 0
     await an_hour_later(gateway)
     assert gateway.system.posted()[1:] == ["Line test G", "Line test G-1", "Line test G-2"]
 
@@ -393,7 +393,7 @@ async def test_what_was_taken_and_never_commanded_is_commanded_by_somebody_else(
     gateway.clock.at += HOUR
     gateway.publisher.refuse(gateway.names.dispatch("fibre-lab"), "no broker")
     with pytest.raises(PublishError):
-        await gateway.turns.round()
+        await gateway.turns.release_due()
     assert gateway.row("T").phase is Phase.ROUTED
     gateway.publisher.accept(gateway.names.dispatch("fibre-lab"))
     await look(gateway)
@@ -409,7 +409,7 @@ async def test_what_kafka_will_never_take_needs_a_person_and_holds_up_nobody() -
     gateway.clock.at += HOUR
     topic = gateway.names.dispatch("fibre-lab")
     gateway.publisher.refuse(topic, "too large", TooLargeError)
-    await gateway.turns.round()
+    await gateway.turns.release_due()
     assert [reason.code for reason in gateway.last_update("C").reasons] == ["MESSAGE_TOO_LARGE"]
     assert (gateway.row("C").phase, gateway.row("C").waits_for) == (Phase.FALLOUT, ())
     gateway.publisher.accept(topic)
@@ -423,17 +423,17 @@ async def test_a_command_left_behind_that_kafka_will_never_take_needs_a_person_t
     topic = gateway.names.dispatch("fibre-lab")
     gateway.publisher.refuse(topic)
     with pytest.raises(PublishError):
-        await gateway.turns.round()
+        await gateway.turns.release_due()
     gateway.publisher.refuse(topic, "too large", TooLargeError)
     gateway.clock.at += timedelta(seconds=40)
-    await gateway.turns.round()
+    await gateway.turns.release_due()
     assert gateway.row("B").phase is Phase.FALLOUT
 
 
 async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -> None:
     gateway = await a_line("B")
     gateway.clock.at += HOUR
-    gateway.store.troubles.append(StoreUnavailableError("the database is locked"))
+    gateway.store.problems.append(StoreUnavailableError("the database is locked"))
     turns = gateway.turns
     turns.every = 0.001
     looking = asyncio.create_task(turns.run())
@@ -448,9 +448,9 @@ async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -
 async def test_a_store_that_is_away_loses_nobody() -> None:
     gateway = await a_line("B")
     gateway.clock.at += HOUR
-    gateway.store.troubles.append(StoreUnavailableError("locked"))
+    gateway.store.problems.append(StoreUnavailableError("locked"))
     with pytest.raises(StoreUnavailableError):
-        await gateway.turns.round()
+        await gateway.turns.release_due()
     await look(gateway)
     assert gateway.row("B").phase is Phase.ACCEPTED
 
@@ -458,7 +458,7 @@ async def test_a_store_that_is_away_loses_nobody() -> None:
 async def test_one_who_was_taken_by_somebody_else_is_left_to_him_and_not_counted_twice() -> None:
     gateway = await a_line("B", "C", first=2)
     gateway.clock.at += HOUR
-    gateway.store.troubles.append(ConflictError("moved"))
+    gateway.store.problems.append(ConflictError("moved"))
     await look(gateway)
     assert gateway.system.posted() == [f"Line test {run_id}" for run_id in "ABC"]
 
@@ -479,7 +479,7 @@ async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_it
     turns = gateway.turns
     for _ in range(3):
         gateway.clock.at += HOUR
-        await turns.round()
+        await turns.release_due()
         await gateway.settle()
     assert [reason.code for reason in gateway.last_update("T").reasons] == ["RUN_EXISTS"]
     assert [gateway.row(run_id).phase for run_id in "TBC"] == [Phase.FALLOUT, Phase.ACCEPTED, Phase.ACCEPTED]
@@ -501,10 +501,10 @@ async def test_a_change_of_a_tree_that_can_never_be_stored_is_a_dead_letter_and_
 async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind_him() -> None:
     gateway = await a_line("B", "C")
     gateway.clock.at += HOUR
-    gateway.store.troubles.append(ConflictError("moved"))
+    gateway.store.problems.append(ConflictError("moved"))
     turns = gateway.turns
     turns._decided_by = gateway.decide.selector
-    await turns.round()
+    await turns.release_due()
     assert gateway.row("C").phase is Phase.ROUTED
 
 
@@ -517,10 +517,10 @@ async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_pro
     async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
         if root.run_id == "B":
             raise RuntimeError("poison")
-        return await whole(store, root)
+        return await complete_hierarchy(store, root)
 
-    monkeypatch.setattr("consumers.routing.waiting.release_one.whole", broken)
-    await gateway.turns.round()
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+    await gateway.turns.release_due()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
     (complaint,) = gateway.complaints
@@ -535,7 +535,7 @@ async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others
     gateway.decide = tables(a_selector(3))
     gateway.publisher.refuse(gateway.names.dispatch("fibre-lab"), "no broker")
     with pytest.raises(PublishError):
-        await gateway.turns.round()
+        await gateway.turns.release_due()
     gateway.publisher.accept(gateway.names.dispatch("fibre-lab"))
     gateway.clock.at += timedelta(seconds=40)
     turns, read = gateway.turns, gateway.store.runs_of_request
@@ -545,6 +545,6 @@ async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others
         raise ConflictError(request_id)
 
     gateway.store.runs_of_request = moved  # type: ignore[method-assign] # the race, made to happen
-    await turns.round()
+    await turns.release_due()
     await gateway.settle()
     assert gateway.row("C").phase is Phase.ACCEPTED

@@ -37,7 +37,7 @@ class RoutingProcess:
 
     def reads(self, *rows: str) -> None:
         """Take another selector, as when one is published."""
-        self.turns.gather = Gateway(
+        self.turns.assembler = Gateway(
             store=self.gateway.store,
             publisher=self.gateway.publisher,
             clock=self.gateway.clock,
@@ -50,7 +50,7 @@ async def pass_by(clock: Gateway, seconds: int, *processes: RoutingProcess) -> N
     for _ in range(seconds):
         clock.clock.at += SECOND
         for process in processes:
-            await process.turns.round()
+            await process.turns.release_due()
 
 
 async def a_line(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1),)) -> RoutingProcess:

@@ -64,7 +64,7 @@ class Mouth:
     async def says(self, cause: Event, word: Command | Outcome, decision: PinnedDecision | None) -> EventHeaders:
         """Give the headers under which this word is published."""
         events = EventPublisher(publisher=self.publisher, envelope=ENVELOPE, topics=TopicNames(""))
-        await Announcer(events=events, now=lambda: NOON).say(cause, [word], decision)
+        await Announcer(events=events, now=lambda: NOON).publish(cause, [word], decision)
         message = self.publisher.published[-1]
         event = ENVELOPE.decode(message.value, message.headers, fallback_id="none")
         assert event.data == word

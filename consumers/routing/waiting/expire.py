@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
 
-AT_ONCE = 200  # runs that are given up in one round
-SHOWN = 20  # missing children that are named in one sentence
+MAX_PER_ROUND = 200  # runs that are given up in one round
+MAX_NAMED = 20  # missing children that are named in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class PendingRequestExpiry:
     A run that was given up still waits: whoever completes the hierarchy later gets it sent.
     """
 
-    mover: RunUpdater
+    updater: RunUpdater
     deadline: float
     every: float
     complain: Complain
@@ -40,31 +40,35 @@ class PendingRequestExpiry:
         """Look until cancelled."""
         while True:
             try:
-                await self.round()
+                await self.expire_overdue()
             except (StoreUnavailableError, PublishError) as error:
                 self.complain(f"Giving up overdue requests has to wait: {error}")
             await asyncio.sleep(self.every)
 
-    async def round(self) -> int:
+    async def expire_overdue(self) -> int:
         """Give up what is overdue; give how many runs that were."""
-        since = self.mover.now() - timedelta(seconds=self.deadline)
-        rows = await self.mover.store.waiting_runs(since, AT_ONCE)
+        since = self.updater.now() - timedelta(seconds=self.deadline)
+        rows = await self.updater.store.waiting_runs(since, MAX_PER_ROUND)
         for row in rows:
             await self._give_up(row)
         return len(rows)
 
     async def _give_up(self, row: RunRow) -> None:
-        await give_up(self.mover, by_the_clock(row, "overdue"), [row], await self._reason(row))
+        await give_up(self.updater, by_the_clock(row, "overdue"), [row], await self._reason(row))
 
     async def _reason(self, row: RunRow) -> Reason:
         if row.run_id == row.root_run_id:
-            return children_missing(row, missing_children(row.requested, await waiting_children(self.mover.store, row)))
-        return _of_child(row, await self.mover.store.run(row.root_run_id))
+            return children_missing(
+                row, missing_children(row.requested, await waiting_children(self.updater.store, row))
+            )
+        return _reason_of_child(row, await self.updater.store.run(row.root_run_id))
 
 
 def children_missing(row: RunRow, missing: tuple[str, ...]) -> Reason:
     """Say which children a root waits for."""
-    shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+    shown = ", ".join(missing[:MAX_NAMED]) + (
+        f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+    )
     since = row.created_at.isoformat(timespec="seconds")
     return Reason(
         code="CHILDREN_MISSING",
@@ -73,7 +77,7 @@ def children_missing(row: RunRow, missing: tuple[str, ...]) -> Reason:
     )
 
 
-def _of_child(row: RunRow, root: RunRow | None) -> Reason:
+def _reason_of_child(row: RunRow, root: RunRow | None) -> Reason:
     if root is None:
         return Reason(
             code="ROOT_MISSING",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Names = tuple[str, ...]
 
-FOR_A_WHILE = timedelta(seconds=30)  # others of that part of the line may wait for something else
-FREELY = ""  # the name of what has room at any time
+LIFETIME = timedelta(seconds=30)  # others of that part of the line may wait for something else
+UNLIMITED = ""  # the name of what has room at any time
 
 
 @dataclass(slots=True)
@@ -28,26 +28,26 @@ class ForeignWaits:
     _found: dict[Names, set[str]] = field(default_factory=dict)
     _until: datetime | None = None
 
-    def unknown(self, line: Iterable[Names], known: Collection[str], now: datetime) -> list[Names]:
+    def groups_to_ask_about(self, line: Iterable[Names], known: Collection[str], now: datetime) -> list[Names]:
         """Give the parts of the line that wait for definitions which are not `known`, and are to be asked about now."""
         if self._until is None or now >= self._until:
-            self.forget(now)
+            self.clear(now)
         return [names for names in line if names not in self._found and any(name not in known for name in names)]
 
-    def forget(self, now: datetime) -> None:
+    def clear(self, now: datetime) -> None:
         """Know nothing any more."""
         self._found.clear()
-        self._until = now + FOR_A_WHILE
+        self._until = now + LIFETIME
 
-    def asked_about(self, parts: Iterable[Names]) -> None:
+    def mark_asked(self, parts: Iterable[Names]) -> None:
         """Take in that our selector was asked about all in these parts of the line."""
         for names in parts:
             self._found.setdefault(names, set())
 
-    def learn(self, names: Names, ours: Names) -> None:
+    def add(self, names: Names, ours: Names) -> None:
         """Take in that a request of which the line says `names` waits for `ours`."""
         self._found.setdefault(names, set()).update(ours)
 
-    def of(self, names: Names) -> set[str]:
+    def definitions_for(self, names: Names) -> set[str]:
         """Give every definition by which somebody in this part of the line may go."""
         return {*names, *self._found.get(names, ())}

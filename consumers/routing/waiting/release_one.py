@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.event_handler import FINAL, final_trouble
+from consumers.event_handler import FINAL, final_problem
 from consumers.problems import reason_of
-from consumers.routing.child_rows import waiting_children, whole
+from consumers.routing.child_rows import complete_hierarchy, waiting_children
 from consumers.routing.decide import MustWait
 from consumers.routing.give_up import by_the_clock, give_up, with_family
 from consumers.routing.waiting.expire import children_missing
-from consumers.routing.waiting.foreign_waits import FREELY
+from consumers.routing.waiting.foreign_waits import UNLIMITED
 from consumers.runtime.faults import fault
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError
@@ -36,82 +36,82 @@ if TYPE_CHECKING:
 class RequestRelease:
     """What may be done with a request in line; each answers whether the line is another one now."""
 
-    mover: RunUpdater
-    gather: HierarchyAssembler
+    updater: RunUpdater
+    assembler: HierarchyAssembler
     complain: Complain
-    hopes: ForeignWaits
+    foreign_waits: ForeignWaits
 
-    async def take(self, root: RunRow, *, anew: bool) -> bool:
+    async def release(self, root: RunRow, *, anew: bool) -> bool:
         """Let it go, if there is room; `anew`: else it waits for what the selector of this process says."""
-        return await self._alone(root, self._take(root, anew=anew))
+        return await self._isolated(root, self._release(root, anew=anew))
 
-    async def command(self, row: RunRow) -> bool:
+    async def command_abandoned(self, row: RunRow) -> bool:
         """Command what was taken by somebody who died before it was commanded."""
-        return await self._alone(row, self._command(row))
+        return await self._isolated(row, self._command(row))
 
-    async def find_out(self, root: RunRow) -> bool:
+    async def learn_what_it_waits_for(self, root: RunRow) -> bool:
         """Ask for what it waits by the selector of this process, and leave it where it stands."""
-        return await self._alone(root, self._find_out(root))
+        return await self._isolated(root, self._learn_what_it_waits_for(root))
 
-    async def _alone(self, root: RunRow, step: Awaitable[bool]) -> bool:
+    async def _isolated(self, root: RunRow, step: Awaitable[bool]) -> bool:
         try:
             return await step
         except ConflictError:
             return False  # another process has taken it, or it was changed or cancelled a moment ago
         except tuple(FINAL) as error:
-            trouble = final_trouble(error)
+            problem = final_problem(error)
         except (StoreUnavailableError, PublishError):
             raise
         except Exception as error:  # noqa: BLE001 - as Attempts does, for there is no record that could come again
-            trouble = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
-            self.complain(f"{trouble.sentence}\n{trouble.detail}")
-        await self._needs_a_person(root.run_id, reason_of(trouble))
+            problem = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
+            self.complain(f"{problem.sentence}\n{problem.detail}")
+        await self._report_unreleasable(root.run_id, reason_of(problem))
         return True
 
-    async def _take(self, root: RunRow, *, anew: bool) -> bool:
+    async def _release(self, root: RunRow, *, anew: bool) -> bool:
         cause = by_the_clock(root, "turn")
-        together = await whole(self.mover.store, root)
+        together = await complete_hierarchy(self.updater.store, root)
         if together is None:
-            return await self._give_up_in_parts(cause, root)
+            return await self._give_up_if_incomplete(cause, root)
         document, waiting = together
-        placed = await self.gather.route.place(cause, document, waiting, in_turn=True)
+        placed = await self.assembler.router.place(cause, document, waiting, in_turn=True)
         if isinstance(placed, Problem):
             await self._give_up(cause, root, reason_of(placed))
             return True
         if not isinstance(placed, MustWait):
-            return await self._commanded(root.run_id)
+            return await self._mark_commanded(root.run_id)
         if anew:
-            await self.gather.route.wait(cause, document, placed, waiting)
+            await self.assembler.router.wait(cause, document, placed, waiting)
         return anew and placed.names != root.waits_for
 
-    async def _find_out(self, root: RunRow) -> bool:
-        found = self.gather.route.decide(root.requested, lambda selector: selector.thresholds)
-        self.hopes.learn(root.waits_for, found.names if isinstance(found, MustWait) else (FREELY,))
+    async def _learn_what_it_waits_for(self, root: RunRow) -> bool:
+        found = self.assembler.router.decide(root.requested, lambda selector: selector.thresholds)
+        self.foreign_waits.add(root.waits_for, found.names if isinstance(found, MustWait) else (UNLIMITED,))
         return False
 
     async def _command(self, row: RunRow) -> bool:
-        rows = await self.mover.store.runs_of_request(row.request_id)
-        await self.gather.route.commands.send_unsent(by_the_clock(row, "turn"), rows)
-        return await self._commanded(row.run_id)
+        rows = await self.updater.store.runs_of_request(row.request_id)
+        await self.assembler.router.commands.send_unsent(by_the_clock(row, "turn"), rows)
+        return await self._mark_commanded(row.run_id)
 
-    async def _commanded(self, run_id: str) -> bool:
-        row = await self.mover.store.run(run_id)
+    async def _mark_commanded(self, run_id: str) -> bool:
+        row = await self.updater.store.run(run_id)
         if row is not None and row.waits_for and row.phase is not Phase.WAITING:
-            await self.mover.record(by_the_clock(row, "commanded"), row, Commanded())
+            await self.updater.store_fact(by_the_clock(row, "commanded"), row, Commanded())
         return True
 
-    async def _give_up_in_parts(self, cause: Event, root: RunRow) -> bool:
-        missing = missing_children(root.requested, await waiting_children(self.mover.store, root))
-        newest = await self.mover.store.run(root.run_id)  # after the children
+    async def _give_up_if_incomplete(self, cause: Event, root: RunRow) -> bool:
+        missing = missing_children(root.requested, await waiting_children(self.updater.store, root))
+        newest = await self.updater.store.run(root.run_id)  # after the children
         if not missing or newest is None or newest.revision != root.revision:
             return False  # a child has come, or was cancelled, while we looked
         await self._give_up(cause, root, children_missing(root, missing))
         return True
 
-    async def _needs_a_person(self, run_id: str, reason: Reason) -> None:
-        row = await self.mover.store.run(run_id)
+    async def _report_unreleasable(self, run_id: str, reason: Reason) -> None:
+        row = await self.updater.store.run(run_id)
         if row is not None and row.phase in (Phase.WAITING, Phase.ROUTED):
             await self._give_up(by_the_clock(row, "turn"), row, reason)
 
     async def _give_up(self, cause: Event, root: RunRow, reason: Reason) -> None:
-        await give_up(self.mover, cause, await with_family(self.mover.store, root, cause), reason)
+        await give_up(self.updater, cause, await with_family(self.updater.store, root, cause), reason)

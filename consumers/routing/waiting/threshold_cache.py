@@ -29,19 +29,19 @@ class ThresholdCache:
         self._full: dict[str, ThresholdUse] = {}
         self.queued: Collection[str] | None = None
 
-    def learn(self, use: ThresholdUse) -> None:
+    def mark_used_up(self, use: ThresholdUse) -> None:
         """Take in that a window has `at_most` uses already."""
         known = self._full.get(use.definition)
         self._full[use.definition] = use
         if known is None or known.window != use.window:
             self._observe(use)
 
-    def queue(self, definitions: Iterable[str]) -> None:
+    def set_queued(self, definitions: Iterable[str]) -> None:
         """Take in that somebody waits for these."""
         if self.queued is not None:
             self.queued = {*self.queued, *definitions}
 
-    def has(self, use: ThresholdUse) -> bool:
+    def is_used_up(self, use: ThresholdUse) -> bool:
         """Tell whether there is certainly no room for a use; a threshold that was raised since is worth a try."""
         known = self._full.get(use.definition)
         return known is not None and known.window == use.window and use.at_most <= known.at_most
@@ -50,12 +50,16 @@ class ThresholdCache:
         """Count the definitions that are used up at this moment."""
         return sum(use.window.start <= moment < use.window.end for use in self._full.values())
 
-    def for_newcomer(self, moment: datetime, refused: Container[str]) -> Callable[[Selector], Container[str]]:
+    def blocked_for_new_request(
+        self, moment: datetime, refused: Container[str]
+    ) -> Callable[[Selector], Container[str]]:
         """Give the rows that somebody may not have who comes now; `refused` are definitions that he was denied."""
         queued = self.queued or NOTHING
         return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
 
-    def for_next(self, moment: datetime, refused: Container[str]) -> Callable[[Selector], Container[str]]:
+    def blocked_for_next_in_queue(
+        self, moment: datetime, refused: Container[str]
+    ) -> Callable[[Selector], Container[str]]:
         """Give the rows that the next in line may not have."""
         return lambda selector: _UsedUpRows(self, selector, moment, refused, NOTHING)
 
@@ -76,4 +80,4 @@ class _UsedUpRows:
             return False
         counted = CountedDefinition(selector=self.selector.table.id, row=str(row), threshold=threshold)
         name = counted.name
-        return name in self.refused or name in self.queued or self.known.has(counted.use_at(self.moment))
+        return name in self.refused or name in self.queued or self.known.is_used_up(counted.use_at(self.moment))

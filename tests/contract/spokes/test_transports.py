@@ -77,10 +77,10 @@ async def test_every_status_is_an_answer_and_no_redirect_is_followed(
 
 @pytest.mark.parametrize("kind", ["fake", "aiohttp"])
 async def test_trouble_is_a_value_and_closing_twice_is_fine(kind: str) -> None:
-    trouble = NoResponse(perhaps_sent=False, what="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
+    problem = NoResponse(perhaps_sent=False, what="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
     async with a_transport(1) as real:
-        transport: Transport = FakeTransport([trouble]) if kind == "fake" else real
-        assert await transport.send(a_post(1)) == trouble
+        transport: Transport = FakeTransport([problem]) if kind == "fake" else real
+        assert await transport.send(a_post(1)) == problem
         await transport.close()
         await transport.close()
 

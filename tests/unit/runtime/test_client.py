@@ -81,8 +81,8 @@ def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
 ) -> None:
     client._take([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
     (complaint,) = (event for event in heard if isinstance(event, Warned))
-    assert complaint.trouble.code == "KAFKA_NOT_ALLOWED"
-    assert "topic's ACLs" in complaint.trouble.sentence
+    assert complaint.problem.code == "KAFKA_NOT_ALLOWED"
+    assert "topic's ACLs" in complaint.problem.sentence
     assert offsets(heard) == [(1, [0, 1])]
 
 
@@ -109,6 +109,6 @@ def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
     failed, closed = heard[-2:]
     assert isinstance(failed, ConsumerFailed)
     assert isinstance(closed, Closed)
-    assert failed.trouble.sentence == "The Kafka client broke with ValueError: tell a developer"
-    assert "test_client.py" in failed.trouble.detail
+    assert failed.problem.sentence == "The Kafka client broke with ValueError: tell a developer"
+    assert "test_client.py" in failed.problem.detail
     assert "geheim" not in repr(failed)

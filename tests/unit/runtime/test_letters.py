@@ -24,8 +24,8 @@ PLACE = Partition(topic="testrun.lifecycle", number=3, epoch=9)
 def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
     original = (("ce_id", b"\xff\x00"), ("empty", None), ("ce_id", b"again"))
     record = Record(PLACE, 2**33, b"\x00key", b"\xc3\x01rubbish", original, 1_764_000_000_000)
-    trouble = Problem(code="UNDECODABLE", sentence="It is rubbish.", detail="line 1")
-    letter = dead_letter(record, trouble, attempts=2, at=NOON, policy=POLICY)
+    problem = Problem(code="UNDECODABLE", sentence="It is rubbish.", detail="line 1")
+    letter = dead_letter(record, problem, attempts=2, at=NOON, policy=POLICY)
     assert (letter.topic, letter.key, letter.value) == ("testrun.dlq", b"\x00key", b"\xc3\x01rubbish")
     assert letter.headers[:3] == original
     assert dict(letter.headers[3:]) == {
@@ -51,8 +51,8 @@ def test_a_tombstone_without_a_key_stays_one() -> None:
 
 def test_a_long_detail_leaves_room_for_the_original() -> None:
     record = Record(PLACE, 0, None, b"v", (), 0)
-    trouble = Problem(code="X", sentence="x", detail="d" * 1_000_000)
-    letter = dead_letter(record, trouble, attempts=1, at=NOON, policy=POLICY)
+    problem = Problem(code="X", sentence="x", detail="d" * 1_000_000)
+    letter = dead_letter(record, problem, attempts=1, at=NOON, policy=POLICY)
     assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == LONGEST_DETAIL
 
 
@@ -70,8 +70,8 @@ async def test_a_publisher_that_breaks_is_named_by_type_and_place_and_never_quot
     outcome = await letters.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
     assert isinstance(outcome, RetryLater)
     assert "geheim" not in repr(outcome)
-    assert "the publisher raised ValueError" in outcome.trouble.sentence
-    assert "test_letters.py" in outcome.trouble.detail
+    assert "the publisher raised ValueError" in outcome.problem.sentence
+    assert "test_letters.py" in outcome.problem.detail
 
 
 async def test_letters_that_were_refused_together_do_not_come_back_together() -> None:

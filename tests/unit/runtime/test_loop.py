@@ -101,8 +101,8 @@ class Bench:
     def settled(self, settled: AttemptEnded) -> None:
         self.settlements.append(settled)
 
-    def complained(self, trouble: Problem) -> None:
-        self.complaints.append(trouble)
+    def complained(self, problem: Problem) -> None:
+        self.complaints.append(problem)
 
 
 async def until(condition: Callable[[], object], within: float = 2.0) -> None:
@@ -194,7 +194,7 @@ async def test_parked_records_take_no_place_in_flight() -> None:
         status = bench.worker.status()[0]
         assert status.oldest is not None
         assert (status.frontier, status.oldest.offset, status.oldest.attempts) == (0, 0, 1)
-        assert status.oldest.trouble == TROUBLE
+        assert status.oldest.problem == TROUBLE
         assert 50 < (status.oldest.retry_in or 0) <= 60
 
 
@@ -239,8 +239,8 @@ async def test_a_refused_dead_letter_holds_its_lane_and_is_never_dropped() -> No
         assert bench.client.committed.get(SPOT, 0) == 0
         oldest = bench.worker.status()[0].oldest
         assert oldest is not None
-        assert oldest.trouble is not None
-        assert oldest.trouble.code == "DEAD_LETTER_UNDELIVERED"
+        assert oldest.problem is not None
+        assert oldest.problem.code == "DEAD_LETTER_UNDELIVERED"
         bench.publisher.accept("dlq")
         await until(lambda: bench.client.committed.get(SPOT) == 3)
     (letter,) = bench.publisher.on("dlq")
@@ -537,7 +537,7 @@ async def test_complaints_of_one_code_are_throttled_whatever_record_their_senten
             bench.client.complain(Problem(code="X", sentence=f"Record {n} did not work."))
         bench.client.complain(Problem(code="Y", sentence="Something else."))
         await until(lambda: len(bench.complaints) == 2)
-    assert [trouble.code for trouble in bench.complaints] == ["X", "Y"]
+    assert [problem.code for problem in bench.complaints] == ["X", "Y"]
 
 
 async def test_a_record_that_waits_for_seconds_is_complained_about() -> None:
@@ -631,7 +631,7 @@ async def test_a_fault_of_our_own_ends_the_worker_loudly_and_without_its_words()
             await running
     assert "offsets.py" in bench.complaints[0].detail
     assert "offset 4 came after" not in repr(bench.complaints)
-    assert [trouble.code for trouble in bench.complaints] == ["WORKER_BROKEN"]
+    assert [problem.code for problem in bench.complaints] == ["WORKER_BROKEN"]
 
 
 async def test_a_worker_that_gives_way_starts_few_while_the_other_is_full() -> None:

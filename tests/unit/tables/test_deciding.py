@@ -119,10 +119,10 @@ def test_a_run_that_no_row_takes_is_told_which_rows_came_close() -> None:
         a_row("R25", "spec: x, mode: PROACTIVE"),
         a_row("R26", 'mode: ONDEMAND, speed: "(300..1000]"'),
     ]
-    trouble = problem_of(undecided(a_table(rows), characteristic=(SPEED,)))
-    assert trouble.code == "NO_ROW_MATCHES"
-    assert "add a row" in trouble.sentence
-    assert trouble.detail.split("\n") == [
+    problem = problem_of(undecided(a_table(rows), characteristic=(SPEED,)))
+    assert problem.code == "NO_ROW_MATCHES"
+    assert "add a row" in problem.sentence
+    assert problem.detail.split("\n") == [
         "R24 would have matched but `spec` is fibre-line, the cell wants created-started",
         "R26 would have matched but `speed` is 300, the cell wants (300..1000]",
     ]

@@ -35,7 +35,7 @@ class ObservedTables:
     lives: list[tuple[str, str, str | None]] = field(default_factory=list)
     refusals: list[tuple[str, str, str | None]] = field(default_factory=list)
     agreements: list[str] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def live(self, table: str, version: str, before: str | None) -> None:
         self.lives.append((table, version, before))
@@ -47,7 +47,7 @@ class ObservedTables:
         self.agreements.append(table)
 
     def deaf(self, why: str) -> None:
-        self.troubles.append(why)
+        self.problems.append(why)
 
 
 @dataclass(slots=True)
@@ -295,9 +295,9 @@ async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
 
 async def test_trouble_with_the_topic_is_told_until_it_is_read_again() -> None:
     rig = await a_rig()
-    await rig.tables.take_in(TableTopicRead(trouble="the topic is gone"))
-    await rig.tables.take_in(TableTopicRead(trouble="the topic is gone"))
-    assert rig.heard.troubles == ["the topic is gone"]
+    await rig.tables.take_in(TableTopicRead(problem="the topic is gone"))
+    await rig.tables.take_in(TableTopicRead(problem="the topic is gone"))
+    assert rig.heard.problems == ["the topic is gone"]
     assert rig.tables.warnings == {"tables topic": "the topic is gone"}
     await rig.follow()
     assert rig.tables.warnings == {}

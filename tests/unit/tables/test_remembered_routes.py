@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consumers.routing.decide import KEPT, Decider, Route
+from consumers.routing.decide import MAX_ROUTES, Decider, Route
 from router.selection.load import RoutingTables
 from router.selection.outbound_policy import OutboundPolicy
 from schemas.run_document import Characteristic, Value
@@ -47,9 +47,9 @@ def test_values_that_equal_each_other_but_read_differently_are_explained_each_in
 
 def test_the_memory_has_an_end() -> None:
     decide = a_decider()
-    for speed in range(KEPT + 10):
+    for speed in range(MAX_ROUTES + 10):
         route_of(decide, speed)
-    assert 0 < len(decide._routes) <= KEPT
+    assert 0 < len(decide._routes) <= MAX_ROUTES
 
 
 def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
