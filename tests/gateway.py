@@ -13,7 +13,7 @@ import orjson
 from consumers.dispatch.call import Caller
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.report_handler import ReportHandler
-from consumers.routing.assemble_hierarchy import HierarchyAssembler
+from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
 from consumers.routing.waiting.expire import PendingRequestExpiry
@@ -254,15 +254,29 @@ class Gateway:
         return Caller(spokes=spokes, client=self.system, now=self.clock, dice=lambda: 0.5, may_send=self.may_send)
 
     @property
-    def gather(self) -> HierarchyAssembler:
-        """The one who routes and gathers, fresh."""
-        route = RequestRouter(updater=self.updater, decide=self.decide, limits=self.limits, used_up=self.used_up)
-        return HierarchyAssembler(updater=self.updater, router=route)
+    def route(self) -> RequestRouter:
+        """The routing of fresh handlers."""
+        updater = self.updater
+        return RequestRouter(
+            updater=updater,
+            commands=CommandPublisher(updater.announcer),
+            decide=self.decide,
+            limits=self.limits,
+            used_up=self.used_up,
+        )
 
     @property
     def turns(self) -> WaitingQueueReleaser:
         """The one who lets waiting requests go, fresh."""
-        return WaitingQueueReleaser(updater=self.updater, assembler=self.gather, complain=self.complaints.append)
+        route = self.route
+        return WaitingQueueReleaser(
+            updater=route.updater,
+            commands=route.commands,
+            route=route,
+            decide=self.decide,
+            used_up=self.used_up,
+            complain=self.complaints.append,
+        )
 
     @property
     def overdue(self) -> PendingRequestExpiry:
@@ -276,7 +290,8 @@ class Gateway:
 
     def _edge(self, topic: str) -> DecodingHandler:
         if topic == self.names.lifecycle:
-            return DecodingHandler(lifecycle_handler(self.updater, self.gather), self.envelope)
+            route = self.route
+            return DecodingHandler(lifecycle_handler(route.updater, route.commands, route, self.limits), self.envelope)
         if topic == self.names.inbound:
             inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARKED)
             return DecodingHandler(inbound, self.envelope)

@@ -18,9 +18,11 @@ from router.runs.pending import waits, without
 from router.runs.transitions import ENDED
 
 if TYPE_CHECKING:
+    from consumers.routing.commands import CommandPublisher
     from consumers.routing.route_request import RequestRouter
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
+    from router.runs.hierarchy_limits import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
@@ -31,12 +33,14 @@ class HierarchyAssembler:
     """Keep roots that name children, and children, until all are there."""
 
     updater: RunUpdater
+    commands: CommandPublisher
     router: RequestRouter
+    limits: HierarchyLimits
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
         """Keep this run; route its hierarchy if it was the last to come."""
         try:
-            guard_size(run, self.router.limits)
+            guard_size(run, self.limits)
         except HierarchyError as error:
             return DeadLetter(error.problem)
         row = await self._store_pending(run)
@@ -73,7 +77,7 @@ class HierarchyAssembler:
     async def _handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
         if row.phase in ENDED:
             await self.updater.republish(event, row)
-        await self.router.commands.send_again(event, await self.updater.store.runs_of_request(row.request_id))
+        await self.commands.send_again(event, await self.updater.store.runs_of_request(row.request_id))
         return Done()
 
     async def _send_named_children(self, event: Event, root: RunRow) -> None:
@@ -81,7 +85,7 @@ class HierarchyAssembler:
         joining = await self.joining_children(root)
         documents = [row.requested for row in joining.values()]
         _, moves = placed(event, root, documents, joining, self.updater.now())
-        await self.router.commands.send_each(event, await self.updater.store_intentions(event, moves))
+        await self.commands.send_each(event, await self.updater.store_intentions(event, moves))
 
     async def joining_children(self, root: RunRow) -> dict[str, RunRow]:
         """Give the waiting children whose way up to the root is known, parents first."""

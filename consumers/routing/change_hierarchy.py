@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.events import ChangeAsked
+    from router.runs.hierarchy_limits import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import Command
@@ -41,11 +42,12 @@ class HierarchyChanger:
 
     updater: RunUpdater
     assembler: HierarchyAssembler
+    limits: HierarchyLimits
 
     async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
         """Store what is wanted now, then command what follows."""
         try:
-            documents = {run.run_id: run for run in expand(changed.run, self.assembler.router.limits)}
+            documents = {run.run_id: run for run in expand(changed.run, self.limits)}
         except HierarchyError as error:
             return DeadLetter(error.problem)
         rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}

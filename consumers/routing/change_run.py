@@ -17,6 +17,7 @@ from router.runs.processed_events import CHANGE, led_to
 if TYPE_CHECKING:
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
     from consumers.routing.change_hierarchy import HierarchyChanger
+    from consumers.routing.commands import CommandPublisher
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
@@ -30,6 +31,7 @@ class RunChangedHandler:
     """The handler of `RunChanged`."""
 
     updater: RunUpdater
+    commands: CommandPublisher
     assembler: HierarchyAssembler
     hierarchy_changer: HierarchyChanger
 
@@ -43,7 +45,7 @@ class RunChangedHandler:
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.hierarchy_changer(event, row, changed)
         # This event may have routed it in an earlier life, and not lived to command it.
-        await self.assembler.router.commands.send_again(event, [row])
+        await self.commands.send_again(event, [row])
         await self._change(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
         return Done()
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from consumers.problems import reason_of, run_exists
 from consumers.routing.child_rows import complete_hierarchy
-from consumers.routing.commands import CommandPublisher, commands_for
+from consumers.routing.commands import commands_for
 from consumers.routing.decide import MustWait
 from consumers.routing.give_up import with_family
 from consumers.routing.request_rows import RequestBuilder, new_request, new_row, placed
@@ -31,6 +30,7 @@ from schemas.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from consumers.routing.commands import CommandPublisher
     from consumers.routing.decide import Decider
     from consumers.routing.waiting.threshold_cache import ThresholdCache
     from consumers.run_updates.batch import RowUpdate
@@ -53,15 +53,11 @@ class RequestRouter:
     """Decide and command. `waiting` are rows of runs that came earlier, by run id; `kept` is told who has to wait."""
 
     updater: RunUpdater
+    commands: CommandPublisher
     decide: Decider
     limits: HierarchyLimits
     used_up: ThresholdCache
     kept: Callable[[str, tuple[str, ...]], None] = lambda *_: None
-
-    @property
-    def commands(self) -> CommandPublisher:
-        """The one who commands what is to be sent."""
-        return CommandPublisher(self.updater.announcer)
 
     async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
         """Route a whole hierarchy, or a single run."""
@@ -78,9 +74,8 @@ class RequestRouter:
             runs = expand(root, self.limits)
         except HierarchyError as error:
             return error.problem
-        if self.used_up.queued is None and self.decide.selector.thresholds:
-            # Right after a start; who is read again now may not overtake those who wait.
-            self.used_up.queued = {*chain.from_iterable(await self.updater.store.line.lengths())}
+        if self.decide.selector.thresholds:
+            await self.used_up.load_queue(self.updater.store.line.lengths)
         may_not = self.used_up.blocked_for_next_in_queue if in_turn else self.used_up.blocked_for_new_request
         refused: set[str] = set()
         while True:

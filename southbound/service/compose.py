@@ -24,6 +24,7 @@ from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.routing.cancel_run import RunCancelledHandler
 from consumers.routing.change_hierarchy import HierarchyChanger
 from consumers.routing.change_run import RunChangedHandler
+from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.lifecycle_handler import LifecycleHandler, RunRequestedHandler
 from consumers.routing.route_request import RequestRouter
@@ -95,12 +96,31 @@ class SharedParts:
         return RunUpdater(store=self.store, announcer=announcer, now=now, ended=_count_ends(self.metrics))
 
     @cached_property
-    def assembler(self) -> HierarchyAssembler:
-        """The routing of requests, with its cache of routes."""
-        limits = HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
-        decide = Decider(tables=self.tables, observe=_count_missing(self.metrics))
-        route = RequestRouter(updater=self.updater, decide=decide, limits=limits, used_up=self.used_up, kept=_say_waits)
-        return HierarchyAssembler(updater=self.updater, router=route)
+    def decide(self) -> Decider:
+        """The decisions by the live tables, with their cache of routes."""
+        return Decider(tables=self.tables, observe=_count_missing(self.metrics))
+
+    @cached_property
+    def commands(self) -> CommandPublisher:
+        """The commands that send runs."""
+        return CommandPublisher(self.updater.announcer)
+
+    @cached_property
+    def limits(self) -> HierarchyLimits:
+        """How large a hierarchy may be."""
+        return HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
+
+    @cached_property
+    def route(self) -> RequestRouter:
+        """The routing of whole requests."""
+        return RequestRouter(
+            updater=self.updater,
+            commands=self.commands,
+            decide=self.decide,
+            limits=self.limits,
+            used_up=self.used_up,
+            kept=_say_waits,
+        )
 
     @cached_property
     def spokes(self) -> Mapping[str, Spoke]:
@@ -147,7 +167,10 @@ def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
     """Make the one who lets waiting requests go; it goes with the role `routing`."""
     made = WaitingQueueReleaser(
         updater=parts.updater,
-        assembler=parts.assembler,
+        commands=parts.commands,
+        route=parts.route,
+        decide=parts.decide,
+        used_up=parts.used_up,
         complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
     )
     parts.metrics.follow(IN_LINE, lambda: made.waiting_requests, "routing")
@@ -155,12 +178,15 @@ def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
     return made
 
 
-def lifecycle_handler(updater: RunUpdater, gather: HierarchyAssembler) -> LifecycleHandler:
+def lifecycle_handler(
+    updater: RunUpdater, commands: CommandPublisher, route: RequestRouter, limits: HierarchyLimits
+) -> LifecycleHandler:
     """Put the handlers of lifecycle events together."""
-    trees = HierarchyChanger(updater=updater, assembler=gather)
+    gather = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
+    trees = HierarchyChanger(updater=updater, assembler=gather, limits=limits)
     return LifecycleHandler(
-        run_requested=RunRequestedHandler(router=gather.router, assembler=gather),
-        run_changed=RunChangedHandler(updater=updater, assembler=gather, hierarchy_changer=trees),
+        run_requested=RunRequestedHandler(router=route, assembler=gather),
+        run_changed=RunChangedHandler(updater=updater, commands=commands, assembler=gather, hierarchy_changer=trees),
         run_cancelled=RunCancelledHandler(updater=updater, assembler=gather),
     )
 
@@ -176,7 +202,7 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
 
 def routing_worker(parts: SharedParts) -> Worker:
     """Build the consumer of lifecycle events."""
-    routing = lifecycle_handler(parts.updater, parts.assembler)
+    routing = lifecycle_handler(parts.updater, parts.commands, parts.route, parts.limits)
     return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 

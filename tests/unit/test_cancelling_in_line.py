@@ -183,7 +183,7 @@ async def test_a_cancelled_child_that_meets_the_moment_of_its_turn_gives_nobody_
         await gateway.cancelled("G-1", root="G")
         return found
 
-    gateway.used_up.queued = {"s#S1"}
+    gateway.used_up.replace_queue({"s#S1"})
     gateway.store.line.first = behind_our_back  # type: ignore[method-assign, assignment] # the race, made to happen
     await turns.release_due()
     await gateway.settle()

@@ -93,6 +93,37 @@ def test_a_used_up_definition_is_reported_once_in_a_window() -> None:
     assert (known.count_at(NOON + HOUR), known.count_at(NOON)) == (1, 0)
 
 
+async def test_what_starts_to_wait_while_the_queue_is_read_is_in_the_queue() -> None:
+    known = ThresholdCache()
+
+    async def read() -> list[tuple[str, ...]]:
+        known.set_queued(("s#S2",))  # a request that was stored as waiting after this read began
+        return [("s#S1",)]
+
+    await known.load_queue(read)
+    inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
+    rows = "".join(
+        f"  - {{id: {name}, order: {order}, when: {{}}, then: {{spoke: x}}, threshold: {{max: 9, period: PT1H}}}}\n"
+        for order, name in enumerate(("S1", "S2", "S3"))
+    )
+    selector = load_selector(f"selector: s\n{inputs}rows:\n{rows}", "s.yaml")
+    may_not = known.blocked_for_new_request(NOON, set())(selector)
+    assert [name for name in ("S1", "S2", "S3") if name in may_not] == ["S1", "S2"]
+
+
+async def test_the_queue_is_read_from_the_store_once() -> None:
+    known, reads = ThresholdCache(), 0
+
+    async def read() -> list[tuple[str, ...]]:
+        nonlocal reads
+        reads += 1
+        return []
+
+    await known.load_queue(read)
+    await known.load_queue(read)
+    assert reads == 1
+
+
 ROWS = ("S1", "S2", "S3", "S4")
 
 
@@ -118,7 +149,7 @@ def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_alw
     known = ThresholdCache()
     for row in full:
         known.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
-    known.queued = {f"s#{row}" for row in queued}
+    known.replace_queue(f"s#{row}" for row in queued)
     facts = facts_of(a_document())
     fitting = [row.id for row in selector.table.hits(selector.table.values_of(facts))]
     for may_not, taken in ((known.blocked_for_new_request, full | queued), (known.blocked_for_next_in_queue, full)):

@@ -492,7 +492,7 @@ async def test_a_change_of_a_tree_that_can_never_be_stored_is_a_dead_letter_and_
     gateway = await a_line(tree)
     await gateway.requested(tree.children[0])
     gateway.clock.at += HOUR
-    gateway.used_up.queued = set()
+    gateway.used_up.replace_queue(())
     await gateway.changed(a_tree("T", 2, version=2, description="new"))
     assert gateway.letters() == ["RUN_EXISTS"]
     assert gateway.row("T").phase is Phase.FALLOUT

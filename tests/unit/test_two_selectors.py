@@ -37,12 +37,13 @@ class RoutingProcess:
 
     def reads(self, *rows: str) -> None:
         """Take another selector, as when one is published."""
-        self.turns.assembler = Gateway(
+        restarted = Gateway(
             store=self.gateway.store,
             publisher=self.gateway.publisher,
             clock=self.gateway.clock,
             decide=tables(INPUTS + "".join(rows)),
-        ).gather
+        ).turns
+        self.turns.route, self.turns.decide, self.turns.used_up = restarted.route, restarted.decide, restarted.used_up
 
 
 async def pass_by(clock: Gateway, seconds: int, *processes: RoutingProcess) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
     from consumers.inbound.poller import Complain
-    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.routing.commands import CommandPublisher
+    from consumers.routing.decide import Decider
+    from consumers.routing.route_request import RequestRouter
+    from consumers.routing.waiting.threshold_cache import ThresholdCache
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
     from router.selection.spoke_selector import Selector
@@ -37,7 +40,10 @@ class WaitingQueueReleaser:
     """Look every so many seconds who may go, less often if a look takes long; first come, first served."""
 
     updater: RunUpdater
-    assembler: HierarchyAssembler
+    commands: CommandPublisher
+    route: RequestRouter
+    decide: Decider
+    used_up: ThresholdCache
     complain: Complain
     every: float = 1.0
     waiting_requests: int = 0  # requests that waited at the end of the last look
@@ -63,7 +69,7 @@ class WaitingQueueReleaser:
             await self._redecide_after_selector_change(lengths)
             lengths = await self._release_from_front(await self.updater.store.line.lengths())
         self.waiting_requests = sum(lengths.values())
-        self.assembler.router.used_up.queued = self._definitions_of(lengths)
+        self.used_up.replace_queue(self._definitions_of(lengths))
 
     async def _release_from_front(self, lengths: Mapping[Names, int]) -> Mapping[Names, int]:
         """Take from the front of the line as long as there is room; give what is left."""
@@ -88,11 +94,7 @@ class WaitingQueueReleaser:
 
     async def _free_uses(self, names: Collection[str]) -> Mapping[str, int]:
         """Tell how many uses each definition has left now; one that our selector does not count gives no room."""
-        counted, used_up, now = (
-            self.assembler.router.decide.counted_definitions,
-            self.assembler.router.used_up,
-            self.updater.now(),
-        )
+        counted, now = self.decide.counted_definitions, self.updater.now()
         counts = await self.updater.store.line.counts(names)
         used = {(count.definition, count.window.start): count.uses for count in counts}
         room = dict.fromkeys(names, 0) | ({UNLIMITED: PAGE_SIZE} if UNLIMITED in names else {})
@@ -101,21 +103,19 @@ class WaitingQueueReleaser:
             taken = used.get((name, use.window.start), 0)
             room[name] = max(use.at_most - taken, 0)
             if not room[name]:
-                used_up.mark_used_up(replace(use, at_most=taken))
+                self.used_up.mark_used_up(replace(use, at_most=taken))
         return room
 
     async def _redecide_after_selector_change(self, lengths: Mapping[Names, int]) -> None:
         """Decide on all who wait, once for each selector: other rows may fit them now."""
-        selector, now = self.assembler.router.decide.selector, self.updater.now()
+        selector, now = self.decide.selector, self.updater.now()
         if selector is not self._decided_by:
             self._foreign_waits.clear(now)
             await self._free_uses(self._definitions_of(lengths))
             async for rows in self._pages(lengths):
                 await self._release_all(rows, anew=True)
             self._decided_by = selector
-        elif strange := self._foreign_waits.groups_to_ask_about(
-            lengths, self.assembler.router.decide.counted_definitions, now
-        ):
+        elif strange := self._foreign_waits.groups_to_ask_about(lengths, self.decide.counted_definitions, now):
             async for rows in self._pages(strange):
                 for root in rows:
                     await self._release.learn_what_it_waits_for(root)
@@ -146,5 +146,10 @@ class WaitingQueueReleaser:
     @property
     def _release(self) -> RequestRelease:
         return RequestRelease(
-            updater=self.updater, assembler=self.assembler, complain=self.complain, foreign_waits=self._foreign_waits
+            updater=self.updater,
+            commands=self.commands,
+            route=self.route,
+            decide=self.decide,
+            complain=self.complain,
+            foreign_waits=self._foreign_waits,
         )

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from consumers.inbound.poller import Complain
-    from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.routing.commands import CommandPublisher
+    from consumers.routing.decide import Decider
+    from consumers.routing.route_request import RequestRouter
     from consumers.routing.waiting.foreign_waits import ForeignWaits
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
@@ -37,7 +39,9 @@ class RequestRelease:
     """What may be done with a request in line; each answers whether the line is another one now."""
 
     updater: RunUpdater
-    assembler: HierarchyAssembler
+    commands: CommandPublisher
+    route: RequestRouter
+    decide: Decider
     complain: Complain
     foreign_waits: ForeignWaits
 
@@ -74,24 +78,24 @@ class RequestRelease:
         if together is None:
             return await self._give_up_if_incomplete(cause, root)
         document, waiting = together
-        placed = await self.assembler.router.place(cause, document, waiting, in_turn=True)
+        placed = await self.route.place(cause, document, waiting, in_turn=True)
         if isinstance(placed, Problem):
             await self._give_up(cause, root, reason_of(placed))
             return True
         if not isinstance(placed, MustWait):
             return await self._mark_commanded(root.run_id)
         if anew:
-            await self.assembler.router.wait(cause, document, placed, waiting)
+            await self.route.wait(cause, document, placed, waiting)
         return anew and placed.names != root.waits_for
 
     async def _learn_what_it_waits_for(self, root: RunRow) -> bool:
-        found = self.assembler.router.decide(root.requested, lambda selector: selector.thresholds)
+        found = self.decide(root.requested, lambda selector: selector.thresholds)
         self.foreign_waits.add(root.waits_for, found.names if isinstance(found, MustWait) else (UNLIMITED,))
         return False
 
     async def _command(self, row: RunRow) -> bool:
         rows = await self.updater.store.runs_of_request(row.request_id)
-        await self.assembler.router.commands.send_unsent(by_the_clock(row, "turn"), rows)
+        await self.commands.send_unsent(by_the_clock(row, "turn"), rows)
         return await self._mark_commanded(row.run_id)
 
     async def _mark_commanded(self, run_id: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from router.selection.thresholds import CountedDefinition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterable
+    from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
     from datetime import datetime
 
     from router.selection.spoke_selector import Selector
@@ -20,14 +21,15 @@ NOTHING: frozenset[str] = frozenset()
 class ThresholdCache:
     """What one process knows. `observe` is told of a definition that is used up, once in a window.
 
-    `queued` are definitions that others wait for: whoever comes now waits behind them, or the last would be the first.
-    None: nobody has looked yet.
+    It also knows the queue: the definitions that stored requests wait for. A new request may not use them, or the last
+    to come would be the first to go. Only this class writes the queue.
     """
 
     def __init__(self, observe: Callable[[ThresholdUse], None] = lambda _: None) -> None:
         self._observe = observe
         self._full: dict[str, ThresholdUse] = {}
-        self.queued: Collection[str] | None = None
+        self._queued: set[str] = set()
+        self._queue_is_known = False
 
     def mark_used_up(self, use: ThresholdUse) -> None:
         """Take in that a window has `at_most` uses already."""
@@ -36,10 +38,23 @@ class ThresholdCache:
         if known is None or known.window != use.window:
             self._observe(use)
 
+    async def load_queue(self, read: Callable[[], Awaitable[Iterable[Sequence[str]]]]) -> None:
+        """Read the queue from the store, unless it is known: after a start, redelivered events may not overtake it."""
+        if self._queue_is_known:
+            return
+        found = await read()
+        if not self._queue_is_known:
+            # A request that was stored as waiting during the read may be missing from what was read.
+            self.replace_queue({*self._queued, *chain.from_iterable(found)})
+
+    def replace_queue(self, definitions: Iterable[str]) -> None:
+        """Set the definitions that requests wait for, all of them."""
+        self._queued = {*definitions}
+        self._queue_is_known = True
+
     def set_queued(self, definitions: Iterable[str]) -> None:
-        """Take in that somebody waits for these."""
-        if self.queued is not None:
-            self.queued = {*self.queued, *definitions}
+        """Add the definitions that one more request waits for."""
+        self._queued = {*self._queued, *definitions}
 
     def is_used_up(self, use: ThresholdUse) -> bool:
         """Tell whether there is certainly no room for a use; a threshold that was raised since is worth a try."""
@@ -54,7 +69,7 @@ class ThresholdCache:
         self, moment: datetime, refused: Container[str]
     ) -> Callable[[Selector], Container[str]]:
         """Give the rows that somebody may not have who comes now; `refused` are definitions that he was denied."""
-        queued = self.queued or NOTHING
+        queued = self._queued
         return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
 
     def blocked_for_next_in_queue(
