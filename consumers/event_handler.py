@@ -1,10 +1,11 @@
-"""The one place where exceptions of a handler become outcomes."""
+"""The exceptions that a handler may raise, and what each means for its record."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.dispatch.call import MayNotSendError
@@ -23,7 +24,7 @@ from schemas.codec.errors import UndecodableError
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Protocol
 
     from consumers.runtime.handler import Attempt, Outcome, Record
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+P = TypeVar("P")
 # What no repetition will mend: its code.
 FINAL: Mapping[type[Exception], str] = {
     UnknownSpokeError: "UNKNOWN_SPOKE",
@@ -52,6 +54,8 @@ PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
     StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(first=1.0, ceiling=30.0)),
     PublishError: ("PUBLISH_FAILED", Backoff(first=1.0, ceiling=30.0)),
 }
+_FINAL, _PASSING = tuple(FINAL), tuple(PASSING)
+KNOWN = (*_FINAL, *_PASSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,14 @@ class DecodingHandler:
         try:
             event = self._decode(record)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
-            return await self.handle(event, attempt)
+            found = await settle_known(self.handle(event, attempt), partial(self._later, attempt))
         except UndecodableError as error:
             return DeadLetter(Problem(code=error.code, sentence=error.sentence, detail=error.detail))
-        except tuple(FINAL) as error:
-            return DeadLetter(final_problem(error))
-        except tuple(PASSING) as error:
-            code, backoff = _entry_of(PASSING, error)
-            return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
+        return DeadLetter(found) if isinstance(found, Problem) else found
+
+    def _later(self, attempt: Attempt, error: Exception) -> RetryLater:
+        code, backoff = _entry_of(PASSING, error)
+        return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
 
     def _decode(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
@@ -84,9 +88,18 @@ class DecodingHandler:
         )
 
 
-def final_problem(error: Exception) -> Problem:
-    """Tell what no repetition will mend; the error is one of `FINAL`."""
-    return Problem(code=_entry_of(FINAL, error), sentence=str(error))
+async def settle_known(work: Awaitable[T], passing: Callable[[Exception], P]) -> T | P | Problem:
+    """Return what the work returns; for a known exception, what `passing` makes of it, or why no repetition mends it.
+
+    Raises:
+        Exception: one that is neither in `FINAL` nor in `PASSING`, or that `passing` raises again.
+    """
+    try:
+        return await work
+    except _FINAL as error:
+        return Problem(code=_entry_of(FINAL, error), sentence=str(error))
+    except _PASSING as error:
+        return passing(error)
 
 
 def _entry_of(table: Mapping[type[Exception], T], error: Exception) -> T:

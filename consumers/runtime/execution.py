@@ -1,19 +1,25 @@
-"""Turn whatever a handler does into an outcome: the one place where exceptions of handlers end."""
+"""Turn every exception that a handler raises into an outcome, and give up on its record after some times."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from consumers.runtime.faults import fault
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
     from consumers.runtime.config import WorkerConfig
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
     from schemas.problem import Problem
+
+
+T = TypeVar("T")
+
+U = TypeVar("U")
 
 
 class HandlerExecution:
@@ -31,20 +37,15 @@ class HandlerExecution:
         Raises:
             CancelledError: the worker was stopped hard.
         """
-        try:
-            return _checked(await self._handler(record, attempt))
-        except asyncio.CancelledError as cancelled:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return self._unexpected(record, cancelled)  # something inside the handler was cancelled, not the worker
-        except Exception as exception:  # noqa: BLE001 - this is the edge that turns exceptions into outcomes
-            return self._unexpected(record, exception)
+        return await settle_unexpected(self._handle(record, attempt), partial(self._unexpected, record))
 
     def forget(self, record: Record) -> None:
         """Let go of a record that left its lane."""
         if self._raised:
             self._raised.pop(record, None)
+
+    async def _handle(self, record: Record, attempt: Attempt) -> Outcome:
+        return _checked(await self._handler(record, attempt))
 
     def _unexpected(self, record: Record, exception: BaseException) -> Outcome:
         times = self._raised[record] = self._raised.get(record, 0) + 1
@@ -52,6 +53,28 @@ class HandlerExecution:
         if times >= self._policy.max_unexpected:
             return DeadLetter(problem)
         return RetryLater(self._policy.backoff.delay(times, self._dice()), problem)
+
+
+async def settle_unexpected(
+    work: Awaitable[T], unexpected: Callable[[BaseException], U], *, expected: tuple[type[Exception], ...] = ()
+) -> T | U:
+    """Return what the work returns, or what `unexpected` makes of the exception that it raised.
+
+    Raises:
+        CancelledError: the task that does the work was cancelled, and not something inside the work.
+        Exception: one of `expected`.
+    """
+    try:
+        return await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return unexpected(cancelled)
+    except expected:
+        raise
+    except Exception as exception:  # noqa: BLE001 - the one place where exceptions that nobody foresaw end
+        return unexpected(exception)
 
 
 def _checked(outcome: Outcome) -> Outcome:

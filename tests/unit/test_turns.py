@@ -530,6 +530,42 @@ async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_pro
     assert "poison" not in f"{complaint}{gateway.last_update('B').reasons}"
 
 
+async def test_what_is_cancelled_inside_the_turn_of_one_request_ends_no_process_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = await a_line("B", "C", first=1)
+    gateway.clock.at += HOUR
+
+    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        if root.run_id == "B":
+            raise asyncio.CancelledError
+        return await complete_hierarchy(store, root)
+
+    monkeypatch.setattr("consumers.routing.waiting.release_one.whole", broken)
+    await gateway.turns.release_due()
+    assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
+    assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
+
+
+async def test_a_look_that_is_cancelled_gives_no_request_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = await a_line("B", first=1)
+    gateway.clock.at += HOUR
+    reached = asyncio.Event()
+
+    async def never(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        reached.set()
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr("consumers.routing.waiting.release_one.whole", never)
+    look = asyncio.create_task(gateway.turns.release_due())
+    async with asyncio.timeout(5):
+        await reached.wait()
+    look.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await look
+    assert (gateway.row("B").phase, gateway.complaints) == (Phase.WAITING, [])
+
+
 async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others_from_being_commanded() -> None:
     gateway = await a_line("B", "C", first=1)
     gateway.decide = tables(a_selector(3))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from consumers.event_handler import FINAL, final_problem
+from consumers.event_handler import KNOWN, settle_known
 from consumers.problems import reason_of
 from consumers.routing.child_rows import complete_hierarchy, waiting_children
 from consumers.routing.decide import MustWait
 from consumers.routing.give_up import by_the_clock, give_up, with_family
 from consumers.routing.waiting.expire import children_missing
 from consumers.routing.waiting.foreign_waits import UNLIMITED
+from consumers.runtime.execution import settle_unexpected
 from consumers.runtime.faults import fault
-from consumers.store.port import ConflictError, StoreUnavailableError
-from producers.publisher import PublishError
+from consumers.store.port import ConflictError
 from router.runs.events import Commanded
 from router.runs.hierarchy import missing_children
 from schemas.problem import Problem
@@ -58,19 +59,19 @@ class RequestRelease:
         return await self._isolated(root, self._learn_what_it_waits_for(root))
 
     async def _isolated(self, root: RunRow, step: Awaitable[bool]) -> bool:
-        try:
-            return await step
-        except ConflictError:
-            return False  # another process has taken it, or it was changed or cancelled a moment ago
-        except tuple(FINAL) as error:
-            problem = final_problem(error)
-        except (StoreUnavailableError, PublishError):
-            raise
-        except Exception as error:  # noqa: BLE001 - as Attempts does, for there is no record that could come again
-            problem = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
-            self.complain(f"{problem.sentence}\n{problem.detail}")
-        await self._report_unreleasable(root.run_id, reason_of(problem))
+        unexpected = partial(self._unexpected, root)
+        settled = settle_unexpected(step, unexpected, expected=KNOWN)
+        found = await settle_known(settled, _left_as_it_is)
+        if not isinstance(found, Problem):
+            return found
+        await self._report_unreleasable(root.run_id, reason_of(found))
         return True
+
+    def _unexpected(self, root: RunRow, error: BaseException) -> Problem:
+        """Report the exception; no record is redelivered to try the turn again, so the request is given up."""
+        problem = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
+        self.complain(f"{problem.sentence}\n{problem.detail}")
+        return problem
 
     async def _release(self, root: RunRow, *, anew: bool) -> bool:
         cause = by_the_clock(root, "turn")
@@ -119,3 +120,10 @@ class RequestRelease:
 
     async def _give_up(self, cause: Event, root: RunRow, reason: Reason) -> None:
         await give_up(self.updater, cause, await with_family(self.updater.store, root, cause), reason)
+
+
+def _left_as_it_is(error: Exception) -> bool:
+    """Return False for a conflict: another process took the request, or it was changed or cancelled a moment ago."""
+    if isinstance(error, ConflictError):
+        return False
+    raise error
