@@ -1,4 +1,4 @@
-"""The exceptions that a handler may raise, and what each means for its record."""
+"""Decode records, call the handler of their events, and turn its exceptions into outcomes."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Envelope, Event
 
     class EventHandler(Protocol):
-        """Work on one decoded event."""
+        """Handles one decoded event."""
 
         async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
-            """Say what became of it."""
+            """Handle the event and return its outcome."""
 
 
 T = TypeVar("T")
 P = TypeVar("P")
-# What no repetition will mend: its code.
+# Errors that no retry mends, with their code.
 FINAL: Mapping[type[Exception], str] = {
     UnknownSpokeError: "UNKNOWN_SPOKE",
     UnstorableError: "UNSTORABLE",
     ExternalIdTakenError: "EXTERNAL_ID_TAKEN",
     TooLargeError: "MESSAGE_TOO_LARGE",
 }
-# What passes by itself: its code, and the waits until the next attempts. All lanes meet the same store and
-# the same Kafka, so after an outage they must not come back together.
+# Errors that pass by themselves, with their code and the backoff between attempts. All lanes use the same store
+# and the same Kafka, so their retries are spread out after an outage.
 PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
-    ConflictError: ("CONFLICT", Backoff(first=0.02, ceiling=5.0)),  # somebody else moved the run a moment ago
+    ConflictError: ("CONFLICT", Backoff(first=0.02, ceiling=5.0)),  # another consumer updated the run a moment ago
     MayNotSendError: ("MAY_NOT_SEND", Backoff(first=1.0, ceiling=5.0)),
     StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(first=1.0, ceiling=30.0)),
     PublishError: ("PUBLISH_FAILED", Backoff(first=1.0, ceiling=30.0)),
@@ -60,14 +60,14 @@ KNOWN = (*_FINAL, *_PASSING)
 
 @dataclass(frozen=True, slots=True)
 class DecodingHandler:
-    """A handler of raw records around a handler of events."""
+    """Adapts a handler of events to the runtime's handler of records."""
 
     handle: EventHandler
     envelope: Envelope
     random: Callable[[], float] = random.random  # jitter, not a secret
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
-        """Decode, handle, and turn what went wrong into what to do about it."""
+        """Decode the record, handle its event, and turn an exception into an outcome."""
         try:
             event = self._decode(record)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021

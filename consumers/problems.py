@@ -1,4 +1,4 @@
-"""Say in one sentence what keeps a run from going on."""
+"""Problems that keep a run from going on, each in one sentence."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def reason_of(problem: Problem) -> Reason:
-    """Give the trouble as a reason in an event."""
+    """Return a problem as the reason in an event."""
     return Reason(code=problem.code, message=problem.sentence)
 
 
 def run_unknown(run_id: str, wanted: str) -> Problem:
-    """Tell that a run is not in the store."""
+    """Return the problem of a run that is not in the store."""
     return Problem(
         code="UNKNOWN_RUN",
         sentence=f"Cannot {wanted} run {run_id}: no such run is in the run store; "
@@ -30,14 +30,14 @@ def run_unknown(run_id: str, wanted: str) -> Problem:
 
 
 def call_failed(asked: CallResult, what: str) -> Problem:
-    """Tell why a call to an external system did not do what it should."""
+    """Return the problem of a call to an external system that did not do what it should."""
     reasons = asked.judgement.reasons
     told = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or asked.judgement.verdict
     return Problem(code=f"CALL_{asked.judgement.verdict.name}", sentence=f"{what}: {told}")
 
 
 def look_up_impossible(row: RunRow) -> Problem:
-    """Tell that only a person can settle this doubt."""
+    """Return the problem of a POST with unknown outcome that only a person can settle."""
     return Problem(
         code="IN_DOUBT",
         sentence=f"Nobody knows whether the POST of run {row.run_id} reached {row.spoke}, and its profile names no "
@@ -46,7 +46,7 @@ def look_up_impossible(row: RunRow) -> Problem:
 
 
 def external_id_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
-    """Tell that a system answered with the id of another run."""
+    """Return the problem of a system that answered with the external id of another run."""
     return Problem(
         code="EXTERNAL_ID_TAKEN",
         sentence=f"{row.spoke} answered the POST of run {row.run_id} with the id {report.external_id}, which belongs "
@@ -56,7 +56,7 @@ def external_id_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
 
 
 def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
-    """Tell that a child cannot go before its parent."""
+    """Return the problem of a child whose parent is not accepted yet."""
     return Problem(
         code="PARENT_IN_FALLOUT",
         sentence=f"Run {row.run_id} waits for its parent {parent.run_id}, which is {parent.phase}: "
@@ -65,7 +65,7 @@ def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
 
 
 def report_unreadable(spoke: str, why: str) -> Problem:
-    """Tell that a report cannot be read."""
+    """Return the problem of a report that cannot be read."""
     return Problem(
         code="INBOUND_NOT_UNDERSTOOD",
         sentence=f"What {spoke} reported cannot be read ({why}): "
@@ -74,7 +74,7 @@ def report_unreadable(spoke: str, why: str) -> Problem:
 
 
 def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
-    """Tell that a report is about no run of ours."""
+    """Return the problem of a report that belongs to no run of ours."""
     return Problem(
         code="UNKNOWN_EXTERNAL_ID",
         sentence=f"{spoke} reported on {report.external_id or 'a run without an id'}, "
@@ -83,7 +83,7 @@ def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
 
 
 def external_id_pending(row: RunRow) -> Problem:
-    """Tell that a run is out but its external id is not known yet."""
+    """Return the problem of a run that was sent and whose external id is not known yet."""
     return Problem(
         code="EXTERNAL_ID_NOT_KNOWN",
         sentence=f"{row.spoke} accepted run {row.run_id} without an id; this record waits until one is reported.",
@@ -91,7 +91,7 @@ def external_id_pending(row: RunRow) -> Problem:
 
 
 def event_misplaced(event: Event, where: str) -> Problem:
-    """Tell that an event is understood but has no business on this topic."""
+    """Return the problem of an event that is understood but does not belong on this topic."""
     return Problem(
         code="WRONG_TOPIC",
         sentence=f"{type(event.data).__name__} does not belong on {where}: publish it to its own topic.",
@@ -99,7 +99,7 @@ def event_misplaced(event: Event, where: str) -> Problem:
 
 
 def child_not_named(row: RunRow) -> Problem:
-    """Tell that a child came for a root that is under way without it."""
+    """Return the problem of a child whose root was sent without naming it."""
     return Problem(
         code="CHILD_NOT_NAMED",
         sentence=f"Run {row.run_id} says that its root is {row.root_run_id}, which does not name it: "
@@ -108,7 +108,7 @@ def child_not_named(row: RunRow) -> Problem:
 
 
 def run_exists(run: RunDocument) -> Problem:
-    """Tell that a run id is taken."""
+    """Return the problem of a run id that is taken."""
     return Problem(
         code="RUN_EXISTS",
         sentence=f"Run {run.run_id} (or one of its children) was already requested: "

@@ -1,4 +1,4 @@
-"""Gather a hierarchy whose children come as events of their own, in any order, until it is whole."""
+"""Assemble a hierarchy whose children arrive as events of their own, in any order, until it is complete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchyAssembler:
-    """Keep roots that name children, and children, until all are there."""
+    """Stores roots that name children, and children, until all of a hierarchy are stored."""
 
     updater: RunUpdater
     commands: CommandPublisher
@@ -38,7 +38,7 @@ class HierarchyAssembler:
     limits: HierarchyLimits
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
-        """Keep this run; route its hierarchy if it was the last to come."""
+        """Store this run; route its hierarchy if it was the last one missing."""
         try:
             guard_size(run, self.limits)
         except HierarchyError as error:
@@ -52,16 +52,16 @@ class HierarchyAssembler:
         return await (self.resume(event, root) if waits(root) else self._add_to_routed_root(event, row, root))
 
     async def resume(self, event: Event, root: RunRow) -> Outcome:
-        """Route a waiting root if all whom it names are there."""
+        """Route a pending root if all children that it names are stored."""
         together = await complete_hierarchy(self.updater.store, root)
         return await self.router(event, *together) if together else Done()
 
     async def children(self, root: RunRow) -> dict[str, RunRow]:
-        """Read the children that the root carries or names and that have rows of their own."""
+        """Return the rows of the children that the root embeds or names, by run id."""
         return {row.run_id: row for row in await children_of(self.updater.store, root.requested)}
 
     async def _add_to_routed_root(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
-        """Decide about a run whose root waits no more."""
+        """Decide about a child whose root is already routed."""
         if not waits(row):
             return await self._handle_redelivery(event, row)
         if root.decision is None or not root.decision.hierarchical:
@@ -81,14 +81,14 @@ class HierarchyAssembler:
         return Done()
 
     async def _send_named_children(self, event: Event, root: RunRow) -> None:
-        """Send the children that a change of the root has named, as soon as their parents are there."""
+        """Send the children that a change of the root named, as soon as their parents are stored."""
         joining = await self.joining_children(root)
         documents = [row.requested for row in joining.values()]
         _, moves = placed(event, root, documents, joining, self.updater.now())
         await self.commands.send_each(event, await self.updater.store_intentions(event, moves))
 
     async def joining_children(self, root: RunRow) -> dict[str, RunRow]:
-        """Give the waiting children whose way up to the root is known, parents first."""
+        """Return the pending children whose ancestors up to the root are known, parents first, by run id."""
         here = {row.run_id for row in await self.updater.store.runs_of_request(root.request_id)}
         left = await waiting_children(self.updater.store, root)
         joining: dict[str, RunRow] = {}
@@ -99,7 +99,7 @@ class HierarchyAssembler:
         return joining
 
     async def _store_pending(self, run: RunDocument) -> RunRow | None:
-        """Store a run that waits for others; None: another run of this id is there already."""
+        """Store a run that waits for others and return its row; None if a run of this id is stored already."""
         living = without(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
         row = new_row(living, None, self.updater.now())
         try:

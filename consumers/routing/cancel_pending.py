@@ -1,4 +1,4 @@
-"""Cancel runs that wait and were never routed: a whole request, or one child with all below it."""
+"""Cancel pending runs that were never routed: a whole request, or one child with its descendants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRunCanceller:
-    """Give each run its end, in the request of its root; what waits on never names who is gone."""
+    """Ends each run in the request of its root; what stays pending no longer names the cancelled runs."""
 
     updater: RunUpdater
     assembler: HierarchyAssembler
@@ -44,7 +44,7 @@ class PendingRunCanceller:
         return Done()
 
     async def cancel_child(self, event: Event, root: RunRow, run_id: str) -> Outcome:
-        """Take a child out of the request that it waits with, and all below it; the others wait on."""
+        """Remove a child and its descendants from the pending request; the other runs stay pending."""
         known = await self.assembler.children(root)
         family = family_of(_known_tree(root, known), run_id)
         new = [row_of_carried(root, child) for child in family if child.run_id not in known]
@@ -55,7 +55,7 @@ class PendingRunCanceller:
         return await self.assembler.resume(event, moved[-1])
 
     async def handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
-        """Say once more what a cancellation led to, and go on as it did."""
+        """Publish again what a cancellation led to, and continue as it did."""
         request = await self.updater.store.runs_of_request(row.request_id) if never_went(row) else ()
         await self.updater.republish(event, row, *(one for one in request if never_went(one) and one != row))
         root = await self.updater.store.run(row.root_run_id)
@@ -72,7 +72,7 @@ class PendingRunCanceller:
 
 
 def as_part_of_request(root: RunRow, child: RunRow) -> RunRow:
-    """Give a child's row as one of its root's request, where its end is counted and found."""
+    """Return a child's row as part of its root's request, where its end is counted and found."""
     return replace(child, request_id=root.request_id)
 
 

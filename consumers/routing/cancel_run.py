@@ -1,4 +1,4 @@
-"""Take in a cancelled run: remember it, so that nothing more is sent, and command the cancellation."""
+"""Handle a cancelled run: store that nothing more is sent, and command the cancellation."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelledHandler:
-    """The handler of `RunCancelled`."""
+    """Handles `RunCancelled`."""
 
     updater: RunUpdater
     assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, cancelled: RunCancelled) -> Outcome:
-        """Withdraw one run, or a root with all its children."""
+        """Cancel one run, or a root with all its children."""
         row = await self.updater.store.run(cancelled.run_id)
         if row is None:
             return await self._cancel_embedded(event, cancelled)
         if waits(row):
             return await self._pending_canceller(event, row)
         rows = await self._affected_rows(row)
-        # Whoever joined the request since this event was taken in first has nothing to do with it.
+        # A child that joined the request after this event was first handled is not affected by it.
         affected = [one for one in rows if _was_cancelled_by(event, one)] or [
             one for one in rows if one.phase not in ENDED
         ]

@@ -1,4 +1,4 @@
-"""Take in a changed hierarchy: children are added, changed and removed together with their root."""
+"""Handle a changed hierarchy: children are added, changed and removed together with their root."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchyChanger:
-    """Revise a root that was sent with its children. All of a change is stored, or nothing."""
+    """Changes a root that was sent with its children. A change is stored completely or not at all."""
 
     updater: RunUpdater
     assembler: HierarchyAssembler
     limits: HierarchyLimits
 
     async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
-        """Store what is wanted now, then command what follows."""
+        """Store what is requested now, then command what follows."""
         try:
             documents = {run.run_id: run for run in expand(changed.run, self.limits)}
         except HierarchyError as error:
@@ -72,7 +72,7 @@ class HierarchyChanger:
         return Done()
 
     async def _pending_rows_of_added(self, run_ids: set[str]) -> Rows | None:
-        """Read the rows of added children that wait already; None: one of the ids belongs to another run."""
+        """Return the rows of added children that are pending; None if one of the ids belongs to another run."""
         found = [row for run_id in sorted(run_ids) if (row := await self.updater.store.run(run_id))]
         return {row.run_id: row for row in found} if all(map(waits, found)) else None
 
@@ -85,7 +85,7 @@ class HierarchyChanger:
         await self._store_joining(event, root)
 
     async def _store_joining(self, event: Event, root: RunRow) -> None:
-        """Take in the children that the change only names and that have come by themselves."""
+        """Add the children that the change only names and that arrived as events of their own."""
         newest = await self.updater.store.run(root.run_id) or root
         waiting = await self.assembler.joining_children(newest)
         if waiting:
@@ -95,7 +95,7 @@ class HierarchyChanger:
     async def _handle_redelivery(
         self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None
     ) -> None:
-        """Say again what follows: all of it is stored, and what has come since may not be undone."""
+        """Publish the commands again: all of the change is stored, and later changes must not be undone."""
         same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
         refused = [row for row in rows.values() if led_to(row, event.id, UpdateKind.CHANGE_REFUSED)]
         await self.updater.store_facts(
@@ -129,7 +129,7 @@ def _child_updates(event: Event, rows: Rows, documents: Documents, difference: C
 
 
 def _refused_updates(rows: Iterable[RunRow], documents: Documents) -> list[RowUpdate]:
-    """Refuse the children that the newest document still has, although they were removed or cancelled before."""
+    """Refuse the children that the newest document still has although they were removed or cancelled."""
     return [
         (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(was_removed(row),)),))
         for row in rows
@@ -143,7 +143,7 @@ def _change_updates(event: Event, rows: Iterable[RunRow], documents: Documents) 
 
 
 def _commands_of(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:
-    """Give the commands that this event owes, whether it comes for the first time or again."""
+    """Return the commands that follow from this event, on its first delivery and on a redelivery."""
     owed: list[Command | None] = []
     for row in rows:
         if led_to(row, event.id, CHANGE):

@@ -1,4 +1,4 @@
-"""Take in a changed request that waits: its newest document is what is decided on when its turn comes."""
+"""Handle a change of a pending request: the newest document is the one that will be decided on."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRunChanger:
-    """Revise a run that waits over the very row that was read: if its turn has come meanwhile, more has to be done."""
+    """Changes a pending run over exactly the row that was read; if it was routed meanwhile, more has to be done."""
 
     updater: RunUpdater
     assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
-        """Remember what is wanted now; route the request if it can go by now."""
+        """Store what is requested now; route the request if it is complete."""
         if row.run_id == row.root_run_id:
             return await self._change_root(event, row, document)
         asked = ask_for(event, row, document)
@@ -56,7 +56,7 @@ class PendingRunChanger:
         return await self._resume(event, moved[0] if asked else root)
 
     async def _removal_updates(self, root: RunRow, document: RunDocument) -> list[RowUpdate]:
-        """End the children that came by themselves and that the newest document does not have any more."""
+        """End the children that arrived as events of their own and that the newest document no longer has."""
         wanted = {*child_ids(document)}
         left = [row for run_id, row in (await self.assembler.children(root)).items() if run_id not in wanted]
         return [(as_part_of_request(root, row), (CancelledUnsent(),)) for row in left if waits(row)]

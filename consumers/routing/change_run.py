@@ -1,4 +1,4 @@
-"""Take in a changed run: remember what is wanted now, and command what follows from it."""
+"""Handle a changed run: store what is requested now, and command what follows from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChangedHandler:
-    """The handler of `RunChanged`."""
+    """Handles `RunChanged`."""
 
     updater: RunUpdater
     commands: CommandPublisher
@@ -36,7 +36,7 @@ class RunChangedHandler:
     hierarchy_changer: HierarchyChanger
 
     async def __call__(self, event: Event, changed: RunChanged) -> Outcome:
-        """Revise one run, and the children of a hierarchical request with it."""
+        """Change one run, and the children of a hierarchical request with it."""
         row = await self.updater.store.run(changed.run.run_id)
         if row is None:
             return await self._change_embedded(event, changed.run)
@@ -44,7 +44,7 @@ class RunChangedHandler:
             return await PendingRunChanger(updater=self.updater, assembler=self.assembler)(event, row, changed.run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.hierarchy_changer(event, row, changed)
-        # This event may have routed it in an earlier life, and not lived to command it.
+        # An earlier delivery may have routed the run and crashed before it published the command.
         await self.commands.send_again(event, [row])
         await self._change(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
         return Done()

@@ -1,4 +1,4 @@
-"""Read the children of a root that have rows of their own, and put it together with those it only names."""
+"""Read the rows of a root's children, and complete the root's document with the children that it only names."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 async def children_of(store: RunStore, root: RunDocument) -> list[RunRow]:
-    """Read the children that a root carries or names."""
+    """Return the rows of the children that a root embeds or names."""
     return await rows_below(store, root.run_id, child_ids(root))
 
 
 async def cancelled_children(store: RunStore, root: RunDocument) -> list[RunRow]:
-    """Read the children that a root carries or names although they were cancelled before it was routed."""
+    """Return the rows of the children that a root embeds or names and that were cancelled before it was routed."""
     return [row for row in await children_of(store, root) if never_went(row)]
 
 
 async def waiting_children(store: RunStore, root: RunRow) -> dict[str, RunRow]:
-    """Read the children that a root names, that came by themselves and that wait."""
+    """Return the pending rows of the children that a root names and that arrived as events of their own, by run id."""
     named = await rows_below(store, root.run_id, root.requested.child_run_ids)
     return {row.run_id: row for row in named if waits(row)}
 
 
 async def complete_hierarchy(store: RunStore, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:
-    """Give a waiting root with all its children, and their rows; None: some are missing."""
+    """Return a pending root's document with all its children, and their rows; None if some are missing."""
     children = await waiting_children(store, root)
     if missing_children(root.requested, children):
         return None
@@ -43,6 +43,6 @@ async def complete_hierarchy(store: RunStore, root: RunRow) -> tuple[RunDocument
 
 
 async def rows_below(store: RunStore, root_run_id: str, run_ids: Iterable[str]) -> list[RunRow]:
-    """Read those of these runs that belong to this root."""
+    """Return the rows of those of these runs that belong to this root."""
     found = await asyncio.gather(*map(store.run, run_ids))
     return [row for row in found if row is not None and row.root_run_id == root_run_id]

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandPublisher:
-    """Say what is to be sent. Saying it twice gives the same command ids."""
+    """Publishes commands. Publishing the same command again gives it the same id."""
 
     announcer: Announcer
 
     async def send(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command a root and its children to be sent; saying it twice gives the same command ids."""
+        """Publish the commands that send a root and its children."""
         if rows:
             await self.announcer.publish(event, commands_for(rows), decision=rows[0].decision)
 
     async def send_each(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command runs that join a request which is under way: each by itself, whatever its payload was."""
+        """Publish the commands that send runs which join a routed request: each by itself, whatever its payload was."""
         if rows:
             await self.announcer.publish(event, [send_command(row) for row in rows], decision=rows[0].decision)
 
     async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command what this event routed in an earlier life; a run that dispatch has touched was commanded then."""
+        """Publish again what an earlier delivery of this event commanded, except for runs that dispatch has touched."""
         made = [row for row in rows if led_to(row, event.id, SEND)]
         if rows[0] not in made:
             await self.send_each(event, [row for row in made if row.phase is Phase.ROUTED])
@@ -44,14 +44,14 @@ class CommandPublisher:
             await self.send_unsent(event, made)
 
     async def send_unsent(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Command those of a request that dispatch has not touched."""
+        """Publish the commands of the runs of a request that dispatch has not touched."""
         unsent = [row for row in rows if row.phase is Phase.ROUTED]
         if not _is_bundle(rows[0]) or rows[0] in unsent:
             await self.send(event, unsent)
 
 
 def commands_for(rows: Sequence[RunRow]) -> list[SendRun]:
-    """Give a command for each run; one for all of them where the root takes its children along (`bundle`)."""
+    """Return one command per run; a single command for all of them if the root's payload is `bundle`."""
     root, *others = rows
     if _is_bundle(root):
         return [send_command(root, tuple(row.requested for row in others))]
@@ -63,7 +63,7 @@ def _is_bundle(row: RunRow) -> bool:
 
 
 def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun:
-    """Give the command that sends a run, with the children that travel inside it."""
+    """Return the command that sends a run, with the children that are embedded in it."""
     if row.decision is None:
         raise TypeError(f"Run {row.run_id} was never routed.")
     document = row.requested.model_copy(update={"children": children}) if children else row.requested
@@ -71,14 +71,14 @@ def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun
 
 
 def change_command(row: RunRow, document: RunDocument, reason: str | None) -> ChangeRun | None:
-    """Give the command that shares a change; None for a run that was never routed."""
+    """Return the command that sends a change; None for a run that was never routed."""
     if row.decision is None:
         return None
     return ChangeRun(run=document, request_id=row.request_id, spoke=row.spoke, decision=row.decision, reason=reason)
 
 
 def cancel_command(row: RunRow, reason: str | None) -> CancelRun | None:
-    """Give the command that cancels a run; None for one that was never routed."""
+    """Return the command that cancels a run; None for a run that was never routed."""
     if row.decision is None:
         return None
     return CancelRun(

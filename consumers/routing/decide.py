@@ -1,4 +1,4 @@
-"""Ask both tables about a root run: what is sent, and where."""
+"""Evaluate both decision tables for a root run: what is sent, and to which spoke."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from schemas.problem import Problem
     from schemas.run_document import RunDocument
 
-MAX_ROUTES = 4096  # routes; most runs are decided as one before them was, so it is made and explained once
+MAX_ROUTES = 4096  # cached routes; most runs are decided like an earlier one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A decision made once on the root, to be pinned. `counted`: the definition that it is a use of."""
+    """A decision made once on the root and pinned. `counted_definition` is the definition whose threshold it uses."""
 
     spoke: str
     decision: PinnedDecision
@@ -39,13 +39,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustWait:
-    """Every definition that fits is used up."""
+    """Every definition that matches is used up."""
 
     definitions: tuple[CountedDefinition, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The definitions, as a row remembers what it waits for."""
+        """The names of the definitions, as a row stores what it waits for."""
         return tuple([one.name for one in self.definitions])
 
 
@@ -59,9 +59,9 @@ def _ignore(_table: str, _missing: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
-    """Decide by the tables that are live at that moment; `tables` is asked once per decision.
+    """Decides by the tables that are live at that moment; `tables` is called once per decision.
 
-    `observe` is told of each input that the run has no value for: the table's id and the input's name.
+    `observe` is called for each input that the run has no value for, with the table's id and the input's name.
     """
 
     tables: Callable[[], RoutingTables]
@@ -82,7 +82,7 @@ class Decider:
     def __call__(
         self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _none_used_up
     ) -> Route | MustWait | Problem:
-        """Decide, or tell which rows came close; never guess. `used_up` gives the rows that may not be used now."""
+        """Decide, or return why nothing is decided. `used_up` returns the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
         what = decide_policy(tables.policy, facts)
         self._observe_missing_inputs(what if isinstance(what, Undecided) else what.decision)
@@ -103,7 +103,7 @@ class Decider:
                 self.observe(decision.table.id, name)
 
     def _cached_route(self, what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
-        # `repr` and not the values themselves, because to a dict 1, 1.0 and True are one key, but not to people.
+        # `repr` and not the values themselves: a dict takes 1, 1.0 and True for one key, but people do not.
         used_up = [row.id for row in where.decision.skipped]
         by = (what.decision.reference, where.decision.reference)
         key = repr((by, what.decision.values, where.decision.values, used_up))
@@ -123,7 +123,7 @@ def _make_route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) ->
         policy=what.decision.reference,
         selector=where.decision.reference,
         hierarchical=what.hierarchical,
-        # A run that goes alone has nobody to bundle with.
+        # A run that is sent alone has no children to bundle.
         payload=what.payload if what.hierarchical else Payload.PER_RUN,
     )
     explanation = compact([explain_decision(what.decision), explain_decision(where.decision)])

@@ -1,4 +1,4 @@
-"""Change a child that travels in the document of a root that waits, and has no row of its own yet."""
+"""Change a child that is embedded in the document of a pending root and has no row of its own yet."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedChildren:
-    """Change children inside their root's document, so that what is decided on later is the newest."""
+    """Changes children inside their root's document, so that the newest document is the one decided on."""
 
     updater: RunUpdater
     assembler: HierarchyAssembler
 
     async def root_of(self, run_id: str, root_run_id: str) -> RunRow | None:
-        """Read the waiting root that carries this run."""
+        """Return the pending root that embeds this run."""
         root = await self.updater.store.run(root_run_id)
         return root if root is not None and waits(root) and carried(root.requested, run_id) else None
 
     async def change(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
-        """Put the newest document of a child into its root's."""
+        """Replace a child's document inside its root's document."""
         known = carried(root.requested, document.run_id) or document
         asked = None if led_to(root, event.id, CHANGE) else ask_for(event, row_of_carried(root, known), document)
         if isinstance(asked, ChangeRefused):
@@ -52,6 +52,6 @@ class EmbeddedChildren:
 
 
 def row_of_carried(root: RunRow, child: RunDocument) -> RunRow:
-    """Give a row to a child that a root carries, so that it can have an end of its own."""
+    """Return a row for an embedded child, so that it can end by itself."""
     row = new_row(child, None, root.created_at)
     return replace(row, request_id=root.request_id, phase=Phase.WAITING, updated_at=root.updated_at)

@@ -1,4 +1,4 @@
-"""Give up requests that wait, children first: who waits for a root that goes nowhere would wait for ever."""
+"""Give up pending requests, children first: a child that waits for a root that is never sent would wait for ever."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _UNCOMMANDED = (Phase.CREATED, Phase.WAITING, Phase.ROUTED)
 
 
 async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRow]:
-    """Read who goes nowhere without this root, and the root last; also those whom this event gave up before."""
+    """Return the runs that cannot be sent without this root, then the root.
+
+    They include the runs that this event gave up before.
+    """
     routed = root.decision is not None
     family = await (store.runs_of_request(root.request_id) if routed else children_of(store, root.requested))
     others = [row for row in family if row.run_id != root.run_id]
@@ -36,10 +39,10 @@ async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRo
 
 
 async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
-    """Give up runs by the clock, together or not at all."""
+    """Give up runs by timer, all of them or none."""
     steps = [advance(row, (GivenUp(reasons=(reason,)),), updater.now()) for row in rows]
-    # Told before it is stored, the other way round than elsewhere: nothing comes again after a crash to tell it.
-    # If a child arrives at this very moment, it was told too early, which is what a late child looks like anyway.
+    # Published before it is stored, contrary to the rule: after a crash no record is redelivered that would publish it.
+    # A child that arrives at this very moment sees the news too early, which looks like a child that is late.
     await updater.announcer.publish(cause, [word for step in steps for word in step.announcements], decision=None)
     try:
         await updater.store.save(*[step.row for step in steps])
@@ -48,6 +51,6 @@ async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], rea
 
 
 def by_the_clock(row: RunRow, what: str) -> Event:
-    """Make the cause of what no record causes; it has the same id until the run moves."""
+    """Build a synthetic cause event for work started by a timer. Its id is stable until the run changes."""
     headers = EventHeaders(id=derived_id(row.run_id, f"{what}:{row.revision}"))
     return Event(headers=headers, data=RunRequested(run=row.requested))

@@ -1,4 +1,4 @@
-"""Routing: decide what is sent and where, and put it on the spoke's topic."""
+"""Consume lifecycle events: decide what is sent and where, and publish commands on the spoke's topic."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleHandler:
-    """The consumer of `testrun.lifecycle`."""
+    """Consumes `testrun.lifecycle`."""
 
     run_requested: RunRequestedHandler
     run_changed: RunChangedHandler
     run_cancelled: RunCancelledHandler
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - nothing here counts attempts
-        """Hand an event to the one who knows it."""
+        """Pass an event to the handler of its type."""
         match event.data:
             case RunRequested() as requested:
                 return await self.run_requested(event, requested.run)
@@ -42,12 +42,12 @@ class LifecycleHandler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequestedHandler:
-    """The handler of `RunRequested`."""
+    """Handles `RunRequested`."""
 
     router: RequestRouter
     assembler: HierarchyAssembler
 
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
-        """Route or gather."""
+        """Route the run, or store it until its hierarchy is complete."""
         alone = not run.child_run_ids and run.parent_run_id is None
         return await (self.router(event, run) if alone else self.assembler(event, run))

@@ -1,4 +1,4 @@
-"""Make the rows of a request: new ones for runs that come with it, moves for those that waited for it."""
+"""Make the rows of a request: new rows for its runs, updates for runs that were pending."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RequestBuilder(NamedTuple):
-    """What was decided for a request, to be stored at once."""
+    """What was decided for a request, to be stored in one transaction."""
 
     request: RequestRow
     runs: Sequence[RunDocument]
@@ -40,17 +40,17 @@ def placed(
     *,
     in_turn: bool = False,
 ) -> tuple[list[RunRow], list[RowUpdate]]:
-    """Give the new rows of runs that belong to this request, and the moves of those that waited for it."""
+    """Return the new rows of the request's runs, and the updates of those that were pending."""
     new = [born(new_row(run, request, at), event.id) for run in runs if run.run_id not in waiting]
     here = [run for run in runs if run.run_id in waiting]
     return new, [(waiting[run.run_id], (_routed(run, request, in_turn=in_turn),)) for run in here]
 
 
 def new_request(root: RunDocument, route: Route, waiting: Mapping[str, RunRow], at: datetime) -> RequestRow:
-    """Give the outbound request of a root for which a route was found."""
+    """Return the row of the outbound request of a root for which a route was found."""
     row = waiting.get(root.run_id)
     return RequestRow(
-        # It keeps the id under which it was said to wait, although its version may be higher by now.
+        # It keeps the id that was published when it started to wait, although its version may be higher by now.
         request_id=row.request_id if row else request_id_of(root.run_id, root.version),
         root_run_id=root.run_id,
         tenant=root.tenant,
@@ -62,9 +62,9 @@ def new_request(root: RunDocument, route: Route, waiting: Mapping[str, RunRow], 
 
 
 def new_row(run: RunDocument, request: RequestRow | RunRow | None, at: datetime) -> RunRow:
-    """Give the first row of a run that belongs to this request; None: nothing is decided yet.
+    """Return the first row of a run of this request; None as the request means that nothing is decided yet.
 
-    Until it is, a child belongs to a request of its own.
+    Until then, a child belongs to a request of its own.
     """
     return RunRow(
         run_id=run.run_id,

@@ -1,6 +1,6 @@
 """Route a request: decide once on its root, store it with its runs, and command what is to be sent.
 
-Where every definition that fits is used up, the request is stored as it came, and waits for its turn.
+If every definition that matches is used up, the request is stored as it arrived and waits in the queue.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class RequestRouter:
                 refused.add(full.use.definition)
 
     async def wait(self, event: Event, root: RunDocument, must: MustWait, waiting: Mapping[str, RunRow]) -> Outcome:
-        """Keep the whole request until one of these definitions opens."""
+        """Store the whole request until a threshold of one of these definitions frees."""
         row = waiting.get(root.run_id)
         settled = all(one.phase is Phase.WAITING for one in waiting.values())
         if row is not None and row.waits_for == must.names and settled:
@@ -145,7 +145,7 @@ class RequestRouter:
         return Done()
 
     async def _can_never_be_stored(self, request_builder: RequestBuilder) -> bool:
-        """Tell whether a run that a waiting root carries came here by another way."""
+        """Return whether a run that a pending root embeds also arrived as an event of its own."""
         run_ids = [run.run_id for run in request_builder.runs if run.run_id not in request_builder.waiting]
         found = await asyncio.gather(*map(self.updater.store.run, run_ids))
         # Read after the children: if another process has just stored them all, the root has moved too.
@@ -176,7 +176,7 @@ class RequestRouter:
         return Done()
 
     async def _give_up(self, event: Event, root: RunRow | None, problem: Problem) -> Outcome:
-        """Give up who waits already, and the record."""
+        """Give up the pending root, if there is one, and the record."""
         if root is not None:
             given_up = GivenUp(reasons=(reason_of(problem),))
             rows = await with_family(self.updater.store, root, event)
@@ -185,6 +185,9 @@ class RequestRouter:
 
 
 def differs(row: RunRow, run: RunDocument) -> bool:
-    """Tell whether the same id came with other content: a mistake. An older version is only a late repetition."""
+    """Return whether the same id arrived with other content, which is a mistake.
+
+    An older version is a late repetition.
+    """
     known, repeated = (one.model_copy(update={"children": ()}) for one in (row.requested, run))
     return known.version < run.version or (known.version == run.version and known != repeated)

@@ -1,4 +1,4 @@
-"""Say what follows from an event, in events whose ids follow from it too."""
+"""Publish what follows from an event, in events whose ids are derived from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcer:
-    """Publish what an event led to. Saying it twice for the same cause gives the same ids, so readers can tell."""
+    """Publishes what an event led to. Publishing it again for the same cause gives the same ids."""
 
     events: EventPublisher
     now: Callable[[], datetime]
@@ -30,7 +30,7 @@ class Announcer:
     def publish(
         self, cause: Event, messages: Sequence[Command | Outcome], decision: PinnedDecision | None
     ) -> Awaitable[None]:
-        """Hand it over; awaiting the answer returns when Kafka has all of it.
+        """Hand the messages to the publisher; awaiting the result returns when Kafka has acknowledged all of them.
 
         Raises:
             PublishError: Kafka did not acknowledge; nothing is finished until it does.
@@ -65,7 +65,7 @@ def _subject(word: Command | Outcome) -> str:
 
 def _id(cause: str, word: Command | Outcome) -> str:
     match word:
-        # A run is sent once and ends once per request, whichever record happens to say so.
+        # A run is sent once and ends once per request, whichever record led to it.
         case SendRun():
             return derived_id(word.request_id, f"send:{word.run.run_id}")
         case RunResult():

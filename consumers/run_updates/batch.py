@@ -1,7 +1,7 @@
-"""Grant the wishes of concurrent handlers together: make all moves, store all rows, tell everybody.
+"""Apply the update requests of concurrent handlers together: make all transitions, store all rows, publish.
 
 Done for many runs in a row, a step costs half of what it costs run by run, because its code and data are still in
-the processor's caches; see ADR-0021. Each wish succeeds or fails by itself, as if it had come alone.
+the processor's caches; see ADR-0021. Each request succeeds or fails by itself, as if it had come alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class UpdateRequest(NamedTuple):
-    """What one handler wants: rows moved, new rows, and commands besides the news that the moves make."""
+    """What one handler requests: updates of rows, new rows, and commands besides the notifications of the updates."""
 
     cause: Event
     updates: Sequence[RowUpdate]
@@ -42,7 +42,10 @@ class UpdateRequest(NamedTuple):
 
 
 class UpdateResult(NamedTuple):
-    """What is stored. `told` waits for Kafka to have the news; None: more must be read before they can be told."""
+    """What is stored. `published` waits for Kafka's acknowledgement.
+
+    It is None if the caller must read more before it can publish.
+    """
 
     rows: tuple[RunRow, ...]
     notifications: Sequence[RunUpdate | RunResult]
@@ -51,7 +54,7 @@ class UpdateResult(NamedTuple):
 
 
 def rows_written(request: UpdateRequest) -> int:
-    """Say how many rows a wish writes, about; measures count, because they are rows too."""
+    """Return about how many rows a request writes; measures count, because they are rows too."""
     return len(request.new_rows) + sum(
         [1 + len(row.measures) + _reported_measures(run_events) for row, run_events in request.updates]
     )
@@ -64,7 +67,7 @@ def _reported_measures(run_events: tuple[RunEvent, ...]) -> int:
 async def apply_together(
     requests: Sequence[UpdateRequest], *, store: RunStore, announcer: Announcer, at: datetime
 ) -> list[UpdateResult | Exception]:
-    """Move, store, tell. Where a wish cannot be granted, its answer says why.
+    """Make the transitions, store them, publish. The result of a request that fails is its exception.
 
     Raises:
         StoreUnavailableError: nothing was stored.
@@ -127,5 +130,5 @@ def _publish(
 
 
 def is_single_run_request(row: RunRow) -> bool:
-    """Tell whether the request's result follows from this one run."""
+    """Return whether the request's result follows from this one run."""
     return row.decision is not None and not row.decision.hierarchical

@@ -1,4 +1,4 @@
-"""Move runs: decide, store, tell. The one order that survives a crash at any point."""
+"""Update runs: decide, store, publish. This order survives a crash at any point."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.results import RequestResult, RunUpdate
 
-MAX_FACT_ATTEMPTS = 10  # a run is moved by at most a handful of consumers at once
+MAX_FACT_ATTEMPTS = 10  # at most a handful of consumers update one run at the same time
 MAX_BATCH_ROWS = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
 # True of one POST only: once another worker has begun the next one, they are no news of the run.
 _OF_ONE_ATTEMPT = (RunEventKind.ATTEMPT_FAILED, RunEventKind.OUTCOME_UNKNOWN, RunEventKind.REFUSED)
 
 
 class RunUpdater:
-    """What every handler needs to move a run. Wishes of concurrent handlers are granted together."""
+    """Updates runs for every handler. Requests of concurrent handlers are applied together."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RunUpdater:
         """Store an intention over exactly the row that was read.
 
         Raises:
-            ConflictError: somebody else moved the run, so the intention may be wrong now.
+            ConflictError: another consumer updated the run, so the intention may be wrong now.
         """
         return (await self.store_intentions(cause, [(row, run_events)]))[0]
 
@@ -66,13 +66,13 @@ class RunUpdater:
         new_rows: Sequence[RequestRow | RunRow | ThresholdUse] = (),
         commands: CommandsFor | None = None,
     ) -> tuple[RunRow, ...]:
-        """Store intentions for several runs, and new rows, together or not at all; then say what follows.
+        """Store intentions for several runs, and new rows, together or not at all; then publish what follows.
 
-        `commands` gives, for the moved rows, what is said besides the news about them.
+        `commands` returns, for the updated rows, what is published besides their notifications.
 
         Raises:
-            ConflictError: somebody else moved one of the runs.
-            UsedUpError: a use among the new rows does not fit.
+            ConflictError: another consumer updated one of the runs.
+            ThresholdReachedError: a use among the new rows does not fit.
         """
         request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
         result = await self._wishes.ask(request)
@@ -92,7 +92,7 @@ class RunUpdater:
             await self.announcer.publish(request.cause, result.commands, decision=result.commands[0].decision)
 
     async def store_fact(self, cause: Event, row: RunRow, *run_events: RunEvent) -> RunRow:
-        """Store a fact; if somebody else moved the run meanwhile, apply it to where the run is now."""
+        """Store a fact; if another consumer updated the run meanwhile, apply it to the newer row."""
         return (await self.store_facts(cause, [(row, run_events)]))[0]
 
     async def store_facts(
@@ -102,7 +102,7 @@ class RunUpdater:
 
         Raises:
             ConflictError: one of the facts no longer applies; read again and decide again.
-            ExternalIdTakenError: a spoke gave the same id to two runs.
+            ExternalIdTakenError: a spoke answered with the same id for two runs.
         """
         for _ in range(MAX_FACT_ATTEMPTS):
             try:
@@ -124,13 +124,13 @@ class RunUpdater:
         return newer
 
     async def republish(self, cause: Event, *rows: RunRow) -> None:
-        """Say what this event led to once more: a crash may have come between storing and telling."""
+        """Publish again what this event led to: a crash may have come between storing and publishing."""
         said = [word for row in rows for word in told_by(row, cause.id)]
         if said:
             await self._publish_with_result(cause, rows[0], said)
 
     async def _publish_with_result(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
-        """Publish news, and the request's result if one of these runs was the last to end."""
+        """Publish notifications, and the request's result if one of these runs was the last to end."""
         ended = any(isinstance(word, RunResult) for word in said)
         closing = await self._request_result(row) if ended else None
         await self.announcer.publish(cause, (*said, closing) if closing else said, decision=row.decision)

@@ -1,4 +1,4 @@
-"""Give up requests that wait too long for the rest of their hierarchy, and say what is missing."""
+"""Give up requests that wait too long for the rest of their hierarchy, and report what is missing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MAX_NAMED = 20  # missing children that are named in one sentence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRequestExpiry:
-    """Look from time to time for runs that were requested `deadline` seconds ago and never routed.
+    """Looks every `every` seconds for runs that were requested `deadline` seconds ago and never routed.
 
-    A run that was given up still waits: whoever completes the hierarchy later gets it sent.
+    A run that was given up stays pending: if its hierarchy is completed later, it is sent.
     """
 
     updater: RunUpdater
@@ -46,7 +46,7 @@ class PendingRequestExpiry:
             await asyncio.sleep(self.every)
 
     async def expire_overdue(self) -> int:
-        """Give up what is overdue; give how many runs that were."""
+        """Give up what is overdue and return the number of runs."""
         since = self.updater.now() - timedelta(seconds=self.deadline)
         rows = await self.updater.store.waiting_runs(since, MAX_PER_ROUND)
         for row in rows:
@@ -65,7 +65,7 @@ class PendingRequestExpiry:
 
 
 def children_missing(row: RunRow, missing: tuple[str, ...]) -> Reason:
-    """Say which children a root waits for."""
+    """Return the reason that names the children that a root waits for."""
     shown = ", ".join(missing[:MAX_NAMED]) + (
         f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
     )

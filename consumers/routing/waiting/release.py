@@ -1,7 +1,7 @@
-"""Let requests that wait for a used-up definition go in their turn, as soon as a window opens or a threshold is raised.
+"""Release queued requests in their order, as soon as a window opens or a threshold is raised.
 
-Every process with the role `routing` looks; who takes a request first has it, because a run is written only over the
-revision that was read. No record comes again after a crash, so a request stays marked until its commands are out.
+Every process with the role `routing` tries; the first one wins, because a run is written only over the revision that
+was read. No record is redelivered after a crash, so a request stays marked until its commands are published.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     Names = tuple[str, ...]
 
 PAGE_SIZE = 200  # requests that are tried together
-PAUSE_FACTOR, MAX_PAUSE = 10, 10.0  # rest ten times as long as a look took, and at most ten seconds
-ABANDONED_AFTER = timedelta(seconds=30)  # after which nobody is about to command what he took
+PAUSE_FACTOR, MAX_PAUSE = 10, 10.0  # pause ten times as long as a round took, and at most ten seconds
+ABANDONED_AFTER = timedelta(seconds=30)  # after which no process is about to publish the commands that it stored
 
 
 @dataclass(slots=True, kw_only=True)
 class WaitingQueueReleaser:
-    """Look every so many seconds who may go, less often if a look takes long; first come, first served."""
+    """Tries every `every` seconds to release requests, less often if a round takes long; first in, first out."""
 
     updater: RunUpdater
     commands: CommandPublisher
@@ -46,12 +46,12 @@ class WaitingQueueReleaser:
     used_up: ThresholdCache
     complain: Complain
     every: float = 1.0
-    waiting_requests: int = 0  # requests that waited at the end of the last look
+    waiting_requests: int = 0  # at the end of the last round
     _decided_by: Selector | None = field(default=None, init=False)
     _foreign_waits: ForeignWaits = field(default_factory=ForeignWaits, init=False)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Release requests until cancelled."""
         while True:
             begun = self.updater.now()
             try:
@@ -62,7 +62,7 @@ class WaitingQueueReleaser:
             await asyncio.sleep(min(max(self.every, PAUSE_FACTOR * took), MAX_PAUSE))
 
     async def release_due(self) -> None:
-        """Let go all who may."""
+        """Release every request that may go."""
         await self._command_abandoned()
         lengths = await self.updater.store.line.lengths()
         if lengths:
@@ -72,7 +72,7 @@ class WaitingQueueReleaser:
         self.used_up.replace_queue(self._definitions_of(lengths))
 
     async def _release_from_front(self, lengths: Mapping[Names, int]) -> Mapping[Names, int]:
-        """Take from the front of the line as long as there is room; give what is left."""
+        """Release from the front of the queue while there are free uses; return what is left."""
         last: RunRow | None = None
         while lengths:
             room = await self._free_uses(self._definitions_of(lengths))
@@ -93,7 +93,7 @@ class WaitingQueueReleaser:
         return {name for names in line for name in self._foreign_waits.definitions_for(names)}
 
     async def _free_uses(self, names: Collection[str]) -> Mapping[str, int]:
-        """Tell how many uses each definition has left now; one that our selector does not count gives no room."""
+        """Return how many uses each definition has left; one that this process's selector does not count has none."""
         counted, now = self.decide.counted_definitions, self.updater.now()
         counts = await self.updater.store.line.counts(names)
         used = {(count.definition, count.window.start): count.uses for count in counts}
@@ -107,7 +107,7 @@ class WaitingQueueReleaser:
         return room
 
     async def _redecide_after_selector_change(self, lengths: Mapping[Names, int]) -> None:
-        """Decide on all who wait, once for each selector: other rows may fit them now."""
+        """Decide on all queued requests, once per selector: other rows may match now."""
         selector, now = self.decide.selector, self.updater.now()
         if selector is not self._decided_by:
             self._foreign_waits.clear(now)
@@ -128,7 +128,7 @@ class WaitingQueueReleaser:
             last = rows[-1]
 
     async def _release_all(self, rows: Sequence[RunRow], *, anew: bool = False) -> bool:
-        """Let these go, if they can; tell whether any did. Nobody is left half-way because of another."""
+        """Release these requests if possible and return whether any was; each one is isolated from the others."""
         answers = await asyncio.gather(
             *(self._release.release(root, anew=anew) for root in rows), return_exceptions=True
         )
@@ -138,7 +138,7 @@ class WaitingQueueReleaser:
         return any(answers)
 
     async def _command_abandoned(self) -> None:
-        """Command what somebody took who died before it was commanded."""
+        """Publish the commands of requests that a process released and crashed before it published them."""
         since = self.updater.now() - ABANDONED_AFTER
         for row in await self.updater.store.line.left_behind(since, PAGE_SIZE):
             await self._release.command_abandoned(row)

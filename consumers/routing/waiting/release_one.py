@@ -1,4 +1,4 @@
-"""Let one request that waits go, if it can. What is wrong with it harms no other."""
+"""Release one queued request if possible. An error in it affects no other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRelease:
-    """What may be done with a request in line; each answers whether the line is another one now."""
+    """What may be done with a queued request; each method returns whether the queue has changed."""
 
     updater: RunUpdater
     commands: CommandPublisher
@@ -47,15 +47,15 @@ class RequestRelease:
     foreign_waits: ForeignWaits
 
     async def release(self, root: RunRow, *, anew: bool) -> bool:
-        """Let it go, if there is room; `anew`: else it waits for what the selector of this process says."""
+        """Release it if there is a free use; with `anew`, otherwise queue it by this process's selector."""
         return await self._isolated(root, self._release(root, anew=anew))
 
     async def command_abandoned(self, row: RunRow) -> bool:
-        """Command what was taken by somebody who died before it was commanded."""
+        """Publish the commands of a request that a process released and crashed before it published them."""
         return await self._isolated(row, self._command(row))
 
     async def learn_what_it_waits_for(self, root: RunRow) -> bool:
-        """Ask for what it waits by the selector of this process, and leave it where it stands."""
+        """Decide by this process's selector what blocks the request, and leave it where it is queued."""
         return await self._isolated(root, self._learn_what_it_waits_for(root))
 
     async def _isolated(self, root: RunRow, step: Awaitable[bool]) -> bool:

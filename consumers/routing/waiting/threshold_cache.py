@@ -1,4 +1,4 @@
-"""Remember which definitions are used up, so that few decisions are made in vain. The store has the last word."""
+"""Cache which definitions are used up, so that few decisions are made in vain. The store decides in the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ThresholdCache:
         self._queue_is_known = False
 
     def mark_used_up(self, use: ThresholdUse) -> None:
-        """Take in that a window has `at_most` uses already."""
+        """Note that a window has `at_most` uses already."""
         known = self._full.get(use.definition)
         self._full[use.definition] = use
         if known is None or known.window != use.window:
@@ -57,31 +57,31 @@ class ThresholdCache:
         self._queued = {*self._queued, *definitions}
 
     def is_used_up(self, use: ThresholdUse) -> bool:
-        """Tell whether there is certainly no room for a use; a threshold that was raised since is worth a try."""
+        """Return whether there is certainly no free use; a threshold that was raised since is worth a try."""
         known = self._full.get(use.definition)
         return known is not None and known.window == use.window and use.at_most <= known.at_most
 
     def count_at(self, moment: datetime) -> int:
-        """Count the definitions that are used up at this moment."""
+        """Return the number of definitions that are used up at this moment."""
         return sum(use.window.start <= moment < use.window.end for use in self._full.values())
 
     def blocked_for_new_request(
         self, moment: datetime, refused: Container[str]
     ) -> Callable[[Selector], Container[str]]:
-        """Give the rows that somebody may not have who comes now; `refused` are definitions that he was denied."""
+        """Return the definitions that are used up at `moment` or queued for, including those in `refused`."""
         queued = self._queued
         return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
 
     def blocked_for_next_in_queue(
         self, moment: datetime, refused: Container[str]
     ) -> Callable[[Selector], Container[str]]:
-        """Give the rows that the next in line may not have."""
+        """Return the definitions that are used up at `moment` for the first request in the queue."""
         return lambda selector: _UsedUpRows(self, selector, moment, refused, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class _UsedUpRows:
-    """The used-up rows of a selector, looked at only when a row matches: there may be thousands."""
+    """The used-up rows of a selector, evaluated only for rows that match: there may be thousands."""
 
     known: ThresholdCache
     selector: Selector
