@@ -29,7 +29,7 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
-    """One line of the list. `kind` is counter, gauge or histogram (seconds)."""
+    """One metric of the list. `kind` is counter, gauge or histogram (seconds)."""
 
     name: str
     kind: type[Counter | Gauge | Histogram]
@@ -176,7 +176,7 @@ METRICS: Final = (
 
 @dataclass(slots=True)
 class HistogramSamples:
-    """The numbers of one histogram: how many fell up to each bound and not to the one before, and their sum."""
+    """The numbers of one histogram: how many durations fell into each bucket, and their sum."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
     total: float = 0.0
@@ -187,13 +187,13 @@ class HistogramSamples:
         self.total += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Give how many fell up to each bound, as Prometheus wants to have it."""
+        """Return the cumulative count per bound, as Prometheus expects it."""
         bounds = [*map(floatToGoString, SECONDS), "+Inf"]
         return list(zip(bounds, accumulate(self.counts), strict=True))
 
 
 class Metrics:
-    """The numbers of one process. They are plain, and become Prometheus's when somebody looks.
+    """The metrics of one process, kept as plain numbers and converted when Prometheus scrapes.
 
     All of them belong to the event loop, so adding to one needs no lock: a tenth of what `prometheus_client` takes.
     """
@@ -209,24 +209,24 @@ class Metrics:
         """Add to a counter."""
         self._counts[metric, labels] += by
 
-    def time(self, metric: Metric, seconds: float, *labels: str) -> None:
+    def observe_duration(self, metric: Metric, seconds: float, *labels: str) -> None:
         """Add one duration to a histogram."""
         self._durations[metric, labels].add(seconds)
 
-    def follow(self, metric: Metric, read: Callable[[], float], *labels: str) -> None:
-        """Read a gauge whenever somebody looks."""
+    def track(self, metric: Metric, read: Callable[[], float], *labels: str) -> None:
+        """Read a gauge at every scrape."""
         self._reads[metric, labels] = read
 
-    def put(self, metric: Metric, value: float, *labels: str) -> None:
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
         self._reads[metric, labels] = lambda: value
 
     def forget(self, metric: Metric, *labels: str) -> None:
-        """Show a gauge no more."""
+        """Remove a gauge."""
         self._reads.pop((metric, labels), None)
 
     def collect(self) -> Iterable[Family]:
-        """Give all numbers; `prometheus_client` asks for them."""
+        """Return all metrics; `prometheus_client` calls it at every scrape."""
         return [self._histogram(metric) if metric.kind is Histogram else self._single(metric) for metric in METRICS]
 
     def _single(self, metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
@@ -250,14 +250,14 @@ OUTCOME_NAMES: Final = {"Done": "done", "RetryLater": "retry_later", "DeadLetter
 
 
 class ReportProblem(Protocol):
-    """Tell people of a trouble, and about which record, if it is about one that ended with it."""
+    """Reports a problem to people, with the record that ended with it, if there is one."""
 
     def __call__(self, role: str, problem: Problem, record: Record | None) -> None:
-        """Tell them."""
+        """Report one problem."""
 
 
 class WorkerMetrics:
-    """Count what one worker does; an `Observer` of the runtime."""
+    """Measures one worker; an `Observer` of the runtime."""
 
     def __init__(self, metrics: Metrics, role: str, complain: ReportProblem) -> None:
         self._metrics = metrics
@@ -265,15 +265,15 @@ class WorkerMetrics:
         self._complain = complain
 
     def received(self, topic: str, records: int) -> None:
-        """Count records that came in with one batch."""
+        """Count the records of one batch."""
         self._metrics.count(RECEIVED, self._role, topic, by=records)
 
-    def settled(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, settled: AttemptEnded) -> None:
         """Count and time one attempt."""
         outcome = settled.outcome
         name = OUTCOME_NAMES[type(outcome).__name__]
         self._metrics.count(SETTLED, self._role, settled.record.partition.topic, name)
-        self._metrics.time(HANDLING, settled.seconds, self._role)
+        self._metrics.observe_duration(HANDLING, settled.seconds, self._role)
         if not isinstance(outcome, Done):
             self._metrics.count(TROUBLES, self._role, name, outcome.problem.code)
         if isinstance(outcome, DeadLetter):
@@ -281,15 +281,15 @@ class WorkerMetrics:
 
     def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port tells more than we count
         """Time one commit."""
-        self._metrics.time(COMMITS, seconds, self._role)
+        self._metrics.observe_duration(COMMITS, seconds, self._role)
 
-    def complained(self, problem: Problem) -> None:
-        """Count a complaint and pass it on to people."""
+    def problem_reported(self, problem: Problem) -> None:
+        """Count a problem and report it."""
         self._metrics.count(TROUBLES, self._role, "complaint", problem.code)
         self._complain(self._role, problem, None)
 
-    def follow(self, figures: Callable[[], WorkerFigures]) -> None:
-        """Show the worker's figures as gauges."""
+    def track(self, figures: Callable[[], WorkerFigures]) -> None:
+        """Expose the worker's figures as gauges."""
         for metric, read in (
             (PARTITIONS, lambda: figures().partitions),
             (PAUSED, lambda: figures().paused),
@@ -297,4 +297,4 @@ class WorkerMetrics:
             (RUNNING, lambda: figures().running),
             (PARKED, lambda: figures().parked),
         ):
-            self._metrics.follow(metric, read, self._role)
+            self._metrics.track(metric, read, self._role)

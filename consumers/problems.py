@@ -31,9 +31,9 @@ def run_unknown(run_id: str, wanted: str) -> Problem:
 
 def call_failed(asked: CallResult, what: str) -> Problem:
     """Return the problem of a call to an external system that did not do what it should."""
-    reasons = asked.judgement.reasons
-    told = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or asked.judgement.verdict
-    return Problem(code=f"CALL_{asked.judgement.verdict.name}", sentence=f"{what}: {told}")
+    reasons = asked.meaning.reasons
+    told = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or asked.meaning.verdict
+    return Problem(code=f"CALL_{asked.meaning.verdict.name}", sentence=f"{what}: {told}")
 
 
 def look_up_impossible(row: RunRow) -> Problem:

@@ -251,7 +251,7 @@ class Gateway:
         """The caller of fresh handlers."""
         settings: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "retry": RETRY, **self.profile}
         spokes = {"fibre-lab": spoke_for(Profile(name="fibre-lab", **settings))}
-        return Caller(spokes=spokes, client=self.system, now=self.clock, dice=lambda: 0.5, may_send=self.may_send)
+        return Caller(spokes=spokes, client=self.system, now=self.clock, random=lambda: 0.5, may_send=self.may_send)
 
     @property
     def route(self) -> RequestRouter:

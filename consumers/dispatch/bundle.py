@@ -1,4 +1,7 @@
-"""Runs that travel inside their root's POST: which of them go along, and which answer is whose."""
+"""Runs that are embedded in their root's POST.
+
+Which of them are sent with it, and which part of the response is whose.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,11 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 
-def set_aside(rows: Sequence[RunRow]) -> list[RowUpdate]:
-    """Find the children that nobody wants any more and those below them; `rows` are parents before children."""
+def cancelled_child_updates(rows: Sequence[RunRow]) -> list[RowUpdate]:
+    """Return the updates of children that were cancelled or removed, and of their descendants.
+
+    `rows` are parents first.
+    """
     out = {row.run_id for row in rows if row.phase in ENDED}
     moves: list[RowUpdate] = []
     for row in rows[1:]:
@@ -32,15 +38,15 @@ def set_aside(rows: Sequence[RunRow]) -> list[RowUpdate]:
     return moves
 
 
-def who_is_who(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, ExternalReport]:
-    """Give for each run, by its id, what the report says about it: the first run is what the report is about.
+def reports_by_run(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, ExternalReport]:
+    """Return, by run id, what the report says about each run; the first run is the subject of the report.
 
-    A nested one is recognised by our id where the system echoes it, else by its name. An id that the system
-    gives twice belongs to nobody.
+    A nested one is recognised by our id where the system echoes it, else by its name. An external id that occurs twice
+    is ignored.
     """
     found = {rows[0].run_id: report}
     taken = {report.external_id}
-    for nested in _nested(report):
+    for nested in _nested_reports(report):
         row = next((row for row in rows[1:] if row.run_id not in found and is_about(nested, row)), None)
         if row is not None and nested.external_id not in taken:
             found[row.run_id] = nested
@@ -49,26 +55,29 @@ def who_is_who(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, Exte
 
 
 def is_about(report: ExternalReport, row: RunRow) -> bool:
-    """Tell whether a report names this run: by our id, or by the name under which it was sent."""
+    """Return whether a report names this run: by our id, or by the name under which it was sent."""
     if report.external_identifier is not None:
         return report.external_identifier == row.run_id
     posted = (row.sent or row.requested).name
     # A spoke may add the run id to the name, and write `;` for `,` (see tmf653.requests.name_of).
-    return report.name is not None and _plain(report.name) in {_plain(posted), _plain(f"{posted} {row.run_id}")}
+    return report.name is not None and _normalised(report.name) in {
+        _normalised(posted),
+        _normalised(f"{posted} {row.run_id}"),
+    }
 
 
-def run_ids_in(report: ExternalReport) -> list[str]:
-    """Give what may be a run id of ours in a report: the id that is echoed, else the words of the name."""
+def run_id_candidates(report: ExternalReport) -> list[str]:
+    """Return what may be a run id of ours in a report: the id that is echoed, else the words of the name."""
     if report.external_identifier is not None:
         return [report.external_identifier]
-    return [*dict.fromkeys((report.name or "").split())][-8:]  # the id stands last, where a spoke adds it
+    return [*dict.fromkeys((report.name or "").split())][-8:]  # the id is the last word, where a spoke adds it
 
 
-def _nested(report: ExternalReport) -> Iterator[ExternalReport]:
+def _nested_reports(report: ExternalReport) -> Iterator[ExternalReport]:
     for child in report.children:
         yield child
-        yield from _nested(child)
+        yield from _nested_reports(child)
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return name.replace(",", ";").strip()

@@ -1,4 +1,4 @@
-"""Call an external system and judge what came back."""
+"""Call an external system and classify its response."""
 
 from __future__ import annotations
 
@@ -24,65 +24,65 @@ _TURNED_AWAY = (429, 502, 503, 504, 507)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResult:
-    """One attempt: what came back and what it means."""
+    """One attempt: the response and what it means."""
 
     purpose: Purpose
-    answer: HttpResponse | NoResponse
-    judgement: ResponseMeaning
+    response: HttpResponse | NoResponse
+    meaning: ResponseMeaning
 
-    def answered(self) -> HttpResponse:
-        """Give the response that an accepting verdict is built on."""
-        if isinstance(self.answer, NoResponse):
-            raise TypeError(f"There is no answer: {self.answer.what}")
-        return self.answer
+    def accepted_response(self) -> HttpResponse:
+        """The response of an accepted call."""
+        if isinstance(self.response, NoResponse):
+            raise TypeError(f"There is no answer: {self.response.what}")
+        return self.response
 
-    def doubted(self, why: str) -> CallResult:
-        """Turn an acceptance that cannot be read into a doubt."""
+    def as_unknown_outcome(self, why: str) -> CallResult:
+        """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
         reason = Reason(code="ANSWER_NOT_UNDERSTOOD", message=why)
-        return replace(self, judgement=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
+        return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property
     def is_outage(self) -> bool:
-        """The system was not reached or refuses everybody: no reason to give up on this one run."""
-        unreached = isinstance(self.answer, NoResponse) and not self.answer.perhaps_sent
-        return unreached or self.judgement.verdict is Verdict.CONFIGURATION
+        """Whether the system was not reached or refuses every call: no reason to give up this one run."""
+        unreached = isinstance(self.response, NoResponse) and not self.response.perhaps_sent
+        return unreached or self.meaning.verdict is Verdict.CONFIGURATION
 
     @property
     def is_busy(self) -> bool:
-        """Nothing was done, and for a reason that has more to do with the system than with this one run."""
-        turned_away = isinstance(self.answer, NoResponse) or self.answer.status in _TURNED_AWAY
-        return turned_away and self.judgement.verdict is Verdict.TRANSIENT
+        """Whether nothing was done, for a reason that has more to do with the system than with this one run."""
+        turned_away = isinstance(self.response, NoResponse) or self.response.status in _TURNED_AWAY
+        return turned_away and self.meaning.verdict is Verdict.TRANSIENT
 
 
 class ObserveCall(Protocol):
-    """Hear of every call: to whom, what for, what came of it, and how many seconds it took."""
+    """Observes every call: the spoke, the purpose, the verdict, and how many seconds it took."""
 
     def __call__(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
-        """Note one call."""
+        """Observe one call."""
 
 
-def see_nothing(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
-    """Note nothing."""
+def observe_nothing(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+    """Observe nothing."""
 
 
 class MayNotSendError(Exception):
-    """This worker may have lost its partitions, so it does not call anybody."""
+    """This worker may have lost its partitions, so it calls no external system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The external systems by name, and how long to wait between attempts."""
+    """Calls external systems by name, and decides how long to wait between attempts."""
 
     spokes: Mapping[str, Spoke]
     client: SpokeCaller
     now: Callable[[], datetime]
-    dice: Callable[[], float]
+    random: Callable[[], float]
     may_send: Callable[[], bool]
-    observe: ObserveCall = see_nothing
+    observe: ObserveCall = observe_nothing
     outages: OutageTracker = field(default_factory=OutageTracker)
 
     def spoke(self, name: str) -> Spoke:
-        """Give the translations for one system.
+        """Return the translations for one system.
 
         Raises:
             UnknownSpokeError: no profile has this name.
@@ -92,48 +92,52 @@ class Caller:
         except KeyError:
             raise UnknownSpokeError.named(name, self.spokes) from None
 
-    def must_own_the_run(self) -> None:
+    def require_membership(self) -> None:
         """Return if no other worker can have taken over.
 
         Raises:
-            MayNotSendError: this worker's last word from Kafka is too old.
+            MayNotSendError: this worker heard from Kafka too long ago.
         """
-        # A worker that slept past its session has been replaced; its successor sends, not it.
+        # A worker that was suspended for longer than its session has been replaced; only its successor may send.
         if not self.may_send():
             raise MayNotSendError("This worker has not heard from Kafka for too long to be sure that it owns the run.")
 
-    async def ask(self, name: str, call: Call) -> CallResult:
-        """Make one attempt and judge it.
+    async def call(self, name: str, call: Call) -> CallResult:
+        """Make one attempt and classify the response.
 
         Raises:
-            MayNotSendError: this worker's last word from Kafka is too old.
+            MayNotSendError: this worker heard from Kafka too long ago.
         """
         success, began = self.spoke(name).profile.success_codes, self.now()
 
         def at_its_turn() -> None:
             # It may have waited for a free connection for longer than a session; that is not the system's time.
             nonlocal began
-            self.must_own_the_run()
+            self.require_membership()
             began = self.now()
 
         answer = await self.client.call(name, call, at_its_turn)
         ended = self.now()
         judgement = judge(call.purpose, answer, success, now=ended)
         self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
-        self.outages.saw(name, call.purpose, judgement.verdict)
-        return CallResult(purpose=call.purpose, answer=answer, judgement=judgement)
+        self.outages.note_verdict(name, call.purpose, judgement.verdict)
+        return CallResult(purpose=call.purpose, response=answer, meaning=judgement)
 
-    def wait(self, name: str, asked: CallResult, attempt: Attempt, record: str) -> float | None:
-        """Say how many seconds to wait before the next attempt at a record (its event's id); None: give it up.
+    def delay_after(self, name: str, asked: CallResult, attempt: Attempt, record: str) -> float | None:
+        """Return the seconds to wait before the next attempt at a record (its event's id); None to give it up.
 
-        An outage is waited out for as long as it takes, and does not count: the records keep their place.
+        An outage is waited out for as long as it takes, and does not count: the records keep their order.
         """
         policy = self.spoke(name).profile.retry.policy()
-        told, dice = asked.judgement.retry_after, self.dice()
-        tries = self.outages.after(record, attempt, name, asked.purpose, out=asked.is_outage, busy=asked.is_busy)
+        told, dice = asked.meaning.retry_after, self.random()
+        tries = self.outages.history_after(
+            record, attempt, name, asked.purpose, out=asked.is_outage, busy=asked.is_busy
+        )
         if tries.is_out:
             return outage_delay(policy, attempt.number, dice, told)
-        delay = next_delay(policy, attempt.number - tries.excused, attempt.elapsed - tries.excused_for, dice, told)
+        delay = next_delay(
+            policy, attempt.number - tries.excluded, attempt.elapsed - tries.excluded_seconds, dice, told
+        )
         if delay is None:
             self.outages.forget(record)
         return delay

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
+from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
 from consumers.problems import call_failed, external_id_pending, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.commands import CancelRun
 
-GONE = 204  # DELETE answered without a body: the run is no more
+GONE = 204  # the response to a DELETE without a body: the run no longer exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRunHandler:
-    """The handler of `CancelRun`."""
+    """Handles `CancelRun`."""
 
     updater: RunUpdater
     caller: Caller
@@ -50,21 +50,21 @@ class CancelRunHandler:
             return DeadLetter(_send_first(row))
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, row)
         if row.external_id is None:
-            return RetryLater(WAIT_FOR_ID, external_id_pending(row))
+            return RetryLater(ID_DELAY, external_id_pending(row))
         return await self._cancel(event, row, command, attempt)
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
         call = self.caller.spoke(row.spoke).to_cancel(row, command.reason, event.id)
-        asked = await self.caller.ask(row.spoke, call)
-        match asked.judgement.verdict:
+        asked = await self.caller.call(row.spoke, call)
+        match asked.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._accepted(event, row, asked)
             case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
-                return await self._refuse(event, row, asked.judgement.reasons)
+                return await self._refuse(event, row, asked.meaning.reasons)
             case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
-                return await self._again(event, row, asked, attempt)
+                return await self._retry(event, row, asked, attempt)
             case _:
-                assert_never(asked.judgement.verdict)
+                assert_never(asked.meaning.verdict)
 
     async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
         report = self._report(row, asked)
@@ -72,16 +72,16 @@ class CancelRunHandler:
         return Done()
 
     def _report(self, row: RunRow, asked: CallResult) -> ExternalReport:
-        if asked.answered().status == GONE:
+        if asked.accepted_response().status == GONE:
             return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
         try:
-            return self.caller.spoke(row.spoke).read_reply(asked.answered())
+            return self.caller.spoke(row.spoke).read_reply(asked.accepted_response())
         except NotUnderstoodError:
             return ExternalReport(external_id=row.external_id)
 
-    async def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
+    async def _retry(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
         problem = call_failed(asked, f"The cancellation of run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
+        delay = self.caller.delay_after(row.spoke, asked, attempt, event.id)
         if delay is not None:
             return RetryLater(delay, problem)
         await self._refuse(event, row, (reason_of(problem),))

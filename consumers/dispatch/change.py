@@ -1,11 +1,11 @@
-"""Share an in-flight change: bring what the external system knows up to what is wanted now."""
+"""Send an in-flight change: bring what the external system knows up to what is requested now."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
+from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
 from consumers.problems import call_failed, external_id_pending, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRunHandler:
-    """The handler of `ChangeRun`."""
+    """Handles `ChangeRun`."""
 
     updater: RunUpdater
     caller: Caller
@@ -48,10 +48,10 @@ class ChangeRunHandler:
             return await self._refuse(event, row, (has_ended(row),))
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, row)
         if row.external_id is None:
-            return RetryLater(WAIT_FOR_ID, external_id_pending(row))
-        return await self._share(event, row, attempt)
+            return RetryLater(ID_DELAY, external_id_pending(row))
+        return await self._send_change(event, row, attempt)
 
-    async def _share(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+    async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         changes = diff(row.sent or row.requested, row.requested)
         profile = self.caller.spoke(row.spoke).profile
         permission = permit(changes, profile.patchable, profile.change_until, row.state)
@@ -61,31 +61,31 @@ class ChangeRunHandler:
 
     async def _patch(self, event: Event, row: RunRow, changes: tuple[FieldChange, ...], attempt: Attempt) -> Outcome:
         call = self.caller.spoke(row.spoke).to_change(row, changes, event.id)
-        asked = await self.caller.ask(row.spoke, call)
-        match asked.judgement.verdict:
+        asked = await self.caller.call(row.spoke, call)
+        match asked.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._accepted(event, row, asked)
             case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
-                return await self._refuse(event, row, asked.judgement.reasons)
+                return await self._refuse(event, row, asked.meaning.reasons)
             case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
-                return await self._again(event, row, asked, attempt)
+                return await self._retry(event, row, asked, attempt)
             case _:
-                assert_never(asked.judgement.verdict)
+                assert_never(asked.meaning.verdict)
 
     async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
         accepted = ChangeAccepted(document=row.requested)
         try:
-            report = self.caller.spoke(row.spoke).read_reply(asked.answered())
+            report = self.caller.spoke(row.spoke).read_reply(asked.accepted_response())
         except NotUnderstoodError:
-            # The status said yes; a PATCH needs nothing from the body.
+            # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, accepted)
             return Done()
         await self.updater.store_fact(event, row, accepted, Reported(report_id=event.id, report=report))
         return Done()
 
-    async def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
+    async def _retry(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
         problem = call_failed(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
+        delay = self.caller.delay_after(row.spoke, asked, attempt, event.id)
         if delay is not None:
             return RetryLater(delay, problem)
         await self._refuse(event, row, (reason_of(problem),))
@@ -98,8 +98,8 @@ class ChangeRunHandler:
 
 
 def _is_idle(row: RunRow, command: ChangeRun) -> bool:
-    """Tell whether there is nothing to share, or whether somebody else will."""
+    """Return whether there is nothing to send, or whether another command will send it."""
     if row.sent is None or not diff(row.sent, row.requested):
         return True
-    # A newer change is queued behind this one and carries the whole document; a POST takes the newest along.
+    # A newer change is queued behind this one and carries the whole document; a POST includes the newest document.
     return row.phase not in ENDED and (command.run.version < row.requested.version or row.phase not in OUT)

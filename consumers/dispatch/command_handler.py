@@ -1,4 +1,4 @@
-"""Dispatch: carry out commands at external systems, one topic per spoke."""
+"""Consume commands: carry them out at external systems, one topic per spoke."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandHandler:
-    """The consumer of `testrun.dispatch.<spoke>`."""
+    """Consumes `testrun.dispatch.<spoke>`."""
 
     send: SendRunHandler
     change: ChangeRunHandler
     cancel: CancelRunHandler
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
-        """Hand a command to the one who knows it."""
+        """Pass a command to the handler of its type."""
         match event.data:
             case SendRun() as command:
                 return await self.send(event, command, attempt)

@@ -1,4 +1,4 @@
-"""Tell a system's outage from one run's bad luck, so that no run is given up for what befalls all of them."""
+"""Distinguish a system's outage from the failure of one run, so that no run is given up during an outage."""
 
 from __future__ import annotations
 
@@ -11,79 +11,80 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt
 
 _READS = frozenset({Purpose.LOOK_UP, Purpose.READ})
-# The system has dealt with a call, whatever it made of it.
+# Verdicts of calls that the system has processed, with whatever result.
 _DEALT_WITH = frozenset({Verdict.ACCEPTED, Verdict.REFUSED, Verdict.CONFLICT})
-REMEMBERED = 50_000  # records that wait; of one that was forgotten, every attempt counts
+MAX_RECORDS = 50_000  # records that wait; for one that was evicted, every attempt counts
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """How many calls a system has dealt with."""
+    """How many calls a system has processed."""
 
     reads: int = 0
     writes: int = 0
 
-    def more(self, purpose: Purpose) -> CallCounts:
-        """Count one more."""
+    def plus_one(self, purpose: Purpose) -> CallCounts:
+        """Count one more call."""
         return CallCounts(self.reads + 1, self.writes) if purpose in _READS else CallCounts(self.reads, self.writes + 1)
 
-    def beyond(self, earlier: CallCounts, purpose: Purpose) -> bool:
-        """Tell whether a call like this one was dealt with since."""
-        # A system in maintenance may still be read; one that takes writes is up for every call.
+    def has_more_than(self, earlier: CallCounts, purpose: Purpose) -> bool:
+        """Return whether a call like this one was processed since `earlier`."""
+        # A system in maintenance may still be read; one that accepts writes is up for every call.
         return self.writes > earlier.writes or (purpose in _READS and self.reads > earlier.reads)
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptHistory:
-    """What there was of a record's attempts up to the last one, and how much of it does not count."""
+    """The attempts at a record up to the last one, and how many of them do not count."""
 
-    served: CallCounts = CallCounts()
+    counts: CallCounts = CallCounts()
     elapsed: float = 0.0
-    excused: int = 0  # attempts during outages
-    excused_for: float = 0.0  # seconds before them
+    excluded: int = 0  # attempts during outages
+    excluded_seconds: float = 0.0  # seconds that they took
     is_out: bool = False  # whether the last one was excused
 
 
 class OutageTracker:
-    """What one worker has seen of its systems.
+    """What one worker has observed of its systems.
 
-    An attempt at a record does not count if its system was out: not reached at all, or busy and dealing with
-    no other call since the attempt before it. Nobody tells when a record has ended, so the oldest are let go.
+    An attempt at a record does not count if its system was out: not reached at all, or busy and processing no other
+    call
+    since the attempt before it. The end of a record is not reported here, so the oldest entries are evicted.
     """
 
     def __init__(self) -> None:
         self._served: dict[str, CallCounts] = {}
         self._tries: dict[str, AttemptHistory] = {}
 
-    def saw(self, spoke: str, purpose: Purpose, verdict: Verdict) -> None:
-        """Note what came of a call."""
+    def note_verdict(self, spoke: str, purpose: Purpose, verdict: Verdict) -> None:
+        """Note the verdict of a call."""
         if verdict in _DEALT_WITH:
-            self._served[spoke] = self._served.get(spoke, CallCounts()).more(purpose)
+            self._served[spoke] = self._served.get(spoke, CallCounts()).plus_one(purpose)
 
-    def after(
+    def history_after(
         self, record: str, attempt: Attempt, spoke: str, purpose: Purpose, *, out: bool, busy: bool
     ) -> AttemptHistory:
-        """Give what is known of a record's attempts, now that this one has failed."""
+        """Return the history of a record's attempts, now that this one has failed."""
         before = self._tries.pop(record, AttemptHistory())
-        if attempt.number == 1:  # it begins again: redriven, or come back after its partition was elsewhere
+        if attempt.number == 1:  # it starts again: redriven, or back after its partition was elsewhere
             before = AttemptHistory()
         served = self._served.get(spoke, CallCounts())
-        is_out = out or (busy and not served.beyond(before.served, purpose))
+        is_out = out or (busy and not served.has_more_than(before.counts, purpose))
         tries = AttemptHistory(
-            served=served,
+            counts=served,
             elapsed=attempt.elapsed,
-            excused=before.excused + is_out,
-            excused_for=before.excused_for + (attempt.elapsed - before.elapsed if is_out else 0.0),
+            excluded=before.excluded + is_out,
+            excluded_seconds=before.excluded_seconds + (attempt.elapsed - before.elapsed if is_out else 0.0),
             is_out=is_out,
         )
         self._remember(record, tries)
         return tries
 
     def forget(self, record: str) -> None:
-        """Let go of a record that is given up."""
+        """Forget a record that is given up."""
         self._tries.pop(record, None)
 
     def _remember(self, record: str, tries: AttemptHistory) -> None:
         self._tries[record] = tries
-        if len(self._tries) > REMEMBERED:
+        if len(self._tries) > MAX_RECORDS:
             del self._tries[next(iter(self._tries))]

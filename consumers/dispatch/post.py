@@ -1,4 +1,4 @@
-"""Make one attempt at a POST, with every doubt settled before there is a second one."""
+"""Make one attempt at a POST; every doubt about an earlier one is settled before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.dispatch.bundle import who_is_who
+from consumers.dispatch.bundle import reports_by_run
 from consumers.dispatch.call import MayNotSendError
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.problems import call_failed, external_id_taken, look_up_impossible, reason_of
@@ -48,7 +48,7 @@ ID_COMES_LATER = 202
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostAttempt:
-    """One attempt to bring runs out with one POST: the first of the rows, and the others inside it."""
+    """One attempt to send runs with one POST: the first of the rows, with the others embedded."""
 
     updater: RunUpdater
     caller: Caller
@@ -58,13 +58,13 @@ class PostAttempt:
     parent: RunRow | None
 
     async def post(self, rows: Rows) -> Outcome:
-        """POST, and store before and after what is known of it."""
-        self.caller.must_own_the_run()  # before a doubt is stored that would be none
+        """POST, and store what is known before and after it."""
+        self.caller.require_membership()  # before a doubt is stored that would be none
         rows = await self.updater.store_intentions(
             self.event, [(row, (Sending(document=row.requested),)) for row in rows]
         )
-        asked = await self._asked(rows)
-        match asked.judgement.verdict:
+        asked = await self._call(rows)
+        match asked.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._accepted(rows, asked)
             case Verdict.REFUSED | Verdict.LOST:
@@ -72,47 +72,47 @@ class PostAttempt:
             case Verdict.CONFLICT:
                 return await self.look_up(rows, refusal=asked)
             case Verdict.AMBIGUOUS:
-                return await self._doubtful(rows, asked)
+                return await self._unknown_outcome(rows, asked)
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
-                return await self._again(await self._record(rows, AttemptFailed()), asked)
+                return await self._retry(await self._record(rows, AttemptFailed()), asked)
             case _:
-                assert_never(asked.judgement.verdict)
+                assert_never(asked.meaning.verdict)
 
-    async def _asked(self, rows: Rows) -> CallResult:
+    async def _call(self, rows: Rows) -> CallResult:
         try:
-            call = self._post_of(rows)
+            call = self._post_call(rows)
             await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
-            return await self.caller.ask(rows[0].spoke, call)
+            return await self.caller.call(rows[0].spoke, call)
         except MayNotSendError:
-            await self._record(rows, AttemptFailed())  # nothing was sent, so nobody needs to look it up
+            await self._record(rows, AttemptFailed())  # nothing was sent, so no look-up is needed
             raise
 
     async def look_up(self, rows: Rows, refusal: CallResult | None = None) -> Outcome:
-        """A POST was perhaps made: ask before making another."""
+        """Look the run up before another POST, because an earlier one was perhaps sent."""
         row = rows[0]
-        # What was POSTed, not what is wanted by now: a change may have renamed the run meanwhile.
+        # Look up what was POSTed, not what is requested by now: a change may have renamed the run meanwhile.
         posted = row.sent or row.requested
         call = self.caller.spoke(row.spoke).to_look_up(posted)
         if call is None:
-            return await self._ask_a_person(rows)
-        asked = await self.caller.ask(row.spoke, call)
-        if asked.judgement.verdict is not Verdict.ACCEPTED:
-            return await self._doubtful(rows, asked)
+            return await self._fall_out_unsettled(rows)
+        asked = await self.caller.call(row.spoke, call)
+        if asked.meaning.verdict is not Verdict.ACCEPTED:
+            return await self._unknown_outcome(rows, asked)
         try:
-            found = self.caller.spoke(row.spoke).find_run(asked.answered(), posted)
+            found = self.caller.spoke(row.spoke).find_run(asked.accepted_response(), posted)
         except NotUnderstoodError as error:
-            return await self._doubtful(rows, asked.doubted(str(error)))
+            return await self._unknown_outcome(rows, asked.as_unknown_outcome(str(error)))
         if found is not None:
-            return await self._take(rows, found)
-        return await (self._not_there(rows) if refusal is None else self._refused(rows, refusal))
+            return await self._adopt(rows, found)
+        return await (self._not_found(rows) if refusal is None else self._refused(rows, refusal))
 
-    async def _ask_a_person(self, rows: Rows) -> Outcome:
-        # Whoever redrives it has asked, and knows that the run never arrived.
+    async def _fall_out_unsettled(self, rows: Rows) -> Outcome:
+        # A person who redrives it has asked the system and knows that the run never arrived.
         if rows[0].phase is Phase.FALLOUT and self.event.headers.replay is not None:
             return await self.post(rows)
         return await self._fallout(rows, look_up_impossible(rows[0]))
 
-    async def _not_there(self, rows: Rows) -> Outcome:
+    async def _not_found(self, rows: Rows) -> Outcome:
         if not rows[0].cancel_asked:
             return await self.post(rows)
         moves: list[RowUpdate] = [(row, (CancelledUnsent(),)) for row in rows if row.cancel_asked]
@@ -121,25 +121,25 @@ class PostAttempt:
 
     async def _accepted(self, rows: Rows, asked: CallResult) -> Outcome:
         try:
-            report = self.caller.spoke(rows[0].spoke).read_reply(asked.answered())
+            report = self.caller.spoke(rows[0].spoke).read_reply(asked.accepted_response())
         except NotUnderstoodError as error:
-            return await self._doubtful(rows, asked.doubted(str(error)))
+            return await self._unknown_outcome(rows, asked.as_unknown_outcome(str(error)))
         if report.external_id is not None:
-            return await self._take(rows, report)
-        if asked.answered().status != ID_COMES_LATER:
-            return await self._doubtful(rows, asked.doubted("The answer names no id for the run."))
+            return await self._adopt(rows, report)
+        if asked.accepted_response().status != ID_COMES_LATER:
+            return await self._unknown_outcome(rows, asked.as_unknown_outcome("The answer names no id for the run."))
         known = await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(rows[0])
-        return await self._take(rows, known or report)
+        return await self._adopt(rows, known or report)
 
-    async def _take(self, rows: Rows, report: ExternalReport) -> Outcome:
-        said = who_is_who(rows, report)
+    async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
+        said = reports_by_run(rows, report)
         try:
-            await self.updater.store_facts(self.event, [self._taken(row, said.get(row.run_id)) for row in rows])
+            await self.updater.store_facts(self.event, [self._adoption(row, said.get(row.run_id)) for row in rows])
         except ExternalIdTakenError as error:
             return await self._fallout(rows, external_id_taken(rows[0], report, str(error)))
         return Done()
 
-    def _taken(self, row: RunRow, report: ExternalReport | None) -> RowUpdate:
+    def _adoption(self, row: RunRow, report: ExternalReport | None) -> RowUpdate:
         document = row.sent or row.requested
         if report is None:
             return row, (Accepted(external_id=None, href=None, document=document),)
@@ -147,27 +147,27 @@ class PostAttempt:
         return row, (accepted, Reported(report_id=self.event.id, report=report))
 
     async def _refused(self, rows: Rows, asked: CallResult) -> Outcome:
-        refused = Refused(reasons=asked.judgement.reasons)
+        refused = Refused(reasons=asked.meaning.reasons)
         inside: list[RowUpdate] = [(row, (ParentNotAccepted(parent_run_id=rows[0].run_id),)) for row in rows[1:]]
         await self.updater.store_facts(self.event, [(rows[0], (refused,)), *inside])
         return Done()
 
-    async def _doubtful(self, rows: Rows, asked: CallResult) -> Outcome:
+    async def _unknown_outcome(self, rows: Rows, asked: CallResult) -> Outcome:
         if rows[0].phase is Phase.SENDING:
-            rows = await self._record(rows, OutcomeUnknown(reasons=asked.judgement.reasons))
-        return await self._again(rows, asked)
+            rows = await self._record(rows, OutcomeUnknown(reasons=asked.meaning.reasons))
+        return await self._retry(rows, asked)
 
-    async def _again(self, rows: Rows, asked: CallResult) -> Outcome:
+    async def _retry(self, rows: Rows, asked: CallResult) -> Outcome:
         problem = call_failed(asked, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
-        delay = self.caller.wait(rows[0].spoke, asked, self.attempt, self.event.id)
+        delay = self.caller.delay_after(rows[0].spoke, asked, self.attempt, self.event.id)
         return await self._fallout(rows, problem) if delay is None else RetryLater(delay, problem)
 
     async def _fallout(self, rows: Rows, problem: Problem) -> Outcome:
         await self._record(rows, GivenUp(reasons=(reason_of(problem),)))
         return DeadLetter(problem)
 
-    def _post_of(self, rows: Rows) -> Call:
-        # The rows have the newest documents: a change that came while the command waited goes out with it.
+    def _post_call(self, rows: Rows) -> Call:
+        # The rows have the newest documents: a change that arrived while the command waited is included.
         run, inside = rows[0].requested, tuple(row.requested for row in rows[1:])
         if inside or run.children:
             run = run.model_copy(update={"children": inside})

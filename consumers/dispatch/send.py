@@ -1,12 +1,12 @@
-"""Send a run to its external system, once its turn has come: not before its parent, not after its cancellation."""
+"""Send a run to its external system once it may be sent: not before its parent, not after its cancellation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.bundle import set_aside
-from consumers.dispatch.find_external_id import WAIT_FOR_ID, ExternalIdFinder
+from consumers.dispatch.bundle import cancelled_child_updates
+from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
 from consumers.dispatch.post import PostAttempt
 from consumers.problems import external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
@@ -30,19 +30,19 @@ _NEED_THE_PARENTS_ID = frozenset({RelationshipEncoding.NATIVE, RelationshipEncod
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRunHandler:
-    """The handler of `SendRun`: one run, or (payload `bundle`) a root with its children inside."""
+    """Handles `SendRun`: one run, or (payload `bundle`) a root with its children embedded."""
 
     updater: RunUpdater
     caller: Caller
 
     async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
-        """Bring the run out, or say why not."""
-        # Children of a bundle may be saved without their root, so that an outdated root would not be noticed.
+        """Send the run, or return why not."""
+        # Children of a bundle may be saved without their root, so an outdated root would go unnoticed.
         read = self.updater.store.run if command.run.children else self.updater.store.run_to_send
         row = await read(command.run.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run.run_id, "send"))
-        rows = (row, *await self._inside(command))
+        rows = (row, *await self._embedded_rows(command))
         if row.phase in (*OUT, *ENDED):
             await self.updater.republish(event, *rows)
             return Done()
@@ -53,7 +53,7 @@ class SendRunHandler:
             return Done()
         return await self._after_its_parent(event, command, rows, attempt)
 
-    async def _inside(self, command: SendRun) -> tuple[RunRow, ...]:
+    async def _embedded_rows(self, command: SendRun) -> tuple[RunRow, ...]:
         if not command.run.children:
             return ()
         inside = {child.run_id for child in command.run.children}
@@ -66,23 +66,23 @@ class SendRunHandler:
         parent = await self._parent(command, rows[0])
         if parent is not None and parent.accepted_at is None:
             return await self._without_parent(event, rows[0], parent)
-        if parent is not None and parent.external_id is None and self._names_parent(parent):
+        if parent is not None and parent.external_id is None and self._requires_parent(parent):
             parent = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, parent)
             if parent.external_id is None:
-                return RetryLater(WAIT_FOR_ID, external_id_pending(parent))
+                return RetryLater(ID_DELAY, external_id_pending(parent))
         posting = PostAttempt(
             updater=self.updater, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
         )
         if rows[0].sent_at is not None:
             return await posting.look_up(_unsettled(rows))
-        return await posting.post(await self._wanted(event, rows))
+        return await posting.post(await self._without_cancelled(event, rows))
 
     async def _parent(self, command: SendRun, row: RunRow) -> RunRow | None:
         if not command.decision.hierarchical or row.parent_run_id is None:
             return None
         return await self.updater.store.run(row.parent_run_id)
 
-    def _names_parent(self, parent: RunRow) -> bool:
+    def _requires_parent(self, parent: RunRow) -> bool:
         return self.caller.spoke(parent.spoke).profile.relationship_encoding in _NEED_THE_PARENTS_ID
 
     async def _without_parent(self, event: Event, row: RunRow, parent: RunRow) -> Outcome:
@@ -93,9 +93,9 @@ class SendRunHandler:
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
         return DeadLetter(problem)
 
-    async def _wanted(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
-        """Leave out, for good, what was cancelled before the bundle went out."""
-        aside = set_aside(rows)
+    async def _without_cancelled(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
+        """Exclude, for good, what was cancelled before the bundle was sent."""
+        aside = cancelled_child_updates(rows)
         if aside:
             await self.updater.store_intentions(event, aside)
         gone = {row.run_id for row, _ in aside}

@@ -1,4 +1,4 @@
-"""Know whether a callback comes from whom it says: one check per external system."""
+"""Authenticate callbacks: one check per external system."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 class Authenticate(Protocol):
-    """Tell from the headers of a request (any case) whether to believe it."""
+    """Checks the headers of a request; names are in any case."""
 
     def __call__(self, headers: Mapping[str, str]) -> bool:
-        """Believe it or not."""
+        """Return whether the request is authentic."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllowAnyone:
-    """Believe everybody: only for a listener that nobody else can reach."""
+    """Accepts every request: only for a listener that nobody else can reach."""
 
     def __call__(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the port passes them
-        """Believe it."""
+        """Return True."""
         return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedToken:
-    """Believe who knows the token: as `Authorization: Bearer …` or alone in another header."""
+    """Accepts requests with a token: as `Authorization: Bearer …` or alone in another header."""
 
     token: str = field(repr=False)
     header: str = "Authorization"
@@ -43,14 +43,14 @@ class SharedToken:
             raise ValueError("the token that callbacks must carry is empty: set one")
 
     def __call__(self, headers: Mapping[str, str]) -> bool:
-        """Compare without telling by the time it takes how much was right."""
+        """Compare in constant time."""
         given = headers.get(self.header, "")
-        return _same(_after("bearer", given) if self.header.lower() == "authorization" else given, self.token)
+        return _equal(_after("bearer", given) if self.header.lower() == "authorization" else given, self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicPassword:
-    """Believe who knows user and password (RFC 7617)."""
+    """Accepts requests with a user name and password (RFC 7617)."""
 
     user: str
     password: str = field(repr=False)
@@ -60,13 +60,13 @@ class BasicPassword:
             raise ValueError(f"the password of {self.user!r} that callbacks must carry is empty: set one")
 
     def __call__(self, headers: Mapping[str, str]) -> bool:
-        """Compare without telling by the time it takes how much was right."""
+        """Compare in constant time."""
         expected = b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return _same(_after("basic", headers.get("Authorization", "")), expected)
+        return _equal(_after("basic", headers.get("Authorization", "")), expected)
 
 
-def check_of(auth: CallbackAuth, environment: Mapping[str, str]) -> Authenticate:
-    """Make the check that a profile asks for.
+def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Authenticate:
+    """Return the check that a profile asks for.
 
     Raises:
         SecretMissingError: a secret is not where the profile says.
@@ -90,5 +90,5 @@ def _after(scheme: str, value: str) -> str:
     return secret.strip() if given.lower() == scheme else ""
 
 
-def _same(given: str, expected: str) -> bool:
+def _equal(given: str, expected: str) -> bool:
     return compare_digest(given.encode(errors="surrogateescape"), expected.encode())

@@ -1,4 +1,4 @@
-"""Read from a callback what it takes to store it; the meaning is for those who read the topic."""
+"""Read from a callback what is needed to store it; its meaning is read by the consumer of the topic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, object]
 
-LONGEST_ID = 512  # characters; longer ones would only blow up the key of the message
+MAX_ID_LENGTH = 512  # characters; a longer one would only inflate the key of the message
 
 
 class NotACallbackError(Exception):
@@ -27,7 +27,7 @@ class NotACallbackError(Exception):
 def read_callback(
     spoke: str, body: bytes, *, event_in_path: str, content_type: str | None, at: datetime
 ) -> InboundReceived:
-    """Keep a callback as it came, with the ids and the event type that can be read from it.
+    """Return a callback as it arrived, with the ids and the event type that can be read from it.
 
     Raises:
         NotACallbackError: the body is not a JSON object.
@@ -46,10 +46,10 @@ def read_callback(
 
 
 def message_id(received: InboundReceived, new_id: str) -> str:
-    """Give a notification that is delivered again the id that it had the first time.
+    """Return the id of a notification; a notification that is delivered again has the same id.
 
-    Without an event id, the same bytes with the same event time are the same notification. Without either,
-    two equal bodies may be two things that happened: each gets its own id, `new_id`.
+    Without an event id, the same bytes with the same event time are the same notification. Without either, two equal
+    bodies may be two different events: each gets its own id, `new_id`.
     """
     if received.event_id is not None:
         return derived_id(received.event_id, f"callback:{received.spoke}")
@@ -69,11 +69,11 @@ def _object(body: bytes) -> Json:
 
 
 def _external_id(content: Json) -> str:
-    return next((found for place in _places(content) if (found := _text(place.get("id")))), "")
+    return next((found for place in _candidates(content) if (found := _text(place.get("id")))), "")
 
 
-def _places(content: Json) -> Iterator[Json]:
-    """Go through the objects whose id may be that of the test, the likeliest first."""
+def _candidates(content: Json) -> Iterator[Json]:
+    """Yield the objects whose id may be that of the test, the likeliest first."""
     event = content.get("event")
     for holder in (event, content):
         if isinstance(holder, dict) and isinstance(test := holder.get("serviceTest"), dict):
@@ -85,11 +85,11 @@ def _places(content: Json) -> Iterator[Json]:
 
 
 def _text(value: object) -> str:
-    """Read an id or a name; a number counts, anything else and anything too long does not."""
+    """Return an id or a name; a number is accepted, anything else and anything too long is not."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     text = str(value).strip()
-    return text if len(text) <= LONGEST_ID else ""
+    return text if len(text) <= MAX_ID_LENGTH else ""
 
 
 def _capitalised(event: str) -> str:

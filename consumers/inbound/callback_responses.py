@@ -1,4 +1,4 @@
-"""Say to the sender of a callback what became of it."""
+"""Responses to the sender of a callback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ What = Literal[
 
 
 class CallbackRefusedError(Exception):
-    """A callback is not taken; the sentence goes to its sender."""
+    """A callback is refused; the sentence is sent to its sender."""
 
     def __init__(self, status: int, what: What, sentence: str, headers: Headers | None = None) -> None:
         super().__init__(sentence)
@@ -34,13 +34,13 @@ class CallbackRefusedError(Exception):
         self.what: What = what
         self.headers = headers
 
-    def answer(self) -> web.Response:
-        """Word it as a TMF `Error`."""
+    def response(self) -> web.Response:
+        """Return the response as a TMF `Error`."""
         error = {"code": self.what, "reason": str(self), "status": str(self.status)}
-        return json_answer(self.status, error, self.headers)
+        return json_response(self.status, error, self.headers)
 
 
-def json_answer(status: int, content: object, headers: Headers | None = None) -> web.Response:
-    """Answer with JSON."""
+def json_response(status: int, content: object, headers: Headers | None = None) -> web.Response:
+    """Return a response with a JSON body."""
     body = orjson.dumps(content)
     return web.Response(status=status, body=body, headers=headers, content_type="application/json")

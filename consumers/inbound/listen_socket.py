@@ -1,4 +1,4 @@
-"""Take a port to listen on, or say in one sentence why that cannot be."""
+"""Bind the port of the listener, or say in one sentence why that is not possible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_port(host: str, port: int) -> socket.socket:
 
 
 def port_of(bound: socket.socket) -> int:
-    """Tell which port was taken."""
+    """Return the port that was bound."""
     return int(bound.getsockname()[1])
 
 

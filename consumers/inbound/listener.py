@@ -1,4 +1,4 @@
-"""Take in the callbacks of external systems: store first, then answer."""
+"""Receive the callbacks of external systems: store first, then respond."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from consumers.inbound.callback_parser import NotACallbackError, message_id, read_callback
-from consumers.inbound.callback_responses import CallbackRefusedError, json_answer
+from consumers.inbound.callback_responses import CallbackRefusedError, json_response
 from consumers.inbound.listen_socket import open_port, port_of
 from producers.publisher import Message, PublishError
 from schemas.codec.cloudevents import EventHeaders
@@ -35,10 +35,10 @@ UNKNOWN = ""  # counted instead of a name that any caller can invent
 
 
 class CountCallback(Protocol):
-    """Hear what became of every request; `spoke` is empty where there is none of that name."""
+    """Counts what became of every request; `spoke` is empty if no spoke has the name."""
 
     def __call__(self, spoke: str, what: What) -> None:
-        """Count one."""
+        """Count one request."""
 
 
 def count_nothing(spoke: str, what: What) -> None:
@@ -47,28 +47,28 @@ def count_nothing(spoke: str, what: What) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerSpoke:
-    """How one external system is heard: 201 is what TMF653 v4 wants for an answer, 204 what v5 wants."""
+    """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204."""
 
-    answer_status: Literal[201, 204] = 201
+    success_status: Literal[201, 204] = 201
     authenticate: Authenticate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
-    """What a caller may ask of the listener. Body, envelope and key must fit into one message of Kafka."""
+    """Limits of one request and of all together. Body, envelope and key must fit into one Kafka message."""
 
     body_bytes: int = 900_000
     body_seconds: float = 10.0
     store_seconds: float = 5.0
-    at_once: int = 1_000
-    retry_after: int = 2  # seconds, told when a callback cannot be stored
+    max_concurrent: int = 1_000
+    retry_after: int = 2  # seconds, sent when a callback cannot be stored
     stop_seconds: float = 10.0  # for callbacks that are being stored when the listener stops
 
 
 class Listener:
     """An HTTP server for `POST /{spoke}/listener` and `/{spoke}/listener/{event}`.
 
-    A callback is acknowledged only when Kafka has it; who is told 503 sends it again.
+    A callback is acknowledged only when Kafka has it; a sender that gets 503 sends it again.
     """
 
     def __init__(  # noqa: PLR0913 - what it needs from outside, and four things with defaults
@@ -99,11 +99,11 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """Give the port that was taken: 0 asks for any."""
+        """The port that was bound: 0 asks for any."""
         return self._port
 
     async def start(self) -> None:
-        """Take the port and listen.
+        """Bind the port and listen.
 
         Raises:
             CannotListenError: the port is taken.
@@ -112,14 +112,14 @@ class Listener:
         self._port = port_of(bound)
         app = web.Application(client_max_size=self._limits.body_bytes)
         for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
-            app.router.add_post(path, self._take)
-        app.router.add_post("/{path:.*}", self._lost)
+            app.router.add_post(path, self._receive)
+        app.router.add_post("/{path:.*}", self._unknown_path)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.stop_seconds)
         await self._runner.setup()
         await web.SockSite(self._runner, bound, backlog=1024).start()
 
     async def stop(self) -> None:
-        """Take nothing new and answer what is under way."""
+        """Accept nothing new, and respond to what is in progress."""
         await self._runner.cleanup()
 
     async def __aenter__(self) -> Self:
@@ -129,7 +129,7 @@ class Listener:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         name = request.match_info["spoke"]
         known = name if name in self._spokes else UNKNOWN
         self._under_way += 1
@@ -137,42 +137,42 @@ class Listener:
             response = await self._store(request, name)
         except CallbackRefusedError as refused:
             self._count(known, refused.what)
-            return refused.answer()
+            return refused.response()
         except Exception as error:  # noqa: BLE001 - nothing is stored: its sender must hear to come again
             what = "a callback could not be taken in, tell a developer"
             log.error(what, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
             self._count(known, "notStored")
-            return self._later("notStored", "the callback could not be taken in: send it again later").answer()
+            return self._retry_later("notStored", "the callback could not be taken in: send it again later").response()
         finally:
             self._under_way -= 1
         self._count(known, "stored")
         return response
 
-    async def _lost(self, _: web.Request) -> web.Response:
-        # Whose it is, nobody can tell; but that somebody calls the wrong address must be seen.
+    async def _unknown_path(self, _: web.Request) -> web.Response:
+        # The sender is unknown, but operators must see that a wrong address is called.
         self._count(UNKNOWN, "unknownPath")
         sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
-        return CallbackRefusedError(404, "unknownPath", sentence).answer()
+        return CallbackRefusedError(404, "unknownPath", sentence).response()
 
     async def _store(self, request: web.Request, name: str) -> web.Response:
-        spoke = self._believed(request, name)
+        spoke = self._authenticated(request, name)
         body = await self._body(request)
         received = self._read(request, name, body)
         event_id = message_id(received, self._new_id())
         await self._publish(_event(received, event_id, request))
-        if spoke.answer_status == 204:  # noqa: PLR2004 - the only other one
+        if spoke.success_status == 204:  # noqa: PLR2004 - the only other one
             return web.Response(status=204)
-        return json_answer(201, {"id": event_id, "callback": request.path})
+        return json_response(201, {"id": event_id, "callback": request.path})
 
-    def _believed(self, request: web.Request, name: str) -> ListenerSpoke:
+    def _authenticated(self, request: web.Request, name: str) -> ListenerSpoke:
         spoke = self._spokes.get(name)
         if spoke is None:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
         if not spoke.authenticate(request.headers):
             sentence = f"the credentials are not those agreed for callbacks of {name}"
             raise CallbackRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
-        if self._under_way > self._limits.at_once:
-            raise self._later("overloaded", "too many callbacks are under way: send it again later")
+        if self._under_way > self._limits.max_concurrent:
+            raise self._retry_later("overloaded", "too many callbacks are under way: send it again later")
         return spoke
 
     async def _body(self, request: web.Request) -> bytes:
@@ -204,9 +204,9 @@ class Listener:
             async with asyncio.timeout(self._limits.store_seconds):
                 await self._publisher.publish([message])
         except (PublishError, TimeoutError) as error:
-            raise self._later("notStored", "the callback could not be stored: send it again later") from error
+            raise self._retry_later("notStored", "the callback could not be stored: send it again later") from error
 
-    def _later(self, what: What, sentence: str) -> CallbackRefusedError:
+    def _retry_later(self, what: What, sentence: str) -> CallbackRefusedError:
         return CallbackRefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
 
 

@@ -1,4 +1,4 @@
-"""Ask external systems about runs that have been silent for too long."""
+"""Poll external systems for runs that have been silent for too long."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
     from producers.event_publisher import EventPublisher
     from router.runs.run import RunRow
 
-    class Complain(Protocol):
-        """Say what went wrong to people; the poller goes on."""
+    class ReportSentence(Protocol):
+        """Reports to people what went wrong; the poller continues."""
 
         def __call__(self, sentence: str, /) -> object:
-            """Say it."""
+            """Report one sentence."""
 
 
-AT_ONCE = 200  # runs that are read and asked about together
-LOST_AFTER = 3  # rounds in which a system says that it does not know a run's id
+PAGE_SIZE = 200  # runs that are read and polled together
+LOST_AFTER = 3  # rounds in which a system answers that it does not know a run's id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poller:
-    """Poll the systems whose profile says `poll`; what they say goes the way of every other report."""
+    """Polls the systems whose profile has `poll`; their responses are published like every other report."""
 
     caller: Caller
     store: RunStore
     events: EventPublisher
     now: Callable[[], datetime]
-    complain: Complain
-    missed: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
+    complain: ReportSentence
+    not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -62,61 +62,61 @@ class Poller:
     async def _poll(self, profile: Profile) -> None:
         while True:
             try:
-                await self.round(profile)
+                await self.poll_silent_runs(profile)
             except (StoreUnavailableError, PublishError, MayNotSendError) as error:
                 self.complain(f"Polling {profile.name} has to wait: {error}")
             await asyncio.sleep(profile.poll_interval)
 
-    async def round(self, profile: Profile) -> int:
-        """Ask about every run that is silent for too long; give how many answers were taken in.
+    async def poll_silent_runs(self, profile: Profile) -> int:
+        """Poll every run that is silent for too long; return how many responses were published.
 
-        What is no news leaves a run as silent as it was, so it takes pages to come to all of them.
+        A response without news leaves a run as silent as it was, so paging is needed to reach all of them.
         """
         since, heard, last = self.now() - timedelta(seconds=profile.silent_after), 0, None
-        while rows := await self.store.silent_runs(profile.name, since, AT_ONCE, last):
-            answers = await asyncio.gather(*(self._ask(row) for row in rows))
-            heard += await self._take_in(rows, answers)
+        while rows := await self.store.silent_runs(profile.name, since, PAGE_SIZE, last):
+            answers = await asyncio.gather(*(self._read(row) for row in rows))
+            heard += await self._publish_news(rows, answers)
             if all(asked.is_outage or asked.is_busy for asked in answers):
-                break  # the next page would fare no better
+                break  # the next page would fail, too
             last = rows[-1]
         return heard
 
-    async def _ask(self, row: RunRow) -> CallResult:
-        return await self.caller.ask(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+    async def _read(self, row: RunRow) -> CallResult:
+        return await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
 
-    async def _take_in(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> int:
+    async def _publish_news(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> int:
         pairs = tuple(zip(rows, answers, strict=True))
-        self._complain_of([pair for pair in pairs if pair[1].judgement.verdict is not Verdict.ACCEPTED])
+        self._report_failures([pair for pair in pairs if pair[1].meaning.verdict is not Verdict.ACCEPTED])
         news = [event for row, asked in pairs if (event := self._news(row, asked)) is not None]
         await self.events.publish(news)
         return len(news)
 
-    def _complain_of(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
-        """Say it once per page and kind of failure, for they are seldom alone."""
-        for verdict in dict.fromkeys(asked.judgement.verdict for _, asked in failed):
-            alike = [(row, asked) for row, asked in failed if asked.judgement.verdict is verdict]
+    def _report_failures(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
+        """Report each kind of failure once per page, because failures rarely come alone."""
+        for verdict in dict.fromkeys(asked.meaning.verdict for _, asked in failed):
+            alike = [(row, asked) for row, asked in failed if asked.meaning.verdict is verdict]
             row, asked = alike[0]
             others = f" (and {len(alike) - 1} others)" if alike[1:] else ""
             what = f"{row.spoke} does not tell how {row.external_id}, its id of run {row.run_id}{others}, is doing"
             self.complain(call_failed(asked, what).sentence)
 
     def _news(self, row: RunRow, asked: CallResult) -> Event | None:
-        if asked.judgement.verdict is Verdict.LOST:
-            return self._lost(row)
-        self.missed.pop(row.run_id, None)
-        return self._said(row, asked) if asked.judgement.verdict is Verdict.ACCEPTED else None
+        if asked.meaning.verdict is Verdict.LOST:
+            return self._not_found_event(row)
+        self.not_found.pop(row.run_id, None)
+        return self._report_event(row, asked) if asked.meaning.verdict is Verdict.ACCEPTED else None
 
-    def _lost(self, row: RunRow) -> Event | None:
-        """Let the inbound consumer see for itself: it asks again, and ends a run that nobody knows."""
-        rounds = self.missed[row.run_id] = self.missed.get(row.run_id, 0) + 1
+    def _not_found_event(self, row: RunRow) -> Event | None:
+        """Publish that the run was not found; the inbound consumer asks again, and ends a run that no system knows."""
+        rounds = self.not_found[row.run_id] = self.not_found.get(row.run_id, 0) + 1
         if rounds < LOST_AFTER:
             return None
-        del self.missed[row.run_id]
+        del self.not_found[row.run_id]
         return self._event(row, f"lost:{row.revision}", body=b"")
 
-    def _said(self, row: RunRow, asked: CallResult) -> Event | None:
-        answer = asked.answered()
-        # The same words about the same run are no news: they get the same id.
+    def _report_event(self, row: RunRow, asked: CallResult) -> Event | None:
+        answer = asked.accepted_response()
+        # The same content about the same run is no news: it gets the same id.
         words = f"poll:{sha256(answer.body).hexdigest()}"
         return self._event(row, words, answer.body, answer.headers.get("content-type"))
 

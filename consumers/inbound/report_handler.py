@@ -1,4 +1,4 @@
-"""Inbound: interpret what external systems said and move the run it is about."""
+"""Consume reports: interpret what external systems reported and update the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.bundle import is_about, run_ids_in
+from consumers.dispatch.bundle import is_about, run_id_candidates
 from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 
-LEAST_TRIES = 10  # at a report about a run that nobody knows, however old it is
-LOST_AFTER = 3  # answers "not found" about a run that we were just told of
+MIN_ATTEMPTS = 10  # at a report about an unknown run, however old it is
+LOST_AFTER = 3  # responses "not found" about a run that was just reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHandler:
-    """The consumer of `testrun.inbound`.
+    """Consumes `testrun.inbound`.
 
-    A report may overtake the answer to our own POST, so one about an unknown external id is tried
-    again every `park_for` seconds until it is `park_until` seconds old.
+    A report may overtake the response to our own POST, so one about an unknown external id is retried every `park_for`
+    seconds until it is `park_until` seconds old.
     """
 
     updater: RunUpdater
@@ -42,7 +42,7 @@ class ReportHandler:
     park_until: float = 60.0
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
-        """Take one report in."""
+        """Handle one report."""
         received = event.data
         if not isinstance(received, InboundReceived):
             return DeadLetter(event_misplaced(event, "the inbound topic"))
@@ -54,11 +54,11 @@ class ReportHandler:
         row = await self._run_of(received.spoke, report)
         if row is None:
             return self._unknown(received, report, attempt)
-        return await self._take_in(event, row, report, attempt)
+        return await self._handle(event, row, report, attempt)
 
     def _read(self, received: InboundReceived) -> ExternalReport:
         if received.channel is Channel.POLL and not received.body:
-            return ExternalReport(external_id=received.external_id, thin=True)  # the poller was told "not found"
+            return ExternalReport(external_id=received.external_id, thin=True)  # the poller was answered "not found"
         return self.caller.spoke(received.spoke).read_callback(received)
 
     async def _run_of(self, spoke: str, report: ExternalReport) -> RunRow | None:
@@ -66,8 +66,8 @@ class ReportHandler:
         return row or await self._without_id(spoke, report)
 
     async def _without_id(self, spoke: str, report: ExternalReport) -> RunRow | None:
-        """Find a run that the system accepted without naming an id, by our id or its name."""
-        for run_id in run_ids_in(report):
+        """Find, by our id or its name, a run that the system accepted without naming an external id."""
+        for run_id in run_id_candidates(report):
             row = await self.updater.store.run(run_id)
             waits = row is not None and row.spoke == spoke and row.phase in OUT and row.external_id is None
             if row is not None and waits and is_about(report, row):
@@ -76,25 +76,25 @@ class ReportHandler:
 
     def _unknown(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
         problem = external_id_unknown(received.spoke, report)
-        # After a stop of hours every report is old, and the command that learns its run's id comes up beside it.
+        # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.park_until)
-        given_up = not report.external_id or (old and attempt.number >= LEAST_TRIES)
+        given_up = not report.external_id or (old and attempt.number >= MIN_ATTEMPTS)
         return DeadLetter(problem) if given_up else RetryLater(self.park_for, problem)
 
-    async def _take_in(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
+    async def _handle(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
-            return await self._read_whole(event, row, report, attempt)
+            return await self._hydrate(event, row, report, attempt)
         return await self._record(event, row, report)
 
-    async def _read_whole(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
+    async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
-        asked = await self.caller.ask(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
-        if asked.judgement.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
+        asked = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if asked.meaning.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
             return await self._record(event, row, _lost(thin, asked))
-        if asked.judgement.verdict is not Verdict.ACCEPTED:
-            return self._again(event, row, asked, attempt)
+        if asked.meaning.verdict is not Verdict.ACCEPTED:
+            return self._retry(event, row, asked, attempt)
         try:
-            whole = spoke.read_reply(asked.answered())
+            whole = spoke.read_reply(asked.accepted_response())
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(row.spoke, str(error)))
         return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
@@ -105,21 +105,21 @@ class ReportHandler:
         else:
             await self.updater.store_fact(event, row, Reported(report_id=event.id, report=report))
         for nested in report.children:
-            await self._take_nested(event, row.spoke, nested)
+            await self._record_nested(event, row.spoke, nested)
         return Done()
 
-    async def _take_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
-        """Take in what a bundle's report says of the runs inside; what belongs to no run of ours is theirs."""
+    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
+        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of ours."""
         row = await self._run_of(spoke, report)
         if row is not None:
             await self._record(event, row, report)
 
-    def _again(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
+    def _retry(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
         problem = call_failed(asked, f"Run {row.run_id} could not be read at {row.spoke}")
-        delay = self.caller.wait(row.spoke, asked, attempt, event.id)
+        delay = self.caller.delay_after(row.spoke, asked, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
 
 
 def _lost(thin: ExternalReport, asked: CallResult) -> ExternalReport:
-    reasons = asked.judgement.reasons
+    reasons = asked.meaning.reasons
     return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)

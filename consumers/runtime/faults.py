@@ -56,7 +56,7 @@ class ProblemReporter:
         """Complain, unless somebody did about the same code a moment ago."""
         if now - self._said_at.get(problem.code, float("-inf")) >= REPEAT_AFTER:
             self._said_at[problem.code] = now
-            self._observer.complained(problem)
+            self._observer.problem_reported(problem)
 
     def about(self, record: Record, tried: int, problem: Problem, now: float) -> None:
         """Complain about one record that is tried again and again."""

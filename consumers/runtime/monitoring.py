@@ -42,13 +42,13 @@ class Observer(Protocol):
     def received(self, topic: str, records: int) -> None:
         """Count records that came in with one batch."""
 
-    def settled(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, settled: AttemptEnded) -> None:
         """Count and time one attempt."""
 
     def committed(self, partitions: int, seconds: float) -> None:
         """Time one commit from the request to the broker's answer."""
 
-    def complained(self, problem: Problem) -> None:
+    def problem_reported(self, problem: Problem) -> None:
         """Say out loud what a person should look at."""
 
 
@@ -58,13 +58,13 @@ class NullObserver:
     def received(self, topic: str, records: int) -> None:
         """Ignore."""
 
-    def settled(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, settled: AttemptEnded) -> None:
         """Ignore."""
 
     def committed(self, partitions: int, seconds: float) -> None:
         """Ignore."""
 
-    def complained(self, problem: Problem) -> None:
+    def problem_reported(self, problem: Problem) -> None:
         """Ignore."""
 
 

@@ -240,7 +240,7 @@ class Worker:
         if isinstance(outcome, DeadLetter):
             outcome = await self._letters.deliver(record, attempt.number, outcome)
         self._safely(self._settle, record, attempt, outcome)
-        self._observer.settled(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
+        self._observer.attempt_ended(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
 
     def _settle(self, record: Record, attempt: Attempt, outcome: Outcome) -> None:
         self._tasks.ended(record)
@@ -353,7 +353,7 @@ class Worker:
 
     def _fail(self, problem: Problem) -> None:
         self._failure = self._failure or problem
-        self._observer.complained(problem)
+        self._observer.problem_reported(problem)
         self.stop()
 
     def _safely(self, step: Callable[..., None], *arguments: object) -> None:

@@ -9,7 +9,7 @@ import orjson
 from pydantic import SecretStr
 from rich.table import Table
 
-from consumers.inbound.callback_auth import check_of
+from consumers.inbound.callback_auth import authenticator_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import all_credentials
 from consumers.table_topic.live_tables import PublishedTableIds
@@ -53,7 +53,7 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
         yield from str(error).splitlines()
     for profile in profiles:
         try:
-            check_of(profile.callback_auth, environment)
+            authenticator_for(profile.callback_auth, environment)
         except (SecretMissingError, ValueError) as error:
             yield f"spoke '{profile.name}', field 'callback_auth': {error}"
 

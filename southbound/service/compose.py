@@ -131,7 +131,7 @@ class SharedParts:
         """Give a caller that asks before each call whether this process may still send."""
         dice = random.random  # jitter, not a secret
         observe = _count_calls(self.metrics)
-        return Caller(spokes=self.spokes, client=self.client, now=now, dice=dice, may_send=may_send, observe=observe)
+        return Caller(spokes=self.spokes, client=self.client, now=now, random=dice, may_send=may_send, observe=observe)
 
 
 def poller(parts: SharedParts) -> Poller | None:
@@ -173,8 +173,8 @@ def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
         used_up=parts.used_up,
         complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
     )
-    parts.metrics.follow(IN_LINE, lambda: made.waiting_requests, "routing")
-    parts.metrics.follow(USED_UP, lambda: parts.used_up.count_at(now()), "routing")
+    parts.metrics.track(IN_LINE, lambda: made.waiting_requests, "routing")
+    parts.metrics.track(USED_UP, lambda: parts.used_up.count_at(now()), "routing")
     return made
 
 
@@ -254,7 +254,7 @@ def _worker(parts: SharedParts, role: str, topic: str, handler: Callable[[Callab
             clock=time.monotonic,
         )
     )
-    observer.follow(made[0].figures)
+    observer.track(made[0].figures)
     return made[0]
 
 
@@ -270,7 +270,7 @@ def _count_missing(metrics: Metrics) -> Callable[[str, str], None]:
 def _count_calls(metrics: Metrics) -> ObserveCall:
     def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
         metrics.count(CALLS, spoke, purpose, verdict)
-        metrics.time(CALLING, seconds, spoke, purpose)
+        metrics.observe_duration(CALLING, seconds, spoke, purpose)
 
     return count
 

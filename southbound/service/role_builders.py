@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.inbound.callback_auth import check_of
+from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import Listener, ListenerSpoke
 from consumers.spokes.credentials import NoAuth
 from southbound.service.compose import (
@@ -84,7 +84,7 @@ async def _listen(stack: AsyncExitStack, parts: SharedParts) -> int:
         host=settings.host,
         port=settings.port,
         spokes={
-            profile.name: ListenerSpoke(authenticate=check_of(profile.callback_auth, os.environ))
+            profile.name: ListenerSpoke(authenticate=authenticator_for(profile.callback_auth, os.environ))
             for profile in parts.rules.profiles
         },
         publisher=parts.events.publisher,

@@ -160,17 +160,17 @@ class TableWatch:
         """Count and log a version that decides from now on."""
         if before is not None:
             self._metrics.forget(TABLE_LIVE, table, before)
-        self._metrics.put(TABLE_LIVE, 1, table, version)
+        self._metrics.set(TABLE_LIVE, 1, table, version)
         log.info("table is live", table=table, version=version, before=before)
 
     def refused(self, table: str, why: str, kept: str | None) -> None:
         """Raise the alarm."""
-        self._metrics.put(TABLE_REFUSED, 1, table)
+        self._metrics.set(TABLE_REFUSED, 1, table)
         log.error("the live table cannot be used: roll it back", table=table, why=why, kept=kept)
 
     def agreed(self, table: str) -> None:
         """End the alarm."""
-        self._metrics.put(TABLE_REFUSED, 0, table)
+        self._metrics.set(TABLE_REFUSED, 0, table)
 
     def deaf(self, why: str) -> None:
         """Tell that nothing new would be heard."""

@@ -146,6 +146,6 @@ def use_once(metrics: Metrics, metric: Metric) -> None:
     if metric.kind is Counter:
         metrics.count(metric, *labels)
     elif metric.kind is Gauge:
-        metrics.follow(metric, lambda: 1.0, *labels)
+        metrics.track(metric, lambda: 1.0, *labels)
     else:
-        metrics.time(metric, 0.1, *labels)
+        metrics.observe_duration(metric, 0.1, *labels)

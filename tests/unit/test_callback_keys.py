@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from consumers.inbound.callback_auth import AllowAnyone, BasicPassword, SharedToken, check_of
+from consumers.inbound.callback_auth import AllowAnyone, BasicPassword, SharedToken, authenticator_for
 from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, SecretMissingError
 
 SECRET = "s3cret"  # noqa: S105 - nobody else's
@@ -54,12 +54,12 @@ def test_secrets_are_not_printed() -> None:
 
 def test_a_profile_says_which_check_it_wants() -> None:
     environment = {"TOKEN": SECRET}
-    assert check_of(NoAuth(), environment) == AllowAnyone()
-    assert check_of(CallbackToken(token=PLACE), environment)(headers(x_southbound_token=SECRET))
-    basic = check_of(BasicAuth(username="lab", password=PLACE), environment)
+    assert authenticator_for(NoAuth(), environment) == AllowAnyone()
+    assert authenticator_for(CallbackToken(token=PLACE), environment)(headers(x_southbound_token=SECRET))
+    basic = authenticator_for(BasicAuth(username="lab", password=PLACE), environment)
     assert basic == BasicPassword(user="lab", password=SECRET)
 
 
 def test_a_secret_that_is_not_there_is_named_by_its_place() -> None:
     with pytest.raises(SecretMissingError, match="env:TOKEN"):
-        check_of(CallbackToken(token=PLACE), {})
+        authenticator_for(CallbackToken(token=PLACE), {})

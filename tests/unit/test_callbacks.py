@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.inbound.callback_parser import LONGEST_ID, NotACallbackError, message_id, read_callback
+from consumers.inbound.callback_parser import MAX_ID_LENGTH, NotACallbackError, message_id, read_callback
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 
@@ -35,7 +35,7 @@ def id_of(content: object, new_id: str = "new", spoke: str = "fibre-lab") -> str
         ({"id": "event-7", "eventType": "X"}, ""),
         ({"event": {"serviceTest": {"id": True}}}, ""),
         ({"event": {"serviceTest": "1"}}, ""),
-        ({"event": {"serviceTest": {"id": "x" * (LONGEST_ID + 1)}}}, ""),
+        ({"event": {"serviceTest": {"id": "x" * (MAX_ID_LENGTH + 1)}}}, ""),
         ({}, ""),
     ],
 )

@@ -45,7 +45,7 @@ class Line:
             spokes={"fibre-lab": a_spoke()},
             client=SpokeClient([a_profile(concurrency=1)], {}, lambda _: self.transport),
             now=lambda: self.transport.now,
-            dice=lambda: 0.5,
+            random=lambda: 0.5,
             may_send=lambda: self.transport.now - NOON < surely_ours_for,
             observe=self._note,
         )
@@ -56,17 +56,17 @@ class Line:
 
 async def test_waiting_for_a_free_connection_was_counted_as_the_systems_time() -> None:
     line = Line()
-    await asyncio.gather(*(line.caller.ask("fibre-lab", GET) for _ in range(5)))
+    await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)))
     assert line.seconds == [10] * 5
 
 
 async def test_calls_that_wait_for_longer_than_a_session_were_sent_by_a_worker_that_had_been_replaced() -> None:
     line = Line(surely_ours_for=2 * TEN)
-    asked = await asyncio.gather(*(line.caller.ask("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
+    asked = await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
     assert [type(one) for one in asked[2:]] == [MayNotSendError] * 3
     assert len(line.transport.requests) == 2
 
 
 async def test_a_worker_that_was_replaced_says_so() -> None:
     with pytest.raises(MayNotSendError, match="has not heard from Kafka for too long"):
-        Line(surely_ours_for=timedelta()).caller.must_own_the_run()
+        Line(surely_ours_for=timedelta()).caller.require_membership()

@@ -20,7 +20,7 @@ def observer() -> WorkerMetrics:
 
 def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:
     with capture_logs() as lines:
-        observer().settled(AttemptEnded(RECORD, 1, DeadLetter(TROUBLE), 0.1))
+        observer().attempt_ended(AttemptEnded(RECORD, 1, DeadLetter(TROUBLE), 0.1))
     (line,) = lines
     assert (line["event"], line["code"]) == ("The value is no event.", "UNDECODABLE")
     assert (line["topic"], line["partition"], line["offset"]) == ("testrun.lifecycle", 3, 42)
@@ -29,7 +29,7 @@ def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:
 
 def test_a_complaint_between_records_names_none_and_a_retry_says_nothing() -> None:
     with capture_logs() as lines:
-        observer().complained(TROUBLE)
-        observer().settled(AttemptEnded(RECORD, 1, RetryLater(1.0, TROUBLE), 0.1))
+        observer().problem_reported(TROUBLE)
+        observer().attempt_ended(AttemptEnded(RECORD, 1, RetryLater(1.0, TROUBLE), 0.1))
     (line,) = lines
     assert "topic" not in line

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from consumers.dispatch.call import Caller, CallResult
-from consumers.dispatch.outages import REMEMBERED, AttemptHistory, OutageTracker
+from consumers.dispatch.outages import MAX_RECORDS, AttemptHistory, OutageTracker
 from consumers.runtime.handler import Attempt
 from consumers.spokes.port import Call, UnknownSpokeError
 from router.responses import HttpResponse, NoResponse, Purpose
@@ -34,7 +34,7 @@ class Lab:
     def __post_init__(self) -> None:
         spokes = {"fibre-lab": a_spoke(retry=RETRY)}
         self.caller = Caller(
-            spokes=spokes, client=self.system, now=lambda: NOON, dice=lambda: 0.9, may_send=lambda: True
+            spokes=spokes, client=self.system, now=lambda: NOON, random=lambda: 0.9, may_send=lambda: True
         )
 
     async def fails(
@@ -44,7 +44,7 @@ class Lab:
         self.system.plan(purpose, answer)
         asked = await self._ask(purpose)
         number = self.numbers[record] = self.numbers.get(record, 0) + 1
-        delay = self.caller.wait("fibre-lab", asked, Attempt(number, self.elapsed), record)
+        delay = self.caller.delay_after("fibre-lab", asked, Attempt(number, self.elapsed), record)
         self.elapsed += delay or 0.0
         return delay
 
@@ -65,7 +65,9 @@ class Lab:
         return 100
 
     async def _ask(self, purpose: Purpose) -> CallResult:
-        return await self.caller.ask("fibre-lab", Call(purpose=purpose, method="POST", path="/serviceTest", body=b"{}"))
+        return await self.caller.call(
+            "fibre-lab", Call(purpose=purpose, method="POST", path="/serviceTest", body=b"{}")
+        )
 
 
 @pytest.mark.parametrize("answer", [BUSY, TOO_MANY, HttpResponse(status=507), REFUSED_CONNECTION, REFUSES_EVERYBODY])
@@ -140,19 +142,22 @@ async def test_one_run_that_waits_does_not_use_up_the_attempts_of_another() -> N
 async def test_a_record_that_begins_again_has_all_its_attempts() -> None:
     outages, spoke = OutageTracker(), "fibre-lab"
     first, second = (
-        outages.after("r", Attempt(number, number * 10.0), spoke, Purpose.SEND, out=True, busy=False)
+        outages.history_after("r", Attempt(number, number * 10.0), spoke, Purpose.SEND, out=True, busy=False)
         for number in (1, 2)
     )
-    assert (first.excused, second.excused, second.excused_for) == (1, 2, 20)
-    assert outages.after("r", Attempt(1), spoke, Purpose.SEND, out=False, busy=False) == AttemptHistory()
+    assert (first.excluded, second.excluded, second.excluded_seconds) == (1, 2, 20)
+    assert outages.history_after("r", Attempt(1), spoke, Purpose.SEND, out=False, busy=False) == AttemptHistory()
 
 
 async def test_records_that_ended_long_ago_are_let_go() -> None:
     outages, attempt = OutageTracker(), Attempt(2, 10.0)
-    for number in range(REMEMBERED + 1):
-        outages.after(f"r{number}", attempt, "fibre-lab", Purpose.SEND, out=True, busy=False)
-    kept = [outages.after(f"r{n}", attempt, "fibre-lab", Purpose.SEND, out=True, busy=False) for n in (REMEMBERED, 0)]
-    assert [tries.excused for tries in kept] == [2, 1]
+    for number in range(MAX_RECORDS + 1):
+        outages.history_after(f"r{number}", attempt, "fibre-lab", Purpose.SEND, out=True, busy=False)
+    kept = [
+        outages.history_after(f"r{n}", attempt, "fibre-lab", Purpose.SEND, out=True, busy=False)
+        for n in (MAX_RECORDS, 0)
+    ]
+    assert [tries.excluded for tries in kept] == [2, 1]
 
 
 async def test_a_spoke_without_profile_is_named_with_those_that_have_one() -> None:

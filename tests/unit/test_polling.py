@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.inbound.poller import AT_ONCE, LOST_AFTER, Poller
+from consumers.inbound.poller import LOST_AFTER, PAGE_SIZE, Poller
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, a_run
@@ -40,7 +40,7 @@ def a_poller(gateway: Gateway) -> Poller:
 async def a_round(gateway: Gateway, poller: Poller | None = None) -> int:
     """Poll once, and let what was heard be taken in."""
     poller = poller or a_poller(gateway)
-    heard = await poller.round(poller.caller.spoke("fibre-lab").profile)
+    heard = await poller.poll_silent_runs(poller.caller.spoke("fibre-lab").profile)
     await gateway.settle()
     return heard
 
@@ -53,7 +53,7 @@ async def test_what_a_poll_hears_moves_the_run() -> None:
 
 
 async def test_runs_behind_two_hundred_that_had_no_news_were_never_asked_about() -> None:
-    runs = 2 * AT_ONCE + 50
+    runs = 2 * PAGE_SIZE + 50
     gateway = a_gateway(runs)
     assert await a_round(gateway) == runs
     for run_id, row in gateway.store.runs.items():
@@ -109,8 +109,8 @@ async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int)
 
 
 async def test_a_system_that_is_down_is_not_asked_about_every_run() -> None:
-    gateway = a_gateway(2 * AT_ONCE)
-    gateway.system.plan(Purpose.READ, *[REFUSED_CONNECTION] * AT_ONCE)
+    gateway = a_gateway(2 * PAGE_SIZE)
+    gateway.system.plan(Purpose.READ, *[REFUSED_CONNECTION] * PAGE_SIZE)
     assert await a_round(gateway) == 0
-    assert len(gateway.system.made(Purpose.READ)) == AT_ONCE
+    assert len(gateway.system.made(Purpose.READ)) == PAGE_SIZE
     assert len(gateway.complaints) == 1

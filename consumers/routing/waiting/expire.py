@@ -16,7 +16,7 @@ from router.runs.pending import waits
 from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from consumers.inbound.poller import Complain
+    from consumers.inbound.poller import ReportSentence
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
 
@@ -34,7 +34,7 @@ class PendingRequestExpiry:
     updater: RunUpdater
     deadline: float
     every: float
-    complain: Complain
+    complain: ReportSentence
 
     async def run(self) -> None:
         """Look until cancelled."""

@@ -19,7 +19,7 @@ from producers.publisher import PublishError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-    from consumers.inbound.poller import Complain
+    from consumers.inbound.poller import ReportSentence
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.decide import Decider
     from consumers.routing.route_request import RequestRouter
@@ -44,7 +44,7 @@ class WaitingQueueReleaser:
     route: RequestRouter
     decide: Decider
     used_up: ThresholdCache
-    complain: Complain
+    complain: ReportSentence
     every: float = 1.0
     waiting_requests: int = 0  # at the end of the last round
     _decided_by: Selector | None = field(default=None, init=False)

@@ -24,7 +24,7 @@ from schemas.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from consumers.inbound.poller import Complain
+    from consumers.inbound.poller import ReportSentence
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.decide import Decider
     from consumers.routing.route_request import RequestRouter
@@ -43,7 +43,7 @@ class RequestRelease:
     commands: CommandPublisher
     route: RequestRouter
     decide: Decider
-    complain: Complain
+    complain: ReportSentence
     foreign_waits: ForeignWaits
 
     async def release(self, root: RunRow, *, anew: bool) -> bool:

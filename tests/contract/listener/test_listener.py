@@ -66,7 +66,7 @@ async def a_listener(
         port=port,
         spokes={
             "fibre-lab": ListenerSpoke(authenticate=AllowAnyone()),
-            "copper-lab": ListenerSpoke(answer_status=204, authenticate=SharedToken(token=TOKEN)),
+            "copper-lab": ListenerSpoke(success_status=204, authenticate=SharedToken(token=TOKEN)),
         },
         publisher=publisher,
         topic=TOPIC,
@@ -278,7 +278,7 @@ async def test_many_at_once_are_all_stored_once() -> None:
 async def test_too_many_at_once_are_asked_to_come_later() -> None:
     publisher = InboundPublisher()
     publisher.hold()
-    async with a_listener(publisher, limits=ListenerLimits(at_once=1)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(max_concurrent=1)) as heard:
         first = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.asked.wait()
         assert (await heard.post("/fibre-lab/listener"))[0] == 503

@@ -98,10 +98,10 @@ class Bench:
 
     def committed(self, partitions: int, seconds: float) -> None: ...
 
-    def settled(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, settled: AttemptEnded) -> None:
         self.settlements.append(settled)
 
-    def complained(self, problem: Problem) -> None:
+    def problem_reported(self, problem: Problem) -> None:
         self.complaints.append(problem)
 
 
