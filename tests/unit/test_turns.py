@@ -541,7 +541,7 @@ async def test_what_is_cancelled_inside_the_turn_of_one_request_ends_no_process_
             raise asyncio.CancelledError
         return await complete_hierarchy(store, root)
 
-    monkeypatch.setattr("consumers.routing.waiting.release_one.whole", broken)
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
     await gateway.turns.release_due()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
@@ -556,7 +556,7 @@ async def test_a_look_that_is_cancelled_gives_no_request_up(monkeypatch: pytest.
         reached.set()
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr("consumers.routing.waiting.release_one.whole", never)
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", never)
     look = asyncio.create_task(gateway.turns.release_due())
     async with asyncio.timeout(5):
         await reached.wait()
