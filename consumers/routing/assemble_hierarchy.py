@@ -43,7 +43,7 @@ class HierarchyAssembler:
             guard_size(run, self.limits)
         except HierarchyError as error:
             return DeadLetter(error.problem)
-        row = await self._store_pending(run)
+        row = await self._store_pending(event, run)
         if row is None:
             return DeadLetter(run_exists(run))
         root = row if run.run_id == run.root_run_id else await self.updater.store.run(run.root_run_id)
@@ -98,12 +98,12 @@ class HierarchyAssembler:
             left = {run_id: row for run_id, row in left.items() if run_id not in here}
         return joining
 
-    async def _store_pending(self, run: RunDocument) -> RunRow | None:
+    async def _store_pending(self, event: Event, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others and return its row; None if a run of this id is stored already."""
         living = without(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
         row = new_row(living, None, self.updater.now())
         try:
-            await self.updater.store.save(row)
+            await self.updater.store_intentions(event, (), (row,))
         except ConflictError:
             known = await self.updater.store.run(run.run_id)
             same = known is not None and not (differs(known, run) and differs(known, living))

@@ -1,7 +1,8 @@
-"""The run store in SQL: whoever comes while a transaction is under way shares the next one."""
+"""The run store in SQL: reads that come while others are under way share the next transaction; writes take turns."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 ROUTED_LATELY = 2_000  # rows that dispatch need not read; about 5 KB each
 
-GROUP = 500  # rows in one transaction, about; beyond that it only gets longer, not cheaper
+GROUP = 500  # questions in one transaction, about; beyond that it only gets longer, not cheaper
 
 
 class SqlRunStore:
@@ -60,9 +61,8 @@ class SqlRunStore:
         self.line = SqlWaitingQueue(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Question, QueryResult] = GroupCommit(self._look_up, limit=GROUP)
-        self._saves: GroupCommit[Sequence[Save], Sequence[Exception | None]] = GroupCommit(
-            self._write_all, limit=GROUP, weight=_weight
-        )
+        # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.
+        self._writing = asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -106,7 +106,7 @@ class SqlRunStore:
         """Write several saves in one transaction, each by itself."""
         made = [self._as_save(rows) for rows in saves]
         wanted = [one for one in made if isinstance(one, Save)]
-        answers = iter(await self._saves.ask(wanted) if wanted else ())
+        answers = iter(await self._write_in_turn(wanted) if wanted else ())
         errors = [next(answers) if isinstance(one, Save) else one for one in made]
         self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
         return errors
@@ -144,8 +144,8 @@ class SqlRunStore:
 
     async def close(self) -> None:
         """Finish what is asked already, then let go of the database."""
-        await self._saves.finish()
-        await self._reads.finish()
+        async with self._writing:
+            await self._reads.finish()
         await self._database.close()
 
     async def _look_up(self, questions: Sequence[Question]) -> Sequence[QueryResult | Exception]:
@@ -166,9 +166,9 @@ class SqlRunStore:
     async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
         return self._runs(await self._database.read(partial(select_runs, sql=self._database.sql, wanted=wanted)))
 
-    async def _write_all(self, asked: Sequence[Sequence[Save]]) -> Sequence[Sequence[Exception | None]]:
-        answers = iter(await self._write([save for saves in asked for save in saves]))
-        return [[next(answers) for _ in saves] for saves in asked]
+    async def _write_in_turn(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
+        async with self._writing:
+            return await self._write(saves)
 
     async def _write(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
         try:
@@ -236,10 +236,6 @@ class SqlRunStore:
     def _runs(self, found: QueryResult) -> list[RunRow]:
         clock, documents = self._database.clock, self._documents
         return [run_row(row, found.measures.get(row[0], ()), clock, documents) for row in found.rows]
-
-
-def _weight(saves: Sequence[Save]) -> int:
-    return sum([save.weight for save in saves])
 
 
 def _names(save: Save) -> str:

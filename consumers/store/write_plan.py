@@ -44,11 +44,6 @@ class Save(NamedTuple):
     requests: tuple[Values, ...]
     uses: tuple[ThresholdUse, ...] = ()
 
-    @property
-    def weight(self) -> int:
-        """How many rows it writes, about; measures count, because they are rows too."""
-        return len(self.requests) + sum(1 + len(move.measures) for move in self.moves)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRevision:

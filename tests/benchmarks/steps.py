@@ -13,6 +13,7 @@ import uvloop
 from consumers.routing.decide import Decider
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.registry import spoke_for
+from consumers.store.group_commit import GroupCommit
 from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher, producer_settings
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.spokes.port import Call, Spoke
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import ThresholdUse
     from schemas.topics import TopicNames
 
 Work = Callable[[EventSample], Awaitable[object]]
@@ -112,12 +115,15 @@ async def _store(samples: Sequence[EventSample]) -> list[Step]:
 async def _store_once(samples: Sequence[EventSample]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/runs.db")
+        saves: GroupCommit[Sequence[RunRow | RequestRow | ThresholdUse], None] = GroupCommit(
+            store.save_each, limit=AT_ONCE
+        )
         try:
             return [
-                await _cost(samples, lambda one: store.save(one.request, one.routed)),
+                await _cost(samples, lambda one: saves.ask((one.request, one.routed))),
                 await _cost(samples, lambda one: store.run(one.routed.run_id)),
-                await _cost(samples, lambda one: store.save(one.sending)),
-                await _cost(samples, lambda one: store.save(one.ended)),
+                await _cost(samples, lambda one: saves.ask((one.sending,))),
+                await _cost(samples, lambda one: saves.ask((one.ended,))),
             ]
         finally:
             await store.close()

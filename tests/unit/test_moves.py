@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.store.port import ConflictError
@@ -26,6 +27,7 @@ from schemas.vocabulary import Phase, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
+from tests.gateway import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,6 +131,18 @@ async def test_wishes_of_handlers_that_work_at_once_share_one_transaction() -> N
     updater = mover_over(store, RecordingPublisher())
     await asyncio.gather(*(updater.store_fact(CAUSE, row, NO) for row in rows))
     assert store.transactions == 1
+
+
+async def test_children_that_come_at_once_as_events_of_their_own_share_one_transaction() -> None:
+    gateway = Gateway(store=Ledger())
+    route = gateway.route
+    gather = HierarchyAssembler(updater=route.updater, commands=route.commands, router=route, limits=gateway.limits)
+    children = [a_document(f"T-{number}", root="T", parent="T") for number in range(50)]
+    events = [Event(headers=EventHeaders(id=f"E{n}"), data=RunRequested(run=run)) for n, run in enumerate(children)]
+    await asyncio.gather(*(gather(event, run) for event, run in zip(events, children, strict=True)))
+    assert len(gateway.store.runs) == 50
+    assert isinstance(gateway.store, Ledger)
+    assert gateway.store.transactions == 1
 
 
 async def test_large_hierarchies_are_not_stored_in_one_transaction() -> None:
