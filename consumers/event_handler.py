@@ -49,10 +49,13 @@ FINAL: Mapping[type[Exception], str] = {
 # Errors that pass by themselves, with their code and the backoff between attempts. All lanes use the same store
 # and the same Kafka, so their retries are spread out after an outage.
 PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
-    ConflictError: ("CONFLICT", Backoff(first=0.02, ceiling=5.0)),  # another consumer updated the run a moment ago
-    MayNotSendError: ("MAY_NOT_SEND", Backoff(first=1.0, ceiling=5.0)),
-    StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(first=1.0, ceiling=30.0)),
-    PublishError: ("PUBLISH_FAILED", Backoff(first=1.0, ceiling=30.0)),
+    ConflictError: (
+        "CONFLICT",
+        Backoff(initial_interval=0.02, max_interval=5.0),
+    ),  # another consumer updated the run a moment ago
+    MayNotSendError: ("MAY_NOT_SEND", Backoff(initial_interval=1.0, max_interval=5.0)),
+    StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(initial_interval=1.0, max_interval=30.0)),
+    PublishError: ("PUBLISH_FAILED", Backoff(initial_interval=1.0, max_interval=30.0)),
 }
 _FINAL, _PASSING = tuple(FINAL), tuple(PASSING)
 KNOWN = (*_FINAL, *_PASSING)

@@ -1,9 +1,8 @@
-"""Decide whether more records are asked for, and which partitions are paused meanwhile.
+"""Decide whether more records are polled, and which partitions are paused.
 
-Two brakes. While enough startable lanes are on hand, nothing is asked for: librdkafka keeps what it has
-fetched, and going on costs nothing. Pausing throws that away and costs up to a second on resume, so a
-partition is paused only when it stays full for longer than `patience`, or at once when its part of the
-memory is used up.
+There are two measures. While enough startable lanes are in memory, no batch is asked for: librdkafka keeps what it has
+fetched, and continuing costs nothing. Pausing discards that and costs up to a second on resume, so a partition is
+paused only when it stays full for longer than `patience`, or at once when its share of the memory is used up.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermarks:
-    """How much is enough. Parked records are no load; only memory counts them."""
+    """The limits. Parked records are no load; they count only as memory."""
 
     high: int = 1_000  # running and startable lanes of one partition
     low: int = 500
-    enough: int = 512  # startable lanes of all partitions that are not full
+    enough_startable: int = 512  # startable lanes of all partitions that are not full
     max_records: int = 50_000  # in memory, shared by the owned partitions
     max_bytes: int = 256 * 2**20
     patience: float = 1.0  # seconds
 
     def is_full(self, share: PartitionLoad, partitions: int) -> bool:
-        """Whether a partition has its part of the memory."""
+        """Return whether a partition has used up its share of the memory."""
         return _reaches(share, self.max_records / partitions, self.max_bytes / partitions)
 
     def has_room(self, share: PartitionLoad, partitions: int) -> bool:
-        """Whether a partition that was full has room enough to be worth a resume."""
+        """Return whether a partition that was full has enough room to be worth a resume."""
         return not _reaches(share, 0.75 * self.max_records / partitions, 0.75 * self.max_bytes / partitions)
 
 
 @dataclass(frozen=True, slots=True)
 class FlowControl:
-    """What the Kafka client shall do next."""
+    """What the Kafka consumer does next."""
 
     pause: frozenset[Partition]
     resume: frozenset[Partition]
@@ -48,7 +47,7 @@ class FlowControl:
 
 
 class Backpressure:
-    """Remember since when there is too much, and what was closed because of it."""
+    """Tracks since when there is too much, and which partitions were paused because of it."""
 
     def __init__(self, marks: Watermarks) -> None:
         self._marks = marks
@@ -59,14 +58,14 @@ class Backpressure:
 
     @property
     def holding(self) -> bool:
-        """Whether nothing is asked for because enough is on hand."""
+        """Whether no batch is asked for because enough is in memory."""
         return self._held_since is not None
 
     def decide(self, now: float, shares: Mapping[Partition, PartitionLoad], *, shut: bool = False) -> FlowControl:
-        """Weigh what is on hand of every owned partition; `shut` closes them all."""
-        self._forget_all_but(shares)
+        """Decide by the load of every owned partition; `shut` pauses all of them."""
+        self._keep_only(shares)
         for partition, share in shares.items():
-            self._weigh(now, partition, share, len(shares))
+            self._update(now, partition, share, len(shares))
         tired = self._held_too_long(now, shares)
         paused = frozenset(shares if shut or tired else self._full)
         flow = FlowControl(
@@ -77,11 +76,11 @@ class Backpressure:
         self.paused = paused
         return flow
 
-    def opens_at(self) -> int:
-        """How few startable lanes end the holding back."""
-        return self._marks.enough // 2
+    def asks_again_below(self) -> int:
+        """The number of startable lanes below which the next batch is asked for."""
+        return self._marks.enough_startable // 2
 
-    def _weigh(self, now: float, partition: Partition, share: PartitionLoad, partitions: int) -> None:
+    def _update(self, now: float, partition: Partition, share: PartitionLoad, partitions: int) -> None:
         marks = self._marks
         if partition in self._full:
             if share.load <= marks.low and marks.has_room(share, partitions):
@@ -98,14 +97,14 @@ class Backpressure:
 
     def _held_too_long(self, now: float, shares: Mapping[Partition, PartitionLoad]) -> bool:
         startable = sum(len(share.ready) for partition, share in shares.items() if partition not in self._full)
-        if startable <= self.opens_at() or (not self.holding and startable < self._marks.enough):
+        if startable <= self.asks_again_below() or (not self.holding and startable < self._marks.enough_startable):
             self._held_since = None
             return False
         if self._held_since is None:
             self._held_since = now
         return now - self._held_since >= self._marks.patience
 
-    def _forget_all_but(self, owned: Mapping[Partition, PartitionLoad]) -> None:
+    def _keep_only(self, owned: Mapping[Partition, PartitionLoad]) -> None:
         self._full &= owned.keys()
         self.paused &= owned.keys()
         for partition in self._busy_since.keys() - owned.keys():

@@ -1,4 +1,4 @@
-"""Commit what is finished, one request at a time, and believe only the broker's answer."""
+"""Commit what is finished, one request at a time, and trust only the broker's response."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Committer:
         self._clock = clock
         self._began: float | None = None
 
-    def make(self, *, sure: bool) -> None:
-        """Commit what the broker does not know; while we are not sure of our membership, also what it knows."""
+    def commit(self, *, sure: bool) -> None:
+        """Commit what the broker does not have yet; if membership is in doubt, also what it has."""
         if self._began is not None:
             return
-        # After a stall only the broker can tell whether we are still a member; a commit asks it.
-        offsets = self._ledger.unsaved() if sure else self._ledger.committable(self._ledger.owned)
+        # After a stall only the broker can tell whether this process is still a member; a commit asks it.
+        offsets = self._ledger.uncommitted() if sure else self._ledger.committable(self._ledger.owned)
         if offsets:
             self._began = self._clock()
             self._client.commit(offsets)
 
-    def answered(self, answer: Committed) -> None:
-        """Take the broker's answer."""
-        self._ledger.saved(answer.offsets)
+    def on_response(self, answer: Committed) -> None:
+        """Process the broker's response to a commit."""
+        self._ledger.mark_committed(answer.offsets)
         if answer.offsets and self._began is not None:
             self._observer.committed(len(answer.offsets), self._clock() - self._began)
         self._began = None

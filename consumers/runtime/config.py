@@ -1,4 +1,4 @@
-"""How a worker behaves, and what the Kafka client is told to make that true."""
+"""The configuration of a worker, and the settings of librdkafka that it needs."""
 
 from __future__ import annotations
 
@@ -15,49 +15,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """Everything about one worker that is decided before it starts. Times are seconds."""
+    """The configuration of one worker, fixed before it starts. Times are in seconds."""
 
     role: str  # for dead letters and logs
     group: str
     dead_letter_topic: str
     max_in_flight: int = 256
-    while_giving_way: int = 16  # in flight; enough to go on with, whatever keeps the other worker full
+    max_in_flight_giving_way: int = 16  # records in flight while another worker is full; enough to make progress
     commit_every: float = 0.2
-    revoke_budget: float = 10.0  # what runs may end before a partition is given up
-    drain_budget: float = 20.0  # what runs may end before a stop
+    revoke_budget: float = 10.0  # for running records before a partition is released
+    drain_budget: float = 20.0  # for running records before a stop
     close_budget: float = 10.0  # for the last commit, and again for leaving the group
     session_timeout: float = 30.0  # with group.protocol=consumer: what the broker is set to
     max_unexpected: int = 5  # attempts at a record whose handler raises
-    complain_after: float = 5.0  # what a record has waited and will; then somebody should know for what
-    backoff: Backoff = field(default_factory=Backoff)  # after a raise, or a dead letter that Kafka refuses
-    marks: Watermarks = field(default_factory=Watermarks)
-    flood: DeadLetterLimitConfig = field(default_factory=DeadLetterLimitConfig)
+    report_after: float = 5.0  # report a record that has waited and will wait this long
+    backoff: Backoff = field(
+        default_factory=Backoff
+    )  # after an exception of the handler, or a dead letter that Kafka refuses
+    watermarks: Watermarks = field(default_factory=Watermarks)
+    dead_letter_limit: DeadLetterLimitConfig = field(default_factory=DeadLetterLimitConfig)
 
 
 def consumer_settings(
     bootstrap: str, policy: WorkerConfig, overrides: Mapping[str, object] | None = None
 ) -> dict[str, object]:
-    """Settings for librdkafka; `overrides` win (security, `group.instance.id`, `group.protocol` …)."""
+    """Return the settings for librdkafka; `overrides` win (security, `group.instance.id`, `group.protocol` …)."""
     settings: dict[str, object] = {
         "bootstrap.servers": bootstrap,
         "group.id": policy.group,
         "client.id": f"southbound-{policy.role}",
         "auto.offset.reset": "earliest",
         "max.poll.interval.ms": 300_000,
-        # Small fetches, so that many partitions feed the lanes; a larger record still comes, alone.
+        # Small fetches, so that many partitions feed the lanes; a larger record is still fetched, alone.
         "fetch.message.max.bytes": 256 * 1024,
         "fetch.wait.max.ms": 100,
         "queued.min.messages": 5_000,
         "queued.max.messages.kbytes": 16 * 1024,
-        "fetch.queue.backoff.ms": 20,  # with the default of 1,000 a queue that was full runs dry
+        "fetch.queue.backoff.ms": 20,  # with the default of 1,000 a queue that was full runs empty
         "socket.timeout.ms": 10_000,
         "socket.nagle.disable": True,  # small requests would wait 40 ms for a delayed acknowledgement
         "reconnect.backoff.max.ms": 5_000,
-        "log_level": 2,  # what matters comes as events; librdkafka would repeat it on stderr
+        "log_level": 2,  # errors are handled as events; librdkafka would repeat them on stderr
         **_membership(policy, overrides or {}),
         **(overrides or {}),
     }
-    # Whoever turned these on would lose records: offsets are committed when records are finished.
+    # Turning these on would lose records: offsets are committed when records are finished.
     return settings | {"enable.auto.commit": False, "enable.auto.offset.store": False}
 
 

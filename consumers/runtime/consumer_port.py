@@ -1,4 +1,4 @@
-"""The Kafka client as the loop sees it: it is told what to do, and says what happened, in order."""
+"""The Kafka consumer as the worker sees it: it takes commands, and reports events in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """These partitions are ours from now on."""
+    """These partitions are owned from now on."""
 
     partitions: tuple[Partition, ...]
 
@@ -29,21 +29,21 @@ class RecordsReceived:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """These partitions are wanted by others; they stay ours until `release` is called."""
+    """These partitions are revoked; they stay owned until `release` is called."""
 
     partitions: tuple[Partition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """These partitions are not ours any more, and perhaps already somebody else's."""
+    """These partitions are no longer owned, and another process may own them already."""
 
     partitions: tuple[Partition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The answer to one commit: what the broker took of exactly that request, and what it said otherwise."""
+    """The response to one commit: the offsets that the broker accepted of exactly that request, and its error."""
 
     offsets: Mapping[Partition, int]
     problem: Problem | None = None
@@ -51,14 +51,14 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something is wrong that may pass; the client goes on."""
+    """An error that may pass; the consumer continues."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFailed:
-    """Something is wrong that does not pass; the client stops, `Closed` follows."""
+    """An error that does not pass; the consumer stops, `Closed` follows."""
 
     problem: Problem
 
@@ -74,24 +74,24 @@ Event = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | Consu
 class GroupConsumer(Protocol):
     """A member of a consumer group. Events arrive on the event loop that called `start`.
 
-    Everything that Kafka has to say (rebalances, answers to commits, records) is heard only while a batch is
-    asked for: whoever does not ask for longer than a second should pause everything and ask.
+    Everything that Kafka reports (rebalances, responses to commits, records) arrives only while a batch is asked for: a
+    worker that does not ask for longer than a second should pause everything and ask.
     """
 
     def start(self, on_event: Callable[[Event], None]) -> None:
-        """Join the group and begin to report."""
+        """Join the group and start to report events."""
 
-    def regulate(self, flow: FlowControl) -> None:
+    def control_flow(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit; `Committed` answers. One at a time."""
 
     def release(self, offsets: Mapping[Partition, int]) -> None:
-        """Answer `Revoked`: commit these offsets, wait for the broker, and let the partitions go."""
+        """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
 
     def proven_at(self) -> float:
-        """When (monotonic clock) this process could last be sure that it is a live member of the group."""
+        """The last time (monotonic clock) at which this process was certainly a live member of the group."""
 
     def close(self) -> None:
         """Leave the group without committing; `Closed` follows."""

@@ -1,4 +1,4 @@
-"""Notice when dead letters come in a flood: then something bigger is wrong than single records."""
+"""Stop the work when too many dead letters come in a row: the cause is then larger than single records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DeadLetterLimitConfig:
 
 
 class DeadLetterLimit:
-    """Count dead letters in a row; after the cool-down one finished record is needed to be trusted again."""
+    """Counts dead letters in a row; after the cool-down, one finished record resets the count."""
 
     def __init__(self, policy: DeadLetterLimitConfig) -> None:
         self._policy = policy
@@ -25,21 +25,21 @@ class DeadLetterLimit:
 
     @property
     def in_a_row(self) -> int:
-        """Dead letters since the last record that was finished."""
+        """The number of dead letters since the last record that was finished."""
         return self._in_a_row
 
     def stops_work(self, now: float) -> bool:
-        """Whether no further record may start."""
+        """Return whether no further record may start."""
         if self._shut_until is not None and now >= self._shut_until:
             self._shut_until = None
         return self._shut_until is not None
 
     def finished(self) -> None:
-        """Take note of a record that went well."""
+        """Note that a record was finished."""
         self._in_a_row = 0
 
     def dead_lettered(self, now: float) -> bool:
-        """Take note of a dead letter; True if this one stops the work."""
+        """Note a dead letter; return True if this one stops the work."""
         self._in_a_row += 1
         if self._in_a_row < self._policy.limit or self._shut_until is not None:
             return False
@@ -47,7 +47,7 @@ class DeadLetterLimit:
         return True
 
     def problem(self, role: str, dead_letters: str, last: Problem) -> Problem:
-        """Tell people where to look."""
+        """Return the problem that says why the work stopped and where to look."""
         return Problem(
             code="DEAD_LETTER_FLOOD",
             sentence=f"{self._in_a_row} dead letters in a row in {role}:"

@@ -1,4 +1,4 @@
-"""Write dead letters: the original key, value and headers untouched, and why nobody could use them."""
+"""Write dead letters: the original key, value and headers untouched, and why the record could not be processed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from producers.publisher import Publisher
 
 PREFIX = "southbound-dlq-"
-LONGEST_DETAIL = 8_000  # characters; the original must still fit beside it
+MAX_DETAIL_LENGTH = 8_000  # characters; the original must still fit beside it
 
 
 def dead_letter(record: Record, problem: Problem, *, attempts: int, at: datetime, policy: WorkerConfig) -> Message:
-    """Make the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
+    """Return the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
     why = {
         "code": problem.code,
         "reason": problem.sentence,
-        "detail": problem.detail[:LONGEST_DETAIL],
+        "detail": problem.detail[:MAX_DETAIL_LENGTH],
         "topic": record.partition.topic,
         "partition": str(record.partition.number),
         "offset": str(record.offset),
@@ -41,7 +41,7 @@ def dead_letter(record: Record, problem: Problem, *, attempts: int, at: datetime
 
 
 class DeadLetterPublisher:
-    """Deliver dead letters; one that Kafka refuses is tried again without calling the handler again."""
+    """Publishes dead letters; one that Kafka refuses is retried without calling the handler again."""
 
     def __init__(
         self, publisher: Publisher, policy: WorkerConfig, now: Callable[[], datetime], dice: Callable[[], float]
@@ -53,12 +53,12 @@ class DeadLetterPublisher:
         self._undelivered: dict[Record, _Undelivered] = {}
 
     def undelivered(self, record: Record) -> DeadLetter | None:
-        """Give the verdict on a record whose dead letter is still to be delivered."""
+        """Return the outcome of a record whose dead letter is still to be published."""
         kept = self._undelivered.get(record) if self._undelivered else None
         return kept[0] if kept else None
 
     async def deliver(self, record: Record, attempt: int, verdict: DeadLetter) -> Outcome:
-        """Return the verdict once Kafka has acknowledged the letter, or when to try again."""
+        """Return the outcome once Kafka has acknowledged the dead letter, or when to try again."""
         _, attempts, failures = self._undelivered.get(record, (verdict, attempt, 0))
         letter = dead_letter(record, verdict.problem, attempts=attempts, at=self._now(), policy=self._policy)
         try:
@@ -73,7 +73,7 @@ class DeadLetterPublisher:
         return self._keep(record, (verdict, attempts, failures + 1), why, where)
 
     def forget(self, record: Record) -> None:
-        """Let go of a record that left its lane."""
+        """Forget a record that left its lane."""
         if self._undelivered:
             self._undelivered.pop(record, None)
 
@@ -88,4 +88,4 @@ class DeadLetterPublisher:
         return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), problem)
 
 
-_Undelivered = tuple["DeadLetter", int, int]  # the verdict, the handler's attempts, failed deliveries
+_Undelivered = tuple["DeadLetter", int, int]  # the outcome, the handler's attempts, failed deliveries

@@ -1,4 +1,4 @@
-"""Turn every exception that a handler raises into an outcome, and give up on its record after some times."""
+"""Turn every exception of a handler into an outcome, and give up on its record after some attempts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ U = TypeVar("U")
 
 
 class HandlerExecution:
-    """Call the handler, count how often it raises for a record, and give up on it after some times."""
+    """Calls the handler, counts how often it raises for a record, and gives up on it after some attempts."""
 
     def __init__(self, handler: Handler, policy: WorkerConfig, dice: Callable[[], float]) -> None:
         self._handler = handler
@@ -31,7 +31,7 @@ class HandlerExecution:
         self._dice = dice
         self._raised: dict[Record, int] = {}
 
-    async def at(self, record: Record, attempt: Attempt) -> Outcome:
+    async def attempt(self, record: Record, attempt: Attempt) -> Outcome:
         """Make one attempt.
 
         Raises:
@@ -40,7 +40,7 @@ class HandlerExecution:
         return await settle_unexpected(self._handle(record, attempt), partial(self._unexpected, record))
 
     def forget(self, record: Record) -> None:
-        """Let go of a record that left its lane."""
+        """Forget a record that left its lane."""
         if self._raised:
             self._raised.pop(record, None)
 
@@ -49,7 +49,7 @@ class HandlerExecution:
 
     def _unexpected(self, record: Record, exception: BaseException) -> Outcome:
         times = self._raised[record] = self._raised.get(record, 0) + 1
-        problem = _unexpected_trouble(record, exception, times)
+        problem = _unexpected_problem(record, exception, times)
         if times >= self._policy.max_unexpected:
             return DeadLetter(problem)
         return RetryLater(self._policy.backoff.delay(times, self._dice()), problem)
@@ -58,7 +58,7 @@ class HandlerExecution:
 async def settle_unexpected(
     work: Awaitable[T], unexpected: Callable[[BaseException], U], *, expected: tuple[type[Exception], ...] = ()
 ) -> T | U:
-    """Return what the work returns, or what `unexpected` makes of the exception that it raised.
+    """Return the result of the work, or of `unexpected` for the exception that it raised.
 
     Raises:
         CancelledError: the task that does the work was cancelled, and not something inside the work.
@@ -83,13 +83,16 @@ def _checked(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _unexpected_trouble(record: Record, exception: BaseException, times: int) -> Problem:
+def _unexpected_problem(record: Record, exception: BaseException, times: int) -> Problem:
     where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
     return fault("UNEXPECTED", f"The handler failed on {where} ({times}x)", exception)
 
 
 class RecordTasks:
-    """A record has a task while its handler works, or a timer while it is parked. `safely` takes steps of the owner."""
+    """A record has a task while its handler runs, or a timer while it is parked.
+
+    `safely` runs callbacks of the worker.
+    """
 
     def __init__(self, safely: Callable[..., None]) -> None:
         self._safely = safely
@@ -97,31 +100,31 @@ class RecordTasks:
         self._timers: dict[Record, asyncio.TimerHandle] = {}
 
     @property
-    def quiet(self) -> bool:
-        """Whether nothing runs."""
+    def idle(self) -> bool:
+        """Whether no handler runs."""
         return not self._running
 
     def start(self, record: Record, work: Coroutine[None, None, None]) -> None:
-        """Let a handler work."""
+        """Run a handler as a task."""
         self._running[record] = asyncio.get_running_loop().create_task(work)
 
     def ended(self, record: Record) -> bool:
-        """Note that a handler is through with a record; False if that was noted before."""
+        """Note that a handler has ended; return False if that was noted before."""
         return self._running.pop(record, None) is not None
 
     def abandon(self, partitions: Collection[Partition], then: Callable[[Record], None]) -> None:
-        """Cancel what runs of these partitions; `then` hears of each record whose handler has ended by that."""
+        """Cancel the handlers of these partitions; `then` is called for each record whose handler has ended."""
         for record, task in self._running.items():
             if record.partition in partitions:
                 task.cancel()
-                # Not from within the task: one that has not begun yet ends without a step of its own.
+                # Not from within the task: a task that has not started yet ends without running any of its code.
                 task.add_done_callback(lambda _, gone=record: self._safely(then, gone))  # type: ignore[misc]
 
-    def later(self, record: Record, delay: float, then: Callable[[Record], None]) -> None:
-        """Take a step for a parked record after `delay` seconds."""
-        self._timers[record] = asyncio.get_running_loop().call_later(delay, self._ring, record, then)
+    def start_timer(self, record: Record, delay: float, then: Callable[[Record], None]) -> None:
+        """Call `then` for a parked record after `delay` seconds."""
+        self._timers[record] = asyncio.get_running_loop().call_later(delay, self._on_timer, record, then)
 
-    def not_later(self, record: Record) -> None:
+    def stop_timer(self, record: Record) -> None:
         """Stop the timer of a record, if it has one."""
         if timer := self._timers.pop(record, None):
             timer.cancel()
@@ -135,6 +138,6 @@ class RecordTasks:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _ring(self, record: Record, then: Callable[[Record], None]) -> None:
+    def _on_timer(self, record: Record, then: Callable[[Record], None]) -> None:
         del self._timers[record]
         self._safely(then, record)

@@ -1,4 +1,4 @@
-"""Say of an exception what it is and where it was raised, never its own words."""
+"""Report an exception by its type and the place where it was raised, never by its message."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
     from consumers.runtime.monitoring import Observer
 
 
-_FRAMES = 12  # the innermost ones; the outer ones are always ours
+_FRAMES = 12  # the innermost frames; the outer ones are always ours
 
 
 def fault(code: str, what: str, exception: BaseException) -> Problem:
-    """Report a fault of ours; `what` opens the sentence ("The worker broke"), the detail has the frames."""
-    # The exception's own words could quote a payload or a credential: its type and place must do.
+    """Return the problem for a programming error.
+
+    `what` opens the sentence ("The worker broke"), the detail has the frames.
+    """
+    # The message of an exception could quote a payload or a credential: its type and place must do.
     sentence = f"{what} with {type(exception).__name__}: tell a developer"
     return Problem(code=code, sentence=sentence, detail=frames(exception))
 
 
 def frames(exception: BaseException) -> str:
-    """Give the way to where it was raised, one frame a line."""
+    """Return the frames down to where it was raised, one per line."""
     return "\n".join([_line(trace) for trace in _traces(exception.__traceback__)][-_FRAMES:])
 
 
@@ -42,24 +45,24 @@ def _line(trace: TracebackType) -> str:
     return f"{code.co_filename}:{trace.tb_lineno} in {code.co_qualname}"
 
 
-REPEAT_AFTER = 30.0  # seconds until the same kind of complaint is made again
+REPEAT_AFTER = 30.0  # seconds until a problem with the same code is reported again
 
 
 class ProblemReporter:
-    """Pass troubles on to the observer, one of each code at a time: sentences name records and never repeat."""
+    """Passes problems to the observer, at most one of each code at a time: sentences name records and differ."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._said_at: dict[str, float] = {}
 
-    def make(self, problem: Problem, now: float) -> None:
-        """Complain, unless somebody did about the same code a moment ago."""
+    def report(self, problem: Problem, now: float) -> None:
+        """Report a problem, unless one with the same code was reported a moment ago."""
         if now - self._said_at.get(problem.code, float("-inf")) >= REPEAT_AFTER:
             self._said_at[problem.code] = now
             self._observer.problem_reported(problem)
 
-    def about(self, record: Record, tried: int, problem: Problem, now: float) -> None:
-        """Complain about one record that is tried again and again."""
+    def report_record(self, record: Record, tried: int, problem: Problem, now: float) -> None:
+        """Report one record that is retried again and again."""
         place = record.partition
         where = f"{place.topic}[{place.number}] offset {record.offset}"
-        self.make(replace(problem, sentence=f"{where} was tried {tried} times and waits: {problem.sentence}"), now)
+        self.report(replace(problem, sentence=f"{where} was tried {tried} times and waits: {problem.sentence}"), now)

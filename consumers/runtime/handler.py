@@ -1,4 +1,4 @@
-"""What became of a record: the three things a handler can say."""
+"""The handler of a record, and the three outcomes that it can return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Not now: keep the lane's place and try this record again after `delay` seconds."""
+    """Not now: keep the lane's order and retry this record after `delay` seconds."""
 
     delay: float
     problem: Problem
@@ -24,7 +24,7 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Never: put the original bytes with the reason on the dead-letter topic, then go on with the lane."""
+    """Never: publish the original bytes with the reason on the dead-letter topic, then continue the lane."""
 
     problem: Problem
 
@@ -33,14 +33,14 @@ Outcome = Done | RetryLater | DeadLetter
 
 
 class Attempt(NamedTuple):
-    """Which attempt at a record this is, within this process: `number` from 1, `elapsed` seconds since the first."""
+    """The attempt at a record within this process: `number` from 1, `elapsed` seconds since the first."""
 
     number: int
     elapsed: float = 0.0
 
 
 class Handler(Protocol):
-    """Work on one record."""
+    """Handles one record."""
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
         """Make one attempt."""
@@ -48,7 +48,7 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """A partition that this worker owns, for one ownership: a new assignment is a new epoch."""
+    """A partition that this worker owns, for one ownership: a new assignment has a new epoch."""
 
     topic: str
     number: int
@@ -57,7 +57,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """Raw bytes and where they came from. Compared by identity: offset N can live twice after a reassignment."""
+    """A record's bytes and origin. Compared by identity: offset N can occur twice after a reassignment."""
 
     partition: Partition
     offset: int

@@ -1,6 +1,6 @@
-"""Queue records by key, so that one key is worked on one record at a time and many keys at once.
+"""Queue records by key, so that each key is processed one record at a time and many keys concurrently.
 
-A record without a key promises no order: it gets a lane of its own.
+A record without a key requires no order: it gets a lane of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lane:
-    """The records of one key in order; the first of them waits, runs or is parked."""
+    """The records of one key in order; the first of them is ready, running or parked."""
 
     __slots__ = ("attempts", "name", "problem", "queue", "running", "since", "until")
 
@@ -28,17 +28,17 @@ class Lane:
         self.running = False
         self.attempts = 0  # of the head, in this ownership
         self.since = 0.0  # when the head was started first
-        self.problem: Problem | None = None  # what stopped the head the last time
-        self.until = 0.0  # when a parked head is tried again
+        self.problem: Problem | None = None  # why the head was parked the last time
+        self.until = 0.0  # when a parked head is retried
 
     @property
     def head(self) -> Record:
-        """The record whose turn it is."""
+        """The record that is processed next."""
         return self.queue[0]
 
 
 class PartitionLoad:
-    """What is on hand of one partition; every number follows from what came and what went."""
+    """The records of one partition in memory; every number follows from what was received and finished."""
 
     __slots__ = ("admitted", "admitted_bytes", "ended", "ready", "retired", "retired_bytes", "started")
 
@@ -50,22 +50,22 @@ class PartitionLoad:
 
     @property
     def buffered(self) -> int:
-        """Records in memory: waiting, running and parked."""
+        """The number of records in memory: waiting, running and parked."""
         return self.admitted - self.retired
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes of the records in memory."""
+        """The bytes of the records in memory."""
         return self.admitted_bytes - self.retired_bytes
 
     @property
     def running(self) -> int:
-        """Records that a handler works on."""
+        """The number of records whose handler runs."""
         return self.started - self.ended
 
     @property
     def load(self) -> int:
-        """Lanes that run or could; parked ones and what stands behind them are no load."""
+        """The number of lanes that run or could; parked ones are no load."""
         return self.running + len(self.ready)
 
 
@@ -73,31 +73,31 @@ NOTHING = PartitionLoad()
 
 
 class Lanes:
-    """All lanes. Partitions take turns, so that a slow one does not stand in front of the others."""
+    """All lanes. Partitions take turns, so that a slow one does not block the others."""
 
     def __init__(self) -> None:
         self._lanes: dict[Hashable, Lane] = {}
         self._parked: dict[Record, Lane] = {}
         self._shares: dict[Partition, PartitionLoad] = {}
-        self._turns: deque[PartitionLoad] = deque()  # shares with ready lanes, each once
+        self._round_robin: deque[PartitionLoad] = deque()  # partitions with ready lanes, each once
         self.startable = 0  # lanes that may start, over all partitions
         self.running = 0  # records that run, over all partitions
 
-    def share(self, partition: Partition) -> PartitionLoad:
-        """What is on hand of one partition."""
+    def load_of(self, partition: Partition) -> PartitionLoad:
+        """Return the load of one partition."""
         return self._shares.get(partition, NOTHING)
 
     @property
     def parked(self) -> int:
-        """How many lanes wait for another try."""
+        """The number of lanes that wait for a retry."""
         return len(self._parked)
 
     def heads(self) -> Iterator[tuple[Lane, bool]]:
-        """Every lane and whether it is parked, for people who ask."""
+        """Yield every lane and whether it is parked, for monitoring."""
         return ((lane, lane.head in self._parked) for lane in self._lanes.values())
 
     def admit(self, record: Record) -> None:
-        """Put a record at the end of its lane."""
+        """Append a record to its lane."""
         share = self._shares.get(record.partition)
         if share is None:
             share = self._shares[record.partition] = PartitionLoad()
@@ -113,12 +113,12 @@ class Lanes:
 
     def start(self, now: float) -> tuple[Record, Attempt] | None:
         """Take the next record that may run; None if there is none."""
-        if not self._turns:
+        if not self._round_robin:
             return None
-        share = self._turns.popleft()
+        share = self._round_robin.popleft()
         lane = share.ready.popleft()
         if share.ready:
-            self._turns.append(share)
+            self._round_robin.append(share)
         self.startable -= 1
         self.running += 1
         share.started += 1
@@ -129,14 +129,14 @@ class Lanes:
         return lane.queue[0], Attempt(lane.attempts, now - lane.since)
 
     def park(self, record: Record, until: float, problem: Problem) -> None:
-        """Keep a running record at the head of its lane until it is tried again."""
+        """Keep a running record at the head of its lane until it is retried."""
         lane = self._lanes[_name(record)]
         lane.until, lane.problem = until, problem
         self._parked[record] = lane
         self._end(lane)
 
     def unpark(self, record: Record) -> bool:
-        """Let a parked record run again; False if it is not parked any more."""
+        """Make a parked record ready again; return False if it is no longer parked."""
         lane = self._parked.pop(record, None)
         if lane is None:
             return False
@@ -144,28 +144,28 @@ class Lanes:
         return True
 
     def retire(self, record: Record) -> None:
-        """Take a running record out; the next of its key may start."""
+        """Remove a running record; the next of its key may start."""
         lane = self._lanes[_name(record)]
         self._end(lane)
         lane.queue.popleft()
-        self._count_out(record)
-        self._renew(lane)
+        self._subtract(record)
+        self._advance(lane)
 
     def drop(self, partition: Partition) -> list[Record]:
-        """Forget what waits or is parked of a partition; what runs stays until it is retired."""
+        """Remove what is waiting or parked of a partition; what runs stays until it is retired."""
         share = self._shares.get(partition)
         if share is None:
             return []
         if share.ready:
             self.startable -= len(share.ready)
-            self._turns.remove(share)
+            self._round_robin.remove(share)
             share.ready.clear()
-        dropped = [record for lane in tuple(self._lanes.values()) for record in self._relieve(lane, partition)]
+        dropped = [record for lane in tuple(self._lanes.values()) for record in self._remove_from_lane(lane, partition)]
         for record in dropped:
-            self._count_out(record)
+            self._subtract(record)
         return dropped
 
-    def _relieve(self, lane: Lane, partition: Partition) -> list[Record]:
+    def _remove_from_lane(self, lane: Lane, partition: Partition) -> list[Record]:
         head = lane.head
         dropped = [r for r in lane.queue if r.partition == partition and not (lane.running and r is head)]
         if dropped:
@@ -173,10 +173,10 @@ class Lanes:
             lane.queue = deque(r for r in lane.queue if r not in gone)
             if head in gone:
                 self._parked.pop(head, None)
-                self._renew(lane)
+                self._advance(lane)
         return dropped
 
-    def _renew(self, lane: Lane) -> None:
+    def _advance(self, lane: Lane) -> None:
         lane.attempts, lane.problem = 0, None
         if lane.queue:
             self._make_ready(lane)
@@ -186,7 +186,7 @@ class Lanes:
     def _make_ready(self, lane: Lane) -> None:
         share = self._shares[lane.queue[0].partition]
         if not share.ready:
-            self._turns.append(share)
+            self._round_robin.append(share)
         share.ready.append(lane)
         self.startable += 1
 
@@ -195,7 +195,7 @@ class Lanes:
         self.running -= 1
         self._shares[lane.queue[0].partition].ended += 1
 
-    def _count_out(self, record: Record) -> None:
+    def _subtract(self, record: Record) -> None:
         share = self._shares[record.partition]
         share.retired += 1
         share.retired_bytes += _size(record)

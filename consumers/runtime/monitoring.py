@@ -1,4 +1,4 @@
-"""Tell whoever watches what the runtime does."""
+"""What the runtime reports to observers and operators."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ class WorkerFigures:
 
 
 class Observer(Protocol):
-    """Four calls on the event loop; they must be quick and may not raise."""
+    """Receives what the worker does, on the event loop; its methods must be quick and may not raise."""
 
     def received(self, topic: str, records: int) -> None:
-        """Count records that came in with one batch."""
+        """Note that one batch had so many records."""
 
     def attempt_ended(self, settled: AttemptEnded) -> None:
-        """Count and time one attempt."""
+        """Note the end of one attempt."""
 
     def committed(self, partitions: int, seconds: float) -> None:
-        """Time one commit from the request to the broker's answer."""
+        """Note one commit, from the request to the broker's response."""
 
     def problem_reported(self, problem: Problem) -> None:
-        """Say out loud what a person should look at."""
+        """Note a problem that a person should look at."""
 
 
 class NullObserver:
-    """Nobody watches."""
+    """Ignores everything."""
 
     def received(self, topic: str, records: int) -> None:
         """Ignore."""
@@ -80,7 +80,7 @@ class OldestRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionStatus:
-    """How far a partition is, and the record that its frontier waits for."""
+    """The progress of a partition, and the record that its frontier waits for."""
 
     partition: Partition
     frontier: int | None
@@ -94,15 +94,15 @@ class PartitionStatus:
 def partition_statuses(
     ledger: OffsetTracker, lanes: Lanes, paused: AbstractSet[Partition], now: float
 ) -> tuple[PartitionStatus, ...]:
-    """Describe every owned partition; walks over all lanes, so it is for people and not for every record."""
+    """Describe every owned partition. It walks over all lanes, so it is for people and not for every record."""
     oldest = _oldest_heads(lanes)
     return tuple(
         PartitionStatus(
             partition=partition,
             frontier=progress.committable,
             received_to=progress.received_to,
-            buffered=lanes.share(partition).buffered,
-            running=lanes.share(partition).running,
+            buffered=lanes.load_of(partition).buffered,
+            running=lanes.load_of(partition).running,
             paused=partition in paused,
             oldest=_oldest(*oldest[partition], now) if partition in oldest else None,
         )
@@ -110,12 +110,12 @@ def partition_statuses(
     )
 
 
-def figures_of(ledger: OffsetTracker, lanes: Lanes, paused: int, dead_letters_in_a_row: int) -> WorkerFigures:
-    """Give the numbers of this moment, over all partitions."""
+def worker_figures(ledger: OffsetTracker, lanes: Lanes, paused: int, dead_letters_in_a_row: int) -> WorkerFigures:
+    """Return the numbers of this moment, over all partitions."""
     return WorkerFigures(
         partitions=len(ledger.owned),
         paused=paused,
-        buffered=sum(lanes.share(partition).buffered for partition in ledger.owned),
+        buffered=sum(lanes.load_of(partition).buffered for partition in ledger.owned),
         running=lanes.running,
         startable=lanes.startable,
         parked=lanes.parked,

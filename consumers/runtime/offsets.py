@@ -1,4 +1,4 @@
-"""Know what is safe to commit while records finish out of order."""
+"""Track which offsets are safe to commit while records finish out of order."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class PartitionOffsets:
     """The received and finished offsets of one partition in one ownership."""
 
-    __slots__ = ("_finished", "_next", "_saved", "_waiting")
+    __slots__ = ("_finished", "_next", "_received", "_saved")
 
     def __init__(self) -> None:
-        self._waiting: deque[int] = deque()  # received, ascending; starts with the lowest unfinished
+        self._received: deque[int] = deque()  # received, ascending; starts with the lowest unfinished
         self._finished: set[int] = set()  # finished offsets above the frontier
         self._next: int | None = None
         self._saved: int | None = None
@@ -27,7 +27,7 @@ class PartitionOffsets:
         """The offset to commit: every received record below it is finished. None before the first record."""
         # Offsets can have gaps (compaction, transactions), so only offsets
         # that were received count, never the numbers between them.
-        return self._waiting[0] if self._waiting else self._next
+        return self._received[0] if self._received else self._next
 
     @property
     def received_to(self) -> int | None:
@@ -35,55 +35,55 @@ class PartitionOffsets:
         return self._next
 
     @property
-    def unsaved(self) -> int | None:
-        """The offset that the broker does not know yet, if there is one."""
+    def uncommitted(self) -> int | None:
+        """The offset that the broker does not have yet, if there is one."""
         offset = self.committable
         return None if offset == self._saved else offset
 
     def receive(self, offset: int) -> None:
-        """Remember that a record came in.
+        """Note that a record was received.
 
         Raises:
             ValueError: the offset is not above those received before.
         """
         if self._next is not None and offset < self._next:
             raise ValueError(f"offset {offset} came after offset {self._next - 1}: a new ownership is needed")
-        self._waiting.append(offset)
+        self._received.append(offset)
         self._next = offset + 1
 
     def finish(self, offset: int) -> None:
-        """Remember that a received record needs nothing more."""
-        waiting, finished = self._waiting, self._finished
+        """Note that a received record is finished."""
+        waiting, finished = self._received, self._finished
         finished.add(offset)
         while waiting and waiting[0] in finished:
             finished.remove(waiting.popleft())
 
-    def saved(self, offset: int) -> None:
-        """Take the broker's word that this very offset is committed."""
+    def mark_committed(self, offset: int) -> None:
+        """Note that the broker has committed exactly this offset."""
         self._saved = offset
 
 
 class OffsetTracker:
-    """The progress of every partition that this worker owns; what it gave up no longer counts."""
+    """The offsets of every partition that this worker owns; what it gave up no longer counts."""
 
     def __init__(self) -> None:
         self._owned: dict[Partition, PartitionOffsets] = {}
 
     @property
     def owned(self) -> Mapping[Partition, PartitionOffsets]:
-        """The partitions of the present, each with its progress."""
+        """The owned partitions, each with its offsets."""
         return self._owned
 
     def own(self, partition: Partition) -> None:
-        """Begin a new ownership."""
+        """Start a new ownership."""
         self._owned[partition] = PartitionOffsets()
 
     def give_up(self, partition: Partition) -> None:
-        """Fence an ownership: whatever completes later changes nothing."""
+        """End an ownership: what completes later changes nothing."""
         self._owned.pop(partition, None)
 
     def receive(self, record: Record) -> bool:
-        """Note a record that came in; False if its partition is not ours any more."""
+        """Note a record that was received; return False if its partition is no longer owned."""
         progress = self._owned.get(record.partition)
         if progress is None:
             return False
@@ -91,25 +91,25 @@ class OffsetTracker:
         return True
 
     def finish(self, record: Record) -> bool:
-        """Note a record that is finished; False if its partition is not ours any more."""
+        """Note a record that is finished; return False if its partition is no longer owned."""
         progress = self._owned.get(record.partition)
         if progress is None:
             return False
         progress.finish(record.offset)
         return True
 
-    def unsaved(self) -> dict[Partition, int]:
-        """Offsets to commit that the broker does not know yet."""
-        found = ((partition, progress.unsaved) for partition, progress in self._owned.items())
+    def uncommitted(self) -> dict[Partition, int]:
+        """Return the offsets to commit that the broker does not have yet."""
+        found = ((partition, progress.uncommitted) for partition, progress in self._owned.items())
         return {partition: offset for partition, offset in found if offset is not None}
 
     def committable(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Offsets to commit for these partitions, known to the broker or not."""
+        """Return the offsets to commit for these partitions, whether the broker has them or not."""
         found = ((partition, self._owned.get(partition)) for partition in partitions)
         return {p: progress.committable for p, progress in found if progress and progress.committable is not None}
 
-    def saved(self, offsets: Mapping[Partition, int]) -> None:
-        """Take the broker's answer to a commit of these very offsets."""
+    def mark_committed(self, offsets: Mapping[Partition, int]) -> None:
+        """Note that the broker has committed exactly these offsets."""
         for partition, offset in offsets.items():
             if progress := self._owned.get(partition):
-                progress.saved(offset)
+                progress.mark_committed(offset)

@@ -1,7 +1,7 @@
-"""Run handlers over what Kafka brings, and commit what is finished: the owner of all run-time state.
+"""Run handlers over the records of a consumer group, and commit what is finished: the owner of all run-time state.
 
-Everything here happens on the event loop. What happens outside (batches, rebalances, answers to commits)
-comes in as events of the port; what handlers decide comes in as outcomes.
+Everything here happens on the event loop. What happens outside (batches, rebalances, responses to commits) arrives as
+events of the port; what handlers decide arrives as outcomes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from consumers.runtime.dead_letters import DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
 from consumers.runtime.faults import ProblemReporter, fault
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.runtime.kafka.membership import sure_for
+from consumers.runtime.kafka.membership import proof_duration
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.monitoring import AttemptEnded, NullObserver, figures_of, partition_statuses
+from consumers.runtime.monitoring import AttemptEnded, NullObserver, partition_statuses, worker_figures
 from consumers.runtime.offsets import OffsetTracker
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class Worker:
         self._attempts = HandlerExecution(handler, policy, dice)
         self._letters = DeadLetterPublisher(publisher, policy, lambda: datetime.now(UTC), dice)
         self._lanes = Lanes()
-        self._others: Sequence[Worker] = ()  # whose work comes before ours
+        self._others: Sequence[Worker] = ()  # their records come before ours
         self._ledger = OffsetTracker()
-        self._intake = Backpressure(policy.marks)
-        self._guard = DeadLetterLimit(policy.flood)
+        self._intake = Backpressure(policy.watermarks)
+        self._guard = DeadLetterLimit(policy.dead_letter_limit)
         self._tasks = RecordTasks(self._safely)
         self._commits = Committer(client, self._ledger, self._observer, clock)
         self._leaving: frozenset[Partition] = frozenset()
@@ -81,10 +81,10 @@ class Worker:
         """Work until `stop`; return whether everything that ran was finished and committed.
 
         Raises:
-            WorkerFailedError: Kafka, or a fault of ours, does not let it go on.
+            WorkerFailedError: Kafka or a programming error stopped it.
         """
         self._loop = asyncio.get_running_loop()
-        self._client.start(lambda event: self._safely(self._take, event))
+        self._client.start(lambda event: self._safely(self._handle_event, event))
         ticking = self._loop.create_task(self._tick())
         try:
             await self._stop_asked.wait()
@@ -97,35 +97,35 @@ class Worker:
         return clean and self._closed
 
     def stop(self) -> None:
-        """Take in nothing more, let what runs end, commit, leave the group; `run` returns then."""
+        """Receive nothing more, let running records end, commit, leave the group; `run` returns then."""
         self._stop_asked.set()
 
     def give_way_to(self, others: Sequence[Worker]) -> None:
-        """Start few records while one of these workers has more than it may work on."""
+        """Start few records while one of these workers has more than it may process at once."""
         self._others = others
 
     def is_full(self) -> bool:
-        """Whether records wait that may only be started when others have ended."""
-        return self._lanes.startable > 0 and self._lanes.running >= self._most()
+        """Return whether records wait that may only be started when others have ended."""
+        return self._lanes.startable > 0 and self._lanes.running >= self._max_in_flight()
 
     def may_send(self) -> bool:
-        """Whether this process is surely still a member of its group; ask right before sending.
+        """Return whether this process is certainly still a member of its group; ask right before sending.
 
-        A process that was frozen for longer than its session may have been replaced without having noticed.
+        A process that was suspended for longer than its session may have been replaced without noticing.
         """
-        return self._clock() - self._client.proven_at() < sure_for(self._policy.session_timeout)
+        return self._clock() - self._client.proven_at() < proof_duration(self._policy.session_timeout)
 
     def status(self) -> tuple[PartitionStatus, ...]:
-        """Tell per partition why it is or is not moving."""
+        """Return per partition why it is or is not moving."""
         return partition_statuses(self._ledger, self._lanes, self._intake.paused, self._clock())
 
     def figures(self) -> WorkerFigures:
-        """Give the numbers of this moment."""
-        return figures_of(self._ledger, self._lanes, len(self._intake.paused), self._guard.in_a_row)
+        """Return the numbers of this moment."""
+        return worker_figures(self._ledger, self._lanes, len(self._intake.paused), self._guard.in_a_row)
 
-    # What the Kafka client reports
+    # Events of the Kafka consumer
 
-    def _take(self, event: port.Event) -> None:
+    def _handle_event(self, event: port.Event) -> None:
         match event:
             case port.RecordsReceived(records):
                 self._receive(records)
@@ -138,7 +138,7 @@ class Worker:
             case port.Committed():
                 self._committed(event)
             case port.Warned(problem):
-                self._complaints.make(problem, self._clock())
+                self._complaints.report(problem, self._clock())
             case port.ConsumerFailed(problem):
                 self._fail(problem)
             case port.Closed():
@@ -156,23 +156,23 @@ class Worker:
         for topic, count in Counter([record.partition.topic for record in records]).items():
             self._observer.received(topic, count)
         self._start_ready()
-        self._regulate()
+        self._control_flow()
 
     def _own(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
             self._ledger.own(partition)
-        self._regulate()
+        self._control_flow()
 
     def _revoke(self, partitions: Iterable[Partition]) -> None:
-        """Let go of these partitions as soon as nothing of them runs, and in any case within the budget."""
+        """Release these partitions as soon as none of their records runs, and in any case within the budget."""
         self._leaving = frozenset(partitions)
         for partition in self._leaving:
             self._drop(partition)
         self._leave_by = self._loop.call_later(self._policy.revoke_budget, self._safely, self._release_anyway)
-        self._release_if_quiet()
+        self._release_if_idle()
 
-    def _release_if_quiet(self) -> None:
-        if not any(self._lanes.share(partition).running for partition in self._leaving):
+    def _release_if_idle(self) -> None:
+        if not any(self._lanes.load_of(partition).running for partition in self._leaving):
             self._release()
 
     def _release_anyway(self) -> None:
@@ -184,7 +184,7 @@ class Worker:
         if self._leave_by:
             self._leave_by.cancel()
         leaving, self._leaving = self._leaving, frozenset()
-        self._client.release({p: offset for p, offset in self._ledger.unsaved().items() if p in leaving})
+        self._client.release({p: offset for p, offset in self._ledger.uncommitted().items() if p in leaving})
         for partition in leaving:
             self._ledger.give_up(partition)
 
@@ -196,26 +196,26 @@ class Worker:
         self._start_ready()
 
     def _abandon(self, partitions: Collection[Partition]) -> None:
-        # The next owner calls the same systems for the same records, so nothing of ours may call any more.
-        # A lane stays taken until its handler has really ended.
+        # The next owner calls the same systems for the same records, so ours must not call any more.
+        # A lane stays occupied until its handler has really ended.
         self._tasks.abandon(partitions, self._abandoned)
 
     def _abandoned(self, record: Record) -> None:
-        if self._tasks.ended(record):  # else it ended in its own way and was settled
+        if self._tasks.ended(record):  # else it ended by itself and was settled
             self._retire(record)
-            self._go_on()
+            self._continue()
 
     def _drop(self, partition: Partition) -> None:
         for record in self._lanes.drop(partition):
-            self._tasks.not_later(record)
+            self._tasks.stop_timer(record)
             self._forget(record)
 
     def _committed(self, answer: port.Committed) -> None:
-        self._commits.answered(answer)
+        self._commits.on_response(answer)
         if answer.problem:
-            self._complaints.make(answer.problem, self._clock())
+            self._complaints.report(answer.problem, self._clock())
 
-    # The way of one record
+    # The life of one record
 
     def _start_ready(self) -> None:
         while self._may_start() and (started := self._lanes.start(self._clock())):
@@ -223,20 +223,20 @@ class Worker:
             self._tasks.start(record, self._work(record, attempt))
 
     def _may_start(self) -> bool:
-        return self._lanes.running < self._most() and not (self._stopping or self._flooded())
+        return self._lanes.running < self._max_in_flight() and not (self._stopping or self._is_limited())
 
-    def _most(self) -> int:
-        # What is under way comes before what is new: its rows and commands are still in memory, and it ends sooner.
+    def _max_in_flight(self) -> int:
+        # Runs under way come before new ones: their rows and commands are still in memory, and they end sooner.
         gives_way = self._others and any(other.is_full() for other in self._others)
         most = self._policy.max_in_flight
-        return min(self._policy.while_giving_way, most) if gives_way else most
+        return min(self._policy.max_in_flight_giving_way, most) if gives_way else most
 
-    def _flooded(self) -> bool:
+    def _is_limited(self) -> bool:
         return self._guard.in_a_row > 0 and self._guard.stops_work(self._clock())
 
     async def _work(self, record: Record, attempt: Attempt) -> None:
         began = self._clock()
-        outcome = self._letters.undelivered(record) or await self._attempts.at(record, attempt)
+        outcome = self._letters.undelivered(record) or await self._attempts.attempt(record, attempt)
         if isinstance(outcome, DeadLetter):
             outcome = await self._letters.deliver(record, attempt.number, outcome)
         self._safely(self._settle, record, attempt, outcome)
@@ -252,10 +252,10 @@ class Worker:
                 self._park(record, attempt, outcome)
             case DeadLetter():
                 self._finish(record)
-                self._watch_for_flood(outcome.problem)
+                self._count_dead_letter(outcome.problem)
             case _:
                 assert_never(outcome)
-        self._go_on()
+        self._continue()
 
     def _finish(self, record: Record) -> None:
         self._ledger.finish(record)
@@ -274,63 +274,63 @@ class Worker:
             self._retire(record)  # its next owner reads it again
             return
         now, delay = self._clock(), max(0.0, later.delay)
-        if attempt.elapsed + delay >= self._policy.complain_after:
-            self._complaints.about(record, attempt.number, later.problem, now)
+        if attempt.elapsed + delay >= self._policy.report_after:
+            self._complaints.report_record(record, attempt.number, later.problem, now)
         self._lanes.park(record, now + delay, later.problem)
-        self._tasks.later(record, delay, self._unpark)
+        self._tasks.start_timer(record, delay, self._unpark)
 
     def _unpark(self, record: Record) -> None:
         self._lanes.unpark(record)
         self._start_ready()
 
-    def _watch_for_flood(self, last: Problem) -> None:
+    def _count_dead_letter(self, last: Problem) -> None:
         now = self._clock()
         if self._guard.dead_lettered(now):
-            self._complaints.make(self._guard.problem(self._policy.role, self._policy.dead_letter_topic, last), now)
-            self._regulate()
+            self._complaints.report(self._guard.problem(self._policy.role, self._policy.dead_letter_topic, last), now)
+            self._control_flow()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         self._start_ready()
         if self._leaving:
-            self._release_if_quiet()
-        if self._intake.holding and self._lanes.startable <= self._intake.opens_at():
-            self._regulate()
+            self._release_if_idle()
+        if self._intake.holding and self._lanes.startable <= self._intake.asks_again_below():
+            self._control_flow()
         if self._stopping:
             self._moved.set()
 
-    # What happens by the clock
+    # Work by timer
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._policy.commit_every)
-            self._safely(self._beat)
+            self._safely(self._on_timer)
 
-    def _beat(self) -> None:
-        self._start_ready()  # a flood may be over
-        self._regulate()
+    def _on_timer(self) -> None:
+        self._start_ready()  # the dead-letter limit may be over
+        self._control_flow()
         self._commit()
 
-    def _regulate(self) -> None:
-        shares = {partition: self._lanes.share(partition) for partition in self._ledger.owned}
-        flow = self._intake.decide(self._clock(), shares, shut=self._stopping or self._flooded())
+    def _control_flow(self) -> None:
+        shares = {partition: self._lanes.load_of(partition) for partition in self._ledger.owned}
+        flow = self._intake.decide(self._clock(), shares, shut=self._stopping or self._is_limited())
         if flow.pause or flow.resume or (flow.ask and not self._asked):
-            self._client.regulate(flow)
+            self._client.control_flow(flow)
             self._asked = self._asked or flow.ask
 
     def _commit(self) -> None:
-        self._commits.make(sure=self.may_send())
+        self._commits.commit(sure=self.may_send())
 
-    # The end
+    # Stopping
 
     async def _drain(self) -> bool:
         self._stopping = True
-        self._safely(self._regulate)
-        quiet = await self._until(lambda: self._tasks.quiet, self._policy.drain_budget)
-        saved = await self._until(self._all_saved, self._policy.close_budget)
+        self._safely(self._control_flow)
+        quiet = await self._until(lambda: self._tasks.idle, self._policy.drain_budget)
+        saved = await self._until(self._all_committed, self._policy.close_budget)
         return quiet and saved
 
-    def _all_saved(self) -> bool:
-        if self._ledger.unsaved() and not self._closed:
+    def _all_committed(self) -> bool:
+        if self._ledger.uncommitted() and not self._closed:
             self._commit()
             return False
         return True
@@ -357,7 +357,7 @@ class Worker:
         self.stop()
 
     def _safely(self, step: Callable[..., None], *arguments: object) -> None:
-        """Take a step of our own; a fault of ours must end the worker loudly, not leave it standing."""
+        """Run a callback; a programming error in it must end the worker instead of leaving it half-working."""
         try:
             step(*arguments)
         except Exception as exception:  # noqa: BLE001 - as the docstring says

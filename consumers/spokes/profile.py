@@ -75,8 +75,8 @@ _RETRY = RetryPolicy()
 class RetrySettings(ProfileModel):
     """How often and how long to try again; seconds."""
 
-    first: Seconds = _RETRY.first
-    factor: float = Field(default=_RETRY.factor, ge=1, allow_inf_nan=False)
+    first: Seconds = _RETRY.initial_interval
+    factor: float = Field(default=_RETRY.backoff_coefficient, ge=1, allow_inf_nan=False)
     ceiling: Seconds = _RETRY.ceiling
     max_attempts: int = Field(default=_RETRY.max_attempts, ge=1)
     max_elapsed: Seconds = _RETRY.max_elapsed

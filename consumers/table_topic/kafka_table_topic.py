@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from consumers.table_topic.port import TableTopicRead
     from router.tables.publish_plan import PublishPlan
 
-PATIENCE = 30.0  # seconds to read it to its end
-IN_TROUBLE = 3.0  # seconds for that after Kafka has said what is wrong
+READ_TIMEOUT = 30.0  # seconds to read it to its end
+READ_TIMEOUT_AFTER_ERROR = 3.0  # seconds for that after Kafka has reported an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaTableTopic:
-    """A `TableTopic`. Its transactional id is the topic's name, so all who write tables are one after the other."""
+    """A `TableTopic`. Its transactional id is the topic's name, so its writers are serialised."""
 
     name: str
     reading: Mapping[str, object]
@@ -33,28 +33,28 @@ class KafkaTableTopic:
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[TableTopicRead]]:
-        """Hear every record from the beginning, and then those that come."""
+        """Yield every record from the beginning, and then those that arrive."""
         async with KafkaTableReader(self.reading, self.name) as reader:
             yield reader
 
     async def read(self) -> PublishedTables:
-        """Give everything up to the present end.
+        """Return everything up to the present end.
 
         Raises:
             TableTopicError: it cannot be read.
         """
-        why = f"topic {self.name} was not read to its end within {PATIENCE:g} s"
+        why = f"topic {self.name} was not read to its end within {READ_TIMEOUT:g} s"
         published = PublishedTables()
         try:
-            async with asyncio.timeout(PATIENCE) as limit, self.follow() as news:
+            async with asyncio.timeout(READ_TIMEOUT) as limit, self.follow() as news:
                 async for some in news:
                     published = published.after(some.entries)
                     if some.at_end:
                         break
                     if some.problem != why and some.problem:
-                        # It may be over in a moment: a topic that was just made is not known everywhere.
+                        # It may pass in a moment: a topic that was just created is not known everywhere.
                         why = some.problem
-                        limit.reschedule(asyncio.get_running_loop().time() + IN_TROUBLE)
+                        limit.reschedule(asyncio.get_running_loop().time() + READ_TIMEOUT_AFTER_ERROR)
         except TimeoutError:
             raise TableTopicError(why) from None
         return published
@@ -63,13 +63,13 @@ class KafkaTableTopic:
         """Write all records of a plan, or none of them.
 
         Raises:
-            OvertakenError: what the plan expects does not stand there any more.
+            PlanOutdatedError: what the plan expects is no longer on the topic.
             TableTopicError: it cannot be written.
         """
         writer = TransactionalWriter(self.writing, self.name)
         try:
             await asyncio.to_thread(writer.take_over)
-            # Only now nobody else can write unseen.
+            # Only now no other process can write unseen.
             if not plan.holds(await self.read()):
                 raise PlanOutdatedError
             await asyncio.to_thread(writer.write, [self._message(*record) for record in plan.records.items()])

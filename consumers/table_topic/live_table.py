@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from router.tables.versions import PublishedTables, Record
     from schemas.published_tables import TableKind, TableVersion
 
-MOST_TOLD = 5  # mistakes of one version; `southbound tables check` tells them all
+MAX_MISTAKES_SHOWN = 5  # mistakes of one version; `southbound tables check` prints all of them
 
 
 class TableObserver(Protocol):
-    """Hears which version decides, and which one could not be used."""
+    """Observes which version decides, and which one could not be used."""
 
     def live(self, table: str, version: str, before: str | None) -> None:
-        """Hear that this version decides from now on."""
+        """Note that this version decides from now on."""
 
     def refused(self, table: str, why: str, kept: str | None) -> None:
-        """Hear why what is live on the topic cannot be used, and which version is kept."""
+        """Note why what is live on the topic cannot be used, and which version is kept."""
 
     def agreed(self, table: str) -> None:
-        """Hear that what is live on the topic decides."""
+        """Note that what is live on the topic decides."""
 
-    def deaf(self, why: str) -> None:
-        """Hear why the topic cannot be followed."""
+    def unreadable(self, why: str) -> None:
+        """Note why the topic cannot be followed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,13 +81,13 @@ class LiveTable:
         return pointer.sentence
 
     async def _fall_back(self, published: PublishedTables, pointer: LivePointer) -> None:
-        """Use what the others still use: this process has just started, and what is live would stop it."""
+        """Use what other processes still use: this process has just started, and what is live would stop it."""
         for move in pointer.earlier:
             if await self._use(move.version, published.version(self.table, move.version)) is None:
                 return
 
     async def _use(self, version: str, live: TableVersion | UnreadableRecord | None) -> str | None:
-        """Decide by this version from now on, or say why not."""
+        """Decide by this version from now on, or return why not."""
         before = self.version
         if version == before:
             return None
@@ -105,8 +105,8 @@ class LiveTable:
         try:
             loaded = load_as(self.kind, live.text, name, self.spokes)
         except TableErrors as wrong:
-            more = len(wrong.sentences) - MOST_TOLD
-            return "; ".join([*wrong.sentences[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
+            more = len(wrong.sentences) - MAX_MISTAKES_SHOWN
+            return "; ".join([*wrong.sentences[:MAX_MISTAKES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
         except Exception as error:  # noqa: BLE001 - else one table would end every worker at once
             problem = fault("UNEXPECTED", f"{name} broke the loader", error)
             return f"{problem.sentence}\n{problem.detail}"

@@ -1,6 +1,6 @@
-"""Give decisions the policy and the selector that are live on the tables topic.
+"""Provide decisions with the policy and the selector that are live on the tables topic.
 
-They are exchanged as one pair, so no decision sees two tables that were never live together.
+They are replaced as one pair, so no decision sees two tables that were never live together.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PublishedTableIds:
 
 
 class LiveTables:
-    """The pair for decisions: call it to get the one of this moment. One task takes in the news."""
+    """The pair for decisions: call it to get the one of this moment. One task processes the records of the topic."""
 
     def __init__(self, wanted: PublishedTableIds, spokes: Collection[str], observer: TableObserver) -> None:
         def one(table: str, kind: TableKind) -> LiveTable:
@@ -48,31 +48,31 @@ class LiveTables:
         self._trouble = ""
 
     def __call__(self) -> RoutingTables:
-        """Give the policy and the selector to decide by now."""
+        """Return the policy and the selector to decide by now."""
         if self._pair is None:
             raise TypeError("Nothing may be decided before the tables topic was read to its end.")
         return self._pair
 
     @property
     def missing(self) -> str | None:
-        """Say what is missing before anything can be decided."""
+        """What is missing before anything can be decided; None if nothing is."""
         if self._pair is not None:
             return None
         if not self._read_to_the_end:
             return self._trouble or BEING_READ
-        return "; ".join(one.refused or _lacking(one) for one in self._both if one.used is None)
+        return "; ".join(one.refused or _why_unusable(one) for one in self._both if one.used is None)
 
     @property
     def warnings(self) -> Mapping[str, str]:
-        """Say, by table, why it is not what is live on the topic that decides."""
+        """For each table that is not what is live on the topic, the reason."""
         topic = {"tables topic": self._trouble} if self._trouble else {}
-        return topic | {one.table: _kept(one) for one in self._both if one.refused}
+        return topic | {one.table: _kept_version(one) for one in self._both if one.refused}
 
-    async def take_in(self, news: TableTopicRead) -> None:
-        """Follow what came from the topic."""
+    async def process(self, news: TableTopicRead) -> None:
+        """Process records of the topic."""
         self._published = self._published.after(news.entries)
         if news.problem and news.problem != self._trouble:
-            self._observer.deaf(news.problem)
+            self._observer.unreadable(news.problem)
         self._trouble = news.problem
         self._read_to_the_end = self._read_to_the_end or news.at_end
         # Before the end, what is read may have been replaced long ago.
@@ -81,10 +81,10 @@ class LiveTables:
                 await one.follow(self._published)
             self._exchange()
 
-    async def take_in_all(self, news: AsyncIterator[TableTopicRead]) -> None:
+    async def process_all(self, news: AsyncIterator[TableTopicRead]) -> None:
         """Follow the topic for the life of the process."""
         async for some in news:
-            await self.take_in(some)
+            await self.process(some)
 
     @property
     def _both(self) -> tuple[LiveTable, LiveTable]:
@@ -96,9 +96,9 @@ class LiveTables:
             self._pair = RoutingTables(policy=policy, selector=selector)
 
 
-def _lacking(table: LiveTable) -> str:
+def _why_unusable(table: LiveTable) -> str:
     return f"no {table.kind} {table.table} is live: publish one with `southbound tables publish FILE`"
 
 
-def _kept(table: LiveTable) -> str:
+def _kept_version(table: LiveTable) -> str:
     return f"still decided by {table.table}@{table.version}: {table.refused}"

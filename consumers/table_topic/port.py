@@ -20,12 +20,12 @@ class TableTopicError(Exception):
 
 
 class PlanOutdatedError(Exception):
-    """Somebody else wrote first, so a plan was made in ignorance of theirs; nothing of it was written."""
+    """Another process wrote first, so the plan does not consider its records; nothing of the plan was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableTopicRead:
-    """Records in the order of the topic. `at_end`: there are no more at present; `trouble`: why none can come."""
+    """Records in the order of the topic. `at_end`: there are no more at present; `problem`: why none can arrive."""
 
     entries: tuple[Entry, ...] = ()
     at_end: bool = False
@@ -36,7 +36,7 @@ class TableTopic(Protocol):
     """The one partition that holds all tables."""
 
     async def read(self) -> PublishedTables:
-        """Give everything up to the present end.
+        """Return everything up to the present end.
 
         Raises:
             TableTopicError: it cannot be read.
@@ -46,9 +46,9 @@ class TableTopic(Protocol):
         """Write all records of a plan, or none of them.
 
         Raises:
-            OvertakenError: what the plan expects does not stand there any more.
+            PlanOutdatedError: what the plan expects is no longer on the topic.
             TableTopicError: it cannot be written.
         """
 
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[TableTopicRead]]:
-        """Hear every record from the beginning, and then those that come, until the block ends."""
+        """Yield every record from the beginning, and then those that arrive, until the block ends."""

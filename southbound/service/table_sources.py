@@ -101,7 +101,7 @@ class TopicTables:
 
     def work(self) -> Iterator[Coroutine[None, None, None]]:
         """Follow the topic."""
-        yield self.live.take_in_all(self.news)
+        yield self.live.process_all(self.news)
 
 
 def table_topic(kafka: KafkaSettings) -> KafkaTableTopic:
@@ -144,7 +144,7 @@ async def _opened(
             while reason := live.missing:
                 if reason != BEING_READ:
                     waiting.on(reason)
-                await live.take_in(await anext(news))
+                await live.process(await anext(news))
     except TimeoutError:
         raise NoLiveTablesError(live.missing) from None
     return TopicTables(live=live, news=news)
@@ -172,6 +172,6 @@ class TableWatch:
         """End the alarm."""
         self._metrics.set(TABLE_REFUSED, 0, table)
 
-    def deaf(self, why: str) -> None:
+    def unreadable(self, why: str) -> None:
         """Tell that nothing new would be heard."""
         log.error("published tables cannot be followed", why=why)

@@ -143,7 +143,7 @@ class ConsumerScenario:
 
     async def begin(self) -> tuple[Partition, Partition]:
         """Wait until both partitions are ours; give them by number."""
-        self.rig.client.regulate(ASK)
+        self.rig.client.control_flow(ASK)
         await self.until(lambda: len(self.assigned()) == 2)
         first, second = sorted(self.assigned(), key=lambda partition: partition.number)
         return first, second
@@ -152,7 +152,7 @@ class ConsumerScenario:
         """Ask until this many have come."""
         while len(self.received()) < count:
             so_far = len(self.received())
-            self.rig.client.regulate(ASK)
+            self.rig.client.control_flow(ASK)
             await self.until(lambda: len(self.received()) > so_far)  # noqa: B023 - awaited in the same turn
         return self.received()
 
@@ -196,7 +196,7 @@ async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> Non
     first, _ = await story.begin()
     await story.records(1)
     rig.client.commit({first: 1})
-    rig.client.regulate(ASK)
+    rig.client.control_flow(ASK)
     await story.until(lambda: story.told(Committed))
     assert story.told(Committed) == [Committed({first: 1})]
     assert await rig.committed(first) == 1
@@ -205,7 +205,7 @@ async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> Non
 async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig) -> None:
     story = ConsumerScenario(rig)
     first, second = await story.begin()
-    rig.client.regulate(FlowControl(pause=frozenset({first}), resume=NONE, ask=True))
+    rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NONE, ask=True))
     rig.client.commit({second: 0})
     await story.until(lambda: story.told(Committed))  # so the pause has been carried out as well
     rig.append(0, b"held back")
@@ -213,7 +213,7 @@ async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig
     assert [r.value for r in await story.records(1)] == [b"flows"]
     rig.append(1, b"flows too")
     assert [r.value for r in await story.records(2)] == [b"flows", b"flows too"]
-    rig.client.regulate(FlowControl(pause=NONE, resume=frozenset({first}), ask=True))
+    rig.client.control_flow(FlowControl(pause=NONE, resume=frozenset({first}), ask=True))
     assert [r.value for r in await story.records(3)][2] == b"held back"
 
 
@@ -224,7 +224,7 @@ async def test_a_revoked_partition_stays_ours_until_it_is_released_with_a_last_c
     await story.begin()
     await story.records(2)
     rig.take_one_away()
-    rig.client.regulate(ASK)
+    rig.client.control_flow(ASK)
     await story.until(lambda: story.told(Revoked))
     (revoked,) = story.told(Revoked)
     assert isinstance(revoked, Revoked)

@@ -60,7 +60,7 @@ class FakeClient:
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
 
-    def regulate(self, flow: FlowControl) -> None:
+    def control_flow(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
         self.paused = (self.paused | flow.pause) - flow.resume
         self._wanted = self._wanted or flow.ask

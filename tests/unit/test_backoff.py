@@ -29,7 +29,9 @@ ASKED = st.none() | st.floats(0, 20_000)
 def a_policy(
     first: float = 1, factor: float = 2, ceiling: float = 60, attempts: int = 10, elapsed: float = 900
 ) -> RetryPolicy:
-    return RetryPolicy(first=first, factor=factor, ceiling=ceiling, max_attempts=attempts, max_elapsed=elapsed)
+    return RetryPolicy(
+        initial_interval=first, backoff_coefficient=factor, ceiling=ceiling, max_attempts=attempts, max_elapsed=elapsed
+    )
 
 
 @given(POLICIES, st.integers(1, 100_000), ELAPSED, DICE, ASKED)
@@ -42,7 +44,7 @@ def test_a_delay_lies_within_every_bound(
     assert attempt < policy.max_attempts
     assert elapsed < policy.max_elapsed
     assert min(asked or 0, policy.max_elapsed - elapsed) <= delay <= policy.max_elapsed - elapsed
-    assert delay <= max(policy.ceiling, (asked or 0) + policy.first)
+    assert delay <= max(policy.ceiling, (asked or 0) + policy.initial_interval)
 
 
 @given(POLICIES, st.integers(1, 100), ELAPSED, DICE, ASKED)
@@ -138,6 +140,6 @@ def test_a_date_is_a_number_of_seconds_from_now(moment: datetime, hours: int) ->
 
 
 def test_waits_without_an_end_widen_to_their_ceiling() -> None:
-    backoff = Backoff(first=0.5, ceiling=30.0)
-    assert [backoff.widest(n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    backoff = Backoff(initial_interval=0.5, max_interval=30.0)
+    assert [backoff.max_delay(n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
     assert [backoff.delay(3, dice) for dice in (0.0, 0.5)] == [0.0, 1.0]

@@ -91,7 +91,7 @@ async def test_waits_for_what_all_lanes_share_widen_up_to_a_ceiling(kind: type[E
     waits = [await delay(kind, number, ALMOST) for number in range(1, 60)]
     assert waits == sorted(waits)
     assert waits[1] == pytest.approx(2 * waits[0])
-    assert waits[-1] == waits[-2] == pytest.approx(PASSING[kind][1].ceiling)
+    assert waits[-1] == waits[-2] == pytest.approx(PASSING[kind][1].max_interval)
 
 
 @passing

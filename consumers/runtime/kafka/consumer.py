@@ -1,4 +1,4 @@
-"""Own the Kafka consumer on one thread: nothing else ever touches it."""
+"""Own the Kafka consumer on one thread: no other thread touches it."""
 
 from __future__ import annotations
 
@@ -37,17 +37,18 @@ if TYPE_CHECKING:
 
 _POLL_WAIT = 0.05  # seconds; also how long a command may wait for an idle poll
 _IDLE_WAIT = 0.5  # seconds to wait for a command when no records are wanted
-_GRACE = 5.0  # seconds on top of the revoke budget: the loop answers first, unless it hangs
+_GRACE = 5.0  # seconds on top of the revoke budget: the worker answers first, unless it hangs
 _HARMLESS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
-Spot = tuple[str, int]
+TopicAndNumber = tuple[str, int]
 
 
 class KafkaGroupConsumer:
     """A `GroupConsumer` over confluent-kafka.
 
-    Rebalance callbacks run inside `poll`, on the thread. A revocation serves commands from within its
-    callback until the loop releases the partitions, so nothing that the loop needs waits for the callback.
+    Rebalance callbacks run inside `poll`, on the thread. A revocation serves commands from within its callback until
+    the
+    worker releases the partitions, so nothing that the worker needs waits for the callback.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class KafkaGroupConsumer:
         self._batch = batch
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
-        self._lives: dict[Spot, Partition] = {}
-        self._next: dict[Spot, int] = {}
-        self._paused: set[Spot] = set()  # confluent-kafka cannot tell what is paused, so its only caller remembers
+        self._lives: dict[TopicAndNumber, Partition] = {}
+        self._next: dict[TopicAndNumber, int] = {}
+        self._paused: set[TopicAndNumber] = set()  # confluent-kafka cannot tell what is paused, so it is tracked here
         self._committing: Mapping[Partition, int] = {}
         self._wanted = 0
         self._released = False
@@ -77,7 +78,7 @@ class KafkaGroupConsumer:
         self._commit_sent_at = 0.0
 
     def start(self, on_event: Callable[[Event], None]) -> None:
-        """Join the group and begin to report."""
+        """Join the group and start to report events."""
         loop = asyncio.get_running_loop()
 
         def post(event: Event) -> None:
@@ -87,22 +88,22 @@ class KafkaGroupConsumer:
                 self._closing = True
 
         self._post = post
-        threading.Thread(target=self._live, name="kafka-consumer", daemon=True).start()
+        threading.Thread(target=self._run, name="kafka-consumer", daemon=True).start()
 
-    def regulate(self, flow: FlowControl) -> None:
+    def control_flow(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
-        self._commands.put(lambda: self._regulate(flow))
+        self._commands.put(lambda: self._control_flow(flow))
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit; `Committed` answers. One at a time."""
         self._commands.put(lambda: self._commit(offsets))
 
     def release(self, offsets: Mapping[Partition, int]) -> None:
-        """Answer `Revoked`: commit these offsets, wait for the broker, and let the partitions go."""
+        """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
         self._commands.put(lambda: self._release(offsets))
 
     def proven_at(self) -> float:
-        """When (monotonic clock) this process could last be sure that it is a live member of the group."""
+        """The last time (monotonic clock) at which this process was certainly a live member of the group."""
         return self._membership.proven_at
 
     def close(self) -> None:
@@ -110,7 +111,7 @@ class KafkaGroupConsumer:
         self._closing = True
         self._commands.put(lambda: None)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         try:
             self._consumer = Consumer(
                 {**self._settings, "error_cb": self._on_error, "on_commit": self._on_commit},
@@ -129,15 +130,15 @@ class KafkaGroupConsumer:
         )
         try:
             while not self._closing:
-                self._obey(0 if self._wanted else _IDLE_WAIT)
+                self._run_commands(0 if self._wanted else _IDLE_WAIT)
                 if self._wanted and not self._closing:
                     self._poll()
         finally:
             self._closing = True
             self._consumer.close()
 
-    def _obey(self, wait: float) -> None:
-        """Carry out what the loop told us; wait for the first command, not for more."""
+    def _run_commands(self, wait: float) -> None:
+        """Carry out the commands of the worker; wait for the first command, not for more."""
         try:
             command = self._commands.get(block=wait > 0, timeout=wait or None)
             while True:
@@ -151,56 +152,56 @@ class KafkaGroupConsumer:
         first = self._consumer.poll(_POLL_WAIT)
         self._membership.polled(time.monotonic(), drained=first is None)
         if first is not None:
-            self._take([first, *self._consumer.consume(self._batch - 1, 0)])
+            self._process([first, *self._consumer.consume(self._batch - 1, 0)])
 
-    def _take(self, messages: Iterable[Message]) -> None:
+    def _process(self, messages: Iterable[Message]) -> None:
         records: list[Record] = []
         for message in messages:
             if (error := message.error()) is not None:
-                self._complain(error)
+                self._warn(error)
                 continue
-            spot, offset = _place(message)
+            spot, offset = _topic_number_offset(message)
             if spot not in self._lives:
-                continue  # given up while it was in our hands; its next owner reads it again
+                continue  # released while it was in this process; its next owner reads it again
             if offset < self._next.get(spot, 0):
-                self._hand_over(records)
+                self._report_records(records)
                 records = []
-                self._begin_again(spot)
+                self._restart_ownership(spot)
             self._next[spot] = offset + 1
             records.append(_record(self._lives[spot], offset, message))
         if records:
             self._wanted -= 1
-            self._hand_over(records)
+            self._report_records(records)
 
-    def _hand_over(self, records: list[Record]) -> None:
+    def _report_records(self, records: list[Record]) -> None:
         if records:
             self._post(RecordsReceived(records))
 
-    def _begin_again(self, spot: Spot) -> None:
-        """Start a new ownership where offsets went back: the log was cut, or the topic made anew."""
+    def _restart_ownership(self, spot: TopicAndNumber) -> None:
+        """Start a new ownership where offsets went back: the log was truncated, or the topic recreated."""
         self._post(Lost((self._lives[spot],)))
-        self._post(Assigned((self._new_life(*spot),)))
+        self._post(Assigned((self._new_ownership(*spot),)))
 
-    def _new_life(self, topic: str, number: int) -> Partition:
+    def _new_ownership(self, topic: str, number: int) -> Partition:
         life = Partition(topic=topic, number=number, epoch=next(self._epochs))
         self._lives[topic, number] = life
         self._next.pop((topic, number), None)
         return life
 
-    def _regulate(self, flow: FlowControl) -> None:
-        self._pause({_spot(p) for p in flow.pause if self._is_current(p)} - self._paused)
-        self._resume({_spot(p) for p in flow.resume if self._is_current(p)} & self._paused)
+    def _control_flow(self, flow: FlowControl) -> None:
+        self._pause({_topic_and_number(p) for p in flow.pause if self._is_current(p)} - self._paused)
+        self._resume({_topic_and_number(p) for p in flow.resume if self._is_current(p)} & self._paused)
         self._wanted = 1 if flow.ask else self._wanted
 
     def _is_current(self, partition: Partition) -> bool:
-        return self._lives.get(_spot(partition)) == partition
+        return self._lives.get(_topic_and_number(partition)) == partition
 
-    def _pause(self, spots: set[Spot]) -> None:
+    def _pause(self, spots: set[TopicAndNumber]) -> None:
         if spots:
             self._consumer.pause([TopicPartition(*spot) for spot in spots])
             self._paused |= spots
 
-    def _resume(self, spots: set[Spot]) -> None:
+    def _resume(self, spots: set[TopicAndNumber]) -> None:
         if spots:
             self._consumer.resume([TopicPartition(*spot) for spot in spots])
             self._paused -= spots
@@ -219,7 +220,7 @@ class KafkaGroupConsumer:
         accepted = {p: offset for p, offset in asked.items() if (p.topic, p.number, offset) in taken}
         if accepted:
             self._membership.committed(self._commit_sent_at)
-        self._post(Committed(accepted, self._trouble(errors[0]) if errors else None))
+        self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
     def _release(self, offsets: Mapping[Partition, int]) -> None:
         self._released = True
@@ -228,42 +229,42 @@ class KafkaGroupConsumer:
         try:
             positions = self._consumer.commit(offsets=_positions(offsets), asynchronous=False)
         except KafkaException as exception:
-            self._complain(exception.args[0])
+            self._warn(exception.args[0])
         else:
             for position in positions:
                 if position.error is not None:
-                    self._complain(position.error)
+                    self._warn(position.error)
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.assigned()
         if positions:
-            self._post(Assigned(tuple(self._new_life(p.topic, p.partition) for p in positions)))
+            self._post(Assigned(tuple(self._new_ownership(p.topic, p.partition) for p in positions)))
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
-        lives = self._lives_of(positions)
+        lives = self._owned(positions)
         if lives and not self._closing:
             self._post(Revoked(lives))
             self._wait_for_release()
-        self._part_with(lives)
+        self._end_ownership(lives)
 
     def _wait_for_release(self) -> None:
         deadline = time.monotonic() + self._revoke_budget
         self._released = False
         while not (self._released or self._closing) and (left := deadline - time.monotonic()) > 0:
-            self._obey(min(left, _IDLE_WAIT))
+            self._run_commands(min(left, _IDLE_WAIT))
 
     def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.lost(time.monotonic())
-        lives = self._lives_of(positions)
+        lives = self._owned(positions)
         self._post(Lost(lives))
-        self._part_with(lives)
+        self._end_ownership(lives)
 
-    def _lives_of(self, positions: Sequence[TopicPartition]) -> tuple[Partition, ...]:
+    def _owned(self, positions: Sequence[TopicPartition]) -> tuple[Partition, ...]:
         spots = [(p.topic, p.partition) for p in positions]
         return tuple(self._lives[spot] for spot in spots if spot in self._lives)
 
-    def _part_with(self, lives: tuple[Partition, ...]) -> None:
-        spots = {_spot(life) for life in lives}
+    def _end_ownership(self, lives: tuple[Partition, ...]) -> None:
+        spots = {_topic_and_number(life) for life in lives}
         # A pause outlives the assignment, and resuming next to an assignment can leave a partition stuck.
         self._resume(spots & self._paused)
         for spot in spots:
@@ -271,27 +272,27 @@ class KafkaGroupConsumer:
             self._next.pop(spot, None)
 
     def _on_error(self, error: KafkaError) -> None:
-        self._complain(error)
+        self._warn(error)
 
-    def _complain(self, error: KafkaError) -> None:
+    def _warn(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID}:  # noqa: SLF001 - as above
             self._fail(error)
             return
         if error.code() not in _HARMLESS:
-            self._post(Warned(self._trouble(error)))
+            self._post(Warned(self._problem(error)))
 
     def _fail(self, error: KafkaError) -> None:
         self._closing = True
-        self._post(ConsumerFailed(self._trouble(error)))
+        self._post(ConsumerFailed(self._problem(error)))
 
-    def _trouble(self, error: KafkaError) -> Problem:
+    def _problem(self, error: KafkaError) -> Problem:
         what = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
         return Problem(code=code_of(error), sentence=sentence_for(error, what))
 
 
-def _place(message: Message) -> tuple[Spot, int]:
-    # The type stubs allow None because of error messages, which never come here.
-    return cast("tuple[Spot, int]", ((message.topic(), message.partition()), message.offset()))
+def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:
+    # The type stubs allow None because of error messages, which never arrive here.
+    return cast("tuple[TopicAndNumber, int]", ((message.topic(), message.partition()), message.offset()))
 
 
 def _record(partition: Partition, offset: int, message: Message) -> Record:
@@ -306,7 +307,7 @@ def _record(partition: Partition, offset: int, message: Message) -> Record:
     )
 
 
-def _spot(partition: Partition) -> Spot:
+def _topic_and_number(partition: Partition) -> TopicAndNumber:
     return partition.topic, partition.number
 
 

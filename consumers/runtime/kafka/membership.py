@@ -1,36 +1,37 @@
-"""Know since when this process can be sure that it is a live member of its group."""
+"""Track since when this process can be sure that it is a live member of its group."""
 
 from __future__ import annotations
 
 
-def sure_for(session_timeout: float) -> float:
-    """How long a proof of membership holds: the broker counts from a heartbeat that came before it."""
+def proof_duration(session_timeout: float) -> float:
+    """Return how long a proof of membership holds: the broker counts from a heartbeat that came before it."""
     return 0.8 * session_timeout
 
 
 class Membership:
-    """Weigh what the consumer thread sees; times are of one monotonic clock.
+    """Evaluates what the consumer thread observes; times are of one monotonic clock.
 
-    After a stall longer than the session the group may have moved on without us: a poll that returns then
-    proves nothing. Three things prove it anew: a commit that the broker takes, an assignment, and a whole
-    session of polls in which nobody told us that we are out (every heartbeat would have).
+    After a stall longer than the session the group may have continued without this process: a poll that returns then
+    proves nothing. Three things prove membership anew: a commit that the broker accepts, an assignment, and a whole
+    session
+    of polls without a report that this process is out (every heartbeat would have brought it).
     """
 
     def __init__(self, session_timeout: float, now: float) -> None:
         self._session = session_timeout
-        self._sure_for = sure_for(session_timeout)
+        self._sure_for = proof_duration(session_timeout)
         self.proven_at = now
         self._polled_at = now
-        self._drained_at = now  # when nothing that the client had to say was waiting for us
+        self._drained_at = now  # when no event of the consumer was waiting
         self._unbroken_since = now
 
     def polled(self, now: float, *, drained: bool) -> None:
-        """Note a poll that returned; `drained` if there was nothing left to hear."""
+        """Note a poll that returned; `drained` if no event was left."""
         stalled = now - self._polled_at >= self._sure_for
         self._polled_at = now
         if stalled:
             self._unbroken_since = now
-        elif drained:  # right after a stall, something from before it could still be on its way
+        elif drained:  # right after a stall, an event from before it could still be on its way
             self._drained_at = now
         if now - self.proven_at < self._sure_for or now - self._unbroken_since >= self._session:
             self.proven_at = now
@@ -40,11 +41,11 @@ class Membership:
         self._prove(self._drained_at)
 
     def committed(self, sent_at: float) -> None:
-        """Note a commit that was taken: its answer may have waited for us through a stall, its sending has not."""
+        """Note a commit that was accepted: its response may have waited through a stall, its request has not."""
         self._prove(sent_at)
 
     def lost(self, now: float) -> None:
-        """Note that we were out: quiet polls count from here."""
+        """Note that the membership was lost: quiet polls count from here."""
         self._unbroken_since = now
 
     def _prove(self, at: float) -> None:

@@ -14,8 +14,8 @@ from producers.kafka_errors import sentence_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-_ANSWER_WITHIN = 2.0  # seconds for one question
-_ASK_EVERY = 1.0  # seconds between questions
+_REQUEST_TIMEOUT = 2.0  # seconds for one request
+_RETRY_INTERVAL = 1.0  # seconds between requests
 _OF_ALL_CLIENTS = (
     "bootstrap.servers",
     "client.id",
@@ -35,7 +35,7 @@ class KafkaNotReadyError(Exception):
 async def wait_for_kafka(
     settings: Mapping[str, object], topics: Collection[str], *, budget: float, report: Callable[[str], None]
 ) -> None:
-    """Return when Kafka answers and has these topics; `report` hears every new reason to wait.
+    """Return when Kafka answers and has these topics; `report` is called with every new reason to wait.
 
     `settings` may be those of a consumer or producer; `budget` is in seconds.
 
@@ -44,17 +44,17 @@ async def wait_for_kafka(
     """
     asking = _BrokerProbe(settings)
     deadline, reported = time.monotonic() + budget, ""
-    while reason := await asyncio.to_thread(asking.what_is_missing, topics):
+    while reason := await asyncio.to_thread(asking.reason_to_wait, topics):
         if time.monotonic() >= deadline:
             raise KafkaNotReadyError(reason)
         if reason != reported:
             report(reason)
             reported = reason
-        await asyncio.sleep(min(_ASK_EVERY, max(0.0, deadline - time.monotonic())))
+        await asyncio.sleep(min(_RETRY_INTERVAL, max(0.0, deadline - time.monotonic())))
 
 
 class _BrokerProbe:
-    """One admin client that remembers what librdkafka said last about logins and certificates."""
+    """One admin client that keeps what librdkafka reported last about logins and certificates."""
 
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._bootstrap = settings["bootstrap.servers"]
@@ -63,11 +63,11 @@ class _BrokerProbe:
         # What librdkafka would print at every attempt is reported as a sentence, once.
         self._admin = AdminClient(shared | {"error_cb": self._on_error, "log_level": 0})
 
-    def what_is_missing(self, topics: Collection[str]) -> str:
-        """Give the reason to wait, or nothing."""
+    def reason_to_wait(self, topics: Collection[str]) -> str:
+        """Return the reason to wait, empty if there is none."""
         self._complaint = None
         try:
-            known = self._admin.list_topics(timeout=_ANSWER_WITHIN).topics
+            known = self._admin.list_topics(timeout=_REQUEST_TIMEOUT).topics
         except KafkaException as exception:
             return self._no_answer(exception.args[0])
         missing = sorted(set(topics) - known.keys())
@@ -78,7 +78,7 @@ class _BrokerProbe:
         return sentence_for(self._complaint or error, f"the cluster at {self._bootstrap}")
 
     def _on_error(self, error: KafkaError) -> None:
-        # "All brokers are down" follows every other complaint and says less.
+        # "All brokers are down" follows every other error and says less.
         if self._complaint is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's
             self._complaint = error
 

@@ -43,7 +43,7 @@ def offsets(heard: list[Event]) -> list[tuple[int, list[int]]]:
 
 
 def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsumer, heard: list[Event]) -> None:
-    client._take([a_message(7)])
+    client._process([a_message(7)])
     received = heard[-1]
     assert isinstance(received, RecordsReceived)
     (record,) = received.records
@@ -53,14 +53,14 @@ def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsume
 def test_records_of_a_partition_that_was_given_up_are_left_to_its_next_owner(
     client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
-    client._take([a_message(0), a_message(3, partition=1), a_message(1)])
+    client._process([a_message(0), a_message(3, partition=1), a_message(1)])
     assert offsets(heard) == [(1, [0, 1])]
 
 
 def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
     client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
-    client._take([a_message(50), a_message(0), a_message(1)])
+    client._process([a_message(50), a_message(0), a_message(1)])
     assert offsets(heard) == [(1, [50]), (2, [0, 1])]
     between = [event for event in heard if isinstance(event, Lost | Assigned)][1:]
     assert [type(event) for event in between] == [Lost, Assigned]
@@ -69,17 +69,17 @@ def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
 def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(
     client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
-    client._take([a_message(9)])
+    client._process([a_message(9)])
     client._on_lost(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
     client._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
-    client._take([a_message(4)])
+    client._process([a_message(4)])
     assert offsets(heard) == [(1, [9]), (2, [4])]
 
 
 def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
     client: KafkaGroupConsumer, heard: list[Event]
 ) -> None:
-    client._take([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
+    client._process([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
     (complaint,) = (event for event in heard if isinstance(event, Warned))
     assert complaint.problem.code == "KAFKA_NOT_ALLOWED"
     assert "topic's ACLs" in complaint.problem.sentence
@@ -88,13 +88,13 @@ def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL])
 def test_what_does_not_pass_ends_the_client(client: KafkaGroupConsumer, heard: list[Event], code: int) -> None:
-    client._take([an_error(code)])
+    client._process([an_error(code)])
     assert isinstance(heard[-1], ConsumerFailed)
     assert client._closing
 
 
 def test_the_end_of_a_partition_is_no_complaint(client: KafkaGroupConsumer, heard: list[Event]) -> None:
-    client._take([an_error(KafkaError._PARTITION_EOF)])
+    client._process([an_error(KafkaError._PARTITION_EOF)])
     assert not any(isinstance(event, Warned) for event in heard)
 
 
@@ -105,7 +105,7 @@ def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
         raise ValueError("sasl.password=geheim")
 
     monkeypatch.setattr("consumers.runtime.kafka.consumer.Consumer", breaks)
-    client._live()
+    client._run()
     failed, closed = heard[-2:]
     assert isinstance(failed, ConsumerFailed)
     assert isinstance(closed, Closed)

@@ -11,7 +11,7 @@ from consumers.runtime.lanes import Lanes, PartitionLoad
 from schemas.problem import Problem
 
 A, B = (Partition(topic="t", number=number, epoch=1) for number in (0, 1))
-MARKS = Watermarks(high=10, low=5, enough=8, max_records=40, max_bytes=1_000, patience=1.0)
+MARKS = Watermarks(high=10, low=5, enough_startable=8, max_records=40, max_bytes=1_000, patience=1.0)
 TROUBLE = Problem(code="X", sentence="x")
 
 
@@ -23,7 +23,7 @@ def lanes_with(partition: Partition, count: int, *, lanes: Lanes | None = None, 
 
 
 def shares(lanes: Lanes, *partitions: Partition) -> dict[Partition, PartitionLoad]:
-    return {partition: lanes.share(partition) for partition in partitions}
+    return {partition: lanes.load_of(partition) for partition in partitions}
 
 
 def park_all(lanes: Lanes) -> list[Record]:

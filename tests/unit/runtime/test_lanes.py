@@ -66,11 +66,11 @@ def test_a_parked_lane_is_no_load_but_still_in_memory() -> None:
     lanes, first, second = Lanes(), a_record(0, value=b"12345"), a_record(1, value=b"1")
     lanes.admit(first)
     lanes.admit(second)
-    assert lanes.share(P0).load == 1
+    assert lanes.load_of(P0).load == 1
     start(lanes)
-    assert lanes.share(P0).load == 1
+    assert lanes.load_of(P0).load == 1
     lanes.park(first, 1.0, TROUBLE)
-    assert (lanes.share(P0).load, lanes.share(P0).buffered, lanes.share(P0).buffered_bytes) == (0, 2, 8)
+    assert (lanes.load_of(P0).load, lanes.load_of(P0).buffered, lanes.load_of(P0).buffered_bytes) == (0, 2, 8)
     assert (lanes.running, lanes.startable, lanes.parked) == (0, 0, 1)
 
 
@@ -98,7 +98,7 @@ def test_dropping_a_partition_leaves_only_what_runs() -> None:
     assert start(lanes) is other
     assert start(lanes) is None
     lanes.retire(runs)
-    assert lanes.share(P0).buffered == 0
+    assert lanes.load_of(P0).buffered == 0
 
 
 def test_the_same_offset_in_a_second_life_waits_for_the_first_one_still_running() -> None:
@@ -213,10 +213,10 @@ class LanesAndProgress(RuleBasedStateMachine):
         self._commit(number)
 
     def _commit(self, number: int) -> None:
-        offset = self.ledger.unsaved().get(self.lives[number])
+        offset = self.ledger.uncommitted().get(self.lives[number])
         if offset is not None:
             self.committed[number] = offset
-            self.ledger.saved({self.lives[number]: offset})
+            self.ledger.mark_committed({self.lives[number]: offset})
 
     @invariant()
     def every_record_below_a_commit_is_finished(self) -> None:
@@ -226,7 +226,7 @@ class LanesAndProgress(RuleBasedStateMachine):
 
     @invariant()
     def numbers_agree(self) -> None:
-        shares = [self.lanes.share(life) for life in self.lives.values()]
+        shares = [self.lanes.load_of(life) for life in self.lives.values()]
         assert self.lanes.startable == sum(len(share.ready) for share in shares)
         assert all(share.buffered >= share.load for share in shares)
 
@@ -240,7 +240,7 @@ class LanesAndProgress(RuleBasedStateMachine):
             self.finish_now(record)
         for number, life in self.lives.items():
             self._commit(number)
-            assert self.lanes.share(life).buffered == 0
+            assert self.lanes.load_of(life).buffered == 0
             everything = {o for o, key in enumerate(self.log[number]) if key != b""}
             assert self.finished[number] == everything, "a record was lost"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.config import WorkerConfig
-from consumers.runtime.dead_letters import LONGEST_DETAIL, DeadLetterPublisher, dead_letter
+from consumers.runtime.dead_letters import MAX_DETAIL_LENGTH, DeadLetterPublisher, dead_letter
 from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from schemas.problem import Problem
 
@@ -53,7 +53,7 @@ def test_a_long_detail_leaves_room_for_the_original() -> None:
     record = Record(PLACE, 0, None, b"v", (), 0)
     problem = Problem(code="X", sentence="x", detail="d" * 1_000_000)
     letter = dead_letter(record, problem, attempts=1, at=NOON, policy=POLICY)
-    assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == LONGEST_DETAIL
+    assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
 
 
 class BrokenPublisher:
@@ -82,4 +82,4 @@ async def test_letters_that_were_refused_together_do_not_come_back_together() ->
         outcome = await letters.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
         assert isinstance(outcome, RetryLater)
         delays.append(outcome.delay)
-    assert delays == [dice * Backoff().first for dice in (0.0, 0.25, 0.999)]
+    assert delays == [dice * Backoff().initial_interval for dice in (0.0, 0.25, 0.999)]

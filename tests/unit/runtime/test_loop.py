@@ -38,7 +38,7 @@ POLICY = WorkerConfig(
     revoke_budget=0.05,
     drain_budget=0.5,
     close_budget=0.5,
-    backoff=Backoff(first=0.005, ceiling=0.01),
+    backoff=Backoff(initial_interval=0.005, max_interval=0.01),
 )
 
 
@@ -168,10 +168,10 @@ async def test_a_retry_keeps_its_place_and_other_lanes_go_on() -> None:
 
 
 async def test_retries_everywhere_do_not_latch_the_intake() -> None:
-    marks = Watermarks(high=4, low=2, enough=4, max_records=30, patience=0.02)
+    marks = Watermarks(high=4, low=2, enough_startable=4, max_records=30, patience=0.02)
     again: list[Outcome | Exception] = [RetryLater(0.03, TROUBLE), RetryLater(0.03, TROUBLE), Done()]
     values = [b"%d" % n for n in range(120)]
-    bench = Bench(policy=replace(POLICY, marks=marks, max_in_flight=4), plan=dict.fromkeys(values, again))
+    bench = Bench(policy=replace(POLICY, watermarks=marks, max_in_flight=4), plan=dict.fromkeys(values, again))
     bench.client = FakeClient(batch=10)
     bench.__post_init__()
     for value in values:
@@ -394,9 +394,9 @@ async def test_a_record_that_is_given_up_before_its_handler_began_leaves_its_lan
     async with bench.working():
         await until(bench.worker.status)
         partition = bench.worker.status()[0].partition
-        bench.worker._take(RecordsReceived([Record(partition, 0, b"k", b"never", (), 0)]))
+        bench.worker._handle_event(RecordsReceived([Record(partition, 0, b"k", b"never", (), 0)]))
         assert bench.worker.figures().running == 1
-        bench.worker._take(Lost((partition,)))
+        bench.worker._handle_event(Lost((partition,)))
         await until(lambda: bench.worker.figures().running == 0)
         bench.client.append(value=b"next")
         bench.client.lose(SPOT)
@@ -545,7 +545,7 @@ async def test_a_record_that_waits_for_seconds_is_complained_about() -> None:
         b"long": [*[RetryLater(0.0, TROUBLE)] * 3, RetryLater(6.0, TROUBLE)],
         b"short": [*[RetryLater(0.0, TROUBLE)] * 3, RetryLater(4.0, TROUBLE)],
     }
-    bench = Bench(policy=replace(POLICY, complain_after=5.0), plan=plan)
+    bench = Bench(policy=replace(POLICY, report_after=5.0), plan=plan)
     bench.client.append(key=b"a", value=b"short")
     bench.client.append(key=b"b", value=b"long")
     async with bench.working():
@@ -556,7 +556,7 @@ async def test_a_record_that_waits_for_seconds_is_complained_about() -> None:
 
 
 async def test_a_flood_of_dead_letters_stops_the_work_says_so_and_opens_again() -> None:
-    policy = replace(POLICY, flood=DeadLetterLimitConfig(limit=3, cool_down=0.1), max_in_flight=1)
+    policy = replace(POLICY, dead_letter_limit=DeadLetterLimitConfig(limit=3, cool_down=0.1), max_in_flight=1)
     values = [b"%d" % n for n in range(6)]
     bench = Bench(policy=policy, plan={value: [DeadLetter(TROUBLE)] for value in values[:3]})
     for value in values:
@@ -639,7 +639,7 @@ async def test_a_worker_that_gives_way_starts_few_while_the_other_is_full() -> N
     gate = full.gate(b"long")
     for key in (b"a", b"b"):
         full.client.append(key=key, value=b"long")
-    bench = Bench(policy=replace(POLICY, while_giving_way=2))
+    bench = Bench(policy=replace(POLICY, max_in_flight_giving_way=2))
     gates = [bench.gate(b"%d" % number) for number in range(5)]
     for number in range(5):
         bench.client.append(key=b"%d" % number, value=b"%d" % number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.runtime.kafka.membership import Membership, sure_for
+from consumers.runtime.kafka.membership import Membership, proof_duration
 
 SESSION = 10.0
 POLL = 0.05
@@ -23,7 +23,7 @@ def poll(member: Membership, since: float, until: float, *, drained: bool = True
 
 
 def is_sure(member: Membership, now: float) -> bool:
-    return now - member.proven_at < sure_for(SESSION)
+    return now - member.proven_at < proof_duration(SESSION)
 
 
 def a_stalled_member() -> tuple[Membership, float]:

@@ -25,7 +25,7 @@ def a_record(partition: Partition, offset: int) -> Record:
 
 def test_nothing_is_committable_before_the_first_record() -> None:
     assert PartitionOffsets().committable is None
-    assert PartitionOffsets().unsaved is None
+    assert PartitionOffsets().uncommitted is None
 
 
 def test_the_frontier_waits_for_the_lowest_unfinished_record() -> None:
@@ -47,19 +47,19 @@ def test_gaps_between_offsets_are_never_waited_for() -> None:
 
 
 def test_the_start_is_committed_too_so_that_a_reset_to_latest_cannot_skip_it() -> None:
-    assert received(100).unsaved == 100
+    assert received(100).uncommitted == 100
 
 
 def test_an_answer_to_an_older_commit_leaves_the_newer_offset_unsaved() -> None:
     progress = received(0, 1)
     progress.finish(0)
-    asked = progress.unsaved
+    asked = progress.uncommitted
     progress.finish(1)
     assert asked is not None
-    progress.saved(asked)
-    assert progress.unsaved == 2
-    progress.saved(2)
-    assert progress.unsaved is None
+    progress.mark_committed(asked)
+    assert progress.uncommitted == 2
+    progress.mark_committed(2)
+    assert progress.uncommitted is None
 
 
 def test_an_offset_that_goes_back_is_refused() -> None:
@@ -86,9 +86,9 @@ def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> No
     ledger.own(new)
     assert ledger.receive(a_record(new, 5))
     assert not ledger.finish(late)
-    assert ledger.unsaved() == {new: 5}
+    assert ledger.uncommitted() == {new: 5}
     assert ledger.finish(a_record(new, 5))
-    assert ledger.unsaved() == {new: 6}
+    assert ledger.uncommitted() == {new: 6}
 
 
 def test_an_answer_for_a_partition_that_was_given_up_is_ignored() -> None:
@@ -96,5 +96,5 @@ def test_an_answer_for_a_partition_that_was_given_up_is_ignored() -> None:
     ledger = OffsetTracker()
     ledger.own(new)
     ledger.receive(a_record(new, 9))
-    ledger.saved({old: 9})
-    assert ledger.unsaved() == {new: 9}
+    ledger.mark_committed({old: 9})
+    assert ledger.uncommitted() == {new: 9}

@@ -46,7 +46,7 @@ class ObservedTables:
     def agreed(self, table: str) -> None:
         self.agreements.append(table)
 
-    def deaf(self, why: str) -> None:
+    def unreadable(self, why: str) -> None:
         self.problems.append(why)
 
 
@@ -91,7 +91,7 @@ class LiveTablesRig:
     async def follow(self, *, at_end: bool = True) -> None:
         """Take in what was put since the last time."""
         news, self._told = tuple(self.log[self._told :]), len(self.log)
-        await self.tables.take_in(TableTopicRead(entries=news, at_end=at_end))
+        await self.tables.process(TableTopicRead(entries=news, at_end=at_end))
 
     @property
     def versions(self) -> tuple[str, str]:
@@ -295,8 +295,8 @@ async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
 
 async def test_trouble_with_the_topic_is_told_until_it_is_read_again() -> None:
     rig = await a_rig()
-    await rig.tables.take_in(TableTopicRead(problem="the topic is gone"))
-    await rig.tables.take_in(TableTopicRead(problem="the topic is gone"))
+    await rig.tables.process(TableTopicRead(problem="the topic is gone"))
+    await rig.tables.process(TableTopicRead(problem="the topic is gone"))
     assert rig.heard.problems == ["the topic is gone"]
     assert rig.tables.warnings == {"tables topic": "the topic is gone"}
     await rig.follow()
