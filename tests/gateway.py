@@ -79,7 +79,13 @@ ENVELOPE = Envelope(Codec())  # one for all: making a codec reads every schema
 IN_THIS_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
 PARKED = 5.0  # seconds that a report about an unknown run waits
 TRIES = 40  # attempts at one record until a test has gone wrong
-RETRY = {"first": 1.0, "factor": 2.0, "ceiling": 60.0, "max_attempts": 4, "max_elapsed": 600.0}
+RETRY = {
+    "initial_interval": 1.0,
+    "backoff_coefficient": 2.0,
+    "max_interval": 60.0,
+    "max_attempts": 4,
+    "max_elapsed": 600.0,
+}
 
 
 @cache

@@ -29,7 +29,7 @@ class Backoff:
 class RetryPolicy(Backoff):
     """A backoff that ends, bounded by count and by elapsed time."""
 
-    ceiling: float = 60.0
+    max_interval: float = 60.0
     max_attempts: int = 20
     max_elapsed: float = 1800.0
 
@@ -52,7 +52,7 @@ def next_delay(
 def outage_delay(policy: RetryPolicy, attempt: int, dice: float, retry_after: float | None = None) -> float:
     """Return the seconds to wait for a system that is out: as `next_delay`, but without an end."""
     # A system may ask for a week of silence and be back after an hour.
-    longest = max(policy.ceiling, policy.max_elapsed)
+    longest = max(policy.max_interval, policy.max_elapsed)
     return min(_requested_delay(policy, attempt, dice, retry_after), longest)
 
 

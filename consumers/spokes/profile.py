@@ -75,9 +75,9 @@ _RETRY = RetryPolicy()
 class RetrySettings(ProfileModel):
     """How often and how long to try again; seconds."""
 
-    first: Seconds = _RETRY.initial_interval
-    factor: float = Field(default=_RETRY.backoff_coefficient, ge=1, allow_inf_nan=False)
-    ceiling: Seconds = _RETRY.ceiling
+    initial_interval: Seconds = _RETRY.initial_interval
+    backoff_coefficient: float = Field(default=_RETRY.backoff_coefficient, ge=1, allow_inf_nan=False)
+    max_interval: Seconds = _RETRY.max_interval
     max_attempts: int = Field(default=_RETRY.max_attempts, ge=1)
     max_elapsed: Seconds = _RETRY.max_elapsed
 

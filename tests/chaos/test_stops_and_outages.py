@@ -97,7 +97,15 @@ async def test_a_second_signal_stops_at_once_and_nothing_is_lost(kafka_bootstrap
 async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    few = {"retry": {"first": 0.2, "factor": 2, "ceiling": 30, "max_attempts": 3, "max_elapsed": 2}}
+    few = {
+        "retry": {
+            "initial_interval": 0.2,
+            "backoff_coefficient": 2,
+            "max_interval": 30,
+            "max_attempts": 3,
+            "max_elapsed": 2,
+        }
+    }
     script = Script(specifications={"copper-line": calls_back(0.1)}, default=answers_at_once())
     async with a_site(kafka_bootstrap, tmp_path, script=script, profile=few) as site:
         service, tag = site.service, some_id("down")

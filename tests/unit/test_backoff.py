@@ -15,9 +15,9 @@ from tests.builders import NOON
 
 POLICIES = st.builds(
     RetryPolicy,
-    first=st.floats(0.01, 10),
-    factor=st.floats(1, 10),
-    ceiling=st.floats(0.01, 600),
+    initial_interval=st.floats(0.01, 10),
+    backoff_coefficient=st.floats(1, 10),
+    max_interval=st.floats(0.01, 600),
     max_attempts=st.integers(1, 50),
     max_elapsed=st.floats(0, 10_000),
 )
@@ -30,7 +30,11 @@ def a_policy(
     first: float = 1, factor: float = 2, ceiling: float = 60, attempts: int = 10, elapsed: float = 900
 ) -> RetryPolicy:
     return RetryPolicy(
-        initial_interval=first, backoff_coefficient=factor, ceiling=ceiling, max_attempts=attempts, max_elapsed=elapsed
+        initial_interval=first,
+        backoff_coefficient=factor,
+        max_interval=ceiling,
+        max_attempts=attempts,
+        max_elapsed=elapsed,
     )
 
 
@@ -44,7 +48,7 @@ def test_a_delay_lies_within_every_bound(
     assert attempt < policy.max_attempts
     assert elapsed < policy.max_elapsed
     assert min(asked or 0, policy.max_elapsed - elapsed) <= delay <= policy.max_elapsed - elapsed
-    assert delay <= max(policy.ceiling, (asked or 0) + policy.initial_interval)
+    assert delay <= max(policy.max_interval, (asked or 0) + policy.initial_interval)
 
 
 @given(POLICIES, st.integers(1, 100), ELAPSED, DICE, ASKED)
@@ -59,7 +63,7 @@ def test_it_gives_up_only_for_the_count_or_for_the_time(
 def test_an_outage_is_asked_about_again_and_again(
     policy: RetryPolicy, attempt: int, dice: float, asked: float | None
 ) -> None:
-    longest = max(policy.ceiling, policy.max_elapsed)
+    longest = max(policy.max_interval, policy.max_elapsed)
     delay = outage_delay(policy, attempt, dice, asked)
     assert min(asked or 0, longest) <= delay <= longest
 

@@ -15,7 +15,13 @@ from tests.builders import NOON
 from tests.fakes.system import REFUSED_CONNECTION, SILENCE, FakeSystem
 from tests.unit.spokes.builders import a_spoke
 
-RETRY = {"first": 1.0, "factor": 2.0, "ceiling": 60.0, "max_attempts": 5, "max_elapsed": 600.0}
+RETRY = {
+    "initial_interval": 1.0,
+    "backoff_coefficient": 2.0,
+    "max_interval": 60.0,
+    "max_attempts": 5,
+    "max_elapsed": 600.0,
+}
 BUSY = HttpResponse(status=503)
 TOO_MANY = HttpResponse(status=429)
 BROKEN = HttpResponse(status=500)

@@ -87,7 +87,7 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
             "name: a\nbase_url: http://a\ntimeouts: {connect: 9, total: 9}\n",
             "field 'timeouts': connect (9 s) must be",
         ),
-        ("name: a\nbase_url: http://a\nretry: {first: .inf}\n", "field 'retry.first': "),
+        ("name: a\nbase_url: http://a\nretry: {initial_interval: .inf}\n", "field 'retry.initial_interval': "),
         (
             "name: a\nbase_url: http://a\nstate_spellings: {Gone: unknown}\n",
             "field 'state_spellings.Gone': must be a state",
