@@ -75,7 +75,7 @@ class RequestRouter:
         except HierarchyError as error:
             return error.problem
         if self.decide.selector.thresholds:
-            await self.used_up.load_queue(self.updater.store.line.lengths)
+            await self.used_up.load_queue(self.updater.store.waiting_queue.lengths)
         may_not = self.used_up.blocked_for_next_in_queue if in_turn else self.used_up.blocked_for_new_request
         refused: set[str] = set()
         while True:

@@ -75,7 +75,7 @@ class RunUpdater:
             ThresholdReachedError: a use among the new rows does not fit.
         """
         request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
-        result = await self._wishes.ask(request)
+        result = await self._wishes.submit(request)
         await (result.published or self._publish(request, result))
         for word in result.notifications:
             if isinstance(word, RunResult):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def database_at(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "NORMAL") -> Database:
-    """Choose SQLite or PostgreSQL by address; nothing is opened before it is needed.
+    """Return the database at an address, SQLite or PostgreSQL; nothing is opened before it is needed.
 
     Raises:
         ValueError: the address is neither.

@@ -1,6 +1,6 @@
-"""Remember which text is which document, because a run's document is read and written several times in seconds.
+"""Cache which text is which document, because a run's document is read and written several times in seconds.
 
-The whole text is the key, so the database stays the one owner of what is true; this only saves parsing (30 µs) and
+The whole text is the key, so the database stays the owner of the truth; the cache only saves parsing (30 µs) and
 writing (9 µs), most of the cost of a row.
 """
 
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from schemas.run_document import RunDocument
 
-ROOM = 2_000_000  # characters of text; the documents themselves take about ten times that, in bytes
-LARGE = 8192  # one of them would push too many others out
+MAX_CHARACTERS = 2_000_000  # characters of text; the documents themselves take about ten times that, in bytes
+MAX_TEXT_LENGTH = 8192  # one of them would evict too many others
 
 
 class DocumentCache:
-    """Text and document of those used last, oldest out first."""
+    """Texts and documents; the least recently used are evicted."""
 
-    def __init__(self, room: int = ROOM) -> None:
+    def __init__(self, room: int = MAX_CHARACTERS) -> None:
         self._room = room
         self._documents: dict[str, RunDocument] = {}
-        self._texts: dict[int, str] = {}  # by id(): the documents are held above, so that ids stay theirs
+        self._texts: dict[int, str] = {}  # by id(): the documents are referenced above, so that ids stay theirs
 
     def read(self, text: str) -> RunDocument:
-        """Parse JSON text that `write` gave."""
+        """Parse JSON text that `write` returned."""
         document = self._documents.get(text)
         if document is None:
             document = RunDocument.model_validate_json(text)
@@ -29,7 +29,7 @@ class DocumentCache:
         return document
 
     def write(self, document: RunDocument) -> str:
-        """Give JSON text, without what is default: half the bytes, and a contract's defaults never change."""
+        """Return JSON text without defaults: half the bytes, and a contract's defaults never change."""
         text = self._texts.get(id(document))
         if text is None:
             text = document.model_dump_json(exclude_defaults=True)
@@ -37,7 +37,7 @@ class DocumentCache:
         return text
 
     def _remember(self, text: str, document: RunDocument) -> None:
-        if len(text) > LARGE or text in self._documents:
+        if len(text) > MAX_TEXT_LENGTH or text in self._documents:
             return
         self._documents[text] = document
         self._texts[id(document)] = text

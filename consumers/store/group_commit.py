@@ -1,4 +1,4 @@
-"""Let callers who come while one transaction is under way share the next one."""
+"""Group the callers that arrive during one transaction into the next one."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-Ask = TypeVar("Ask")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-class GroupCommit(Generic[Ask, Answer]):
-    """One group at a time; the next takes all who wait, up to `limit` in weight.
+class GroupCommit(Generic[Request, Answer]):
+    """Carries out one group at a time; the next group has every caller that waits, up to `limit` in weight.
 
-    There is no timer: alone, a caller waits for nobody; in a crowd, groups grow to what the database can bear.
+    There is no timer: a single caller waits for no other; under load, groups grow to what the database can process.
     """
 
     def __init__(
         self,
-        carry_out: Callable[[Sequence[Ask]], Awaitable[Sequence[Answer | Exception]]],
+        carry_out: Callable[[Sequence[Request]], Awaitable[Sequence[Answer | Exception]]],
         *,
         limit: int,
-        weight: Callable[[Ask], int] = lambda _: 1,
+        weight: Callable[[Request], int] = lambda _: 1,
     ) -> None:
         self._carry_out = carry_out
         self._limit = limit
         self._weight = weight
-        self._waiting: deque[tuple[Ask, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
-    async def ask(self, ask: Ask) -> Answer:
-        """Wait for the answer to this ask, whatever becomes of others in its group."""
+    async def submit(self, ask: Request) -> Answer:
+        """Return the result of this request, whatever becomes of others in its group."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, future))
         if self._worker is None:
@@ -42,7 +42,7 @@ class GroupCommit(Generic[Ask, Answer]):
         return await future
 
     async def finish(self) -> None:
-        """Return when nobody waits any more."""
+        """Return when no caller waits any more."""
         while self._worker is not None:
             await asyncio.wait([self._worker])
 
@@ -52,15 +52,15 @@ class GroupCommit(Generic[Ask, Answer]):
                 try:
                     await self._answer(group)
                 finally:
-                    _leave_nobody_waiting(group)
+                    _cancel_unsettled(group)
         except BaseException:
-            _leave_nobody_waiting(self._waiting)
+            _cancel_unsettled(self._waiting)
             raise
         finally:
             self._worker = None
 
-    def _next_group(self) -> list[tuple[Ask, asyncio.Future[Answer]]]:
-        group: list[tuple[Ask, asyncio.Future[Answer]]] = []
+    def _next_group(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
+        group: list[tuple[Request, asyncio.Future[Answer]]] = []
         weight = 0
         while self._waiting and weight < self._limit:
             ask, future = self._waiting.popleft()
@@ -69,7 +69,7 @@ class GroupCommit(Generic[Ask, Answer]):
                 weight += self._weight(ask)
         return group
 
-    async def _answer(self, group: list[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, group: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._carry_out([ask for ask, _ in group])
         except BaseException as error:
@@ -83,9 +83,9 @@ class GroupCommit(Generic[Ask, Answer]):
             _settle(future, answer)
 
 
-def _leave_nobody_waiting(asked: Iterable[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+def _cancel_unsettled(asked: Iterable[tuple[Request, asyncio.Future[Answer]]]) -> None:
     for _, future in asked:
-        future.cancel()  # which changes nothing where there is an answer
+        future.cancel()  # which changes nothing if it has a result
 
 
 def _settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:

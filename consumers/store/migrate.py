@@ -1,4 +1,4 @@
-"""Bring the tables of a database to what this version of Southbound expects."""
+"""Upgrade the tables of a database to what this version of Southbound expects."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
     from consumers.store.database import Database
 
-UPGRADES = 8_701_653  # names our advisory lock on PostgreSQL; any number, but always the same
+UPGRADE_LOCK = 8_701_653  # names our advisory lock on PostgreSQL; any number, but always the same
 
 
 class SchemaError(Exception):
-    """The tables are not ones that this version can work with; the sentence says what to do."""
+    """This version cannot work with the tables; the sentence says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaState:
-    """Which revision of the tables a database has; None: none of ours yet."""
+    """The revision of a database's tables; None if it has none of ours yet."""
 
     found: str | None
     wanted: str
 
     @property
     def current(self) -> bool:
-        """Nothing needs to be done."""
+        """Whether nothing needs to be done."""
         return self.found == self.wanted
 
 
 async def upgrade(address: str) -> SchemaState:
-    """Create or upgrade the tables; say what was found before. Processes that try at once take turns.
+    """Create or upgrade the tables; return what was found before. Concurrent processes take turns.
 
     Raises:
         SchemaError: the database was written by a newer version.
@@ -54,7 +54,7 @@ async def upgrade(address: str) -> SchemaState:
 
 
 async def check(address: str) -> SchemaState:
-    """Say which revision the tables have, and change nothing."""
+    """Return the revision of the tables, and change nothing."""
     database = database_at(address)
     try:
         return await database.read(_state)
@@ -63,14 +63,14 @@ async def check(address: str) -> SchemaState:
 
 
 async def upgrade_database(database: Database) -> SchemaState:
-    """Do what `upgrade` does, on a database that is open already."""
+    """Do what `upgrade` does, on an open database."""
     return await database.write(partial(_upgrade, name=database.name))
 
 
 def _upgrade(connection: Connection, name: str) -> SchemaState:
     # On SQLite the transaction holds the write lock already.
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADES})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
     state = _state(connection)
     if state.found not in _known():
         raise SchemaError(

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from consumers.store.database import InDoubtError, is_the_rows_fault
+from consumers.store.database import InDoubtError, is_unstorable_row
 from consumers.store.port import StoreUnavailableError
 from consumers.store.row_mapping import AS_MOMENTS
 from consumers.store.statements import statements_for
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class _BrokenError(Exception):
-    """The connection turned out to be dead before anything was committed."""
+    """The connection was broken before anything was committed."""
 
 
 class PostgresDatabase:
-    """A server, through asyncpg."""
+    """A PostgreSQL server, through asyncpg."""
 
     clock = AS_MOMENTS
 
@@ -42,29 +42,29 @@ class PostgresDatabase:
         self.sql = statements_for(self._writer.dialect)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Work on one consistent state."""
-        return await self._do(self._reader, work)
+        """Run work that reads one consistent state."""
+        return await self._run(self._reader, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Work and commit."""
-        return await self._do(self._writer, work)
+        """Run work and commit."""
+        return await self._run(self._writer, work)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._writer.dispose()
         await self._reader.dispose()
 
-    async def _do(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+    async def _run(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         try:
-            return await self._again_if_broken(engine, work)
+            return await self._retry_if_broken(engine, work)
         except (DBAPIError, OSError) as error:  # a TimeoutError is an OSError
-            if is_the_rows_fault(error):
+            if is_unstorable_row(error):
                 raise
             raise StoreUnavailableError(self._sentence(error)) from error
         except _BrokenError as broken:
             raise StoreUnavailableError(self._sentence(broken.__cause__ or broken)) from broken
 
-    async def _again_if_broken(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+    async def _retry_if_broken(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         try:
             return await self._transact(engine, work)
         except _BrokenError:  # most often an old connection to a server that was restarted
@@ -75,7 +75,7 @@ class PostgresDatabase:
             try:
                 result = await connection.run_sync(work)
             except (DBAPIError, OSError) as error:
-                await _give_up_if_broken(connection, error)
+                await _raise_if_broken(connection, error)
                 raise
             await self._commit(connection)
         return result
@@ -84,7 +84,7 @@ class PostgresDatabase:
         try:
             await connection.commit()
         except (DBAPIError, OSError) as error:
-            if is_the_rows_fault(error):
+            if is_unstorable_row(error):
                 raise
             await connection.invalidate()
             raise InDoubtError(self._sentence(error)) from error
@@ -95,7 +95,7 @@ class PostgresDatabase:
         return f"run store {self.name} cannot be used: {what}; check that the server runs and that it may be reached"
 
 
-async def _give_up_if_broken(connection: AsyncConnection, error: Exception) -> None:
+async def _raise_if_broken(connection: AsyncConnection, error: Exception) -> None:
     if isinstance(error, DBAPIError) and not error.connection_invalidated and not _passes(error):
         return
     await connection.invalidate()
@@ -104,7 +104,7 @@ async def _give_up_if_broken(connection: AsyncConnection, error: Exception) -> N
 
 
 def _passes(error: DBAPIError) -> bool:
-    """Deadlocks and serialization failures (class 40): the same work may do the next time."""
+    """Return whether it is a deadlock or serialization failure (class 40): the same work may succeed the next time."""
     return (getattr(error.orig, "sqlstate", None) or "").startswith("40")
 
 
@@ -112,27 +112,27 @@ def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
     engine = create_async_engine(
         _for_asyncpg(url),
         hide_parameters=True,
-        # Documents come and go as text; `rows` reads and writes them.
+        # Documents are read and written as text; `row_mapping` converts them.
         json_deserializer=_as_it_is,
         isolation_level=isolation,
         pool_size=1,
-        max_overflow=4,  # people's lists beside the readers' groups
+        max_overflow=4,  # for lists that people ask for, beside the groups of readers
         pool_recycle=1800,
         connect_args={"timeout": lock_timeout, "command_timeout": max(lock_timeout, 1.0) * 2},
     )
-    event.listen(engine.sync_engine, "connect", partial(_bound_its_transactions, lock_timeout))
+    event.listen(engine.sync_engine, "connect", partial(_limit_transactions, lock_timeout))
     return engine
 
 
-def _bound_its_transactions(seconds: float, connection: AdaptedConnection, _: object) -> None:
-    # A machine that freezes or vanishes within a transaction would keep its rows from all others for hours.
-    # Said after connecting, not with it: connection poolers refuse settings that they do not know.
+def _limit_transactions(seconds: float, connection: AdaptedConnection, _: object) -> None:
+    # A machine that freezes or vanishes within a transaction would lock its rows for hours.
+    # Set after connecting, not with it: connection poolers refuse settings that they do not know.
     setting = f"SET idle_in_transaction_session_timeout = {max(1, int(seconds * 1000))}"
     connection.run_async(lambda driver: driver.execute(setting))
 
 
 def _for_asyncpg(url: URL) -> URL:
-    """Take libpq's `sslmode`, which people know, for asyncpg's `ssl`."""
+    """Translate libpq's `sslmode`, which people know, to asyncpg's `ssl`."""
     query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
     return url.set(drivername="postgresql+asyncpg", query=query)
 

@@ -1,4 +1,4 @@
-"""Turn rows into the values of database columns and back, by position, because every event does so."""
+"""Convert rows to the values of database columns and back, by position, because every event does so."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.store.document_cache import DocumentCache
 
-Values = tuple[Any, ...]  # what a driver takes and gives, one per column, in the order of the table
+Values = tuple[Any, ...]  # what a driver accepts and returns, one per column, in the order of the table
 
 _REASONS = TypeAdapter(tuple[Reason, ...])
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
@@ -30,21 +30,21 @@ _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MomentFormat:
-    """How a database keeps moments."""
+    """How a database stores moments."""
 
     write: Callable[[datetime], object]
     read: Callable[[Any], datetime]
 
     def write_if(self, moment: datetime | None) -> object:
-        """Write a moment that may be missing."""
+        """Convert a moment that may be missing."""
         return None if moment is None else self.write(moment)
 
     def read_if(self, kept: object) -> datetime | None:
-        """Read a moment that may be missing."""
+        """Convert back a moment that may be missing."""
         return None if kept is None else self.read(kept)
 
 
-@lru_cache(maxsize=1024)  # a row has several moments, and most of them are one
+@lru_cache(maxsize=1024)  # a row has several moments, and most of them are equal
 def _as_text(moment: datetime) -> str:
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds")
@@ -59,7 +59,7 @@ AS_MOMENTS = MomentFormat(write=_as_it_is, read=_as_it_is)
 
 
 def run_values(row: RunRow, clock: MomentFormat, documents: DocumentCache) -> Values:
-    """Give a row's columns as `tables.runs` orders them."""
+    """Return a row's columns in the order of `tables.runs`."""
     requested = documents.write(row.requested)
     return (
         row.run_id,
@@ -88,12 +88,12 @@ def run_values(row: RunRow, clock: MomentFormat, documents: DocumentCache) -> Va
         clock.write_if(row.finished_at),
         clock.write(row.updated_at),
         row.revision,
-        waits_text(row.waits_for) if row.waits_for else None,
+        waits_for_text(row.waits_for) if row.waits_for else None,
     )
 
 
 def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, documents: DocumentCache) -> RunRow:
-    """Make a row again from what `run_values` and `measure_values` gave."""
+    """Return the row of what `run_values` and `measure_values` returned."""
     (
         run_id,
         root_run_id,
@@ -150,7 +150,7 @@ def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, doc
         finished_at=clock.read_if(finished_at),
         updated_at=clock.read(updated_at),
         revision=revision,
-        waits_for=waits_of(waits_for) if waits_for else (),
+        waits_for=waits_for_of(waits_for) if waits_for else (),
     )
 
 
@@ -160,13 +160,13 @@ _RESULTS: dict[str | None, Result | None] = {None: None} | {word.value: word for
 _ORIGINS = {word.value: word for word in MeasureIdOrigin}
 
 
-def waits_text(definitions: tuple[str, ...]) -> str:
-    """Write what a run waits for; runs that wait for the same have the same text."""
+def waits_for_text(definitions: tuple[str, ...]) -> str:
+    """Return the text of what a run waits for; runs that wait for the same have the same text."""
     return orjson.dumps(definitions).decode()
 
 
-def waits_of(text: str) -> tuple[str, ...]:
-    """Read what `waits_text` wrote."""
+def waits_for_of(text: str) -> tuple[str, ...]:
+    """Parse what `waits_text` returned."""
     return tuple(orjson.loads(text))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.store.address import database_at
-from consumers.store.database import InDoubtError, is_the_rows_fault
+from consumers.store.database import InDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.migrate import upgrade_database
@@ -24,7 +24,7 @@ from consumers.store.transactions import (
     RunAt,
     RunById,
     RunsOf,
-    asked_for,
+    description_of,
     look_up,
     select_runs,
     write,
@@ -58,7 +58,7 @@ class SqlRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._documents = DocumentCache()
-        self.line = SqlWaitingQueue(database, self._documents)
+        self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Question, QueryResult] = GroupCommit(self._look_up, limit=GROUP)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.
@@ -71,7 +71,7 @@ class SqlRunStore:
 
     async def run(self, run_id: str) -> RunRow | None:
         """Read one run."""
-        return self._one_run(await self._reads.ask(RunById(run_id)))
+        return self._one_run(await self._reads.submit(RunById(run_id)))
 
     async def run_to_send(self, run_id: str) -> RunRow | None:
         """Read one run, or take the row that was saved here when it was routed: dispatch mostly runs beside routing."""
@@ -79,19 +79,19 @@ class SqlRunStore:
 
     async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
         """Read the run that a spoke knows under its own id."""
-        return self._one_run(await self._reads.ask(RunAt(spoke, external_id)))
+        return self._one_run(await self._reads.submit(RunAt(spoke, external_id)))
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""
-        return in_order(self._runs(await self._reads.ask(RunsOf(request_id))))
+        return in_order(self._runs(await self._reads.submit(RunsOf(request_id))))
 
     async def has_open_runs(self, request_id: str) -> bool:
         """Tell whether a run of this request has not ended, without reading any."""
-        return bool((await self._reads.ask(OpenRunsOf(request_id))).rows)
+        return bool((await self._reads.submit(OpenRunsOf(request_id))).rows)
 
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""
-        found = await self._reads.ask(RequestById(request_id))
+        found = await self._reads.submit(RequestById(request_id))
         return request_row(found.rows[0], self._database.clock) if found.rows else None
 
     async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
@@ -140,7 +140,7 @@ class SqlRunStore:
         Raises:
             StoreUnavailableError: they cannot.
         """
-        await self._reads.ask(RunById(""))
+        await self._reads.submit(RunById(""))
 
     async def close(self) -> None:
         """Finish what is asked already, then let go of the database."""
@@ -152,10 +152,10 @@ class SqlRunStore:
         try:
             return await self._look_up_together(questions)
         except (DBAPIError, ValueError, OverflowError, TypeError) as error:
-            if not is_the_rows_fault(error):
+            if not is_unstorable_row(error):
                 raise
             if len(questions) == 1:
-                what = asked_for(questions[0])
+                what = description_of(questions[0])
                 return [UnstorableError(f"run store {self.name} cannot have {what}: {_first_line(error)}")]
             half = len(questions) // 2  # find the guilty one without making the others pay
             return [*await self._look_up(questions[:half]), *await self._look_up(questions[half:])]
@@ -174,7 +174,7 @@ class SqlRunStore:
         try:
             return await self._write_together(saves)
         except (DBAPIError, ValueError, OverflowError, TypeError) as error:
-            if not is_the_rows_fault(error):
+            if not is_unstorable_row(error):
                 raise
             if len(saves) == 1:
                 return [await self._why(saves[0], error)]
@@ -191,7 +191,7 @@ class SqlRunStore:
     async def _why(self, save: Save, error: Exception) -> Exception:
         if not isinstance(error, IntegrityError):
             return UnstorableError(f"run store {self.name} cannot keep {_names(save)}: {_first_line(error)}")
-        for move in save.moves:
+        for move in save.runs:
             holder = await self._holder(move)
             if holder not in {None, move.run_id}:
                 return ExternalIdTakenError(
@@ -213,7 +213,7 @@ class SqlRunStore:
             requests = tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)])
             others = len(rows) - len(moves) - len(requests)
             uses = tuple([row for row in rows if isinstance(row, ThresholdUse)]) if others else ()
-            return Save(moves=moves, requests=requests, uses=uses)
+            return Save(runs=moves, requests=requests, uses=uses)
         except (ValueError, TypeError) as error:
             return UnstorableError(f"a row cannot be written as JSON: {error}")
         except Exception as error:  # noqa: BLE001 - it belongs to this save and to no other
@@ -239,7 +239,7 @@ class SqlRunStore:
 
 
 def _names(save: Save) -> str:
-    runs = [f"run {move.run_id!r}" for move in save.moves]
+    runs = [f"run {move.run_id!r}" for move in save.runs]
     return ", ".join(runs or [f"request {values[0]!r}" for values in save.requests])
 
 

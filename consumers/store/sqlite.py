@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from consumers.store.database import is_the_rows_fault
+from consumers.store.database import is_unstorable_row
 from consumers.store.port import StoreUnavailableError
 from consumers.store.row_mapping import AS_TEXT
 from consumers.store.statements import statements_for
@@ -30,49 +30,49 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# NORMAL: what was saved survives the end of the process at any moment; a power cut may take the last moments of
-# it, and never damages the file. FULL: it survives a power cut too, at one disk flush per transaction.
+# NORMAL: what was saved survives the end of the process at any moment; a power cut may lose the last moments,
+# and never damages the file. FULL: it survives a power cut too, at one disk flush per transaction.
 Synchronous = Literal["NORMAL", "FULL"]
 
 
-OPEN_AGAIN = 0.02  # seconds, on the store's own thread
+REOPEN_DELAY = 0.02  # seconds, on the store's own thread
 
 
 class SqliteDatabase:
-    """A file, with a write-ahead log beside it."""
+    """A file with a write-ahead log beside it."""
 
     clock = AS_TEXT
 
     def __init__(self, url: URL, *, lock_timeout: float, synchronous: Synchronous) -> None:
         self.name = f"SQLite {url.database}"
         self._lock_timeout = lock_timeout
-        # The directory of a first start; whether it can be written is told when the file is opened.
+        # The directory of a first start; whether it can be written is reported when the file is opened.
         with contextlib.suppress(OSError):
             Path(url.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
         self._engine = _engine(url, lock_timeout, synchronous)
         self.sql = statements_for(self._engine.dialect)
-        # The write lock is taken first: a transaction that reads and then wants to write could not get it any more.
+        # The write lock is taken first: a transaction that reads first could not get it any more.
         self._writer = _ConnectionThread(self._engine, begin="BEGIN IMMEDIATE")
         self._reader = _ConnectionThread(self._engine, begin="BEGIN")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Work on one consistent state."""
-        return await self._do(self._reader, work)
+        """Run work that reads one consistent state."""
+        return await self._run(self._reader, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Work and commit."""
-        return await self._do(self._writer, work)
+        """Run work and commit."""
+        return await self._run(self._writer, work)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._writer.close()
         await self._reader.close()
 
-    async def _do(self, desk: _ConnectionThread, work: Callable[[Connection], T]) -> T:
+    async def _run(self, desk: _ConnectionThread, work: Callable[[Connection], T]) -> T:
         try:
             return await desk.transact(work)
         except DBAPIError as error:
-            if is_the_rows_fault(error):
+            if is_unstorable_row(error):
                 raise
             raise StoreUnavailableError(self._sentence(error)) from error
 
@@ -86,7 +86,7 @@ class SqliteDatabase:
 
 
 class _ConnectionThread:
-    """One thread with one connection, opened when it is first needed and again after trouble."""
+    """One thread with one connection, opened when it is first needed and again after an error."""
 
     def __init__(self, engine: Engine, *, begin: str) -> None:
         self._engine = engine
@@ -98,7 +98,7 @@ class _ConnectionThread:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
 
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._leave)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close_connection)
         self._thread.shutdown(wait=False)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
@@ -109,18 +109,18 @@ class _ConnectionThread:
             result = work(self._connection)
             self._connection.commit()
         except BaseException:
-            self._leave()  # which rolls back; opening a file again is cheap
+            self._close_connection()  # which rolls back; opening a file again is cheap
             raise
         return result
 
-    def _leave(self) -> None:
+    def _close_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
 
 def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
-    # Unless they are told, the driver asks None and bool how they want to be kept, by a look-up that fails each time.
+    # Otherwise the driver looks up how to store None and bool each time, and the look-up fails.
     register_adapter(type(None), _as_it_is)
     register_adapter(bool, int)
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": lock_timeout})
@@ -139,7 +139,7 @@ def _as_it_is(nothing: None) -> None:
 
 
 def _write_ahead(connection: DriverConnection, lock_timeout: float) -> None:
-    # Whoever turns a new file to WAL while others open it is told "locked" at once, whatever the timeout is.
+    # Turning a new file to WAL while others open it fails with "locked" at once, whatever the timeout is.
     deadline = time.monotonic() + lock_timeout
     while True:
         try:
@@ -147,6 +147,6 @@ def _write_ahead(connection: DriverConnection, lock_timeout: float) -> None:
         except OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(OPEN_AGAIN)
+            time.sleep(REOPEN_DELAY)
         else:
             return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Delete, Dialect, Insert, Select, Update
 
-OUT = (Phase.ACCEPTED, Phase.IN_PROGRESS)  # sent, taken, and not ended
+OUT_PHASES = (Phase.ACCEPTED, Phase.IN_PROGRESS)  # sent, accepted, and not ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +43,19 @@ class Statements:
     insert_measure: str
     insert_request: str
     open_window: str  # definition, start, end
-    lock_uses: str  # definitions; gives their windows
+    lock_uses: str  # definitions; returns their windows
     count_uses: str  # how many more, definition, start
-    forget_windows: str  # definition, a start: windows that ended before then
-    line_lengths: str
+    delete_windows: str  # definition, a start: windows that ended before then
+    queue_lengths: str
     lists_as_json: bool
 
-    def many(self, ids: Iterable[str]) -> object:
-        """Give a list of ids as the one parameter that the statements expect."""
+    def id_list(self, ids: Iterable[str]) -> object:
+        """Return a list of ids as the one parameter that the statements expect."""
         return orjson.dumps(list(ids)).decode() if self.lists_as_json else list(ids)
 
 
 def statements_for(dialect: Dialect) -> Statements:
-    """Write all statements for `sqlite` or `postgresql`."""
+    """Return all statements for `sqlite` or `postgresql`."""
 
     def text(statement: Select[*tuple[object, ...]] | Insert | Update | Delete) -> str:
         return str(statement.compile(dialect=dialect))
@@ -79,8 +79,8 @@ def statements_for(dialect: Dialect) -> Statements:
         open_window=text(_open_window(dialect.name)),
         lock_uses=text(_uses_of(among(definition_uses.c.definition)).with_for_update()),
         count_uses=text(_count_uses()),
-        forget_windows=text(_forget_windows()),
-        line_lengths=text(_line_lengths()),
+        delete_windows=text(_forget_windows()),
+        queue_lengths=text(_queue_lengths()),
         lists_as_json=dialect.name == "sqlite",
     )
 
@@ -96,7 +96,7 @@ def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 
 def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
-    # `router.runs.request_result.is_over` in SQL. The words stand in the text, because parameters go by position.
+    # `router.runs.request_result.is_over` in SQL. The words are part of the text, because parameters are by position.
     ends: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in sorted(TERMINAL)]
     unfinished = (
         runs.c.state.is_(None) | runs.c.state.not_in(ends) | (runs.c.phase == literal_column(f"'{Phase.FALLOUT}'"))
@@ -105,14 +105,14 @@ def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 
 def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
-    # Locked in one order, so that two processes with common runs wait for each other instead of dying together.
+    # Locked in one order, so that two processes with common runs wait for each other instead of deadlocking.
     columns = select(runs.c.run_id, runs.c.revision, runs.c.measure_count)
     return columns.where(which).order_by(runs.c.run_id).with_for_update()
 
 
 def silent_runs(spoke: str, since: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
-    """Ask for runs that a spoke has had without a word, behind the `last` seen; moments as the database keeps them."""
-    out = runs.c.phase.in_([phase.value for phase in OUT]) & runs.c.external_id.is_not(None)
+    """Select runs that a spoke has had without a report, after the `last` seen; moments as the database stores them."""
+    out = runs.c.phase.in_([phase.value for phase in OUT_PHASES]) & runs.c.external_id.is_not(None)
     old = (runs.c.spoke == spoke) & (runs.c.updated_at < since)
     chosen = select(runs).where(old, out)
     if last is not None:
@@ -122,29 +122,31 @@ def silent_runs(spoke: str, since: object, limit: int, last: tuple[object, str] 
 
 
 def waiting_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
-    """Ask for runs that were requested before then and never routed."""
+    """Select runs that were requested before then and never routed."""
     waiting = (runs.c.spoke == "") & (runs.c.phase == Phase.CREATED.value) & (runs.c.created_at < since)
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
 
 
-def first_in_line(waits_for: Iterable[str], limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
-    """Ask for the roots that wait for one of these, behind the `last` seen; the first made come first."""
-    chosen = select(runs).where(_in_line(), runs.c.waits_for.in_([*waits_for]))
+def first_in_queue(
+    waits_for: Iterable[str], limit: int, last: tuple[object, str] | None
+) -> Select[*tuple[object, ...]]:
+    """Select the roots that wait for one of these, after the `last` seen; the oldest first."""
+    chosen = select(runs).where(_is_queued(), runs.c.waits_for.in_([*waits_for]))
     if last is not None:
         at, run_id = last
         chosen = chosen.where((runs.c.created_at > at) | ((runs.c.created_at == at) & (runs.c.run_id > run_id)))
     return chosen.order_by(runs.c.created_at, runs.c.run_id).limit(limit)
 
 
-def left_behind(since: object, limit: int) -> Select[*tuple[object, ...]]:
-    """Ask for roots that have left the line and were not said to be commanded."""
+def abandoned(since: object, limit: int) -> Select[*tuple[object, ...]]:
+    """Select roots that have left the queue and are not marked as commanded."""
     gone = runs.c.phase.in_([phase.value for phase in Phase if phase is not Phase.WAITING])
     marked = runs.c.waits_for.is_not(None) & (runs.c.updated_at < since)
     return select(runs).where(gone, marked).order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
 def uses_of(definitions: Iterable[str]) -> Select[*tuple[object, ...]]:
-    """Ask how often definitions were used."""
+    """Select how often definitions were used."""
     return _uses_of(definition_uses.c.definition.in_([*definitions]))
 
 
@@ -152,17 +154,17 @@ def _uses_of(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     return select(definition_uses).where(which).order_by(definition_uses.c.definition, definition_uses.c.since)
 
 
-def _line_lengths() -> Select[*tuple[object, ...]]:
-    # Found by the partial index, which has no more rows than there are in line.
-    return select(runs.c.waits_for, func.count()).where(_in_line()).group_by(runs.c.waits_for)
+def _queue_lengths() -> Select[*tuple[object, ...]]:
+    # Found by the partial index, which has only the queued rows.
+    return select(runs.c.waits_for, func.count()).where(_is_queued()).group_by(runs.c.waits_for)
 
 
-def _in_line() -> ColumnElement[bool]:
+def _is_queued() -> ColumnElement[bool]:
     return runs.c.waits_for.is_not(None) & (runs.c.phase == literal_column(f"'{Phase.WAITING}'"))
 
 
 def latest_runs(phase: Phase | None, spoke: str | None, limit: int) -> Select[*tuple[object, ...]]:
-    """Ask for the runs that were updated last."""
+    """Select the runs that were updated last."""
     chosen = select(runs)
     if phase is not None:
         chosen = chosen.where(runs.c.phase == phase.value)

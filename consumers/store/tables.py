@@ -20,9 +20,9 @@ from sqlalchemy.dialects.postgresql import JSON
 
 metadata = MetaData()
 
-# SQLite keeps moments as ISO 8601 text in UTC with microseconds, which sorts as time does.
+# SQLite stores moments as ISO 8601 text in UTC with microseconds, which sorts as time does.
 Moment = Text().with_variant(DateTime(timezone=True), "postgresql")
-# JSON and not JSONB: it keeps every text that a producer may send (JSONB refuses "\u0000") and is cheaper to write.
+# JSON and not JSONB: it stores every text that a producer may send (JSONB refuses "\u0000") and is cheaper to write.
 JsonWritten = Text().with_variant(JSON(), "postgresql")
 
 runs = Table(

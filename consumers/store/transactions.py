@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
-from consumers.store.write_plan import StoredRevision, count_uses, lock_uses, sort_out
+from consumers.store.write_plan import StoredRevision, count_uses, lock_uses, plan_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consumers.store.statements import Statements
     from consumers.store.write_plan import Refusal, Save, WritePlan
 
-MEASURE_COUNT = 15  # the place of `measure_count` in `tables.runs`
+MEASURE_COUNT = 15  # the position of `measure_count` in `tables.runs`
 EXTERNAL_ID = 10
 SPOKE = 5
 REQUEST_ID = 4
@@ -62,8 +62,8 @@ class RequestById:
 Question = RunById | RunAt | RunsOf | OpenRunsOf | RequestById
 
 
-def asked_for(question: Question) -> str:
-    """Say for people what is asked for."""
+def description_of(question: Question) -> str:
+    """Describe a question for people."""
     match question:
         case RunById():
             return f"a run {question.run_id!r}"
@@ -77,7 +77,7 @@ def asked_for(question: Question) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What answers one question: rows of one table, and the measures of those runs by run id."""
+    """The result of one question: rows of one table, and the measures of those runs by run id."""
 
     rows: Sequence[Values]
     measures: Mapping[str, Sequence[Values]]
@@ -102,7 +102,7 @@ def look_up(connection: Connection, sql: Statements, questions: Sequence[Questio
 
 def _runs_by_id(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
     ids = {question.run_id for question in questions if isinstance(question, RunById)}
-    return _fetch(connection, sql.runs, sql.many(ids)) if ids else ()
+    return _fetch(connection, sql.runs, sql.id_list(ids)) if ids else ()
 
 
 def _runs_at(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Iterable[Values]:
@@ -111,46 +111,46 @@ def _runs_at(connection: Connection, sql: Statements, questions: Sequence[Questi
         if isinstance(question, RunAt):
             ids[question.spoke].add(question.external_id)
     for spoke, external_ids in ids.items():
-        yield from _fetch(connection, sql.runs_at, spoke, sql.many(external_ids))
+        yield from _fetch(connection, sql.runs_at, spoke, sql.id_list(external_ids))
 
 
 def _runs_of(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
     ids = {question.request_id for question in questions if isinstance(question, RunsOf)}
-    return _fetch(connection, sql.runs_of_requests, sql.many(ids)) if ids else ()
+    return _fetch(connection, sql.runs_of_requests, sql.id_list(ids)) if ids else ()
 
 
 def _open_requests(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
     ids = {question.request_id for question in questions if isinstance(question, OpenRunsOf)}
-    return _fetch(connection, sql.open_requests, sql.many(ids)) if ids else ()
+    return _fetch(connection, sql.open_requests, sql.id_list(ids)) if ids else ()
 
 
 def _requests(connection: Connection, sql: Statements, questions: Sequence[Question]) -> Sequence[Values]:
     ids = {question.request_id for question in questions if isinstance(question, RequestById)}
-    return _fetch(connection, sql.requests, sql.many(ids)) if ids else ()
+    return _fetch(connection, sql.requests, sql.id_list(ids)) if ids else ()
 
 
 def read_measures(connection: Connection, sql: Statements, found: Iterable[Values]) -> Mapping[str, Sequence[Values]]:
-    """Read the measures of those runs that have any."""
+    """Return the measures of those runs that have any, by run id."""
     measured = {values[0] for values in found if values[MEASURE_COUNT]}
     by_run: dict[str, list[Values]] = defaultdict(list)
     if measured:
-        for values in _fetch(connection, sql.measures, sql.many(measured)):
+        for values in _fetch(connection, sql.measures, sql.id_list(measured)):
             by_run[values[0]].append(values)
     return by_run
 
 
 def select_runs(connection: Connection, sql: Statements, wanted: Select[*tuple[object, ...]]) -> QueryResult:
-    """Read the runs of a rarely used statement."""
+    """Return the runs of a rarely used statement."""
     rows = cast("Sequence[Values]", connection.execute(wanted).all())
     return QueryResult(rows, read_measures(connection, sql, rows))
 
 
 def write(connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat) -> list[Refusal | None]:
-    """Write what may be written; answer each save with None or why not."""
-    ids = {move.run_id for save in saves for move in save.moves}
+    """Write what may be written; return None or an error for each save."""
+    ids = {move.run_id for save in saves for move in save.runs}
     kept = _lock(connection, sql, ids) if ids else {}
     uses = lock_uses(connection, sql, saves, clock)
-    plan = sort_out(saves, kept, uses)
+    plan = plan_writes(saves, kept, uses)
     _write_requests(connection, sql, plan)
     _write_runs(connection, sql, plan)
     _write_measures(connection, sql, plan, kept)
@@ -161,23 +161,23 @@ def write(connection: Connection, sql: Statements, saves: Sequence[Save], clock:
 def write_unless_written(
     connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat
 ) -> list[Refusal | None]:
-    """Write after a commit that was never answered: what is there exactly as wanted was written by it."""
-    ids = {move.run_id for save in saves for move in save.moves}
+    """Write after a commit that was never answered: what is stored exactly as requested was written by it."""
+    ids = {move.run_id for save in saves for move in save.runs}
     _lock(connection, sql, ids)
-    there = set(_fetch(connection, sql.runs, sql.many(ids)))
-    missing = [save for save in saves if not all(move.values in there for move in save.moves)]
+    there = set(_fetch(connection, sql.runs, sql.id_list(ids)))
+    missing = [save for save in saves if not all(move.values in there for move in save.runs)]
     answers = dict(zip(map(id, missing), write(connection, sql, missing, clock), strict=True))
     return [answers.get(id(save)) for save in saves]
 
 
 def _lock(connection: Connection, sql: Statements, ids: Iterable[str]) -> dict[str, StoredRevision]:
-    known = _fetch(connection, sql.revisions, sql.many(ids))
+    known = _fetch(connection, sql.revisions, sql.id_list(ids))
     return {run_id: StoredRevision(revision=revision, measure_count=count) for run_id, revision, count in known}
 
 
 def _write_requests(connection: Connection, sql: Statements, plan: WritePlan) -> None:
     if plan.requests:
-        # Sorted, here and below, so that two processes meet at the same row first and do not deadlock.
+        # Sorted, here and below, so that two processes lock the same row first and do not deadlock.
         connection.exec_driver_sql(sql.insert_request, sorted(plan.requests, key=_first))
 
 
@@ -194,8 +194,8 @@ def _write_measures(
 ) -> None:
     outdated = [run_id for run_id in plan.changed if kept[run_id].measure_count]
     if outdated:
-        connection.exec_driver_sql(sql.delete_measures, (sql.many(outdated),))
-    measures = [values for run in plan.moves for values in run.measures]
+        connection.exec_driver_sql(sql.delete_measures, (sql.id_list(outdated),))
+    measures = [values for run in plan.runs for values in run.measures]
     if measures:
         connection.exec_driver_sql(sql.insert_measure, measures)
 

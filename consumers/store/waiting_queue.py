@@ -1,12 +1,12 @@
-"""Read from SQL who waits in line for a request definition, and how much of each definition is used."""
+"""Read from SQL which requests wait for a request definition, and how often each definition was used."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from consumers.store.row_mapping import run_row, waits_of, waits_text
-from consumers.store.statements import first_in_line, left_behind, uses_of
+from consumers.store.row_mapping import run_row, waits_for_of, waits_for_text
+from consumers.store.statements import abandoned, first_in_queue, uses_of
 from consumers.store.transactions import select_runs
 from router.selection.thresholds import ThresholdWindow, UseCount
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class SqlWaitingQueue:
-    """A `Line` over any `Database`."""
+    """A `WaitingQueue` over any `Database`."""
 
     def __init__(self, database: Database, documents: DocumentCache) -> None:
         self._database = database
         self._documents = documents
 
     async def counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
-        """Read how often these definitions were used, for the last windows of each."""
+        """Return how often these definitions were used, for the last windows of each."""
         wanted, clock = uses_of(definitions), self._database.clock
         found = await self._database.read(lambda connection: _all(connection, wanted))
         return [
@@ -39,21 +39,21 @@ class SqlWaitingQueue:
         ]
 
     async def lengths(self) -> Mapping[tuple[str, ...], int]:
-        """Count the requests in line, by what they wait for."""
+        """Return the number of queued requests, by what they wait for."""
         sql = self._database.sql
-        found = await self._database.read(lambda connection: connection.exec_driver_sql(sql.line_lengths).all())
-        return {waits_of(text): count for text, count in found}
+        found = await self._database.read(lambda connection: connection.exec_driver_sql(sql.queue_lengths).all())
+        return {waits_for_of(text): count for text, count in found}
 
     async def first(
         self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
-        """Read the roots that wait for one of these; first made, first given."""
+        """Return the roots that wait for one of these, the oldest first."""
         last = (self._database.clock.write(after.created_at), after.run_id) if after is not None else None
-        return await self._select(first_in_line(map(waits_text, waits_for), limit, last))
+        return await self._select(first_in_queue(map(waits_for_text, waits_for), limit, last))
 
-    async def left_behind(self, since: datetime, limit: int) -> Sequence[RunRow]:
-        """Read roots that were routed in their turn before then, and perhaps never commanded."""
-        return await self._select(left_behind(self._database.clock.write(since), limit))
+    async def abandoned(self, since: datetime, limit: int) -> Sequence[RunRow]:
+        """Return roots that were released before `since` and whose commands were perhaps never published."""
+        return await self._select(abandoned(self._database.clock.write(since), limit))
 
     async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
         found = await self._database.read(partial(select_runs, sql=self._database.sql, wanted=wanted))

@@ -1,4 +1,4 @@
-"""Sort out which of the saves that share a transaction may be written, as if each had come alone."""
+"""Decide which of the saves that share a transaction may be written, as if each had come alone."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from consumers.store.statements import Statements
     from router.selection.thresholds import ThresholdUse
 
-    Place = tuple[str, datetime]  # a definition, and the start of one of its windows
+    CounterKey = tuple[str, datetime]  # a definition, and the start of one of its windows
     Refusal = ConflictError | ThresholdReachedError
 
 
-NO_USES: Mapping[Place, int] = MappingProxyType({})
+NO_USES: Mapping[CounterKey, int] = MappingProxyType({})
 
 
 class RunWrite(NamedTuple):
-    """A run as one save wants it; columns ready for the database."""
+    """A run as one save writes it; columns ready for the database."""
 
     run_id: str
     revision: int
@@ -38,9 +38,9 @@ class RunWrite(NamedTuple):
 
 
 class Save(NamedTuple):
-    """What one caller wants written, together or not at all, in this order."""
+    """What one caller writes, together or not at all, in this order."""
 
-    moves: tuple[RunWrite, ...]
+    runs: tuple[RunWrite, ...]
     requests: tuple[Values, ...]
     uses: tuple[ThresholdUse, ...] = ()
 
@@ -60,37 +60,38 @@ class WritePlan:
     new: dict[str, RunWrite] = field(default_factory=dict)
     changed: dict[str, RunWrite] = field(default_factory=dict)
     requests: list[Values] = field(default_factory=list)
-    counted: Counter[Place] = field(default_factory=Counter)  # uses to add, by definition and start of the window
+    counted: Counter[CounterKey] = field(default_factory=Counter)  # uses to add, by definition and start of the window
     answers: list[Refusal | None] = field(default_factory=list)  # one per save, in order
 
     @property
-    def moves(self) -> Iterable[RunWrite]:
-        """Give every run that is written."""
+    def runs(self) -> Iterable[RunWrite]:
+        """Return every run that is written."""
         yield from self.new.values()
         yield from self.changed.values()
 
 
-def sort_out(
-    saves: Sequence[Save], kept: Mapping[str, StoredRevision], uses: Mapping[Place, int] = NO_USES
+def plan_writes(
+    saves: Sequence[Save], kept: Mapping[str, StoredRevision], uses: Mapping[CounterKey, int] = NO_USES
 ) -> WritePlan:
-    """Take the saves in order; one that conflicts or finds no room is answered so and leaves no trace.
+    """Plan the saves in order; one that conflicts or has no free use gets its error and changes nothing.
 
-    `uses` are those that windows have already. A conflict comes first: what is stored was counted when it was stored.
+    `uses` are those that windows have already. A conflict is reported first: what is stored was counted when it was
+    stored.
     """
     plan = WritePlan()
     revisions = {run_id: run.revision for run_id, run in kept.items()}
     for save in saves:
-        refusal = _conflict(save, revisions) or _no_room(save, uses, plan.counted)
+        refusal = _conflict(save, revisions) or _threshold_reached(save, uses, plan.counted)
         plan.answers.append(refusal)
         if refusal is None:
-            _take(plan, save, kept)
-            revisions.update((move.run_id, move.revision) for move in save.moves)
+            _add(plan, save, kept)
+            revisions.update((move.run_id, move.revision) for move in save.runs)
     return plan
 
 
 def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
     here: dict[str, int] = {}
-    for move in save.moves:
+    for move in save.runs:
         last = here.get(move.run_id, revisions.get(move.run_id, 0))
         if move.revision != last + 1:
             return ConflictError(
@@ -101,16 +102,18 @@ def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
     return None
 
 
-def _no_room(save: Save, uses: Mapping[Place, int], counted: Mapping[Place, int]) -> ThresholdReachedError | None:
+def _threshold_reached(
+    save: Save, uses: Mapping[CounterKey, int], counted: Mapping[CounterKey, int]
+) -> ThresholdReachedError | None:
     for use in save.uses:
-        place = place_of(use)
-        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most or _is_forgotten(use, uses, counted):
+        place = counter_of(use)
+        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most or _is_deleted_window(use, uses, counted):
             return ThresholdReachedError(use)
     return None
 
 
-def _is_forgotten(use: ThresholdUse, *counts: Mapping[Place, int]) -> bool:
-    # Who counts late, by a clock that is behind or after a long pause, may not begin a thrown away window at 0 again.
+def _is_deleted_window(use: ThresholdUse, *counts: Mapping[CounterKey, int]) -> bool:
+    # A process that counts late, because its clock is behind or it paused, may not start a deleted window at 0 again.
     return any(
         more and definition == use.definition and start > use.window.end
         for known in counts
@@ -118,45 +121,50 @@ def _is_forgotten(use: ThresholdUse, *counts: Mapping[Place, int]) -> bool:
     )
 
 
-def place_of(use: ThresholdUse) -> Place:
-    """Name the counter of a use."""
+def counter_of(use: ThresholdUse) -> CounterKey:
+    """Return the key of the counter of a use."""
     return use.definition, use.window.start
 
 
-def _take(plan: WritePlan, save: Save, kept: Mapping[str, StoredRevision]) -> None:
+def _add(plan: WritePlan, save: Save, kept: Mapping[str, StoredRevision]) -> None:
     plan.requests.extend(save.requests)
-    plan.counted.update(map(place_of, save.uses))
-    for move in save.moves:
+    plan.counted.update(map(counter_of, save.uses))
+    for move in save.runs:
         (plan.changed if move.run_id in kept else plan.new)[move.run_id] = move
 
 
 def lock_uses(
     connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat
-) -> Mapping[Place, int]:
-    """Read how much of each window is used, and keep others from counting until this transaction ends."""
+) -> Mapping[CounterKey, int]:
+    """Return how often each window was used, and lock the counters until this transaction ends."""
     wanted = _windows(saves)
     if not wanted:
         return NO_USES
-    # Made first, so that there is a row to lock; in one order, so that two processes do not deadlock.
+    # Inserted first, so that there is a row to lock; in one order, so that two processes do not deadlock.
     new = [(use.definition, clock.write(use.window.start), clock.write(use.window.end)) for use in wanted.values()]
     connection.exec_driver_sql(sql.open_window, sorted(new))
-    found = connection.exec_driver_sql(sql.lock_uses, (sql.many(sorted({use.definition for use in wanted.values()})),))
+    found = connection.exec_driver_sql(
+        sql.lock_uses, (sql.id_list(sorted({use.definition for use in wanted.values()})),)
+    )
     rows = cast("Sequence[Values]", found.all())
     return {(definition, clock.read(since)): uses for definition, since, _, uses in rows}
 
 
 def count_uses(
-    connection: Connection, sql: Statements, plan: WritePlan, uses: Mapping[Place, int], clock: MomentFormat
+    connection: Connection, sql: Statements, plan: WritePlan, uses: Mapping[CounterKey, int], clock: MomentFormat
 ) -> None:
-    """Write what was counted; whoever counts first in a window throws away those before its predecessor."""
+    """Write the counts.
+
+    The first use counted in a window deletes the counters of all windows before the previous one.
+    """
     if not plan.counted:
         return
     places = sorted((definition, clock.write(since), place) for place in plan.counted for definition, since in [place])
     connection.exec_driver_sql(sql.count_uses, [(plan.counted[at], name, since) for name, since, at in places])
     fresh = [(name, since) for name, since, at in places if not uses[at]]
     if fresh:
-        connection.exec_driver_sql(sql.forget_windows, fresh)
+        connection.exec_driver_sql(sql.delete_windows, fresh)
 
 
-def _windows(saves: Sequence[Save]) -> Mapping[Place, ThresholdUse]:
-    return {place_of(use): use for save in saves for use in save.uses}
+def _windows(saves: Sequence[Save]) -> Mapping[CounterKey, ThresholdUse]:
+    return {counter_of(use): use for save in saves for use in save.uses}

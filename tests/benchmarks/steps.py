@@ -120,10 +120,10 @@ async def _store_once(samples: Sequence[EventSample]) -> list[float]:
         )
         try:
             return [
-                await _cost(samples, lambda one: saves.ask((one.request, one.routed))),
+                await _cost(samples, lambda one: saves.submit((one.request, one.routed))),
                 await _cost(samples, lambda one: store.run(one.routed.run_id)),
-                await _cost(samples, lambda one: saves.ask((one.sending,))),
-                await _cost(samples, lambda one: saves.ask((one.ended,))),
+                await _cost(samples, lambda one: saves.submit((one.sending,))),
+                await _cost(samples, lambda one: saves.submit((one.ended,))),
             ]
         finally:
             await store.close()

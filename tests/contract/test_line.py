@@ -38,7 +38,7 @@ def a_use(at_most: int = 1, *, row: str = "S10", at: datetime = NOON, period: ti
 
 
 async def used(store: RunStore, *definitions: str) -> dict[tuple[str, datetime], int]:
-    counts = await store.line.counts(definitions or ("s#S10",))
+    counts = await store.waiting_queue.counts(definitions or ("s#S10",))
     return {(count.definition, count.window.start): count.uses for count in counts if count.uses}
 
 
@@ -162,20 +162,20 @@ async def test_a_run_may_wait_for_a_hundred_definitions_with_long_names(store: R
     # Names that PostgreSQL cannot compress: an index takes no more than 2,704 bytes.
     names = tuple(f"s#{b64encode(sha512(bytes([n])).digest()).decode()}" for n in range(100))
     await store.save(in_line("TR1", 0, *names))
-    assert [row.run_id for row in await store.line.first([names], 10)] == ["TR1"]
-    assert await store.line.lengths() == {names: 1}
+    assert [row.run_id for row in await store.waiting_queue.first([names], 10)] == ["TR1"]
+    assert await store.waiting_queue.lengths() == {names: 1}
 
 
 async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> None:
     await store.save(in_line("TR1"), in_line("TR2"), in_line("TR3", 0, "s#S10", "s#S20"), a_run("TR4"))
     await store.save(in_line("child", waits_for=()), in_line("taken", phase=Phase.ROUTED))
-    assert await store.line.lengths() == {("s#S10",): 2, ("s#S10", "s#S20"): 1}
+    assert await store.waiting_queue.lengths() == {("s#S10",): 2, ("s#S10", "s#S20"): 1}
 
 
 async def test_an_empty_line_has_no_lengths(store: RunStore) -> None:
     await store.save(a_run())
-    assert await store.line.lengths() == {}
-    assert await store.line.first([("s#S10",)], 10) == []
+    assert await store.waiting_queue.lengths() == {}
+    assert await store.waiting_queue.first([("s#S10",)], 10) == []
 
 
 async def test_the_first_that_was_made_is_the_first_in_line_page_by_page(store: RunStore) -> None:
@@ -184,7 +184,7 @@ async def test_the_first_that_was_made_is_the_first_in_line_page_by_page(store: 
     wanted = [("s#S10",), ("s#S10", "s#S20")]
     seen: list[str] = []
     after: RunRow | None = None
-    while page := await store.line.first(wanted, 3, after):
+    while page := await store.waiting_queue.first(wanted, 3, after):
         seen += [row.run_id for row in page]
         after = page[-1]
     assert seen == ["both", *(f"TR{n}" for n in range(10))]
@@ -197,9 +197,9 @@ async def test_left_behind_are_those_that_left_the_line_a_while_ago_and_are_stil
         taken, in_line("sent", phase=Phase.ACCEPTED, updated_at=old - HOUR), in_line("waits", updated_at=old)
     )
     await store.save(in_line("just now", phase=Phase.ROUTED), a_run("never waited", updated_at=old))
-    found = await store.line.left_behind(NOON - timedelta(seconds=30), 10)
+    found = await store.waiting_queue.abandoned(NOON - timedelta(seconds=30), 10)
     assert [row.run_id for row in found] == ["sent", "taken"]
     assert found[1] == taken
-    assert [row.run_id for row in await store.line.left_behind(NOON, 1)] == ["sent"]
+    assert [row.run_id for row in await store.waiting_queue.abandoned(NOON, 1)] == ["sent"]
     await store.save(replace(moved(taken), waits_for=()))
-    assert [row.run_id for row in await store.line.left_behind(NOON - timedelta(seconds=30), 10)] == ["sent"]
+    assert [row.run_id for row in await store.waiting_queue.abandoned(NOON - timedelta(seconds=30), 10)] == ["sent"]

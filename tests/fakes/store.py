@@ -26,7 +26,7 @@ class InMemoryRunStore:
         self.runs: dict[str, RunRow] = {}
         self.requests: dict[str, RequestRow] = {}
         self.uses: dict[tuple[str, datetime], UseCount] = {}
-        self.line = InMemoryLine(self)
+        self.waiting_queue = InMemoryWaitingQueue(self)
         self.problems: list[Exception] = []
         self.closed = False
         self._keep(rows)
@@ -135,7 +135,7 @@ class InMemoryRunStore:
         return self.uses.get((use.definition, use.window.start), none)
 
 
-class InMemoryLine:
+class InMemoryWaitingQueue:
     """Who waits in line in a store of dictionaries."""
 
     def __init__(self, store: InMemoryRunStore) -> None:
@@ -155,7 +155,7 @@ class InMemoryLine:
         ordered = sorted(wanted, key=_age)
         return [row for row in ordered if after is None or _age(row) > _age(after)][:limit]
 
-    async def left_behind(self, since: datetime, limit: int) -> Sequence[RunRow]:
+    async def abandoned(self, since: datetime, limit: int) -> Sequence[RunRow]:
         gone = [row for row in self.store.runs.values() if row.waits_for and not _is_in_line(row)]
         return sorted((row for row in gone if row.updated_at < since), key=_silence)[:limit]
 

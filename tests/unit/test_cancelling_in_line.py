@@ -175,16 +175,16 @@ async def test_a_child_that_a_change_removes_from_a_root_that_waits_has_its_end(
 async def test_a_cancelled_child_that_meets_the_moment_of_its_turn_gives_nobody_up() -> None:
     gateway = await a_line(ROOT, G1, G2, G3)
     gateway.clock.at += HOUR
-    turns, first = gateway.turns, gateway.store.line.first
+    turns, first = gateway.turns, gateway.store.waiting_queue.first
 
     async def behind_our_back(*asked: object) -> object:
-        gateway.store.line.first = first  # type: ignore[method-assign] # once
+        gateway.store.waiting_queue.first = first  # type: ignore[method-assign] # once
         found = await first(*asked)  # type: ignore[arg-type] # as it was asked
         await gateway.cancelled("G-1", root="G")
         return found
 
     gateway.used_up.replace_queue({"s#S1"})
-    gateway.store.line.first = behind_our_back  # type: ignore[method-assign, assignment] # the race, made to happen
+    gateway.store.waiting_queue.first = behind_our_back  # type: ignore[method-assign, assignment] # the race, made to happen
     await turns.release_due()
     await gateway.settle()
     assert UpdateKind.FALLOUT not in gateway.updates("G")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consumers.store.address import database_at
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
-from consumers.store.write_plan import RunWrite, Save, StoredRevision, sort_out
+from consumers.store.write_plan import RunWrite, Save, StoredRevision, plan_writes
 from tests.builders import a_document
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ kept = st.dictionaries(ids, st.builds(StoredRevision, revision=st.integers(1, 3)
 def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(
     saves: list[Save], kept: dict[str, StoredRevision]
 ) -> None:
-    together = sort_out(saves, kept)
+    together = plan_writes(saves, kept)
     alone, answers = dict(kept), []
     for save in saves:
-        plan = sort_out([save], alone)
+        plan = plan_writes([save], alone)
         answers += [answer is None for answer in plan.answers]
-        alone |= {m.run_id: StoredRevision(revision=m.revision, measure_count=0) for m in plan.moves}
+        alone |= {m.run_id: StoredRevision(revision=m.revision, measure_count=0) for m in plan.runs}
     assert [answer is None for answer in together.answers] == answers
-    written = {move.run_id: move.revision for move in together.moves}
+    written = {move.run_id: move.revision for move in together.runs}
     assert {run_id: run.revision for run_id, run in kept.items()} | written == {
         run_id: run.revision for run_id, run in alone.items()
     }
@@ -70,10 +70,10 @@ class Kitchen:
 async def test_who_comes_meanwhile_shares_the_next_group() -> None:
     kitchen = Kitchen()
     grouping = GroupCommit(kitchen.cook, limit=3)
-    first = asyncio.ensure_future(grouping.ask(1))
+    first = asyncio.ensure_future(grouping.submit(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    others = [asyncio.ensure_future(grouping.ask(n)) for n in (2, 3, 5, 6)]
+    others = [asyncio.ensure_future(grouping.submit(n)) for n in (2, 3, 5, 6)]
     await asyncio.sleep(0)
     kitchen.open.set()
     assert await asyncio.gather(first, *others) == [2, 4, 6, 10, 12]
@@ -84,7 +84,7 @@ async def test_heavy_asks_fill_a_group_sooner() -> None:
     kitchen = Kitchen()
     kitchen.open.set()
     grouping = GroupCommit(kitchen.cook, limit=10, weight=lambda n: n)
-    await asyncio.gather(*map(grouping.ask, (6, 5, 7, 100, 1)))
+    await asyncio.gather(*map(grouping.submit, (6, 5, 7, 100, 1)))
     assert kitchen.groups == [[6, 5], [7, 100], [1]]
 
 
@@ -92,7 +92,7 @@ async def test_one_answer_may_be_an_error_of_its_own() -> None:
     kitchen = Kitchen()
     kitchen.open.set()
     grouping = GroupCommit(kitchen.cook, limit=9)
-    answers = await asyncio.gather(*map(grouping.ask, (3, 4, 5)), return_exceptions=True)
+    answers = await asyncio.gather(*map(grouping.submit, (3, 4, 5)), return_exceptions=True)
     assert [answers[0], type(answers[1]), answers[2]] == [6, KeyError, 10]
 
 
@@ -100,10 +100,10 @@ async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None
     kitchen = Kitchen()
     kitchen.open.set()
     grouping = GroupCommit(kitchen.cook, limit=9)
-    answers = await asyncio.gather(*map(grouping.ask, (12, 13)), return_exceptions=True)
+    answers = await asyncio.gather(*map(grouping.submit, (12, 13)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["13 is not cooked here"] * 2
     assert answers[0] is not answers[1]
-    assert await grouping.ask(1) == 2
+    assert await grouping.submit(1) == 2
 
 
 class DeathError(BaseException):
@@ -115,7 +115,7 @@ async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
         raise DeathError
 
     grouping = GroupCommit(die, limit=1)
-    answers = await asyncio.gather(*map(grouping.ask, (1, 2)), return_exceptions=True)
+    answers = await asyncio.gather(*map(grouping.submit, (1, 2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [DeathError, asyncio.CancelledError]
 
 
@@ -128,7 +128,7 @@ async def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
         raise StubbornError("no", "copy")
 
     grouping = GroupCommit(fail, limit=2)
-    answers = await asyncio.gather(*map(grouping.ask, (1, 2)), return_exceptions=True)
+    answers = await asyncio.gather(*map(grouping.submit, (1, 2)), return_exceptions=True)
     assert all(isinstance(answer, BaseException) for answer in answers)
 
 

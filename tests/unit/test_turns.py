@@ -469,7 +469,7 @@ async def test_many_who_wait_go_in_one_round_in_order() -> None:
     gateway.decide = tables(a_selector(1 + 430))
     await look(gateway)
     assert gateway.system.posted()[1:] == [f"Line test {run}" for run in runs[:430]]
-    assert await gateway.store.line.lengths() == {("s#S1",): 20}
+    assert await gateway.store.waiting_queue.lengths() == {("s#S1",): 20}
 
 
 async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_line() -> None:

@@ -59,7 +59,7 @@ async def a_line(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1),)) -> R
     old = RoutingProcess(*rows)
     for run_id in ("A", *run_ids):
         await old.gateway.requested(a_document(run_id))
-    assert await old.gateway.store.line.lengths()
+    assert await old.gateway.store.waiting_queue.lengths()
     await pass_by(old.gateway, 1, old)
     return old
 
@@ -85,7 +85,7 @@ async def test_two_processes_with_different_selectors_do_not_send_requests_to_an
     await used_up_too(new)
     await pass_by(old.gateway, 120, *(old, new)[::order])
     assert {run_id: told(old, run_id) for run_id in "BCD"} == dict.fromkeys("BCD", 2)
-    assert await old.gateway.store.line.lengths() == {("s#NEW",): 3}
+    assert await old.gateway.store.waiting_queue.lengths() == {("s#NEW",): 3}
 
 
 async def test_who_shares_a_part_of_his_definitions_is_not_sent_to_and_fro_either() -> None:
@@ -127,7 +127,7 @@ async def test_nobody_is_stranded_when_the_old_process_has_gone_and_they_go_in_o
         await new.gateway.settle()
         gone.append(new.gateway.system.posted()[-1])
     assert gone == [f"Line test {run_id}" for run_id in "BCDE"]
-    assert await new.gateway.store.line.lengths() == {}
+    assert await new.gateway.store.waiting_queue.lengths() == {}
     assert {run_id: told(new, run_id) for run_id in "BCDE"} == {"B": 2, "C": 2, "D": 1, "E": 1}
 
 

@@ -64,10 +64,10 @@ class WaitingQueueReleaser:
     async def release_due(self) -> None:
         """Release every request that may go."""
         await self._command_abandoned()
-        lengths = await self.updater.store.line.lengths()
+        lengths = await self.updater.store.waiting_queue.lengths()
         if lengths:
             await self._redecide_after_selector_change(lengths)
-            lengths = await self._release_from_front(await self.updater.store.line.lengths())
+            lengths = await self._release_from_front(await self.updater.store.waiting_queue.lengths())
         self.waiting_requests = sum(lengths.values())
         self.used_up.replace_queue(self._definitions_of(lengths))
 
@@ -81,12 +81,12 @@ class WaitingQueueReleaser:
             ]
             if not hopeful:
                 break
-            rows = await self.updater.store.line.first(hopeful, min(PAGE_SIZE, sum(room.values())), last)
+            rows = await self.updater.store.waiting_queue.first(hopeful, min(PAGE_SIZE, sum(room.values())), last)
             if not rows:
                 break
             moved = await self._release_all(rows)
             last = None if moved else rows[-1]  # whoever cannot go does not keep those behind him
-            lengths = await self.updater.store.line.lengths()
+            lengths = await self.updater.store.waiting_queue.lengths()
         return lengths
 
     def _definitions_of(self, line: Iterable[Names]) -> set[str]:
@@ -95,7 +95,7 @@ class WaitingQueueReleaser:
     async def _free_uses(self, names: Collection[str]) -> Mapping[str, int]:
         """Return how many uses each definition has left; one that this process's selector does not count has none."""
         counted, now = self.decide.counted_definitions, self.updater.now()
-        counts = await self.updater.store.line.counts(names)
+        counts = await self.updater.store.waiting_queue.counts(names)
         used = {(count.definition, count.window.start): count.uses for count in counts}
         room = dict.fromkeys(names, 0) | ({UNLIMITED: PAGE_SIZE} if UNLIMITED in names else {})
         for name in names & counted.keys():
@@ -123,7 +123,7 @@ class WaitingQueueReleaser:
 
     async def _pages(self, parts: Collection[Names]) -> AsyncIterator[Sequence[RunRow]]:
         last: RunRow | None = None
-        while rows := await self.updater.store.line.first(parts, PAGE_SIZE, last):
+        while rows := await self.updater.store.waiting_queue.first(parts, PAGE_SIZE, last):
             yield rows
             last = rows[-1]
 
@@ -140,7 +140,7 @@ class WaitingQueueReleaser:
     async def _command_abandoned(self) -> None:
         """Publish the commands of requests that a process released and crashed before it published them."""
         since = self.updater.now() - ABANDONED_AFTER
-        for row in await self.updater.store.line.left_behind(since, PAGE_SIZE):
+        for row in await self.updater.store.waiting_queue.abandoned(since, PAGE_SIZE):
             await self._release.command_abandoned(row)
 
     @property

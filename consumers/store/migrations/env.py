@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `consumers.store.migrate` brings along."""
+"""Run migrations on the connection that `consumers.store.migrate` passes."""
 
 from alembic import context
 
