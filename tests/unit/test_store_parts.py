@@ -29,7 +29,7 @@ moves = st.builds(
     values=st.just(()),
     measures=st.just(()),
 )
-saves = st.builds(Save, moves=st.lists(moves, max_size=3).map(tuple), requests=st.just(()))
+saves = st.builds(Save, runs=st.lists(moves, max_size=3).map(tuple), requests=st.just(()))
 kept = st.dictionaries(ids, st.builds(StoredRevision, revision=st.integers(1, 3), measure_count=st.just(0)))
 
 
