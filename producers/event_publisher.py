@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPublisher:
-    """A publisher that knows topics, keys and bytes, so that its users need not."""
+    """Publishes events; it knows topics, keys and bytes, so that its users need not."""
 
     publisher: Publisher
     envelope: Envelope
     topics: TopicNames
 
     def publish(self, events: Iterable[Event]) -> Awaitable[None]:
-        """Hand events over; awaiting the answer returns when Kafka has every one.
+        """Hand events to the publisher; awaiting the result returns when Kafka has every one.
 
         Raises:
             PublishError: at least one was not acknowledged; publishing them all again is safe, the ids stay.

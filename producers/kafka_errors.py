@@ -1,4 +1,4 @@
-"""Say in one sentence what a Kafka error means and what to do about it."""
+"""Explain in one sentence what a Kafka error means and what to do about it."""
 
 from __future__ import annotations
 
@@ -77,18 +77,18 @@ _SAME_AS: Mapping[int, int] = {
     KafkaError._TIMED_OUT: KafkaError._TRANSPORT,  # noqa: SLF001 - as above
 }
 
-# How long an attempt took is new each time; with it, one reason to wait would be told again and again.
+# The duration of an attempt differs each time; with it, one reason to wait would be reported again and again.
 _TIMING = re.compile(r" \(after \d+ms in state \w+(, \d+ identical error\(s\) suppressed)?\)")
 
 
 def code_of(error: KafkaError) -> str:
-    """Give a stable code for filters and metrics."""
+    """Return a stable code for filters and metrics."""
     number = _SAME_AS.get(error.code(), error.code())
     return _MEANINGS[number][0] if number in _MEANINGS else f"KAFKA_{error.name().strip('_')}"
 
 
 def sentence_for(error: KafkaError, what: str) -> str:
-    """Explain an error that met `what` ("topic testrun.dlq"); what librdkafka says stands in brackets."""
+    """Explain an error of `what` ("topic testrun.dlq"); librdkafka's message is in brackets."""
     number = _SAME_AS.get(error.code(), error.code())
     meaning = _MEANINGS[number][1].format(what=what) if number in _MEANINGS else f"Kafka has trouble with {what}"
     return f"{meaning} ({error.name()}: {_TIMING.sub('', error.str())})"

@@ -1,4 +1,4 @@
-"""Write several records to Kafka as one, as the only one who does."""
+"""Write several records to Kafka in one transaction, as the only writer of its name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from producers.publisher import Message
 
-_PATIENCE = 20.0  # seconds that Kafka has for each step
-_LONGEST_MS = 30_000  # until Kafka gives up a transaction whose writer died; readers wait for it
+_STEP_TIMEOUT = 20.0  # seconds for each step
+_TRANSACTION_TIMEOUT_MS = 30_000  # until Kafka aborts a transaction whose writer died; readers wait for it
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 - librdkafka's spelling
 
 
@@ -25,16 +25,17 @@ class FencedError(Exception):
 
 
 class TransactionalWriter:
-    """Writes under a name that one writer has at a time: whoever takes it makes all earlier ones fail.
+    """Writes under a name that one writer has at a time: taking it over makes all earlier ones fail.
 
     Blocks its thread. Between `take_over` and `write`, what can be read with `read_committed` is everything that
-    earlier writers wrote or ever will, so a writer that read it then and writes, has missed nothing.
+    earlier
+    writers wrote or ever will, so a writer that reads it then and writes has missed nothing.
     """
 
     def __init__(self, settings: Mapping[str, object], name: str) -> None:
-        # Being taken over is told by an exception; librdkafka would shout it on stderr as well.
+        # Being fenced raises an exception; librdkafka would print it on stderr as well.
         quiet = {"log_level": 0, "error_cb": lambda _: None}
-        own = {"transactional.id": name, "transaction.timeout.ms": _LONGEST_MS}
+        own = {"transactional.id": name, "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS}
         self._producer = Producer({**settings, **quiet, **own})
         self._name = name
 
@@ -42,10 +43,10 @@ class TransactionalWriter:
         """Become the one writer of this name.
 
         Raises:
-            PublishError: Kafka does not let us.
+            PublishError: Kafka refuses it.
         """
         try:
-            self._producer.init_transactions(_PATIENCE)
+            self._producer.init_transactions(_STEP_TIMEOUT)
         except KafkaException as exception:
             raise self._failure(exception) from exception
 
@@ -54,13 +55,13 @@ class TransactionalWriter:
 
         Raises:
             FencedError: another writer took over.
-            PublishError: Kafka did not take them.
+            PublishError: Kafka did not accept them.
         """
         try:
             self._producer.begin_transaction()
             for message in messages:
                 self._producer.produce(message.topic, message.value, message.key, headers=list(message.headers))
-            self._producer.commit_transaction(_PATIENCE)
+            self._producer.commit_transaction(_STEP_TIMEOUT)
         except KafkaException as exception:
             if exception.args[0].code() in _FENCED:
                 raise FencedError(self._name) from None
@@ -68,9 +69,9 @@ class TransactionalWriter:
             raise self._failure(exception) from exception
 
     def _abort(self) -> None:
-        # Left open it would hold up all who read the topic; where it cannot be ended, Kafka does it in a while.
+        # An open transaction would block all readers of the topic; Kafka aborts it in the end if this cannot.
         with suppress(KafkaException):
-            self._producer.abort_transaction(_PATIENCE)
+            self._producer.abort_transaction(_STEP_TIMEOUT)
 
     def _failure(self, exception: KafkaException) -> PublishError:
         return PublishError(sentence_for(exception.args[0], f"the transactional id {self._name}"))

@@ -1,4 +1,4 @@
-"""Say what shall happen to test runs, from any service: requested, changed, cancelled.
+"""Publish lifecycle events from any service: a run is requested, changed or cancelled.
 
 async with LifecycleProducer("kafka:9092", source="/problem-management") as runs:
     await runs.request(RunDocument(run_id="TR0001", …))
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class LifecycleProducer:
-    """Publish lifecycle events; every call returns the event's id when Kafka has the event.
+    """Publishes lifecycle events; every call returns the event's id when Kafka has the event.
 
     A call that raises PublishError may be repeated with the same `event_id`: what was published twice is done once.
 
     Args:
         bootstrap: Kafka's bootstrap servers.
-        source: the CloudEvents source, which names the service that speaks.
+        source: the CloudEvents source, which names the publishing service.
         prefix: goes before the topic's name, as the setting `kafka.prefix` of Southbound does.
         client: settings for librdkafka, such as `security.protocol`; they win over ours.
         registry: URL of a schema registry, if Southbound uses one.
@@ -75,7 +75,7 @@ class LifecycleProducer:
         Raises:
             PublishError: Kafka did not acknowledge it.
         """
-        return await self._say(RunRequested(run=run), run.run_id, event_id)
+        return await self._publish(RunRequested(run=run), run.run_id, event_id)
 
     async def change(self, run: RunDocument, reason: str | None = None, *, event_id: str | None = None) -> str:
         """Change a run to this whole document, whose `version` is higher than before.
@@ -83,20 +83,20 @@ class LifecycleProducer:
         Raises:
             PublishError: Kafka did not acknowledge it.
         """
-        return await self._say(RunChanged(run=run, reason=reason), run.run_id, event_id)
+        return await self._publish(RunChanged(run=run, reason=reason), run.run_id, event_id)
 
     async def cancel(
         self, run_id: str, root_run_id: str | None = None, reason: str | None = None, *, event_id: str | None = None
     ) -> str:
-        """Cancel a run; a root takes its children along. `root_run_id` is needed for a child: events go by it.
+        """Cancel a run; a root is cancelled with its children. `root_run_id` is needed for a child: it is the key.
 
         Raises:
             PublishError: Kafka did not acknowledge it.
         """
         said = RunCancelled(run_id=run_id, root_run_id=root_run_id or run_id, reason=reason)
-        return await self._say(said, run_id, event_id)
+        return await self._publish(said, run_id, event_id)
 
-    async def _say(self, said: LifecycleEvent, run_id: str, event_id: str | None) -> str:
+    async def _publish(self, said: LifecycleEvent, run_id: str, event_id: str | None) -> str:
         headers = EventHeaders(id=event_id or str(uuid4()), time=datetime.now(UTC), subject=run_id)
         await self._events.publish([Event(headers=headers, data=said)])
         return headers.id

@@ -1,4 +1,4 @@
-"""Put messages on Kafka and know that they are there."""
+"""Publish messages on Kafka with acknowledgements."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class PublishError(Exception):
 
 
 class TooLargeError(PublishError):
-    """Kafka will never take this message into this topic."""
+    """Kafka will never accept this message on this topic."""
 
 
 class Publisher(Protocol):
-    """Publish with acks=all and wait for the acknowledgements."""
+    """Publishes with acks=all and waits for the acknowledgements."""
 
     def publish(self, messages: Sequence[Message]) -> Awaitable[None]:
-        """Hand messages over; awaiting the answer returns when every one is acknowledged by the broker.
+        """Hand messages over; awaiting the result returns when the broker has acknowledged every one.
 
         Raises:
             PublishError: at least one was not.

@@ -206,7 +206,7 @@ _ACCEPTED = ResponseMeaning(verdict=Verdict.ACCEPTED)
 def judge(
     purpose: Purpose, reply: HttpResponse | NoResponse, success: frozenset[int], *, now: datetime
 ) -> ResponseMeaning:
-    """Tell what came of a call; `success` are the statuses by which this system says yes."""
+    """Return what came of a call; `success` are the statuses by which this system says yes."""
     if isinstance(reply, NoResponse):
         return _judge_silence(purpose, reply)
     verdict = _verdict(purpose, reply.status, success)

@@ -88,7 +88,7 @@ class _Picker:
         return read if record is self._resolved(kind) else array_of(read)
 
     def _record_in(self, kind: AvroSchema) -> AvroSchema | None:
-        """Give the record that a type is, or a list of."""
+        """Return the record that a type is, or a list of."""
         resolved = self._resolved(kind)
         if isinstance(resolved, dict) and resolved["type"] == "array":
             resolved = self._resolved(resolved["items"])

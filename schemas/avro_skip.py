@@ -116,7 +116,7 @@ def _over(steps: list[Step]) -> Skip:
 
 
 def may_be_one_zero(schema: AvroSchema) -> bool:
-    """Say whether a zero byte is always the whole of a value: null, 0, false, an empty text or list."""
+    """Return whether a zero byte is always the whole of a value: null, 0, false, an empty text or list."""
     if isinstance(schema, list):
         return may_be_null(schema)
     kind = schema["type"] if isinstance(schema, dict) else schema

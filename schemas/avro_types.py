@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def short_name(name: str) -> str:
-    """Give the name of a type without its namespace: Java writes it in full where we do not."""
+    """Return the name of a type without its namespace: Java writes it in full where we do not."""
     return name.rpartition(".")[2]
 
 
 def may_be_null(schema: AvroSchema) -> bool:
-    """Say whether a zero byte is the null of a union: most fields that may be null are."""
+    """Return whether a zero byte is the null of a union: most fields that may be null are."""
     return isinstance(schema, list) and schema[0] == "null"

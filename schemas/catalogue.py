@@ -64,7 +64,7 @@ def entry_of(model: type[Message]) -> EventType:
 
 
 def type_of(model: type[Message]) -> str:
-    """Give the CloudEvents type of a message class, e.g. `southbound.RunRequested`."""
+    """Return the CloudEvents type of a message class, e.g. `southbound.RunRequested`."""
     return _TYPES[model]
 
 

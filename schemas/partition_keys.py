@@ -23,7 +23,7 @@ def topic_of(names: TopicNames, message: Message) -> str:
 
 
 def key_of(message: Message) -> str:
-    """Give the key: the root run's id, or `<spoke>:<external id>` for what came in."""
+    """Return the key: the root run's id, or `<spoke>:<external id>` for what came in."""
     return _KEYS[type(message)](message)
 
 

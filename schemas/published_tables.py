@@ -122,10 +122,10 @@ def sha256_of(text: str) -> str:
 
 
 def version_key(table: str, version: str) -> str:
-    """Give the key of a version's record."""
+    """Return the key of a version's record."""
     return f"{table}@{version}"
 
 
 def draft_key(table: str) -> str:
-    """Give the key of a draft's record."""
+    """Return the key of a draft's record."""
     return f"{table}@{DRAFT}"

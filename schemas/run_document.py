@@ -72,7 +72,7 @@ def _as_json_text(value: object) -> JsonText:
 
 
 def value_to_json(value: Value) -> object:
-    """Give the plain JSON value that a document's value stands for."""
+    """Return the plain JSON value that a document's value stands for."""
     return orjson.loads(value.json_text) if isinstance(value, JsonText) else value
 
 

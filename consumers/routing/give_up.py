@@ -39,7 +39,7 @@ async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRo
 
 
 async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
-    """Give up runs by timer, all of them or none."""
+    """Return up runs by timer, all of them or none."""
     steps = [advance(row, (GivenUp(reasons=(reason,)),), updater.now()) for row in rows]
     # Published before it is stored, contrary to the rule: after a crash no record is redelivered that would publish it.
     # A child that arrives at this very moment sees the news too early, which looks like a child that is late.

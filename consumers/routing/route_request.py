@@ -176,7 +176,7 @@ class RequestRouter:
         return Done()
 
     async def _give_up(self, event: Event, root: RunRow | None, problem: Problem) -> Outcome:
-        """Give up the pending root, if there is one, and the record."""
+        """Return up the pending root, if there is one, and the record."""
         if root is not None:
             given_up = GivenUp(reasons=(reason_of(problem),))
             rows = await with_family(self.updater.store, root, event)

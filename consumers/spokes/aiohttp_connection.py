@@ -1,7 +1,7 @@
-"""Write one request on a connection of aiohttp's pool, and read its answer.
+"""Write one request on a connection of aiohttp's pool, and read its response.
 
-`ClientSession` would do the same with cookies, redirects, traces and middlewares, of which a spoke has none,
-in twice the time: ADR-0024.
+`ClientSession` would do the same with cookies, redirects, traces and middlewares, of which a spoke has none, in twice
+the time: ADR-0024.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Head = RawResponseMessage
     Opened = tuple[Head, aiohttp.StreamReader]
 
-_FINAL = 200  # a status below it announces another one
+_FIRST_FINAL_STATUS = 200  # a status below it announces another one
 _SCHEMES = ("http", "https")
 _WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 
@@ -33,27 +33,27 @@ class UnfitRequestError(ValueError):
 
 
 def origin_of(url: str) -> str:
-    """Give the part of an address that says where to connect: scheme, host and port."""
+    """Return the part of an address that says where to connect: scheme, host and port."""
     return "/".join(url.partition("?")[0].split("/", 3)[:3])
 
 
 class OriginConnections:
-    """The way to one origin: its connections, and what is the same in every request. Make it in the running loop.
+    """The connections to one origin, and what is the same in every request. Make it in the running loop.
 
     Raises:
-        UnfitRequestError: at construction, where that is no address of HTTP.
+        UnfitRequestError: at construction, if the origin is not an HTTP address.
     """
 
     def __init__(self, origin: str, connector: aiohttp.TCPConnector, timeouts: Timeouts) -> None:
         self._origin = origin
-        self._door = _door(origin)
+        self._door = _connection_request(origin)
         self._same = [f"{name}: {self._door.headers[name]}" for name in ("Host", "Accept-Encoding")]
         self._connector = connector
         self._timeouts = timeouts
         self._to_connect = aiohttp.ClientTimeout(connect=timeouts.connect, sock_connect=timeouts.connect)
 
-    def written(self, request: HttpRequest) -> bytes:
-        """Give the bytes of a request.
+    def encode(self, request: HttpRequest) -> bytes:
+        """Return the bytes of a request.
 
         Raises:
             UnfitRequestError: a header has two lines, or the address a space.
@@ -68,15 +68,15 @@ class OriginConnections:
         return "\r\n".join([*head, "", ""]).encode() + (request.body or b"")
 
     async def connect(self) -> Connection:
-        """Take a kept connection, or make one.
+        """Take an idle connection, or open one.
 
         Raises:
-            ClientConnectorError: there is none to be had.
+            ClientConnectorError: no connection can be made.
             ConnectionTimeoutError: not in time.
         """
         try:
             connection = await self._connector.connect(self._door, [], self._to_connect)
-            # What the system said on a kept connection unasked must not answer what we ask next.
+            # What the system sent on an idle connection must not be taken for the response to the next request.
             while connection.protocol is not None and connection.protocol.should_close:
                 connection.close()
                 connection = await self._connector.connect(self._door, [], self._to_connect)
@@ -85,12 +85,14 @@ class OriginConnections:
         return connection
 
     async def exchange(self, connection: Connection, written: bytes, until: float) -> Opened:
-        """Write a request and wait for the head of its answer and the stream of its body; `until` by the loop's clock.
+        """Write a request, and return the head of its response and the stream of its body.
+
+        `until` by the loop's clock.
 
         Raises:
             ClientError: the connection broke.
-            HttpProcessingError: the answer is not HTTP.
-            TimeoutError: it did not come in time.
+            HttpProcessingError: the response is not HTTP.
+            TimeoutError: it did not arrive in time.
         """
         on, transport = connection.protocol, connection.transport
         if on is None or transport is None:
@@ -98,23 +100,23 @@ class OriginConnections:
         loop = asyncio.get_running_loop()
         on.set_response_params(read_until_eof=True)
         left = until - loop.time()
-        late = _silent if self._timeouts.read < left else _too_late
+        late = _require_silent if self._timeouts.read < left else _fail_with_timeout
         timer = loop.call_later(min(self._timeouts.read, left), late, on)
         try:
             transport.write(written)
             head, body = await on.read()
-            while head.code < _FINAL:
+            while head.code < _FIRST_FINAL_STATUS:
                 head, body = await on.read()
         finally:
             timer.cancel()
         return head, body
 
-    async def more(self, body: aiohttp.StreamReader, until: float) -> bytes:
-        """Wait for the next piece of a body that did not come at once.
+    async def read_more(self, body: aiohttp.StreamReader, until: float) -> bytes:
+        """Return the next piece of a body that did not arrive at once.
 
         Raises:
-            ClientPayloadError: it broke off.
-            TimeoutError: it did not come in time.
+            ClientPayloadError: it was cut off.
+            TimeoutError: it did not arrive in time.
         """
         silent_at = asyncio.get_running_loop().time() + self._timeouts.read
         try:
@@ -126,15 +128,15 @@ class OriginConnections:
             raise
 
 
-def cut(connection: Connection) -> None:
-    """End a connection at once: a close would first send the rest of a request that we gave up on."""
+def abort(connection: Connection) -> None:
+    """Abort a connection: a close would first send the rest of a request that was given up."""
     if connection.protocol is not None:
         connection.protocol.abort()
     connection.close()
 
 
-def _door(origin: str) -> aiohttp.ClientRequest:
-    """Make a request that is never sent: aiohttp takes from it where to connect and how, and gives its own headers."""
+def _connection_request(origin: str) -> aiohttp.ClientRequest:
+    """Return a request that is never sent: aiohttp reads from it where and how to connect, and its own headers."""
     try:
         url = URL(origin)
         if url.scheme not in _SCHEMES:
@@ -144,9 +146,9 @@ def _door(origin: str) -> aiohttp.ClientRequest:
         raise UnfitRequestError(f"{origin!r} is no address") from error
 
 
-def _silent(connection: ResponseHandler) -> None:
+def _require_silent(connection: ResponseHandler) -> None:
     connection.set_exception(aiohttp.SocketTimeoutError())
 
 
-def _too_late(connection: ResponseHandler) -> None:
+def _fail_with_timeout(connection: ResponseHandler) -> None:
     connection.set_exception(TimeoutError())

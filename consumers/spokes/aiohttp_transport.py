@@ -1,4 +1,4 @@
-"""Send HTTP requests with aiohttp, and know of each failure whether the request may have arrived."""
+"""Send HTTP requests with aiohttp, and know for each failure whether the request may have arrived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from consumers.spokes.aiohttp_connection import OriginConnections, UnfitRequestError, cut, origin_of
+from consumers.spokes.aiohttp_connection import OriginConnections, UnfitRequestError, abort, origin_of
 from router.responses import HttpResponse, NoResponse
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class AiohttpTransport:
         self._profile = profile
         self._resolver = resolver
         self._connector: aiohttp.TCPConnector | None = None
-        self._lines: dict[str, OriginConnections] = {}  # by origin; a spoke has one
+        self._origins: dict[str, OriginConnections] = {}  # by origin; a spoke has one
         self._closed = False
         self._where = _where(profile.base_url)
 
@@ -45,24 +45,24 @@ class AiohttpTransport:
         if self._closed:
             return NoResponse(perhaps_sent=False, what=f"we are stopping, {self._where} was not called")
         try:
-            return await self._attempt(self._line_to(origin_of(request.url)), request)
+            return await self._attempt(self._connections_to(origin_of(request.url)), request)
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
-            return _no_answer(error, self._where)
+            return _no_response(error, self._where)
 
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True
         connector, self._connector = self._connector, None
-        self._lines.clear()
+        self._origins.clear()
         if connector is not None:
             await connector.close()
 
     async def _attempt(self, line: OriginConnections, request: HttpRequest) -> HttpResponse | NoResponse:
-        written = line.written(request)
+        written = line.encode(request)
         try:
             return await self._exchange(line, written)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            # A kept connection may have been closed by the other side in this very moment.
+            # An idle connection may have been closed by the other side in this very moment.
             if request.method not in _REPEATABLE or isinstance(error, _NEVER_SENT):
                 raise
             return await self._exchange(line, written)
@@ -74,52 +74,54 @@ class AiohttpTransport:
             head, body = await line.exchange(connection, written, until)
             answer = await self._answer(line, head, body, until)
         except BaseException:
-            cut(connection)
+            abort(connection)
             raise
-        connection.release()  # which closes it where the answer was not read to its end
+        connection.release()  # which closes it if the response was not read to its end
         return answer
 
     async def _answer(
         self, line: OriginConnections, head: Head, stream: aiohttp.StreamReader, until: float
     ) -> HttpResponse | NoResponse:
         limit = self._profile.max_answer_bytes
-        body = await _bounded(line, stream, limit, until)
+        body = await _read_bounded(line, stream, limit, until)
         if body is None and head.code < _ERROR_STATUS:
             return NoResponse(perhaps_sent=True, what=f"{self._where} answered with more than {limit} bytes")
         headers = {name.lower(): _valid(value) for name, value in head.headers.items()}
         return HttpResponse(status=head.code, headers=headers, body=body or b"")
 
-    def _line_to(self, origin: str) -> OriginConnections:
-        line = self._lines.get(origin)
+    def _connections_to(self, origin: str) -> OriginConnections:
+        line = self._origins.get(origin)
         if line is None:
-            line = self._lines[origin] = OriginConnections(origin, self._open(), self._profile.timeouts)
+            line = self._origins[origin] = OriginConnections(origin, self._open_connector(), self._profile.timeouts)
         return line
 
-    def _open(self) -> aiohttp.TCPConnector:
+    def _open_connector(self) -> aiohttp.TCPConnector:
         if self._connector is None:
             self._connector = aiohttp.TCPConnector(limit=self._profile.concurrency, resolver=self._resolver)
         return self._connector
 
 
-async def _bounded(line: OriginConnections, stream: aiohttp.StreamReader, limit: int, until: float) -> bytes | None:
+async def _read_bounded(
+    line: OriginConnections, stream: aiohttp.StreamReader, limit: int, until: float
+) -> bytes | None:
     """Read the body as it comes; None as soon as it is longer than `limit`."""
     first = stream.read_nowait()
-    if stream.at_eof():  # mostly it came with the head
+    if stream.at_eof():  # mostly it arrived with the head
         return first if len(first) <= limit else None
     body = bytearray(first)
     while not stream.at_eof():
         if len(body) > limit:
             return None
-        body += await line.more(stream, until)
+        body += await line.read_more(stream, until)
     return bytes(body) if len(body) <= limit else None
 
 
 def _valid(value: str) -> str:
-    # aiohttp keeps bytes that are not UTF-8 as lone surrogates, which nothing further on can write.
+    # aiohttp keeps bytes that are not UTF-8 as lone surrogates, which cannot be encoded later.
     return value if value.isascii() else value.encode(errors="replace").decode()
 
 
-def _no_answer(error: Exception, where: str) -> NoResponse:
+def _no_response(error: Exception, where: str) -> NoResponse:
     return NoResponse(
         perhaps_sent=not isinstance(error, _NEVER_SENT),
         what=_sentence(error, where),
@@ -128,7 +130,7 @@ def _no_answer(error: Exception, where: str) -> NoResponse:
 
 
 def _sentence(error: Exception, where: str) -> str:
-    """Say what happened, without the text of the exception: it may repeat what was sent."""
+    """Describe what happened without the text of the exception, which may repeat what was sent."""
     for kinds, sentence in _SENTENCES:
         if isinstance(error, kinds):
             return sentence.format(where=where) + _code(error)

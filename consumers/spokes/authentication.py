@@ -1,4 +1,4 @@
-"""Convince an external system of who we are: requests out, answers in, the network never touched."""
+"""Authenticate requests to an external system, without touching the network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NoCredentials:
 
 @dataclass(frozen=True, slots=True)
 class HeaderCredentials:
-    """Sends a header that proves who we are; `value` prints as asterisks."""
+    """Sends a header with a secret; `value` prints as asterisks."""
 
     name: str
     value: SecretStr
@@ -48,7 +48,7 @@ class HeaderCredentials:
 
 
 def credentials_for(auth: Auth, environment: Mapping[str, str]) -> Credentials:
-    """Fetch the secrets of a profile.
+    """Return the credentials of a profile with its secrets.
 
     Raises:
         SecretMissingError: a secret is not where the profile says, or cannot stand in a header.

@@ -1,4 +1,4 @@
-"""Say how an external system, or a caller of ours, proves who it is."""
+"""How an external system, or a caller of ours, proves its identity."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class ProfileModel(BaseModel):
-    """A part of a profile: frozen, and a field that it does not know is a mistake."""
+    """A part of a profile: frozen, and an unknown field is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 

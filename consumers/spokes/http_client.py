@@ -1,4 +1,4 @@
-"""Make the calls of all spokes: limit, authenticate, send, and hand back whatever came."""
+"""Make the calls of all spokes: limit, authenticate, send, and return the response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Credentials, credentials_for
 from consumers.spokes.credentials import SecretMissingError
-from consumers.spokes.port import UnknownSpokeError, nothing
+from consumers.spokes.port import UnknownSpokeError, do_nothing
 from consumers.spokes.transport import HttpRequest
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class _SpokeConnection:
 
 
 class SpokeClient:
-    """A `SpokeCaller`: one line per spoke, each with its own connections and its own limit.
+    """A `SpokeCaller` with its own connections and its own limit for each spoke.
 
     Raises:
-        SecretMissingError: at construction, with a line for every secret that is not there.
+        SecretMissingError: at construction, with a line for every secret that is missing.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class SpokeClient:
             for profile in profiles
         }
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.
+        `before` is called when a connection slot is free, right before anything is sent; what it raises prevents that.
 
         Raises:
             UnknownSpokeError: no profile has this name.
@@ -72,7 +72,7 @@ class SpokeClient:
         if line is None:
             raise UnknownSpokeError.named(spoke, self._lines)
         async with line.limit:
-            return await _through(line.transport, line.credentials.flow(_request(line, call)), before)
+            return await _send_authenticated(line.transport, line.credentials.flow(_request(line, call)), before)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -81,10 +81,10 @@ class SpokeClient:
 
 
 def all_credentials(profiles: Iterable[Profile], environment: Mapping[str, str]) -> dict[str, Credentials]:
-    """Fetch the secrets of all profiles.
+    """Return the credentials of all profiles, by spoke.
 
     Raises:
-        SecretMissingError: with one line for each that is missing.
+        SecretMissingError: with one line for each secret that is missing.
     """
     found: dict[str, Credentials] = {}
     missing: list[str] = []
@@ -98,7 +98,9 @@ def all_credentials(profiles: Iterable[Profile], environment: Mapping[str, str])
     return found
 
 
-async def _through(transport: Transport, flow: Flow, before: Callable[[], None]) -> HttpResponse | NoResponse:
+async def _send_authenticated(
+    transport: Transport, flow: Flow, before: Callable[[], None]
+) -> HttpResponse | NoResponse:
     request = next(flow)
     while True:
         before()
@@ -129,5 +131,5 @@ def _own_headers(call: Call) -> dict[str, str]:
 
 
 def _one_line(value: str) -> str:
-    # Event ids are their producers' choice, and not all of them can stand in a header.
+    # Event ids are chosen by their producers, and not all of them can stand in a header.
     return value if value.isascii() and value.isprintable() else quote(value)

@@ -38,15 +38,15 @@ class Call:
 
 
 class NotUnderstoodError(Exception):
-    """What an external system said cannot be read; the sentence says why."""
+    """The response or report of an external system cannot be read; the sentence says why."""
 
 
 class UnknownSpokeError(Exception):
-    """No profile has this name: it was taken away, or a table names a spoke that there is not."""
+    """No profile has this name: it was removed, or a table names a spoke that does not exist."""
 
     @classmethod
     def named(cls, name: str, known: Iterable[str]) -> Self:
-        """Say which spoke is meant, and which there are."""
+        """Return the error that names the spoke, and the spokes that exist."""
         there_are = ", ".join(sorted(known))
         return cls(
             f"No profile defines the spoke {name!r} (known: {there_are}): add its profile file and redrive this record."
@@ -68,20 +68,20 @@ class Spoke(Protocol):
         """Cancel, by the method of the profile."""
 
     def to_look_up(self, run: RunDocument) -> Call | None:
-        """Ask whether a POST with unknown outcome arrived; None where the profile knows no way to ask."""
+        """Return the call that finds out whether a POST with unknown outcome arrived; None if the profile has none."""
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
 
     def read_reply(self, answer: HttpResponse) -> ExternalReport:
-        """Read the body of a 2xx answer to a POST, PATCH or GET of one run.
+        """Read the body of a 2xx response to a POST, PATCH or GET of one run.
 
         Raises:
             NotUnderstoodError: the body is not usable.
         """
 
     def find_run(self, answer: HttpResponse, run: RunDocument) -> ExternalReport | None:
-        """Find our run in the answer to a look-up; None: it never arrived.
+        """Find our run in the response to a look-up; None: it never arrived.
 
         Raises:
             NotUnderstoodError: the body is not usable.
@@ -95,15 +95,15 @@ class Spoke(Protocol):
         """
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Do nothing before a call."""
 
 
 class SpokeCaller(Protocol):
-    """The one HTTP client: limit, authenticate, send, bound, and say whether it was perhaps sent."""
+    """The one HTTP client: limit, authenticate, send, bound, and report whether a request was perhaps sent."""
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is called when it is this call's turn, right before anything is sent; what it raises prevents that.
+        `before` is called when a connection slot is free, right before anything is sent; what it raises prevents that.
         """

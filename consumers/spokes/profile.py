@@ -1,4 +1,4 @@
-"""Describe one external system: where it is, what it speaks, and how careful to be with it."""
+"""The profile of one external system: its address, its dialect, and the limits of calling it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
 
 
 class MediaTypes(ProfileModel):
-    """What we say we send and accept."""
+    """The media types that are sent and accepted."""
 
     send: MediaType = "application/json"
     change: MediaType = "application/json"
@@ -55,7 +55,7 @@ class MediaTypes(ProfileModel):
 
 
 class Timeouts(ProfileModel):
-    """Seconds to wait: for a connection, between two pieces of an answer, and for everything together."""
+    """Seconds to wait: for a connection, between two pieces of a response, and for everything together."""
 
     connect: Seconds = 3.0
     read: Seconds = 15.0
@@ -73,7 +73,7 @@ _RETRY = RetryPolicy()
 
 
 class RetrySettings(ProfileModel):
-    """How often and how long to try again; seconds."""
+    """How often and how long to retry; seconds."""
 
     initial_interval: Seconds = _RETRY.initial_interval
     backoff_coefficient: float = Field(default=_RETRY.backoff_coefficient, ge=1, allow_inf_nan=False)
@@ -82,12 +82,12 @@ class RetrySettings(ProfileModel):
     max_elapsed: Seconds = _RETRY.max_elapsed
 
     def policy(self) -> RetryPolicy:
-        """Give the same to those who decide by it."""
+        """The same as the policy that decides by it."""
         return RetryPolicy(**dict(self))
 
 
 class InboundMode(StrEnum):
-    """By which ways answers come; only `poll` makes us do something, the others declare."""
+    """How responses arrive; only `poll` makes Southbound do something, the others are declarations."""
 
     SYNC = "sync"
     CALLBACK = "callback"
@@ -95,7 +95,7 @@ class InboundMode(StrEnum):
 
 
 class RelationshipEncoding(StrEnum):
-    """How a child tells the external system who its parent is."""
+    """How a child's POST tells the external system who its parent is."""
 
     NATIVE = "native"
     EXTENSION = "extension"
@@ -141,20 +141,20 @@ def _is_a_state_of_a_run(state: RunState) -> RunState:
 
 
 KnownState = Annotated[RunState, AfterValidator(_is_a_state_of_a_run)]
-# A run that has ended is past changing, whatever the system.
+# A run that has ended cannot be changed, whatever the system.
 _UNDER_WAY: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
 class Profile(ProfileModel):
-    """One external system. Every field but `name` and `base_url` has a careful default.
+    """One external system. Every field but `name` and `base_url` has a safe default.
 
     `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
-    `change_until` are the states in which a change may still come; beyond them is the point of no return.
-    `state_spellings` maps what the system says to our states, beyond the spellings that are known anyway.
-    `success_codes` are the answers that mean yes.
-    `version` only declares for now: one wire form fits 4.0, 4.1 and 4.2, so all three are spoken alike.
-    `inbound`: only `poll` changes what we do; answers in a response and callbacks are taken in with or without
-    `sync` and `callback`.
+    `change_until` are the states in which a change may still be sent; beyond them is the point of no return.
+    `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
+    `success_codes` are the statuses that mean success.
+    `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
+    `inbound`: only `poll` changes what Southbound does; final answers in a response and callbacks are handled with or
+    without `sync` and `callback`.
     """
 
     name: Annotated[str, AfterValidator(_is_a_spoke_name)]

@@ -1,4 +1,4 @@
-"""Load the profiles of all spokes, or tell every mistake in them at once."""
+"""Load the profiles of all spokes, or report every mistake in them at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProfilesWrongError(Exception):
 
 
 def load_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
-    """Read one profile from each file.
+    """Return one profile from each file.
 
     Raises:
         ProfilesWrongError: with all mistakes of all files, each as `file:line: spoke 'x', field 'y': …`.

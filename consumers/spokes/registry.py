@@ -1,4 +1,4 @@
-"""Know every dialect that is spoken here: one line each."""
+"""The registry of dialects: one line each."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ SPOKES: Mapping[str, Callable[[Profile], Spoke]] = {
 
 
 def spoke_for(profile: Profile) -> Spoke:
-    """Make the spoke of a profile that was loaded, so its dialect is known."""
+    """Return the spoke of a loaded profile, whose dialect is known."""
     return SPOKES[profile.dialect](profile)

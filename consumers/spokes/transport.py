@@ -1,4 +1,4 @@
-"""Carry one HTTP request to an external system, and say what became of it."""
+"""Send one HTTP request to an external system, and report what became of it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class HttpRequest:
     body: bytes | None = field(default=None, repr=False)
 
     def with_header(self, name: str, value: str) -> HttpRequest:
-        """Give the same request with one more header."""
+        """Return the same request with one more header."""
         return replace(self, headers={**self.headers, name: value})
 
 
 class Transport(Protocol):
-    """The seam: another HTTP library takes this one's place by implementing it."""
+    """The seam: another HTTP library replaces aiohttp by implementing it."""
 
     async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
         """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""

@@ -37,7 +37,7 @@ class ThresholdReachedError(Exception):
         self.use = use
 
     def __str__(self) -> str:
-        """Say what is used up, and until when."""
+        """Describe what is used up, and until when."""
         return f"{self.use.definition} is used up until {self.use.window.end.isoformat()}"
 
 

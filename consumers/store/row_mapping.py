@@ -181,7 +181,7 @@ def _decision(text: str) -> PinnedDecision:
 
 
 def measure_values(row: RunRow, clock: MomentFormat) -> list[Values]:
-    """Give the columns of each measure of a run as `tables.run_measures` orders them."""
+    """Return the columns of each measure of a run as `tables.run_measures` orders them."""
     return [
         (
             row.run_id,
@@ -231,7 +231,7 @@ def _value(text: str | None) -> Value:
 
 
 def request_values(row: RequestRow, clock: MomentFormat) -> Values:
-    """Give a request's columns as `tables.outbound_requests` orders them."""
+    """Return a request's columns as `tables.outbound_requests` orders them."""
     decision = _decision_text(row.decision)
     created_at = clock.write(row.created_at)
     return (row.request_id, row.root_run_id, row.tenant, row.spoke, decision, row.explanation, created_at)

@@ -86,7 +86,7 @@ class SqlRunStore:
         return in_order(self._runs(await self._reads.submit(RunsOf(request_id))))
 
     async def has_open_runs(self, request_id: str) -> bool:
-        """Tell whether a run of this request has not ended, without reading any."""
+        """Return whether a run of this request has not ended, without reading any."""
         return bool((await self._reads.submit(OpenRunsOf(request_id))).rows)
 
     async def request(self, request_id: str) -> RequestRow | None:

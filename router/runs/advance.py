@@ -56,7 +56,7 @@ class NotAllowedError(Exception):
 
 
 def allows(row: RunRow, run_event: RunEvent) -> bool:
-    """Tell whether the transition table knows this happening in the row's phase."""
+    """Return whether the transition table knows this happening in the row's phase."""
     return (row.phase, run_event.kind) in NEXT
 
 
@@ -150,7 +150,7 @@ def _unqueued(row: RunRow, phase: Phase) -> RunRow:
 
 
 def _other_reasons(row: RunRow) -> tuple[Reason, ...]:
-    """Give the reasons that still hold once a run waits for nothing, or for something else."""
+    """Return the reasons that still hold once a run waits for nothing, or for something else."""
     return tuple([reason for reason in row.reasons if reason.code != WAITS_FOR_THRESHOLD]) if row.reasons else ()
 
 

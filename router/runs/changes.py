@@ -119,7 +119,7 @@ def _not_changeable(field: str, patchable: frozenset[str]) -> Reason:
 
 
 def why_not(row: RunRow, document: RunDocument) -> Reason | None:
-    """Give the reason why this document cannot become what is wanted of the run; None: it can, or is already."""
+    """Return the reason why this document cannot become what is wanted of the run; None: it can, or is already."""
     known = row.requested
     if row.phase in ENDED:
         return has_ended(row)
@@ -161,7 +161,7 @@ def _moved(row: RunRow, document: RunDocument) -> Reason:
 
 
 def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
-    """Give what this document means for the run; None where the event comes again.
+    """Return what this document means for the run; None where the event comes again.
 
     What is wanted already is asked for like the rest: read again later, when the run may have ended, this event must
     be known for one that was no news.

@@ -67,7 +67,7 @@ class HierarchyPosition:
 
 
 def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple[RunDocument, ...]:
-    """Give the root, bare, and its children in pre-order: parent before child, siblings by (order, run id).
+    """Return the root, bare, and its children in pre-order: parent before child, siblings by (order, run id).
 
     Raises:
         HierarchyError: too many runs, too deep, a cycle, a run twice, an absent parent, another root.
@@ -85,7 +85,7 @@ def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple
 
 
 def nest(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree:
-    """Give the same runs as a tree.
+    """Return the same runs as a tree.
 
     Raises:
         HierarchyError: as `expand` does.
@@ -99,7 +99,7 @@ def nest(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree
 
 
 def with_children(root: RunDocument, arrived: Iterable[RunDocument]) -> RunDocument:
-    """Give the root with the children that came as events of their own beside those it carries."""
+    """Return the root with the children that came as events of their own beside those it carries."""
     return root.model_copy(update={"children": (*root.children, *arrived)})
 
 
@@ -116,7 +116,7 @@ def missing_children(root: RunDocument, arrived: Collection[str]) -> tuple[str, 
 
 
 def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
-    """Tell which children come, go, or differ in more than their version."""
+    """Return which children come, go, or differ in more than their version."""
     before = {child.run_id: child for child in old.children}
     known, wanted = dict.fromkeys(child_ids(old)), dict.fromkeys(child_ids(new))
     return ChildChanges(

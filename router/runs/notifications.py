@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> RunUpdate:
-    """Tell what happened to a run in flight. `version` is that of the document it is about."""
+    """Return what happened to a run in flight. `version` is that of the document it is about."""
     return RunUpdate(
         run_id=row.run_id,
         root_run_id=row.root_run_id,
@@ -32,7 +32,7 @@ def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), vers
 
 
 def result(row: RunRow) -> RunResult:
-    """Tell how a run ended, with its measures."""
+    """Return how a run ended, with its measures."""
     return RunResult(
         run_id=row.run_id,
         root_run_id=row.root_run_id,

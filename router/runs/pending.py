@@ -19,35 +19,35 @@ _UNROUTED = (Phase.CREATED, Phase.WAITING, Phase.FALLOUT)
 
 
 def waits(row: RunRow) -> bool:
-    """Tell whether a run still waits for its hierarchy or its turn, though perhaps nobody hopes any more."""
+    """Return whether a run still waits for its hierarchy or its turn, though perhaps nobody hopes any more."""
     return row.decision is None and row.phase in _UNROUTED
 
 
 def never_went(row: RunRow) -> bool:
-    """Tell whether a run ended before any table decided it."""
+    """Return whether a run ended before any table decided it."""
     return row.decision is None and row.phase in ENDED
 
 
 def carried(root: RunDocument, run_id: str) -> RunDocument | None:
-    """Give a child that travels in its root's document."""
+    """Return a child that travels in its root's document."""
     return next((child for child in root.children if child.run_id == run_id), None)
 
 
 def with_changed(root: RunDocument, child: RunDocument) -> RunDocument:
-    """Give the root with another document of a child that it carries."""
+    """Return the root with another document of a child that it carries."""
     children = tuple(child if one.run_id == child.run_id else one for one in root.children)
     return root.model_copy(update={"children": children})
 
 
 def without(root: RunDocument, run_ids: Collection[str]) -> RunDocument:
-    """Give the root without some of its children."""
+    """Return the root without some of its children."""
     children = tuple(child for child in root.children if child.run_id not in run_ids)
     named = tuple(run_id for run_id in root.child_run_ids if run_id not in run_ids)
     return root.model_copy(update={"children": children, "child_run_ids": named})
 
 
 def family_of(root: RunDocument, run_id: str) -> list[RunDocument]:
-    """Give a carried child and those that the root carries below it, parents first."""
+    """Return a carried child and those that the root carries below it, parents first."""
     here, family = {run_id}, [child for child in root.children if child.run_id == run_id]
     left = [child for child in root.children if child.run_id != run_id]
     while below := [child for child in left if child.parent_run_id in here]:

@@ -47,12 +47,12 @@ def remember(step: Transition, run_events: Sequence[RunEvent], cause: str) -> Ru
 
 
 def led_to(row: RunRow, cause: str, word: str) -> bool:
-    """Tell whether this event has led to this before: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
+    """Return whether this event has led to this before: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
     return _entry(cause, word) in row.processed_events
 
 
 def told_by(row: RunRow, cause: str) -> list[RunUpdate | RunResult]:
-    """Give what this event led to, as the run is now; and the run's result if it has ended."""
+    """Return what this event led to, as the run is now; and the run's result if it has ended."""
     start = _entry(cause, "")
     entries = (*row.processed_events, *row.processed_reports)
     kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]
@@ -61,7 +61,7 @@ def told_by(row: RunRow, cause: str) -> list[RunUpdate | RunResult]:
 
 
 def born(row: RunRow, cause: str) -> RunRow:
-    """Give a new row that knows which event made it."""
+    """Return a new row that knows which event made it."""
     return _with_event(row, cause, [SEND])
 
 

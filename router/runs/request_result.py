@@ -39,7 +39,7 @@ def conclude(rows: Sequence[RunRow]) -> RequestResult | None:
 
 
 def is_over(row: RunRow) -> bool:
-    """Tell whether a run has ended for good; one in fallout waits for people."""
+    """Return whether a run has ended for good; one in fallout waits for people."""
     return row.state in TERMINAL and row.phase is not Phase.FALLOUT
 
 

@@ -79,7 +79,7 @@ class RequestRow:
 
 
 def replace(row: RunRow, **changes: object) -> RunRow:
-    """Give the same row with these fields changed.
+    """Return the same row with these fields changed.
 
     Raises:
         TypeError: a row has no such field.

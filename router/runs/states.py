@@ -41,7 +41,7 @@ SPELLINGS: Final[Mapping[str, RunState]] = {
 
 
 def with_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
-    """Give the known spellings with those of a profile over them; do it once per profile.
+    """Return the known spellings with those of a profile over them; do it once per profile.
 
     Raises:
         UnknownStateError: the meaning of a spelling is not a canonical state.
@@ -58,7 +58,7 @@ def normalise(raw: str, spellings: Mapping[str, RunState] = SPELLINGS) -> RunSta
 
 
 def is_forward(current: RunState | None, reported: RunState) -> bool:
-    """Tell whether a report moves or repeats a state; nothing leaves a terminal one."""
+    """Return whether a report moves or repeats a state; nothing leaves a terminal one."""
     if reported not in RANK:
         return False
     if current in TERMINAL:

@@ -44,7 +44,7 @@ def load_as(kind: TableKind, text: str, source_name: str, spokes: Collection[str
 
 
 def kind_of(loaded: Loaded) -> TableKind:
-    """Say what was loaded."""
+    """Return what was loaded."""
     match loaded:
         case OutboundPolicy():
             return TableKind.POLICY
@@ -55,7 +55,7 @@ def kind_of(loaded: Loaded) -> TableKind:
 
 
 def table_of(loaded: Loaded) -> DecisionTable:
-    """Give the rows and columns of whatever was loaded."""
+    """Return the rows and columns of whatever was loaded."""
     return loaded if isinstance(loaded, DecisionTable) else loaded.table
 
 
@@ -65,7 +65,7 @@ def document_of(loaded: Loaded) -> TableDocument:
 
 
 def decide_by(loaded: Loaded) -> Callable[[Facts], Decision | Undecided]:
-    """Give the function that decides by it, with no definition used up."""
+    """Return the function that decides by it, with no definition used up."""
     return partial(decide_selector, loaded) if isinstance(loaded, Selector) else partial(decide, table_of(loaded))
 
 

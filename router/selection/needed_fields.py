@@ -22,12 +22,12 @@ _BEHIND: Mapping[str, Wanted] = {
 
 
 def wanted_by(*tables: DecisionTable) -> Wanted:
-    """Give the fields that these tables read of a run document."""
+    """Return the fields that these tables read of a run document."""
     return wanted_fields(column.path or column.name for table in tables for column in table.inputs)
 
 
 def wanted_fields(paths: Iterable[str]) -> Wanted:
-    """Give the fields that these paths read.
+    """Return the fields that these paths read.
 
     Raises:
         UnknownFactError: a run document has no such fact.

@@ -58,13 +58,13 @@ class CountedDefinition:
         return f"{self.selector}#{self.row}"
 
     def use_at(self, moment: datetime) -> ThresholdUse:
-        """Give the use that a decision at this moment makes."""
+        """Return the use that a decision at this moment makes."""
         window = window_at(self.threshold.period, moment)
         return ThresholdUse(definition=self.name, window=window, at_most=self.threshold.max)
 
 
 def window_at(period: timedelta, moment: datetime) -> ThresholdWindow:
-    """Give the window of this length that a moment falls in; windows follow each other since 1970 in UTC.
+    """Return the window of this length that a moment falls in; windows follow each other since 1970 in UTC.
 
     The last window ends with the last moment that there is.
     """

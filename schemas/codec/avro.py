@@ -59,7 +59,7 @@ class AvroReader:
         self._by_id = {id_: _known(entry, schema, make) for id_, (entry, schema) in foreign.items()}
 
     def read(self, value: bytes) -> tuple[EventType, Plain] | None:
-        """Tell which event this is and its plain values; None where the bytes do not open like Avro.
+        """Return which event this is and its plain values; None where the bytes do not open like Avro.
 
         Raises:
             UnknownSchemaError: nobody knows the fingerprint or registry id.

@@ -21,7 +21,7 @@ SINGLE_OBJECT_MARK = b"\xc3\x01"
 
 @cache
 def avsc_text(subject: str, version: int) -> str:
-    """Give the file `schemas/avro/<subject>/v<version>.avsc` as it was written."""
+    """Return the file `schemas/avro/<subject>/v<version>.avsc` as it was written."""
     return (files("schemas") / "avro" / subject / f"v{version}.avsc").read_text("utf-8")
 
 
@@ -31,6 +31,6 @@ def avro_schema(entry: EventType, version: int) -> AvroSchema:
 
 
 def single_object_prefix(schema: AvroSchema) -> bytes:
-    """Give the ten bytes that open a single-object value (Avro 1.12, "Single-object encoding")."""
+    """Return the ten bytes that open a single-object value (Avro 1.12, "Single-object encoding")."""
     # fastavro writes the fingerprint's bytes in the little-endian order that the encoding asks for.
     return SINGLE_OBJECT_MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))

@@ -37,7 +37,7 @@ class DecodedMessageCache:
         self._messages: dict[bytes, Message] = {}
 
     def find(self, value: bytes) -> Message | None:
-        """Give the message that was written as exactly these bytes."""
+        """Return the message that was written as exactly these bytes."""
         return self._messages.get(value)
 
     def keep(self, value: bytes, message: Message) -> None:

@@ -93,7 +93,7 @@ def field_claims(wrong: ValidationError) -> list[str]:
 
 
 def field_places(wrong: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
-    """Give the same claims, each with the path to its field."""
+    """Return the same claims, each with the path to its field."""
     found = {}
     for error in wrong.errors(include_url=False, include_input=False):
         loc = tuple(takewhile(lambda step: step not in _VALUE_BRANCHES, error["loc"]))

@@ -20,7 +20,7 @@ PULL = 600.0  # seconds for an image
 
 
 def engine_answers() -> bool:
-    """Tell whether a Docker engine answers."""
+    """Return whether a Docker engine answers."""
     return run_command(["docker", "version"], seconds=ANSWER).ok
 
 
@@ -73,7 +73,7 @@ def docker_broker(
 
 
 def container(image: str, name: str, port: int, controller_port: int, *, platform: str) -> list[str]:
-    """Give the command that runs the node in the foreground; the image is its last word."""
+    """Return the command that runs the node in the foreground; the image is its last word."""
     on_linux = platform == "linux"
     settings = node_settings(
         port=port,

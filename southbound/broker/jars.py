@@ -21,7 +21,7 @@ def cache_folder() -> Path:
 
 
 def have_jars(say: Callable[[str], None]) -> Path:
-    """Give the folder with the jars; the first time they are fetched.
+    """Return the folder with the jars; the first time they are fetched.
 
     Raises:
         BrokerUnavailableError: Maven is missing, or cannot fetch them.

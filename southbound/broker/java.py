@@ -31,7 +31,7 @@ class Java:
 
 
 def find_java() -> Java:
-    """Give a Java of version 17 or newer.
+    """Return a Java of version 17 or newer.
 
     Raises:
         BrokerUnavailableError: there is none, or it is too old.
@@ -48,7 +48,7 @@ def find_java() -> Java:
 
 
 def find_maven() -> Path:
-    """Give the path of Maven.
+    """Return the path of Maven.
 
     Raises:
         BrokerUnavailableError: there is none.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def have_archive(jvm: Jvm, say: Callable[[str], None]) -> Jvm:
-    """Give the same JVM with a class-data archive; the first time one start and stop writes it.
+    """Return the same JVM with a class-data archive; the first time one start and stop writes it.
 
     Raises:
         BrokerUnavailableError: Kafka does not start.

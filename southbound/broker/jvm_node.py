@@ -35,7 +35,7 @@ class Jvm:
     flags: tuple[str, ...] = ()
 
     def command(self, main_class: str, *words: str | Path) -> list[str | Path]:
-        """Give the command that runs one of Kafka's main classes."""
+        """Return the command that runs one of Kafka's main classes."""
         return [self.java.path, *FLAGS, *self.flags, "-cp", class_path(self.jars), main_class, *words]
 
 
@@ -80,7 +80,7 @@ def _write_settings(home: Path, port: int, controller_port: int) -> Path:
 
 
 def _format(jvm: Jvm, home: Path, properties: Path) -> None:
-    """Give an empty log folder its identity; Kafka starts on no other."""
+    """Return an empty log folder its identity; Kafka starts on no other."""
     if (home / "data" / "meta.properties").exists():
         return
     identity = ("--cluster-id", _new_cluster_id())

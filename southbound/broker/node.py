@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 def node_settings(*, port: int, controller_port: int, data: str, listen: str = "127.0.0.1") -> dict[str, str]:
-    """Give the settings of a single node in KRaft combined mode.
+    """Return the settings of a single node in KRaft combined mode.
 
     Args:
         port: where clients of this machine connect.
@@ -60,7 +60,7 @@ def _copies() -> dict[str, str]:
 
 
 def _speed() -> dict[str, str]:
-    """Give the settings that let groups form, and a broken-off node come back, within a second or two."""
+    """Return the settings that let groups form, and a broken-off node come back, within a second or two."""
     return {
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",

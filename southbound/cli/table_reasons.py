@@ -26,7 +26,7 @@ def explain(
     json: Json = False,  # noqa: FBT002 - an option
     config: Config = None,
 ) -> int:
-    """Say what a table decides for an event, why, and which rows came close.
+    """Return what a table decides for an event, why, and which rows came close.
 
     The event is written as for `southbound produce`, or is the run document in it, or as much of one as a saved test
     gives. What it does not spell is missing. The table's saved tests need not pass. Thresholds are not counted.

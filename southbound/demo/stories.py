@@ -26,16 +26,16 @@ class Evidence:
     ledgers: dict[str, RequestLog]
 
     def run(self, run_id: str) -> ObservedRun | None:
-        """Give what was said of a run."""
+        """Return what was said of a run."""
         return self.seen.runs.get(run_id)
 
     def posted(self, spoke: str, *run_ids: str) -> list[str]:
-        """Give which of these runs a system was sent, in order, repetitions included."""
+        """Return which of these runs a system was sent, in order, repetitions included."""
         names = self.ledgers[spoke].posted_names()
         return [run_id for name in names for run_id in run_ids if name == f"Line test {run_id}"]
 
     def letter(self, key: str) -> ObservedDeadLetter | None:
-        """Give the dead letter under a key."""
+        """Return the dead letter under a key."""
         return next((letter for letter in self.seen.letters if letter.key == key), None)
 
 

@@ -16,7 +16,7 @@ WIDE = 200  # columns where nobody's terminal sets a limit, unless COLUMNS does
 
 
 def console() -> Console:
-    """Give the console for what a command was asked for."""
+    """Return the console for what a command was asked for."""
     width = None if sys.stdout.isatty() else shutil.get_terminal_size((WIDE, 24)).columns
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
@@ -27,7 +27,7 @@ def show(what: RenderableType) -> None:
 
 
 def counted(number: int, thing: str) -> str:
-    """Say how many there are of something, such as `1 row` and `1,200 rows`."""
+    """Return how many there are of something, such as `1 row` and `1,200 rows`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 

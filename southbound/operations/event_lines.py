@@ -37,7 +37,7 @@ def run_of(message: Message) -> str:
 
 
 def in_one_line(message: Message) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
-    """Say what a message says."""
+    """Describe what a message says."""
     match message:
         case RunRequested():
             return f"requested: {_document(message.run)}"

@@ -9,7 +9,7 @@ from southbound.cli.exit_codes import wrong
 
 
 def given_text(file: str, wanted: str) -> tuple[str, str]:
-    """Give the text of a file, `-` for standard input, and the name by which mistakes in it are told.
+    """Return the text of a file, `-` for standard input, and the name by which mistakes in it are told.
 
     Raises:
         Failure: it cannot be read; `wanted` says what to name instead, such as `a file of events`.

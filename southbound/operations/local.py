@@ -63,7 +63,7 @@ def _wait(ended: threading.Event) -> None:
 
 
 def demonstrate(settings: Settings) -> int:
-    """Run the demo; give its exit code."""
+    """Run the demo; return its exit code."""
     # The demo draws the screen itself; what the service logs would tear the picture.
     configure_logs(settings.log.model_copy(update={"level": "error"}))
     try:

@@ -58,7 +58,7 @@ class RecordView:
         return orjson.dumps({**place, "key": _text(self.key), **why, **self._content()}).decode()
 
     def concerns(self, run: str) -> bool:
-        """Tell whether it is about this run, or about one below it."""
+        """Return whether it is about this run, or about one below it."""
         if _text(self.key) == run:
             return True
         if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):

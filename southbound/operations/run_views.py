@@ -136,7 +136,7 @@ def _moment(moment: datetime | None) -> str:
 
 
 def whereabouts(row: RunRow) -> list[str]:
-    """Say where a run stands, why, and what else is known to be open."""
+    """Return where a run stands, why, and what else is known to be open."""
     reasons = [f"because {in_words(reason)}" for reason in row.reasons]
     return [f"{_WHERE[row.phase](row)}, since {moment(row.updated_at)}", *reasons, *_open(row)]
 

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
-    """Run these roles, or all of them; give the exit code."""
+    """Run these roles, or all of them; return the exit code."""
     rules = _rules(settings)
     known = sorted(profile.name for profile in rules.profiles)
     if spoke is not None and spoke not in known:

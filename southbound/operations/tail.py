@@ -94,7 +94,7 @@ def _assigned(consumer: Consumer, names: TopicNames, wish: TailOptions) -> list[
 
 
 def _meant(word: str, names: TopicNames, known: Collection[str]) -> list[str]:
-    """Give the topics that a word means: a short name, `dispatch.<spoke>` or a whole name."""
+    """Return the topics that a word means: a short name, `dispatch.<spoke>` or a whole name."""
     if word in known:
         return [word]
     if word == "dispatch":

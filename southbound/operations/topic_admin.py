@@ -26,7 +26,7 @@ UNITS = {"day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1_000
 
 
 def differences(wanted: Topic, found: Topic) -> Iterator[str]:
-    """Give one sentence each; more partitions, or a longer memory, are fine where they are meant."""
+    """Return one sentence each; more partitions, or a longer memory, are fine where they are meant."""
     if found.partitions != wanted.partitions:
         yield (
             f"{found.name} has {_counted(found.partitions, 'partition')}, not {wanted.partitions}: "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def plan_topics(settings: Settings) -> int:
-    """Say what `apply` would do."""
+    """Return what `apply` would do."""
     _, plan = _planned(settings)
     show(_table(plan, "to be created"))
     _warn(plan)

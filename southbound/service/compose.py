@@ -64,7 +64,7 @@ log = structlog.get_logger()
 
 
 def now() -> datetime:
-    """Give the time, as every part of the running service sees it."""
+    """Return the time, as every part of the running service sees it."""
     return datetime.now(UTC)
 
 
@@ -128,7 +128,7 @@ class SharedParts:
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
     def caller(self, may_send: Callable[[], bool]) -> Caller:
-        """Give a caller that asks before each call whether this process may still send."""
+        """Return a caller that asks before each call whether this process may still send."""
         dice = random.random  # jitter, not a secret
         observe = _count_calls(self.metrics)
         return Caller(spokes=self.spokes, client=self.client, now=now, random=dice, may_send=may_send, observe=observe)

@@ -17,19 +17,19 @@ FOR_PRODUCERS = ("linger.ms", "compression.type", "message.timeout.ms", "enable.
 
 
 def client_settings(kafka: KafkaSettings) -> dict[str, object]:
-    """Give what a producer, an admin client or a bystander needs."""
+    """Return what a producer, an admin client or a bystander needs."""
     overrides = {name: value for name, value in kafka.overrides().items() if not name.startswith("group.")}
     return producer_settings(kafka.servers, overrides)
 
 
 def reading_overrides(kafka: KafkaSettings) -> Mapping[str, object]:
-    """Give what the operator tells a consumer that is in no group."""
+    """Return what the operator tells a consumer that is in no group."""
     overrides = kafka.overrides()
     return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in FOR_PRODUCERS}
 
 
 def bystander_settings(kafka: KafkaSettings, purpose: str) -> dict[str, object]:
-    """Give what a consumer needs that only looks: it joins no group, commits nothing, and is told of the end."""
+    """Return what a consumer needs that only looks: it joins no group, commits nothing, and is told of the end."""
     shared = {name: value for name, value in client_settings(kafka).items() if name not in FOR_PRODUCERS}
     own = {"group.id": f"southbound-{purpose}-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
     return {**shared, **own}

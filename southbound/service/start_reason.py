@@ -16,7 +16,7 @@ class StartReason:
     reason: str | None = "starting"
 
     def on(self, reason: str) -> None:
-        """Say what is waited for, once per reason."""
+        """Return what is waited for, once per reason."""
         if reason != self.reason:
             log.warning("waiting", reason=reason)
         self.reason = reason

@@ -39,13 +39,13 @@ class TableSource(Protocol):
     """Call it for the tables of this moment."""
 
     def __call__(self) -> RoutingTables:
-        """Give the policy and the selector to decide by now."""
+        """Return the policy and the selector to decide by now."""
 
     def warnings(self) -> Mapping[str, str]:
         """Say, by table, why it is not the newest that decides."""
 
     def work(self) -> Iterator[Coroutine[None, None, None]]:
-        """Give what has to run as long as the process does."""
+        """Return what has to run as long as the process does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +92,11 @@ class TopicTables:
     news: AsyncIterator[TableTopicRead]
 
     def __call__(self) -> RoutingTables:
-        """Give those that are live."""
+        """Return those that are live."""
         return self.live()
 
     def warnings(self) -> Mapping[str, str]:
-        """Tell what is published and cannot be used."""
+        """Return what is published and cannot be used."""
         return self.live.warnings
 
     def work(self) -> Iterator[Coroutine[None, None, None]]:
@@ -105,7 +105,7 @@ class TopicTables:
 
 
 def table_topic(kafka: KafkaSettings) -> KafkaTableTopic:
-    """Give the tables topic of these settings."""
+    """Return the tables topic of these settings."""
     return KafkaTableTopic(
         name=TopicNames(kafka.prefix).tables,
         reading=reader_settings(kafka.servers, reading_overrides(kafka)),

@@ -22,7 +22,7 @@ LEFT_OUT = frozenset({"bootstrap.servers", "debug"})
 
 
 def claims_about(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Give what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
+    """Return what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
     policy = WorkerConfig(role="check", group="check", dead_letter_topic="check")
     producer = _claims(Producer, lambda given: producer_settings("", given), overrides)
     consumer = _claims(Consumer, lambda given: consumer_settings("", policy, given), overrides)

@@ -194,12 +194,12 @@ class LoadedSettings:
     given: GivenSettings
 
     def origin(self, section: str, name: str) -> str:
-        """Say where a setting comes from: a variable, a file with its line, or nowhere."""
+        """Return where a setting comes from: a variable, a file with its line, or nowhere."""
         return self.given.origin(section, name) if self.given.gives(section, name) else "default"
 
 
 def sections() -> dict[str, type[Section]]:
-    """Give the groups of settings by name."""
+    """Return the groups of settings by name."""
     return {name: type(field.default) for name, field in Settings.model_fields.items()}
 
 

@@ -54,7 +54,7 @@ class GivenSettings:
         return f"{self.file}:{self.text.locate(path)[0]}" if self.text else "the defaults"
 
     def gives(self, section: str, name: str) -> bool:
-        """Tell whether anybody gave this setting."""
+        """Return whether anybody gave this setting."""
         values = self.values.get(section)
         return isinstance(values, dict) and name in values
 

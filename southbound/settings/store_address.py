@@ -17,7 +17,7 @@ _PARAMETERS = frozenset(
 
 
 def claim_about(address: str) -> str:
-    """Say what is wrong with an address; nothing: it can be tried."""
+    """Describe what is wrong with an address; nothing: it can be tried."""
     if _SQLITE.fullmatch(address):
         return ""
     found = _POSTGRESQL.fullmatch(address)

@@ -32,7 +32,7 @@ class Subscription:
     event_in_path: bool = False  # POST to callback/eventType instead of to the callback itself
 
     def wants(self, event_type: str) -> bool:
-        """Tell whether the query (`eventType=A,B` or `eventType=A&eventType=B`) selects this event."""
+        """Return whether the query (`eventType=A,B` or `eventType=A&eventType=B`) selects this event."""
         wanted = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
         return not wanted or event_type in ",".join(wanted).split(",")
 
@@ -63,7 +63,7 @@ class NotificationSender:
         task.add_done_callback(lambda done: self._forget(test_id, done))
 
     async def stop(self) -> None:
-        """Give up what is still under way."""
+        """Return up what is still under way."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()

@@ -29,7 +29,7 @@ class ReceivedRequest:
 
     @property
     def idempotency_key(self) -> str | None:
-        """Give the key that all attempts of one command share."""
+        """The key that all attempts of one command share."""
         return self.headers.get("idempotency-key")
 
     def json(self) -> object:
@@ -62,15 +62,15 @@ class RequestLog:
         self.received: list[ReceivedRequest] = []
 
     def posts(self) -> tuple[ReceivedRequest, ...]:
-        """Give the POSTs of tests."""
+        """Return the POSTs of tests."""
         return tuple(r for r in self.received if (r.method, r.path) == ("POST", "/serviceTest"))
 
     def posted_names(self) -> tuple[str, ...]:
-        """Give the names of the posted tests, in the order of their arrival."""
+        """Return the names of the posted tests, in the order of their arrival."""
         bodies = (post.json() for post in self.posts())
         return tuple(str(body.get("name", "")) if isinstance(body, dict) else "" for body in bodies)
 
     def repeated_posts(self) -> dict[str, int]:
-        """Give the idempotency keys that were posted more than once, with how often."""
+        """Return the idempotency keys that were posted more than once, with how often."""
         keys = Counter(key for post in self.posts() if (key := post.idempotency_key))
         return {key: times for key, times in keys.items() if times > 1}

@@ -24,7 +24,7 @@ VIOLATION: Json = {
 
 
 def objects_in(resource: Json, field: str) -> list[Json]:
-    """Give the objects of a list field, none where it is missing."""
+    """Return the objects of a list field, none where it is missing."""
     found = resource.get(field)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 

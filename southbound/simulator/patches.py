@@ -76,7 +76,7 @@ def merged(target: object, patch: object) -> Json:
 
 
 def lineage(body: Json) -> str | None:
-    """Give the id of the parent that a test names, by relationship or by characteristic."""
+    """Return the id of the parent that a test names, by relationship or by characteristic."""
     if (relationship := parent_relationship(body)) is not None:
         return str(relationship[1].get("id"))
     named = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")

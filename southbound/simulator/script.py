@@ -69,7 +69,7 @@ def _sentence(mistake: ErrorDetails) -> str:
 
 
 def demo_script() -> Script:
-    """Give the script of the demo: one specification per thing that can happen to a run."""
+    """Return the script of the demo: one specification per thing that can happen to a run."""
     refusal = Reason(
         code="referenceNotFound",
         message="no copper pair is known for this service: correct relatedService",

@@ -38,7 +38,7 @@ class ServiceTest:
 
     @property
     def id(self) -> str:
-        """Give the id by which this system knows the test."""
+        """The id by which this system knows the test."""
         return str(self.resource["id"])
 
     @property

@@ -92,12 +92,12 @@ class ExternalSystem:
 
     @property
     def base_url(self) -> str:
-        """Give the address below which the API is, once the system is started."""
+        """The address below which the API is, once the system is started."""
         return self._url
 
     @property
     def received(self) -> Sequence[ReceivedRequest]:
-        """Give all requests so far, in the order of their arrival."""
+        """Return all requests so far, in the order of their arrival."""
         return self.ledger.received
 
     async def start(self) -> None:

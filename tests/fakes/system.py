@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from consumers.spokes.port import nothing
+from consumers.spokes.port import do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class FakeSystem:
         """Give the names under which runs were posted, in order."""
         return [body_of(call)["name"] for call in self.made(Purpose.SEND)]
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
         """Answer one call."""
         before()
         self.calls.append((spoke, call))

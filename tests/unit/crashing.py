@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
-from consumers.spokes.port import nothing
+from consumers.spokes.port import do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.fakes.publisher import RecordingPublisher
 from tests.fakes.store import InMemoryRunStore
@@ -94,7 +94,7 @@ class MortalSystem(FakeSystem):
     _doubts: set[str] = field(default_factory=set)
     _posts: dict[str, int] = field(default_factory=dict)
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
         """Answer one call, and judge whether it should have been made."""
         self.fate.meets(after=False)
         self._judge(call)

@@ -46,7 +46,7 @@ class PendingRequestExpiry:
             await asyncio.sleep(self.every)
 
     async def expire_overdue(self) -> int:
-        """Give up what is overdue and return the number of runs."""
+        """Return up what is overdue and return the number of runs."""
         since = self.updater.now() - timedelta(seconds=self.deadline)
         rows = await self.updater.store.waiting_runs(since, MAX_PER_ROUND)
         for row in rows:

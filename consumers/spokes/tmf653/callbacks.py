@@ -1,4 +1,4 @@
-"""Read what a TMF653 system tells us unasked: event envelopes, thin events, and bare runs."""
+"""Read the notifications of a TMF653 system: event envelopes, thin events, and bare runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
 
 
 def _subject(event: object, event_type: str) -> Json:
-    """Give the run of an event: `event.serviceTest`, or `event` itself where it has only id and href."""
+    """Return the run of an event: `event.serviceTest`, or `event` itself if it has only id and href."""
     if not isinstance(event, dict):
         raise NotUnderstoodError("the field 'event' is not an object")
     for key in ("serviceTest", "ServiceTest"):
@@ -54,7 +54,7 @@ def _subject(event: object, event_type: str) -> Json:
 
 def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
     if _says_deleted(event_type):
-        # Its content is what was, not what is: only a GET tells.
+        # Its content is what was, not what is: only a GET returns the current state.
         return True
     if "testMeasure" in run:
         return False

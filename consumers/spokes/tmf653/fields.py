@@ -1,4 +1,4 @@
-"""The words of TMF653 and the extensions of it that we write and read back."""
+"""Fields of TMF653, and the extensions of it that are written and read back."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ HIERARCHICAL = {
 
 
 def filled(**fields: object) -> dict[str, object]:
-    """Give the fields that have a value."""
+    """Return the fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def rfc3339(at: datetime | None) -> str | None:
-    """Write a moment as TMF630 wants it."""
+    """Write a moment as TMF630 requires."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 
@@ -48,7 +48,7 @@ def characteristic(one: Characteristic) -> dict[str, object]:
 
 
 def our_characteristic(name: str, value: str) -> dict[str, object]:
-    """Write an id of ours for systems that have no other place for it."""
+    """Write an id of ours for systems that have no other field for it."""
     return {"name": name, "valueType": "string", "value": value}
 
 
@@ -79,7 +79,7 @@ def specification(run: RunDocument) -> dict[str, object]:
     return filled(id=spec.id, href=spec.href, version=spec.version, **{"@referredType": spec.type})
 
 
-# Fields that a run brings with it and that look the same in every profile.
+# Fields that come with a run and are the same in every profile.
 PLAIN_FIELDS: Mapping[str, Callable[[RunDocument], object]] = {
     "description": lambda run: run.description,
     "mode": lambda run: None if run.mode is Mode.UNKNOWN else run.mode.value,
@@ -90,5 +90,5 @@ PLAIN_FIELDS: Mapping[str, Callable[[RunDocument], object]] = {
     "relatedParty": lambda run: [related_party(one) for one in run.related_party],
 }
 
-# All of them, in the order in which TMF653 shows them.
+# All of them, in the order of TMF653.
 FIELDS = ("name", *PLAIN_FIELDS, "characteristic", "testMeasure")

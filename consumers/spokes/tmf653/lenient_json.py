@@ -1,4 +1,4 @@
-"""Read JSON from strangers: whatever they send, a value of the expected type or nothing comes out."""
+"""Read JSON leniently: whatever a system sends, the result is a value of the expected type or nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 
-# Other text encodings that older systems still announce; anything else is read as UTF-8.
+# Other text encodings that older systems still declare; anything else is read as UTF-8.
 _CHARSETS = frozenset({"iso-8859-1", "latin-1", "latin1", "windows-1252", "utf-16"})
 _LONGEST_INTEGER = 2**63  # Avro's long
 
@@ -51,7 +51,7 @@ def _charset(content_type: str) -> str:
 
 
 def text(thing: Mapping[str, object], *keys: str) -> str | None:
-    """Give the first of these fields that holds a text or a number, as text; empty is nothing."""
+    """Return the first of these fields that holds a text or a number, as text; None if it is empty."""
     for key in keys:
         value = thing.get(key)
         if value is not None and (found := as_text(value)):
@@ -60,7 +60,7 @@ def text(thing: Mapping[str, object], *keys: str) -> str | None:
 
 
 def as_text(value: object) -> str | None:
-    """Give a text or a number as text; empty is nothing."""
+    """Return a text or a number as text; None if it is empty."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     # Databases refuse NUL in a text.
@@ -68,7 +68,7 @@ def as_text(value: object) -> str | None:
 
 
 def number(value: object) -> float | None:
-    """Read a finite number, also from a text: ServiceNow says "0.0001"."""
+    """Read a finite number, also from a text: ServiceNow sends "0.0001"."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
@@ -90,19 +90,19 @@ def moment(value: object) -> datetime | None:
 
 
 def mapping(value: object) -> Json:
-    """Give the object, or an empty one."""
+    """Return the object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[object]:
-    """Give the list; one thing alone counts as a list of it."""
+    """Return the list; a single value is a list of one."""
     if isinstance(value, list):
         return value
     return [] if value is None else [value]
 
 
 def measured_value(value: object) -> Value:
-    """Turn any JSON value into one that our events can carry.
+    """Convert any JSON value to one that our events can carry.
 
     Raises:
         NotUnderstoodError: it is nested too deeply.

@@ -1,4 +1,4 @@
-"""Read the measures of a TMF653 `ServiceTest`, as loosely as systems write them."""
+"""Read the measures of a TMF653 `ServiceTest`, in all the forms in which systems write them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:
-    """Give the measures, and a reason for each that could not be read: none is dropped silently."""
+    """Return the measures, and a reason for each that could not be read: none is dropped silently."""
     measures: list[ExternalMeasure] = []
     reasons: list[Reason] = []
     for place, item in enumerate(items(run.get("testMeasure"))):
@@ -48,7 +48,7 @@ def _measure(item: object) -> ExternalMeasure:
 
 
 def _value(found: object) -> tuple[Value, str | None]:
-    """Take the value out of a Characteristic object; ServiceNow's samples show a bare text instead."""
+    """Return the value of a Characteristic object; ServiceNow's samples have a bare text instead."""
     if isinstance(found, dict) and "value" in found:
         return measured_value(found["value"]), text(found, "valueType")
     return measured_value(found), None

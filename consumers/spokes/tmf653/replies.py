@@ -1,4 +1,4 @@
-"""Read what a TMF653 system answers about a run."""
+"""Read the responses of a TMF653 system about a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARTIAL = 206
 
 
 def read_reply(spellings: Spellings, answer: HttpResponse) -> ExternalReport:
-    """Read one run. Where the body is empty, the id comes from `Location`, or is unknown for now (202, 204).
+    """Read one run. If the body is empty, the id is read from `Location`, or unknown for now (202, 204).
 
     Raises:
         NotUnderstoodError: the body is not a run.
@@ -38,7 +38,7 @@ def read_reply(spellings: Spellings, answer: HttpResponse) -> ExternalReport:
 
 
 def run_in(found: object) -> Json:
-    """Give the run.
+    """Return the run.
 
     Raises:
         NotUnderstoodError: it is something else, such as an error in spite of the status.
@@ -57,7 +57,7 @@ def _kind(found: object) -> str:
 
 
 def report_of(spellings: Spellings, run: Json, location: str | None = None, depth: int = 0) -> ExternalReport:
-    """Translate one run, and its children where they came nested (payload `bundle`)."""
+    """Translate one run, and its children if they are nested (payload `bundle`)."""
     href = text(run, "href") or location
     raw_state = text(run, "state")
     measures, reasons = read_measures(run)
@@ -84,7 +84,7 @@ def _last_segment(address: str | None) -> str | None:
 
 
 def _our_run_id(run: Json) -> str | None:
-    """Find our own id where the system echoes it: as external identifier, or as characteristic."""
+    """Find our own id if the system echoes it: as external identifier, or as characteristic."""
     identifiers = [mapping(one) for one in items(run.get("externalIdentifier"))]
     ours = [one for one in identifiers if one.get("owner") == OUR_OWNER] or identifiers
     for characteristic in map(mapping, items(run.get("characteristic"))):
@@ -94,7 +94,7 @@ def _our_run_id(run: Json) -> str | None:
 
 
 def find_run(spellings: Spellings, answer: HttpResponse, name: str, run_id: str) -> ExternalReport | None:
-    """Find our run in the answer to a look-up, by exact name or by our id; filters are not always honoured.
+    """Find our run in the response to a look-up, by exact name or by our id; filters are not always honoured.
 
     Raises:
         NotUnderstoodError: the body is not a list of runs, or only a part of one without our run.

@@ -21,14 +21,14 @@ Body = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundIds:
-    """The ids under which a run goes out; `parent` is what the external system knows of its parent."""
+    """The ids that a run is sent with; `parent` is what the external system knows of its parent."""
 
     request_id: str
     parent: RunRow | None = None
 
 
 def name_of(profile: Profile, run: RunDocument) -> str:
-    """Give the name under which the run is looked up: it holds the run id, as a word of its own.
+    """Return the name by which the run is looked up: it contains the run id as a word of its own.
 
     A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none.
     """
@@ -65,7 +65,7 @@ def create_body(profile: Profile, run: RunDocument, sender: OutboundIds) -> Body
 
 
 def bundle_body(profile: Profile, root: RunDocument, sender: OutboundIds) -> Body:
-    """Write the root with its children nested below it, each with our run id to match the answer by.
+    """Write the root with its children nested below it, each with our run id to match the response by.
 
     Raises:
         HierarchyError: the children do not make a tree (routing has refused such a request before).

@@ -1,4 +1,4 @@
-"""Speak TMF653 v4 with one external system: every call and every answer, translated."""
+"""Translate every call to a TMF653 v4 system and every response of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Tmf653Spoke:
         return Call(purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key)
 
     def to_look_up(self, run: RunDocument) -> Call | None:
-        """Ask for our run by the filters that every TMF653 server must have (or by our id)."""
+        """Return the look-up of our run by the filters that every TMF653 server must have (or by our id)."""
         by = {
             LookUpMethod.NAME: ("name", requests.name_of(self.profile, run)),
             LookUpMethod.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
@@ -78,7 +78,7 @@ class Tmf653Spoke:
         return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS}/{quote(external_id, safe='')}")
 
     def read_reply(self, answer: HttpResponse) -> ExternalReport:
-        """Read the body of a 2xx answer about one run.
+        """Read the body of a 2xx response about one run.
 
         Raises:
             NotUnderstoodError: the body is not a run.
@@ -86,7 +86,7 @@ class Tmf653Spoke:
         return replies.read_reply(self._spellings, answer)
 
     def find_run(self, answer: HttpResponse, run: RunDocument) -> ExternalReport | None:
-        """Find our run in the answer to a look-up; None: it never arrived.
+        """Find our run in the response to a look-up; None: it never arrived.
 
         Raises:
             NotUnderstoodError: the body is not a list of runs, or not all of it.
@@ -113,7 +113,7 @@ class Tmf653Spoke:
         )
 
     def _cancelled(self) -> str:
-        """Say it the way the system does, where the profile knows that."""
+        """Return the system's spelling of `cancelled`, if the profile has one."""
         said = (raw for raw, state in self.profile.state_spellings.items() if state is RunState.CANCELLED)
         return next(said, "cancelled")
 

@@ -25,12 +25,12 @@ _LONGEST_NAME = 80  # of what they call a measure or a unit, in one of our sente
 
 
 def is_readable(value: Value, value_type: str | None) -> bool:
-    """Tell whether a value is there, finite, and a number where its type says so."""
+    """Return whether a value is there, finite, and a number where its type says so."""
     return _is_there(value) and value_fault(value, value_type) is None
 
 
 def is_in_our_years(moment: datetime | None) -> bool:
-    """Tell whether a moment stays within the years 1 to 9999 when it is turned to UTC; None does."""
+    """Return whether a moment stays within the years 1 to 9999 when it is turned to UTC; None does."""
     try:
         return moment is None or moment.tzinfo is None or moment.astimezone(UTC) is not None
     except OverflowError:
@@ -49,7 +49,7 @@ def problem(code: str, place: int, sentence: str) -> Reason:
 
 
 def value_fault(value: Value, value_type: str | None) -> tuple[str, str] | None:
-    """Say why a value cannot be used: code and predicate. None: it can, or there is none."""
+    """Describe why a value cannot be used: code and predicate. None: it can, or there is none."""
     numeric = (value_type or "").partition(",")[0].strip().casefold() in _NUMERIC
     number = _number(value, numeric=numeric or value_type is None)
     if number is not None and not isfinite(number):

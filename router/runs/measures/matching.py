@@ -37,7 +37,7 @@ def identify(
     reported: Sequence[ExternalMeasure],
     taken: Collection[str],
 ) -> list[MeasureMatch | None]:
-    """Give for each reported measure the requested one and how it was found, or None.
+    """Return for each reported measure the requested one and how it was found, or None.
 
     The order is id, definition id, metricHref, metricName (exact, then case-folded), and at last the only
     requested measure that is still open, for the only reported one that is left. `taken` are not open.

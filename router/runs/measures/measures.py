@@ -38,7 +38,7 @@ def match_measures(
     *,
     known: Sequence[ReportedMeasure] = (),
 ) -> MatchedMeasures:
-    """Give every reported measure the id of the requested one, or a stable id of our own.
+    """Return every reported measure the id of the requested one, or a stable id of our own.
 
     Nothing is dropped but the echo of a requested measure that carries nothing measured. Of two with one id
     the later captured stays, with a problem. `known` are those of earlier reports, no longer open.
@@ -78,7 +78,7 @@ def judge_result(
     measures: Sequence[ReportedMeasure],
     problems: Sequence[Reason] = (),
 ) -> Result | None:
-    """Tell what the test found, from the measures and problems of all its reports.
+    """Return what the test found, from the measures and problems of all its reports.
 
     Any violation is a fail. A completed run without one passes if every mandatory measure has a readable
     value and none came without an id that could not be matched; else it is inconclusive. A failed run never
@@ -95,7 +95,7 @@ def judge_result(
 
 
 def _is_echo(measure: ExternalMeasure) -> bool:
-    """Tell whether a system only repeats what it was asked for, as in its answer to the POST."""
+    """Return whether a system only repeats what it was asked for, as in its answer to the POST."""
     return not (measure.has_value or measure.value is not None or measure.rule_violation)
 
 

@@ -63,7 +63,7 @@ def shared(stretches: Sequence[OffsetRange], readers: int) -> list[list[OffsetRa
 
 
 def _between(stretches: Sequence[OffsetRange], low: int, high: int) -> list[OffsetRange]:
-    """Give what lies between two places of all stretches laid end to end."""
+    """Return what lies between two places of all stretches laid end to end."""
     share: list[OffsetRange] = []
     passed = 0
     for stretch in stretches:

@@ -101,7 +101,7 @@ def _records(consumer: Consumer, share: ReaderTask) -> Iterator[Message]:
 
 
 def _wanted(consumer: Consumer, message: Message, ends: dict[int, int], topic: str) -> Iterator[Message]:
-    """Give a record that belongs to the share, and notice what ends a partition of it."""
+    """Return a record that belongs to the share, and notice what ends a partition of it."""
     number, offset = message.partition() or 0, message.offset() or 0
     end = ends.get(number)
     error = message.error()

@@ -78,7 +78,7 @@ def _changes(tally: BacktestTally, limit: int) -> Table:
 
 
 def _bounded(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
-    """Give each change with some of its runs, never more than `limit` altogether."""
+    """Return each change with some of its runs, never more than `limit` altogether."""
     left = limit
     for change, count in tally.elsewhere:
         named = tally.runs.get(change, [])[:left]
@@ -102,7 +102,7 @@ def _count(count: int | None) -> str:
 
 
 def _per_row(compared: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
-    """Give each row with how often it decides now and by the draft; None where a table does not have it."""
+    """Return each row with how often it decides now and by the draft; None where a table does not have it."""
     tally = compared.found.tally
     now = tally.by_row(lambda change: change.now, _ids(compared.now))
     draft = tally.by_row(lambda change: change.draft, _ids(compared.draft))

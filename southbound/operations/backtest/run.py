@@ -98,7 +98,7 @@ def _shares(
 
 
 def readers_for(records: int, rows: int) -> int:
-    """Say how many processes are worth their start, for so many records and rows of both tables."""
+    """Return how many processes are worth their start, for so many records and rows of both tables."""
     return max(1, min(os.cpu_count() or 1, records // (WORTH_A_PROCESS + rows * WORTH_A_ROW)))
 
 

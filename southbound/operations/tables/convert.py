@@ -95,7 +95,7 @@ def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loade
 
 
 def _what_next(file: str, error: TableErrors) -> list[str]:
-    """Say what helps with mistakes of a format; a refused spreadsheet gets its copy."""
+    """Describe what helps with mistakes of a format; a refused spreadsheet gets its copy."""
     complaints = error.complaints
     if format_of(file) is Format.XLSX and complaints and isinstance(complaints.places, SheetPlaces):
         return _marked_copy(file, complaints, complaints.places)
@@ -103,7 +103,7 @@ def _what_next(file: str, error: TableErrors) -> list[str]:
 
 
 def _marked_copy(file: str, complaints: Diagnostics, places: SheetPlaces) -> list[str]:
-    """Write the copy of a refused spreadsheet with its reasons; give the sentence that says where it is."""
+    """Write the copy of a refused spreadsheet with its reasons; return the sentence that says where it is."""
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
     try:

@@ -125,7 +125,7 @@ def _values(named: Mapping[str, object]) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    """Give a value as JSON has it: numbers to the last digit; dates and durations as a table's file writes them."""
+    """Return a value as JSON has it: numbers to the last digit; dates and durations as a table's file writes them."""
     match value:
         case None | bool() | str():
             return value

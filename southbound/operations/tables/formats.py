@@ -92,7 +92,7 @@ def _how_to_name_facts(file: str) -> str:
 
 
 def yaml_text(file: str, table: Loaded) -> str:
-    """Give the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
+    """Return the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
     return _text(_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
 
 

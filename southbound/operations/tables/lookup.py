@@ -113,7 +113,7 @@ def from_topic(published: PublishedTables, name: str, spokes: Sequence[str] | No
 
 
 def draft_of(published: PublishedTables, table: str) -> TableText:
-    """Give a draft, or end the command."""
+    """Return a draft, or end the command."""
     _must_be_known(published, table)
     found = published.draft(table)
     if isinstance(found, TableDraft):
@@ -123,7 +123,7 @@ def draft_of(published: PublishedTables, table: str) -> TableText:
 
 
 def version_of(published: PublishedTables, table: str, version: str = "") -> TableVersion:
-    """Give a version, without a name the one that is live, or end the command."""
+    """Return a version, without a name the one that is live, or end the command."""
     name = version or live_of(published, table).version
     _must_be_known(published, table)
     found = published.version(table, name)
@@ -134,7 +134,7 @@ def version_of(published: PublishedTables, table: str, version: str = "") -> Tab
 
 
 def live_of(published: PublishedTables, table: str) -> LivePointer:
-    """Say which version is live, or end the command."""
+    """Return which version is live, or end the command."""
     _must_be_known(published, table)
     found = published.live(table)
     if isinstance(found, LivePointer):
@@ -178,7 +178,7 @@ def named(settings: Settings, name: str) -> Loaded:
 
 
 def what_decides_now(settings: Settings, draft: Loaded, against: str) -> Loaded:
-    """Give the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
+    """Return the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
 
     Raises:
         Failure: it cannot be had, or the draft is of no kind that decides now.
@@ -199,7 +199,7 @@ def what_decides_now(settings: Settings, draft: Loaded, against: str) -> Loaded:
 
 
 def in_words(loaded: Loaded) -> str:
-    """Say what kind of table it is."""
+    """Describe what kind of table it is."""
     return _KINDS[kind_of(loaded)]
 
 
