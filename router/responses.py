@@ -1,4 +1,4 @@
-"""Classify what came back from an external system (the table of domain facts, section 8.2)."""
+"""Classify the response of an external system (the table of domain facts, section 8.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Bounds, so that a system that answers with a page does not fill topics and rows with it.
+# Bounds, so that a system that responds with a web page does not fill topics and rows with it.
 _MOST_REASONS = 10
 
 _LONGEST_MESSAGE = 500
@@ -127,28 +127,28 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoResponse:
-    """The call ended without a response. `perhaps_sent` is False only where that is proven."""
+    """The call ended without a response. `perhaps_sent` is False only if that is proven."""
 
     perhaps_sent: bool
     what: str  # a sentence without secrets, e.g. "connection refused by 127.0.0.1:8701"
-    certificate: bool = False  # the certificate is not valid: configuration, not weather
+    certificate: bool = False  # the certificate is not valid: a matter of configuration, not an outage
 
 
 class Verdict(StrEnum):
-    """What an answer means for the call that it answers."""
+    """What a response means for the call that it answers."""
 
     ACCEPTED = "accepted"
-    REFUSED = "refused"  # their answer is no: a result, never a retry
-    TRANSIENT = "transient"  # certainly not done; try again later
+    REFUSED = "refused"  # a refusal: a result, never a retry
+    TRANSIENT = "transient"  # certainly not done; retry later
     AMBIGUOUS = "ambiguous"  # perhaps done: look up before another POST
     CONFLICT = "conflict"  # 409: exists already, or the state forbids the change
-    CONFIGURATION = "configuration"  # wrong address, credentials or certificate: retry slowly, tell a person
-    LOST = "lost"  # 404 for an id that they gave us
+    CONFIGURATION = "configuration"  # wrong address, credentials or certificate: retry slowly, report it
+    LOST = "lost"  # 404 for an id that the system issued
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMeaning:
-    """A verdict with what a reader needs: reasons for people, seconds to wait if they said so."""
+    """A verdict with its details: reasons for people, and the seconds to wait if the system asks for them."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
@@ -164,25 +164,25 @@ _BY_ID = (Purpose.CHANGE, Purpose.CANCEL, Purpose.READ)
 _ALL = tuple(Purpose)
 
 
-# What a status means for calls of these purposes. Success codes come from the profile and go before.
+# What a status means for calls of these purposes. Success codes come from the profile and are checked first.
 _ROWS = (
     ((400, 422), _WRITES, Verdict.REFUSED),
-    # Not the run is wrong here but the question.
+    # Not the run is wrong here but the look-up.
     ((400, 422), (Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
     ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL, Verdict.CONFIGURATION),
     ((404, 410), (Purpose.SEND, Purpose.LOOK_UP), Verdict.CONFIGURATION),
     ((404, 410), _BY_ID, Verdict.LOST),
-    # A system that knows no PATCH refuses the change; the run that it executes goes on.
+    # A system without PATCH refuses the change; the run that it executes continues.
     ((405, 501), (Purpose.CHANGE, Purpose.CANCEL), Verdict.REFUSED),
     ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
     ((409, 412), _WRITES, Verdict.CONFLICT),
     ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
-    # By these a system says that it has not begun.
+    # With these a system says that it has not started.
     ((423, 425, 429, 503, 507), _ALL, Verdict.TRANSIENT),
-    # Whoever fails while working may have taken the run before, and a gateway in between cannot know.
+    # A system that fails while working may have accepted the run before, and a gateway in between cannot know.
     ((408, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
     ((408, 500, 502, 504), _REPEATABLE, Verdict.TRANSIENT),
-    # "See other" means that the POST was taken, and that its result lies elsewhere.
+    # "See other" means that the POST was accepted, and that its result is elsewhere.
     ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
 )
 
@@ -203,12 +203,12 @@ _OTHERWISE = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
 _ACCEPTED = ResponseMeaning(verdict=Verdict.ACCEPTED)
 
 
-def judge(
+def classify(
     purpose: Purpose, reply: HttpResponse | NoResponse, success: frozenset[int], *, now: datetime
 ) -> ResponseMeaning:
-    """Return what came of a call; `success` are the statuses by which this system says yes."""
+    """Return what the response to a call means; `success` are the statuses that mean success for this system."""
     if isinstance(reply, NoResponse):
-        return _judge_silence(purpose, reply)
+        return _meaning_of_silence(purpose, reply)
     verdict = _verdict(purpose, reply.status, success)
     header = reply.headers.get("retry-after")
     if verdict is Verdict.ACCEPTED and header is None:
@@ -227,15 +227,17 @@ def _verdict(purpose: Purpose, status: int, success: frozenset[int]) -> Verdict:
     return TABLE.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
 
 
-def _judge_silence(purpose: Purpose, reply: NoResponse) -> ResponseMeaning:
+def _meaning_of_silence(purpose: Purpose, reply: NoResponse) -> ResponseMeaning:
     if reply.certificate:
-        return ResponseMeaning(verdict=Verdict.CONFIGURATION, reasons=(_said("CERTIFICATE_INVALID", reply),))
+        return ResponseMeaning(
+            verdict=Verdict.CONFIGURATION, reasons=(_reason_of_silence("CERTIFICATE_INVALID", reply),)
+        )
     unsure = purpose is Purpose.SEND and reply.perhaps_sent
     verdict = Verdict.AMBIGUOUS if unsure else Verdict.TRANSIENT
-    return ResponseMeaning(verdict=verdict, reasons=(_said("NO_ANSWER", reply),))
+    return ResponseMeaning(verdict=verdict, reasons=(_reason_of_silence("NO_ANSWER", reply),))
 
 
-def _said(code: str, reply: NoResponse) -> Reason:
+def _reason_of_silence(code: str, reply: NoResponse) -> Reason:
     return Reason(code=code, message=reply.what)
 
 

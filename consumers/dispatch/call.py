@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import next_delay, outage_delay
 from consumers.spokes.port import UnknownSpokeError
-from router.responses import HttpResponse, NoResponse, ResponseMeaning, Verdict, judge
+from router.responses import HttpResponse, NoResponse, ResponseMeaning, Verdict, classify
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Caller:
 
         answer = await self.client.call(name, call, at_its_turn)
         ended = self.now()
-        judgement = judge(call.purpose, answer, success, now=ended)
+        judgement = classify(call.purpose, answer, success, now=ended)
         self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
         return CallResult(purpose=call.purpose, response=answer, meaning=judgement)

@@ -11,7 +11,7 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import CancelAccepted, CancelledUnsent, CancelRefused, Reported
-from router.runs.processed_events import led_to
+from router.runs.processed_events import has_led_to
 from router.runs.reports import ExternalReport
 from router.runs.transitions import ENDED, OUT, UNSENT
 from schemas.problem import Problem
@@ -41,7 +41,7 @@ class CancelRunHandler:
         row = await self.updater.store.run(command.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run_id, "cancel"))
-        if row.phase in ENDED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+        if row.phase in ENDED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             return await self._after_the_end(event, row)
         if row.phase in UNSENT and row.sent_at is None:
             await self.updater.store_intention(event, row, CancelledUnsent())
@@ -88,7 +88,7 @@ class CancelRunHandler:
         return DeadLetter(problem)
 
     async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
-        if row.state is RunState.CANCELLED or led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+        if row.state is RunState.CANCELLED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
         ended = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")

@@ -12,7 +12,7 @@ from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
 from router.runs.changes import PermittedChanges, diff, has_ended, permit
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
-from router.runs.processed_events import led_to
+from router.runs.processed_events import has_led_to
 from router.runs.transitions import ENDED, OUT
 from schemas.vocabulary import UpdateKind
 
@@ -39,7 +39,7 @@ class ChangeRunHandler:
         row = await self.updater.store.run(command.run.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run.run_id, "change"))
-        if led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
+        if has_led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
         if _is_idle(row, command):

@@ -13,8 +13,8 @@ from consumers.runtime.handler import DeadLetter, Done
 from consumers.store.port import ConflictError
 from router.runs.events import CancelledUnsent, GivenUp
 from router.runs.hierarchy import HierarchyError, child_ids
-from router.runs.hierarchy_limits import guard_size
-from router.runs.pending import waits, without
+from router.runs.hierarchy_limits import check_size
+from router.runs.pending import is_pending, without_children
 from router.runs.transitions import ENDED
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class HierarchyAssembler:
     async def __call__(self, event: Event, run: RunDocument) -> Outcome:
         """Store this run; route its hierarchy if it was the last one missing."""
         try:
-            guard_size(run, self.limits)
+            check_size(run, self.limits)
         except HierarchyError as error:
             return DeadLetter(error.problem)
         row = await self._store_pending(event, run)
@@ -49,7 +49,7 @@ class HierarchyAssembler:
         root = row if run.run_id == run.root_run_id else await self.updater.store.run(run.root_run_id)
         if root is None:
             return Done()
-        return await (self.resume(event, root) if waits(root) else self._add_to_routed_root(event, row, root))
+        return await (self.resume(event, root) if is_pending(root) else self._add_to_routed_root(event, row, root))
 
     async def resume(self, event: Event, root: RunRow) -> Outcome:
         """Route a pending root if all children that it names are stored."""
@@ -62,7 +62,7 @@ class HierarchyAssembler:
 
     async def _add_to_routed_root(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
         """Decide about a child whose root is already routed."""
-        if not waits(row):
+        if not is_pending(row):
             return await self._handle_redelivery(event, row)
         if root.decision is None or not root.decision.hierarchical:
             await self.updater.store_intention(event, row, CancelledUnsent() if root.decision is None else NOT_SENT)
@@ -100,7 +100,7 @@ class HierarchyAssembler:
 
     async def _store_pending(self, event: Event, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others and return its row; None if a run of this id is stored already."""
-        living = without(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
+        living = without_children(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
         row = new_row(living, None, self.updater.now())
         try:
             await self.updater.store_intentions(event, (), (row,))

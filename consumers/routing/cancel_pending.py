@@ -9,8 +9,8 @@ from consumers.routing.embedded_children import row_of_carried
 from consumers.runtime.handler import Done
 from router.runs.events import CancelledUnsent, ChangeAsked, ParentNotAccepted
 from router.runs.hierarchy import child_ids, with_children
-from router.runs.pending import carried, family_of, never_went, waits, without
-from router.runs.processed_events import CHANGE, led_to
+from router.runs.pending import embedded_child, embedded_descendants, ended_undecided, is_pending, without_children
+from router.runs.processed_events import CHANGE, has_led_to
 from router.runs.run import replace
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PendingRunCanceller:
         if row.run_id == row.root_run_id:
             return await self._cancel_request(event, row)
         root = await self.updater.store.run(row.root_run_id)
-        if root is not None and waits(root) and row.run_id in child_ids(root.requested):
+        if root is not None and is_pending(root) and row.run_id in child_ids(root.requested):
             return await self.cancel_child(event, root, row.run_id)
         await self.updater.store_intention(event, row, CancelledUnsent())
         return Done()
@@ -46,26 +46,26 @@ class PendingRunCanceller:
     async def cancel_child(self, event: Event, root: RunRow, run_id: str) -> Outcome:
         """Remove a child and its descendants from the pending request; the other runs stay pending."""
         known = await self.assembler.children(root)
-        family = family_of(_known_tree(root, known), run_id)
+        family = embedded_descendants(_known_tree(root, known), run_id)
         new = [row_of_carried(root, child) for child in family if child.run_id not in known]
         old = [as_part_of_request(root, known[child.run_id]) for child in family if child.run_id in known]
-        moves: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if waits(row)]
-        left = without(root.requested, {child.run_id for child in family})
+        moves: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if is_pending(row)]
+        left = without_children(root.requested, {child.run_id for child in family})
         moved = await self.updater.store_intentions(event, [*moves, (root, (ChangeAsked(document=left),))], new)
         return await self.assembler.resume(event, moved[-1])
 
     async def handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
         """Publish again what a cancellation led to, and continue as it did."""
-        request = await self.updater.store.runs_of_request(row.request_id) if never_went(row) else ()
-        await self.updater.republish(event, row, *(one for one in request if never_went(one) and one != row))
+        request = await self.updater.store.runs_of_request(row.request_id) if ended_undecided(row) else ()
+        await self.updater.republish(event, row, *(one for one in request if ended_undecided(one) and one != row))
         root = await self.updater.store.run(row.root_run_id)
-        went_on = root is not None and waits(root) and led_to(root, event.id, CHANGE)
+        went_on = root is not None and is_pending(root) and has_led_to(root, event.id, CHANGE)
         return await self.assembler.resume(event, root) if root is not None and went_on else Done()
 
     async def _cancel_request(self, event: Event, root: RunRow) -> Outcome:
         known = await self.assembler.children(root)
         new = [row_of_carried(root, child) for child in root.requested.children if child.run_id not in known]
-        old = [as_part_of_request(root, row) for row in known.values() if waits(row)]
+        old = [as_part_of_request(root, row) for row in known.values() if is_pending(row)]
         moves: list[RowUpdate] = [(row, (CancelledUnsent(),)) for row in (root, *new, *old)]
         await self.updater.store_intentions(event, moves, new)
         return Done()
@@ -77,7 +77,7 @@ def as_part_of_request(root: RunRow, child: RunRow) -> RunRow:
 
 
 def _known_tree(root: RunRow, known: Mapping[str, RunRow]) -> RunDocument:
-    alone = [row.requested for row in known.values() if not carried(root.requested, row.run_id)]
+    alone = [row.requested for row in known.values() if not embedded_child(root.requested, row.run_id)]
     return with_children(root.requested, alone)
 
 

@@ -11,8 +11,8 @@ from consumers.routing.commands import cancel_command
 from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.events import CancelAsked, CancelRefused
-from router.runs.pending import waits
-from router.runs.processed_events import CANCEL, led_to
+from router.runs.pending import is_pending
+from router.runs.processed_events import CANCEL, has_led_to
 from router.runs.transitions import ENDED
 from schemas.results import Reason
 from schemas.vocabulary import RunState
@@ -41,7 +41,7 @@ class RunCancelledHandler:
         row = await self.updater.store.run(cancelled.run_id)
         if row is None:
             return await self._cancel_embedded(event, cancelled)
-        if waits(row):
+        if is_pending(row):
             return await self._pending_canceller(event, row)
         rows = await self._affected_rows(row)
         # A child that joined the request after this event was first handled is not affected by it.
@@ -83,4 +83,4 @@ class RunCancelledHandler:
 
 
 def _was_cancelled_by(event: Event, row: RunRow) -> bool:
-    return led_to(row, event.id, CANCEL)
+    return has_led_to(row, event.id, CANCEL)

@@ -9,11 +9,11 @@ from consumers.problems import run_exists
 from consumers.routing.commands import cancel_command, change_command, send_command
 from consumers.routing.request_rows import placed
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.changes import ask_for, not_higher, was_removed
+from router.runs.changes import change_event, not_higher, was_removed
 from router.runs.events import CancelAsked, ChangeRefused
 from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand, with_children
-from router.runs.pending import waits
-from router.runs.processed_events import CANCEL, CHANGE, SEND, led_to
+from router.runs.pending import is_pending
+from router.runs.processed_events import CANCEL, CHANGE, SEND, has_led_to
 from router.runs.transitions import ENDED
 from schemas.vocabulary import Phase, UpdateKind
 
@@ -52,7 +52,7 @@ class HierarchyChanger:
             return DeadLetter(error.problem)
         rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}
         difference = compare_children(with_children(root.requested, _living_documents(rows.values())), changed.run)
-        if led_to(root, event.id, CHANGE):
+        if has_led_to(root, event.id, CHANGE):
             await self._handle_redelivery(event, rows, documents, difference, changed.reason)
             return Done()
         asked = _root_event(event, root, documents[root.run_id], difference)
@@ -74,7 +74,7 @@ class HierarchyChanger:
     async def _pending_rows_of_added(self, run_ids: set[str]) -> Rows | None:
         """Return the rows of added children that are pending; None if one of the ids belongs to another run."""
         found = [row for run_id in sorted(run_ids) if (row := await self.updater.store.run(run_id))]
-        return {row.run_id: row for row in found} if all(map(waits, found)) else None
+        return {row.run_id: row for row in found} if all(map(is_pending, found)) else None
 
     async def _store(
         self, event: Event, root: RunRow, moves: list[RowUpdate], carried: list[RunDocument], waiting: Rows
@@ -97,7 +97,7 @@ class HierarchyChanger:
     ) -> None:
         """Publish the commands again: all of the change is stored, and later changes must not be undone."""
         same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
-        refused = [row for row in rows.values() if led_to(row, event.id, UpdateKind.CHANGE_REFUSED)]
+        refused = [row for row in rows.values() if has_led_to(row, event.id, UpdateKind.CHANGE_REFUSED)]
         await self.updater.store_facts(
             event, [*_change_updates(event, same, documents), *_refused_updates(refused, documents)]
         )
@@ -116,7 +116,7 @@ def _root_event(
 ) -> ChangeAsked | ChangeRefused | None:
     if document == root.requested and difference != ChildChanges():
         return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
-    return ask_for(event, root, document)
+    return change_event(event, root, document)
 
 
 def _child_updates(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[RowUpdate]:
@@ -138,7 +138,7 @@ def _refused_updates(rows: Iterable[RunRow], documents: Documents) -> list[RowUp
 
 
 def _change_updates(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[RowUpdate]:
-    asked = [(row, ask_for(event, row, documents[row.run_id])) for row in rows]
+    asked = [(row, change_event(event, row, documents[row.run_id])) for row in rows]
     return [(row, (one,)) for row, one in asked if one is not None]
 
 
@@ -146,11 +146,11 @@ def _commands_of(event: Event, rows: Iterable[RunRow], documents: Documents, rea
     """Return the commands that follow from this event, on its first delivery and on a redelivery."""
     owed: list[Command | None] = []
     for row in rows:
-        if led_to(row, event.id, CHANGE):
+        if has_led_to(row, event.id, CHANGE):
             owed.append(change_command(row, documents.get(row.run_id, row.requested), reason))
-        if led_to(row, event.id, CANCEL):
+        if has_led_to(row, event.id, CANCEL):
             owed.append(cancel_command(row, "removed from the hierarchy"))
-        if led_to(row, event.id, SEND) and row.phase is Phase.ROUTED:
+        if has_led_to(row, event.id, SEND) and row.phase is Phase.ROUTED:
             owed.append(send_command(row))
     return [command for command in owed if command is not None]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from consumers.routing.cancel_pending import as_part_of_request
 from consumers.routing.child_rows import cancelled_children
 from consumers.runtime.handler import Done
-from router.runs.changes import ask_for, was_removed
+from router.runs.changes import change_event, was_removed
 from router.runs.events import CancelledUnsent, ChangeAsked, ChangeRefused
 from router.runs.hierarchy import child_ids
-from router.runs.pending import carried, never_went, waits, without
-from router.runs.processed_events import CHANGE, led_to
+from router.runs.pending import embedded_child, ended_undecided, is_pending, without_children
+from router.runs.processed_events import CHANGE, has_led_to
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ class PendingRunChanger:
         """Store what is requested now; route the request if it is complete."""
         if row.run_id == row.root_run_id:
             return await self._change_root(event, row, document)
-        asked = ask_for(event, row, document)
+        asked = change_event(event, row, document)
         if asked is not None:
             await self.updater.store_intention(event, row, asked)
         return await self._resume(event, await self.updater.store.run(row.root_run_id))
 
     async def _change_root(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
         gone = await cancelled_children(self.updater.store, document)
-        living = without(document, {row.run_id for row in gone})
-        again, asked = led_to(root, event.id, CHANGE), ask_for(event, root, living)
+        living = without_children(document, {row.run_id for row in gone})
+        again, asked = has_led_to(root, event.id, CHANGE), change_event(event, root, living)
         moves: list[RowUpdate] = [(root, (asked,))] if asked else []
         if isinstance(asked, ChangeAsked):
             moves += await self._removal_updates(root, living)
@@ -59,20 +59,20 @@ class PendingRunChanger:
         """End the children that arrived as events of their own and that the newest document no longer has."""
         wanted = {*child_ids(document)}
         left = [row for run_id, row in (await self.assembler.children(root)).items() if run_id not in wanted]
-        return [(as_part_of_request(root, row), (CancelledUnsent(),)) for row in left if waits(row)]
+        return [(as_part_of_request(root, row), (CancelledUnsent(),)) for row in left if is_pending(row)]
 
     async def _republish_ends(self, event: Event, root: RunRow) -> None:
         request = await self.updater.store.runs_of_request(root.request_id)
-        await self.updater.republish(event, *(row for row in request if never_went(row)))
+        await self.updater.republish(event, *(row for row in request if ended_undecided(row)))
 
     async def _resume(self, event: Event, root: RunRow | None) -> Outcome:
-        return await self.assembler.resume(event, root) if root is not None and waits(root) else Done()
+        return await self.assembler.resume(event, root) if root is not None and is_pending(root) else Done()
 
 
 def _was_published_for(event: Event, row: RunRow) -> bool:
-    return led_to(row, event.id, UpdateKind.CHANGE_REFUSED)
+    return has_led_to(row, event.id, UpdateKind.CHANGE_REFUSED)
 
 
 def _refuse_return(row: RunRow, root: RunDocument) -> ChangeRefused:
-    document = carried(root, row.run_id) or root
+    document = embedded_child(root, row.run_id) or root
     return ChangeRefused(version=document.version, reasons=(was_removed(row),))

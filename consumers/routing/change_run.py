@@ -10,9 +10,9 @@ from consumers.routing.change_pending import PendingRunChanger
 from consumers.routing.commands import change_command
 from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.changes import ask_for
-from router.runs.pending import waits
-from router.runs.processed_events import CHANGE, led_to
+from router.runs.changes import change_event
+from router.runs.pending import is_pending
+from router.runs.processed_events import CHANGE, has_led_to
 
 if TYPE_CHECKING:
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
@@ -40,7 +40,7 @@ class RunChangedHandler:
         row = await self.updater.store.run(changed.run.run_id)
         if row is None:
             return await self._change_embedded(event, changed.run)
-        if waits(row):
+        if is_pending(row):
             return await PendingRunChanger(updater=self.updater, assembler=self.assembler)(event, row, changed.run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.hierarchy_changer(event, row, changed)
@@ -57,8 +57,8 @@ class RunChangedHandler:
         return await children.change(event, root, document)
 
     async def _change(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
-        asked = ask_for(event, row, document)
+        asked = change_event(event, row, document)
         row = await self.updater.store_fact(event, row, asked) if asked else row
         command = change_command(row, document, reason)
-        if command is not None and led_to(row, event.id, CHANGE):
+        if command is not None and has_led_to(row, event.id, CHANGE):
             await self.updater.announcer.publish(event, [command], decision=row.decision)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import child_ids, missing_children, with_children
-from router.runs.pending import never_went, waits
+from router.runs.pending import ended_undecided, is_pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,13 +23,13 @@ async def children_of(store: RunStore, root: RunDocument) -> list[RunRow]:
 
 async def cancelled_children(store: RunStore, root: RunDocument) -> list[RunRow]:
     """Return the rows of the children that a root embeds or names and that were cancelled before it was routed."""
-    return [row for row in await children_of(store, root) if never_went(row)]
+    return [row for row in await children_of(store, root) if ended_undecided(row)]
 
 
 async def waiting_children(store: RunStore, root: RunRow) -> dict[str, RunRow]:
     """Return the pending rows of the children that a root names and that arrived as events of their own, by run id."""
     named = await rows_below(store, root.run_id, root.requested.child_run_ids)
-    return {row.run_id: row for row in named if waits(row)}
+    return {row.run_id: row for row in named if is_pending(row)}
 
 
 async def complete_hierarchy(store: RunStore, root: RunRow) -> tuple[RunDocument, dict[str, RunRow]] | None:

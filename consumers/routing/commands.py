@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.runs.processed_events import SEND, led_to
+from router.runs.processed_events import SEND, has_led_to
 from router.selection.outbound_policy import Payload
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.vocabulary import Phase
@@ -37,7 +37,7 @@ class CommandPublisher:
 
     async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish again what an earlier delivery of this event commanded, except for runs that dispatch has touched."""
-        made = [row for row in rows if led_to(row, event.id, SEND)]
+        made = [row for row in rows if has_led_to(row, event.id, SEND)]
         if rows[0] not in made:
             await self.send_each(event, [row for row in made if row.phase is Phase.ROUTED])
         else:

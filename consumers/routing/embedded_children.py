@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from consumers.routing.request_rows import new_row
 from router.runs.advance import advance
-from router.runs.changes import ask_for
+from router.runs.changes import change_event
 from router.runs.events import ChangeAsked, ChangeRefused
-from router.runs.pending import carried, waits, with_changed
-from router.runs.processed_events import CHANGE, led_to
+from router.runs.pending import embedded_child, is_pending, with_changed_child
+from router.runs.processed_events import CHANGE, has_led_to
 from router.runs.run import replace
 from schemas.vocabulary import Phase
 
@@ -33,16 +33,18 @@ class EmbeddedChildren:
     async def root_of(self, run_id: str, root_run_id: str) -> RunRow | None:
         """Return the pending root that embeds this run."""
         root = await self.updater.store.run(root_run_id)
-        return root if root is not None and waits(root) and carried(root.requested, run_id) else None
+        return root if root is not None and is_pending(root) and embedded_child(root.requested, run_id) else None
 
     async def change(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
         """Replace a child's document inside its root's document."""
-        known = carried(root.requested, document.run_id) or document
-        asked = None if led_to(root, event.id, CHANGE) else ask_for(event, row_of_carried(root, known), document)
+        known = embedded_child(root.requested, document.run_id) or document
+        asked = (
+            None if has_led_to(root, event.id, CHANGE) else change_event(event, row_of_carried(root, known), document)
+        )
         if isinstance(asked, ChangeRefused):
             await self._refuse(event, row_of_carried(root, known), asked)
         if isinstance(asked, ChangeAsked):
-            changed = with_changed(root.requested, document.model_copy(update={"children": ()}))
+            changed = with_changed_child(root.requested, document.model_copy(update={"children": ()}))
             root = await self.updater.store_intention(event, root, ChangeAsked(document=changed))
         return await self.assembler.resume(event, root)
 

@@ -9,7 +9,7 @@ from consumers.store.port import ConflictError
 from router.runs.advance import advance
 from router.runs.events import GivenUp
 from router.runs.ids import derived_id
-from router.runs.processed_events import led_to
+from router.runs.processed_events import has_led_to
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
@@ -34,7 +34,7 @@ async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRo
     routed = root.decision is not None
     family = await (store.runs_of_request(root.request_id) if routed else children_of(store, root.requested))
     others = [row for row in family if row.run_id != root.run_id]
-    lost = [row for row in others if row.phase in _UNCOMMANDED or led_to(row, cause.id, UpdateKind.FALLOUT)]
+    lost = [row for row in others if row.phase in _UNCOMMANDED or has_led_to(row, cause.id, UpdateKind.FALLOUT)]
     return [*lost, root]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.events import Routed
 from router.runs.ids import request_id_of
-from router.runs.processed_events import born
+from router.runs.processed_events import created_by
 from router.runs.run import RequestRow, RunRow
 from schemas.vocabulary import Phase
 
@@ -41,7 +41,7 @@ def placed(
     in_turn: bool = False,
 ) -> tuple[list[RunRow], list[RowUpdate]]:
     """Return the new rows of the request's runs, and the updates of those that were pending."""
-    new = [born(new_row(run, request, at), event.id) for run in runs if run.run_id not in waiting]
+    new = [created_by(new_row(run, request, at), event.id) for run in runs if run.run_id not in waiting]
     here = [run for run in runs if run.run_id in waiting]
     return new, [(waiting[run.run_id], (_routed(run, request, in_turn=in_turn),)) for run in here]
 

@@ -21,8 +21,8 @@ from consumers.store.port import ConflictError, ThresholdReachedError
 from router.runs.events import CancelledUnsent, GivenUp, Waits
 from router.runs.hierarchy import HierarchyError, expand
 from router.runs.ids import request_id_of
-from router.runs.pending import waits
-from router.selection.thresholds import why_it_waits
+from router.runs.pending import is_pending
+from router.selection.thresholds import waiting_reason
 from schemas.problem import Problem
 from schemas.results import Reason
 from schemas.vocabulary import Phase
@@ -105,7 +105,7 @@ class RequestRouter:
             return Done()
         now = self.updater.now()
         new = [] if row else [new_row(root, None, now)]
-        reason = why_it_waits(must.definitions, now)
+        reason = waiting_reason(must.definitions, now)
         moves: list[RowUpdate] = [
             (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
             for one in (*new, *waiting.values())
@@ -159,7 +159,7 @@ class RequestRouter:
         row = known.get(root.run_id)
         if row is None or differs(row, root):
             return DeadLetter(run_exists(root))
-        if waits(row):
+        if is_pending(row):
             return await self._waits_already(event, row)
         # What a newer version has removed while the request waited has no row.
         late = root.version < row.requested.version

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from router.runs.advance import Transition, advance
 from router.runs.events import Reported
 from router.runs.processed_events import remember
-from router.runs.request_result import conclude
+from router.runs.request_result import request_result
 from schemas.results import RunResult
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _publish(
     if any(isinstance(word, RunResult) for word in news):
         if not is_single_run_request(rows[0]):
             return None
-        closing = conclude(rows[:1])
+        closing = request_result(rows[:1])
         if closing is not None:
             said.insert(len(news), closing)
     decision = rows[0].decision if news else commands[0].decision if commands else None

@@ -9,8 +9,8 @@ from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import allows
 from router.runs.events import RunEventKind
-from router.runs.processed_events import told_by
-from router.runs.request_result import conclude
+from router.runs.processed_events import notifications_of
+from router.runs.request_result import request_result
 from schemas.results import RunResult
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class RunUpdater:
 
     async def republish(self, cause: Event, *rows: RunRow) -> None:
         """Publish again what this event led to: a crash may have come between storing and publishing."""
-        said = [word for row in rows for word in told_by(row, cause.id)]
+        said = [word for row in rows for word in notifications_of(row, cause.id)]
         if said:
             await self._publish_with_result(cause, rows[0], said)
 
@@ -137,9 +137,9 @@ class RunUpdater:
 
     async def _request_result(self, row: RunRow) -> RequestResult | None:
         if is_single_run_request(row):
-            return conclude((row,))
+            return request_result((row,))
         if row.decision is None and row.run_id != row.root_run_id:
             return None  # a child that was never routed belongs to no request yet
         if row.decision is not None and await self.store.has_open_runs(row.request_id):
             return None  # reading the whole hierarchy at every child's end would cost its square
-        return conclude(await self.store.runs_of_request(row.request_id))
+        return request_result(await self.store.runs_of_request(row.request_id))

@@ -32,7 +32,7 @@ from consumers.store.transactions import (
 )
 from consumers.store.waiting_queue import SqlWaitingQueue
 from consumers.store.write_plan import RunWrite, Save
-from router.runs.request_result import in_order
+from router.runs.request_result import in_request_order
 from router.runs.run import RequestRow, RunRow
 from router.selection.thresholds import ThresholdUse
 from schemas.vocabulary import Phase
@@ -83,7 +83,7 @@ class SqlRunStore:
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""
-        return in_order(self._runs(await self._reads.submit(RunsOf(request_id))))
+        return in_request_order(self._runs(await self._reads.submit(RunsOf(request_id))))
 
     async def has_open_runs(self, request_id: str) -> bool:
         """Return whether a run of this request has not ended, without reading any."""

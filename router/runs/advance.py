@@ -1,4 +1,4 @@
-"""Move a run: given its row and what happened, the next row and what there is to tell."""
+"""Advance a run: given its row and what happened, return the next row and what is published about it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class Transition(NamedTuple):
-    """What a happening made of a row. `moved` is False where there is nothing to write."""
+    """The result of events applied to a row. `moved` is False if there is nothing to write."""
 
     row: RunRow
     announcements: tuple[RunUpdate | RunResult, ...] = ()
@@ -52,19 +52,19 @@ class Transition(NamedTuple):
 
 
 class NotAllowedError(Exception):
-    """The table has no such transition: the caller asked for something that cannot be."""
+    """The transition table has no such transition: the caller asked for something that cannot be."""
 
 
 def allows(row: RunRow, run_event: RunEvent) -> bool:
-    """Return whether the transition table knows this happening in the row's phase."""
+    """Return whether the transition table has this event in the row's phase."""
     return (row.phase, run_event.kind) in NEXT
 
 
 def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transition:
-    """Apply what happened, in order, as one step to `revision + 1`.
+    """Apply what happened, in order, as one transition to `revision + 1`.
 
     Raises:
-        NotAllowedError: the transition table has no such step.
+        NotAllowedError: the transition table has no such transition.
     """
     basis, moved = row, False
     told: list[RunUpdate | RunResult] = []
@@ -85,7 +85,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             said = row.phase is phase and run_event.reason in row.reasons
             reasons = (*_other_reasons(row), run_event.reason)
             row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
-            return Transition(row) if said else _told(row, UpdateKind.WAITING, (run_event.reason,))
+            return Transition(row) if said else _notify(row, UpdateKind.WAITING, (run_event.reason,))
         case Routed():
             return Transition(
                 replace(
@@ -106,7 +106,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case AttemptFailed():
             return Transition(replace(row, phase=phase, sent=None, sent_at=None))
         case OutcomeUnknown():
-            return _told(replace(row, phase=phase), UpdateKind.IN_DOUBT, run_event.reasons)
+            return _notify(replace(row, phase=phase), UpdateKind.IN_DOUBT, run_event.reasons)
         case Accepted():
             return _accepted(row, run_event, phase, at)
         case Refused():
@@ -116,9 +116,9 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
                 code="PARENT_NOT_ACCEPTED",
                 message=f"Parent run {run_event.parent_run_id} was never accepted, so this run cannot be either.",
             )
-            return _blocked(_unqueued(row, phase), phase, reason, at)
+            return _blocked(_leave_queue(row, phase), phase, reason, at)
         case GivenUp():
-            return _told(_unqueued(row, phase), UpdateKind.FALLOUT, run_event.reasons)
+            return _notify(_leave_queue(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
             return _reported(row, run_event, at)
         case ChangeAsked():
@@ -126,26 +126,26 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case ChangeAccepted():
             version = run_event.document.version
             row = replace(row, sent=run_event.document, accepted_version=version)
-            return _told(row, UpdateKind.CHANGE_ACCEPTED, version=version)
+            return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
-            return _told(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
+            return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
         case CancelAsked():
             return Transition(replace(row, cancel_asked=True))
         case CancelledUnsent():
-            return _ended(_unqueued(row, phase), phase, RunState.CANCELLED, (run_event.why,), at)
+            return _ended(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.why,), at)
         case CancelAccepted():
-            return _told(row, UpdateKind.CANCEL_ACCEPTED)
+            return _notify(row, UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
-            return _told(row, UpdateKind.CANCEL_REFUSED, run_event.reasons)
+            return _notify(row, UpdateKind.CANCEL_REFUSED, run_event.reasons)
         case _:
             assert_never(run_event)
 
 
-def _told(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
+def _notify(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
     return Transition(row, (announcements.update(row, kind, reasons, version),))
 
 
-def _unqueued(row: RunRow, phase: Phase) -> RunRow:
+def _leave_queue(row: RunRow, phase: Phase) -> RunRow:
     return replace(row, phase=phase, waits_for=(), reasons=_other_reasons(row))
 
 
@@ -165,7 +165,7 @@ def _accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime) -> T
         accepted_version=run_event.document.version,
         accepted_at=at,
     )
-    return _told(row, UpdateKind.ACCEPTED, version=run_event.document.version)
+    return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 
 
 def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
@@ -192,11 +192,11 @@ def _reported(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     row = _with_measures(row, run_event)
     if report.state is None or not is_forward(row.state, report.state):
         return Transition(row)
-    return _moved_to(row, report.state, at)
+    return _enter_state(row, report.state, at)
 
 
 def _late(row: RunRow, run_event: Reported) -> Transition:
-    """Keep that something came after the end; nothing leaves a terminal state."""
+    """Record that something arrived after the end; nothing leaves a terminal state."""
     report = run_event.report
     if report.state in (row.state, None) and not report.measures:
         return Transition(row)
@@ -204,7 +204,7 @@ def _late(row: RunRow, run_event: Reported) -> Transition:
         code="STALE_REPORT",
         message=f"The external system reported {report.raw_state or 'measures'} after the run was {row.state}.",
     )
-    return _told(replace(row, reasons=(*row.reasons, reason)), UpdateKind.STALE, (reason,))
+    return _notify(replace(row, reasons=(*row.reasons, reason)), UpdateKind.STALE, (reason,))
 
 
 def _with_measures(row: RunRow, run_event: Reported) -> RunRow:
@@ -225,11 +225,11 @@ def _with_measures(row: RunRow, run_event: Reported) -> RunRow:
     )
 
 
-def _moved_to(row: RunRow, state: RunState, at: datetime) -> Transition:
+def _enter_state(row: RunRow, state: RunState, at: datetime) -> Transition:
     if state not in TERMINAL:
         changed = state is not row.state
         row = replace(row, phase=PHASE_OF_STATE[state], state=state)
-        return _told(row, UpdateKind.PROGRESS) if changed else Transition(row)
+        return _notify(row, UpdateKind.PROGRESS) if changed else Transition(row)
     found = judge_result(state, row.requested.test_measure, row.measures, row.reasons)
     row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, result=found)
     return Transition(row, (announcements.result(row),))

@@ -1,4 +1,4 @@
-"""Know what an in-flight change has to tell the external system, and whether it may."""
+"""Compute what an in-flight change sends to the external system, and whether it may be sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from router.runs.events import ChangeAsked, ChangeRefused
-from router.runs.processed_events import CHANGE, led_to
+from router.runs.processed_events import CHANGE, has_led_to
 from router.runs.transitions import ENDED
 from schemas.results import Reason
 from schemas.run_document import Characteristic, RelatedParty, ServiceRef, SpecificationRef, value_to_json
@@ -43,7 +43,7 @@ FIELDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
-    """One field that differs, by its TMF653 name; arrays are whole, `new` is None where it was taken away."""
+    """One field that differs, by its TMF653 name; arrays are whole, `new` is None if it was removed."""
 
     field: str
     old: FieldValue
@@ -65,9 +65,11 @@ class RefusedChange:
 
 
 def diff(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
-    """List the fields in which the external system's knowledge differs from what is wanted now."""
+    """Return the fields in which what was sent differs from what is requested now."""
     both = ((field, getattr(sent, ours), getattr(requested, ours)) for field, ours in FIELDS.items())
-    return tuple(FieldChange(field=field, old=old, new=new) for field, old, new in both if not _mean_the_same(old, new))
+    return tuple(
+        FieldChange(field=field, old=old, new=new) for field, old, new in both if not _are_equivalent(old, new)
+    )
 
 
 def permit(
@@ -78,8 +80,9 @@ def permit(
 ) -> PermittedChanges | RefusedChange:
     """Allow the changes together or not at all.
 
-    `patchable` (TMF653 names) and `change_until` (the states in which a change may still come) are the
-    profile's. A run whose state was never told is not past the point of no return.
+    `patchable` (TMF653 names) and `change_until` (the states in which a change may still be sent) are the profile's. A
+    run
+    whose state was never reported is not past the point of no return.
     """
     late = [_too_late(state)] if changes and state is not None and state not in change_until else []
     fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
@@ -87,7 +90,7 @@ def permit(
     return RefusedChange(reasons=reasons) if reasons else PermittedChanges(changes=changes)
 
 
-def _mean_the_same(old: FieldValue, new: FieldValue) -> bool:
+def _are_equivalent(old: FieldValue, new: FieldValue) -> bool:
     if isinstance(old, tuple) and isinstance(new, tuple):
         # The order of characteristics and parties has no meaning in TMF653.
         return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
@@ -119,19 +122,19 @@ def _not_changeable(field: str, patchable: frozenset[str]) -> Reason:
 
 
 def why_not(row: RunRow, document: RunDocument) -> Reason | None:
-    """Return the reason why this document cannot become what is wanted of the run; None: it can, or is already."""
+    """Return the reason why the run cannot be changed to this document; None if it can, or already is."""
     known = row.requested
     if row.phase in ENDED:
         return has_ended(row)
     if (document.root_run_id, document.parent_run_id) != (known.root_run_id, known.parent_run_id):
-        return _moved(row, document)
+        return _hierarchy_changed(row, document)
     if document.version < known.version or (document.version == known.version and document != known):
         return not_higher(row, document)
     return None
 
 
 def not_higher(row: RunRow, document: RunDocument) -> Reason:
-    """Say that a change carries an old version."""
+    """Return the reason that refuses a change with an old version."""
     return Reason(
         code="VERSION_NOT_HIGHER",
         message=f"Run {row.run_id} is at version {row.requested.version}; a change must carry a higher one, "
@@ -140,19 +143,19 @@ def not_higher(row: RunRow, document: RunDocument) -> Reason:
 
 
 def has_ended(row: RunRow) -> Reason:
-    """Say that a run is past changing."""
+    """Return the reason that refuses a change of a run that has ended."""
     return Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
 
 
 def was_removed(row: RunRow) -> Reason:
-    """Say that a child cannot come back."""
+    """Return the reason that refuses the return of a removed child."""
     return Reason(
         code="CHILD_WAS_REMOVED",
         message=f"Run {row.run_id} was removed or cancelled before: add it again as a new run with a new id.",
     )
 
 
-def _moved(row: RunRow, document: RunDocument) -> Reason:
+def _hierarchy_changed(row: RunRow, document: RunDocument) -> Reason:
     return Reason(
         code="RUN_CANNOT_MOVE",
         message=f"Run {row.run_id} belongs to root {row.root_run_id} and parent {row.parent_run_id}; a change cannot "
@@ -160,13 +163,14 @@ def _moved(row: RunRow, document: RunDocument) -> Reason:
     )
 
 
-def ask_for(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
-    """Return what this document means for the run; None where the event comes again.
+def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
+    """Return the event that this document means for the run; None if the Kafka event is redelivered.
 
-    What is wanted already is asked for like the rest: read again later, when the run may have ended, this event must
-    be known for one that was no news.
+    A document that equals what is requested already is handled like any other: if it is read again after the run's end,
+    the
+    event must be known as one that brought no news.
     """
-    if led_to(row, event.id, CHANGE):
+    if has_led_to(row, event.id, CHANGE):
         return None
     refusal = why_not(row, document)
     if refusal is not None:

@@ -1,4 +1,4 @@
-"""What may happen to a run, as values."""
+"""The events that may happen to a run, as values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelle
 
 
 class RunEventKind(StrEnum):
-    """The name of a happening in the transition table."""
+    """The name of an event in the transition table."""
 
     WAITS = "waits"
     ROUTED = "routed"
@@ -42,28 +42,28 @@ class RunEventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Every request definition that fits is used up; the request goes when one of them opens again."""
+    """Every request definition that matches is used up; the request is released when a use of one is free."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.WAITS
-    waits_for: tuple[str, ...]  # empty for a child, which goes with its root
+    waits_for: tuple[str, ...]  # empty for a child, which is released with its root
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """The tables decided; the request goes to a spoke."""
+    """The tables decided; the request is sent to a spoke."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.ROUTED
     request_id: str
     spoke: str
     decision: PinnedDecision
     document: RunDocument
-    in_turn: bool = False  # by the clock: no record comes again to command it, so it stays marked until it is
+    in_turn: bool = False  # by timer: no record is redelivered to command it, so it stays marked until it is commanded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commanded:
-    """What was routed in its turn is on its spoke's topic."""
+    """The command of a request that was released from the queue is on its spoke's topic."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.COMMANDED
 
@@ -78,14 +78,14 @@ class Sending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
-    """The POST certainly had no effect; it will be tried again."""
+    """The POST certainly had no effect; it will be retried."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.ATTEMPT_FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
-    """The POST was perhaps taken: look up before the next one."""
+    """The POST was perhaps accepted: look up before the next one."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.OUTCOME_UNKNOWN
     reasons: tuple[Reason, ...] = ()
@@ -103,7 +103,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The external system's answer is no: a result, not an error."""
+    """The external system refused the run: a result, not an error."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.REFUSED
     reasons: tuple[Reason, ...]
@@ -127,7 +127,7 @@ class GivenUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """The external system told us something; `report_id` tells repeats from news."""
+    """The external system reported something; `report_id` distinguishes repeats from news."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.REPORTED
     report_id: str
@@ -136,7 +136,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeAsked:
-    """The ordering service wants another document."""
+    """The ordering service requests another document."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ASKED
     document: RunDocument
@@ -144,7 +144,7 @@ class ChangeAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeAccepted:
-    """The external system took the change; `document` is what it knows now."""
+    """The external system accepted the change; `document` is what it knows now."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ACCEPTED
     document: RunDocument
@@ -152,7 +152,7 @@ class ChangeAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRefused:
-    """We or they refused the change; the run goes on."""
+    """The change was refused by us or by the system; the run continues."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REFUSED
     version: int
@@ -161,14 +161,14 @@ class ChangeRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAsked:
-    """The ordering service does not want the run any more."""
+    """The ordering service no longer wants the run."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelledUnsent:
-    """Nothing was sent, so nothing has to be cancelled out there."""
+    """Nothing was sent, so nothing has to be cancelled at the external system."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_UNSENT
     why: Reason = CANCELLED_UNSENT
@@ -183,7 +183,7 @@ class CancelAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRefused:
-    """The run cannot be cancelled any more; it goes on."""
+    """The run can no longer be cancelled; it continues."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REFUSED
     reasons: tuple[Reason, ...]

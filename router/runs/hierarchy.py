@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from router.runs.hierarchy_limits import (
     HierarchyError,
     HierarchyLimits,
+    check_child,
+    check_depth,
+    check_ids,
+    check_root,
+    check_size,
     cycle_above,
-    guard_child,
-    guard_depth,
-    guard_ids,
-    guard_root,
-    guard_size,
 )
 
 if TYPE_CHECKING:
@@ -60,28 +60,30 @@ class ChildChanges:
 
 @dataclass(frozen=True, slots=True)
 class HierarchyPosition:
-    """Where a run stands: under which parent, and where among its siblings."""
+    """The position of a run: its parent, and its order among its siblings."""
 
     parent: str | None
     order: int
 
 
 def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple[RunDocument, ...]:
-    """Return the root, bare, and its children in pre-order: parent before child, siblings by (order, run id).
+    """Return the root without children, and its children in pre-order.
+
+    Parent before child, siblings by (order, run id).
 
     Raises:
         HierarchyError: too many runs, too deep, a cycle, a run twice, an absent parent, another root.
     """
     if not root.children and root.parent_run_id != root.run_id:
         return (root,)
-    guard_size(root, limits)
-    guard_root(root)
+    check_size(root, limits)
+    check_root(root)
     runs = {run.run_id: run for run in (root, *root.children)}
-    guard_ids((root, *root.children))
+    check_ids((root, *root.children))
     for child in root.children:
-        guard_child(child, root, runs)
+        check_child(child, root, runs)
     runs[root.run_id] = root.model_copy(update={"children": ()})
-    return tuple(runs[run_id] for run_id in _walked(root, limits))
+    return tuple(runs[run_id] for run_id in _pre_order_ids(root, limits))
 
 
 def nest(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree:
@@ -92,31 +94,31 @@ def nest(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree
     """
     below: defaultdict[str | None, list[RunTree]] = defaultdict(list)
     runs = expand(root, limits)
-    # Backwards, the children of a run are complete before the run itself comes.
+    # Backwards, the children of a run are complete before the run itself is reached.
     for run in reversed(runs[1:]):
         below[run.parent_run_id].append(_tree(run, below))
     return _tree(runs[0], below)
 
 
 def with_children(root: RunDocument, arrived: Iterable[RunDocument]) -> RunDocument:
-    """Return the root with the children that came as events of their own beside those it carries."""
+    """Return the root with the children that arrived as events of their own beside those that it embeds."""
     return root.model_copy(update={"children": (*root.children, *arrived)})
 
 
 def child_ids(root: RunDocument) -> tuple[str, ...]:
-    """List every child that the root carries or names, each once."""
+    """Return every child that the root embeds or names, each once."""
     carried = (child.run_id for child in root.children)
     return tuple(dict.fromkeys((*carried, *root.child_run_ids)))
 
 
 def missing_children(root: RunDocument, arrived: Collection[str]) -> tuple[str, ...]:
-    """List the children that the root only names and that have not arrived."""
+    """Return the children that the root only names and that have not arrived."""
     carried = {child.run_id for child in root.children}
     return tuple(run_id for run_id in child_ids(root) if run_id not in carried and run_id not in arrived)
 
 
 def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
-    """Return which children come, go, or differ in more than their version."""
+    """Return which children are added, removed, or differ in more than their version."""
     before = {child.run_id: child for child in old.children}
     known, wanted = dict.fromkeys(child_ids(old)), dict.fromkeys(child_ids(new))
     return ChildChanges(
@@ -127,9 +129,9 @@ def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
 
 
 def in_pre_order(places: Mapping[str, HierarchyPosition]) -> list[tuple[str, int]]:
-    """List (run id, level) parent before child, from the runs whose parent is not among them (level 1) down.
+    """Return (run id, level) parent before child, from the runs whose parent is not among them (level 1) down.
 
-    A run in a circle of parents is not listed: no way leads there from a top.
+    A run in a cycle of parents is not included: no path from a top leads to it.
     """
     below: defaultdict[str | None, list[str]] = defaultdict(list)
     for run_id in sorted(places, key=lambda run_id: (places[run_id].order, run_id), reverse=True):
@@ -143,11 +145,11 @@ def in_pre_order(places: Mapping[str, HierarchyPosition]) -> list[tuple[str, int
     return walked
 
 
-def _walked(root: RunDocument, limits: HierarchyLimits) -> list[str]:
+def _pre_order_ids(root: RunDocument, limits: HierarchyLimits) -> list[str]:
     places = {run.run_id: HierarchyPosition(run.parent_run_id, run.order) for run in (root, *root.children)}
     walked = in_pre_order(places)
     for run_id, level in walked:
-        guard_depth(run_id, root, level, limits)
+        check_depth(run_id, root, level, limits)
     reached = {run_id for run_id, _ in walked}
     for run_id in places:
         if run_id not in reached:

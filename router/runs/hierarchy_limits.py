@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
     from schemas.run_document import RunDocument
 
-_SHOWN = 5  # run ids in one sentence
+_MAX_NAMED = 5  # run ids in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchyLimits:
-    """How much one request may carry; the root counts as a run and as the first level."""
+    """The limits of one request; the root counts as a run and as the first level."""
 
     max_runs: int = 500
     max_depth: int = 10
 
 
 class HierarchyError(Exception):
-    """A hierarchy cannot be sent as it is; `trouble` has the stable code and the sentence."""
+    """A hierarchy cannot be sent as it is; `problem` has the stable code and the sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.problem = Problem(code=code, sentence=sentence)
 
 
-def guard_size(root: RunDocument, limits: HierarchyLimits) -> None:
-    """Refuse more runs than one request may carry or name, before looking at any of them."""
+def check_size(root: RunDocument, limits: HierarchyLimits) -> None:
+    """Refuse more runs than one request may embed or name, before reading any of them."""
     count = 1 + max(len(root.children), len({*root.child_run_ids, *(child.run_id for child in root.children)}))
     if count > limits.max_runs:
         raise HierarchyError(
@@ -42,7 +42,7 @@ def guard_size(root: RunDocument, limits: HierarchyLimits) -> None:
         )
 
 
-def guard_root(root: RunDocument) -> None:
+def check_root(root: RunDocument) -> None:
     """Refuse children on a run that is not the root."""
     if root.children and (root.root_run_id != root.run_id or root.parent_run_id is not None):
         raise HierarchyError(
@@ -52,8 +52,8 @@ def guard_root(root: RunDocument) -> None:
         )
 
 
-def guard_ids(runs: Sequence[RunDocument]) -> None:
-    """Refuse a run that comes twice."""
+def check_ids(runs: Sequence[RunDocument]) -> None:
+    """Refuse a run that occurs twice."""
     seen: set[str] = set()
     for run in runs:
         if run.run_id in seen:
@@ -64,7 +64,7 @@ def guard_ids(runs: Sequence[RunDocument]) -> None:
         seen.add(run.run_id)
 
 
-def guard_child(child: RunDocument, root: RunDocument, ids: Collection[str]) -> None:
+def check_child(child: RunDocument, root: RunDocument, ids: Collection[str]) -> None:
     """Refuse a child of another root, and one whose parent is not among `ids`."""
     if child.root_run_id != root.run_id:
         raise HierarchyError(
@@ -80,8 +80,8 @@ def guard_child(child: RunDocument, root: RunDocument, ids: Collection[str]) -> 
         )
 
 
-def guard_depth(run_id: str, root: RunDocument, depth: int, limits: HierarchyLimits) -> None:
-    """Refuse a run too many levels down."""
+def check_depth(run_id: str, root: RunDocument, depth: int, limits: HierarchyLimits) -> None:
+    """Refuse a run at too deep a level."""
     if depth > limits.max_depth:
         raise HierarchyError(
             "HIERARCHY_TOO_DEEP",
@@ -91,7 +91,7 @@ def guard_depth(run_id: str, root: RunDocument, depth: int, limits: HierarchyLim
 
 
 def cycle_above(run_id: str, parents: Mapping[str, str | None]) -> HierarchyError:
-    """Explain the cycle that one finds on the way up from a run that no root leads to."""
+    """Return the error that names the cycle among the ancestors of a run that no root leads to."""
     way: dict[str, None] = {}
     at = run_id
     while at not in way:
@@ -106,6 +106,6 @@ def cycle_above(run_id: str, parents: Mapping[str, str | None]) -> HierarchyErro
 
 
 def _some(run_ids: Sequence[str]) -> str:
-    shown = ", ".join(repr(run_id) for run_id in run_ids[:_SHOWN])
-    more = len(run_ids) - _SHOWN
+    shown = ", ".join(repr(run_id) for run_id in run_ids[:_MAX_NAMED])
+    more = len(run_ids) - _MAX_NAMED
     return f"{shown} and {more} more" if more > 0 else shown

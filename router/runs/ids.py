@@ -11,7 +11,7 @@ from schemas.commands import CancelRun, ChangeRun, SendRun
 if TYPE_CHECKING:
     from schemas.commands import Command
 
-# Never change it: every id that was ever derived hangs on it.
+# Never change it: every id that was ever derived depends on it.
 OURS = UUID("5e0c9f0e-6a53-5d4b-9a1f-53b0c1d2e3f4")
 _OURS = OURS.bytes
 
@@ -20,40 +20,40 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def derived_id(cause: str, role: str) -> str:
-    """Name the event that `cause` (an event id) gives rise to in this role, e.g. `result:TR0001`."""
-    return _named("event", cause, role)
+    """Return the id of the event that `cause` (an event id) leads to in this role, e.g. `result:TR0001`."""
+    return _uuid_of("event", cause, role)
 
 
 def event_id_at(topic: str, partition: int, offset: int) -> str:
-    """Name a record that came without an event id by where it lies."""
-    return _named("record", topic, f"{partition}", f"{offset}")
+    """Return the id of a record without an event id, from its topic, partition and offset."""
+    return _uuid_of("record", topic, f"{partition}", f"{offset}")
 
 
 def request_id_of(root_run_id: str, version: int) -> str:
-    """Name the outbound request for this version of a root run; every run of a hierarchy shares it."""
-    return _named("request", root_run_id, f"{version}")
+    """Return the id of the outbound request for this version of a root run; every run of a hierarchy shares it."""
+    return _uuid_of("request", root_run_id, f"{version}")
 
 
 def idempotency_key(command: Command) -> str:
-    """Name a command towards the external system; equal for every attempt and every redrive of it."""
+    """Return the key of a command to the external system; equal for every attempt and every redrive of it."""
     match command:
         case SendRun():
-            return _named("send", command.request_id, command.run.run_id, f"{command.run.version}")
+            return _uuid_of("send", command.request_id, command.run.run_id, f"{command.run.version}")
         case ChangeRun():
-            return _named("change", command.request_id, command.run.run_id, f"{command.run.version}")
+            return _uuid_of("change", command.request_id, command.run.run_id, f"{command.run.version}")
         case CancelRun():
-            return _named("cancel", command.request_id, command.run_id)
+            return _uuid_of("cancel", command.request_id, command.run_id)
         case _:
             assert_never(command)
 
 
 def measure_id(spoke: str, external_id: str, metric_name: str, own_id: str = "") -> str:
-    """Name a measure that nobody requested; `own_id` is what the external system calls it."""
-    return _named("measure", spoke, external_id, metric_name, own_id)
+    """Return the id of a measure that was not requested; `own_id` is the external system's name for it."""
+    return _uuid_of("measure", spoke, external_id, metric_name, own_id)
 
 
-def _named(*parts: str) -> str:
-    # The lengths keep ("ab", "c") and ("a", "bc") apart.
+def _uuid_of(*parts: str) -> str:
+    # The lengths distinguish ("ab", "c") from ("a", "bc").
     name = "".join([f"{len(part)}:{part}" for part in parts])
     # This is str(uuid5(OURS, name)) in a third of its time; a run needs about ten ids.
     digest = sha1(_OURS + name.encode(), usedforsecurity=False).hexdigest()

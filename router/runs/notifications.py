@@ -1,4 +1,4 @@
-"""Say what came of a run, from its row alone, so that it can be said again after a crash."""
+"""Build the notifications about a run from its row alone, so that they can be published again after a crash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> RunUpdate:
-    """Return what happened to a run in flight. `version` is that of the document it is about."""
+    """Return the update about a run in flight. `version` is that of the document it is about."""
     return RunUpdate(
         run_id=row.run_id,
         root_run_id=row.root_run_id,

@@ -1,7 +1,7 @@
-"""Remember in a run's row what an event led to, so that it can be said again after a crash.
+"""Record in a run's row what an event led to, so that it can be published again after a crash.
 
-A row is stored before the world is told. If the process dies in between, the event comes again; the row
-then tells which updates its first life owed.
+A row is stored before anything is published. If the process dies in between, the event is redelivered; the row then
+says which updates are still to be published.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.results import RunResult
 
-# What an event asks of a run and a command carries out.
+# What an event requests of a run and a command carries out.
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
 _ASKS: Mapping[RunEventKind, str] = {
     RunEventKind.ROUTED: SEND,
@@ -35,7 +35,7 @@ _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
 def remember(step: Transition, run_events: Sequence[RunEvent], cause: str) -> RunRow:
-    """Return the row of a step with what the event `cause` led to.
+    """Return the row of a transition with what the event `cause` led to.
 
     What an external report led to is kept with the reports, so that no number of reports removes what a command led to.
     """
@@ -46,13 +46,13 @@ def remember(step: Transition, run_events: Sequence[RunEvent], cause: str) -> Ru
     return _with_event(step.row, cause, [*told, *asked])
 
 
-def led_to(row: RunRow, cause: str, word: str) -> bool:
+def has_led_to(row: RunRow, cause: str, word: str) -> bool:
     """Return whether this event has led to this before: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
     return _entry(cause, word) in row.processed_events
 
 
-def told_by(row: RunRow, cause: str) -> list[RunUpdate | RunResult]:
-    """Return what this event led to, as the run is now; and the run's result if it has ended."""
+def notifications_of(row: RunRow, cause: str) -> list[RunUpdate | RunResult]:
+    """Return what this event led to, as the run is now, and the run's result if it has ended."""
     start = _entry(cause, "")
     entries = (*row.processed_events, *row.processed_reports)
     kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]
@@ -60,8 +60,8 @@ def told_by(row: RunRow, cause: str) -> list[RunUpdate | RunResult]:
     return [*said, announcements.result(row)] if row.phase in ENDED else said
 
 
-def born(row: RunRow, cause: str) -> RunRow:
-    """Return a new row that knows which event made it."""
+def created_by(row: RunRow, cause: str) -> RunRow:
+    """Return a new row that records which event made it."""
     return _with_event(row, cause, [SEND])
 
 
@@ -72,7 +72,7 @@ def _update(row: RunRow, kind: UpdateKind) -> RunUpdate:
 
 
 def _is_report(run_events: Sequence[RunEvent], cause: str) -> bool:
-    """Return whether the event `cause` is the report itself and not a command whose answer was read as one."""
+    """Return whether the event `cause` is the report itself and not a command whose response was read as one."""
     return all(isinstance(one, Reported) and one.report_id == cause for one in run_events)
 
 
@@ -87,7 +87,7 @@ def _with_event(row: RunRow, cause: str, words: Iterable[str]) -> RunRow:
 
 
 def _added(entries: tuple[str, ...], cause: str, words: Iterable[str]) -> tuple[str, ...]:
-    """Return the entries with those that are new; none where nothing is new."""
+    """Return the entries with those that are new; unchanged if nothing is new."""
     new = [entry for word in words if (entry := _entry(cause, word)) not in entries]
     return (*entries, *new) if new else ()
 

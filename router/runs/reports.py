@@ -1,4 +1,4 @@
-"""What an external system says about a run, once its dialect is translated."""
+"""What an external system reports about a run, translated from its dialect."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class ExternalMeasure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalReport:
-    """What one response, callback or poll says about a run.
+    """What one response, callback or poll reports about a run.
 
-    `state` is None where none was told or the spelling is unknown (`raw_state` keeps it).
-    `thin` marks an event without content worth taking in: the run has to be read with GET.
+    `state` is None if none was reported or the spelling is unknown (`raw_state` keeps it).
+    `thin` marks an event without usable content: the run has to be read with GET.
     """
 
     external_id: str | None
     href: str | None = None
-    external_identifier: str | None = None  # our run id, where the system echoes it
+    external_identifier: str | None = None  # our run id, if the system echoes it
     name: str | None = None
     state: RunState | None = None
     raw_state: str | None = None

@@ -1,4 +1,4 @@
-"""Know what came of a request, once every run of it has ended."""
+"""Compute the result of a request, once every run of it has ended."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 
-def conclude(rows: Sequence[RunRow]) -> RequestResult | None:
-    """Sum up the runs of one request in pre-order; None while one has not ended or has no row yet.
+def request_result(rows: Sequence[RunRow]) -> RequestResult | None:
+    """Summarise the runs of one request in pre-order; None while one has not ended or has no row yet.
 
-    The same rows always give the same result: it happened when the last run ended.
+    The same rows always give the same result: its time is the end of the last run.
     """
     if not _is_complete(rows) or not all(is_over(row) for row in rows):
         return None
     one = rows[0]
-    outcomes = tuple(_outcome(row) for row in in_order(rows))
+    outcomes = tuple(_outcome(row) for row in in_request_order(rows))
     counts = Counter(outcome.state.value for outcome in outcomes)
     return RequestResult(
         request_id=one.request_id,
@@ -43,8 +43,8 @@ def is_over(row: RunRow) -> bool:
     return row.state in TERMINAL and row.phase is not Phase.FALLOUT
 
 
-def in_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:
-    """Put parents before children, siblings by (order, run id), and runs in a circle of parents last."""
+def in_request_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:
+    """Return parents before children, siblings by (order, run id), and runs in a cycle of parents last."""
     if len(rows) <= 1:
         return rows
     walked = in_pre_order({row.run_id: HierarchyPosition(row.parent_run_id, row.requested.order) for row in rows})

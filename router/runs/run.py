@@ -1,4 +1,4 @@
-"""Know what a run is, and what may happen to it next."""
+"""The rows of a run and of an outbound request."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_PROCESSED_EVENTS = 64
 
 @dataclass(frozen=True, kw_only=True)  # without slots: `next_rows` copies all fields at once
 class RunRow:
-    """Everything we know of one run; `advance` makes the next one with `revision + 1`.
+    """Everything that is known of one run; `advance` makes the next one with `revision + 1`.
 
-    `requested` is what the ordering service wants last, `sent` what the external system was told last.
+    `requested` is the ordering service's newest document, `sent` what the external system was sent last.
     `revision` starts at 1; the store writes a row only over its predecessor `revision - 1`.
     """
 
@@ -59,7 +59,7 @@ class RunRow:
     finished_at: datetime | None = None
     updated_at: datetime
     revision: int
-    waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a request that waits
+    waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class RequestRow:
     tenant: str | None
     spoke: str
     decision: PinnedDecision
-    explanation: str  # why the tables decided so, as `explanation_texts` keeps it
+    explanation: str  # why the tables decided so, as `router.tables.explain.explanation` writes it
     created_at: datetime
 
 

@@ -1,4 +1,4 @@
-"""Read the states that external systems tell, and know which of them move a run forward."""
+"""Normalise the states of external systems, and order them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RANK: Final[Mapping[RunState, int]] = {
 
 
 class UnknownStateError(ValueError):
-    """A profile gives a spelling a meaning that is none of the canonical states."""
+    """A profile maps a spelling to something that is not a canonical state."""
 
 
 def _folded(spelling: str) -> str:
     return spelling.replace("_", "").replace("-", "").replace(" ", "").strip().casefold()
 
 
-# TMF653 v4 and v5, ServiceNow (API and form), MEF 149 TestJob, and what implementations in the field say.
+# TMF653 v4 and v5, ServiceNow (API and form), MEF 149 TestJob, and implementations in the field.
 SPELLINGS: Final[Mapping[str, RunState]] = {
     **{_folded(state): state for state in RANK},
     "canceled": RunState.CANCELLED,
@@ -41,7 +41,7 @@ SPELLINGS: Final[Mapping[str, RunState]] = {
 
 
 def with_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
-    """Return the known spellings with those of a profile over them; do it once per profile.
+    """Return the known spellings, overridden by those of a profile; call it once per profile.
 
     Raises:
         UnknownStateError: the meaning of a spelling is not a canonical state.
@@ -53,7 +53,7 @@ def with_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
 
 
 def normalise(raw: str, spellings: Mapping[str, RunState] = SPELLINGS) -> RunState | None:
-    """Read a state whatever its case, spaces, `_` and `-`; None where the spelling is unknown."""
+    """Return the state for a spelling in any case, with spaces, `_` or `-`; None if the spelling is unknown."""
     return spellings.get(raw) or spellings.get(_folded(raw))
 
 

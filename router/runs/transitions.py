@@ -1,4 +1,4 @@
-"""Which phase follows which: the whole life of an outbound request as one table."""
+"""The transition table: which phase follows which in the life of an outbound request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PHASE_OF_STATE: Mapping[RunState, Phase] = {
 
 NEXT: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.CREATED, RunEventKind.ROUTED): Phase.ROUTED,
-    (Phase.FALLOUT, RunEventKind.ROUTED): Phase.ROUTED,  # a child came after its request was given up
+    (Phase.FALLOUT, RunEventKind.ROUTED): Phase.ROUTED,  # a child arrived after its request was given up
     (Phase.WAITING, RunEventKind.ROUTED): Phase.ROUTED,
     **{(phase, RunEventKind.WAITS): Phase.WAITING for phase in (Phase.CREATED, Phase.FALLOUT, Phase.WAITING)},
     **{(phase, RunEventKind.COMMANDED): phase for phase in (*ALIVE, *ENDED) if phase is not Phase.WAITING},
@@ -36,19 +36,19 @@ NEXT: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,
     (Phase.FALLOUT, RunEventKind.SENDING): Phase.SENDING,
-    (Phase.SENDING, RunEventKind.SENDING): Phase.SENDING,  # after a crash, a look-up and no trace of the run
+    (Phase.SENDING, RunEventKind.SENDING): Phase.SENDING,  # after a crash, a look-up did not find the run
     (Phase.SENDING, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
     (Phase.SENDING, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
     (Phase.SENDING, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.IN_DOUBT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.FALLOUT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.SENDING, RunEventKind.REFUSED): Phase.FAILED,
-    # A child that travels inside its root's POST is `sending` when the root is refused.
+    # A child that is embedded in its root's POST is `sending` when the root is refused.
     **{(phase, RunEventKind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
     **{(phase, RunEventKind.GIVEN_UP): Phase.FALLOUT for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
     **{(phase, RunEventKind.REPORTED): phase for phase in (*OUT, *ENDED)},
     **{(phase, RunEventKind.CHANGE_ASKED): phase for phase in ALIVE},
-    # The report of the end may overtake the answer to a change or cancellation.
+    # The report of the end may overtake the response to a change or cancellation.
     **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*OUT, *ENDED)},
     **{(phase, RunEventKind.CHANGE_REFUSED): phase for phase in (*ALIVE, *ENDED)},
     **{(phase, RunEventKind.CANCEL_ASKED): phase for phase in ALIVE},

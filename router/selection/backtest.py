@@ -1,4 +1,4 @@
-"""Count where the runs of the past would go by a draft, beside where they go by what decides now."""
+"""Count where the runs of the past would be sent by a draft, beside where the live table sends them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class SkippedEvent(StrEnum):
 
 # Tuples, because they are hashed for every event.
 class RouteVerdict(NamedTuple):
-    """Which row decides, and what it decides in words; `none` where nothing is decided, with the reason.
+    """Which row decides, and its outputs in words; `none` if nothing is decided, with the reason.
 
-    Several rows are joined by commas, under a policy that gives several.
+    Several rows, under a policy that returns several, are joined by commas.
     """
 
     row: str
@@ -39,26 +39,26 @@ class RouteVerdict(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether the run goes anywhere."""
+        """Whether anything is decided."""
         return self.row != NO_ROW
 
 
 class RouteVerdicts:
-    """Keeps of the decisions of one table what can be compared and counted; what a row decides is written once."""
+    """The comparable verdicts of one table; the verdict of a row is made once."""
 
     def __init__(self) -> None:
         self._of_row: dict[str, RouteVerdict] = {}
 
     def of(self, decision: Decision | Undecided) -> RouteVerdict:
-        """Keep it of one decision."""
+        """Return the verdict of one decision."""
         if isinstance(decision, Undecided):
             return RouteVerdict(NO_ROW, decision.reason.value)
         if not isinstance(decision, CollectedDecision):
-            return self._alone(decision.row)
-        each = [self._alone(row) for row in decision.rows]
+            return self._of_row(decision.row)
+        each = [self._of_row(row) for row in decision.rows]
         return RouteVerdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
 
-    def _alone(self, row: Row) -> RouteVerdict:
+    def _of_row(self, row: Row) -> RouteVerdict:
         verdict = self._of_row.get(row.id)
         if verdict is None:
             words = ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items())
@@ -67,13 +67,13 @@ class RouteVerdicts:
 
 
 class RouteChange(NamedTuple):
-    """What is decided for a run now, and what the draft decides."""
+    """The verdict of the live table on a run, and that of the draft."""
 
     now: RouteVerdict
     draft: RouteVerdict
 
     @property
-    def elsewhere(self) -> bool:
+    def is_difference(self) -> bool:
         """Whether it makes a difference: another row with the same result makes none."""
         return self.now.result != self.draft.result
 
@@ -90,7 +90,7 @@ class BacktestTally:
     def count(self, change: RouteChange, run_id: str) -> None:
         """Count a requested run."""
         self.changes[change] += 1
-        if change.elsewhere:
+        if change.is_difference:
             self._name(change, run_id)
 
     def _name(self, change: RouteChange, run_id: str) -> None:
@@ -117,9 +117,9 @@ class BacktestTally:
         return self.changes.total()
 
     @property
-    def elsewhere(self) -> list[tuple[RouteChange, int]]:
+    def differences(self) -> list[tuple[RouteChange, int]]:
         """The changes that make a difference, most frequent first."""
-        return [(change, count) for change, count in self.changes.most_common() if change.elsewhere]
+        return [(change, count) for change, count in self.changes.most_common() if change.is_difference]
 
     @property
     def undecided(self) -> int:

@@ -1,4 +1,4 @@
-"""Know which facts of a run a table may ask for, and what type each has."""
+"""The facts of a run that a table may refer to, and the type of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.run_document import RunDocument
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Facts that no field holds: what a table wants to know of a run's place in its hierarchy and plan.
+# Facts that no field holds: a run's position in its hierarchy and its plan.
 DERIVED: dict[str, tuple[str, Callable[[RunDocument], object]]] = {
     "has_children": ("boolean", lambda run: bool(run.children or run.child_run_ids)),
     "child_count": ("number", lambda run: len(run.children) or len(run.child_run_ids)),
@@ -35,10 +35,10 @@ class FactPath:
     """A checked path: the fields to follow, or the name of a characteristic and the keys inside its value."""
 
     text: str
-    type: str  # the column type that fits; any where only the event knows
+    type: str  # the column type that fits; any if only the event determines it
     characteristic: str | None = None
     fields: tuple[str, ...] = ()
-    straight: Callable[[object], object] | None = None  # the fast way, barred where a list lies on it
+    getter: Callable[[object], object] | None = None  # the fast way, not usable if a list lies on the path
     may_be_list: bool = False
 
 
@@ -58,7 +58,7 @@ def fact_path(text: str) -> FactPath:
     fields = tuple(text.split("."))
     fact_type = _type_at(text, RunDocument, fields)
     may_be_list = fact_type == "any" or _passes_list(RunDocument, fields)
-    return FactPath(text, fact_type, fields=fields, straight=attrgetter(text), may_be_list=may_be_list)
+    return FactPath(text, fact_type, fields=fields, getter=attrgetter(text), may_be_list=may_be_list)
 
 
 def _type_at(text: str, model: type[Model], fields: tuple[str, ...]) -> str:

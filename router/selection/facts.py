@@ -1,4 +1,4 @@
-"""Tell a decision table the facts of one run, each looked up once."""
+"""The facts of one run, each read once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class RunFacts:
     """The facts of one run by path; a fact that the run does not have is None.
 
-    Facts are read when a table asks for them and remembered, because several tables ask for the same.
+    Facts are read when a table asks for them and cached, because several tables ask for the same.
     """
 
     __slots__ = ("_characteristics", "_known", "_run")
@@ -30,12 +30,12 @@ class RunFacts:
         self._characteristics: dict[str, object] | None = None
 
     def value(self, path: str) -> object:
-        """Look one fact up, in canonical form.
+        """Return one fact in canonical form.
 
         Raises:
             UnknownFactError: no run has such a fact.
         """
-        if path not in self._known:  # most are asked for once, and to catch an error takes longer than this
+        if path not in self._known:  # most are asked for once, and catching an error takes longer than this
             self._known[path] = canonical(self._read(fact_path(path)))
         return self._known[path]
 
@@ -53,13 +53,13 @@ class RunFacts:
 
 
 def facts_of(document: RunDocument) -> RunFacts:
-    """Make the facts of a run; costs nothing until a table asks."""
+    """Return the facts of a run; costs nothing until a table asks."""
     return RunFacts(document)
 
 
 def _field(run: RunDocument, path: FactPath) -> object:
     try:
-        return path.straight(run) if path.straight else None
+        return path.getter(run) if path.getter else None
     except AttributeError:
         return _follow(run, path.fields)
 
@@ -79,7 +79,7 @@ def _inside(value: object, keys: tuple[str, ...]) -> object:
 
 
 def _by_name(characteristics: tuple[Characteristic, ...]) -> dict[str, object]:
-    """Key a name/value list; a name that stands several times has the list of its values."""
+    """Return the values of a name/value list by name; a name that occurs several times has the list of its values."""
     values: dict[str, list[object]] = {}
     for characteristic in characteristics:
         values.setdefault(characteristic.name, []).append(_value_of(characteristic))

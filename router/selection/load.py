@@ -1,4 +1,4 @@
-"""Load the text of a table as what it is meant to be, and say what that is."""
+"""Load the text of a table as the kind of table that it is."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def load_as(kind: TableKind, text: str, source_name: str, spokes: Collection[str
 
 
 def kind_of(loaded: Loaded) -> TableKind:
-    """Return what was loaded."""
+    """Return the kind of what was loaded."""
     match loaded:
         case OutboundPolicy():
             return TableKind.POLICY
@@ -64,7 +64,7 @@ def document_of(loaded: Loaded) -> TableDocument:
     return selector_document(loaded) if isinstance(loaded, Selector) else document_of_table(table_of(loaded))
 
 
-def decide_by(loaded: Loaded) -> Callable[[Facts], Decision | Undecided]:
+def decision_function(loaded: Loaded) -> Callable[[Facts], Decision | Undecided]:
     """Return the function that decides by it, with no definition used up."""
     return partial(decide_selector, loaded) if isinstance(loaded, Selector) else partial(decide, table_of(loaded))
 
@@ -77,7 +77,7 @@ def load_any(
 ) -> OutboundPolicy | Selector | DecisionTable:
     """Load a selector (it has the key `selector`), the table `outbound-policy`, or any other table.
 
-    Unless it shall be `tested`, its saved tests are read but not run.
+    With `tested=False`, its saved tests are read but not run.
 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
@@ -86,7 +86,7 @@ def load_any(
 
 
 def any_from(written: TableTree, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
-    """Check what was written, whichever kind of table it is, and run its saved tests if they shall be.
+    """Check a table of any kind, and run its saved tests if they are to be run.
 
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
@@ -102,7 +102,7 @@ def any_from(written: TableTree, spokes: Collection[str] | None = None) -> Outbo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingTables:
-    """Two tables that were live at the same moment; a decision asks both of one such pair."""
+    """Two tables that were live at the same moment; a decision uses both of one such pair."""
 
     policy: OutboundPolicy
     selector: Selector

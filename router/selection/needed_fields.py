@@ -1,4 +1,4 @@
-"""Know which fields of a run document the paths of a table read, so that the others need not be read at all."""
+"""Compute which fields of a run document the paths of a table read, so that the others need not be decoded."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BEHIND: Mapping[str, Wanted] = {
 }
 
 
-def wanted_by(*tables: DecisionTable) -> Wanted:
+def fields_read_by(*tables: DecisionTable) -> Wanted:
     """Return the fields that these tables read of a run document."""
-    return wanted_fields(column.path or column.name for table in tables for column in table.inputs)
+    return fields_of_paths(column.path or column.name for table in tables for column in table.inputs)
 
 
-def wanted_fields(paths: Iterable[str]) -> Wanted:
+def fields_of_paths(paths: Iterable[str]) -> Wanted:
     """Return the fields that these paths read.
 
     Raises:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Payload(StrEnum):
-    """How a hierarchy travels."""
+    """How a hierarchy is sent."""
 
     PER_RUN = "per-run"
     BUNDLE = "bundle"
@@ -37,7 +37,7 @@ class OutboundPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDecision:
-    """What is sent, and the decision that says so (with whatever other outputs the operator added)."""
+    """What is sent, and the decision behind it (with any other outputs that the operator added)."""
 
     hierarchical: bool
     payload: Payload
@@ -45,7 +45,7 @@ class PolicyDecision:
 
 
 def load_policy(text: str, source_name: str) -> OutboundPolicy:
-    """Load an outbound policy; like every table, and its outputs must hold what dispatch needs.
+    """Load an outbound policy: a table whose outputs include what dispatch needs.
 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.

@@ -1,4 +1,4 @@
-"""Make facts from the part of a run document that a saved test spells."""
+"""Make facts from the part of a run document that a saved test has."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def facts_given(given: Mapping[str, object]) -> RunFacts:
-    """Make facts from the part of a run document that a saved test spells; the rest is missing.
+    """Return facts from the part of a run document that a saved test has; the rest is missing.
 
-    Facts that no field holds (`has_children`) may be given too, and characteristics as `{name: value}`.
+    Facts that no field holds (`has_children`) may be included too, and characteristics as `{name: value}`.
 
     Raises:
         ExampleFactsError: a field is unknown or has a value that no run document can have.
@@ -32,7 +32,7 @@ def facts_given(given: Mapping[str, object]) -> RunFacts:
     return RunFacts(document, dict.fromkeys(blanks) | known)
 
 
-# What a run document must have and a saved test need not spell.
+# What a run document must have and a saved test may omit.
 _FILLING: dict[str, object] = {
     "run_id": "?",
     "name": "?",
@@ -43,7 +43,7 @@ _GROUPS = ("test_specification", "related_service")
 
 
 def _completed(parts: Mapping[str, object]) -> tuple[RunDocument, list[str]]:
-    """Fill what is required, and name the paths that must still count as missing."""
+    """Fill in what is required, and return the paths that must still count as missing."""
     blanks = [name for name in _FILLING if name not in parts and name not in _GROUPS]
     blanks += [f"{group}.id" for group in _GROUPS if "id" not in _group(parts.get(group))]
     blanks += ["root_run_id"] if "root_run_id" not in parts and "run_id" not in parts else []

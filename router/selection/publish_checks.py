@@ -1,4 +1,4 @@
-"""Judge a table that was loaded: what keeps it from being published, and what somebody should look at first."""
+"""Check a loaded table before it is published: errors that prevent it, and warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def analyse_loaded(loaded: Loaded) -> Analysis:
-    """Analyse whatever was loaded."""
+    """Analyse a loaded table of any kind."""
     analysis = analyse(table_of(loaded))
     if not isinstance(loaded, Selector) or not loaded.thresholds:
         return analysis
@@ -29,7 +29,7 @@ def analyse_loaded(loaded: Loaded) -> Analysis:
 
 
 def _never_chosen(selector: Selector, suspects: AbstractSet[str]) -> Iterator[Unreachable]:
-    """Ask again of each suspect, with every other definition out of the way that can be used up."""
+    """Analyse each suspect again without every other definition that can be used up."""
     for row in suspects & selector.thresholds.keys():
         yield from _without(selector, selector.thresholds.keys() - {row}, {row})
     if always := suspects - selector.thresholds.keys():
@@ -44,38 +44,38 @@ def _without(selector: Selector, used_up: AbstractSet[str], suspects: AbstractSe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Sentences about a table. One error is enough to keep it back; warnings are for whoever publishes."""
+    """Sentences about a table. One error prevents publishing; warnings are for the publisher."""
 
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __add__(self, other: Findings) -> Findings:
-        """Put the findings of two looks together."""
+        """Return the findings of both."""
         return Findings(errors=self.errors + other.errors, warnings=self.warnings + other.warnings)
 
 
-def judge(loaded: Loaded, *, spokes_known: bool) -> Findings:
-    """Look at a table whose cells are right and whose saved tests pass.
+def check_before_publishing(loaded: Loaded, *, spokes_known: bool) -> Findings:
+    """Check a table whose cells are right and whose saved tests pass.
 
-    `spokes_known`: whether it was loaded against the profiles; a selector is not published without.
+    `spokes_known`: whether it was loaded with the profiles; a selector is not published without.
     """
-    return _tested(loaded) + _addressed(loaded, spokes_known=spokes_known) + _analysed(loaded)
+    return _check_tests(loaded) + _check_spokes(loaded, spokes_known=spokes_known) + _check_analysis(loaded)
 
 
-def _tested(loaded: Loaded) -> Findings:
+def _check_tests(loaded: Loaded) -> Findings:
     table = table_of(loaded)
     if table.tests:
         return Findings()
     return Findings(warnings=(f"{table.id} has no saved tests, so nothing shows that it decides what you mean",))
 
 
-def _analysed(loaded: Loaded) -> Findings:
+def _check_analysis(loaded: Loaded) -> Findings:
     analysis = analyse_loaded(loaded)
     unchecked = () if analysis.complete else (analysis.unchecked,)
     return Findings(errors=analysis.errors, warnings=(*analysis.warnings, *unchecked))
 
 
-def _addressed(loaded: Loaded, *, spokes_known: bool) -> Findings:
+def _check_spokes(loaded: Loaded, *, spokes_known: bool) -> Findings:
     if spokes_known or not isinstance(loaded, Selector):
         return Findings()
     sentence = f"{loaded.table.id} names spokes, and the profiles that would prove them have mistakes: correct those"

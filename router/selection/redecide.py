@@ -1,4 +1,4 @@
-"""Decide recorded events again, by a draft and by what decides now, and tally the difference."""
+"""Decide recorded events again, by a draft and by the live table, and count the differences."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from router.selection.backtest import BacktestTally, RouteChange, RouteVerdicts, SkippedEvent
 from router.selection.facts import facts_of
-from router.selection.load import decide_by, table_of
-from router.selection.needed_fields import wanted_by
+from router.selection.load import decision_function, table_of
+from router.selection.needed_fields import fields_read_by
 from schemas.codec.errors import UndecodableError
 from schemas.codec.projection import PartialEventReader
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from schemas.codec.projection import PartialEvent
     from schemas.codec.schema_registry import RegistryIds
 
-AT_ONCE = 32  # events; of more, what was read has left the caches before it is decided on
-KEPT = 8_192  # changes, by what the tables read of a run; most runs are decided as one before them was
+BATCH_SIZE = 32  # events; with more, what was read has left the processor's caches before it is decided on
+MAX_CACHED_CHANGES = 8_192  # changes, by what the tables read of a run; most runs are decided like an earlier one
 
 Headers = Iterable[tuple[str, bytes | None]] | None
 
@@ -36,19 +36,19 @@ class BacktestDecider:
 
     def __init__(self, *, now: Loaded, draft: Loaded, most: int, registry: RegistryIds | None = None) -> None:
         self.tally = BacktestTally(most=most)
-        self._reader = PartialEventReader(wanted_by(table_of(now), table_of(draft)), registry)
-        self._now, self._draft = decide_by(now), decide_by(draft)
+        self._reader = PartialEventReader(fields_read_by(table_of(now), table_of(draft)), registry)
+        self._now, self._draft = decision_function(now), decision_function(draft)
         self._verdicts = RouteVerdicts(), RouteVerdicts()
         self._changes: dict[bytes, RouteChange] = {}
 
     def take(self, events: Iterable[tuple[bytes | None, Headers]]) -> None:
-        """Decide on events again, or count them aside; an event is a value with its headers."""
+        """Decide on events again, or count them as skipped; an event is a value with its headers."""
         events = iter(events)
-        while some := list(islice(events, AT_ONCE)):
-            self._take(some)
+        while some := list(islice(events, BATCH_SIZE)):
+            self._decide_batch(some)
 
-    def _take(self, events: Sequence[tuple[bytes | None, Headers]]) -> None:
-        # Each step is done for all of them: where steps take turns, a core needs half as much time again for each.
+    def _decide_batch(self, events: Sequence[tuple[bytes | None, Headers]]) -> None:
+        # Each step is done for all of them: interleaved steps take half as much time again.
         requests = [(part, part.sameness) for part in starmap(self._request, events) if part]
         changes = [self._changes.get(sameness) if sameness else None for _, sameness in requests]
         fresh = [request for request, change in zip(requests, changes, strict=True) if change is None]
@@ -63,7 +63,7 @@ class BacktestDecider:
                 self._keep(sameness, change)
 
     def _request(self, value: bytes | None, headers: Headers) -> PartialEvent | None:
-        """Read a request of a root; everything else is counted aside."""
+        """Read the request of a root; everything else is counted as skipped."""
         try:
             part = self._reader.read(value, headers)
         except UndecodableError:
@@ -75,7 +75,7 @@ class BacktestDecider:
         return None
 
     def _decided(self, parts: Sequence[PartialEvent]) -> list[RouteChange | None]:
-        """Decide on requests by both tables; None for one that cannot be read after all."""
+        """Return the decisions of both tables on requests; None for one that turns out to be unreadable."""
         facts = [self._facts(part) for part in parts]
         now, draft = self._verdicts
         by_now = [now.of(self._now(one)) if one else None for one in facts]
@@ -89,7 +89,7 @@ class BacktestDecider:
             return None
 
     def _keep(self, sameness: bytes, change: RouteChange) -> None:
-        if len(self._changes) >= KEPT:
+        if len(self._changes) >= MAX_CACHED_CHANGES:
             self._changes.clear()
         self._changes[sameness] = change
 

@@ -73,7 +73,7 @@ def _selector(file: TableFile) -> Selector:
 
 
 def _orders(file: TableFile) -> dict[str, int]:
-    """Read the order of each row; two rows of one order would leave the choice to chance."""
+    """Read the order of each row; with two rows of one order the choice would be arbitrary."""
     orders: dict[str, int] = {}
     first: dict[int, str] = {}
     for fields, row in file.rows:

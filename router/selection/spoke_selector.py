@@ -59,7 +59,7 @@ class AllUsedUp(Undecided):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenSpoke:
-    """The spoke for a run. `threshold`: what the use of this definition counts against."""
+    """The spoke for a run. `threshold` is what the use of this definition counts against."""
 
     spoke: str
     decision: Decision
@@ -67,7 +67,7 @@ class ChosenSpoke:
 
 
 def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> ChosenSpoke | Undecided:
-    """Take the first active definition that matches and is not used up; `used_up` holds row ids."""
+    """Choose the first active definition that matches and is not used up; `used_up` has row ids."""
     decision = decide_selector(selector, facts, used_up)
     if isinstance(decision, Undecided):
         return decision
@@ -79,7 +79,7 @@ def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = fro
 
 
 def decide_selector(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> Decision | Undecided:
-    """Decide as `choose_spoke` does, with the bare decision as the result."""
+    """Decide as `choose_spoke` does, and return the bare decision."""
     table = selector.table
     values = table.values_of(facts)
     skipped: list[Row] = []
@@ -92,7 +92,7 @@ def decide_selector(selector: Selector, facts: Facts, used_up: Container[str] = 
 
 def _without_row(selector: Selector, values: tuple[object, ...], skipped: tuple[Row, ...]) -> Decision | Undecided:
     table = selector.table
-    # A default takes what no definition wants, not what a used-up one must wait for.
+    # A default is for runs that no definition matches, not for runs that wait for a used-up one.
     if skipped:
         return AllUsedUp(table=table, values=values, reason=SelectionReason.ALL_USED_UP, rows=skipped)
     if table.default is not None:

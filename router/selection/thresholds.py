@@ -1,4 +1,4 @@
-"""Count uses of a request definition in fixed windows, each as long as its threshold's period."""
+"""Count the uses of a request definition in fixed windows, each as long as its threshold's period."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class CountedDefinition:
 
 
 def window_at(period: timedelta, moment: datetime) -> ThresholdWindow:
-    """Return the window of this length that a moment falls in; windows follow each other since 1970 in UTC.
+    """Return the window of this length that contains a moment; windows are aligned to 1970 in UTC.
 
-    The last window ends with the last moment that there is.
+    The last window ends with the last possible moment.
     """
     start = _EPOCH + (moment - _EPOCH) // period * period
     try:
@@ -75,8 +75,8 @@ def window_at(period: timedelta, moment: datetime) -> ThresholdWindow:
         return ThresholdWindow(start, datetime.max.replace(tzinfo=UTC))
 
 
-def why_it_waits(definitions: Sequence[CountedDefinition], moment: datetime) -> Reason:
-    """Say for which definitions a run waits, and when the next of their windows opens."""
+def waiting_reason(definitions: Sequence[CountedDefinition], moment: datetime) -> Reason:
+    """Return the reason that names the definitions that a run waits for, and when the next of their windows opens."""
     opens = min(one.use_at(moment).window.end for one in definitions)
     names = ", ".join(f"{one.name} ({one.threshold.max} per {_in_words(one.threshold.period)})" for one in definitions)
     return Reason(

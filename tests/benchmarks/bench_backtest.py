@@ -89,8 +89,8 @@ def _once(settings: Settings, case: Case, events: int) -> tuple[float, float]:
     now, draft = _tables(case.rows)
     with _cpu() as spent:
         found = backtest(settings, now=now, draft=draft, back=timedelta(days=1), most=20, readers=case.readers)
-    if found.tally.events != events or not found.tally.elsewhere:
-        raise ValueError(f"{found.tally.events} events of {events}, {len(found.tally.elsewhere)} changes")
+    if found.tally.events != events or not found.tally.differences:
+        raise ValueError(f"{found.tally.events} events of {events}, {len(found.tally.differences)} changes")
     return found.pace, spent[0] / events * 1e6
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.routing.decide import Route
 from router.runs.advance import advance
 from router.runs.events import Accepted, Reported, Sending
-from router.runs.request_result import conclude
+from router.runs.request_result import request_result
 from router.runs.run import RequestRow
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -58,7 +58,7 @@ def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSampl
     accepted = Accepted(external_id=f"x-{run_id}", href=report.href, document=document)
     done = (accepted, Reported(report_id=f"e-{run_id}", report=replace(report, external_id=f"x-{run_id}")))
     ended = advance(sending, done, NOON)
-    closing = conclude((ended.row,))
+    closing = request_result((ended.row,))
     return EventSample(
         record=requested("none", [run_id])[0],
         request=request,

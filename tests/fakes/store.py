@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.store.port import ConflictError, ExternalIdTakenError, ThresholdReachedError
-from router.runs.request_result import in_order, is_over
+from router.runs.request_result import in_request_order, is_over
 from router.runs.run import RunRow
 from router.selection.thresholds import ThresholdUse, UseCount
 from schemas.vocabulary import Phase
@@ -41,7 +41,7 @@ class InMemoryRunStore:
         return next((r for r in self.runs.values() if (r.spoke, r.external_id) == (spoke, external_id)), None)
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
-        return in_order([row for row in self.runs.values() if row.request_id == request_id])
+        return in_request_order([row for row in self.runs.values() if row.request_id == request_id])
 
     async def has_open_runs(self, request_id: str) -> bool:
         return any(row.request_id == request_id and not is_over(row) for row in self.runs.values())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.responses import TABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, judge, reasons_in
+from router.responses import TABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify, reasons_in
 from schemas.results import Reason
 from tests.builders import NOON
 
@@ -27,12 +27,12 @@ JSON = st.recursive(
 
 
 def verdict(purpose: Purpose, status: int, *, success: frozenset[int] = SUCCESS) -> Verdict:
-    return judge(purpose, HttpResponse(status=status), success, now=NOON).verdict
+    return classify(purpose, HttpResponse(status=status), success, now=NOON).verdict
 
 
 def refused(body: object, status: int = 422) -> tuple[Reason, ...]:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return judge(Purpose.SEND, HttpResponse(status=status, body=raw), SUCCESS, now=NOON).reasons
+    return classify(Purpose.SEND, HttpResponse(status=status, body=raw), SUCCESS, now=NOON).reasons
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_no_row_of_the_table_overrules_another() -> None:
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))
 def test_every_status_has_a_verdict_with_reasons_unless_it_is_a_yes(purpose: Purpose, status: int) -> None:
-    judgement = judge(purpose, HttpResponse(status=status), SUCCESS, now=NOON)
+    judgement = classify(purpose, HttpResponse(status=status), SUCCESS, now=NOON)
     assert bool(judgement.reasons) is (judgement.verdict is not Verdict.ACCEPTED)
 
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))
 def test_a_profile_has_the_last_word(purpose: Purpose, status: int) -> None:
-    judgement = judge(purpose, HttpResponse(status=status), frozenset({status}), now=NOON)
+    judgement = classify(purpose, HttpResponse(status=status), frozenset({status}), now=NOON)
     assert judgement == ResponseMeaning(verdict=Verdict.ACCEPTED)
 
 
@@ -92,7 +92,7 @@ def test_a_500_or_408_to_a_post_was_taken_for_proof_that_nothing_was_done(status
 
 @given(st.sampled_from(Purpose), st.booleans())
 def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent: bool) -> None:  # noqa: FBT001 - drawn
-    judgement = judge(purpose, NoResponse(perhaps_sent=sent, what="read timed out"), SUCCESS, now=NOON)
+    judgement = classify(purpose, NoResponse(perhaps_sent=sent, what="read timed out"), SUCCESS, now=NOON)
     doubt = sent and purpose is Purpose.SEND
     assert judgement.verdict is (Verdict.AMBIGUOUS if doubt else Verdict.TRANSIENT)
     assert judgement.reasons == (Reason(code="NO_ANSWER", message="read timed out"),)
@@ -101,7 +101,7 @@ def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent:
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_bad_certificate_is_configuration(purpose: Purpose) -> None:
     silence = NoResponse(perhaps_sent=False, what="the certificate of lab.example expired", certificate=True)
-    judgement = judge(purpose, silence, SUCCESS, now=NOON)
+    judgement = classify(purpose, silence, SUCCESS, now=NOON)
     assert judgement.verdict is Verdict.CONFIGURATION
     assert judgement.reasons[0].code == "CERTIFICATE_INVALID"
 
@@ -110,7 +110,7 @@ def test_a_bad_certificate_is_configuration(purpose: Purpose) -> None:
 @pytest.mark.parametrize("status", [202, 429, 503])
 def test_retry_after_is_passed_on(status: int, header: str, seconds: float | None) -> None:
     answer = HttpResponse(status=status, headers={"retry-after": header})
-    assert judge(Purpose.SEND, answer, SUCCESS, now=NOON).retry_after == seconds
+    assert classify(Purpose.SEND, answer, SUCCESS, now=NOON).retry_after == seconds
 
 
 def test_the_error_body_of_tmf630_becomes_a_reason() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.runs.advance import advance
 from router.runs.events import CancelAccepted, CancelRefused, ChangeRefused, Reported
-from router.runs.processed_events import led_to, remember, told_by
+from router.runs.processed_events import has_led_to, notifications_of, remember
 from router.runs.reports import ExternalReport
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS
 from schemas.results import Reason, RunUpdate
@@ -39,18 +39,18 @@ def reported(row: RunRow, report: ExternalReport, count: int) -> RunRow:
 
 
 def updates(row: RunRow, cause: str) -> list[UpdateKind]:
-    return [word.kind for word in told_by(row, cause) if isinstance(word, RunUpdate)]
+    return [word.kind for word in notifications_of(row, cause) if isinstance(word, RunUpdate)]
 
 
 def test_32_reports_do_not_displace_what_an_event_led_to() -> None:
     row = after(a_run(phase=Phase.ACCEPTED), "command", CancelAccepted())
-    assert led_to(reported(row, IN_PROGRESS, 32), "command", UpdateKind.CANCEL_ACCEPTED)
+    assert has_led_to(reported(row, IN_PROGRESS, 32), "command", UpdateKind.CANCEL_ACCEPTED)
 
 
 def test_late_reports_each_of_which_is_announced_do_not_either() -> None:
     row = after(a_run(phase=Phase.ACCEPTED), "command", CancelAccepted())
     row = reported(after(row, "the end", Reported(report_id="the end", report=COMPLETED)), FAILED, 200)
-    assert led_to(row, "command", UpdateKind.CANCEL_ACCEPTED)
+    assert has_led_to(row, "command", UpdateKind.CANCEL_ACCEPTED)
     assert updates(row, "report 199") == [UpdateKind.STALE]
 
 
@@ -89,4 +89,4 @@ def _happening(kind: str, cause: str, number: int) -> RunEvent:
 def _is_known(row: RunRow, kind: str, cause: str) -> bool:
     if kind == "report":
         return cause in row.processed_reports
-    return led_to(row, cause, UpdateKind.CHANGE_REFUSED if kind == "change" else UpdateKind.CANCEL_REFUSED)
+    return has_led_to(row, cause, UpdateKind.CHANGE_REFUSED if kind == "change" else UpdateKind.CANCEL_REFUSED)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.request_result import conclude, in_order
+from router.runs.request_result import in_request_order, request_result
 from router.runs.states import TERMINAL
 from schemas.vocabulary import Phase, Result, RunState
 from tests.builders import NOON, SINGLE, TREE, a_document, a_run, a_tree
@@ -47,14 +47,14 @@ def rows_of(*states: RunState | None) -> list[RunRow]:
 
 @given(st.lists(STATES, min_size=1, max_size=6))
 def test_there_is_a_result_exactly_when_all_runs_have_ended(states: list[RunState | None]) -> None:
-    concluded = conclude(rows_of(*states))
+    concluded = request_result(rows_of(*states))
     assert (concluded is not None) is all(state in TERMINAL for state in states)
 
 
 @given(st.lists(ENDS, min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(ends: list[RunState], dice: object) -> None:
     rows = rows_of(*ends)
-    concluded = conclude(rows)
+    concluded = request_result(rows)
     assert concluded is not None
     assert (concluded.state is RunState.COMPLETED) is (set(ends) == {RunState.COMPLETED})
     assert concluded.state in {RunState.COMPLETED, RunState.FAILED}
@@ -62,23 +62,23 @@ def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(ends: list[
     assert [run.run_id for run in concluded.runs] == [row.run_id for row in rows]
     assert concluded.occurred_at == NOON + timedelta(minutes=len(ends) - 1)
     dice.shuffle(rows)  # type: ignore[attr-defined] # hypothesis gives a random.Random
-    assert conclude(rows) == concluded
+    assert request_result(rows) == concluded
 
 
 def test_a_request_without_rows_has_not_ended() -> None:
-    assert conclude([]) is None
+    assert request_result([]) is None
 
 
 def test_a_child_that_has_no_row_yet_is_waited_for() -> None:
     root, *_ = rows_of(RunState.COMPLETED, RunState.COMPLETED)
-    assert conclude([root]) is None
+    assert request_result([root]) is None
     named = a_row(a_document("R", child_run_ids=("R-1",)), RunState.COMPLETED)
-    assert conclude([named]) is None
+    assert request_result([named]) is None
 
 
 def test_a_run_that_goes_alone_does_not_wait_for_its_children() -> None:
     tree = a_tree("R")
-    concluded = conclude([a_row(tree, RunState.COMPLETED, decision=SINGLE)])
+    concluded = request_result([a_row(tree, RunState.COMPLETED, decision=SINGLE)])
     assert concluded is not None
     assert not concluded.hierarchical
     assert [run.run_id for run in concluded.runs] == ["R"]
@@ -86,20 +86,20 @@ def test_a_run_that_goes_alone_does_not_wait_for_its_children() -> None:
 
 def test_a_child_that_goes_alone_has_a_result_of_its_own() -> None:
     child = a_row(a_document("c1", parent="R"), RunState.COMPLETED, decision=SINGLE)
-    concluded = conclude([child])
+    concluded = request_result([child])
     assert concluded is not None
     assert concluded.runs[0].run_id == "c1"
 
 
 @pytest.mark.parametrize("state", [None, RunState.FAILED])
 def test_fallout_waits_for_a_person(state: RunState | None) -> None:
-    assert conclude([a_row(a_document("R"), state, phase=Phase.FALLOUT)]) is None
+    assert request_result([a_row(a_document("R"), state, phase=Phase.FALLOUT)]) is None
 
 
 def test_a_blocked_child_counts_as_cancelled() -> None:
     root, child = rows_of(RunState.REJECTED, None)
     blocked = a_row(child.requested, RunState.CANCELLED, phase=Phase.BLOCKED)
-    concluded = conclude([root, blocked])
+    concluded = request_result([root, blocked])
     assert concluded is not None
     assert concluded.counts == {"rejected": 1, "cancelled": 1}
     assert concluded.state is RunState.FAILED
@@ -107,7 +107,7 @@ def test_a_blocked_child_counts_as_cancelled() -> None:
 
 def test_the_result_of_each_run_is_passed_on() -> None:
     passed = a_run(document=a_document("R"), state=RunState.COMPLETED, result=Result.FAIL)
-    concluded = conclude([passed])
+    concluded = request_result([passed])
     assert concluded is not None
     assert concluded.state is RunState.COMPLETED
     assert concluded.runs[0].result is Result.FAIL
@@ -119,7 +119,7 @@ def test_order_keeps_every_run_and_puts_parents_first(parents: list[int | None],
         a_run(f"R{n}", document=a_document(f"R{n}", root="R", parent=None if p is None else f"R{p}", order=orders[n]))
         for n, p in enumerate(parents)
     ]
-    ordered = [row.run_id for row in in_order(rows)]
+    ordered = [row.run_id for row in in_request_order(rows)]
     assert sorted(ordered) == sorted(row.run_id for row in rows)
     for n, parent in enumerate(parents):
         acyclic = parent is not None and parent < n and all(p is None or p < k for k, p in enumerate(parents))
@@ -129,4 +129,4 @@ def test_order_keeps_every_run_and_puts_parents_first(parents: list[int | None],
 def test_runs_that_are_each_others_parents_are_still_listed() -> None:
     one = replace(a_run("A"), parent_run_id="B")
     other = replace(a_run("B"), parent_run_id="A")
-    assert in_order([other, one]) == [one, other]
+    assert in_request_order([other, one]) == [one, other]

@@ -13,7 +13,7 @@ from consumers.routing.waiting.threshold_cache import ThresholdCache
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
 from router.selection.spoke_selector import ChosenSpoke, Threshold, choose_spoke
-from router.selection.thresholds import CountedDefinition, ThresholdUse, ThresholdWindow, why_it_waits, window_at
+from router.selection.thresholds import CountedDefinition, ThresholdUse, ThresholdWindow, waiting_reason, window_at
 from router.tables.decision import Undecided
 from router.tables.feel.literals import read_duration
 from tests.builders import NOON, a_document
@@ -59,7 +59,7 @@ def test_a_period_beyond_all_times_has_one_window() -> None:
 
 
 def test_a_run_that_waits_is_told_for_what_and_until_when() -> None:
-    reason = why_it_waits([counted("S10", 100), counted("S20", 5, timedelta(days=1))], NOON)
+    reason = waiting_reason([counted("S10", 100), counted("S20", 5, timedelta(days=1))], NOON)
     assert reason.code == "WAITS_FOR_THRESHOLD"
     assert "spoke-selector#S10 (100 per PT1H), spoke-selector#S20 (5 per P1D)" in reason.message
     assert "opens at 2026-11-23T13:00:00+00:00" in reason.message
@@ -67,7 +67,7 @@ def test_a_run_that_waits_is_told_for_what_and_until_when() -> None:
 
 @given(period=periods)
 def test_a_period_is_told_as_it_may_be_written(period: timedelta) -> None:
-    told = why_it_waits([counted(period=period)], NOON).message
+    told = waiting_reason([counted(period=period)], NOON).message
     assert read_duration(told.partition(" per ")[2].partition(")")[0]) == period
 
 

@@ -10,7 +10,7 @@ import pytest
 from consumers.run_updates.announce import Announcer
 from producers.event_publisher import EventPublisher
 from router.runs.notifications import result
-from router.runs.request_result import conclude
+from router.runs.request_result import request_result
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
@@ -51,7 +51,7 @@ WORDS: dict[str, Command | Outcome | None] = {
     ),
     "RunUpdate": UPDATE,
     "RunResult": result(ENDED),
-    "RequestResult": conclude((ENDED,)),
+    "RequestResult": request_result((ENDED,)),
 }
 
 

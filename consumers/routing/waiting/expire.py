@@ -12,7 +12,7 @@ from consumers.routing.give_up import by_the_clock, give_up
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.runs.hierarchy import missing_children
-from router.runs.pending import waits
+from router.runs.pending import is_pending
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _reason_of_child(row: RunRow, root: RunRow | None) -> Reason:
             message=f"Run {row.run_id} waits for its root {row.root_run_id}, which was never requested: "
             "publish its RunRequested, or a RunCancelled of this run.",
         )
-    also = waits(root)
+    also = is_pending(root)
     return Reason(
         code="ROOT_WAITS" if also else "PARENT_MISSING",
         message=f"Run {row.run_id} waits for {'its root' if also else 'its parent'} "

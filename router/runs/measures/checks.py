@@ -1,4 +1,4 @@
-"""Say what is wrong with a measure, in words that a person can act on."""
+"""Report what is wrong with a measure, in sentences that a person can act on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ID_MISSING = "MEASURE_ID_MISSING"
 
 _NUMERIC = frozenset({"number", "numeric", "integer", "int", "long", "float", "double", "decimal"})
-_LONGEST_NAME = 80  # of what they call a measure or a unit, in one of our sentences
+_LONGEST_NAME = 80  # of an external system's measure or unit, in one of our sentences
 
 
 def is_readable(value: Value, value_type: str | None) -> bool:
@@ -38,18 +38,18 @@ def is_in_our_years(moment: datetime | None) -> bool:
 
 
 def problems_of(place: int, measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[Reason]:
-    """Say everything that is wrong with the measure at this place of a report."""
+    """Return everything that is wrong with the measure at this place of a report."""
     for code, what in (*_match_faults(measure, match), *_content_faults(measure)):
-        yield problem(code, place, f"Measure {_called(measure)} {what}.")
+        yield problem(code, place, f"Measure {_described(measure)} {what}.")
 
 
 def problem(code: str, place: int, sentence: str) -> Reason:
-    """Point at a measure of a report."""
+    """Return the reason that names a measure of a report."""
     return Reason(code=code, message=sentence, property_path=f"/testMeasure/{place}")
 
 
 def value_fault(value: Value, value_type: str | None) -> tuple[str, str] | None:
-    """Describe why a value cannot be used: code and predicate. None: it can, or there is none."""
+    """Return why a value cannot be used, as code and predicate; None if it can, or if there is none."""
     numeric = (value_type or "").partition(",")[0].strip().casefold() in _NUMERIC
     number = _number(value, numeric=numeric or value_type is None)
     if number is not None and not isfinite(number):
@@ -111,7 +111,7 @@ def _content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
         )
 
 
-def _called(measure: ExternalMeasure) -> str:
+def _described(measure: ExternalMeasure) -> str:
     return _short(measure.metric_name or measure.id or measure.definition_id or measure.metric_href or "without name")
 
 

@@ -1,4 +1,4 @@
-"""Find out which requested measure a reported one is (domain facts, section 7.4)."""
+"""Match each reported measure to the requested one (domain facts, section 7.4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MeasureMatch:
 
 @dataclass(frozen=True, slots=True)
 class _MeasureNames:
-    """The requested measures by each thing they can be called; what two of them share names neither."""
+    """The requested measures by each of their names; a name that two of them share identifies neither."""
 
     definitions: Mapping[str, RequestedMeasure]
     hrefs: Mapping[str, RequestedMeasure]
@@ -39,8 +39,9 @@ def identify(
 ) -> list[MeasureMatch | None]:
     """Return for each reported measure the requested one and how it was found, or None.
 
-    The order is id, definition id, metricHref, metricName (exact, then case-folded), and at last the only
-    requested measure that is still open, for the only reported one that is left. `taken` are not open.
+    The order is id, definition id, metricHref, metricName (exact, then case-folded), and at last the only requested
+    measure
+    that is still open, for the only reported one that is left. `taken` are not open.
     """
     by_id = {measure.id: measure for measure in requested}
     matches = [_by_id(measure, by_id) for measure in reported]
@@ -48,7 +49,7 @@ def identify(
         names = _names(requested)
         for place, measure in enumerate(reported):
             matches[place] = matches[place] or _by_name(measure, names, by_id)
-        _give_the_last_to_the_only_open(matches, requested, reported, taken)
+        _match_last_to_only_open(matches, requested, reported, taken)
     return matches
 
 
@@ -72,7 +73,7 @@ def _by_name(
     return None
 
 
-def _give_the_last_to_the_only_open(
+def _match_last_to_only_open(
     matches: list[MeasureMatch | None],
     requested: Sequence[RequestedMeasure],
     reported: Sequence[ExternalMeasure],
@@ -95,14 +96,14 @@ def _contradict(requested: RequestedMeasure, reported: ExternalMeasure) -> bool:
 
 def _names(requested: Sequence[RequestedMeasure]) -> _MeasureNames:
     return _MeasureNames(
-        definitions=_told_apart(requested, lambda measure: measure.definition_id),
-        hrefs=_told_apart(requested, lambda measure: measure.metric_href),
-        names=_told_apart(requested, lambda measure: measure.metric_name),
-        folded=_told_apart(requested, lambda measure: measure.metric_name.casefold()),
+        definitions=_unique_by(requested, lambda measure: measure.definition_id),
+        hrefs=_unique_by(requested, lambda measure: measure.metric_href),
+        names=_unique_by(requested, lambda measure: measure.metric_name),
+        folded=_unique_by(requested, lambda measure: measure.metric_name.casefold()),
     )
 
 
-def _told_apart(
+def _unique_by(
     requested: Sequence[RequestedMeasure], name_of: Callable[[RequestedMeasure], str | None]
 ) -> dict[str, RequestedMeasure]:
     found: dict[str, RequestedMeasure] = {}

@@ -1,4 +1,4 @@
-"""Match what was measured to what was asked for, and tell whether the run passed."""
+"""Match the reported measures to the requested ones, and derive the result of the test."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def match_measures(
     *,
     known: Sequence[ReportedMeasure] = (),
 ) -> MatchedMeasures:
-    """Return every reported measure the id of the requested one, or a stable id of our own.
+    """Give every reported measure the id of the requested one, or a stable id of our own.
 
-    Nothing is dropped but the echo of a requested measure that carries nothing measured. Of two with one id
-    the later captured stays, with a problem. `known` are those of earlier reports, no longer open.
+    Nothing is dropped but the echo of a requested measure without a value. Of two with one id the later captured stays,
+    with a problem. `known` are those of earlier reports, no longer open.
     """
     taken = {measure.id for measure in known if measure.id_origin is not MeasureIdOrigin.ONLY_OPEN}
     found: dict[str, ReportedMeasure] = {}
@@ -59,7 +59,7 @@ def match_measures(
 
 
 def merge_measures(known: Sequence[ReportedMeasure], news: Sequence[ReportedMeasure]) -> tuple[ReportedMeasure, ...]:
-    """Take the measures of a new report into those of earlier ones: per id the later captured stays."""
+    """Merge the measures of a new report into those of earlier ones: per id the later captured stays."""
     merged = {measure.id: measure for measure in known}
     for measure in news:
         merged[measure.id] = _later(merged.get(measure.id), measure)
@@ -67,7 +67,7 @@ def merge_measures(known: Sequence[ReportedMeasure], news: Sequence[ReportedMeas
 
 
 def missing_measures(requested: Sequence[RequestedMeasure], measures: Sequence[ReportedMeasure]) -> tuple[Reason, ...]:
-    """Name the mandatory measures for which no readable value came."""
+    """Return a reason for each mandatory measure without a readable value."""
     readable = {measure.id for measure in measures if is_readable(measure.value, measure.value_type)}
     return tuple(_missing(measure) for measure in requested if measure.mandatory and measure.id not in readable)
 
@@ -78,11 +78,12 @@ def judge_result(
     measures: Sequence[ReportedMeasure],
     problems: Sequence[Reason] = (),
 ) -> Result | None:
-    """Return what the test found, from the measures and problems of all its reports.
+    """Return the result of the test, from the measures and problems of all its reports.
 
-    Any violation is a fail. A completed run without one passes if every mandatory measure has a readable
-    value and none came without an id that could not be matched; else it is inconclusive. A failed run never
-    passes: with measures it is inconclusive, without any it has no result, as rejected and cancelled runs.
+    Any violation is a fail. A completed run without one passes if every mandatory measure has a readable value and none
+    came without an id that could not be matched; else it is inconclusive. A failed run never passes: with measures it
+    is
+    inconclusive, without any it has no result, like rejected and cancelled runs.
     """
     if state not in {RunState.COMPLETED, RunState.FAILED}:
         return None
@@ -95,7 +96,7 @@ def judge_result(
 
 
 def _is_echo(measure: ExternalMeasure) -> bool:
-    """Return whether a system only repeats what it was asked for, as in its answer to the POST."""
+    """Return whether a system only repeats what it was sent, as in its response to the POST."""
     return not (measure.has_value or measure.value is not None or measure.rule_violation)
 
 
@@ -119,7 +120,7 @@ def _read(
         id_origin=origin,
         metric_name=name,
         metric_href=href,
-        value=_storable(measure.value),
+        value=_storable_value(measure.value),
         value_type=measure.value_type,
         unit_of_measure=measure.unit_of_measure,
         accuracy=measure.accuracy if measure.accuracy is None or isfinite(measure.accuracy) else None,
@@ -129,8 +130,8 @@ def _read(
     )
 
 
-def _storable(value: Value) -> Value:
-    """Leave out what is no finite number, and write as text what is too big for Avro's long."""
+def _storable_value(value: Value) -> Value:
+    """Omit what is no finite number, and write as text what is too big for Avro's long."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, int) and value not in _FITS_AVRO:

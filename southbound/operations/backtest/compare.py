@@ -86,8 +86,8 @@ def look_back(settings: Settings, name: str, since: str, *, quiet: bool) -> Find
 
 
 def _judged(tally: BacktestTally, since: str) -> Findings:
-    dropped = sum(count for change, count in tally.elsewhere if not change.draft.decided)
-    moved = sum(count for _, count in tally.elsewhere) - dropped
+    dropped = sum(count for change, count in tally.differences if not change.draft.decided)
+    moved = sum(count for _, count in tally.differences) - dropped
     lost = f"{counted(dropped, 'request')} of the last {since} decided now would become dead letters"
     what_to_do = "add rows or a default for them (`southbound tables backtest` lists them)"
     return Findings(

@@ -34,7 +34,7 @@ def as_words(compared: BacktestComparison, limit: int) -> Group:
     """Draw it: what was read, where runs would go, how often each row decides. At most `limit` runs are named."""
     tally = compared.found.tally
     parts = [Text(sentence) for sentence in _sentences(compared)]
-    if tally.elsewhere:
+    if tally.differences:
         return Group(*parts, Text(), _changes(tally, limit), Text(), _rows(compared))
     return Group(*parts, Text(), _rows(compared))
 
@@ -47,7 +47,7 @@ def _sentences(compared: BacktestComparison) -> Iterator[str]:
         f"{tally.events:,} events of {found.topic} since {found.since.astimezone():%Y-%m-%d %H:%M}, "
         f"{found.pace:,.0f} events/s: {tally.decided:,} requests were decided again{f'; {asides}' if asides else ''}"
     )
-    moved = sum(count for _, count in tally.elsewhere)
+    moved = sum(count for _, count in tally.differences)
     yield f"{moved:,} of {tally.decided:,} requests would go elsewhere" + (
         f"; for {tally.undecided:,} the draft decides nothing, and they would become dead letters"
         if tally.undecided
@@ -80,7 +80,7 @@ def _changes(tally: BacktestTally, limit: int) -> Table:
 def _bounded(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
     """Return each change with some of its runs, never more than `limit` altogether."""
     left = limit
-    for change, count in tally.elsewhere:
+    for change, count in tally.differences:
         named = tally.runs.get(change, [])[:left]
         left -= len(named)
         yield change, count, named
@@ -126,7 +126,7 @@ def as_json(compared: BacktestComparison, limit: int) -> str:
             "since": found.since.isoformat(timespec="seconds"),
             "events": tally.events,
             "decided": tally.decided,
-            "elsewhere": sum(count for _, count in tally.elsewhere),
+            "elsewhere": sum(count for _, count in tally.differences),
             "undecided": tally.undecided,
             "aside": {aside.value: tally.asides[aside] for aside in SkippedEvent},
             "changes": [

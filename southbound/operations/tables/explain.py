@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from router.selection.load import decide_by, table_of
+from router.selection.load import decision_function, table_of
 from router.selection.spoke_selector import Selector
 from router.tables.decision import Undecided
 from router.tables.explain.explain import explain_decision, explain_undecided, explanation_lines
@@ -143,7 +143,7 @@ def explain_table(settings: Settings, name: str, event: str, *, row: str | None,
     """Explain what a table decides for each run of an event file; `row` is held beside each decision."""
     loaded = named(settings, name)
     asked = _row(loaded, row, name) if row else None
-    decide = decide_by(loaded)
+    decide = decision_function(loaded)
     for run in given_runs(event):
         decision = decide(run.facts)
         beside = why_not(decision, asked, switched_off=_is_off(loaded, asked)) if asked else None

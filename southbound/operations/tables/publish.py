@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from consumers.table_topic.port import PlanOutdatedError
 from router.selection.load import document_of, load_as
-from router.selection.publish_checks import judge
+from router.selection.publish_checks import check_before_publishing
 from router.tables.diagnostics import TableErrors
 from router.tables.diff import differences
 from router.tables.publish_plan import (
@@ -52,7 +52,7 @@ MOST_SHOWN = 40  # differences; `southbound tables diff` shows them all
 def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) -> int:
     """Keep what somebody works at; it loads, but nobody decides by it."""
     named = from_file(file, settings.routing, None)
-    for sentence in (findings := judge(named.loaded, spokes_known=True)).errors:
+    for sentence in (findings := check_before_publishing(named.loaded, spokes_known=True)).errors:
         say(f"will keep it from being published: {sentence}")
     _warn(findings.warnings)
     draft = _written(named)
@@ -75,7 +75,7 @@ def publish(
         _check_is_no_version(name)
         published = published_in(settings)
         named = from_topic(published, f"{name.removesuffix(f'@{DRAFT}')}@{DRAFT}", spokes)
-    findings = judge(named.loaded, spokes_known=spokes is not None)
+    findings = check_before_publishing(named.loaded, spokes_known=spokes is not None)
     if backtest is not None and not findings.errors:
         findings += look_back(settings, named.name, backtest, quiet=as_json)
     _warn(findings.warnings)
@@ -94,7 +94,9 @@ def _from_file(file: str, settings: Settings, spokes: Sequence[str] | None) -> N
     except CommandFailedError as failure:
         with suppress(TableErrors):
             untested = load_file(file, spokes, tested=False)
-            raise wrong([*failure.sentences, *judge(untested, spokes_known=spokes is not None).errors]) from None
+            raise wrong(
+                [*failure.sentences, *check_before_publishing(untested, spokes_known=spokes is not None).errors]
+            ) from None
         raise
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from router.selection.load import decide_by, table_of
+from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import tried
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
@@ -43,7 +43,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
 
 def _outcomes(file: str) -> Iterator[TestOutcome]:
     loaded = load(file)
-    decide = decide_by(loaded)
+    decide = decision_function(loaded)
     return (tried(test, decide(test.facts)) for test in table_of(loaded).tests)
 
 

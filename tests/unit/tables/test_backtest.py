@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict, SkippedEvent
 from router.selection.load import load_any
-from router.selection.redecide import AT_ONCE, BacktestDecider
+from router.selection.redecide import BATCH_SIZE, BacktestDecider
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
@@ -71,7 +71,7 @@ def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None
     tally = told(a_redecider(), *runs, writes=writes)
     whole = RouteVerdict("R1", "hierarchical true, payload per-run")
     alone = RouteVerdict("R3", "hierarchical false, payload per-run")
-    assert tally.elsewhere == [(RouteChange(whole, alone), 2)]
+    assert tally.differences == [(RouteChange(whole, alone), 2)]
     assert tally.runs == {RouteChange(whole, alone): ["A", "B"]}
     assert tally.decided == tally.events == 4
 
@@ -80,7 +80,7 @@ def test_another_row_with_the_same_result_is_no_difference() -> None:
     tally = told(a_redecider(), requested("D", spec="copper-line"))
     [change] = tally.changes
     assert (change.now.row, change.draft.row) == ("R2", "R3")
-    assert not change.elsewhere
+    assert not change.is_difference
 
 
 def test_every_row_is_counted_in_the_order_of_the_table() -> None:
@@ -91,7 +91,7 @@ def test_every_row_is_counted_in_the_order_of_the_table() -> None:
 
 def test_a_run_that_the_draft_does_not_decide_goes_elsewhere() -> None:
     tally = told(a_redecider(a_row("R9", "spec: other")), requested("A"))
-    [(change, _)] = tally.elsewhere
+    [(change, _)] = tally.differences
     assert change.draft == RouteVerdict("none", "NO_ROW_MATCHES")
     assert (tally.undecided, change.draft.decided) == (1, False)
 
@@ -136,7 +136,7 @@ MIXED: list[Message] = [
 IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
 
 
-@given(events=st.lists(st.sampled_from([*IN_AVRO, *IN_JSON, (b"nonsense", ())]), max_size=3 * AT_ONCE))
+@given(events=st.lists(st.sampled_from([*IN_AVRO, *IN_JSON, (b"nonsense", ())]), max_size=3 * BATCH_SIZE))
 def test_events_that_are_taken_together_are_counted_as_those_that_are_taken_one_by_one(
     events: list[tuple[bytes | None, Headers]],
 ) -> None:
@@ -158,7 +158,7 @@ def test_a_selector_is_compared_by_its_spoke() -> None:
     redecider = BacktestDecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
     fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
     tally = told(redecider, RunRequested(run=fibre), requested("B"))
-    assert tally.elsewhere == [
+    assert tally.differences == [
         (RouteChange(RouteVerdict("S1", "spoke fibre-lab"), RouteVerdict("S1", "spoke other-lab")), 1)
     ]
     assert tally.by_row(lambda change: change.draft, ["S1"]) == {"S1": 1, "none": 1}

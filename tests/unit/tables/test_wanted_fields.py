@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from router.selection.fact_paths import DERIVED
 from router.selection.facts import facts_of
-from router.selection.needed_fields import wanted_fields
+from router.selection.needed_fields import fields_of_paths
 from schemas.avro_pick import ItemsNamed
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
@@ -53,7 +53,7 @@ def written(message: Message, codec: Codec | None = None) -> tuple[bytes, tuple[
 
 
 def read(run: RunDocument, paths: Sequence[str]) -> tuple[PartialEventReader, PartialEvent]:
-    reader = PartialEventReader(wanted_fields(paths))
+    reader = PartialEventReader(fields_of_paths(paths))
     return reader, reader.read(*written(RunRequested(run=run)))
 
 
@@ -73,7 +73,7 @@ def test_the_facts_of_a_part_are_the_facts_of_the_whole(run: RunDocument, paths:
 
 
 def test_only_what_is_asked_for_is_wanted() -> None:
-    assert wanted_fields(["test_specification.id", "characteristic[a]", "characteristic[b].c", "child_count"]) == {
+    assert fields_of_paths(["test_specification.id", "characteristic[a]", "characteristic[b].c", "child_count"]) == {
         "test_specification": {"id": None},
         "characteristic": ItemsNamed(frozenset({"a", "b"})),
         "children": {},
@@ -82,8 +82,11 @@ def test_only_what_is_asked_for_is_wanted() -> None:
 
 
 def test_more_of_one_group_is_wanted_together() -> None:
-    assert wanted_fields(["children.name", "has_children", "children.mode"])["children"] == {"name": None, "mode": None}
-    assert wanted_fields(["characteristic.name", "characteristic[a]"])["characteristic"] is None
+    assert fields_of_paths(["children.name", "has_children", "children.mode"])["children"] == {
+        "name": None,
+        "mode": None,
+    }
+    assert fields_of_paths(["characteristic.name", "characteristic[a]"])["characteristic"] is None
 
 
 def test_two_runs_are_the_same_where_their_wanted_fields_are() -> None:
@@ -104,19 +107,19 @@ def test_values_of_another_kind_are_never_the_same(one: object, two: object) -> 
 
 def test_a_name_is_found_with_blanks_around_it() -> None:
     blank = RunRequested(run=a_document(characteristic=(Characteristic.model_construct(name=" a ", value=1),)))
-    reader = PartialEventReader(wanted_fields(["characteristic[a]"]))
+    reader = PartialEventReader(fields_of_paths(["characteristic[a]"]))
     assert facts_of(reader.document(reader.read(*written(blank)))).value("characteristic[a]") == 1
 
 
 def test_a_value_in_json_is_read_whole() -> None:
-    reader = PartialEventReader(wanted_fields(["mode"]))
+    reader = PartialEventReader(fields_of_paths(["mode"]))
     part = reader.read(*written(RunRequested(run=a_document(mode="PROACTIVE")), Codec(writes="json")))
     assert part.sameness is None
     assert facts_of(reader.document(part)).value("mode") == "PROACTIVE"
 
 
 def test_other_events_are_known_by_their_kind() -> None:
-    reader = PartialEventReader(wanted_fields(["mode"]))
+    reader = PartialEventReader(fields_of_paths(["mode"]))
     cancelled = RunCancelled(run_id="A", root_run_id="A")
     assert reader.read(*written(cancelled)) == PartialEvent(RunCancelled)
     assert reader.read(*written(cancelled, Codec(writes="json"))) == PartialEvent(RunCancelled)
@@ -132,7 +135,7 @@ def test_a_wanted_field_that_is_wrong_is_named() -> None:
 @pytest.mark.parametrize("value", [None, b"", b"nonsense", b"\xc3\x01", b"\xc3\x0112345678"])
 def test_what_is_no_event_is_refused(value: bytes | None) -> None:
     with pytest.raises(UndecodableError):
-        PartialEventReader(wanted_fields(["mode"])).read(value, ())
+        PartialEventReader(fields_of_paths(["mode"])).read(value, ())
 
 
 def test_a_header_that_says_otherwise_is_refused() -> None:
