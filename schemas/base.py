@@ -1,4 +1,4 @@
-"""What every message shares: frozen, exact, and free of unknown fields."""
+"""The base of all messages: frozen, strict, and without unknown fields."""
 
 from typing import Annotated
 
@@ -6,15 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
-# What Avro's `long` holds: a number that is accepted here can also be passed on.
+# The range of Avro's `long`: a number that is accepted here can also be encoded.
 Whole = Annotated[int, Field(ge=LONG_MIN, le=LONG_MAX)]
 
 
 class Model(BaseModel):
     """A message or a part of one.
 
-    Unknown fields are refused rather than dropped: a producer's typing error must not turn into a default.
-    In JSON bytes are base64, because a body need not be text.
+    Unknown fields are refused rather than dropped: a typing error of a producer must not turn into a default. In JSON
+    bytes
+    are base64, because a body need not be text.
     """
 
     model_config = ConfigDict(

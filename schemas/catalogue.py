@@ -1,4 +1,4 @@
-"""The closed list of events: how each is called, what it is made of and where it travels."""
+"""The closed list of events: the name, model and topic of each."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry
 
 
 def entry_of(model: type[Message]) -> EventType:
-    """Find the entry of a message class."""
+    """Return the entry of a message class."""
     return _BY_MODEL[model]
 
 
@@ -69,11 +69,11 @@ def type_of(model: type[Message]) -> str:
 
 
 def entry_named(name: str) -> EventType | None:
-    """Find an entry by CloudEvents type (`southbound.RunRequested`) or by its short name (`RunRequested`)."""
+    """Return the entry of a CloudEvents type (`southbound.RunRequested`) or of a short name (`RunRequested`)."""
     return _BY_NAME.get(name)
 
 
 @cache
 def names_on(topic: str) -> tuple[str, ...]:
-    """Name the events that travel on `lifecycle`, `dispatch`, `inbound`, `inflight` or `results`."""
+    """Return the names of the events on `lifecycle`, `dispatch`, `inbound`, `inflight` or `results`."""
     return tuple(entry.name for entry in CATALOGUE if entry.travels_on == topic)

@@ -1,4 +1,4 @@
-"""What dispatch is told to do (topics `testrun.dispatch.<spoke>`)."""
+"""Commands to dispatch (topics `testrun.dispatch.<spoke>`)."""
 
 from schemas.base import Model
 from schemas.run_document import Filled, RunDocument

@@ -1,4 +1,4 @@
-"""What external systems said, raw, before anyone interprets it (topic `testrun.inbound`)."""
+"""Reports of external systems, raw, before they are interpreted (topic `testrun.inbound`)."""
 
 from schemas.base import Model
 from schemas.run_document import Filled, Moment
@@ -6,7 +6,7 @@ from schemas.vocabulary import Channel
 
 
 class InboundReceived(Model):
-    """One notification or polled answer, as it came. `external_id` is empty where it could not be read."""
+    """One notification or polled response, as it arrived. `external_id` is empty if it could not be read."""
 
     spoke: Filled
     external_id: str = ""

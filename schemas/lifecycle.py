@@ -1,11 +1,11 @@
-"""What other services say about test runs: requested, changed, cancelled (topic `testrun.lifecycle`)."""
+"""What other services request for test runs: requested, changed, cancelled (topic `testrun.lifecycle`)."""
 
 from schemas.base import Model
 from schemas.run_document import Filled, RunDocument
 
 
 class RunRequested(Model):
-    """A run, or a root with its children, shall be executed."""
+    """A run, or a root with its children, is to be executed."""
 
     run: RunDocument
 
@@ -18,7 +18,7 @@ class RunChanged(Model):
 
 
 class RunCancelled(Model):
-    """A run shall not be executed any more; the root of a hierarchical request takes its children along."""
+    """A run is no longer to be executed; the root of a hierarchical request is cancelled with its children."""
 
     run_id: Filled
     root_run_id: Filled

@@ -1,4 +1,4 @@
-"""Say where a message goes: its topic, and the key that keeps it in order with its kind."""
+"""The topic of a message, and the key that keeps it in order with related messages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def topic_of(names: TopicNames, message: Message) -> str:
-    """Name the topic that this message travels on, prefix included."""
+    """Return the topic of this message, prefix included."""
     return _TOPICS[type(message)](names, message)
 
 
 def key_of(message: Message) -> str:
-    """Return the key: the root run's id, or `<spoke>:<external id>` for what came in."""
+    """Return the key: the root run's id, or `<spoke>:<external id>` for a report."""
     return _KEYS[type(message)](message)
 
 
-# By type and not by `match`, which asks ten classes in turn: every event comes here.
+# By type and not by `match`, which tests ten classes in turn: every event is looked up here.
 _TOPICS: Mapping[type[Message], Callable[[TopicNames, Any], str]] = {
     **dict.fromkeys((RunRequested, RunChanged, RunCancelled), lambda names, _: names.lifecycle),
     **dict.fromkeys((SendRun, ChangeRun, CancelRun), lambda names, command: names.dispatch(command.spoke)),

@@ -35,14 +35,14 @@ class LiveChangeKind(StrEnum):
 
 
 class TableRecord(Model):
-    """A record of the tables topic. A later Southbound may say more in it: that is not read, and no mistake."""
+    """A record of the tables topic. A later Southbound may add fields: they are ignored."""
 
-    # The text must come back as it is, because its hash is the name of the version.
+    # The text must be returned unchanged, because its hash is the name of the version.
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=False)
 
 
 class TableText(TableRecord):
-    """The exact text of a table, with whoever wrote it."""
+    """The exact text of a table, with its author."""
 
     table: TableId
     kind: TableKind
@@ -72,7 +72,7 @@ class TableVersion(TableText):
 
 
 class TableDraft(TableText):
-    """What somebody works at, under the key `<table>@draft`; publishing it takes it away."""
+    """A draft, under the key `<table>@draft`; publishing it deletes it."""
 
     saved_at: AwareDatetime
 
@@ -96,8 +96,8 @@ class LiveChange(TableRecord):
 class LivePointer(LiveChange):
     """Which version is live, under the key `<table>`.
 
-    Compaction keeps only the last record of a key, so the pointer itself carries the moves before it, newest first.
-    `revision` counts all moves there ever were.
+    Compaction keeps only the last record of a key, so the pointer itself has the changes before it, newest first.
+    `revision` counts all changes.
     """
 
     table: TableId
@@ -112,12 +112,12 @@ class LivePointer(LiveChange):
 
     @property
     def moves(self) -> tuple[LiveChange, ...]:
-        """Every move that is remembered, newest first."""
+        """Every change that is kept, newest first."""
         return (LiveChange.model_validate(self.model_dump(include=set(LiveChange.model_fields))), *self.earlier)
 
 
 def sha256_of(text: str) -> str:
-    """Name the exact content of a table."""
+    """Return the hash of the exact content of a table."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What came of runs and requests (topics `testrun.inflight` and `testrun.results`)."""
+"""Results and in-flight updates of runs and requests (topics `testrun.inflight` and `testrun.results`)."""
 
 from pydantic import Field, field_validator
 
@@ -16,7 +16,7 @@ class Reason(Model):
 
 
 class RuleViolation(Model):
-    """A threshold rule that the external system says was violated, passed through as it states it."""
+    """A threshold rule that the external system reports as violated, passed through unchanged."""
 
     id: str | None = None
     name: str | None = None

@@ -18,9 +18,9 @@ from schemas.vocabulary import Mode
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """Read a moment without a zone as UTC, to the millisecond that Avro keeps."""
+    """Read a moment without a zone as UTC, truncated to Avro's milliseconds."""
     if moment.tzinfo is UTC and not moment.microsecond % 1000:
-        return moment  # nearly always: our own moments, and those that Avro brought
+        return moment  # nearly always: our own moments, and those decoded from Avro
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     try:
         return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
@@ -52,7 +52,7 @@ Value = bool | int | float | str | JsonText | None
 
 
 def plain_value(value: object) -> object:
-    """Make a `Value` of any JSON value; refuse numbers that could not be passed on unchanged."""
+    """Convert any JSON value to a `Value`; refuse numbers that could not be passed on unchanged."""
     if isinstance(value, int) and not LONG_MIN <= value <= LONG_MAX:
         raise ValueError(f"a number of {value.bit_length()} bits does not fit into 64 bits; send it as text")
     if isinstance(value, float) and not isfinite(value):
@@ -72,7 +72,7 @@ def _as_json_text(value: object) -> JsonText:
 
 
 def value_to_json(value: Value) -> object:
-    """Return the plain JSON value that a document's value stands for."""
+    """Return the plain JSON value of a document's value."""
     return orjson.loads(value.json_text) if isinstance(value, JsonText) else value
 
 
@@ -106,7 +106,7 @@ class Characteristic(Model):
 
 
 class RelatedParty(Model):
-    """Somebody who has to do with the run."""
+    """A party that is related to the run (TMF653 `RelatedParty`)."""
 
     id: Filled
     referred_type: Filled
@@ -127,9 +127,9 @@ class RequestedMeasure(Model):
 
 
 class RunDocument(Model):
-    """The whole desired state of one run; a root may carry its child documents as a flat list.
+    """The whole desired state of one run; a root may embed its child documents as a flat list.
 
-    `version` grows with every change. `order` is the place among the children of one parent.
+    `version` grows with every change. `order` is the position among the children of one parent.
     `child_run_ids` names children that arrive as their own `RunRequested` events instead.
     """
 

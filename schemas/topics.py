@@ -1,4 +1,4 @@
-"""Every topic there is, what it carries and how long it keeps it."""
+"""Every topic, what it carries and how long it is kept."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_LARGEST_MESSAGE = 1_048_588  # Kafka's own default, written down so that the next line stays above it
-# A dead letter is the original and why; the original may have been compressed better than we compress.
+_LARGEST_MESSAGE = 1_048_588  # Kafka's own default, explicit so that the next limit stays above it
+# A dead letter is the original and the reason; the original may have been compressed better than ours.
 _LARGEST_LETTER = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic. `name` is the full name, prefix included; `retention_ms` is None where nothing expires.
+    """One topic. `name` is the full name, prefix included; `retention_ms` is None if nothing expires.
 
-    `cleanup` is `delete` or `compact`, and what Kafka says where somebody else made the topic.
-    `max_message_bytes` is what Kafka takes, after compression, with key and headers.
+    `cleanup` is `delete` or `compact`, and Kafka's own value for a topic that was created by others.
+    `max_message_bytes` is what Kafka accepts, after compression, with key and headers.
     """
 
     name: str
@@ -42,27 +42,27 @@ class TopicNames:
 
     @property
     def lifecycle(self) -> str:
-        """What other services say about test runs."""
+        """What other services request for test runs."""
         return f"{self.prefix}testrun.lifecycle"
 
     @property
     def inbound(self) -> str:
-        """What external systems said, raw."""
+        """Reports of external systems, raw."""
         return f"{self.prefix}testrun.inbound"
 
     @property
     def inflight(self) -> str:
-        """What happens to runs in flight."""
+        """Updates about runs in flight."""
         return f"{self.prefix}testrun.inflight"
 
     @property
     def results(self) -> str:
-        """What came of runs and requests."""
+        """Results of runs and requests."""
         return f"{self.prefix}testrun.results"
 
     @property
     def dlq(self) -> str:
-        """What went wrong, recoverable."""
+        """Dead letters."""
         return f"{self.prefix}testrun.dlq"
 
     @property
@@ -71,11 +71,11 @@ class TopicNames:
         return f"{self.prefix}testrun.tables"
 
     def dispatch(self, spoke: str) -> str:
-        """What this one spoke is told."""
+        """Commands for this spoke."""
         return f"{self.prefix}testrun.dispatch.{spoke}"
 
     def spoke_of(self, topic: str) -> str | None:
-        """Name the spoke whose dispatch topic this is."""
+        """Return the spoke of a dispatch topic."""
         start = self.dispatch("")
         return topic.removeprefix(start) if topic.startswith(start) else None
 
@@ -160,8 +160,8 @@ def _dlq(names: TopicNames) -> Topic:
         key="original key",
         partitions=3,
         cleanup="delete",
-        retention_ms=90 * _DAY_MS,  # longer than anybody's holiday: a dead letter waits for a person
-        max_message_bytes=_LARGEST_LETTER,  # a letter that did not fit would hold its key for ever
+        retention_ms=90 * _DAY_MS,  # longer than anyone's holiday: a dead letter waits for a person
+        max_message_bytes=_LARGEST_LETTER,  # a dead letter that did not fit would block its key for ever
         carries=(),
         meaning="Key, value and headers of what went wrong, untouched, and why (southbound-dlq-* headers).",
     )

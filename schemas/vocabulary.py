@@ -1,4 +1,4 @@
-"""The closed lists of words that events use."""
+"""The enumerations of events."""
 
 from enum import StrEnum
 
@@ -28,8 +28,8 @@ class Phase(StrEnum):
     """How far the outbound request of a run has come."""
 
     CREATED = "created"  # stored, waiting for the rest of its hierarchy
-    ROUTED = "routed"  # decided and put on its spoke's topic
-    SENDING = "sending"  # a POST may be under way
+    ROUTED = "routed"  # decided, and commanded on its spoke's topic
+    SENDING = "sending"  # a POST may be in progress
     RETRYING = "retrying"  # the last attempt certainly did not arrive or was refused for now
     IN_DOUBT = "inDoubt"  # a POST was written and its outcome is not known
     ACCEPTED = "accepted"
@@ -40,11 +40,11 @@ class Phase(StrEnum):
     BLOCKED = "blocked"  # its parent was never accepted, so it was never sent
     FALLOUT = "fallout"  # needs a person; its dead letter can be redriven
     UNKNOWN = "unknown"
-    WAITING = "waiting"  # every request definition that fits is used up; it goes in its turn
+    WAITING = "waiting"  # every request definition that matches is used up; it waits in the queue
 
 
 class Result(StrEnum):
-    """What the test found. Completed is not passed."""
+    """The result of the test. Completed is not passed."""
 
     PASS = "pass"  # noqa: S105 - a test result, not a password
     FAIL = "fail"
@@ -54,7 +54,7 @@ class Result(StrEnum):
 
 
 class UpdateKind(StrEnum):
-    """What happened in flight that a `RunUpdate` tells."""
+    """What happened in flight, in a `RunUpdate`."""
 
     ACCEPTED = "accepted"
     PROGRESS = "progress"
@@ -65,9 +65,9 @@ class UpdateKind(StrEnum):
     IN_DOUBT = "inDoubt"
     BLOCKED = "blocked"
     FALLOUT = "fallout"
-    STALE = "stale"  # reported after the run had already ended; kept, and nothing moved
+    STALE = "stale"  # reported after the run had already ended; stored, and nothing changed
     UNKNOWN = "unknown"
-    WAITING = "waiting"  # every request definition that fits is used up
+    WAITING = "waiting"  # every request definition that matches is used up
 
 
 class MeasureIdOrigin(StrEnum):
@@ -83,7 +83,7 @@ class MeasureIdOrigin(StrEnum):
 
 
 class Channel(StrEnum):
-    """By which way an external system told us."""
+    """How an external system's report arrived."""
 
     RESPONSE = "response"
     CALLBACK = "callback"

@@ -47,22 +47,22 @@ class RouteVerdicts:
     """The comparable verdicts of one table; the verdict of a row is made once."""
 
     def __init__(self) -> None:
-        self._of_row: dict[str, RouteVerdict] = {}
+        self._verdicts: dict[str, RouteVerdict] = {}
 
     def of(self, decision: Decision | Undecided) -> RouteVerdict:
         """Return the verdict of one decision."""
         if isinstance(decision, Undecided):
             return RouteVerdict(NO_ROW, decision.reason.value)
         if not isinstance(decision, CollectedDecision):
-            return self._of_row(decision.row)
-        each = [self._of_row(row) for row in decision.rows]
+            return self._verdict_of(decision.row)
+        each = [self._verdict_of(row) for row in decision.rows]
         return RouteVerdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
 
-    def _of_row(self, row: Row) -> RouteVerdict:
-        verdict = self._of_row.get(row.id)
+    def _verdict_of(self, row: Row) -> RouteVerdict:
+        verdict = self._verdicts.get(row.id)
         if verdict is None:
             words = ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items())
-            verdict = self._of_row[row.id] = RouteVerdict(row.id, words)
+            verdict = self._verdicts[row.id] = RouteVerdict(row.id, words)
         return verdict
 
 

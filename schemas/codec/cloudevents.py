@@ -1,4 +1,4 @@
-"""What stands on the envelope: CloudEvents attributes as Kafka headers, and ours beside them.
+"""CloudEvents attributes as Kafka headers, and our own headers beside them.
 
 CloudEvents Kafka protocol binding 1.0.2 §3.2 (binary mode): attribute `x` is header `ce_x`, text in UTF-8.
 """
@@ -25,7 +25,7 @@ _SPEC_VERSION = ("ce_specversion", b"1.0")
 
 
 class EventHeaders(NamedTuple):
-    """What is known of an event besides its data; None where nobody said so.
+    """What is known of an event besides its data; None for what was not sent.
 
     `decision` is written `table@version#row`, `replay` names the replay or redrive that the event comes from.
     """
@@ -59,7 +59,7 @@ _READ = {
 def read_headers(
     headers: Iterable[tuple[str, bytes | None]] | None, *, fallback_id: str | Callable[[], str]
 ) -> EventHeaders:
-    """Read what can be read: a header that is missing, empty or no text counts as not sent."""
+    """Read the headers leniently: one that is missing, empty or no text counts as not sent."""
     found: dict[str, str] = {}
     for name, raw in headers or ():
         field = _READ.get(name) or _READ.get(name.lower())
@@ -81,7 +81,7 @@ def read_headers(
 
 
 def type_in(headers: Iterable[tuple[str, bytes | None]] | None) -> str | None:
-    """Read no more than the type."""
+    """Return the CloudEvents type only."""
     for name, raw in headers or ():
         if name == "ce_type" or name.lower() == "ce_type":
             return _text(raw) or None
@@ -89,7 +89,7 @@ def type_in(headers: Iterable[tuple[str, bytes | None]] | None) -> str | None:
 
 
 def write_headers(headers: EventHeaders, *, type_: str, content_type: str, source: str) -> KafkaHeaders:
-    """Write what is known, always in the same order; `source` stands in where the event names none."""
+    """Write the headers in a fixed order; `source` is used if the event names none."""
     kind = _same_for_many(type_, headers.source or source, content_type)
     written: list[tuple[str, bytes | None]] = [_SPEC_VERSION, ("ce_id", headers.id.encode()), *kind]
     if headers.time is not None:
@@ -106,13 +106,13 @@ def write_headers(headers: EventHeaders, *, type_: str, content_type: str, sourc
     return tuple(written)
 
 
-@lru_cache(maxsize=256)  # as many as there are types of events, and services that send them
+@lru_cache(maxsize=256)  # as many as there are event types and services that send them
 def _same_for_many(type_: str, source: str, content_type: str) -> KafkaHeaders:
     return ("ce_type", type_.encode()), ("ce_source", source.encode()), ("content-type", content_type.encode())
 
 
 def _text(raw: bytes | str | None) -> str:
-    if isinstance(raw, str):  # some clients hand out text
+    if isinstance(raw, str):  # some clients return text
         return raw
     try:
         return raw.decode() if raw else ""
@@ -131,7 +131,7 @@ def parse_time(text: str | None) -> datetime | None:
         return None
 
 
-@lru_cache(maxsize=1024)  # the events that one event leads to have one time
+@lru_cache(maxsize=1024)  # the events that one event leads to have the same time
 def write_time(moment: datetime) -> str:
     """Write RFC 3339 with milliseconds, in UTC."""
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -145,20 +145,20 @@ _MEMBERS = ("specversion", "type")
 
 @dataclass(frozen=True, slots=True)
 class StructuredEvent:
-    """The attributes that are text, and the data as the bytes that binary mode would have had."""
+    """A structured-mode event: its attributes, and the data as the bytes of binary mode."""
 
     attributes: Mapping[str, str]
     data: bytes
 
 
 def open_structured(value: bytes, content_type: str | None) -> StructuredEvent | None:
-    """Open a structured event; None where the value is something else.
+    """Parse a structured-mode event; None if the value is something else.
 
     Raises:
-        UndecodableError: it is said to be one, or looks like one, and cannot be opened.
+        UndecodableError: it is declared to be one, or looks like one, and cannot be parsed.
     """
     declared = (content_type or "").lower().startswith(MEDIA_TYPE)
-    # Avro never begins with a brace, but may well carry the words of somebody who speaks CloudEvents.
+    # Avro never begins with a brace, but its content may quote a CloudEvents event.
     looks_like_one = b'"specversion"' in value and value.removeprefix(BOM_UTF8).lstrip()[:1] == b"{"
     if not declared and not looks_like_one:
         return None
@@ -173,7 +173,7 @@ def open_structured(value: bytes, content_type: str | None) -> StructuredEvent |
 
 def _parse(value: bytes) -> object:
     try:
-        # Not orjson: it would make a float of a number that does not fit into 64 bits.
+        # Not orjson: it would turn a number that does not fit into 64 bits into a float.
         return cast("object", json.loads(value, parse_constant=_refuse))
     except (ValueError, RecursionError) as wrong:
         why = "it is nested too deep" if isinstance(wrong, RecursionError) else f"it is not JSON: {str(wrong)[:120]}"

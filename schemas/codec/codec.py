@@ -1,4 +1,4 @@
-"""Turn messages into bytes and bytes into messages, whichever of the formats they came in."""
+"""Encode messages as bytes and decode bytes, in any of the formats."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from schemas.codec.schema_registry import RegistryIds
 
 
-LARGE = 16_384  # bytes; one of them would push too many others out
+LARGE = 16_384  # bytes; one of them would evict too many others
 
 
 class DecodedMessageCache:
-    """The values written last, oldest out first; `room` is in bytes, and the messages take several times that."""
+    """The values written last; the oldest are evicted. `room` is in bytes; messages take several times that."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -41,7 +41,7 @@ class DecodedMessageCache:
         return self._messages.get(value)
 
     def keep(self, value: bytes, message: Message) -> None:
-        """Remember one."""
+        """Add one."""
         if len(value) > LARGE or value in self._messages:
             return
         self._messages[value] = message
@@ -58,13 +58,13 @@ AVRO, JSON = "application/avro", "application/json"
 
 
 class UnencodableError(ValueError):
-    """A message that its own model would refuse, made by going round it; the sentence names the fields."""
+    """A message that its own model would refuse, made without validation; the sentence names the fields."""
 
 
 class Codec:
-    """Write one format and read them all; registry ids, where given, choose the Confluent framing.
+    """Encodes in one format and decodes all of them; registry ids choose the Confluent framing.
 
-    With `room` (bytes) it remembers the commands that it wrote last: dispatch mostly runs beside routing.
+    With `room` (bytes) it caches the commands that it encoded last: dispatch mostly runs beside routing.
     """
 
     def __init__(self, *, writes: Format = "avro", registry: RegistryIds | None = None, room: int = 0) -> None:
@@ -75,7 +75,7 @@ class Codec:
         self.content_type = JSON if writes == "json" else AVRO
 
     def encode(self, message: Message) -> bytes:
-        """Write a message.
+        """Encode a message.
 
         Raises:
             UnencodableError: the message was made without its model's validation and a field does not fit.
@@ -86,7 +86,7 @@ class Codec:
         return value
 
     def decode(self, value: bytes | None, *, ce_type: str | None = None) -> Message:
-        """Read a message: Avro says itself what it is, JSON needs the type.
+        """Decode a message: Avro names its schema, JSON needs the type.
 
         Raises:
             UndecodableError: the bytes are no event; the sentence says why and what to do.
@@ -172,7 +172,7 @@ def agree(entry: EventType, ce_type: str | None) -> None:
         InvalidEventError: they differ.
     """
     said = entry_named(ce_type) if ce_type else None
-    if said is not None and said is not entry:  # there is one of each
+    if said is not None and said is not entry:  # entries are singletons
         raise InvalidEventError(
             f"The header ce_type says {said.name} and the Avro value is a {entry.name}; correct the producer."
         )

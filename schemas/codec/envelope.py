@@ -1,4 +1,4 @@
-"""Put an event into an envelope and take it out again: the one way on to Kafka and off it."""
+"""An event with its headers, and the codec of both: the one way to Kafka and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """A message and what stood on its envelope."""
+    """A message and its headers."""
 
     headers: EventHeaders
     data: Message
@@ -28,19 +28,19 @@ class Event(NamedTuple):
 
     @property
     def type(self) -> str:
-        """The CloudEvents type, by what the data is, whatever the header said."""
+        """The CloudEvents type of the data, whatever the header said."""
         return type_of(type(self.data))
 
 
 class Envelope:
-    """Encode and decode events. `source` is written on events that do not name their own."""
+    """Encodes and decodes events. `source` is written on events that do not name their own."""
 
     def __init__(self, codec: Codec, *, source: str = "/southbound") -> None:
         self._codec = codec
         self._source = source
 
     def encode(self, event: Event) -> tuple[bytes, KafkaHeaders]:
-        """Write value and headers; type and content type follow from the data and the codec.
+        """Return value and headers; type and content type follow from the data and the codec.
 
         Raises:
             UnencodableError: the message was made without its model's validation and a field does not fit.
@@ -57,7 +57,7 @@ class Envelope:
         *,
         fallback_id: str | Callable[[], str],
     ) -> Event:
-        """Read an event; one without an id gets `fallback_id`, made (when asked) from where its record lies.
+        """Return an event; one without an id gets `fallback_id`, made from the position of its record.
 
         Raises:
             UndecodableError: the bytes are no event; the sentence says why and what to do.

@@ -1,13 +1,13 @@
-"""Say in one sentence why bytes are no event, and what to do about it.
+"""Errors of bytes that are no event; each says in one sentence why, and what to do.
 
     UndecodableError
-    ├── UnreadableBytesError     UNDECODABLE         the bytes are neither Avro nor JSON that we can read
+    ├── UnreadableBytesError     UNDECODABLE         the bytes are neither Avro nor JSON that can be read
     ├── TombstoneError           TOMBSTONE           there is no value at all
-    ├── UnknownEventTypeError    UNKNOWN_EVENT_TYPE  nobody knows this type, or none is given
-    ├── UnknownSchemaError       UNKNOWN_SCHEMA      Avro, but of a schema that we do not have
+    ├── UnknownEventTypeError    UNKNOWN_EVENT_TYPE  the type is unknown or missing
+    ├── UnknownSchemaError       UNKNOWN_SCHEMA      Avro, but of an unknown schema
     └── InvalidEventError        INVALID_EVENT       the type is known and a field is wrong
 
-All of them are the producer's to mend: the same bytes fail again, so none is worth a retry.
+All of them are for the producer to correct: the same bytes fail again, so none is worth a retry.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class UndecodableError(Exception):
 
 
 class UnreadableBytesError(UndecodableError):
-    """The bytes are neither Avro nor JSON that we can read."""
+    """The bytes are neither Avro nor JSON that can be read."""
 
     code = "UNDECODABLE"
 
@@ -57,13 +57,13 @@ class TombstoneError(UndecodableError):
 
 
 class UnknownEventTypeError(UndecodableError):
-    """Nobody knows this type of event, or none is given."""
+    """The type of event is unknown or missing."""
 
     code = "UNKNOWN_EVENT_TYPE"
 
 
 class UnknownSchemaError(UndecodableError):
-    """The value is Avro of a schema that we do not have."""
+    """The value is Avro of an unknown schema."""
 
     code = "UNKNOWN_SCHEMA"
 
@@ -75,7 +75,7 @@ class InvalidEventError(UndecodableError):
 
 
 def invalid(name: str, wrong: ValidationError) -> InvalidEventError:
-    """Name the wrong fields: `RunRequested is not valid: run.related_service.id is missing`."""
+    """Return the error that names the wrong fields: `RunRequested is not valid: run.related_service.id is missing`."""
     claims = field_claims(wrong)
     return InvalidEventError(
         f"{name} is not valid: {'; '.join(_first(claims, _SENTENCE_FIELDS))}. Correct the producer and send it again.",
@@ -88,7 +88,7 @@ def _first(claims: list[str], most: int) -> list[str]:
 
 
 def field_claims(wrong: ValidationError) -> list[str]:
-    """Write one short claim per wrong field, without its value."""
+    """Return one short claim per wrong field, without its value."""
     return [claim for _, claim in field_places(wrong)]
 
 
@@ -117,12 +117,12 @@ def _claim(error: ErrorDetails) -> str:
 
 
 def excerpt(value: bytes | str) -> str:
-    """Show the beginning of a value, never the whole, and nothing that upsets a terminal."""
+    """Return the beginning of a value, never the whole, without characters that control a terminal."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
     shown = printable(text[:_EXCERPT])
     return f"{shown}…" if len(text) > _EXCERPT else shown
 
 
 def printable(text: str) -> str:
-    """Show a dot for every sign that a terminal would obey instead of showing it."""
+    """Replace every character that controls a terminal with a dot."""
     return "".join(sign if sign.isprintable() else "·" for sign in text)

@@ -1,4 +1,4 @@
-"""Learn once, at the start, by which ids a Confluent-compatible schema registry knows our schemas."""
+"""Resolve, once at the start, the ids of our schemas in a Confluent-compatible schema registry."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ _EXCERPT = 200
 
 
 class RegistryError(Exception):
-    """The schema registry could not be asked or said no; the sentence names address, subject and reason."""
+    """The schema registry cannot be used or refused; the sentence names address, subject and reason."""
 
 
 class RegistrySilentError(RegistryError):
-    """The schema registry gives no answer; it may later."""
+    """The schema registry does not answer; it may later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryIds:
-    """`writing` gives the id of our newest schema per subject, `reading` every id that may come in."""
+    """`writing` has the id of our newest schema per subject, `reading` every id that may be read."""
 
     writing: Mapping[str, int]
     reading: Mapping[int, tuple[EventType, AvroSchema]] = field(default_factory=dict)
 
 
 def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> RegistryIds:
-    """Find the ids of all our schemas, registering those that are missing unless `register` is off.
+    """Resolve the ids of all our schemas, registering those that are missing unless `register` is off.
 
-    `url` may carry user and password; they are sent as basic authentication and never shown. Blocks.
+    `url` may have a user and password; they are sent as basic authentication and never shown. Blocks.
 
     Raises:
-        RegistryError: the registry cannot be reached, refuses a schema, or does not have it.
+        RegistrySilentError: the registry does not answer.
+        RegistryError: it refuses, or has a schema that cannot be used.
     """
     registry = _RegistryClient(url, timeout)
     writing: dict[str, int] = {}
