@@ -25,16 +25,16 @@ MAX_MISTAKES_SHOWN = 5  # mistakes of one version; `southbound tables check` pri
 class TableObserver(Protocol):
     """Observes which version decides, and which one could not be used."""
 
-    def live(self, table: str, version: str, before: str | None) -> None:
+    def version_live(self, table: str, version: str, before: str | None) -> None:
         """Note that this version decides from now on."""
 
-    def refused(self, table: str, why: str, kept: str | None) -> None:
+    def version_refused(self, table: str, why: str, kept: str | None) -> None:
         """Note why what is live on the topic cannot be used, and which version is kept."""
 
-    def agreed(self, table: str) -> None:
+    def version_accepted(self, table: str) -> None:
         """Note that what is live on the topic decides."""
 
-    def unreadable(self, why: str) -> None:
+    def follow_failed(self, why: str) -> None:
         """Note why the topic cannot be followed."""
 
 
@@ -66,10 +66,10 @@ class LiveTable:
             if isinstance(pointer, LivePointer) and self.used is None:
                 await self._fall_back(published, pointer)
             self.refused = why
-            self.observer.refused(self.table, why, self.version)
+            self.observer.version_refused(self.table, why, self.version)
         elif self.used:
             self.refused = ""
-            self.observer.agreed(self.table)
+            self.observer.version_accepted(self.table)
 
     async def _why_not(
         self, pointer: LivePointer | UnreadableRecord | None, live: TableVersion | UnreadableRecord | None
@@ -97,7 +97,7 @@ class LiveTable:
         if isinstance(loaded, str):
             return loaded
         self.used = loaded
-        self.observer.live(self.table, version, before)
+        self.observer.version_live(self.table, version, before)
         return None
 
     def _loaded(self, live: TableVersion) -> Loaded | str:

@@ -72,7 +72,7 @@ class LiveTables:
         """Process records of the topic."""
         self._published = self._published.after(news.entries)
         if news.problem and news.problem != self._trouble:
-            self._observer.unreadable(news.problem)
+            self._observer.follow_failed(news.problem)
         self._trouble = news.problem
         self._read_to_the_end = self._read_to_the_end or news.at_end
         # Before the end, what is read may have been replaced long ago.

@@ -9,7 +9,7 @@ import typer
 
 from docs.generate.markdown import table
 from southbound.cli.app import app
-from southbound.cli.exit_codes import MEANINGS
+from southbound.cli.exit_codes import EXIT_CODE_MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ standard error; every failure that can be expected is one sentence that names th
 
 def page() -> str:
     """Write it."""
-    codes = table(("code", "meaning"), [(str(code.value), meaning) for code, meaning in MEANINGS.items()])
+    codes = table(("code", "meaning"), [(str(code.value), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()])
     return INTRODUCTION + codes + "".join(_sections())
 
 
@@ -53,15 +53,15 @@ def _usage(command: Any) -> Iterator[str]:  # noqa: ANN401 - as above
     yield "[OPTIONS]"
     for one in command.params:
         if one.param_type_name == "argument":
-            yield _shown(one)
+            yield _parameter_name(one)
 
 
 def _parameter(one: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as above
     default = "" if one.default is None or one.default in ((), [], False) else f"`{one.default}`"
-    return f"`{_shown(one)}`", one.help or "", default
+    return f"`{_parameter_name(one)}`", one.help or "", default
 
 
-def _shown(one: Any) -> str:  # noqa: ANN401 - as above
+def _parameter_name(one: Any) -> str:  # noqa: ANN401 - as above
     if one.param_type_name == "argument":
         name = str(one.metavar or one.name.upper())
         several = f"{name}..." if one.nargs == -1 else name

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from docs.generate.markdown import table
 from southbound.settings.settings import DEFAULTS, Section, sections
-from southbound.settings.sources import variable_of
+from southbound.settings.sources import variable_name
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -52,7 +52,7 @@ def page() -> str:
 
 def _group(name: str, section: type[Section]) -> str:
     rows = [
-        (f"`{setting}`", f"`{variable_of(name, setting)}`", _kind(field), _default(field), field.description or "")
+        (f"`{setting}`", f"`{variable_name(name, setting)}`", _kind(field), _default(field), field.description or "")
         for setting, field in section.model_fields.items()
     ]
     heads = ("setting", "variable", "kind", "default", "meaning")

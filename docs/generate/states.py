@@ -27,7 +27,7 @@ system says of it. Both only move as these tables say; nothing leaves a phase or
 ## Phases
 
 """
-AFTER_PICTURE = """
+AFTER_DIAGRAM = """
 A report moves a run that is out to the phase of its state (below). A change or a cancellation that is asked for or
 answered is remembered and told, and does not move the phase.
 
@@ -42,7 +42,7 @@ add its own.
 """
 # The order of the ranks themselves follows a set, and differs from run to run.
 STATES_IN_ORDER = [state for state in RunState if state in RANK]
-HAPPENINGS = """
+EVENTS = """
 ## What may happen in which phase
 
 """
@@ -51,22 +51,26 @@ HAPPENINGS = """
 def page() -> str:
     """Write it."""
     meanings = _phase_meanings()
-    phases = [(f"`{one}`", meanings.get(one, _OBVIOUS.get(one, "")), _ends(one)) for one in Phase if one in _drawn()]
+    phases = [
+        (f"`{one}`", meanings.get(one, _PHASE_MEANINGS.get(one, "")), _is_end_text(one))
+        for one in Phase
+        if one in _phases_in_diagram()
+    ]
     return (
         INTRODUCTION
-        + _picture()
-        + AFTER_PICTURE
+        + _phase_diagram()
+        + AFTER_DIAGRAM
         + table(("phase", "meaning", "the end"), phases)
         + STATES
-        + _state_picture()
+        + _state_diagram()
         + "\n"
         + table(("state", "rank", "phase", "also spelled"), map(_state_row, STATES_IN_ORDER))
-        + HAPPENINGS
-        + table(("what happens", "meaning", "in phase", "leads to"), _happening_rows())
+        + EVENTS
+        + table(("what happens", "meaning", "in phase", "leads to"), _event_rows())
     )
 
 
-_OBVIOUS: Mapping[Phase, str] = {
+_PHASE_MEANINGS: Mapping[Phase, str] = {
     Phase.ACCEPTED: "the external system has it",
     Phase.IN_PROGRESS: "the external system works on it",
     Phase.FULFILLED: "it was carried out; its result says what was found",
@@ -75,16 +79,16 @@ _OBVIOUS: Mapping[Phase, str] = {
 }
 
 
-def _drawn() -> set[Phase]:
+def _phases_in_diagram() -> set[Phase]:
     return {phase for (phase, _), _ in NEXT.items()} | set(NEXT.values()) | set(PHASE_OF_STATE.values())
 
 
-def _picture() -> str:
+def _phase_diagram() -> str:
     arrows: dict[tuple[Phase, Phase], list[str]] = {}
     for (phase, kind), after in NEXT.items():
         if phase is not after:
             arrows.setdefault((phase, after), []).append(kind.value)
-    for before, after, state in _reported():
+    for before, after, state in _report_transitions():
         arrows.setdefault((before, after), []).append(f"reported {state.value}")
     lines = [f"    {before.value} --> {after.value}: {' / '.join(kinds)}" for (before, after), kinds in arrows.items()]
     ends = [f"    {phase.value} --> [*]" for phase in ENDED]
@@ -92,7 +96,7 @@ def _picture() -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", *starts, *lines, *ends, "```", ""])
 
 
-def _reported() -> Iterator[tuple[Phase, Phase, RunState]]:
+def _report_transitions() -> Iterator[tuple[Phase, Phase, RunState]]:
     out = (Phase.ACCEPTED, Phase.IN_PROGRESS)
     # `pending` and `inProgress` go both ways, the rest only forward.
     ranks = {Phase.ACCEPTED: RANK[RunState.ACKNOWLEDGED], Phase.IN_PROGRESS: RANK[RunState.IN_PROGRESS]}
@@ -102,7 +106,7 @@ def _reported() -> Iterator[tuple[Phase, Phase, RunState]]:
                 yield before, after, state
 
 
-def _state_picture() -> str:
+def _state_diagram() -> str:
     arrows = [
         f"    {before.value} --> {after.value}"
         for before, after in product(STATES_IN_ORDER, repeat=2)
@@ -122,11 +126,11 @@ def _state_row(state: RunState) -> tuple[str, str, str, str]:
     return f"`{state.value}`", str(RANK[state]), f"`{PHASE_OF_STATE[state]}`", ", ".join(f"`{one}`" for one in others)
 
 
-def _happening_rows() -> list[tuple[str, str, str, str]]:
-    return [(kind.value, _meaning(kind), *_moves(kind)) for kind in run_events.RunEventKind]
+def _event_rows() -> list[tuple[str, str, str, str]]:
+    return [(kind.value, _event_meaning(kind), *_transitions_of(kind)) for kind in run_events.RunEventKind]
 
 
-def _moves(kind: RunEventKind) -> tuple[str, str]:
+def _transitions_of(kind: RunEventKind) -> tuple[str, str]:
     moves = {phase: after for (phase, one), after in NEXT.items() if one is kind}
     phases = ", ".join(f"`{phase}`" for phase in moves)
     if kind is run_events.RunEventKind.REPORTED:
@@ -136,7 +140,7 @@ def _moves(kind: RunEventKind) -> tuple[str, str]:
     return phases, ", ".join(f"`{after}`" for after in dict.fromkeys(moves.values()))
 
 
-def _meaning(kind: RunEventKind) -> str:
+def _event_meaning(kind: RunEventKind) -> str:
     classes = inspect.getmembers(run_events, lambda one: inspect.isclass(one) and getattr(one, "kind", None) is kind)
     return " ".join((classes[0][1].__doc__ or "").split()).replace("; `report_id` tells repeats from news.", ".")
 
@@ -147,5 +151,5 @@ def _phase_meanings() -> dict[Phase, str]:
     return {Phase(value): meaning for value, meaning in found}
 
 
-def _ends(phase: Phase) -> str:
+def _is_end_text(phase: Phase) -> str:
     return "yes" if phase in ENDED else ""

@@ -25,7 +25,7 @@ Each has an Avro file in `schemas/avro/<subject>/` and an example in `schemas/ex
 def page() -> str:
     """Write it."""
     topics = [
-        (f"`{one.name}`", _escaped(one.key), str(one.partitions), _keeps(one), _escaped(one.meaning))
+        (f"`{one.name}`", _escaped(one.key), str(one.partitions), _retention(one), _escaped(one.meaning))
         for one in all_topics(spokes=["<spoke>"])
     ]
     events = [
@@ -44,7 +44,7 @@ def _escaped(text: str) -> str:
     return text.replace("<", "\\<")
 
 
-def _keeps(topic: Topic) -> str:
+def _retention(topic: Topic) -> str:
     if topic.cleanup == "compact":
         return "the last of each key"
     return f"{topic.retention_ms // DAY_MS} days" if topic.retention_ms else "for ever"

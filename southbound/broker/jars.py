@@ -10,17 +10,17 @@ from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.java import find_maven
 from southbound.broker.server import run_command
 
-KAFKA = "4.4.0"
-COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+KAFKA_VERSION = "4.4.0"
+COPY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
 def cache_folder() -> Path:
     """Name the folder of this user where the jars are kept."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "southbound", f"kafka-{KAFKA}")
+    return Path(cache, "southbound", f"kafka-{KAFKA_VERSION}")
 
 
-def have_jars(say: Callable[[str], None]) -> Path:
+def ensure_jars(report: Callable[[str], None]) -> Path:
     """Return the folder with the jars; the first time they are fetched.
 
     Raises:
@@ -29,11 +29,11 @@ def have_jars(say: Callable[[str], None]) -> Path:
     folder = cache_folder()
     if not folder.exists():
         maven = find_maven()
-        say(f"Fetching Apache Kafka {KAFKA} with Maven, this once")
+        report(f"Fetching Apache Kafka {KAFKA_VERSION} with Maven, this once")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as fetching:
             _fetch(maven, Path(fetching, "jars"))
-            _put(Path(fetching, "jars"), folder)
+            _move_into_place(Path(fetching, "jars"), folder)
     return folder
 
 
@@ -46,15 +46,16 @@ def _fetch(maven: Path, into: Path) -> None:
     pom = Path(__file__).with_name("pom.xml")
     # A colourless log, because its end becomes part of an error message.
     quiet = ["-q", "-B", "-Dstyle.color=never"]
-    wanted = [f"-Dkafka.version={KAFKA}", f"-DoutputDirectory={into}", "-DincludeScope=runtime"]
-    done = run_command([maven, *quiet, "-f", pom, *wanted, COPY])
+    wanted = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={into}", "-DincludeScope=runtime"]
+    done = run_command([maven, *quiet, "-f", pom, *wanted, COPY_PLUGIN])
     if not done.ok:
         raise BrokerUnavailableError(
-            f"Maven could not fetch Kafka {KAFKA}; check the network and Maven's settings. It said: {done.last_words}"
+            f"Maven could not fetch Kafka {KAFKA_VERSION}; check the network and Maven's settings. "
+            f"It said: {done.output_tail}"
         )
 
 
-def _put(fetched: Path, folder: Path) -> None:
+def _move_into_place(fetched: Path, folder: Path) -> None:
     """Move a complete folder into place in one step, so that a folder that exists is complete."""
     try:
         fetched.rename(folder)

@@ -9,8 +9,8 @@ from pathlib import Path
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.server import run_command
 
-OLDEST = 17
-WAYS_OUT = (
+MINIMUM_RELEASE = 17
+ALTERNATIVES = (
     "install it with `apt-get install default-jre-headless maven`, start a Docker engine, "
     "or set SOUTHBOUND_KAFKA__BOOTSTRAP to a broker that runs."
 )
@@ -36,13 +36,15 @@ def find_java() -> Java:
     Raises:
         BrokerUnavailableError: there is none, or it is too old.
     """
-    path = _on_this_machine("java")
+    path = _find_program("java")
     if path is None:
-        raise BrokerUnavailableError(f"A local Kafka needs Java {OLDEST} or newer; there is none: {WAYS_OUT}.")
-    java = Java(path=path, version=read_version(run_command([path, "-version"]).said))
-    if java.release < OLDEST:
         raise BrokerUnavailableError(
-            f"A local Kafka needs Java {OLDEST} or newer; {path} is Java {java.version}: {WAYS_OUT}"
+            f"A local Kafka needs Java {MINIMUM_RELEASE} or newer; there is none: {ALTERNATIVES}."
+        )
+    java = Java(path=path, version=parse_version(run_command([path, "-version"]).output))
+    if java.release < MINIMUM_RELEASE:
+        raise BrokerUnavailableError(
+            f"A local Kafka needs Java {MINIMUM_RELEASE} or newer; {path} is Java {java.version}: {ALTERNATIVES}"
         )
     return java
 
@@ -55,17 +57,17 @@ def find_maven() -> Path:
     """
     found = shutil.which("mvn")
     if found is None:
-        raise BrokerUnavailableError(f"A local Kafka needs Maven once, to fetch its jars: {WAYS_OUT}")
+        raise BrokerUnavailableError(f"A local Kafka needs Maven once, to fetch its jars: {ALTERNATIVES}")
     return Path(found)
 
 
-def read_version(text: str) -> str:
+def parse_version(text: str) -> str:
     """Read the version from what `java -version` prints."""
     found = re.search(r'version "([^"]+)"', text)
     return found.group(1) if found else "unknown"
 
 
-def _on_this_machine(name: str) -> Path | None:
+def _find_program(name: str) -> Path | None:
     home = os.environ.get("JAVA_HOME")
     at_home = Path(home, "bin", name) if home else None
     if at_home and os.access(at_home, os.X_OK):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from southbound.broker.broker import Broker, BrokerKind
-from southbound.broker.jars import have_jars
+from southbound.broker.jars import ensure_jars
 from southbound.broker.java import find_java
 from southbound.broker.jvm_node import Jvm, run_node
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def have_archive(jvm: Jvm, say: Callable[[str], None]) -> Jvm:
+def ensure_class_archive(jvm: Jvm, report: Callable[[str], None]) -> Jvm:
     """Return the same JVM with a class-data archive; the first time one start and stop writes it.
 
     Raises:
@@ -25,41 +25,43 @@ def have_archive(jvm: Jvm, say: Callable[[str], None]) -> Jvm:
     """
     archive = jvm.jars / f"classes-{jvm.java.version}.jsa"
     if not archive.exists():
-        say("Preparing faster starts, this once")
-        _write(jvm, archive)
+        report("Preparing faster starts, this once")
+        _write_archive(jvm, archive)
     # An empty file stands for a Java that wrote none; asking it again would cost seconds at every start.
     usable = archive.stat().st_size > 0
     return replace(jvm, flags=(f"-XX:SharedArchiveFile={archive}", "-Xshare:auto")) if usable else jvm
 
 
-def _write(jvm: Jvm, archive: Path) -> None:
+def _write_archive(jvm: Jvm, archive: Path) -> None:
     with tempfile.TemporaryDirectory(dir=jvm.jars.parent, prefix="archiving-") as folder:
         home, fresh = Path(folder), Path(folder, archive.name)
-        with run_node(jvm, home, throw_away=False, flags=(f"-XX:ArchiveClassesAtExit={fresh}",)):
+        with run_node(jvm, home, temporary=False, flags=(f"-XX:ArchiveClassesAtExit={fresh}",)):
             pass
         fresh.touch()
         fresh.rename(archive)
 
 
 @contextmanager
-def jvm_broker(say: Callable[[str], None], *, folder: Path | None = None, port: int | None = None) -> Iterator[Broker]:
+def jvm_broker(
+    report: Callable[[str], None], *, folder: Path | None = None, port: int | None = None
+) -> Iterator[Broker]:
     """Run a broker while the block runs.
 
     Args:
-        say: told what takes long.
+        report: called with a sentence about what takes long.
         folder: where its data stays; without one it is thrown away at the end.
         port: where it listens; without one it is any free port.
 
     Raises:
         BrokerUnavailableError: no Java, no Maven, no jars, the port is taken, or it does not start.
     """
-    jvm = have_archive(Jvm(java=find_java(), jars=have_jars(say)), say)
+    jvm = ensure_class_archive(Jvm(java=find_java(), jars=ensure_jars(report)), report)
     with ExitStack() as stack:
-        home = folder or Path(stack.enter_context(_throw_away_folder()))
-        address = stack.enter_context(run_node(jvm, home, port=port, throw_away=folder is None))
+        home = folder or Path(stack.enter_context(_temporary_folder()))
+        address = stack.enter_context(run_node(jvm, home, port=port, temporary=folder is None))
         yield Broker(bootstrap=address, kind=BrokerKind.JVM)
 
 
-def _throw_away_folder() -> tempfile.TemporaryDirectory[str]:
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
     # The node's keeper removes it too, in case we are killed before we can.
     return tempfile.TemporaryDirectory(prefix="southbound-kafka-", ignore_cleanup_errors=True)

@@ -11,10 +11,10 @@ from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.jars import class_path
 from southbound.broker.java import Java
 from southbound.broker.node import as_properties, node_settings
-from southbound.broker.server import reserve, run_command, serve
+from southbound.broker.server import reserve, run_command, run_server
 
 # A small heap and one compiler tier: start-up counts, not peak throughput.
-FLAGS = (
+JVM_FLAGS = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -34,14 +34,14 @@ class Jvm:
     jars: Path
     flags: tuple[str, ...] = ()
 
-    def command(self, main_class: str, *words: str | Path) -> list[str | Path]:
+    def command(self, main_class: str, *arguments: str | Path) -> list[str | Path]:
         """Return the command that runs one of Kafka's main classes."""
-        return [self.java.path, *FLAGS, *self.flags, "-cp", class_path(self.jars), main_class, *words]
+        return [self.java.path, *JVM_FLAGS, *self.flags, "-cp", class_path(self.jars), main_class, *arguments]
 
 
 @contextmanager
 def run_node(
-    jvm: Jvm, home: Path, *, port: int | None = None, throw_away: bool, flags: tuple[str, ...] = ()
+    jvm: Jvm, home: Path, *, port: int | None = None, temporary: bool, flags: tuple[str, ...] = ()
 ) -> Iterator[str]:
     """Run a node while the block runs; gives the address it listens on.
 
@@ -49,7 +49,7 @@ def run_node(
         jvm: what runs it.
         home: the folder of its data, settings and log.
         port: where it listens; without one it is any free port.
-        throw_away: whether the folder goes when the node ends, however that happens.
+        temporary: whether the folder goes when the node ends, however that happens.
         flags: more flags for the JVM of the node itself.
 
     Raises:
@@ -61,11 +61,11 @@ def run_node(
         _format(jvm, home, properties)
         java, *words = jvm.command("kafka.Kafka", properties)
         stack.enter_context(
-            serve(
+            run_server(
                 [java, *flags, *words],
                 bootstrap=broker.address,
                 log=home / "broker.log",
-                throw_away=home if throw_away else None,
+                remove_folder=home if temporary else None,
             )
         )
         yield broker.address
@@ -86,7 +86,7 @@ def _format(jvm: Jvm, home: Path, properties: Path) -> None:
     identity = ("--cluster-id", _new_cluster_id())
     done = run_command(jvm.command("kafka.tools.StorageTool", "format", *identity, "--config", properties))
     if not done.ok:
-        raise BrokerUnavailableError(f"Kafka could not prepare {home}. It said: {done.last_words}")
+        raise BrokerUnavailableError(f"Kafka could not prepare {home}. It said: {done.output_tail}")
 
 
 def _new_cluster_id() -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 
-PATIENCE = 20.0  # seconds from the polite request to the kill
+TERMINATION_TIMEOUT = 20.0  # seconds from the polite request to the kill
 
 
 def main() -> int:
@@ -23,25 +23,25 @@ def main() -> int:
         # Only the pipe decides. A handler, not SIG_IGN: the server would inherit that.
         signal.signal(number, lambda *_: None)
     server = subprocess.Popen(order["run"], stdin=subprocess.DEVNULL)  # noqa: S603 - our own parent's order
-    threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
     code = server.wait()
-    _tidy(order["afterwards"], order["folder"])
+    _clean_up(order["afterwards"], order["folder"])
     return code
 
 
-def _tidy(afterwards: list[str], folder: str | None) -> None:
-    if afterwards:
-        subprocess.run(afterwards, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 - as above
+def _clean_up(cleanup_command: list[str], folder: str | None) -> None:
+    if cleanup_command:
+        subprocess.run(cleanup_command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 - as above
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with_parent(server: "subprocess.Popen[bytes]") -> None:
+def _stop_with_parent(server: "subprocess.Popen[bytes]") -> None:
     # Not sys.stdin: its lock, held by a thread that waits, would spoil the end of the interpreter.
     os.read(0, 1)
     server.terminate()
     try:
-        server.wait(PATIENCE)
+        server.wait(TERMINATION_TIMEOUT)
     except subprocess.TimeoutExpired:
         server.kill()
 

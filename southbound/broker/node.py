@@ -14,8 +14,8 @@ def node_settings(*, port: int, controller_port: int, data: str, listen: str = "
     """
     return {
         **_addresses(port, controller_port, listen),
-        **_copies(),
-        **_speed(),
+        **_replication(),
+        **_fast_timeouts(),
         "log.dirs": data,
         # A mistyped topic must not come into being with one partition and no retention.
         "auto.create.topics.enable": "false",
@@ -45,7 +45,7 @@ def _addresses(port: int, controller_port: int, listen: str) -> dict[str, str]:
     }
 
 
-def _copies() -> dict[str, str]:
+def _replication() -> dict[str, str]:
     return {
         "num.partitions": "1",
         "offsets.topic.replication.factor": "1",
@@ -59,7 +59,7 @@ def _copies() -> dict[str, str]:
     }
 
 
-def _speed() -> dict[str, str]:
+def _fast_timeouts() -> dict[str, str]:
     """Return the settings that let groups form, and a broken-off node come back, within a second or two."""
     return {
         "group.initial.rebalance.delay.ms": "0",

@@ -13,7 +13,7 @@ from southbound.broker.jvm import jvm_broker
 def open_broker(
     bootstrap: str | None,
     image: str | None,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     *,
     folder: Path | None = None,
     port: int | None = None,
@@ -23,7 +23,7 @@ def open_broker(
     Args:
         bootstrap: a broker that runs already; nothing is started then.
         image: the image for Docker; the official one when not given.
-        say: told which broker it is and what takes long, in sentences.
+        report: called with sentences about which broker it is and what takes long.
         folder: where the data of a broker of ours stays; without one it is thrown away.
         port: where a broker of ours listens; without one it is any free port.
 
@@ -32,25 +32,25 @@ def open_broker(
     """
     with ExitStack() as stack:
         if bootstrap:
-            say(f"Using the configured Kafka at {bootstrap}")
+            report(f"Using the configured Kafka at {bootstrap}")
             yield Broker(bootstrap=bootstrap, kind=BrokerKind.CONFIGURED)
             return
-        broker = _from_docker(stack, image or IMAGE, say, folder, port)
+        broker = _start_in_docker(stack, image or IMAGE, report, folder, port)
         if broker is None:
-            say("Starting Kafka in a local JVM")
-            broker = stack.enter_context(jvm_broker(say, folder=folder, port=port))
-        say(f"Kafka answers at {broker.bootstrap}")
+            report("Starting Kafka in a local JVM")
+            broker = stack.enter_context(jvm_broker(report, folder=folder, port=port))
+        report(f"Kafka answers at {broker.bootstrap}")
         yield broker
 
 
-def _from_docker(
-    stack: ExitStack, image: str, say: Callable[[str], None], folder: Path | None, port: int | None
+def _start_in_docker(
+    stack: ExitStack, image: str, report: Callable[[str], None], folder: Path | None, port: int | None
 ) -> Broker | None:
     if not engine_answers():
         return None
-    say(f"Starting Kafka in Docker from {image}")
+    report(f"Starting Kafka in Docker from {image}")
     try:
-        return stack.enter_context(docker_broker(image, say, folder=folder, port=port))
+        return stack.enter_context(docker_broker(image, report, folder=folder, port=port))
     except BrokerUnavailableError as problem:
-        say(str(problem))
+        report(str(problem))
         return None

@@ -20,7 +20,7 @@ from southbound.broker.broker import BrokerUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-PAUSE = 0.02  # seconds between two questions
+READY_POLL_INTERVAL = 0.02  # seconds between two questions
 
 
 def wait_until_ready(bootstrap: str, *, seconds: float, still_alive: Callable[[], bool]) -> None:
@@ -37,13 +37,13 @@ def wait_until_ready(bootstrap: str, *, seconds: float, still_alive: Callable[[]
     _wait_for(lambda: _lists_topics(admin), bootstrap, end, still_alive)
 
 
-def _wait_for(claim: Callable[[], bool], bootstrap: str, end: float, still_alive: Callable[[], bool]) -> None:
-    while not claim():
+def _wait_for(condition: Callable[[], bool], bootstrap: str, end: float, still_alive: Callable[[], bool]) -> None:
+    while not condition():
         if not still_alive():
             raise BrokerUnavailableError(f"The Kafka broker for {bootstrap} ended before it was ready.")
         if time.monotonic() > end:
             raise BrokerUnavailableError(f"The Kafka broker at {bootstrap} was not ready in time.")
-        time.sleep(PAUSE)
+        time.sleep(READY_POLL_INTERVAL)
 
 
 def _listens(bootstrap: str) -> bool:
@@ -62,19 +62,19 @@ def _lists_topics(admin: AdminClient) -> bool:
         return False
 
 
-START = 60.0  # seconds a node may take
+START_TIMEOUT = 60.0  # seconds a node may take
 
 LOG_TAIL = 1500  # characters of its log in an error
 
 
 @contextmanager
-def serve(
+def run_server(
     command: Sequence[str | Path],
     *,
     bootstrap: str,
     log: Path,
-    afterwards: Sequence[str] = (),
-    throw_away: Path | None = None,
+    cleanup_command: Sequence[str] = (),
+    remove_folder: Path | None = None,
 ) -> Iterator[None]:
     """Run a Kafka node while the block runs; it ends with this process, even by kill -9.
 
@@ -82,27 +82,27 @@ def serve(
         command: what starts the node in the foreground.
         bootstrap: where it will listen.
         log: the file that gets what it prints.
-        afterwards: a command that tidies up when the node has ended.
-        throw_away: a folder to remove then.
+        cleanup_command: a command that cleans up when the node has ended.
+        remove_folder: a folder to remove then.
 
     Raises:
         BrokerUnavailableError: the node does not get ready; the message ends with its last words.
     """
-    keeper = _start_keeper(command, log, afterwards, throw_away)
+    keeper = _start_supervisor(command, log, cleanup_command, remove_folder)
     try:
-        _wait(keeper, bootstrap, log)
+        _wait_until_serving(keeper, bootstrap, log)
         yield
     finally:
-        _end(keeper)
+        _stop(keeper)
 
 
-def _start_keeper(
-    command: Sequence[str | Path], log: Path, afterwards: Sequence[str], throw_away: Path | None
+def _start_supervisor(
+    command: Sequence[str | Path], log: Path, cleanup_command: Sequence[str], remove_folder: Path | None
 ) -> subprocess.Popen[bytes]:
     order = {
         "run": [str(word) for word in command],
-        "afterwards": list(afterwards),
-        "folder": str(throw_away) if throw_away else None,
+        "afterwards": list(cleanup_command),
+        "folder": str(remove_folder) if remove_folder else None,
     }
     keeper = Path(__file__).with_name("keeper.py")
     with log.open("ab") as out:
@@ -116,20 +116,20 @@ def _start_keeper(
         )
 
 
-def _wait(keeper: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
+def _wait_until_serving(supervisor: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
     log_of = log.open("rb")  # held open: the keeper may remove the folder when the node ends
     with log_of:
         try:
-            wait_until_ready(bootstrap, seconds=START, still_alive=lambda: keeper.poll() is None)
+            wait_until_ready(bootstrap, seconds=START_TIMEOUT, still_alive=lambda: supervisor.poll() is None)
         except BrokerUnavailableError as problem:
             said = log_of.read().decode(errors="replace").strip()[-LOG_TAIL:]
             raise BrokerUnavailableError(f"{problem} It said: {said or 'nothing'}") from None
 
 
-def _end(keeper: subprocess.Popen[bytes]) -> None:
-    if keeper.stdin:
-        keeper.stdin.close()
-    keeper.wait()
+def _stop(supervisor: subprocess.Popen[bytes]) -> None:
+    if supervisor.stdin:
+        supervisor.stdin.close()
+    supervisor.wait()
 
 
 OUTPUT_TAIL = 800  # characters worth putting in an error
@@ -140,35 +140,35 @@ class CommandResult:
     """How a command ended."""
 
     ok: bool
-    said: str
+    output: str
 
     @property
-    def last_words(self) -> str:
+    def output_tail(self) -> str:
         """The end of what it printed."""
-        return self.said.strip()[-OUTPUT_TAIL:] or "nothing"
+        return self.output.strip()[-OUTPUT_TAIL:] or "nothing"
 
 
-def run_command(words: Sequence[str | Path], *, seconds: float | None = None) -> CommandResult:
+def run_command(command: Sequence[str | Path], *, timeout: float | None = None) -> CommandResult:
     """Run a command without input; one that is missing or too slow has not ended well.
 
     Args:
-        words: the command and its arguments; no shell reads them.
-        seconds: how long it may take.
+        command: the command and its arguments; no shell reads them.
+        timeout: seconds that it may take.
     """
     try:
         done = subprocess.run(  # noqa: S603 - every caller spells its command; only paths and names vary
-            words,
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=seconds,
+            timeout=timeout,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
-        return CommandResult(ok=False, said=str(problem))
-    return CommandResult(ok=done.returncode == 0, said=done.stdout)
+        return CommandResult(ok=False, output=str(problem))
+    return CommandResult(ok=done.returncode == 0, output=done.stdout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from southbound.cli.exit_codes import CommandFailedError, ExitCode
 
-ON_A_SCREEN = 20  # sentences; of more, the first one has scrolled away
+MAX_ERRORS_ON_SCREEN = 20  # sentences; of more, the first one has scrolled away
 
 
 class CommandGroup(TyperGroup):
@@ -21,22 +21,26 @@ class CommandGroup(TyperGroup):
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except CommandFailedError as failure:
-            code = _told(failure.exit_code, *failure.sentences)
+            code = _print_errors(failure.exit_code, *failure.sentences)
         except TyperException as mistake:
-            code = _told(mistake.exit_code, *_sentence(mistake))
+            code = _print_errors(mistake.exit_code, *_usage_error_sentence(mistake))
         except Abort:
             code = ExitCode.INTERRUPTED
-        sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+        sys.exit(code if isinstance(code, int) else ExitCode.SUCCESS)
 
 
-def _told(code: int, *sentences: str) -> int:
-    last = [f"{len(sentences):,} complaints; the first was: {sentences[0]}"] if len(sentences) > ON_A_SCREEN else []
+def _print_errors(code: int, *sentences: str) -> int:
+    last = (
+        [f"{len(sentences):,} complaints; the first was: {sentences[0]}"]
+        if len(sentences) > MAX_ERRORS_ON_SCREEN
+        else []
+    )
     for sentence in (*sentences, *last):
         echo(f"{style('southbound:', fg='red')} {sentence}", err=True)
     return code
 
 
-def _sentence(mistake: TyperException) -> tuple[str, ...]:
+def _usage_error_sentence(mistake: TyperException) -> tuple[str, ...]:
     context = getattr(mistake, "ctx", None)
     command = context.command_path if context else "southbound"
     said = mistake.format_message().replace("Value error, ", "").rstrip(".")

@@ -5,7 +5,7 @@ import os
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, Json, loaded_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings_with_origins
 
 configuration = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @configuration.command(epilog=EXIT_CODES)
-def check(config: Config = None) -> int:
+def check(config: ConfigOption = None) -> int:
     """Check settings, tables, profiles and their secrets; contact nobody.
 
     Every mistake is one sentence that names the file and line, or the variable, and what to do.
@@ -26,16 +26,16 @@ def check(config: Config = None) -> int:
     - `southbound config check`
     - `southbound config check --config production.yaml`
     """
-    loaded = loaded_from(config)
-    from southbound.operations.configuration import check as check_all
+    loaded = read_settings_with_origins(config)
+    from southbound.operations.configuration import check_configuration as check_all
 
     return check_all(loaded.settings, os.environ)
 
 
 @configuration.command(epilog=EXIT_CODES)
 def show(
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Show every setting, its value and where it comes from; secrets are masked.
 
@@ -43,7 +43,7 @@ def show(
 
     - `SOUTHBOUND_WORKER__DRAIN=5 southbound config show`
     """
-    loaded = loaded_from(config)
-    from southbound.operations.configuration import display
+    loaded = read_settings_with_origins(config)
+    from southbound.operations.configuration import show_configuration
 
-    return display(loaded, as_json=json)
+    return show_configuration(loaded, as_json=json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 def produce(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON, JSON Lines or YAML; - is standard input.")],
     redrive: Annotated[bool, typer.Option("--redrive", help="These were dead letters; the cause is mended.")] = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> int:
     """Publish the events of a file, all or none.
 
@@ -33,7 +33,7 @@ def produce(
     - `southbound produce runs.yaml`
     - `jq -c .events[] export.json | southbound produce -`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.produce import produce as publish
 
     return publish(settings, file, redrive=redrive)
@@ -50,8 +50,8 @@ def tail(
     run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; of a root, also those below.")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,  # noqa: FBT002 - an option
     follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, or stop at the present end.")] = True,  # noqa: FBT002 - an option
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Show what travels on topics, decoded, as it comes.
 
@@ -64,7 +64,7 @@ def tail(
     - `southbound tail --run TR0001 --from-start --no-follow`
     - `southbound tail dlq --from-start --no-follow --json | jq .dead_letter.reason`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tail import TailOptions
     from southbound.operations.tail import tail as watch
 

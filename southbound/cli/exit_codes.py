@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 class ExitCode(IntEnum):
     """The exit codes of every command."""
 
-    DONE = 0
+    SUCCESS = 0
     UNEXPECTED = 1
-    WRONG = 2
-    NOT_REACHABLE = 3
-    NOT_CLEAN = 4
+    INVALID_INPUT = 2
+    UNREACHABLE = 3
+    UNCLEAN_SHUTDOWN = 4
     INTERRUPTED = 130
 
 
-MEANINGS: dict[ExitCode, str] = {
-    ExitCode.DONE: "done, or stopped as asked with everything under way finished",
+EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
+    ExitCode.SUCCESS: "done, or stopped as asked with everything under way finished",
     ExitCode.UNEXPECTED: "something unexpected; what is printed helps a developer",
-    ExitCode.WRONG: "wrong usage, settings or files; every mistake is told at once",
-    ExitCode.NOT_REACHABLE: "Kafka, the run store or a port was not to be had in time",
-    ExitCode.NOT_CLEAN: "stopped, but what was under way did not finish in time; it is read again",
+    ExitCode.INVALID_INPUT: "wrong usage, settings or files; every mistake is told at once",
+    ExitCode.UNREACHABLE: "Kafka, the run store or a port was not to be had in time",
+    ExitCode.UNCLEAN_SHUTDOWN: "stopped, but what was under way did not finish in time; it is read again",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C before it was done",
 }
 
@@ -39,11 +39,11 @@ class CommandFailedError(Exception):
         self.sentences = sentences
 
 
-def wrong(sentences: Iterable[str]) -> CommandFailedError:
+def invalid_input(sentences: Iterable[str]) -> CommandFailedError:
     """Tell that what the operator wrote cannot be used."""
-    return CommandFailedError(ExitCode.WRONG, *sentences)
+    return CommandFailedError(ExitCode.INVALID_INPUT, *sentences)
 
 
-def not_reachable(sentence: str) -> CommandFailedError:
+def unreachable(sentence: str) -> CommandFailedError:
     """Tell that something outside is not to be had."""
-    return CommandFailedError(ExitCode.NOT_REACHABLE, sentence)
+    return CommandFailedError(ExitCode.UNREACHABLE, sentence)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from southbound.cli.exit_codes import MEANINGS, wrong
+from southbound.cli.exit_codes import EXIT_CODE_MEANINGS, invalid_input
 
 if TYPE_CHECKING:
     from southbound.settings.settings import LoadedSettings, Settings
 
-Config = Annotated[
+ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
@@ -22,33 +22,35 @@ Config = Annotated[
         help="Settings in YAML. Without it: the file that SOUTHBOUND_CONFIG names, or ./southbound.yaml if it exists.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line, for other programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for other programs.")]
 
-EXIT_CODES = "**Exit codes**: " + " · ".join(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()) + "."
+EXIT_CODES = (
+    "**Exit codes**: " + " · ".join(f"{code.value} {meaning}" for code, meaning in EXIT_CODE_MEANINGS.items()) + "."
+)
 
 
-def settings_from(config: Path | None) -> Settings:
+def read_settings(config: Path | None) -> Settings:
     """Read the settings, or end with every mistake in them."""
-    return loaded_from(config).settings
+    return read_settings_with_origins(config).settings
 
 
-def loaded_from(config: Path | None) -> LoadedSettings:
+def read_settings_with_origins(config: Path | None) -> LoadedSettings:
     """Read the settings and who gave them, or end with every mistake in them."""
-    from southbound.settings.settings import SettingsError, load  # noqa: PLC0415 - `--help` needs no settings
+    from southbound.settings.settings import SettingsError, load_with_origins  # noqa: PLC0415 - `--help` needs no settings
 
     try:
-        loaded = load(config, os.environ)
+        loaded = load_with_origins(config, os.environ)
     except SettingsError as error:
-        raise wrong(error.mistakes) from None
+        raise invalid_input(error.mistakes) from None
     if loaded.settings.kafka.client:
-        _must_suit_librdkafka(loaded)
+        _check_librdkafka_settings(loaded)
     return loaded
 
 
-def _must_suit_librdkafka(loaded: LoadedSettings) -> None:
-    from southbound.settings.kafka_check import claims_about  # noqa: PLC0415 - most commands are quicker without
+def _check_librdkafka_settings(loaded: LoadedSettings) -> None:
+    from southbound.settings.kafka_check import invalid_settings  # noqa: PLC0415 - most commands are quicker without
 
-    claims = claims_about(loaded.settings.kafka.overrides())
-    told = [f"{loaded.given.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in claims]
+    claims = invalid_settings(loaded.settings.kafka.overrides())
+    told = [f"{loaded.values.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in claims]
     if told:
-        raise wrong([f"{sentence}: correct or remove it" for sentence in told])
+        raise invalid_input([f"{sentence}: correct or remove it" for sentence in told])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
 from southbound.service.roles import ROLES, Role
 
 ROLES_HELP = "; ".join(f"`{role}` {description.meaning}" for role, description in ROLES.items())
@@ -26,7 +26,7 @@ def run(
         typer.Argument(metavar="ROLE", help=f"What this process does, everything if omitted: {ROLES_HELP}."),
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> int:
     """Run the service: every role in this process, or the ones you name.
 
@@ -41,13 +41,13 @@ def run(
     - `southbound run routing inbound listener`: all but dispatch
     - `southbound run dispatch --spoke fibre-lab`: only what goes to one system
     """
-    settings = settings_from(config)
-    from southbound.operations.serve import run as run_service
+    settings = read_settings(config)
+    from southbound.operations.serve import run_service
 
     return run_service(settings, roles or (), spoke)
 
 
-def demo(config: Config = None) -> int:
+def demo(config: ConfigOption = None) -> int:
     """Show everything once: a real Kafka, two simulated external systems, ten stories.
 
     Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
@@ -59,16 +59,16 @@ def demo(config: Config = None) -> int:
     - `southbound demo`
     - `SOUTHBOUND_KAFKA__BOOTSTRAP=127.0.0.1:9092 southbound demo`
     """
-    settings = settings_from(config)
-    from southbound.operations.local import demonstrate
+    settings = read_settings(config)
+    from southbound.operations.local import show_demo
 
-    return demonstrate(settings)
+    return show_demo(settings)
 
 
 def broker(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens, on 127.0.0.1.")] = 9092,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep its data here; without: thrown away.")] = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> int:
     """Run a local Apache Kafka until Ctrl-C: in Docker where an engine answers, else in a JVM.
 
@@ -79,10 +79,10 @@ def broker(
     - `southbound broker`
     - `southbound broker --port 19092 --data ./kafka-data`
     """
-    settings = settings_from(config)
-    from southbound.operations.local import keep_broker
+    settings = read_settings(config)
+    from southbound.operations.local import run_broker
 
-    return keep_broker(settings, port, data)
+    return run_broker(settings, port, data)
 
 
 def simulate(
@@ -93,7 +93,7 @@ def simulate(
     port: Annotated[
         int, typer.Option(min=1, max=65534, help="Where fibre-lab listens; copper-lab takes the next.")
     ] = 8701,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> int:
     """Play two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
 
@@ -106,7 +106,7 @@ def simulate(
     - `southbound simulate`
     - `southbound simulate --script behaviours.yaml --latency 0.2`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.local import simulate as play
 
     return play(settings, script, latency, port)

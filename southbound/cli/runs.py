@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 runs = typer.Typer(help="See the runs in the run store.", no_args_is_help=True)
 
@@ -20,8 +20,8 @@ def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help="Only runs in this phase.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """List the runs that moved last.
 
@@ -30,7 +30,7 @@ def list_(
     - `southbound runs list --phase fallout`: what waits for a person
     - `southbound runs list --spoke fibre-lab --limit 10 --json`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.runs import list_runs
 
     return list_runs(settings, phase=phase, spoke=spoke, limit=limit, as_json=json)
@@ -39,8 +39,8 @@ def list_(
 @runs.command(epilog=EXIT_CODES)
 def show(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Show all that is known of one run: decision, phase, state, measures, reasons, documents.
 
@@ -49,7 +49,7 @@ def show(
     - `southbound runs show TR0001`
     - `southbound runs show TR0001 --json | jq .run.measures`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.runs import show_run
 
     return show_run(settings, run_id, as_json=json)
@@ -58,8 +58,8 @@ def show(
 @runs.command(epilog=EXIT_CODES)
 def why(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Say in words why a run was sent as it was and where it was, and why it stands where it does.
 
@@ -71,7 +71,7 @@ def why(
     - `southbound runs why TR0001`
     - `southbound runs why TR0001 --json | jq .decisions`
     """
-    settings = settings_from(config)
-    from southbound.operations.run_why import why_run
+    settings = read_settings(config)
+    from southbound.operations.run_why import explain_run
 
-    return why_run(settings, run_id, as_json=json)
+    return explain_run(settings, run_id, as_json=json)

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
-Author = Annotated[str | None, typer.Option(metavar="NAME", help="Who does it; without it the user of this system.")]
-Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id of a published table.")]
+AuthorOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Who does it; without it the user of this system.")
+]
+CommentOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
+TableIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a published table.")]
 
 
 def add_to(tables: typer.Typer) -> None:
@@ -19,7 +21,7 @@ def add_to(tables: typer.Typer) -> None:
         tables.command(epilog=EXIT_CODES)(command)
 
 
-def list_(json: Json = False, config: Config = None) -> int:  # noqa: FBT002 - an option
+def list_(json: JsonOption = False, config: ConfigOption = None) -> int:  # noqa: FBT002 - an option
     """List published tables with their live version and their draft.
 
     **Examples**
@@ -27,19 +29,19 @@ def list_(json: Json = False, config: Config = None) -> int:  # noqa: FBT002 - a
     - `southbound tables list`
     - `southbound tables list --json | jq -r .table`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.show import list_tables
 
     return list_tables(settings, as_json=json)
 
 
 def show(
-    table: Id,
+    table: TableIdArgument,
     version: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Another version than the live one, or `draft`.")
     ] = None,
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Print a published table as it was written; who wrote it goes to standard error.
 
@@ -48,7 +50,7 @@ def show(
     - `southbound tables show outbound-policy > outbound-policy.yaml`: the file with the very same version
     - `southbound tables show outbound-policy --version draft`, or `outbound-policy@draft`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.show import show_table
 
     return show_table(settings, table, version, as_json=json)
@@ -56,8 +58,8 @@ def show(
 
 def publish(
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
-    author: Author = None,
-    comment: Comment = "",
+    author: AuthorOption = None,
+    comment: CommentOption = "",
     draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; nobody decides by it yet.")] = False,  # noqa: FBT002 - an option
     backtest: Annotated[
         str | None,
@@ -66,8 +68,8 @@ def publish(
             help="First decide the runs of this span again, such as `7d`; it is refused if it drops some.",
         ),
     ] = None,
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Make a table live: every worker decides by it from the next run on, without a restart.
 
@@ -82,37 +84,37 @@ def publish(
     - `southbound tables publish spoke-selector.yaml --backtest 7d`
     - `southbound tables publish spoke-selector.xlsx --draft`, then `southbound tables publish spoke-selector`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables import publish as table_publishing
-    from southbound.operations.tables.lookup import signed
+    from southbound.operations.tables.lookup import make_signature
 
     if draft:
-        return table_publishing.save_draft(settings, what, signed(author, comment), as_json=json)
+        return table_publishing.save_draft(settings, what, make_signature(author, comment), as_json=json)
     return table_publishing.publish(settings, what, author, comment, backtest=backtest, as_json=json)
 
 
-def history(table: Id, json: Json = False, config: Config = None) -> int:  # noqa: FBT002 - an option
+def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOption = None) -> int:  # noqa: FBT002 - an option
     """Show which versions were live, who made them so and why, newest first.
 
     **Examples**
 
     - `southbound tables history outbound-policy`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.show import history as show_history
 
     return show_history(settings, table, as_json=json)
 
 
 def rollback(
-    table: Id,
+    table: TableIdArgument,
     version: Annotated[
         str | None, typer.Argument(metavar="[VERSION]", help="Without it the version before the live one.")
     ] = None,
-    author: Author = None,
-    comment: Comment = "",
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    author: AuthorOption = None,
+    comment: CommentOption = "",
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Make an older version live again. A second time goes back one further.
 
@@ -121,18 +123,18 @@ def rollback(
     - `southbound tables rollback outbound-policy --comment "proactive runs went nowhere"`
     - `southbound tables rollback outbound-policy 1a2b3c4d`
     """
-    settings = settings_from(config)
-    from southbound.operations.tables.lookup import signed
+    settings = read_settings(config)
+    from southbound.operations.tables.lookup import make_signature
     from southbound.operations.tables.publish import roll_back
 
-    return roll_back(settings, table, version, signed(author, comment), as_json=json)
+    return roll_back(settings, table, version, make_signature(author, comment), as_json=json)
 
 
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A file, `ID` (live), `ID@VERSION` or `ID@draft`.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Say in words what differs between two tables: rows, cells, results, columns, defaults, tests.
 
@@ -143,7 +145,7 @@ def diff(
     - `southbound tables diff outbound-policy outbound-policy.yaml`: what publishing the file would change
     - `southbound tables diff outbound-policy@1a2b3c4d outbound-policy`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.show import diff as show_diff
 
     return show_diff(settings, before, after, as_json=json)

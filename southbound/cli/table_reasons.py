@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 
 def add_to(tables: typer.Typer) -> None:
@@ -23,8 +23,8 @@ def explain(
         str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
     ],
     row: Annotated[str | None, typer.Option(metavar="ID", help="Also say why this row did not decide.")] = None,
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Return what a table decides for an event, why, and which rows came close.
 
@@ -39,7 +39,7 @@ def explain(
     - `southbound tables explain spoke-selector@draft --event run.json --row S40`
     - `echo '{test_specification: {id: fibre-line}}' | southbound tables explain policy.yaml --event -`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.explain import explain_table
 
     return explain_table(settings, table, event, row=row, as_json=json)
@@ -47,7 +47,7 @@ def explain(
 
 def run_saved_tests(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
-    json: Json = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,  # noqa: FBT002 - an option
 ) -> int:
     """Run the tests that are saved with tables, and show each: what was expected, what was found, and why.
 
@@ -73,8 +73,8 @@ def backtest(
         str, typer.Option(metavar="TABLE|live", help="What it is compared with; live: what the gateway decides by.")
     ] = "live",
     limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most so many runs are named.")] = 50,
-    json: Json = False,  # noqa: FBT002 - an option
-    config: Config = None,
+    json: JsonOption = False,  # noqa: FBT002 - an option
+    config: ConfigOption = None,
 ) -> int:
     """Decide the recorded lifecycle events again with a draft, and list which runs would go elsewhere.
 
@@ -89,7 +89,7 @@ def backtest(
     - `southbound tables backtest spoke-selector@draft --since 24h --json | jq .changes`
     - `southbound tables backtest new.yaml --against old.yaml --since 7d`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.backtest.compare import backtest_table
 
     return backtest_table(settings, table, since=since, against=against, limit=limit, json=json)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from southbound.cli import table_lifecycle, table_reasons
-from southbound.cli.options import EXIT_CODES, Config, Json, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
 
@@ -20,15 +20,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 @tables.callback()
-def _only_below() -> None:
+def _tables_group() -> None:
     """Check, compare and publish decision tables and spoke selectors."""
 
 
 @tables.command(epilog=EXIT_CODES)
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV, XLSX or DMN.")],
-    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
-    config: Config = None,
+    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    config: ConfigOption = None,
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.
 
@@ -40,7 +40,7 @@ def check(
     - `southbound tables check my-policy.yaml`
     - `southbound tables check tables/*.yaml`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.check import check_tables
 
     return check_tables(settings, files, as_json=as_json)
@@ -49,7 +49,7 @@ def check(
 @tables.command(epilog=EXIT_CODES)
 def analyse(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
-    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
 ) -> int:
     """Look for rows that are never reached, rows that overlap, and values that no row takes.
 
@@ -77,8 +77,8 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
     ] = None,
-    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
-    config: Config = None,
+    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    config: ConfigOption = None,
 ) -> int:
     """Write a table in another format, with its columns, rows, default and saved tests.
 
@@ -91,7 +91,7 @@ def export(
     - `southbound tables export outbound-policy.xlsx --to csv`
     - `southbound tables export outbound-policy@draft --to xlsx -o draft.xlsx`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.convert import export_table
     from southbound.operations.tables.formats import Format
 
@@ -111,8 +111,8 @@ def import_(
         list[str] | None,
         typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run that an input of a DMN model stands for."),
     ] = None,
-    as_json: Json = False,  # noqa: FBT002 - typer makes a flag of it
-    config: Config = None,
+    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    config: ConfigOption = None,
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.
 
@@ -125,10 +125,10 @@ def import_(
     - `southbound tables import spoke-selector.csv`
     - `southbound tables import model.dmn --decision Dispatch --path 'Line speed=characteristic[speed]'`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.tables.check import known_spokes
     from southbound.operations.tables.convert import import_table
-    from southbound.operations.tables.dmn import DmnOptions, paths_in
+    from southbound.operations.tables.dmn import DmnOptions, parse_paths
 
-    wish = DmnOptions(decision=decision, paths=paths_in(path or []))
+    wish = DmnOptions(decision=decision, paths=parse_paths(path or []))
     return import_table(file, out, known_spokes(settings.routing.spokes), wish, as_json=as_json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, Config, settings_from
+from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
 
 topics = typer.Typer(help="Compare the topics with those that Southbound needs, and create them.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @topics.command(epilog=EXIT_CODES)
-def plan(config: Config = None) -> int:
+def plan(config: ConfigOption = None) -> int:
     """Show which topics are there and which are missing; change nothing.
 
     One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are told, never mended.
@@ -25,7 +25,7 @@ def plan(config: Config = None) -> int:
 
     - `southbound topics plan`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.topics import plan_topics
 
     return plan_topics(settings)
@@ -36,7 +36,7 @@ def apply(
     replication: Annotated[
         int, typer.Option(min=-1, max=32_767, help="Copies of each partition; -1 leaves it to the cluster.")
     ] = -1,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> int:
     """Create the topics that are missing; those that are there stay as they are.
 
@@ -45,7 +45,7 @@ def apply(
     - `southbound topics apply`
     - `southbound topics apply --replication 3`
     """
-    settings = settings_from(config)
+    settings = read_settings(config)
     from southbound.operations.topics import apply_topics
 
     return apply_topics(settings, replication)

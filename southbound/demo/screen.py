@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from southbound.demo.seen import ObservedDeadLetter
-    from southbound.demo.stories import Evidence, Story
+    from southbound.demo.stories import DemoObservations, Scenario
 
 COLOURS = {
     "completed": "green",
@@ -27,62 +27,66 @@ COLOURS = {
 }
 
 
-def moving(stories: Sequence[Story], evidence: Evidence) -> RenderableType:
+def progress_table(scenarios: Sequence[Scenario], evidence: DemoObservations) -> RenderableType:
     """Show where every run is right now."""
     table = Table(title="Runs on their way", title_justify="left")
     for column in ("story", "run", "spoke", "state", "result"):
         table.add_column(column, no_wrap=True)
-    for story in stories:
+    for story in scenarios:
         for number, run_id in enumerate(story.runs):
-            table.add_row(story.title if number == 0 else "", *_moving(run_id, evidence))
+            table.add_row(story.title if number == 0 else "", *_progress_row(run_id, evidence))
     return table
 
 
-def _moving(run_id: str, evidence: Evidence) -> tuple[str | Text, ...]:
-    run, letter = evidence.run(run_id), evidence.letter(run_id)
+def _progress_row(run_id: str, evidence: DemoObservations) -> tuple[str | Text, ...]:
+    run, letter = evidence.observed_run(run_id), evidence.dead_letter(run_id)
     if letter is not None:
         return (run_id, "", Text("dead letter", style="red"), letter.code)
     if run is None:
         return (run_id, "", Text("…", style="dim"), "")
     result = run.result.result if run.result else None
-    return (run_id, run.spoke, _state(run.last), result or "")
+    return (run_id, run.spoke, _state_text(run.last_state), result or "")
 
 
-def _state(state: str) -> Text:
+def _state_text(state: str) -> Text:
     return Text(state, style=COLOURS.get(state, ""))
 
 
-def summary(stories: Sequence[Story], rows: Mapping[str, RunRow], evidence: Evidence) -> RenderableType:
+def summary_table(
+    scenarios: Sequence[Scenario], rows: Mapping[str, RunRow], evidence: DemoObservations
+) -> RenderableType:
     """Show what came of every run, as the run store has it."""
     table = Table(title="What came of them", title_justify="left")
     for column in ("", "story", "run", "decision", "spoke", "external id", "state", "result"):
         table.add_column(column, no_wrap=column in ("", "run", "state", "result"), overflow="fold")
-    for story in stories:
-        mark = Text("✗", style="red") if any(story.judge(evidence)) else Text("✓", style="green")
+    for story in scenarios:
+        mark = Text("✗", style="red") if any(story.check(evidence)) else Text("✓", style="green")
         for number, run_id in enumerate(story.runs):
             first = number == 0
-            table.add_row(mark if first else "", story.title if first else "", *_ended(rows.get(run_id), run_id))
+            table.add_row(mark if first else "", story.title if first else "", *_summary_row(rows.get(run_id), run_id))
     return table
 
 
-def _ended(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
+def _summary_row(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
     if row is None or row.decision is None:
         return (run_id, "", "", "", Text("dead letter", style="red"), "")
     decision = f"{row.decision.policy}\n{row.decision.selector}"
-    return (run_id, decision, row.spoke, row.external_id or "", _state(row.state or row.phase), row.result or "")
+    return (run_id, decision, row.spoke, row.external_id or "", _state_text(row.state or row.phase), row.result or "")
 
 
-def dead_letters(letters: Sequence[ObservedDeadLetter]) -> RenderableType:
+def dead_letter_table(dead_letters: Sequence[ObservedDeadLetter]) -> RenderableType:
     """Show every dead letter with its reason."""
     table = Table(title="Dead letters", title_justify="left")
     for column in ("key", "code", "original bytes", "why, and what to do"):
         table.add_column(column, no_wrap=column in ("key", "code"), overflow="fold")
-    for letter in letters:
-        table.add_row(letter.key, letter.code, _original(letter.value), f"{letter.reason}\n{letter.detail}".strip())
+    for letter in dead_letters:
+        table.add_row(
+            letter.key, letter.code, _original_bytes(letter.value), f"{letter.reason}\n{letter.detail}".strip()
+        )
     return table
 
 
-def _original(value: bytes | None) -> str:
+def _original_bytes(value: bytes | None) -> str:
     if value is None:
         return "none"
     shown = repr(value[:32])[2:-1]

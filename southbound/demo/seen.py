@@ -22,7 +22,7 @@ class ObservedRun:
     decision: str = ""
     spoke: str = ""
     external_id: str = ""
-    last: str = ""
+    last_state: str = ""
     kinds: list[UpdateKind] = field(default_factory=list)
     result: RunResult | None = None
 
@@ -46,45 +46,45 @@ class ObservedEvents:
         self._topics = topics
         self.runs: dict[str, ObservedRun] = {}
         self.requests: dict[str, list[RequestResult]] = {}
-        self.letters: list[ObservedDeadLetter] = []
+        self.dead_letters: list[ObservedDeadLetter] = []
         self.events = 0
 
-    def hear(self, heard: FollowedRecord) -> None:
+    def add(self, record: FollowedRecord) -> None:
         """Take one record in."""
         self.events += 1
-        if heard.topic == self._topics.dlq:
-            self.letters.append(_letter(heard))
+        if record.topic == self._topics.dlq:
+            self.dead_letters.append(_to_dead_letter(record))
             return
-        event = self._envelope.decode(heard.value, heard.headers, fallback_id=heard.place)
+        event = self._envelope.decode(record.value, record.headers, fallback_id=record.record_id)
         match event.data:
             case RunUpdate() as update:
-                self._note(update, event.headers.decision)
-                self._updated(update)
+                self._update_run(update, event.headers.decision)
+                self._apply_update(update)
             case RunResult() as result:
-                self._note(result, event.headers.decision)
+                self._update_run(result, event.headers.decision)
                 run = self.runs[result.run_id]
-                run.result, run.last = result, result.state
+                run.result, run.last_state = result, result.state
             case RequestResult() as result:
                 self.requests.setdefault(result.root_run_id, []).append(result)
 
-    def _note(self, word: RunUpdate | RunResult, decision: str | None) -> None:
-        run = self.runs.setdefault(word.run_id, ObservedRun(run_id=word.run_id))
+    def _update_run(self, event: RunUpdate | RunResult, decision: str | None) -> None:
+        run = self.runs.setdefault(event.run_id, ObservedRun(run_id=event.run_id))
         run.decision = decision or run.decision
-        run.spoke = word.spoke
-        run.external_id = word.external_id or run.external_id
+        run.spoke = event.spoke
+        run.external_id = event.external_id or run.external_id
 
-    def _updated(self, update: RunUpdate) -> None:
+    def _apply_update(self, update: RunUpdate) -> None:
         run = self.runs[update.run_id]
         run.kinds.append(update.kind)
         if run.result is None:
-            run.last = update.state or update.phase
+            run.last_state = update.state or update.phase
 
 
-def _letter(heard: FollowedRecord) -> ObservedDeadLetter:
-    headers = {name: (value or b"").decode(errors="replace") for name, value in heard.headers}
+def _to_dead_letter(record: FollowedRecord) -> ObservedDeadLetter:
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     return ObservedDeadLetter(
-        key=(heard.key or b"").decode(errors="replace"),
-        value=heard.value,
+        key=(record.key or b"").decode(errors="replace"),
+        value=record.value,
         code=headers.get("southbound-dlq-code", ""),
         reason=headers.get("southbound-dlq-reason", ""),
         detail=headers.get("southbound-dlq-detail", ""),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
 # may hold runs of others: none of them is given up here, and nobody asks the simulated systems about them.
-SHIPPED = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
+SHIPPED_ROUTING = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
 ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 
 
@@ -40,52 +40,54 @@ class DemoEnvironment:
     """What is up."""
 
     running: RunningService
-    ledgers: dict[str, RequestLog]
+    request_logs: dict[str, RequestLog]
     topics: TopicNames
     servers: str
 
 
 @asynccontextmanager
-async def open_stage(settings: Settings, bootstrap: str, tag: str, folder: Path) -> AsyncIterator[DemoEnvironment]:
+async def open_environment(
+    settings: Settings, bootstrap: str, tag: str, folder: Path
+) -> AsyncIterator[DemoEnvironment]:
     """Put everything up under topics of its own; take it down in order, whatever happens."""
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserve())
-        rules = load_rules(SHIPPED)
+        rules = load_rules(SHIPPED_ROUTING)
         systems = [
             await stack.enter_async_context(
                 ExternalSystem(name=profile.name, callback_url=f"http://{listener.address}/{profile.name}/listener")
             )
             for profile in rules.profiles
         ]
-        adapted = _settings(settings, bootstrap, tag, listener.port, folder)
+        adapted = _demo_settings(settings, bootstrap, tag, listener.port, folder)
         topics = all_topics(adapted.kafka.prefix, [system.name for system in systems])
         admin = TopicAdmin({"bootstrap.servers": bootstrap, **adapted.kafka.overrides()})
-        await _with_topics(stack, admin, topics)
+        await _create_topics(stack, admin, topics)
         roles = ("routing", "inbound", *(f"dispatch.{system.name}" for system in systems))
         groups = [f"{adapted.kafka.group}.{role}" for role in roles]
-        running = await stack.enter_async_context(_service(adapted, _pointed_at(rules, systems), admin, groups))
+        running = await stack.enter_async_context(_run_service(adapted, _with_base_urls(rules, systems), admin, groups))
         yield DemoEnvironment(
             running=running,
-            ledgers={system.name: system.ledger for system in systems},
+            request_logs={system.name: system.request_log for system in systems},
             topics=TopicNames(adapted.kafka.prefix),
             servers=bootstrap,
         )
 
 
-async def _with_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequence[Topic]) -> None:
+async def _create_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequence[Topic]) -> None:
     """Create topics, and delete them at the end: also when Ctrl-C comes while they are being created."""
     created = asyncio.ensure_future(asyncio.to_thread(lambda: admin.apply(admin.plan(topics))))
 
     async def delete() -> None:
         await asyncio.gather(created, return_exceptions=True)
-        await asyncio.to_thread(admin.delete, topics)
+        await asyncio.to_thread(admin.delete_topics, topics)
 
     stack.push_async_callback(delete)
     await asyncio.shield(created)
 
 
 @asynccontextmanager
-async def _service(
+async def _run_service(
     settings: Settings, rules: RoutingRules, admin: TopicAdmin, groups: Sequence[str]
 ) -> AsyncIterator[RunningService]:
     stop, up = asyncio.Event(), asyncio.get_running_loop().create_future()
@@ -103,10 +105,10 @@ async def _service(
             await serving
         finally:
             if up.done():
-                await asyncio.to_thread(admin.forget, groups)
+                await asyncio.to_thread(admin.delete_groups, groups)
 
 
-def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: Path) -> Settings:
+def _demo_settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: Path) -> Settings:
     prefix = f"{settings.kafka.prefix}demo-{tag}."
     kafka = settings.kafka.model_copy(update={"bootstrap": bootstrap, "prefix": prefix, "group": prefix + "southbound"})
     store = settings.store
@@ -116,7 +118,7 @@ def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: P
     return settings.model_copy(
         update={
             "kafka": kafka,
-            "routing": SHIPPED,
+            "routing": SHIPPED_ROUTING,
             "store": store,
             "listener": settings.listener.model_copy(update={"host": "127.0.0.1", "port": port}),
             "health": settings.health.model_copy(update={"port": 0}),
@@ -124,7 +126,7 @@ def _settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: P
     )
 
 
-def _pointed_at(rules: RoutingRules, systems: list[ExternalSystem]) -> RoutingRules:
+def _with_base_urls(rules: RoutingRules, systems: list[ExternalSystem]) -> RoutingRules:
     urls = {system.name: system.base_url for system in systems}
     profiles = [profile.model_copy(update={"base_url": urls[profile.name]}) for profile in rules.profiles]
     return replace(rules, profiles=tuple(profiles))

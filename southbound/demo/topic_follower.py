@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-POLL = 0.1  # seconds
-PATIENCE = 10.0  # seconds the cluster has to name its partitions
+POLL_TIMEOUT = 0.1  # seconds
+METADATA_TIMEOUT = 10.0  # seconds the cluster has to name its partitions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class FollowedRecord:
     headers: tuple[tuple[str, bytes | None], ...]
 
     @property
-    def place(self) -> str:
+    def record_id(self) -> str:
         """An id for a record that has none of its own."""
         return event_id_at(self.topic, self.partition, self.offset)
 
@@ -46,16 +46,16 @@ class TopicFollower:
         self,
         settings: Mapping[str, object],
         topics: Iterable[str],
-        hear: Callable[[FollowedRecord], None],
+        on_record: Callable[[FollowedRecord], None],
         *,
         from_start: bool = True,
     ) -> None:
         group = f"southbound-follower-{uuid4()}"  # librdkafka wants one; nothing is committed to it
         self._consumer = Consumer({**settings, "group.id": group, "enable.auto.commit": False})
         self._topics = tuple(topics)
-        self._hear = hear
+        self._on_record = on_record
         self._offset = OFFSET_BEGINNING if from_start else OFFSET_END
-        self._ended = threading.Event()
+        self._stopped = threading.Event()
 
     async def __aenter__(self) -> Self:
         """Begin to follow."""
@@ -67,11 +67,11 @@ class TopicFollower:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, and wait until the thread is gone."""
-        self._ended.set()
+        self._stopped.set()
         await asyncio.to_thread(self._thread.join)
 
     def _assign(self) -> None:
-        known = self._consumer.list_topics(timeout=PATIENCE).topics
+        known = self._consumer.list_topics(timeout=METADATA_TIMEOUT).topics
         self._consumer.assign(
             [
                 TopicPartition(topic, partition, self._offset)
@@ -81,19 +81,19 @@ class TopicFollower:
         )
 
     def _follow(self) -> None:
-        while not self._ended.is_set():
-            first = self._consumer.poll(POLL)
+        while not self._stopped.is_set():
+            first = self._consumer.poll(POLL_TIMEOUT)
             if first is not None:
                 for message in (first, *self._consumer.consume(500, 0)):
-                    self._hand_over(message)
+                    self._deliver(message)
         self._consumer.close()
 
-    def _hand_over(self, message: Message) -> None:
+    def _deliver(self, message: Message) -> None:
         if message.error() is None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._hear, _heard(message))
+            self._loop.call_soon_threadsafe(self._on_record, _to_record(message))
 
 
-def _heard(message: Message) -> FollowedRecord:
+def _to_record(message: Message) -> FollowedRecord:
     return FollowedRecord(
         topic=message.topic() or "",
         partition=message.partition() or 0,

@@ -13,9 +13,9 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import all_credentials
 from consumers.table_topic.live_tables import PublishedTableIds
-from southbound.cli.exit_codes import ExitCode, wrong
-from southbound.operations.console import show
-from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.console import print_result
+from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.settings.settings import sections
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ PASSWORD_IN_URL = re.compile(r"(?<=://)([^/:?#]*):(.*)@")  # greedy: a password 
 SECRET_PARAMETER = re.compile(r"(?i)(password|secret|token|sslkey)=[^&]*")
 
 
-def check(settings: Settings, environment: Mapping[str, str]) -> int:
+def check_configuration(settings: Settings, environment: Mapping[str, str]) -> int:
     """Load tables, profiles and secrets; tell what is there, or every mistake."""
     try:
         rules = load_rules(settings.routing)
-    except OperatorMistakesError as error:
-        raise wrong(error.mistakes) from None
+    except InvalidConfigurationError as error:
+        raise invalid_input(error.mistakes) from None
     if mistakes := list(dict.fromkeys(_missing_secrets(rules.profiles, environment))):
-        raise wrong(mistakes)
-    for line in _good(settings, rules):
+        raise invalid_input(mistakes)
+    for line in _valid_configuration_lines(settings, rules):
         print(line)  # noqa: T201 - it was asked for
-    return ExitCode.DONE
+    return ExitCode.SUCCESS
 
 
 def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
@@ -58,15 +58,15 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
             yield f"spoke '{profile.name}', field 'callback_auth': {error}"
 
 
-def _good(settings: Settings, rules: RoutingRules) -> Iterator[str]:
+def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Iterator[str]:
     yield "settings are good"
-    yield from _tables(rules.tables)
+    yield from _table_lines(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
-    yield f"not contacted: Kafka {settings.kafka.servers}, run store {_masked(settings.store.url)}"
+    yield f"not contacted: Kafka {settings.kafka.servers}, run store {_mask(settings.store.url)}"
 
 
-def _tables(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
+def _table_lines(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
     if isinstance(tables, PublishedTableIds):
         yield f"tables {tables.policy} and {tables.selector}: what is live on the topic, see `southbound tables list`"
         return
@@ -74,10 +74,10 @@ def _tables(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
         yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
 
 
-def display(loaded: LoadedSettings, *, as_json: bool) -> int:
+def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:
     """Show every setting with its value, secrets masked, and where it comes from."""
     rows = [
-        (f"{section}.{name}", _masked(getattr(getattr(loaded.settings, section), name)), loaded.origin(section, name))
+        (f"{section}.{name}", _mask(getattr(getattr(loaded.settings, section), name)), loaded.origin(section, name))
         for section, model in sections().items()
         for name in model.model_fields
     ]
@@ -85,30 +85,30 @@ def display(loaded: LoadedSettings, *, as_json: bool) -> int:
         for setting, value, origin in rows:
             print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())  # noqa: T201
     else:
-        show(_table(rows))
-    return ExitCode.DONE
+        print_result(_settings_table(rows))
+    return ExitCode.SUCCESS
 
 
-def _table(rows: list[tuple[str, object, str]]) -> Table:
+def _settings_table(rows: list[tuple[str, object, str]]) -> Table:
     table = Table("setting", "value", "from", box=None, pad_edge=False)
     for setting, value, origin in rows:
         table.add_row(setting, "-" if value is None else str(value), origin, style="dim" if origin == "default" else "")
     return table
 
 
-def _masked(value: object) -> object:
+def _mask(value: object) -> object:
     match value:
         case SecretStr():
             text = value.get_secret_value()
-            return _masked_url(text) if "://" in text else MASK
+            return _mask_url(text) if "://" in text else MASK
         case dict():
-            return {name: MASK if SECRET_NAME.search(name) else _masked(one) for name, one in value.items()}
+            return {name: MASK if SECRET_NAME.search(name) else _mask(one) for name, one in value.items()}
         case str():
-            return _masked_url(value)
+            return _mask_url(value)
         case _:
             return value
 
 
-def _masked_url(text: str) -> str:
+def _mask_url(text: str) -> str:
     without_password = PASSWORD_IN_URL.sub(lambda found: f"{found[1]}:{MASK}@", text)
     return SECRET_PARAMETER.sub(lambda found: f"{found[1]}={MASK}", without_password)

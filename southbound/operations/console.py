@@ -12,25 +12,25 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-WIDE = 200  # columns where nobody's terminal sets a limit, unless COLUMNS does
+DEFAULT_CONSOLE_WIDTH = 200  # columns where nobody's terminal sets a limit, unless COLUMNS does
 
 
 def console() -> Console:
     """Return the console for what a command was asked for."""
-    width = None if sys.stdout.isatty() else shutil.get_terminal_size((WIDE, 24)).columns
+    width = None if sys.stdout.isatty() else shutil.get_terminal_size((DEFAULT_CONSOLE_WIDTH, 24)).columns
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
-def show(what: RenderableType) -> None:
+def print_result(renderable: RenderableType) -> None:
     """Write one thing."""
-    console().print(what)
+    console().print(renderable)
 
 
-def counted(number: int, thing: str) -> str:
+def count_noun(number: int, thing: str) -> str:
     """Return how many there are of something, such as `1 row` and `1,200 rows`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def say(sentence: str) -> None:
+def print_status(sentence: str) -> None:
     """Tell on standard error what is going on."""
     Console(file=sys.stderr, highlight=False, stderr=True).print(Text(sentence, style="dim"), soft_wrap=True)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
 
-MEASURES = 4  # shown in one line
+MAX_MEASURES_SHOWN = 4  # shown in one line
 
 
-def run_of(message: Message) -> str:
+def run_id_of(message: Message) -> str:
     """Name the run that a message is about; of an external system's words, what it calls the run."""
     match message:
         case RunRequested() | RunChanged() | SendRun() | ChangeRun():
@@ -36,67 +36,69 @@ def run_of(message: Message) -> str:
             assert_never(message)
 
 
-def in_one_line(message: Message) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
+def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
     """Describe what a message says."""
     match message:
         case RunRequested():
-            return f"requested: {_document(message.run)}"
+            return f"requested: {_document_summary(message.run)}"
         case RunChanged():
-            return f"changed to version {message.run.version}{_because(message.reason)}"
+            return f"changed to version {message.run.version}{_change_reason_suffix(message.reason)}"
         case RunCancelled():
-            return f"shall be cancelled{_because(message.reason)}"
+            return f"shall be cancelled{_change_reason_suffix(message.reason)}"
         case SendRun():
             return f"send to {message.spoke} ({message.decision.policy}, {message.decision.selector})"
         case ChangeRun():
-            return f"change at {message.spoke} to version {message.run.version}{_because(message.reason)}"
+            return f"change at {message.spoke} to version {message.run.version}{_change_reason_suffix(message.reason)}"
         case CancelRun():
-            return f"cancel at {message.spoke}{_because(message.reason)}"
+            return f"cancel at {message.spoke}{_change_reason_suffix(message.reason)}"
         case InboundReceived():
             return f"{message.spoke} says by {message.channel}: {message.event_type or ''} {excerpt(message.body)}"
         case RunUpdate():
-            return f"{message.kind} at {message.spoke}{_known(message)}{_for(message.reasons)}"
+            return (
+                f"{message.kind} at {message.spoke}{_external_state_suffix(message)}{_reasons_suffix(message.reasons)}"
+            )
         case RunResult():
-            return f"{_ended(message)}{_measured(message.test_measure)}{_for(message.reasons)}"
+            return f"{_end_summary(message)}{_measures_suffix(message.test_measure)}{_reasons_suffix(message.reasons)}"
         case RequestResult():
-            return f"request {message.state}: {_counted(message)}"
+            return f"request {message.state}: {_counts_summary(message)}"
         case _:
             assert_never(message)
 
 
-def in_words(reason: Reason) -> str:
+def reason_text(reason: Reason) -> str:
     """Say a reason with its code."""
     return f"{reason.code}: {reason.message}"
 
 
-def _document(run: RunDocument) -> str:
+def _document_summary(run: RunDocument) -> str:
     family = len(run.children) + len(run.child_run_ids)
     with_children = f", {family} children" if family else ""
     return f"{run.test_specification.id} on {run.related_service.id}, version {run.version}{with_children}"
 
 
-def _because(reason: str | None) -> str:
+def _change_reason_suffix(reason: str | None) -> str:
     return f": {reason}" if reason else ""
 
 
-def _known(update: RunUpdate) -> str:
+def _external_state_suffix(update: RunUpdate) -> str:
     called = f" as {update.external_id}" if update.external_id else ""
     return called + (f", {update.state}" if update.state else "")
 
 
-def _ended(result: RunResult) -> str:
+def _end_summary(result: RunResult) -> str:
     return f"ended {result.state}" + (f", {result.result}" if result.result else "")
 
 
-def _measured(measures: tuple[ReportedMeasure, ...]) -> str:
-    shown = [f"{one.id}={value_to_json(one.value)}{one.unit_of_measure or ''}" for one in measures[:MEASURES]]
-    more = [f"{len(measures) - MEASURES} more"] if len(measures) > MEASURES else []
+def _measures_suffix(measures: tuple[ReportedMeasure, ...]) -> str:
+    shown = [f"{one.id}={value_to_json(one.value)}{one.unit_of_measure or ''}" for one in measures[:MAX_MEASURES_SHOWN]]
+    more = [f"{len(measures) - MAX_MEASURES_SHOWN} more"] if len(measures) > MAX_MEASURES_SHOWN else []
     return f" · {', '.join(shown + more)}" if shown else ""
 
 
-def _for(reasons: Iterable[Reason]) -> str:
-    said = "; ".join(map(in_words, reasons))
+def _reasons_suffix(reasons: Iterable[Reason]) -> str:
+    said = "; ".join(map(reason_text, reasons))
     return f" · {said}" if said else ""
 
 
-def _counted(request: RequestResult) -> str:
+def _counts_summary(request: RequestResult) -> str:
     return ", ".join(f"{count} {state}" for state, count in request.counts.items())

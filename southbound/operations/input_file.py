@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from southbound.cli.exit_codes import wrong
+from southbound.cli.exit_codes import invalid_input
 
 
-def given_text(file: str, wanted: str) -> tuple[str, str]:
+def read_input(file: str, expected: str) -> tuple[str, str]:
     """Return the text of a file, `-` for standard input, and the name by which mistakes in it are told.
 
     Raises:
@@ -18,5 +18,5 @@ def given_text(file: str, wanted: str) -> tuple[str, str]:
         text, name = (sys.stdin.read(), "stdin") if file == "-" else (Path(file).read_text(encoding="utf-8"), file)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise wrong([f"{file}: cannot be read as text ({why}): name {wanted}, or -"]) from None
+        raise invalid_input([f"{file}: cannot be read as text ({why}): name {expected}, or -"]) from None
     return text.removeprefix("\ufeff"), name  # what editors on Windows put before it

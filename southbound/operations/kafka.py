@@ -13,8 +13,8 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import not_reachable, wrong
-from southbound.operations.console import say
+from southbound.cli.exit_codes import invalid_input, unreachable
+from southbound.operations.console import print_status
 from southbound.service.kafka_settings import client_settings
 
 if TYPE_CHECKING:
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 
-async def reach(settings: Settings, topics: Collection[str] = ()) -> None:
+async def wait_until_reachable(settings: Settings, topics: Collection[str] = ()) -> None:
     """Wait for Kafka and these topics as long as the settings say, or end the command."""
     try:
         await wait_for_kafka(
             client_settings(settings.kafka),
             topics,
             budget=settings.kafka.start_timeout,
-            report=lambda reason: say(f"waiting: {reason}"),
+            report=lambda reason: print_status(f"waiting: {reason}"),
         )
     except KafkaNotReadyError as error:
-        raise not_reachable(str(error)) from None
+        raise unreachable(str(error)) from None
 
 
-async def envelope(settings: Settings, source: str) -> Envelope:
+async def make_envelope(settings: Settings, source: str) -> Envelope:
     """Make the envelope that these settings want: with a registry's ids where there is one."""
     try:
         registry = settings.kafka.registry
         ids = await asyncio.to_thread(resolve_ids, registry.get_secret_value()) if registry else None
     except RegistryError as error:
-        raise wrong([str(error)]) from None
+        raise invalid_input([str(error)]) from None
     return Envelope(Codec(registry=ids), source=source)
 
 
 @asynccontextmanager
-async def publisher(settings: Settings, source: str) -> AsyncIterator[EventPublisher]:
+async def open_publisher(settings: Settings, source: str) -> AsyncIterator[EventPublisher]:
     """Have a publisher of events while the block runs."""
-    wrapped = await envelope(settings, source)
+    wrapped = await make_envelope(settings, source)
     kafka = KafkaPublisher(client_settings(settings.kafka))
     try:
         yield EventPublisher(publisher=kafka, envelope=wrapped, topics=TopicNames(settings.kafka.prefix))

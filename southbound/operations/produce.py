@@ -12,53 +12,53 @@ from schemas.codec.errors import printable
 from schemas.files.event_file import EventFileError, read_events
 from schemas.partition_keys import key_of, topic_of
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import ExitCode, not_reachable, wrong
-from southbound.operations.input_file import given_text
-from southbound.operations.kafka import publisher, reach
+from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
+from southbound.operations.input_file import read_input
+from southbound.operations.kafka import open_publisher, wait_until_reachable
 
 if TYPE_CHECKING:
     from producers.event_publisher import EventPublisher
     from schemas.codec.envelope import Event
     from southbound.settings.settings import Settings
 
-AT_ONCE = 500  # events that are acknowledged together
+PUBLISH_BATCH = 500  # events that are acknowledged together
 SOURCE = "/southbound/produce"
 
 
 def produce(settings: Settings, file: str, *, redrive: bool) -> int:
     """Publish every event of a file, `-` for standard input, and print the id of each that Kafka has."""
     replay = f"redrive-{uuid4()}" if redrive else None
-    events = [_labelled(event, replay) for event in _read(file)]
+    events = [_with_metadata(event, replay) for event in _read_file(file)]
     asyncio.run(_publish(settings, events))
-    return ExitCode.DONE
+    return ExitCode.SUCCESS
 
 
-def _read(file: str) -> tuple[Event, ...]:
-    text, name = given_text(file, "a file of events")
+def _read_file(file: str) -> tuple[Event, ...]:
+    text, name = read_input(file, "a file of events")
     try:
         return read_events(text, file=name, new_id=lambda: str(uuid4()))
     except EventFileError as error:
-        raise wrong(map(str, error.mistakes)) from None
+        raise invalid_input(map(str, error.mistakes)) from None
 
 
-def _labelled(event: Event, replay: str | None) -> Event:
+def _with_metadata(event: Event, replay: str | None) -> Event:
     headers = event.headers._replace(time=event.headers.time or datetime.now(UTC), replay=replay)
     return event._replace(headers=headers)
 
 
 async def _publish(settings: Settings, events: list[Event]) -> None:
     names = TopicNames(settings.kafka.prefix)
-    await reach(settings, {topic_of(names, event.data) for event in events})
-    async with publisher(settings, SOURCE) as mouth:
-        for start in range(0, len(events), AT_ONCE):
-            await _publish_some(mouth, events[start : start + AT_ONCE])
+    await wait_until_reachable(settings, {topic_of(names, event.data) for event in events})
+    async with open_publisher(settings, SOURCE) as mouth:
+        for start in range(0, len(events), PUBLISH_BATCH):
+            await _publish_batch(mouth, events[start : start + PUBLISH_BATCH])
 
 
-async def _publish_some(mouth: EventPublisher, events: list[Event]) -> None:
+async def _publish_batch(publisher: EventPublisher, events: list[Event]) -> None:
     try:
-        await mouth.publish(events)
+        await publisher.publish(events)
     except PublishError as error:
-        raise not_reachable(f"{error}; events whose ids are not printed may be missing: produce them again") from None
+        raise unreachable(f"{error}; events whose ids are not printed may be missing: produce them again") from None
     for event in events:
         name, key = type(event.data).__name__, printable(key_of(event.data))
-        print(printable(event.id), name, key, topic_of(mouth.topics, event.data), sep="\t")  # noqa: T201 - it was asked for
+        print(printable(event.id), name, key, topic_of(publisher.topics, event.data), sep="\t")  # noqa: T201 - it was asked for

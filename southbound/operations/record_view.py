@@ -17,7 +17,7 @@ from schemas.codec.errors import UndecodableError, excerpt, printable
 from schemas.commands import ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested
-from southbound.operations.event_lines import in_one_line, run_of
+from southbound.operations.event_lines import event_summary, run_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,49 +35,50 @@ class RecordView:
     """One record. `event` is the error's sentence where the value is no event; `why` is that of a dead letter."""
 
     topic: str
-    short: str
+    short_topic: str
     partition: int
     offset: int
     at: datetime
     key: bytes | None
     value: bytes | None
     event: Event | str
-    why: Mapping[str, str]
+    dead_letter: Mapping[str, str]
 
     def as_line(self) -> Text:
         """Say it in one line."""
         moment = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        style = STYLES.get(self.short, "blue")
-        said = printable(f" {self._run:<16} {self._said()}")
-        return Text.assemble((moment, "dim"), "  ", (f"{self.short:<10}", style), said)
+        style = STYLES.get(self.short_topic, "blue")
+        said = printable(f" {self._run:<16} {self._summary()}")
+        return Text.assemble((moment, "dim"), "  ", (f"{self.short_topic:<10}", style), said)
 
     def as_json(self) -> str:
         """Say everything, for other programs."""
         place = {"topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.at.isoformat()}
-        why = {"dead_letter": dict(self.why)} if self.why else {}
+        why = {"dead_letter": dict(self.dead_letter)} if self.dead_letter else {}
         return orjson.dumps({**place, "key": _text(self.key), **why, **self._content()}).decode()
 
-    def concerns(self, run: str) -> bool:
+    def mentions(self, run: str) -> bool:
         """Return whether it is about this run, or about one below it."""
         if _text(self.key) == run:
             return True
         if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):
             # Nobody has interpreted these bytes yet, so the id can stand anywhere in them.
             return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", self.value or b""))
-        return run in _ids(self.event)
+        return run in _run_ids(self.event)
 
     @property
     def _run(self) -> str:
-        return _text(self.key) or "-" if isinstance(self.event, str) else run_of(self.event.data)
+        return _text(self.key) or "-" if isinstance(self.event, str) else run_id_of(self.event.data)
 
-    def _said(self) -> str:
-        said = self._undecodable(self.event) if isinstance(self.event, str) else _named(self.event)
-        if not self.why:
+    def _summary(self) -> str:
+        said = self._undecodable_summary(self.event) if isinstance(self.event, str) else _event_summary(self.event)
+        if not self.dead_letter:
             return said
-        place = f"{self.why.get('topic')}[{self.why.get('partition')}] offset {self.why.get('offset')}"
-        return f"{self.why.get('code')}: {self.why.get('reason')} (from {place}: {said})"
+        letter = self.dead_letter
+        place = f"{letter.get('topic')}[{letter.get('partition')}] offset {letter.get('offset')}"
+        return f"{letter.get('code')}: {letter.get('reason')} (from {place}: {said})"
 
-    def _undecodable(self, sentence: str) -> str:
+    def _undecodable_summary(self, sentence: str) -> str:
         size = f"{len(self.value)} bytes '{excerpt(self.value)}'" if self.value else "no value"
         return f"not an event, {size}: {sentence}"
 
@@ -92,7 +93,7 @@ class RecordView:
         return {"id": self.event.id, "type": self.event.type, **known, "data": data}
 
 
-def read(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:
+def read_record(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:
     """Read a record of any topic."""
     topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
     headers: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment] # consumed: a list of bytes
@@ -105,26 +106,26 @@ def read(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:
         event = error.sentence
     return RecordView(
         topic=topic,
-        short=topic.removeprefix(f"{names.prefix}testrun."),
+        short_topic=topic.removeprefix(f"{names.prefix}testrun."),
         partition=partition,
         offset=offset,
         at=datetime.fromtimestamp(max(0, message.timestamp()[1]) / 1000, UTC),
         key=key,
         value=value,
         event=event,
-        why={name.removeprefix(PREFIX): _text(text) for name, text in headers if name.startswith(PREFIX)},
+        dead_letter={name.removeprefix(PREFIX): _text(text) for name, text in headers if name.startswith(PREFIX)},
     )
 
 
-def _named(event: Event) -> str:
-    return f"{type(event.data).__name__} {in_one_line(event.data)}"
+def _event_summary(event: Event) -> str:
+    return f"{type(event.data).__name__} {event_summary(event.data)}"
 
 
-def _ids(event: Event) -> set[str]:
+def _run_ids(event: Event) -> set[str]:
     data = event.data
     if isinstance(data, RunRequested | RunChanged | SendRun | ChangeRun):
         return {data.run.run_id, data.run.root_run_id, *(child.run_id for child in data.run.children)}
-    return {run_of(data), getattr(data, "root_run_id", "")}
+    return {run_id_of(data), getattr(data, "root_run_id", "")}
 
 
 def _text(raw: bytes | None) -> str:

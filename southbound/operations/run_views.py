@@ -12,7 +12,7 @@ from router.tables.explain.explanation import told
 from schemas.codec.errors import printable
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
-from southbound.operations.event_lines import in_words
+from southbound.operations.event_lines import reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,45 +43,45 @@ def run_table(rows: Sequence[RunRow]) -> Table:
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(
-            _indented(row),
+            _indented_run_id(row),
             Text(row.phase.value, style=COLOURS.get(row.phase, "")),
             row.state.value if row.state else "-",
             row.result.value if row.result else "-",
             row.spoke or "-",
             printable(row.external_id or "-"),
             row.decision.policy if row.decision else "-",
-            _moment(row.updated_at),
+            _optional_time(row.updated_at),
         )
     return table
 
 
-def run_details(row: RunRow, request: RequestRow | None, family: Sequence[RunRow]) -> Group:
+def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[RunRow]) -> Group:
     """Draw everything about one run."""
-    parts: list[RenderableType] = [_facts(row)]
+    parts: list[RenderableType] = [_fields_table(row)]
     if request is not None:
-        parts += [_heading("why it went there"), _lines(told(request.explanation))]
+        parts += [_heading("why it went there"), _printable_lines(told(request.explanation))]
     if row.measures:
-        parts += [_heading("measures"), _measures(row)]
+        parts += [_heading("measures"), _measures_table(row)]
     if row.reasons:
-        parts += [_heading("reasons"), *(Text(printable(in_words(reason))) for reason in row.reasons)]
-    parts += [_heading("wanted"), _document(row.requested)]
+        parts += [_heading("reasons"), *(Text(printable(reason_text(reason))) for reason in row.reasons)]
+    parts += [_heading("wanted"), _document_text(row.requested)]
     if row.sent is not None:
         same = row.sent == row.requested
-        parts += [_heading("sent last"), Text("the same") if same else _document(row.sent)]
-    if len(family) > 1:
-        parts += [_heading("runs of this request"), run_table(family)]
+        parts += [_heading("sent last"), Text("the same") if same else _document_text(row.sent)]
+    if len(related_runs) > 1:
+        parts += [_heading("runs of this request"), run_table(related_runs)]
     return Group(*parts)
 
 
-def _facts(row: RunRow) -> Table:
+def _fields_table(row: RunRow) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in _named(row):
+    for name, value in _fields(row):
         if value:
             table.add_row(Text(name, style="dim"), printable(value))
     return table
 
 
-def _named(row: RunRow) -> Iterator[tuple[str, str]]:
+def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
     yield "run", row.run_id
     yield "root", row.root_run_id if row.root_run_id != row.run_id else ""
     yield "parent", row.parent_run_id or ""
@@ -101,11 +101,11 @@ def _named(row: RunRow) -> Iterator[tuple[str, str]]:
     yield "versions", f"wanted {row.requested.version}, accepted {row.accepted_version or 'none'}"
     yield "cancelled", "asked for" if row.cancel_asked else ""
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
-        yield name.removesuffix("_at"), _moment(getattr(row, name))
+        yield name.removesuffix("_at"), _optional_time(getattr(row, name))
     yield "revision", str(row.revision)
 
 
-def _measures(row: RunRow) -> Table:
+def _measures_table(row: RunRow) -> Table:
     table = Table("id", "metric", "value", "unit", "id found by", "violations", box=None, pad_edge=False)
     for one in row.measures:
         violations = ", ".join(rule.name or rule.id or "unnamed" for rule in one.rule_violation)
@@ -115,11 +115,11 @@ def _measures(row: RunRow) -> Table:
     return table
 
 
-def _document(document: RunDocument) -> Text:
+def _document_text(document: RunDocument) -> Text:
     return Text(document.model_dump_json(indent=2, exclude_defaults=True))
 
 
-def _lines(text: str) -> Text:
+def _printable_lines(text: str) -> Text:
     return Text("\n".join(map(printable, text.splitlines())))
 
 
@@ -127,75 +127,79 @@ def _heading(words: str) -> Text:
     return Text(f"\n{words}", style="bold")
 
 
-def _indented(row: RunRow) -> str:
+def _indented_run_id(row: RunRow) -> str:
     return printable(f"  {row.run_id}" if row.parent_run_id else row.run_id)
 
 
-def _moment(moment: datetime | None) -> str:
+def _optional_time(moment: datetime | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 
-def whereabouts(row: RunRow) -> list[str]:
+def status_sentences(row: RunRow) -> list[str]:
     """Return where a run stands, why, and what else is known to be open."""
-    reasons = [f"because {in_words(reason)}" for reason in row.reasons]
-    return [f"{_WHERE[row.phase](row)}, since {moment(row.updated_at)}", *reasons, *_open(row)]
+    reasons = [f"because {reason_text(reason)}" for reason in row.reasons]
+    return [
+        f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
+        *reasons,
+        *_pending_requests(row),
+    ]
 
 
-def moment(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """Write a moment as the clock on the wall shows it."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _open(row: RunRow) -> Iterator[str]:
+def _pending_requests(row: RunRow) -> Iterator[str]:
     if row.cancel_asked and row.phase is not Phase.CANCELLED:
         yield "its cancellation was asked for"
     if row.sent is not None and row.sent.version < row.requested.version:
         yield f"version {row.requested.version} is wanted, and version {row.sent.version} is what {row.spoke} was told"
 
 
-def _created(row: RunRow) -> str:
+def _describe_created(row: RunRow) -> str:
     named = len(row.requested.child_run_ids)
     return f"it waits for the {named} children that it names" if named else "it waits for the root of its hierarchy"
 
 
-def _waiting(row: RunRow) -> str:
+def _describe_waiting(row: RunRow) -> str:
     if not row.waits_for:
         return f"it waits with its root {row.root_run_id}, for which every request definition that fits is used up"
     return f"it waits for its turn at {', '.join(row.waits_for)}, and goes by itself"
 
 
-def _routed(row: RunRow) -> str:
+def _describe_routed(row: RunRow) -> str:
     after = f", after its parent {row.parent_run_id} is accepted" if row.parent_run_id else ""
     return f"it was decided and waits to be sent to {row.spoke}{after}"
 
 
-def _accepted(row: RunRow) -> str:
+def _describe_accepted(row: RunRow) -> str:
     state = f", which says {row.state}" if row.state else ""
     return f"{row.spoke} has accepted it as {row.external_id}{state}"
 
 
-def _fulfilled(row: RunRow) -> str:
+def _describe_fulfilled(row: RunRow) -> str:
     return f"{row.spoke} has completed it" + (f" with the result {row.result}" if row.result else " without a result")
 
 
-def _fallout(row: RunRow) -> str:
+def _describe_fallout(row: RunRow) -> str:
     look = f"southbound tail dlq --from-start --no-follow --run {row.root_run_id}"
     return f"it waits for a person: mend the cause and redrive its dead letter (see `{look}`)"
 
 
-_WHERE: dict[Phase, Callable[[RunRow], str]] = {
-    Phase.CREATED: _created,
-    Phase.WAITING: _waiting,
-    Phase.ROUTED: _routed,
+_PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {
+    Phase.CREATED: _describe_created,
+    Phase.WAITING: _describe_waiting,
+    Phase.ROUTED: _describe_routed,
     Phase.SENDING: lambda row: f"a POST to {row.spoke} may be under way",
     Phase.RETRYING: lambda row: f"the last attempt at {row.spoke} failed for now; it is repeated",
     Phase.IN_DOUBT: lambda row: f"a POST to {row.spoke} had no answer; it is looked up before it is repeated",
-    Phase.ACCEPTED: _accepted,
-    Phase.IN_PROGRESS: _accepted,
-    Phase.FULFILLED: _fulfilled,
+    Phase.ACCEPTED: _describe_accepted,
+    Phase.IN_PROGRESS: _describe_accepted,
+    Phase.FULFILLED: _describe_fulfilled,
     Phase.FAILED: lambda row: f"it failed at {row.spoke}" + (f", which says {row.state}" if row.state else ""),
     Phase.CANCELLED: lambda _: "it was cancelled",
     Phase.BLOCKED: lambda row: f"it was never sent, because its parent {row.parent_run_id} was never accepted",
-    Phase.FALLOUT: _fallout,
+    Phase.FALLOUT: _describe_fallout,
     Phase.UNKNOWN: lambda _: "a newer version of Southbound wrote where it stands",
 }

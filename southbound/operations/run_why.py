@@ -10,42 +10,42 @@ from rich.text import Text
 from router.tables.explain.explanation import explanations_in, told
 from schemas.codec.errors import printable
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.console import show
-from southbound.operations.run_views import moment, whereabouts
-from southbound.operations.runs import known_run
+from southbound.operations.console import print_result
+from southbound.operations.run_views import format_time, status_sentences
+from southbound.operations.runs import read_run
 
 if TYPE_CHECKING:
     from router.runs.run import RequestRow, RunRow
     from southbound.settings.settings import Settings
 
 
-def why_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
+def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
     """Tell it of one run."""
-    row, request = known_run(settings, run_id)
+    row, request = read_run(settings, run_id)
     if as_json:
-        print(_in_json(row, request))  # noqa: T201 - it was asked for
+        print(_explanation_json(row, request))  # noqa: T201 - it was asked for
     else:
-        show(Text("\n".join(map(printable, _in_words(row, request)))))
-    return ExitCode.DONE
+        print_result(Text("\n".join(map(printable, _explanation_lines(row, request)))))
+    return ExitCode.SUCCESS
 
 
-def _in_words(row: RunRow, request: RequestRow | None) -> list[str]:
+def _explanation_lines(row: RunRow, request: RequestRow | None) -> list[str]:
     decided = [f"  {line}" for line in told(request.explanation).splitlines()] if request else []
-    here = [f"  {line}" for line in whereabouts(row)]
-    return [_pinned(row, request), *decided, f"{row.run_id} is in phase {row.phase}", *here]
+    here = [f"  {line}" for line in status_sentences(row)]
+    return [_decision_line(row, request), *decided, f"{row.run_id} is in phase {row.phase}", *here]
 
 
-def _pinned(row: RunRow, request: RequestRow | None) -> str:
+def _decision_line(row: RunRow, request: RequestRow | None) -> str:
     if row.decision is None or request is None:
         return f"{row.run_id} is not decided yet"
     sent = f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone"
-    by = f"by {row.decision.policy} ({sent}) and {row.decision.selector}, {moment(request.created_at)}"
+    by = f"by {row.decision.policy} ({sent}) and {row.decision.selector}, {format_time(request.created_at)}"
     if row.run_id == request.root_run_id:
         return f"{row.run_id} goes to {row.spoke}, decided {by}"
     return f"{row.run_id} goes to {row.spoke}: it follows its root {request.root_run_id}, decided {by}"
 
 
-def _in_json(row: RunRow, request: RequestRow | None) -> str:
+def _explanation_json(row: RunRow, request: RequestRow | None) -> str:
     decided = row.decision is not None and request is not None
     return orjson.dumps(
         {
@@ -60,7 +60,7 @@ def _in_json(row: RunRow, request: RequestRow | None) -> str:
             "phase": row.phase,
             "state": row.state,
             "result": row.result,
-            "where": whereabouts(row),
+            "where": status_sentences(row),
             "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
             "updated_at": row.updated_at,
         }

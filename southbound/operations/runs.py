@@ -14,8 +14,8 @@ from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from router.tables.explain.explanation import told
 from schemas.vocabulary import Phase
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
-from southbound.operations.console import show
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.operations.console import print_result
 from southbound.operations.run_views import run_details, run_table
 from southbound.service.open import open_run_store
 
@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit: int, as_json: bool) -> int:
     """Show the runs that moved last."""
-    wanted = _phase(phase)
-    rows = _asked(settings, lambda store: store.list_runs(phase=wanted, spoke=spoke, limit=limit))
+    wanted = _parse_phase(phase)
+    rows = _query_store(settings, lambda store: store.list_runs(phase=wanted, spoke=spoke, limit=limit))
     if as_json:
         for row in rows:
             _print_json(row)
     else:
-        show(run_table(rows))
-    return ExitCode.DONE
+        print_result(run_table(rows))
+    return ExitCode.SUCCESS
 
 
 def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
@@ -50,18 +50,18 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
             return None, None, ()
         return row, await store.request(row.request_id), tuple(await store.runs_of_request(row.request_id))
 
-    row, request, family = _asked(settings, read)
+    row, request, family = _query_store(settings, read)
     if row is None:
-        raise _unknown(run_id)
+        raise _unknown_run_error(run_id)
     if as_json:
         in_words = replace(request, explanation=told(request.explanation)) if request else None
         _print_json({"run": row, "request": in_words, "runs_of_request": [one.run_id for one in family]})
     else:
-        show(run_details(row, request, family))
-    return ExitCode.DONE
+        print_result(run_details(row, request, family))
+    return ExitCode.SUCCESS
 
 
-def known_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None]:
+def read_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None]:
     """Read a run and the request that it belongs to.
 
     Raises:
@@ -72,29 +72,29 @@ def known_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | Non
         row = await store.run(run_id)
         return row, await store.request(row.request_id) if row else None
 
-    row, request = _asked(settings, read)
+    row, request = _query_store(settings, read)
     if row is None:
-        raise _unknown(run_id)
+        raise _unknown_run_error(run_id)
     return row, request
 
 
-def _unknown(run_id: str) -> CommandFailedError:
-    return wrong([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
+def _unknown_run_error(run_id: str) -> CommandFailedError:
+    return invalid_input([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
 
 
 def _print_json(value: object) -> None:
     print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())  # noqa: T201 - it was asked for
 
 
-def _phase(written: str | None) -> Phase | None:
+def _parse_phase(written: str | None) -> Phase | None:
     known = {phase.value: phase for phase in Phase if phase is not Phase.UNKNOWN}
     if written is None or written in known:
         return known.get(written or "")
-    raise wrong([f"--phase {written}: there are {', '.join(known)}"])
+    raise invalid_input([f"--phase {written}: there are {', '.join(known)}"])
 
 
-def _asked(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) -> T:
-    _must_exist(settings.store.url.get_secret_value())
+def _query_store(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) -> T:
+    _check_store_exists(settings.store.url.get_secret_value())
 
     async def ask() -> T:
         store = await open_run_store(settings.store)
@@ -106,13 +106,13 @@ def _asked(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) 
     try:
         return asyncio.run(ask())
     except StoreUnavailableError as error:
-        raise not_reachable(str(error)) from None
+        raise unreachable(str(error)) from None
     except SchemaError as error:
-        raise wrong([str(error)]) from None
+        raise invalid_input([str(error)]) from None
 
 
-def _must_exist(address: str) -> None:
+def _check_store_exists(address: str) -> None:
     url = make_url(address)
     # Opening SQLite would make an empty file, and a wrong path would look like a store without runs.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise not_reachable(f"There is no run store {url.database}: start `southbound run` once, or correct store.url")
+        raise unreachable(f"There is no run store {url.database}: start `southbound run` once, or correct store.url")

@@ -10,8 +10,8 @@ import structlog
 import uvloop
 
 from consumers.runtime.worker import WorkerFailedError
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
-from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.logs import configure_logs
 from southbound.service.roles import Role
 from southbound.service.serve import NotConfiguredError, NotReachableError, RunningService, serve
@@ -25,26 +25,28 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def run(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
+def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
     """Run these roles, or all of them; return the exit code."""
-    rules = _rules(settings)
+    rules = _load_rules(settings)
     known = sorted(profile.name for profile in rules.profiles)
     if spoke is not None and spoke not in known:
-        raise wrong(
+        raise invalid_input(
             [f"--spoke {spoke}: {settings.routing.spokes} has no profile of this name, only {', '.join(known)}"]
         )
     if spoke is not None and roles and Role.DISPATCH not in roles:
-        raise wrong([f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"])
+        raise invalid_input(
+            [f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"]
+        )
     configure_logs(settings.log)
     service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke)
     return uvloop.run(service.run())
 
 
-def _rules(settings: Settings) -> RoutingRules:
+def _load_rules(settings: Settings) -> RoutingRules:
     try:
         return load_rules(settings.routing)
-    except OperatorMistakesError as error:
-        raise wrong(error.mistakes) from None
+    except InvalidConfigurationError as error:
+        raise invalid_input(error.mistakes) from None
 
 
 class _SignalledService:
@@ -64,13 +66,13 @@ class _SignalledService:
         serving = asyncio.create_task(self._serve())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._asked, number, serving)
+            loop.add_signal_handler(number, self._on_signal, number, serving)
         try:
-            return ExitCode.DONE if await serving else ExitCode.NOT_CLEAN
+            return ExitCode.SUCCESS if await serving else ExitCode.UNCLEAN_SHUTDOWN
         except asyncio.CancelledError:
-            return self._cut_short()
+            return self._interrupted_exit_code()
 
-    def _asked(self, number: signal.Signals, serving: asyncio.Task[bool]) -> None:
+    def _on_signal(self, number: signal.Signals, serving: asyncio.Task[bool]) -> None:
         again = self._ended_by is not None
         self._ended_by = number
         log.info("stopping", signal=number.name, at_once=again)
@@ -79,12 +81,12 @@ class _SignalledService:
         else:
             self._stop.set()
 
-    def _cut_short(self) -> int:
+    def _interrupted_exit_code(self) -> int:
         if self._up:
-            return ExitCode.NOT_CLEAN
-        return ExitCode.INTERRUPTED if self._ended_by is signal.SIGINT else ExitCode.DONE
+            return ExitCode.UNCLEAN_SHUTDOWN
+        return ExitCode.INTERRUPTED if self._ended_by is signal.SIGINT else ExitCode.SUCCESS
 
-    def _ready(self, _: RunningService) -> None:
+    def _on_ready(self, _: RunningService) -> None:
         self._up = True
 
     async def _serve(self) -> bool:
@@ -95,11 +97,11 @@ class _SignalledService:
                 stop=self._stop,
                 only_spoke=self._spoke,
                 rules=self._rules,
-                ready=self._ready,
+                ready=self._on_ready,
             )
         except NotConfiguredError as error:
-            raise wrong(str(error).splitlines()) from None
+            raise invalid_input(str(error).splitlines()) from None
         except NotReachableError as error:
-            raise not_reachable(str(error)) from None
+            raise unreachable(str(error)) from None
         except WorkerFailedError as error:
             raise CommandFailedError(ExitCode.UNEXPECTED, str(error)) from None

@@ -25,47 +25,47 @@ if TYPE_CHECKING:
 UNITS = {"day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1_000, "millisecond": 1}
 
 
-def differences(wanted: Topic, found: Topic) -> Iterator[str]:
+def topic_differences(expected: Topic, actual: Topic) -> Iterator[str]:
     """Return one sentence each; more partitions, or a longer memory, are fine where they are meant."""
-    if found.partitions != wanted.partitions:
+    if actual.partitions != expected.partitions:
         yield (
-            f"{found.name} has {_counted(found.partitions, 'partition')}, not {wanted.partitions}: "
+            f"{actual.name} has {_count_noun(actual.partitions, 'partition')}, not {expected.partitions}: "
             "fine if that is meant; more can be added, but then the order of keys under way is lost"
         )
-    if found.cleanup != wanted.cleanup:
-        yield f"{found.name} has cleanup.policy {found.cleanup}, not {wanted.cleanup}: events could vanish"
-    elif wanted.cleanup == "delete" and _forgets_sooner(found, wanted):
+    if actual.cleanup != expected.cleanup:
+        yield f"{actual.name} has cleanup.policy {actual.cleanup}, not {expected.cleanup}: events could vanish"
+    elif expected.cleanup == "delete" and _has_shorter_retention(actual, expected):
         yield (
-            f"{found.name} keeps records for {span(found.retention_ms)}, not {span(wanted.retention_ms)}: "
-            "what nobody has handled by then vanishes; raise its retention.ms"
+            f"{actual.name} keeps records for {format_retention(actual.retention_ms)}, "
+            f"not {format_retention(expected.retention_ms)}: unprocessed records are lost then; raise its retention.ms"
         )
-    if found.max_message_bytes != wanted.max_message_bytes:
+    if actual.max_message_bytes != expected.max_message_bytes:
         yield (
-            f"{found.name} has max.message.bytes {found.max_message_bytes}, not {wanted.max_message_bytes}: fine while"
-            " the topic of dead letters takes far larger messages than all others; a letter that does not fit holds its"
-            " key for ever"
+            f"{actual.name} has max.message.bytes {actual.max_message_bytes}, not {expected.max_message_bytes}: fine "
+            "while the topic of dead letters takes far larger messages than all others; one that does not fit "
+            "blocks its key for ever"
         )
 
 
-def span(milliseconds: int | None) -> str:
+def format_retention(milliseconds: int | None) -> str:
     """Write a time in the largest unit that it fills, such as `7 days`; None is for ever."""
     if milliseconds is None:
         return "ever"
     name, unit = next(((n, u) for n, u in UNITS.items() if milliseconds >= u), ("millisecond", 1))
-    return _counted(round(milliseconds / unit, 1), name)
+    return _count_noun(round(milliseconds / unit, 1), name)
 
 
-def _forgets_sooner(found: Topic, wanted: Topic) -> bool:
+def _has_shorter_retention(found: Topic, wanted: Topic) -> bool:
     return found.retention_ms is not None and found.retention_ms < (wanted.retention_ms or 0)
 
 
-def _counted(number: float, thing: str) -> str:
+def _count_noun(number: float, thing: str) -> str:
     return f"{number:g} {thing}" if number == 1 else f"{number:g} {thing}s"
 
 
-PATIENCE = 20.0  # seconds the cluster has for one answer
+ADMIN_TIMEOUT = 20.0  # seconds the cluster has for one answer
 
-COORDINATOR = 5.0  # seconds to find out who knows of a consumer group
+COORDINATOR_TIMEOUT = 5.0  # seconds to find out who knows of a consumer group
 
 
 class TopicsError(Exception):
@@ -99,15 +99,15 @@ class TopicAdmin:
             TopicsError: the cluster does not answer.
         """
         try:
-            known = self._admin.list_topics(timeout=PATIENCE).topics
+            known = self._admin.list_topics(timeout=ADMIN_TIMEOUT).topics
             wanted = {topic.name: topic for topic in topics if topic.name in known}
-            present = self._as_they_are(wanted, {name: len(known[name].partitions) for name in wanted})
+            present = self._describe_topics(wanted, {name: len(known[name].partitions) for name in wanted})
         except KafkaException as error:  # it does not answer, or this user may not see topics or their settings
             raise TopicsError(sentence_for(error.args[0], f"the cluster at {self._servers}")) from error
         return TopicPlan(
             missing=tuple(topic for topic in topics if topic.name not in known),
             present=tuple(present),
-            differences=tuple(claim for topic in present for claim in differences(wanted[topic.name], topic)),
+            differences=tuple(claim for topic in present for claim in topic_differences(wanted[topic.name], topic)),
         )
 
     def apply(self, plan: TopicPlan, *, replication: int = -1) -> None:
@@ -118,34 +118,36 @@ class TopicAdmin:
         """
         if not plan.missing:
             return
-        wanted = [_new(topic, replication) for topic in plan.missing]
-        futures = self._admin.create_topics(wanted, operation_timeout=PATIENCE)
-        failures = [failure for name, future in futures.items() if (failure := _failure(name, future))]
+        wanted = [_new_topic(topic, replication) for topic in plan.missing]
+        futures = self._admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT)
+        failures = [failure for name, future in futures.items() if (failure := _creation_error(name, future))]
         if failures:
             raise TopicsError("; ".join(failures))
 
-    def delete(self, topics: Sequence[Topic]) -> None:
+    def delete_topics(self, topics: Sequence[Topic]) -> None:
         """Delete topics that were made for a while; one that is gone already is fine."""
-        for future in self._admin.delete_topics([topic.name for topic in topics], operation_timeout=PATIENCE).values():
+        for future in self._admin.delete_topics(
+            [topic.name for topic in topics], operation_timeout=ADMIN_TIMEOUT
+        ).values():
             with suppress(KafkaException, TimeoutError):
-                future.result(PATIENCE)
+                future.result(ADMIN_TIMEOUT)
 
-    def forget(self, groups: Sequence[str]) -> None:
+    def delete_groups(self, groups: Sequence[str]) -> None:
         """Delete consumer groups that were made for a while; one that never came to be is fine."""
-        deleted = self._admin.delete_consumer_groups(list(groups), request_timeout=COORDINATOR)
+        deleted = self._admin.delete_consumer_groups(list(groups), request_timeout=COORDINATOR_TIMEOUT)
         for future in deleted.values():
             # A broker whose first group this would have been has nobody yet who knows of groups.
             with suppress(KafkaException, TimeoutError):
-                future.result(COORDINATOR)
+                future.result(COORDINATOR_TIMEOUT)
 
-    def _as_they_are(self, wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
+    def _describe_topics(self, wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
         resources = {ConfigResource(ResourceType.TOPIC, name): name for name in wanted}
         described = self._admin.describe_configs(list(resources)) if resources else {}
-        settings = {resources[resource]: future.result(PATIENCE) for resource, future in described.items()}
-        return [_as_it_is(topic, settings[name], partitions[name]) for name, topic in wanted.items()]
+        settings = {resources[resource]: future.result(ADMIN_TIMEOUT) for resource, future in described.items()}
+        return [_actual_topic(topic, settings[name], partitions[name]) for name, topic in wanted.items()]
 
 
-def _as_it_is(topic: Topic, found: Mapping[str, ConfigEntry], partitions: int) -> Topic:
+def _actual_topic(topic: Topic, found: Mapping[str, ConfigEntry], partitions: int) -> Topic:
     kept = int(found["retention.ms"].value or -1)
     return replace(
         topic,
@@ -156,16 +158,16 @@ def _as_it_is(topic: Topic, found: Mapping[str, ConfigEntry], partitions: int) -
     )
 
 
-def _new(topic: Topic, replication: int) -> NewTopic:
+def _new_topic(topic: Topic, replication: int) -> NewTopic:
     config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(topic.max_message_bytes)}
     if topic.retention_ms is not None:
         config["retention.ms"] = str(topic.retention_ms)
     return NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=replication, config=config)
 
 
-def _failure(name: str, future: object) -> str | None:
+def _creation_error(name: str, future: object) -> str | None:
     try:
-        future.result(PATIENCE)  # type: ignore[attr-defined] # a concurrent.futures.Future
+        future.result(ADMIN_TIMEOUT)  # type: ignore[attr-defined] # a concurrent.futures.Future
     except KafkaException as error:
         reason: KafkaError = error.args[0]
         # Somebody else created it meanwhile: that is what we wanted.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from schemas.topics import all_topics
-from southbound.cli.exit_codes import ExitCode, not_reachable, wrong
-from southbound.operations.console import say, show
-from southbound.operations.kafka import reach
-from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError, span
+from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
+from southbound.operations.console import print_result, print_status
+from southbound.operations.kafka import wait_until_reachable
+from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError, format_retention
 from southbound.service.kafka_settings import client_settings
-from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.service.load_rules import InvalidConfigurationError, load_rules
 
 if TYPE_CHECKING:
     from schemas.topics import Topic
@@ -22,56 +22,58 @@ if TYPE_CHECKING:
 
 def plan_topics(settings: Settings) -> int:
     """Return what `apply` would do."""
-    _, plan = _planned(settings)
-    show(_table(plan, "to be created"))
-    _warn(plan)
-    return ExitCode.DONE
+    _, plan = _plan(settings)
+    print_result(_topics_table(plan, "to be created"))
+    _print_differences(plan)
+    return ExitCode.SUCCESS
 
 
 def apply_topics(settings: Settings, replication: int) -> int:
     """Create what is missing."""
-    admin, plan = _planned(settings)
+    admin, plan = _plan(settings)
     try:
         admin.apply(plan, replication=replication)
     except TopicsError as error:
-        raise not_reachable(str(error)) from None
-    show(_table(plan, "created"))
-    _warn(plan)
-    return ExitCode.DONE
+        raise unreachable(str(error)) from None
+    print_result(_topics_table(plan, "created"))
+    _print_differences(plan)
+    return ExitCode.SUCCESS
 
 
-def _planned(settings: Settings) -> tuple[TopicAdmin, TopicPlan]:
-    topics = _wanted(settings)
-    asyncio.run(reach(settings))
+def _plan(settings: Settings) -> tuple[TopicAdmin, TopicPlan]:
+    topics = _required_topics(settings)
+    asyncio.run(wait_until_reachable(settings))
     try:
         admin = TopicAdmin(client_settings(settings.kafka))
         return admin, admin.plan(topics)
     except TopicsError as error:
-        raise not_reachable(str(error)) from None
+        raise unreachable(str(error)) from None
 
 
-def _wanted(settings: Settings) -> tuple[Topic, ...]:
+def _required_topics(settings: Settings) -> tuple[Topic, ...]:
     try:
         profiles = load_rules(settings.routing).profiles
-    except OperatorMistakesError as error:
-        raise wrong(error.mistakes) from None
+    except InvalidConfigurationError as error:
+        raise invalid_input(error.mistakes) from None
     return all_topics(settings.kafka.prefix, [profile.name for profile in profiles])
 
 
-def _table(plan: TopicPlan, done: str) -> Table:
+def _topics_table(plan: TopicPlan, done: str) -> Table:
     table = Table("topic", "what", "partitions", "keeps", "carries", box=None, pad_edge=False)
     rows = [(topic, done) for topic in plan.missing] + [(topic, "is there") for topic in plan.present]
     for topic, what in sorted(rows, key=lambda row: row[0].name):
-        table.add_row(topic.name, what, str(topic.partitions), _keeps(topic), ", ".join(topic.carries) or topic.meaning)
+        table.add_row(
+            topic.name, what, str(topic.partitions), _retention(topic), ", ".join(topic.carries) or topic.meaning
+        )
     return table
 
 
-def _keeps(topic: Topic) -> str:
+def _retention(topic: Topic) -> str:
     if topic.cleanup == "compact":
         return "the last of each key"
-    return "for ever" if topic.retention_ms is None else span(topic.retention_ms)
+    return "for ever" if topic.retention_ms is None else format_retention(topic.retention_ms)
 
 
-def _warn(plan: TopicPlan) -> None:
+def _print_differences(plan: TopicPlan) -> None:
     for difference in plan.differences:
-        say(f"not changed: {difference}")
+        print_status(f"not changed: {difference}")

@@ -39,7 +39,7 @@ from consumers.runtime.worker import Worker
 from consumers.spokes.profile import InboundMode as Channel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
-from southbound.service.logs import complain
+from southbound.service.logs import log_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,20 +59,20 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 SESSION_TIMEOUT_MS = 30_000
-LOOK_AT_LEAST = 15.0  # seconds between two looks for overdue requests
+MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two looks for overdue requests
 log = structlog.get_logger()
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """Return the time, as every part of the running service sees it."""
     return datetime.now(UTC)
 
 
-def _say_used_up(use: ThresholdUse) -> None:
+def _log_used_up(use: ThresholdUse) -> None:
     log.info("definition used up", definition=use.definition, until=use.window.end.isoformat())
 
 
-def _say_waits(run_id: str, definitions: tuple[str, ...]) -> None:
+def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
     log.info("request waits", run=run_id, definitions=[*definitions])
 
 
@@ -87,18 +87,18 @@ class SharedParts:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
-    used_up: ThresholdCache = field(default_factory=lambda: ThresholdCache(_say_used_up))
+    threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(_log_used_up))
 
     @cached_property
     def updater(self) -> RunUpdater:
         """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
-        announcer = Announcer(events=self.events, now=now)
-        return RunUpdater(store=self.store, announcer=announcer, now=now, ended=_count_ends(self.metrics))
+        announcer = Announcer(events=self.events, now=utc_now)
+        return RunUpdater(store=self.store, announcer=announcer, now=utc_now, ended=_result_counter(self.metrics))
 
     @cached_property
     def decide(self) -> Decider:
         """The decisions by the live tables, with their cache of routes."""
-        return Decider(tables=self.tables, observe=_count_missing(self.metrics))
+        return Decider(tables=self.tables, observe=_missing_input_counter(self.metrics))
 
     @cached_property
     def commands(self) -> CommandPublisher:
@@ -118,8 +118,8 @@ class SharedParts:
             commands=self.commands,
             decide=self.decide,
             limits=self.limits,
-            used_up=self.used_up,
-            kept=_say_waits,
+            used_up=self.threshold_cache,
+            kept=_log_waiting,
         )
 
     @cached_property
@@ -127,27 +127,29 @@ class SharedParts:
         """The translations of every profile."""
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
-    def caller(self, may_send: Callable[[], bool]) -> Caller:
+    def make_caller(self, may_send: Callable[[], bool]) -> Caller:
         """Return a caller that asks before each call whether this process may still send."""
         dice = random.random  # jitter, not a secret
-        observe = _count_calls(self.metrics)
-        return Caller(spokes=self.spokes, client=self.client, now=now, random=dice, may_send=may_send, observe=observe)
+        observe = _call_observer(self.metrics)
+        return Caller(
+            spokes=self.spokes, client=self.client, now=utc_now, random=dice, may_send=may_send, observe=observe
+        )
 
 
-def poller(parts: SharedParts) -> Poller | None:
+def build_poller(resources: SharedParts) -> Poller | None:
     """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
-    if not any(Channel.POLL in profile.inbound for profile in parts.rules.profiles):
+    if not any(Channel.POLL in profile.inbound for profile in resources.rules.profiles):
         return None
     return Poller(
-        caller=parts.caller(lambda: True),
-        store=parts.store,
-        events=parts.events,
-        now=now,
+        caller=resources.make_caller(lambda: True),
+        store=resources.store,
+        events=resources.events,
+        now=utc_now,
         complain=lambda sentence: log.warning("polling has to wait", problem=sentence),
     )
 
 
-def count_callbacks(metrics: Metrics) -> CountCallback:
+def callback_counter(metrics: Metrics) -> CountCallback:
     """Count what became of callbacks."""
     return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
 
@@ -158,7 +160,7 @@ def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
     return PendingRequestExpiry(
         updater=parts.updater,
         deadline=deadline,
-        every=min(deadline / 4, LOOK_AT_LEAST),
+        every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
         complain=lambda sentence: log.warning("overdue requests have to wait", problem=sentence),
     )
 
@@ -170,11 +172,11 @@ def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
         commands=parts.commands,
         route=parts.route,
         decide=parts.decide,
-        used_up=parts.used_up,
+        used_up=parts.threshold_cache,
         complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
     )
     parts.metrics.track(IN_LINE, lambda: made.waiting_requests, "routing")
-    parts.metrics.track(USED_UP, lambda: parts.used_up.count_at(now()), "routing")
+    parts.metrics.track(USED_UP, lambda: parts.threshold_cache.count_at(utc_now()), "routing")
     return made
 
 
@@ -203,52 +205,54 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
 def routing_worker(parts: SharedParts) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(parts.updater, parts.commands, parts.route, parts.limits)
-    return _worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
+    return _build_worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
 
 
 def dispatch_worker(parts: SharedParts, spoke: str) -> Worker:
     """Build the consumer of the commands for one spoke."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return command_handler(parts.updater, parts.caller(may_send))
+        return command_handler(parts.updater, parts.make_caller(may_send))
 
-    return _worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
+    return _build_worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
 
 
 def inbound_worker(parts: SharedParts) -> Worker:
     """Build the consumer of what external systems report."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(updater=parts.updater, caller=parts.caller(may_send))
+        return ReportHandler(updater=parts.updater, caller=parts.make_caller(may_send))
 
-    return _worker(parts, "inbound", parts.events.topics.inbound, handler)
+    return _build_worker(parts, "inbound", parts.events.topics.inbound, handler)
 
 
-def _worker(parts: SharedParts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]) -> Worker:
-    settings = parts.settings
+def _build_worker(
+    resources: SharedParts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]
+) -> Worker:
+    settings = resources.settings
     policy = WorkerConfig(
         role=role,
         group=f"{settings.kafka.group}.{role}",
-        dead_letter_topic=parts.events.topics.dlq,
+        dead_letter_topic=resources.events.topics.dlq,
         max_in_flight=settings.worker.max_in_flight,
         commit_every=settings.worker.commit_every,
         drain_budget=settings.worker.drain,
         revoke_budget=settings.worker.drain,
-        session_timeout=_session(settings.kafka.client),
+        session_timeout=_session_timeout(settings.kafka.client),
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
     client = KafkaGroupConsumer(
         kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget
     )
-    observer = WorkerMetrics(parts.metrics, role, complain)
+    observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler asks the worker that runs it, so one of the two has to come into being first.
     made: list[Worker] = []
-    edge = DecodingHandler(handler(lambda: made[0].may_send()), parts.events.envelope)  # noqa: PLW0108 - not made yet
+    edge = DecodingHandler(handler(lambda: made[0].may_send()), resources.events.envelope)  # noqa: PLW0108 - not made yet
     made.append(
         Worker(
             client=client,
             handler=edge,
-            publisher=parts.events.publisher,
+            publisher=resources.events.publisher,
             policy=policy,
             observer=observer,
             clock=time.monotonic,
@@ -258,16 +262,16 @@ def _worker(parts: SharedParts, role: str, topic: str, handler: Callable[[Callab
     return made[0]
 
 
-def _session(client: Mapping[str, object]) -> float:
+def _session_timeout(client: Mapping[str, object]) -> float:
     """Let the worker judge its own membership by the session timeout that the group really has, in seconds."""
     return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
 
 
-def _count_missing(metrics: Metrics) -> Callable[[str, str], None]:
+def _missing_input_counter(metrics: Metrics) -> Callable[[str, str], None]:
     return lambda table, name: metrics.count(INPUTS_MISSING, table, name)
 
 
-def _count_calls(metrics: Metrics) -> ObserveCall:
+def _call_observer(metrics: Metrics) -> ObserveCall:
     def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
         metrics.count(CALLS, spoke, purpose, verdict)
         metrics.observe_duration(CALLING, seconds, spoke, purpose)
@@ -275,7 +279,7 @@ def _count_calls(metrics: Metrics) -> ObserveCall:
     return count
 
 
-def _count_ends(metrics: Metrics) -> Callable[[RunResult], None]:
+def _result_counter(metrics: Metrics) -> Callable[[RunResult], None]:
     def count(result: RunResult) -> None:
         metrics.count(RUNS_ENDED, result.spoke, result.state, result.result or "none")
         log.info("run ended", run=result.run_id, spoke=result.spoke, state=result.state, result=result.result)

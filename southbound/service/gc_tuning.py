@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 YOUNG, MIDDLE, OLD = 50_000, 20, 20
 
 
-def collect_rarely() -> None:
+def reduce_gc() -> None:
     """Leave what was loaded so far out of every collection, and collect less often from here on."""
     gc.collect()
     gc.freeze()
@@ -21,10 +21,10 @@ def collect_rarely() -> None:
 
 
 @contextmanager
-def rarely_collected() -> Iterator[None]:
+def reduced_gc() -> Iterator[None]:
     """Collect rarely for a while, in a process that then goes on."""
     before = gc.get_threshold()
-    collect_rarely()
+    reduce_gc()
     try:
         yield
     finally:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
 
-CHECK_BUDGET = 2.0  # seconds; a probe that hangs is a probe that fails
+CHECK_TIMEOUT = 2.0  # seconds; a probe that hangs is a probe that fails
 
 
-class Check(Protocol):
+class HealthCheck(Protocol):
     """One thing that must be well before work is sent here."""
 
     async def __call__(self) -> str | None:
@@ -35,7 +35,7 @@ class HealthServer:
     host: str
     port: int
     metrics: Metrics
-    checks: Mapping[str, Check]  # replaced when the start is over
+    checks: Mapping[str, HealthCheck]  # replaced when the start is over
     warnings: Callable[[], Mapping[str, str]] = dict  # what people should see to, while work goes on
     _runner: web.AppRunner | None = None
 
@@ -68,7 +68,7 @@ class HealthServer:
         return web.json_response({"status": "live"})
 
     async def _ready(self, _: web.Request) -> web.Response:
-        answers = await asyncio.gather(*map(_within_budget, self.checks.values()))
+        answers = await asyncio.gather(*map(_run_check, self.checks.values()))
         complaints = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
         told = {"complaints": complaints, "warnings": dict(self.warnings())}
         status = {"status": "not ready" if complaints else "ready", **told}
@@ -79,10 +79,10 @@ class HealthServer:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _within_budget(check: Check) -> str | None:
+async def _run_check(check: HealthCheck) -> str | None:
     try:
-        return await asyncio.wait_for(check(), CHECK_BUDGET)
+        return await asyncio.wait_for(check(), CHECK_TIMEOUT)
     except TimeoutError:
-        return f"no answer within {CHECK_BUDGET:g} s"
+        return f"no answer within {CHECK_TIMEOUT:g} s"
     except Exception as error:  # noqa: BLE001 - one check that breaks must not silence the others
         return fault("CHECK_BROKEN", "The check broke", error).sentence

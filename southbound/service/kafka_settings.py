@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from southbound.settings.settings import KafkaSettings
 
 # What only a producer knows; a consumer would complain of each.
-FOR_PRODUCERS = ("linger.ms", "compression.type", "message.timeout.ms", "enable.idempotence", "acks")
+PRODUCER_ONLY = ("linger.ms", "compression.type", "message.timeout.ms", "enable.idempotence", "acks")
 
 
 def client_settings(kafka: KafkaSettings) -> dict[str, object]:
@@ -22,14 +22,14 @@ def client_settings(kafka: KafkaSettings) -> dict[str, object]:
     return producer_settings(kafka.servers, overrides)
 
 
-def reading_overrides(kafka: KafkaSettings) -> Mapping[str, object]:
+def consumer_overrides(kafka: KafkaSettings) -> Mapping[str, object]:
     """Return what the operator tells a consumer that is in no group."""
     overrides = kafka.overrides()
-    return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in FOR_PRODUCERS}
+    return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in PRODUCER_ONLY}
 
 
-def bystander_settings(kafka: KafkaSettings, purpose: str) -> dict[str, object]:
+def standalone_consumer_settings(kafka: KafkaSettings, purpose: str) -> dict[str, object]:
     """Return what a consumer needs that only looks: it joins no group, commits nothing, and is told of the end."""
-    shared = {name: value for name, value in client_settings(kafka).items() if name not in FOR_PRODUCERS}
+    shared = {name: value for name, value in client_settings(kafka).items() if name not in PRODUCER_ONLY}
     own = {"group.id": f"southbound-{purpose}-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
     return {**shared, **own}

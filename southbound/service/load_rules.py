@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from southbound.settings.settings import RoutingSettings
 
 
-class OperatorMistakesError(Exception):
+class InvalidConfigurationError(Exception):
     """Files that an operator wrote are wrong; `mistakes` has a sentence for each."""
 
     def __init__(self, mistakes: list[str]) -> None:
@@ -43,34 +43,36 @@ def load_rules(routing: RoutingSettings) -> RoutingRules:
         OperatorMistakesError: with every mistake of every file.
     """
     mistakes: list[str] = []
-    profiles = _profiles(routing.spokes, mistakes)
+    profiles = _load_profiles_in(routing.spokes, mistakes)
     names = None if mistakes else [profile.name for profile in profiles]
-    tables = _from_topic(routing) if routing.tables == "topic" else _from_files(routing, names, mistakes)
+    tables = _topic_tables(routing) if routing.tables == "topic" else _load_table_files(routing, names, mistakes)
     if mistakes or tables is None:
-        raise OperatorMistakesError(mistakes)
+        raise InvalidConfigurationError(mistakes)
     return RoutingRules(tables=tables, profiles=profiles)
 
 
-def _from_topic(routing: RoutingSettings) -> PublishedTableIds:
+def _topic_tables(routing: RoutingSettings) -> PublishedTableIds:
     return PublishedTableIds(policy=routing.policy_id, selector=routing.selector_id)
 
 
-def _from_files(routing: RoutingSettings, spokes: Sequence[str] | None, mistakes: list[str]) -> RoutingTables | None:
+def _load_table_files(
+    routing: RoutingSettings, spokes: Sequence[str] | None, mistakes: list[str]
+) -> RoutingTables | None:
     policy = selector = None
     try:
-        if (text := _text(routing.policy, mistakes)) is not None:
+        if (text := _read_text(routing.policy, mistakes)) is not None:
             policy = load_policy(text, str(routing.policy))
     except TableErrors as wrong:
         mistakes += wrong.sentences
     try:
-        if (text := _text(routing.selector, mistakes)) is not None:
+        if (text := _read_text(routing.selector, mistakes)) is not None:
             selector = load_selector(text, str(routing.selector), spokes)
     except TableErrors as wrong:
         mistakes += wrong.sentences
     return RoutingTables(policy=policy, selector=selector) if policy and selector else None
 
 
-def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
+def _load_profiles_in(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     if not files:
         mistakes.append(f"{folder}: no spoke profile (*.yaml) is here: set routing.spokes to the folder that has them")
@@ -82,7 +84,7 @@ def _profiles(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
         return ()
 
 
-def _text(path: Path, mistakes: list[str]) -> str | None:
+def _read_text(path: Path, mistakes: list[str]) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

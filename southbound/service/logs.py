@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from southbound.settings.settings import LogSettings
 
 
-LONGEST = 300  # characters of what a library says
+MAX_MESSAGE_LENGTH = 300  # characters of what a library says
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LOG_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure_logs(log: LogSettings) -> None:
@@ -31,20 +31,20 @@ def configure_logs(log: LogSettings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            *(_json() if as_json else _console()),
+            *(_json_renderers() if as_json else _console_renderers()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[log.level]),
+        wrapper_class=structlog.make_filtering_bound_logger(LOG_LEVELS[log.level]),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
         if as_json
         else structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, FromLibraries)]
-    root.addHandler(FromLibraries())
+    root.handlers = [one for one in root.handlers if not isinstance(one, LibraryLogHandler)]
+    root.addHandler(LibraryLogHandler())
 
 
-class FromLibraries(logging.Handler):
+class LibraryLogHandler(logging.Handler):
     """Write what libraries complain of as events like ours, where Python would print their tracebacks."""
 
     def __init__(self) -> None:
@@ -54,22 +54,22 @@ class FromLibraries(logging.Handler):
         """Tell who complains, of what, and where; what an exception says could quote a header with a credential."""
         error = record.exc_info[1] if record.exc_info else None
         cause = {"error": type(error).__name__, "detail": frames(error)} if error else {}
-        says = record.getMessage().partition("\n")[0][:LONGEST]
+        says = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
         structlog.get_logger().log(record.levelno, "a library complains", library=record.name, says=says, **cause)
 
 
-def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Show a sign that a terminal would obey as a dot: ids and names come from anywhere."""
     return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
-def _json() -> tuple[structlog.typing.Processor, ...]:
+def _json_renderers() -> tuple[structlog.typing.Processor, ...]:
     return (structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str),)
 
 
-def _console() -> tuple[structlog.typing.Processor, ...]:
+def _console_renderers() -> tuple[structlog.typing.Processor, ...]:
     return (
-        _printable,
+        _escape_unprintable,
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
     )
 
@@ -77,12 +77,12 @@ def _console() -> tuple[structlog.typing.Processor, ...]:
 log = structlog.get_logger()
 
 
-def complain(role: str, problem: Problem, record: Record | None) -> None:
+def log_problem(role: str, problem: Problem, record: Record | None) -> None:
     """Say a trouble as a warning; with its record, so that whoever reads of a dead letter finds the event."""
-    log.warning(problem.sentence, role=role, code=problem.code, detail=problem.detail or None, **_where(record))
+    log.warning(problem.sentence, role=role, code=problem.code, detail=problem.detail or None, **_record_fields(record))
 
 
-def _where(record: Record | None) -> dict[str, object]:
+def _record_fields(record: Record | None) -> dict[str, object]:
     if record is None:
         return {}
     key = excerpt(record.key) if record.key is not None else None

@@ -49,19 +49,19 @@ async def open_run_store(store: StoreSettings) -> SqlRunStore:
 
 log = structlog.get_logger()
 
-LATELY = 4 * 2**20  # bytes of commands that need not be read again when they come back
+DECODED_COMMAND_CACHE_BYTES = 4 * 2**20  # bytes of commands that need not be read again when they come back
 
-ASK_AGAIN = 1.0  # seconds between attempts
+RETRY_INTERVAL = 1.0  # seconds between attempts
 
 
-async def open_parts(
+async def open_resources(
     stack: AsyncExitStack,
     settings: Settings,
     rules: RoutingRules,
     roles: Sequence[str],
     topics: set[str],
     metrics: Metrics,
-    waiting: StartReason,
+    status: StartReason,
 ) -> SharedParts:
     """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
 
@@ -76,17 +76,17 @@ async def open_parts(
     client = SpokeClient(rules.profiles, os.environ)
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
-    await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=waiting.on)
-    envelope = await _envelope(settings.kafka, waiting)
-    tables = await open_tables(stack, settings, rules, roles, metrics, waiting)
-    store = await _patiently(
-        lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, waiting
+    await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=status.on)
+    envelope = await _open_envelope(settings.kafka, status)
+    tables = await open_tables(stack, settings, rules, roles, metrics, status)
+    store = await _retry_until(
+        lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, status
     )
     stack.push_async_callback(store.close)
     publisher = KafkaPublisher(kafka)
     stack.push_async_callback(publisher.close)
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
-    waiting.reason = None
+    status.reason = None
     return SharedParts(
         settings=settings,
         rules=rules,
@@ -98,25 +98,25 @@ async def open_parts(
     )
 
 
-async def _envelope(kafka: KafkaSettings, waiting: StartReason) -> Envelope:
+async def _open_envelope(kafka: KafkaSettings, status: StartReason) -> Envelope:
     if kafka.registry is None:
-        return Envelope(Codec(room=LATELY), source="/southbound")
+        return Envelope(Codec(room=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
     url = kafka.registry.get_secret_value()
-    ids = await _patiently(
-        lambda: asyncio.to_thread(resolve_ids, url), RegistrySilentError, kafka.start_timeout, waiting
+    ids = await _retry_until(
+        lambda: asyncio.to_thread(resolve_ids, url), RegistrySilentError, kafka.start_timeout, status
     )
-    return Envelope(Codec(registry=ids, room=LATELY), source="/southbound")
+    return Envelope(Codec(registry=ids, room=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
 
 
-async def _patiently(
-    attempt: Callable[[], Awaitable[T]], passing: type[Exception], budget: float, waiting: StartReason
+async def _retry_until(
+    attempt: Callable[[], Awaitable[T]], transient: type[Exception], seconds: float, status: StartReason
 ) -> T:
-    deadline = time.monotonic() + budget
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return await attempt()
-        except passing as error:
+        except transient as error:
             if time.monotonic() > deadline:
                 raise
-            waiting.on(str(error))
-        await asyncio.sleep(ASK_AGAIN)
+            status.on(str(error))
+        await asyncio.sleep(RETRY_INTERVAL)

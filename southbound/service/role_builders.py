@@ -13,13 +13,13 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import Listener, ListenerSpoke
 from consumers.spokes.credentials import NoAuth
 from southbound.service.compose import (
-    count_callbacks,
+    build_poller,
+    callback_counter,
     dispatch_worker,
     inbound_worker,
-    now,
     pending_request_expiry,
-    poller,
     routing_worker,
+    utc_now,
     waiting_queue_releaser,
 )
 from southbound.service.roles import Role
@@ -60,7 +60,7 @@ def _routing_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, W
 
 def _routing_tasks(parts: SharedParts) -> Tasks:
     yield pending_request_expiry(parts).run()
-    yield from parts.tables.work()
+    yield from parts.tables.background_tasks()
     yield waiting_queue_releaser(parts).run()
 
 
@@ -74,11 +74,11 @@ def _inbound_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, W
 
 
 def _poller_tasks(parts: SharedParts) -> Tasks:
-    if polling := poller(parts):
+    if polling := build_poller(parts):
         yield polling.run()
 
 
-async def _listen(stack: AsyncExitStack, parts: SharedParts) -> int:
+async def _start_listener(stack: AsyncExitStack, parts: SharedParts) -> int:
     settings = parts.settings.listener
     listener = Listener(
         host=settings.host,
@@ -90,8 +90,8 @@ async def _listen(stack: AsyncExitStack, parts: SharedParts) -> int:
         publisher=parts.events.publisher,
         topic=parts.events.topics.inbound,
         envelope=parts.events.envelope,
-        clock=now,
-        count=count_callbacks(parts.metrics),
+        clock=utc_now,
+        count=callback_counter(parts.metrics),
     )
     await stack.enter_async_context(listener)
     _warn_of_open_callbacks(parts)
@@ -113,13 +113,13 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
         Role.DISPATCH: RoleBuilder(workers=_dispatch_workers),
         Role.INBOUND: RoleBuilder(workers=_inbound_workers),
-        Role.LISTENER: RoleBuilder(listen=_listen),
+        Role.LISTENER: RoleBuilder(listen=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
     }
 )
 
 
-def workers(parts: SharedParts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
+def build_workers(parts: SharedParts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
     """Build the workers of these roles by name: one per role, for dispatch one per spoke.
 
     Where one process routes and dispatches, routing gives way: runs under way come before new ones.

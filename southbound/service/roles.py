@@ -81,6 +81,6 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
 )
 
 
-def topics_of(roles: Iterable[Role], scope: TopicScope) -> set[str]:
+def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:
     """Return the full names of the topics that these roles read and write."""
     return set().union(*(ROLES[role].topics(scope) for role in roles))

@@ -18,12 +18,12 @@ from consumers.store.port import StoreUnavailableError
 from consumers.table_topic.live_tables import PublishedTableIds
 from schemas.codec.schema_registry import RegistryError, RegistrySilentError
 from schemas.topics import TopicNames
-from southbound.service.gc_tuning import collect_rarely
+from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
-from southbound.service.load_rules import OperatorMistakesError, load_rules
-from southbound.service.open import open_parts
-from southbound.service.role_builders import listen, tasks, workers
-from southbound.service.roles import Role, TopicScope, topics_of
+from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open import open_resources
+from southbound.service.role_builders import build_workers, listen, tasks
+from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.start_reason import StartReason
 from southbound.service.table_sources import NoLiveTablesError
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
     from consumers.runtime.worker import Worker
     from southbound.service.compose import SharedParts
-    from southbound.service.health import Check
+    from southbound.service.health import HealthCheck
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
 
 log = structlog.get_logger()
-NOT_REACHABLE = (
+UNREACHABLE_ERRORS = (
     KafkaNotReadyError,
     RegistrySilentError,
     NoLiveTablesError,
@@ -58,7 +58,7 @@ class NotReachableError(Exception):
 class RunningService:
     """What is up, for those who started it."""
 
-    parts: SharedParts
+    resources: SharedParts
     workers: Mapping[str, Worker]
     listener_port: int | None
     health_port: int
@@ -84,37 +84,41 @@ async def serve(
         waiting, metrics = StartReason(), Metrics()
         try:
             # First of all, so that a probe does not end a process that is waiting as it should.
-            health = await _health(stack, settings, metrics, waiting)
+            health = await _start_health_server(stack, settings, metrics, waiting)
             rules = rules or load_rules(settings.routing)
-            topics = _topics(settings, rules, roles, only_spoke)
-            parts = await open_parts(stack, settings, rules, roles, topics, metrics, waiting)
-            made = workers(parts, roles, only_spoke)
+            topics = _required_topics(settings, rules, roles, only_spoke)
+            parts = await open_resources(stack, settings, rules, roles, topics, metrics, waiting)
+            made = build_workers(parts, roles, only_spoke)
             port = await listen(stack, parts, roles)
-        except (OperatorMistakesError, SecretMissingError, SchemaError) as error:
+        except (InvalidConfigurationError, SecretMissingError, SchemaError) as error:
             raise NotConfiguredError(str(error)) from error
-        except NOT_REACHABLE as error:
+        except UNREACHABLE_ERRORS as error:
             raise NotReachableError(str(error)) from error
         except RegistryError as error:
             raise NotConfiguredError(str(error)) from error
-        health.checks, health.warnings = _checks(parts, made), parts.tables.warnings
-        collect_rarely()
-        ready(RunningService(parts=parts, workers=made, listener_port=port, health_port=health.port))
+        health.checks, health.warnings = _health_checks(parts, made), parts.tables.warnings
+        reduce_gc()
+        ready(RunningService(resources=parts, workers=made, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        clean = await _run_until(stop, made, [*tasks(parts, roles)])
+        clean = await _run_until_stopped(stop, made, [*tasks(parts, roles)])
     log.info("stopped", clean=clean)
     return clean
 
 
-def _topics(settings: Settings, rules: RoutingRules, roles: Sequence[Role], only_spoke: str | None) -> set[str]:
+def _required_topics(
+    settings: Settings, rules: RoutingRules, roles: Sequence[Role], only_spoke: str | None
+) -> set[str]:
     served = [profile.name for profile in rules.profiles if Role.ROUTING in roles or only_spoke in (None, profile.name)]
     published = isinstance(rules.tables, PublishedTableIds)
     scope = TopicScope(names=TopicNames(settings.kafka.prefix), spokes=served, published_tables=published)
-    return topics_of(roles, scope)
+    return topics_for_roles(roles, scope)
 
 
-async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, waiting: StartReason) -> HealthServer:
+async def _start_health_server(
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, status: StartReason
+) -> HealthServer:
     async def starting() -> str | None:
-        return f"waiting: {waiting.reason}" if waiting.reason else None
+        return f"waiting: {status.reason}" if status.reason else None
 
     at = settings.health
     server = HealthServer(host=at.host, port=at.port, metrics=metrics, checks={"start": starting})
@@ -123,17 +127,17 @@ async def _health(stack: AsyncExitStack, settings: Settings, metrics: Metrics, w
     return server
 
 
-def _checks(parts: SharedParts, made: Mapping[str, Worker]) -> Mapping[str, Check]:
-    group = parts.settings.kafka.group
-    return {"store": _store_check(parts)} | {
-        role: _worker_check(worker, f"{group}.{role}") for role, worker in made.items()
+def _health_checks(resources: SharedParts, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
+    group = resources.settings.kafka.group
+    return {"store": _store_check(resources)} | {
+        role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
     }
 
 
-def _store_check(parts: SharedParts) -> Check:
+def _store_check(resources: SharedParts) -> HealthCheck:
     async def check() -> str | None:
         try:
-            await parts.store.ping()
+            await resources.store.ping()
         except StoreUnavailableError as error:
             return str(error)
         return None
@@ -141,7 +145,7 @@ def _store_check(parts: SharedParts) -> Check:
     return check
 
 
-def _worker_check(worker: Worker, group: str) -> Check:
+def _worker_check(worker: Worker, group: str) -> HealthCheck:
     async def check() -> str | None:
         if worker.may_send():
             return None
@@ -150,15 +154,15 @@ def _worker_check(worker: Worker, group: str) -> Check:
     return check
 
 
-async def _run_until(
-    stop: asyncio.Event, made: Mapping[str, Worker], others: Sequence[Coroutine[None, None, None]]
+async def _run_until_stopped(
+    stop: asyncio.Event, workers: Mapping[str, Worker], background: Sequence[Coroutine[None, None, None]]
 ) -> bool:
     """Run all; whichever ends first, or `stop`, ends them all."""
-    running = [asyncio.create_task(worker.run(), name=role) for role, worker in made.items()]
-    beside = [asyncio.create_task(other) for other in others]
+    running = [asyncio.create_task(worker.run(), name=role) for role, worker in workers.items()]
+    beside = [asyncio.create_task(other) for other in background]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *running, *beside], return_when=asyncio.FIRST_COMPLETED)
-    for worker in made.values():
+    for worker in workers.values():
         worker.stop()
     for task in (stopping, *beside):
         task.cancel()

@@ -14,7 +14,7 @@ from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
 from consumers.table_topic.live_tables import BEING_READ, LiveTables, PublishedTableIds
 from schemas.topics import TopicNames
-from southbound.service.kafka_settings import client_settings, reading_overrides
+from southbound.service.kafka_settings import client_settings, consumer_overrides
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class TableSource(Protocol):
     def warnings(self) -> Mapping[str, str]:
         """Say, by table, why it is not the newest that decides."""
 
-    def work(self) -> Iterator[Coroutine[None, None, None]]:
+    def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
         """Return what has to run as long as the process does."""
 
 
@@ -62,7 +62,7 @@ class FileTables:
         """Say nothing."""
         return NO_WARNINGS
 
-    def work(self) -> Iterator[Coroutine[None, None, None]]:
+    def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
         """Do nothing."""
         return iter(())
 
@@ -79,7 +79,7 @@ class NoTables:
         """Say nothing."""
         return NO_WARNINGS
 
-    def work(self) -> Iterator[Coroutine[None, None, None]]:
+    def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
         """Do nothing."""
         return iter(())
 
@@ -89,7 +89,7 @@ class TopicTables:
     """Tables that follow what is published."""
 
     live: LiveTables
-    news: AsyncIterator[TableTopicRead]
+    changes: AsyncIterator[TableTopicRead]
 
     def __call__(self) -> RoutingTables:
         """Return those that are live."""
@@ -99,16 +99,16 @@ class TopicTables:
         """Return what is published and cannot be used."""
         return self.live.warnings
 
-    def work(self) -> Iterator[Coroutine[None, None, None]]:
+    def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
         """Follow the topic."""
-        yield self.live.process_all(self.news)
+        yield self.live.process_all(self.changes)
 
 
 def table_topic(kafka: KafkaSettings) -> KafkaTableTopic:
     """Return the tables topic of these settings."""
     return KafkaTableTopic(
         name=TopicNames(kafka.prefix).tables,
-        reading=reader_settings(kafka.servers, reading_overrides(kafka)),
+        reading=reader_settings(kafka.servers, consumer_overrides(kafka)),
         writing=client_settings(kafka),
     )
 
@@ -119,7 +119,7 @@ async def open_tables(
     rules: RoutingRules,
     roles: Sequence[str],
     metrics: Metrics,
-    waiting: StartReason,
+    status: StartReason,
 ) -> TableSource:
     """Have the tables at hand that these roles decide by; `stack` ends the following.
 
@@ -131,47 +131,47 @@ async def open_tables(
     if "routing" not in roles:
         return NoTables()
     spokes = [profile.name for profile in rules.profiles]
-    live = LiveTables(rules.tables, spokes, TableWatch(metrics))
-    return await _opened(stack, table_topic(settings.kafka), live, settings.kafka.start_timeout, waiting)
+    live = LiveTables(rules.tables, spokes, TableMonitor(metrics))
+    return await _follow_until_live(stack, table_topic(settings.kafka), live, settings.kafka.start_timeout, status)
 
 
-async def _opened(
-    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, budget: float, waiting: StartReason
+async def _follow_until_live(
+    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, seconds: float, status: StartReason
 ) -> TopicTables:
     news = await stack.enter_async_context(topic.follow())
     try:
-        async with asyncio.timeout(budget):
+        async with asyncio.timeout(seconds):
             while reason := live.missing:
                 if reason != BEING_READ:
-                    waiting.on(reason)
+                    status.on(reason)
                 await live.process(await anext(news))
     except TimeoutError:
         raise NoLiveTablesError(live.missing) from None
-    return TopicTables(live=live, news=news)
+    return TopicTables(live=live, changes=news)
 
 
-class TableWatch:
+class TableMonitor:
     """Tell people and Prometheus which version decides."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def live(self, table: str, version: str, before: str | None) -> None:
+    def version_live(self, table: str, version: str, before: str | None) -> None:
         """Count and log a version that decides from now on."""
         if before is not None:
             self._metrics.forget(TABLE_LIVE, table, before)
         self._metrics.set(TABLE_LIVE, 1, table, version)
         log.info("table is live", table=table, version=version, before=before)
 
-    def refused(self, table: str, why: str, kept: str | None) -> None:
+    def version_refused(self, table: str, why: str, kept: str | None) -> None:
         """Raise the alarm."""
         self._metrics.set(TABLE_REFUSED, 1, table)
         log.error("the live table cannot be used: roll it back", table=table, why=why, kept=kept)
 
-    def agreed(self, table: str) -> None:
+    def version_accepted(self, table: str) -> None:
         """End the alarm."""
         self._metrics.set(TABLE_REFUSED, 0, table)
 
-    def unreadable(self, why: str) -> None:
+    def follow_failed(self, why: str) -> None:
         """Tell that nothing new would be heard."""
         log.error("published tables cannot be followed", why=why)

@@ -13,42 +13,42 @@ from producers.kafka_publisher import producer_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-NAMED = re.compile(r"[\"`]([\w.]+)[\"`]")
+QUOTED_NAME = re.compile(r"[\"`]([\w.]+)[\"`]")
 # A value that it quotes could be a secret that slipped into the wrong line.
-VALUE = re.compile(r"(?<=Invalid value )\".*\" (?=for )")
-FAILED = re.compile(r"^Failed to create (producer|consumer): ")
+QUOTED_VALUE = re.compile(r"(?<=Invalid value )\".*\" (?=for )")
+CREATE_FAILED_PREFIX = re.compile(r"^Failed to create (producer|consumer): ")
 # Nobody is contacted: a client that knows no broker asks none. It is gone at once and prints nothing.
-LEFT_OUT = frozenset({"bootstrap.servers", "debug"})
+NOT_CHECKED = frozenset({"bootstrap.servers", "debug"})
 
 
-def claims_about(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
+def invalid_settings(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
     policy = WorkerConfig(role="check", group="check", dead_letter_topic="check")
-    producer = _claims(Producer, lambda given: producer_settings("", given), overrides)
-    consumer = _claims(Consumer, lambda given: consumer_settings("", policy, given), overrides)
+    producer = _errors_of_client(Producer, lambda given: producer_settings("", given), overrides)
+    consumer = _errors_of_client(Consumer, lambda given: consumer_settings("", policy, given), overrides)
     return list(dict.fromkeys((*producer, *consumer)))
 
 
-def _claims(
+def _errors_of_client(
     kind: Callable[[dict[str, Any]], object],
     settings: Callable[[Mapping[str, object]], Mapping[str, object]],
     overrides: Mapping[str, object],
 ) -> Iterator[tuple[str, str]]:
     """Ask again without what was wrong: librdkafka tells one mistake at a time."""
     left = dict(overrides)
-    while claim := _claim(kind, {n: value for n, value in settings(left).items() if n not in LEFT_OUT}):
-        name = next((name for name in NAMED.findall(claim) if name in left), "")
+    while claim := _first_error(kind, {n: value for n, value in settings(left).items() if n not in NOT_CHECKED}):
+        name = next((name for name in QUOTED_NAME.findall(claim) if name in left), "")
         yield name, claim
         if not name:
             return
         del left[name]
 
 
-def _claim(kind: Callable[[dict[str, Any]], object], settings: dict[str, Any]) -> str:
+def _first_error(kind: Callable[[dict[str, Any]], object], settings: dict[str, Any]) -> str:
     try:
         kind({**settings, "log_level": 0})
     except KafkaException as error:
-        return FAILED.sub("", VALUE.sub("", str(error.args[0].str())).strip())
+        return CREATE_FAILED_PREFIX.sub("", QUOTED_VALUE.sub("", str(error.args[0].str())).strip())
     except (TypeError, ValueError) as error:  # a setting of the Python client that is code, not text
         return str(error)
     return ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Loc = tuple[str | int, ...]
 
 # The value is never repeated: it may be a secret.
-_CLAIMS: dict[str, Callable[[dict[str, object]], str]] = {
+_MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
     "greater_than": lambda c: f"must be more than {c['gt']:g}",
     "greater_than_equal": lambda c: f"must be at least {c['ge']:g}",
     "less_than_equal": lambda c: f"must be at most {c['le']:g}",
@@ -32,33 +32,33 @@ _CLAIMS: dict[str, Callable[[dict[str, object]], str]] = {
 }
 
 
-def mistakes_in(wrong: ValidationError, given: GivenSettings, known: KnownSettings) -> list[str]:
+def error_messages(wrong: ValidationError, values: GivenSettings, known: KnownSettings) -> list[str]:
     """Write one sentence per wrong setting."""
     errors = wrong.errors(include_url=False, include_input=False)
-    return list(dict.fromkeys(_sentences(errors, given, known)))
+    return list(dict.fromkeys(_sentences(errors, values, known)))
 
 
-def _sentences(errors: list[ErrorDetails], given: GivenSettings, known: KnownSettings) -> Iterator[str]:
+def _sentences(errors: list[ErrorDetails], values: GivenSettings, known: KnownSettings) -> Iterator[str]:
     for error in errors:
         loc = error["loc"]
         # Of a setting that holds names and values, the entry is named and not the kinds that it might have been.
         shown = loc[:3] if loc[:2] in known.maps else loc[:2]
-        yield f"{given.origin(*shown)}: {_claim(error, shown, known)}"
+        yield f"{values.origin(*shown)}: {_message(error, shown, known)}"
 
 
-def _claim(error: ErrorDetails, loc: Loc, known: KnownSettings) -> str:
+def _message(error: ErrorDetails, loc: Loc, known: KnownSettings) -> str:
     name = ".".join(map(str, loc))
     if error["type"] == "extra_forbidden":
-        return f"there is no setting {name}: {_remedy(loc, known)}"
+        return f"there is no setting {name}: {_suggestion(loc, known)}"
     if loc[:2] in known.maps and len(loc) > 2:  # noqa: PLR2004 - section, setting, entry
         return f"{name} must be text, a number, true or false"
-    claim = _CLAIMS.get(error["type"])
+    claim = _MESSAGES.get(error["type"])
     if claim is None:
         return f"{name} {error['msg'].removeprefix('Value error, ')}"
     return f"{name} {claim(error.get('ctx', {}))}"
 
 
-def _remedy(loc: Loc, known: KnownSettings) -> str:
+def _suggestion(loc: Loc, known: KnownSettings) -> str:
     siblings = known.sections.get(str(loc[0]), ()) if len(loc) > 1 else tuple(known.sections)
     close = get_close_matches(str(loc[-1]), siblings, 1, 0.6)
     above = f"{loc[0]}." if len(loc) > 1 else ""

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from southbound.settings.messages import mistakes_in
-from southbound.settings.sources import FILE_VARIABLE, GivenSettings, KnownSettings, from_environment, from_file, merged
-from southbound.settings.store_address import claim_about
+from southbound.settings.messages import error_messages
+from southbound.settings.sources import (
+    CONFIG_FILE_VARIABLE,
+    GivenSettings,
+    KnownSettings,
+    merge,
+    read_environment,
+    read_settings_file,
+)
+from southbound.settings.store_address import address_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULTS = Path(__file__).parents[1] / "defaults"
-FILE = Path("southbound.yaml")  # read where the command is started, if it is there
+DEFAULT_FILE = Path("southbound.yaml")  # read where the command is started, if it is there
 LOCAL_KAFKA = "127.0.0.1:9092"
 # The signs that Kafka takes in the name of a topic, and a length that leaves room for the longest of ours.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
@@ -56,7 +63,7 @@ class KafkaSettings(Section):
 
     @field_validator("prefix")
     @classmethod
-    def _begins_a_topic(cls, prefix: str) -> str:
+    def _validate_prefix(cls, prefix: str) -> str:
         if not _PREFIX.fullmatch(prefix):
             raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as names of topics do")
         return prefix
@@ -92,8 +99,8 @@ class StoreSettings(Section):
 
     @field_validator("url")
     @classmethod
-    def _names_a_database(cls, url: SecretStr) -> SecretStr:
-        if claim := claim_about(url.get_secret_value()):
+    def _validate_url(cls, url: SecretStr) -> SecretStr:
+        if claim := address_error(url.get_secret_value()):
             raise ValueError(claim)
         return url
 
@@ -191,11 +198,11 @@ class LoadedSettings:
     """Settings, and who gave each of them."""
 
     settings: Settings
-    given: GivenSettings
+    values: GivenSettings
 
     def origin(self, section: str, name: str) -> str:
         """Return where a setting comes from: a variable, a file with its line, or nowhere."""
-        return self.given.origin(section, name) if self.given.gives(section, name) else "default"
+        return self.values.origin(section, name) if self.values.has(section, name) else "default"
 
 
 def sections() -> dict[str, type[Section]]:
@@ -209,40 +216,40 @@ def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settin
     Raises:
         SettingsError: with every mistake of both.
     """
-    return load(config, environment).settings
+    return load_with_origins(config, environment).settings
 
 
-def load(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
+def load_with_origins(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
     """Do what `load_settings` does, and keep who gave what.
 
     Raises:
         SettingsError: with every mistake of the file and the environment.
     """
-    known = _known()
-    file = _file(config, environment)
-    given = merged(from_file(file, known) if file else GivenSettings(), from_environment(environment, known))
+    known = _known_settings()
+    file = _settings_file(config, environment)
+    given = merge(read_settings_file(file, known) if file else GivenSettings(), read_environment(environment, known))
     mistakes = list(given.mistakes)
     try:
         settings = Settings.model_validate(given.values)
     except ValidationError as wrong:
-        raise SettingsError(mistakes + mistakes_in(wrong, given, known)) from None
+        raise SettingsError(mistakes + error_messages(wrong, given, known)) from None
     if mistakes:
         raise SettingsError(mistakes)
-    return LoadedSettings(settings=settings, given=given)
+    return LoadedSettings(settings=settings, values=given)
 
 
-def _file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = environment.get(FILE_VARIABLE)
+def _settings_file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = environment.get(CONFIG_FILE_VARIABLE)
     file = config or (Path(named) if named else None)
     if file is None:
-        return FILE if FILE.is_file() else None
+        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     if not file.is_file():
-        who = "--config" if config else FILE_VARIABLE
+        who = "--config" if config else CONFIG_FILE_VARIABLE
         raise SettingsError([f"{who}: there is no file {file}: correct the path"])
     return file
 
 
-def _known() -> KnownSettings:
+def _known_settings() -> KnownSettings:
     fields = {(s, name): field for s, section in sections().items() for name, field in section.model_fields.items()}
     return KnownSettings(
         sections={name: tuple(section.model_fields) for name, section in sections().items()},

@@ -16,7 +16,7 @@ _PARAMETERS = frozenset(
 )
 
 
-def claim_about(address: str) -> str:
+def address_error(address: str) -> str:
     """Describe what is wrong with an address; nothing: it can be tried."""
     if _SQLITE.fullmatch(address):
         return ""
@@ -28,10 +28,10 @@ def claim_about(address: str) -> str:
             "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE with a number as PORT;"
             " in user and password write %40 for @, %3A for : and %2F for /"
         )
-    return _claim_about_parameters(found["parameters"] or "")
+    return _parameter_error(found["parameters"] or "")
 
 
-def _claim_about_parameters(written: str) -> str:
+def _parameter_error(written: str) -> str:
     given = dict(parse_qsl(written, keep_blank_values=True))
     # Not named: what is no parameter may be the rest of a password.
     if not given.keys() <= _PARAMETERS:

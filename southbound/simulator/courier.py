@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from consumers.spokes.transport import Transport
     from southbound.simulator.measures import Json
 
-PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
+RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,12 @@ class Subscription:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     event_in_path: bool = False  # POST to callback/eventType instead of to the callback itself
 
-    def wants(self, event_type: str) -> bool:
+    def matches(self, event_type: str) -> bool:
         """Return whether the query (`eventType=A,B` or `eventType=A&eventType=B`) selects this event."""
         wanted = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
         return not wanted or event_type in ",".join(wanted).split(",")
 
-    def request(self, event: Json) -> HttpRequest:
+    def build_request(self, event: Json) -> HttpRequest:
         """Make the request that delivers an event."""
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
         headers = {"content-type": "application/json", **self.headers}
@@ -46,18 +46,18 @@ class Subscription:
 class NotificationSender:
     """Deliver events; those of one test go out one after the other."""
 
-    def __init__(self, transport: Transport, *, pauses: Iterable[float] = PAUSES) -> None:
+    def __init__(self, transport: Transport, *, retry_delays: Iterable[float] = RETRY_DELAYS) -> None:
         self._transport = transport
-        self._pauses = tuple(pauses)
-        self._last: dict[str, asyncio.Task[None]] = {}
+        self._retry_delays = tuple(retry_delays)
+        self._last_delivery: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.subscriptions: dict[str, Subscription] = {}
         self.undelivered: list[Json] = []
 
-    def tell(self, test_id: str, event: Json) -> None:
+    def send(self, test_id: str, event: Json) -> None:
         """Deliver an event to every subscriber, after those told before about the same test."""
-        task = asyncio.create_task(self._deliver(event, after=self._last.get(test_id)))
-        self._last[test_id] = task
+        task = asyncio.create_task(self._deliver(event, after=self._last_delivery.get(test_id)))
+        self._last_delivery[test_id] = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: self._forget(test_id, done))
@@ -70,19 +70,19 @@ class NotificationSender:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _forget(self, test_id: str, done: asyncio.Task[None]) -> None:
-        if self._last.get(test_id) is done:
-            del self._last[test_id]
+        if self._last_delivery.get(test_id) is done:
+            del self._last_delivery[test_id]
 
     async def _deliver(self, event: Json, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait([after])
-        wanting = [s for s in self.subscriptions.values() if s.wants(str(event["eventType"]))]
-        for request in [subscription.request(event) for subscription in wanting]:
-            if not await self._acknowledged(request):
+        wanting = [s for s in self.subscriptions.values() if s.matches(str(event["eventType"]))]
+        for request in [subscription.build_request(event) for subscription in wanting]:
+            if not await self._deliver_one(request):
                 self.undelivered.append(event)
 
-    async def _acknowledged(self, request: HttpRequest) -> bool:
-        for pause in (*self._pauses, None):
+    async def _deliver_one(self, request: HttpRequest) -> bool:
+        for pause in (*self._retry_delays, None):
             answer = await self._transport.send(request)
             if isinstance(answer, HttpResponse) and 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's range of success
                 return True

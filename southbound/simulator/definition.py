@@ -10,8 +10,8 @@ from typing import Literal
 import orjson
 from jsonschema_rs import Draft4Validator, ValidationError, ValidationErrorKind
 
-FILE = "TMF653-ServiceTest-v4.1.0.swagger.json"
-Kind = Literal["ServiceTest", "ServiceTest_Create", "ServiceTest_Update", "EventSubscriptionInput", "Error"]
+DEFINITION_FILE = "TMF653-ServiceTest-v4.1.0.swagger.json"
+ResourceType = Literal["ServiceTest", "ServiceTest_Create", "ServiceTest_Update", "EventSubscriptionInput", "Error"]
 SENT_BY_CLIENTS = frozenset({"ServiceTest_Create", "ServiceTest_Update"})
 SERVER_OWNED = ("id", "href")
 
@@ -21,42 +21,42 @@ class DefinitionMissingError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+class SchemaViolation:
     """One thing that the definition forbids; `pointer` is a JSON pointer (RFC 6901)."""
 
     pointer: str
     message: str
 
 
-class Definition:
+class TmfDefinition:
     """The official definition, compiled once."""
 
     def __init__(self, document: bytes) -> None:
         self._definitions = orjson.loads(document)["definitions"]
         self._validators: dict[str, Draft4Validator] = {}
 
-    def violations(self, kind: Kind, body: object) -> tuple[Violation, ...]:
+    def violations(self, kind: ResourceType, body: object) -> tuple[SchemaViolation, ...]:
         """Find everything in `body` that the definition of `kind` forbids."""
         present = set(body) if isinstance(body, dict) and kind in SENT_BY_CLIENTS else set()
         owned = [name for name in SERVER_OWNED if name in present]
         return (
-            *(Violation(pointer=f"/{name}", message=f"{name!r} is set by the server") for name in owned),
+            *(SchemaViolation(pointer=f"/{name}", message=f"{name!r} is set by the server") for name in owned),
             *map(_violation, self._validator(kind).iter_errors(body)),
         )
 
-    def _validator(self, kind: Kind) -> Draft4Validator:
+    def _validator(self, kind: ResourceType) -> Draft4Validator:
         if kind not in self._validators:
             schema = {"$ref": f"#/definitions/{kind}", "definitions": self._definitions}
             self._validators[kind] = Draft4Validator(schema, validate_formats=True)
         return self._validators[kind]
 
 
-def _violation(error: ValidationError) -> Violation:
+def _violation(error: ValidationError) -> SchemaViolation:
     path = [str(part) for part in error.instance_path]
     if isinstance(error.kind, ValidationErrorKind.Required):
         path.append(error.kind.property)
     escaped = (part.replace("~", "~0").replace("/", "~1") for part in path)
-    return Violation(pointer="".join(f"/{part}" for part in escaped), message=error.message)
+    return SchemaViolation(pointer="".join(f"/{part}" for part in escaped), message=error.message)
 
 
 def find_definition(module: Path = Path(__file__)) -> Path:
@@ -66,17 +66,17 @@ def find_definition(module: Path = Path(__file__)) -> Path:
         DefinitionMissingError: it is in neither place.
     """
     folder = module.resolve().parent
-    places = (folder / FILE, folder.parents[1] / "tests" / "data" / "tmf653" / FILE)
+    places = (folder / DEFINITION_FILE, folder.parents[1] / "tests" / "data" / "tmf653" / DEFINITION_FILE)
     for place in places:
         if place.is_file():
             return place
     raise DefinitionMissingError(
-        f"the simulator needs the official definition {FILE} and found it neither in {places[0].parent} "
+        f"the simulator needs the official definition {DEFINITION_FILE} and found it neither in {places[0].parent} "
         f"nor in {places[1].parent}: install southbound from its wheel or run it from a whole checkout"
     )
 
 
 @cache
-def official_definition() -> Definition:
+def official_definition() -> TmfDefinition:
     """Read and compile the official definition, once per process."""
-    return Definition(find_definition().read_bytes())
+    return TmfDefinition(find_definition().read_bytes())

@@ -17,13 +17,13 @@ class QueryError(Exception):
     """A query parameter makes no sense; the sentence names it."""
 
 
-def found(resources: Iterable[Json], query: Mapping[str, str]) -> list[Json]:
+def filter_resources(resources: Iterable[Json], query: Mapping[str, str]) -> list[Json]:
     """Keep the resources that satisfy every filter; a comma in a filter means or."""
     filters = [(path, value) for path, value in query.items() if path not in NOT_FILTERS]
     return [r for r in resources if all(_satisfies(r, path, wanted) for path, wanted in filters)]
 
 
-def page(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
+def paginate(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
     """Cut out `limit` resources from `offset` on.
 
     Raises:
@@ -34,7 +34,7 @@ def page(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
     return resources[start:] if limit is None else resources[start : start + limit]
 
 
-def shown(resource: Json, query: Mapping[str, str]) -> Json:
+def select_fields(resource: Json, query: Mapping[str, str]) -> Json:
     """Keep the fields that were asked for, all where none was."""
     if not query.get("fields"):
         return resource

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from southbound.simulator.courier import NotificationSender
-    from southbound.simulator.definition import Definition
+    from southbound.simulator.definition import TmfDefinition
     from southbound.simulator.measures import Json
 
 
 class Hub:
     """Takes subscriptions in and gives them up."""
 
-    def __init__(self, courier: NotificationSender, definition: Definition, new_id: Callable[[], str]) -> None:
-        self._subscriptions = courier.subscriptions
+    def __init__(self, notifications: NotificationSender, definition: TmfDefinition, new_id: Callable[[], str]) -> None:
+        self._subscriptions = notifications.subscriptions
         self._definition = definition
         self._new_id = new_id
 
@@ -32,12 +32,12 @@ class Hub:
         return [web.post(f"{base}/hub", self._subscribe), web.delete(f"{base}/hub/{{id}}", self._unsubscribe)]
 
     async def _subscribe(self, request: web.Request) -> web.Response:
-        body = await replies.json_body(request)
+        body = await replies.read_json_body(request)
         for violation in self._definition.violations("EventSubscriptionInput", body)[:1]:
             raise PatchRefusedError(400, "invalidBody", violation.message, violation.pointer)
         subscription = self._add(body)
         query = {"query": subscription.query} if subscription.query else {}
-        return replies.answer(201, {"id": subscription.id, "callback": subscription.callback, **query})
+        return replies.json_response(201, {"id": subscription.id, "callback": subscription.callback, **query})
 
     def _add(self, body: Json) -> Subscription:
         callback, query = str(body["callback"]), str(body.get("query", "")) or None
@@ -60,10 +60,10 @@ ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
 
 DELETED = "ServiceTestDeleteEvent"
 
-THIN = ("id", "href", "state")
+MINIMAL_FIELDS = ("id", "href", "state")
 
 
-def notice(
+def make_notification(
     event_type: str,
     resource: Json,
     *,

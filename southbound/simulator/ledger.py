@@ -39,7 +39,7 @@ class ReceivedRequest:
         except orjson.JSONDecodeError:
             return None
 
-    def shown(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Tell this request to another process, without credentials."""
         headers = {name: "***" if name in CREDENTIALS else value for name, value in self.headers.items()}
         text = self.body.decode(errors="replace")
@@ -59,11 +59,11 @@ class RequestLog:
     """All requests in the order of their arrival."""
 
     def __init__(self) -> None:
-        self.received: list[ReceivedRequest] = []
+        self.requests: list[ReceivedRequest] = []
 
     def posts(self) -> tuple[ReceivedRequest, ...]:
         """Return the POSTs of tests."""
-        return tuple(r for r in self.received if (r.method, r.path) == ("POST", "/serviceTest"))
+        return tuple(r for r in self.requests if (r.method, r.path) == ("POST", "/serviceTest"))
 
     def posted_names(self) -> tuple[str, ...]:
         """Return the names of the posted tests, in the order of their arrival."""

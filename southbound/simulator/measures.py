@@ -29,19 +29,19 @@ def objects_in(resource: Json, field: str) -> list[Json]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def measured(resource: Json, behaviour: Behaviour, changed: str | None, at: datetime) -> list[Json]:
+def fill_measures(resource: Json, behaviour: Behaviour, changed: str | None, at: datetime) -> list[Json]:
     """Fill the requested measures with values; `changed` names the characteristic that was changed last."""
     asked = objects_in(resource, "testMeasure")
-    if not asked and (behaviour.echoes or behaviour.violates):
+    if not asked and (behaviour.echo_characteristics or behaviour.violate_threshold):
         asked = [{"metricName": changed or "outcome"}]
-    echo = _Echo(objects_in(resource, "characteristic"), changed) if behaviour.echoes else None
-    filled = [_filled(measure, behaviour, echo, at) for measure in asked]
-    if behaviour.violates:
+    echo = _Echo(objects_in(resource, "characteristic"), changed) if behaviour.echo_characteristics else None
+    filled = [_with_value(measure, behaviour, echo, at) for measure in asked]
+    if behaviour.violate_threshold:
         filled[0]["ruleViolation"] = [VIOLATION]
     return filled
 
 
-def _filled(measure: Json, behaviour: Behaviour, echo: _Echo | None, at: datetime) -> Json:
+def _with_value(measure: Json, behaviour: Behaviour, echo: _Echo | None, at: datetime) -> Json:
     metric = str(measure.get("metricName", ""))
     value = {"name": metric, "value": _value(metric, behaviour, echo)}
     return {**measure, "value": value, "captureDateTime": at.isoformat(), "captureMethod": "automatic"}
@@ -50,7 +50,7 @@ def _filled(measure: Json, behaviour: Behaviour, echo: _Echo | None, at: datetim
 def _value(metric: str, behaviour: Behaviour, echo: _Echo | None) -> object:
     if metric in behaviour.values:
         return behaviour.values[metric]
-    if echo is not None and (echoed := echo.of(metric)) is not None:
+    if echo is not None and (echoed := echo.value_of(metric)) is not None:
         return echoed
     # The same metric always measures the same, so that a repeated demo shows the same numbers.
     return 10 + crc32(metric.encode()) % 9000 / 100
@@ -63,5 +63,5 @@ class _Echo:
         self._values = {str(c.get("name")): c.get("value") for c in characteristics}
         self._first = changed if changed in self._values else next(iter(self._values), None)
 
-    def of(self, metric: str) -> object:
+    def value_of(self, metric: str) -> object:
         return self._values.get(metric, self._values.get(self._first) if self._first else None)

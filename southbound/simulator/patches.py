@@ -43,7 +43,7 @@ class MergePatch:
         """Point at the field that it changes, at the whole where there are several."""
         return f"/{next(iter(self.fields))}" if len(self.fields) == 1 else ""
 
-    def keeps_what_is_required(self) -> None:
+    def check_required_fields(self) -> None:
         """Make sure that it deletes nothing without which there is no test.
 
         Raises:
@@ -53,7 +53,7 @@ class MergePatch:
             if field in self.fields and self.fields[field] is None:
                 raise PatchRefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
 
-    def characteristic(self, before: Json) -> str | None:
+    def changed_characteristic(self, before: Json) -> str | None:
         """Name the characteristic whose value it changes, the last one of several."""
         known = {c.get("name"): c.get("value") for c in objects_in(before, "characteristic")}
         asked = objects_in(self.fields, "characteristic")
@@ -64,18 +64,18 @@ class MergePatch:
 _ABSENT = object()
 
 
-def merged(target: object, patch: object) -> Json:
+def apply_merge_patch(target: object, patch: object) -> Json:
     """Merge a patch into a resource: objects field by field, null deletes, everything else replaces."""
     result = dict(target) if isinstance(target, dict) else {}
     for name, value in (patch if isinstance(patch, dict) else {}).items():
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = merged(result.get(name), value) if isinstance(value, dict) else value
+            result[name] = apply_merge_patch(result.get(name), value) if isinstance(value, dict) else value
     return result
 
 
-def lineage(body: Json) -> str | None:
+def parent_id(body: Json) -> str | None:
     """Return the id of the parent that a test names, by relationship or by characteristic."""
     if (relationship := parent_relationship(body)) is not None:
         return str(relationship[1].get("id"))

@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds
 
 
-def answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_response(status: int, content: object, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with JSON."""
     body = orjson.dumps(content)
     return web.Response(status=status, body=body, headers=headers, content_type="application/json")
 
 
-def error(status: int, code: str, reason: str, message: str, pointer: str = "") -> web.Response:
+def error_response(status: int, code: str, reason: str, message: str, pointer: str = "") -> web.Response:
     """Answer with a TMF `Error`; the message names the place in the body, where there is one."""
     told = f"{pointer}: {message}" if pointer else message
     path = {"propertyPath": pointer} if pointer else {}
-    return answer(status, {"code": code, "reason": reason, "message": told, "status": str(status), **path})
+    return json_response(status, {"code": code, "reason": reason, "message": told, "status": str(status), **path})
 
 
-def refusal(refused: PatchRefusedError) -> web.Response:
+def rejection_response(refused: PatchRefusedError) -> web.Response:
     """Answer no."""
-    return error(refused.status, refused.code, refused.code, refused.message, refused.pointer)
+    return error_response(refused.status, refused.code, refused.code, refused.message, refused.pointer)
 
 
-def refusals(reasons: Sequence[Reason]) -> web.Response:
+def rejections_response(reasons: Sequence[Reason]) -> web.Response:
     """Answer 422: one reason as a TMF `Error`, several as a list of them (as MEF W149 does)."""
     errors = [
         {"code": r.code, "reason": r.code, "message": r.message, "status": "422"}
         | ({"propertyPath": r.property_path} if r.property_path else {})
         for r in reasons
     ]
-    return answer(422, errors[0] if len(errors) == 1 else errors)
+    return json_response(422, errors[0] if len(errors) == 1 else errors)
 
 
-def reset(request: web.Request) -> web.Response:
+def reset_connection(request: web.Request) -> web.Response:
     """Reset the connection of a request: the client sees RST instead of an answer."""
     if request.transport is not None:
         bound = request.transport.get_extra_info("socket")
@@ -61,7 +61,7 @@ def reset(request: web.Request) -> web.Response:
     return web.Response(status=500)  # never seen: there is no connection any more
 
 
-async def json_body(request: web.Request) -> dict[str, object]:
+async def read_json_body(request: web.Request) -> dict[str, object]:
     """Read an object.
 
     Raises:
@@ -79,12 +79,12 @@ async def json_body(request: web.Request) -> dict[str, object]:
 
 
 @web.middleware
-async def tmf_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def tmf_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every refusal into a TMF `Error`."""
     try:
         return await handler(request)
     except PatchRefusedError as refused:
-        return refusal(refused)
+        return rejection_response(refused)
     except web.HTTPClientError as wrong:
         what = f"{request.method} {request.path}: {wrong.reason}"
-        return error(wrong.status, str(wrong.status), wrong.reason, what)
+        return error_response(wrong.status, str(wrong.status), wrong.reason, what)

@@ -9,7 +9,13 @@ from pydantic import Field, ValidationError
 from schemas.base import Model
 from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
 from schemas.results import Reason
-from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, refuses, waits
+from southbound.simulator.behaviours import (
+    Behaviour,
+    completes_by_callback,
+    completes_immediately,
+    rejects,
+    stays_pending,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +33,9 @@ class Script(Model):
 
     specifications: dict[str, Behaviour] = Field(default_factory=dict)
     children: dict[str, Behaviour] = Field(default_factory=dict)
-    default: Behaviour = Field(default_factory=answers_at_once)
+    default: Behaviour = Field(default_factory=completes_immediately)
 
-    def behaviour(self, specification: str, *, child: bool = False) -> Behaviour:
+    def behaviour_for(self, specification: str, *, child: bool = False) -> Behaviour:
         """Choose how to treat a test of this specification."""
         named = self.specifications.get(specification, self.default)
         return self.children.get(specification, named) if child else named
@@ -77,15 +83,15 @@ def demo_script() -> Script:
     )
     return Script(
         specifications={
-            "fibre-quick": answers_at_once(),
-            "fibre-line": calls_back(0.3),
-            "fibre-tree": calls_back(0.2),
-            "fibre-tree-child": calls_back(0.3),
-            "fibre-flat": calls_back(0.2),
-            "fibre-change": waits(2.0, echoes=True),
-            "fibre-cancel": waits(None),
-            "copper-refused": refuses(refusal),
-            "copper-busy": answers_at_once(busy_times=2),
-            "copper-line": calls_back(0.3),
+            "fibre-quick": completes_immediately(),
+            "fibre-line": completes_by_callback(0.3),
+            "fibre-tree": completes_by_callback(0.2),
+            "fibre-tree-child": completes_by_callback(0.3),
+            "fibre-flat": completes_by_callback(0.2),
+            "fibre-change": stays_pending(2.0, echo_characteristics=True),
+            "fibre-cancel": stays_pending(None),
+            "copper-refused": rejects(refusal),
+            "copper-busy": completes_immediately(busy_times=2),
+            "copper-line": completes_by_callback(0.3),
         }
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from schemas.vocabulary import RunState
 from southbound.simulator import hub as notices
-from southbound.simulator.measures import measured, objects_in
-from southbound.simulator.patches import MergePatch, PatchRefusedError, lineage, merged
+from southbound.simulator.measures import fill_measures, objects_in
+from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Fields = tuple[str, ...] | None
 
-MEASURES = ("id", "href", "testMeasure")
+MEASURE_FIELDS = ("id", "href", "testMeasure")
 TERMINAL = frozenset({RunState.REJECTED, RunState.CANCELLED, RunState.COMPLETED, RunState.FAILED})
 
 
@@ -33,8 +33,8 @@ class ServiceTest:
 
     resource: Json
     behaviour: Behaviour
-    changed: str | None = None  # the characteristic that was changed last
-    course: asyncio.Task[None] | None = None
+    changed_characteristic: str | None = None  # the characteristic that was changed last
+    transitions_task: asyncio.Task[None] | None = None
 
     @property
     def id(self) -> str:
@@ -55,37 +55,37 @@ class TestExecution:
         *,
         url: str,
         script: Script,
-        courier: NotificationSender,
+        notifications: NotificationSender,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
         self.tests: dict[str, ServiceTest] = {}
         self._url = url
         self._script = script
-        self._courier = courier
+        self._notifications = notifications
         self._now = now
         self._new_id = new_id
 
-    def behaviour(self, body: Json) -> Behaviour:
+    def behaviour_for(self, body: Json) -> Behaviour:
         """Choose how to treat a test, by its specification and by whether it names a parent."""
         specification = body["testSpecification"]
         name = str(specification["id"]) if isinstance(specification, dict) else ""
-        return self._script.behaviour(name, child=lineage(body) is not None)
+        return self._script.behaviour_for(name, child=parent_id(body) is not None)
 
-    def admit(self, body: Json) -> ServiceTest:
+    def create(self, body: Json) -> ServiceTest:
         """Take a test in, and the ones nested in it, and let them begin."""
         identity = self._new_id()
-        behaviour = self.behaviour(body)
+        behaviour = self.behaviour_for(body)
         resource = {
             **body,
             "id": identity,
             "href": f"{self._url}/serviceTest/{identity}",
-            "state": behaviour.first_state.value,
+            "state": behaviour.initial_state.value,
         }
         if nested := objects_in(body, "childServiceTest"):
-            resource["childServiceTest"] = [self.admit(child).resource for child in nested]
+            resource["childServiceTest"] = [self.create(child).resource for child in nested]
         test = self.tests[identity] = ServiceTest(resource=resource, behaviour=behaviour)
-        self._begin(test)
+        self._start(test)
         return test
 
     def change(self, test: ServiceTest, change: MergePatch) -> None:
@@ -100,66 +100,68 @@ class TestExecution:
         if change.cancels:
             self._cancel(test)
         else:
-            self._amend(test, change)
+            self._apply_patch(test, change)
 
-    def remove(self, test: ServiceTest) -> None:
+    def delete(self, test: ServiceTest) -> None:
         """Forget a test."""
-        self._halt(test)
+        self._stop_transitions(test)
         del self.tests[test.id]
-        self._tell(test, notices.DELETED, only=notices.THIN)
+        self._notify(test, notices.DELETED, only=notices.MINIMAL_FIELDS)
 
     async def stop(self) -> None:
         """Halt every course."""
-        courses = [test.course for test in self.tests.values() if test.course is not None]
+        courses = [test.transitions_task for test in self.tests.values() if test.transitions_task is not None]
         for course in courses:
             course.cancel()
         await asyncio.gather(*courses, return_exceptions=True)
 
-    def _begin(self, test: ServiceTest) -> None:
+    def _start(self, test: ServiceTest) -> None:
         if test.ended:
-            self._measure(test)
-        elif test.behaviour.course:
-            test.course = asyncio.create_task(self._play(test))
+            self._fill_measures(test)
+        elif test.behaviour.transitions:
+            test.transitions_task = asyncio.create_task(self._run_transitions(test))
 
-    async def _play(self, test: ServiceTest) -> None:
-        for step in test.behaviour.course:
+    async def _run_transitions(self, test: ServiceTest) -> None:
+        for step in test.behaviour.transitions:
             await asyncio.sleep(step.after)
-            self._move(test, step.state)
+            self._set_state(test, step.state)
 
-    def _move(self, test: ServiceTest, state: RunState) -> None:
+    def _set_state(self, test: ServiceTest, state: RunState) -> None:
         if state is RunState.COMPLETED:
-            self._measure(test)
-        if state is RunState.COMPLETED and test.behaviour.measures_apart:
-            self._tell(test, notices.ATTRIBUTE_CHANGED, only=MEASURES, path="testMeasure")
+            self._fill_measures(test)
+        if state is RunState.COMPLETED and test.behaviour.separate_measures_event:
+            self._notify(test, notices.ATTRIBUTE_CHANGED, only=MEASURE_FIELDS, path="testMeasure")
         test.resource["state"] = state.value
-        self._tell(test, notices.STATE_CHANGED, only=notices.THIN if test.behaviour.measures_apart else None)
+        self._notify(
+            test, notices.STATE_CHANGED, only=notices.MINIMAL_FIELDS if test.behaviour.separate_measures_event else None
+        )
 
-    def _measure(self, test: ServiceTest) -> None:
-        if measures := measured(test.resource, test.behaviour, test.changed, self._now()):
+    def _fill_measures(self, test: ServiceTest) -> None:
+        if measures := fill_measures(test.resource, test.behaviour, test.changed_characteristic, self._now()):
             test.resource["testMeasure"] = measures
 
     def _cancel(self, test: ServiceTest) -> None:
         if not test.behaviour.cancelable:
             raise PatchRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
-        self._halt(test)
-        self._move(test, RunState.CANCELLED)
+        self._stop_transitions(test)
+        self._set_state(test, RunState.CANCELLED)
 
-    def _amend(self, test: ServiceTest, change: MergePatch) -> None:
+    def _apply_patch(self, test: ServiceTest, change: MergePatch) -> None:
         if not test.behaviour.changeable:
             raise PatchRefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
-        test.changed = change.characteristic(test.resource) or test.changed
-        after = merged(test.resource, change.fields)
+        test.changed_characteristic = change.changed_characteristic(test.resource) or test.changed_characteristic
+        after = apply_merge_patch(test.resource, change.fields)
         test.resource.clear()  # the same object is nested in its parent's resource
         test.resource.update(after)
-        self._tell(test, notices.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
+        self._notify(test, notices.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
 
-    def _halt(self, test: ServiceTest) -> None:
-        if test.course is not None:
-            test.course.cancel()
+    def _stop_transitions(self, test: ServiceTest) -> None:
+        if test.transitions_task is not None:
+            test.transitions_task.cancel()
 
-    def _tell(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
+    def _notify(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
         if not test.behaviour.notifies:
             return
-        worded = partial(notices.notice, event_type, test.resource, event_id=self._new_id(), at=self._now())
-        shown = notices.THIN if test.behaviour.thin_events else only
-        self._courier.tell(test.id, worded(only=shown, field_path=path or None))
+        worded = partial(notices.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now())
+        shown = notices.MINIMAL_FIELDS if test.behaviour.minimal_events else only
+        self._notifications.send(test.id, worded(only=shown, field_path=path or None))

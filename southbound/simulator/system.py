@@ -19,7 +19,7 @@ from southbound.simulator.definition import official_definition
 from southbound.simulator.hub import Hub
 from southbound.simulator.ledger import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
-from southbound.simulator.service_tests import ServiceTests
+from southbound.simulator.service_tests import ServiceTestResource
 from southbound.simulator.stage import TestExecution
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 BASE_PATH = "/tmf-api/serviceTestManagement/v4"
 
-LARGEST_BODY = 32 * 1024 * 1024  # a bundle of ten thousand children fits
+MAX_BODY_BYTES = 32 * 1024 * 1024  # a bundle of ten thousand children fits
 
-GRACE = 0.5  # seconds for requests that are being answered when the system stops
+SHUTDOWN_TIMEOUT = 0.5  # seconds for requests that are being answered when the system stops
 
 
 def _now() -> datetime:
@@ -45,7 +45,7 @@ def _new_id() -> str:
     return str(uuid4())
 
 
-def _transport() -> Transport:
+def _default_transport() -> Transport:
     # Notifications go to any address; the profile only gives the timeouts and the number of connections.
     return AiohttpTransport(Profile(name="callbacks", base_url="http://127.0.0.1", concurrency=200))
 
@@ -73,17 +73,17 @@ class ExternalSystem:
         new_id: Callable[[], str] = _new_id,
     ) -> None:
         self.name = name
-        self.ledger = RequestLog()
-        self._transport = transport or _transport()
-        self._transport_is_ours = transport is None
-        self.courier = NotificationSender(self._transport)
+        self.request_log = RequestLog()
+        self._transport = transport or _default_transport()
+        self._owns_transport = transport is None
+        self.notifications = NotificationSender(self._transport)
         self._address = (host, port)
         self._script = script or demo_script()
         self._latency = latency
         self._now = now
         self._new_id = new_id
         if callback_url is not None:
-            self.courier.subscriptions["given"] = Subscription(
+            self.notifications.subscriptions["given"] = Subscription(
                 id="given",
                 callback=callback_url,
                 headers=callback_headers or {},
@@ -98,7 +98,7 @@ class ExternalSystem:
     @property
     def received(self) -> Sequence[ReceivedRequest]:
         """Return all requests so far, in the order of their arrival."""
-        return self.ledger.received
+        return self.request_log.requests
 
     async def start(self) -> None:
         """Take the port and answer.
@@ -111,13 +111,15 @@ class ExternalSystem:
         bound = open_port(*self._address)
         self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
         self._stage = TestExecution(
-            url=self._url, script=self._script, courier=self.courier, now=self._now, new_id=self._new_id
+            url=self._url, script=self._script, notifications=self.notifications, now=self._now, new_id=self._new_id
         )
-        app = web.Application(middlewares=[replies.tmf_errors, self._remember], client_max_size=LARGEST_BODY)
-        app.add_routes(ServiceTests(self._stage, definition).routes(BASE_PATH))
-        app.add_routes(Hub(self.courier, definition, self._new_id).routes(BASE_PATH))
-        app.add_routes([web.get("/_simulator/received", self._show_received)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
+        app = web.Application(
+            middlewares=[replies.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
+        )
+        app.add_routes(ServiceTestResource(self._stage, definition).routes(BASE_PATH))
+        app.add_routes(Hub(self.notifications, definition, self._new_id).routes(BASE_PATH))
+        app.add_routes([web.get("/_simulator/received", self._list_received)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
         await web.SockSite(self._runner, bound).start()
 
@@ -125,8 +127,8 @@ class ExternalSystem:
         """Let go of the port; whatever was still to happen does not."""
         await self._runner.cleanup()
         await self._stage.stop()
-        await self.courier.stop()
-        if self._transport_is_ours:
+        await self.notifications.stop()
+        if self._owns_transport:
             await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -137,18 +139,18 @@ class ExternalSystem:
         await self.stop()
 
     @web.middleware
-    async def _remember(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(BASE_PATH):
-            self.ledger.received.append(await self._received(request))
+            self.request_log.requests.append(await self._read_request(request))
             if self._latency:
                 await asyncio.sleep(self._latency)
         response: web.StreamResponse = await handler(request)
         return response
 
-    async def _received(self, request: web.Request) -> ReceivedRequest:
+    async def _read_request(self, request: web.Request) -> ReceivedRequest:
         body = await request.read()
         return ReceivedRequest(
-            number=len(self.ledger.received) + 1,
+            number=len(self.request_log.requests) + 1,
             at=self._now(),
             method=request.method,
             path=request.path.removeprefix(BASE_PATH),
@@ -157,9 +159,11 @@ class ExternalSystem:
             body=body,
         )
 
-    async def _show_received(self, request: web.Request) -> web.Response:
+    async def _list_received(self, request: web.Request) -> web.Response:
         key = request.query.get("idempotencyKey")
-        return replies.answer(200, [r.shown() for r in self.received if key is None or r.idempotency_key == key])
+        return replies.json_response(
+            200, [r.as_json() for r in self.received if key is None or r.idempotency_key == key]
+        )
 
 
 class StartableSystem(Protocol):
@@ -178,8 +182,8 @@ class StartableSystem(Protocol):
         """Let go of the port."""
 
 
-async def serve(
-    systems: Sequence[StartableSystem], stopped: asyncio.Event, on_ready: Callable[[Sequence[StartableSystem]], None]
+async def run_systems(
+    systems: Sequence[StartableSystem], stop: asyncio.Event, on_ready: Callable[[Sequence[StartableSystem]], None]
 ) -> None:
     """Start the systems, tell when all of them answer, and stop them when `stopped` is set.
 
@@ -191,4 +195,4 @@ async def serve(
             await system.start()
             stack.push_async_callback(system.stop)
         on_ready(systems)
-        await stopped.wait()
+        await stop.wait()

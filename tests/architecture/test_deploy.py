@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from schemas.topics import Topic, all_topics
 from southbound.broker.docker import IMAGE
-from southbound.broker.jars import KAFKA
+from southbound.broker.jars import KAFKA_VERSION
 from southbound.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_the_topics_file_lists_exactly_the_topics_of_the_code() -> None:
 
 def test_compose_runs_the_kafka_that_the_tests_run() -> None:
     assert load(DEPLOY / "compose.yaml")["services"]["kafka"]["image"] == IMAGE
-    assert f"kafka:{KAFKA}" in IMAGE
+    assert f"kafka:{KAFKA_VERSION}" in IMAGE
     assert section("broker").image == IMAGE
 
 

@@ -24,7 +24,7 @@ from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.run_document import Characteristic
 from schemas.topics import TopicNames
 from southbound.broker.jvm import jvm_broker
-from southbound.operations.backtest.run import backtest
+from southbound.operations.backtest.run import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import command_line, machine, say, yardstick
@@ -88,10 +88,12 @@ def _measured(bootstrap: str, case: Case, given: argparse.Namespace) -> tuple[st
 def _once(settings: Settings, case: Case, events: int) -> tuple[float, float]:
     now, draft = _tables(case.rows)
     with _cpu() as spent:
-        found = backtest(settings, now=now, draft=draft, back=timedelta(days=1), most=20, readers=case.readers)
+        found = run_backtest(
+            settings, current=now, draft=draft, lookback=timedelta(days=1), max_named_runs=20, readers=case.readers
+        )
     if found.tally.events != events or not found.tally.differences:
         raise ValueError(f"{found.tally.events} events of {events}, {len(found.tally.differences)} changes")
-    return found.pace, spent[0] / events * 1e6
+    return found.events_per_second, spent[0] / events * 1e6
 
 
 @contextmanager

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BASE_PATH = "/tmf-api/serviceTestManagement/v4"
-END_OF_HEAD = b"\r\n\r\n"
-NOTHING = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
-NOT_JSON = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-NO_LENGTH = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+HEADER_END = b"\r\n\r\n"
+EMPTY_LIST_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
+BAD_REQUEST_RESPONSE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+LENGTH_REQUIRED_RESPONSE = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class FastSystem:
@@ -53,10 +53,10 @@ class FastSystem:
         self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
         self._connections: set[asyncio.BaseTransport] = set()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=bound, backlog=1024)
+        self._server = await loop.create_server(self._new_connection, sock=bound, backlog=1024)
 
-    def _connection(self) -> _Connection:
-        return _Connection(self, self._connections)
+    def _new_connection(self) -> _FastConnection:
+        return _FastConnection(self, self._connections)
 
     async def stop(self) -> None:
         """Let go of the port."""
@@ -72,18 +72,18 @@ class FastSystem:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def answer(self, head: bytes, body: bytes) -> bytes:
+    def respond(self, head: bytes, body: bytes) -> bytes:
         """Give the whole response to a request."""
         if not head.startswith(b"POST "):
-            return NOTHING
+            return EMPTY_LIST_RESPONSE
         try:
             asked = orjson.loads(body).get("testMeasure", ())
         except (orjson.JSONDecodeError, AttributeError):
-            return NOT_JSON
+            return BAD_REQUEST_RESPONSE
         self._count(_header(head, b"idempotency-key"))
-        return self._completed(asked)
+        return self._completed_response(asked)
 
-    def _completed(self, asked: Iterable[dict[str, object]]) -> bytes:
+    def _completed_response(self, asked: Iterable[dict[str, object]]) -> bytes:
         identity = f"{self._prefix}-{next(self._numbers)}"
         measures = [{**m, "value": {"name": m.get("metricName", ""), "value": 1.0}} for m in asked]
         href = f"{self._url}/serviceTest/{identity}"
@@ -100,7 +100,7 @@ class FastSystem:
             self._keys.add(key)
 
 
-class _Connection(asyncio.Protocol):
+class _FastConnection(asyncio.Protocol):
     """One keep-alive connection; requests on it are answered one after the other."""
 
     def __init__(self, system: FastSystem, connections: set[asyncio.BaseTransport]) -> None:
@@ -117,17 +117,17 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while (end := self._buffer.find(END_OF_HEAD)) >= 0:
+        while (end := self._buffer.find(HEADER_END)) >= 0:
             head = self._buffer[:end]
             if (length := _body_length(head)) is None:
-                self._transport.write(NO_LENGTH)
+                self._transport.write(LENGTH_REQUIRED_RESPONSE)
                 self._transport.close()
                 return
-            after = end + len(END_OF_HEAD) + length
+            after = end + len(HEADER_END) + length
             if len(self._buffer) < after:
                 return
-            body, self._buffer = self._buffer[end + len(END_OF_HEAD) : after], self._buffer[after:]
-            self._send(self._system.answer(head, body))
+            body, self._buffer = self._buffer[end + len(HEADER_END) : after], self._buffer[after:]
+            self._send(self._system.respond(head, body))
 
     def _send(self, response: bytes) -> None:
         if self._system.latency:

@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from southbound.simulator.behaviours import answers_at_once, calls_back
+from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document, a_tree
 from tests.fixtures.processes import a_site, lost, some_id, unexplained_posts
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 SCRIPT = Script(
     specifications={
-        "fibre-quick": answers_at_once(answer_after=0.05),
-        "fibre-tree": calls_back(0.1, answer_after=0.05),
-        "fibre-tree-child": calls_back(0.1, answer_after=0.05),
-        "copper-line": calls_back(0.1),
+        "fibre-quick": completes_immediately(response_delay=0.05),
+        "fibre-tree": completes_by_callback(0.1, response_delay=0.05),
+        "fibre-tree-child": completes_by_callback(0.1, response_delay=0.05),
+        "copper-line": completes_by_callback(0.1),
     }
 )
 # What a system reports while nobody listens is lost: the poller is there to ask.

@@ -7,7 +7,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from southbound.simulator.behaviours import answers_at_once, calls_back
+from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.processes import a_site, lost, posted_before_their_root, some_id, unexplained_posts
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 SCRIPT = Script(
     specifications={
-        "fibre-quick": answers_at_once(answer_after=0.02),
-        "fibre-line": calls_back(0.3, answer_after=0.02),
-        "fibre-tree": calls_back(0.2, answer_after=0.02),
-        "fibre-tree-child": calls_back(0.1, answer_after=0.02),
-        "copper-line": calls_back(0.05),
+        "fibre-quick": completes_immediately(response_delay=0.02),
+        "fibre-line": completes_by_callback(0.3, response_delay=0.02),
+        "fibre-tree": completes_by_callback(0.2, response_delay=0.02),
+        "fibre-tree-child": completes_by_callback(0.1, response_delay=0.02),
+        "copper-line": completes_by_callback(0.05),
     }
 )
 
@@ -129,14 +129,14 @@ async def test_two_services_that_share_one_sqlite_file_by_mistake_are_still_corr
 async def test_a_process_that_froze_with_calls_in_the_queue_makes_none_of_them_when_it_wakes(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    script, narrow = Script(default=answers_at_once(answer_after=0.2)), {"concurrency": 2}
+    script, narrow = Script(default=completes_immediately(response_delay=0.2)), {"concurrency": 2}
     async with a_site(kafka_bootstrap, tmp_path, script=script, profile=narrow) as site:
         service, tag = site.service, some_id("frozen")
         runs = [f"{tag}-{n}" for n in range(24)]
         await site.start("routing")
         frozen = await site.start("dispatch")
         await service.request(*(a_document(run) for run in runs))
-        ledger = service.systems["fibre-lab"].ledger
+        ledger = service.systems["fibre-lab"].request_log
         await service.until(lambda: len(ledger.posts()) >= 4, "the first POSTs")
         frozen.send(signal.SIGSTOP)
         await site.start("dispatch")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from southbound.settings.settings import RoutingSettings
-from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.processes import a_site, lost, some_id
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RATE = 1_000  # runs a second
 BATCH = 50
 RESULT = "southbound.RunResult"
-SCRIPT = Script(default=answers_at_once())
+SCRIPT = Script(default=completes_immediately())
 NEXT_POLICY = POLICY.replace("# What of", "# The next. What of")
 MOVED = SELECTOR.partition("\ntests:\n")[0].replace("spoke: fibre-lab", "spoke: copper-lab")
 
@@ -76,7 +76,7 @@ def pair_of(row: RunRow) -> tuple[str, str]:
 
 
 def posted(site: Site, system: str) -> Counter[str]:
-    names = site.service.systems[system].ledger.posted_names()
+    names = site.service.systems[system].request_log.posted_names()
     return Counter(name.rpartition(" ")[2] for name in names)
 
 

@@ -16,7 +16,7 @@ import pytest
 from southbound.broker.jvm import jvm_broker
 from southbound.broker.server import reserve
 from southbound.cli.exit_codes import ExitCode
-from southbound.simulator.behaviours import answers_at_once, calls_back
+from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.postgres import MISSING, Cluster, find_programs
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from southbound.simulator.system import ExternalSystem
     from tests.fixtures.processes import Site
 
-SLOW = Script(specifications={"fibre-line": answers_at_once(answer_after=3.0)}, default=answers_at_once())
+SLOW = Script(specifications={"fibre-line": completes_immediately(response_delay=3.0)}, default=completes_immediately())
 PROMPT = 5.0  # seconds for a stop that has nothing to wait for
 
 
 async def posted(site: Site, *names: str) -> None:
     """Wait until these runs have reached the fibre lab."""
-    ledger = site.service.systems["fibre-lab"].ledger
+    ledger = site.service.systems["fibre-lab"].request_log
     await site.service.until(lambda: all(any(n in p for p in ledger.posted_names()) for n in names), "the POST")
 
 
@@ -60,9 +60,9 @@ async def test_a_stop_waits_for_a_slow_answer_and_publishes_its_result(kafka_boo
         await site.service.request(a_document(run))
         await posted(site, run)
         process.send(signal.SIGTERM)
-        assert await process.ended() == ExitCode.DONE, process.said()
+        assert await process.ended() == ExitCode.SUCCESS, process.said()
         await finished(site, run)
-        assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
+        assert len(site.service.systems["fibre-lab"].request_log.posts()) == 1
 
 
 async def test_a_stop_that_cannot_wait_says_so_and_the_next_start_looks_up_what_was_sent(
@@ -73,10 +73,10 @@ async def test_a_stop_that_cannot_wait_says_so_and_the_next_start_looks_up_what_
         await site.service.request(a_document(run))
         await posted(site, run)
         process.send(signal.SIGTERM)
-        assert await process.ended(PROMPT) == ExitCode.NOT_CLEAN, process.said()
+        assert await process.ended(PROMPT) == ExitCode.UNCLEAN_SHUTDOWN, process.said()
         await site.start()
         await finished(site, run)
-        assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
+        assert len(site.service.systems["fibre-lab"].request_log.posts()) == 1
         assert site.service.dead_letters() == []
 
 
@@ -88,10 +88,10 @@ async def test_a_second_signal_stops_at_once_and_nothing_is_lost(kafka_bootstrap
         process.send(signal.SIGTERM)
         await site.service.until(lambda: process.has_taken(signal.SIGTERM), "the first one is taken")
         process.send(signal.SIGTERM)
-        assert await process.ended(PROMPT) == ExitCode.NOT_CLEAN, process.said()
+        assert await process.ended(PROMPT) == ExitCode.UNCLEAN_SHUTDOWN, process.said()
         await site.start()
         await finished(site, run)
-        assert len(site.service.systems["fibre-lab"].ledger.posts()) == 1
+        assert len(site.service.systems["fibre-lab"].request_log.posts()) == 1
 
 
 async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
@@ -106,7 +106,7 @@ async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
             "max_elapsed": 2,
         }
     }
-    script = Script(specifications={"copper-line": calls_back(0.1)}, default=answers_at_once())
+    script = Script(specifications={"copper-line": completes_by_callback(0.1)}, default=completes_immediately())
     async with a_site(kafka_bootstrap, tmp_path, script=script, profile=few) as site:
         service, tag = site.service, some_id("down")
         process = await site.start(listens=True)
@@ -117,7 +117,7 @@ async def test_a_system_that_is_down_holds_only_its_own_runs_and_delays_no_stop(
         await service.until(lambda: site.ended().issuperset(copper), "the results of the other system")
         began = time.monotonic()
         process.send(signal.SIGTERM)
-        assert await process.ended() == ExitCode.DONE, process.said()
+        assert await process.ended() == ExitCode.SUCCESS, process.said()
         assert time.monotonic() - began < PROMPT
         await site.start(listens=True)
         await service.systems["fibre-lab"].start()
@@ -151,7 +151,7 @@ async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays
     with reserve() as kept:
         port = kept.port
     database.start(port)
-    script, tag = Script(default=answers_at_once(answer_after=0.2)), some_id("store")
+    script, tag = Script(default=completes_immediately(response_delay=0.2)), some_id("store")
     url = f"postgresql+asyncpg://southbound@127.0.0.1:{port}/postgres"
     try:
         async with a_site(kafka_bootstrap, tmp_path, script=script, store=url) as site:
@@ -166,7 +166,7 @@ async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays
             database.stop("fast")
             await service.request(*map(a_document, runs[100:]))
             process.send(signal.SIGTERM)
-            assert await process.ended(PROMPT) == ExitCode.DONE, process.said()
+            assert await process.ended(PROMPT) == ExitCode.SUCCESS, process.said()
             database.start(port)
             await site.start()
             await finished(site, *runs)
@@ -179,7 +179,9 @@ async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays
 
 async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path) -> None:
     polled = {"inbound": ["sync", "callback", "poll"], "poll_interval": 1, "silent_after": 2}
-    script = Script(specifications={"fibre-line": calls_back(1.0), "copper-line": calls_back(0.2)})
+    script = Script(
+        specifications={"fibre-line": completes_by_callback(1.0), "copper-line": completes_by_callback(0.2)}
+    )
     data, tag = tmp_path / "kafka", some_id("restart")
     runs = [a_document(f"{tag}-{n}", spec=("fibre-line", "copper-line", "fibre-quick")[n % 3]) for n in range(300)]
     with ExitStack() as brokers:
@@ -195,4 +197,4 @@ async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path
             assert unexplained_posts(site) == []
             assert service.dead_letters() == []
             process.send(signal.SIGTERM)
-            assert await process.ended() == ExitCode.DONE, process.said()
+            assert await process.ended() == ExitCode.SUCCESS, process.said()

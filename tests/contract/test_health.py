@@ -20,7 +20,7 @@ from southbound.service.health import HealthServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from southbound.service.health import Check
+    from southbound.service.health import HealthCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Probe:
 
 
 @asynccontextmanager
-async def a_probe(metrics: Metrics | None = None, **checks: Check) -> AsyncIterator[Probe]:
+async def a_probe(metrics: Metrics | None = None, **checks: HealthCheck) -> AsyncIterator[Probe]:
     server = HealthServer(host="127.0.0.1", port=0, metrics=metrics or Metrics(), checks=checks)
     await server.start()
     try:
@@ -88,7 +88,7 @@ async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_wo
 
 
 async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "CHECK_BUDGET", 0.05)
+    monkeypatch.setattr(health, "CHECK_TIMEOUT", 0.05)
     async with a_probe(store=hangs, routing=ill) as probe, asyncio.timeout(5):
         assert await probe.ready() == (
             503,

@@ -58,7 +58,7 @@ class InMemoryTableTopic:
         async def reached(_: Settings, topics: list[str]) -> None:
             assert topics == [self.name]
 
-        patch.setattr(table_shelf, "reach", reached)
+        patch.setattr(table_shelf, "wait_until_reachable", reached)
         patch.setattr(table_shelf, "table_topic", lambda _: self)
 
     async def _news(self) -> AsyncIterator[TableTopicRead]:

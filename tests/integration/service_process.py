@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from southbound.operations.serve import run
+from southbound.operations.serve import run_service
 from southbound.service.roles import Role
 from southbound.settings.settings import load_settings
 
 if __name__ == "__main__":
-    sys.exit(run(load_settings(Path(sys.argv[1]), {}), [Role(name) for name in sys.argv[2:]], None))
+    sys.exit(run_service(load_settings(Path(sys.argv[1]), {}), [Role(name) for name in sys.argv[2:]], None))

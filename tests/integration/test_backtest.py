@@ -24,7 +24,7 @@ from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
 from southbound.broker.server import reserve
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.backtest.run import backtest
+from southbound.operations.backtest.run import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.builders import a_document
 from tests.unit.command_line.runner import southbound
@@ -90,7 +90,7 @@ def test_the_runs_that_would_go_elsewhere_are_listed(settings: Settings, tmp_pat
     aside: list[Message] = [requested("A-1", parent="A"), RunCancelled(run_id="A", root_run_id="A")]
     put(settings, *runs, *aside, b"rubbish")
     result = told(settings, tmp_path, "--since", "7d", "--json")
-    assert result.exit_code == ExitCode.DONE, result.stderr
+    assert result.exit_code == ExitCode.SUCCESS, result.stderr
     found = json.loads(result.stdout)
     assert (found["events"], found["decided"], found["elsewhere"], found["undecided"]) == (7, 4, 3, 1)
     assert found["aside"] == {"children": 1, "changes and cancellations": 1, "other events": 0, "undecodable": 1}
@@ -119,7 +119,7 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
     file.write_text(DRAFT.partition("tests:")[0])
     kafka = {"SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers, "SOUTHBOUND_KAFKA__PREFIX": settings.kafka.prefix}
     result = southbound("tables", "publish", str(file), "--backtest", "7d", **kafka)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "warning: 1 request of the last 7d would have gone elsewhere" in result.stderr
     assert "1 request of the last 7d decided now would become dead letters: add rows" in result.stderr
     assert "S15: spoke copper-lab" in result.stdout
@@ -157,7 +157,9 @@ def test_several_readers_find_together_what_one_finds(settings: Settings) -> Non
     put(settings, *[requested(f"R{number}", ("fibre-line", "copper-line", "x")[number % 3]) for number in range(200)])
     now, draft = (load_any(text, "s.yaml", tested=False) for text in (SHIPPED, DRAFT))
     one, three = (
-        backtest(settings, now=now, draft=draft, back=timedelta(days=1), most=200, readers=readers).tally
+        run_backtest(
+            settings, current=now, draft=draft, lookback=timedelta(days=1), max_named_runs=200, readers=readers
+        ).tally
         for readers in (1, 3)
     )
     assert (three.changes, three.asides) == (one.changes, one.asides)
@@ -169,7 +171,7 @@ def test_several_readers_find_together_what_one_finds(settings: Settings) -> Non
 
 def test_a_topic_without_events_has_nothing_to_tell(settings: Settings, tmp_path: Path) -> None:
     result = told(settings, tmp_path)
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "0 of 0 requests would go elsewhere" in result.stdout
 
 
@@ -183,7 +185,7 @@ def test_a_registry_that_is_silent_is_one_sentence(settings: Settings, tmp_path:
             "SOUTHBOUND_KAFKA__REGISTRY": silent,
         }
         result = southbound("tables", "backtest", str(tmp_path / "draft.yaml"), **kafka)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "gives no answer" in result.stderr
 
 
@@ -195,5 +197,5 @@ def test_a_topic_that_is_not_there_is_named(settings: Settings, tmp_path: Path) 
         "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.5",
     }
     result = southbound("tables", "backtest", str(tmp_path / "draft.yaml"), **elsewhere)
-    assert result.exit_code == ExitCode.NOT_REACHABLE
+    assert result.exit_code == ExitCode.UNREACHABLE
     assert "nowhere.testrun.lifecycle" in result.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from schemas.vocabulary import RunState
-from southbound.simulator.behaviours import calls_back, waits
+from southbound.simulator.behaviours import completes_by_callback, stays_pending
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.service import a_service
@@ -63,7 +63,7 @@ class External:
 async def test_the_same_notification_two_hundred_times_at_once_ends_its_run_once(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    script = Script(default=waits(None))
+    script = Script(default=stays_pending(None))
     async with a_service(kafka_bootstrap, tmp_path, script=script) as service, an_external_system(service) as lab:
         await service.request(a_document("STORM"), a_document("AFTER"))
         storm, after = [await external_id_of(service, run) for run in ("STORM", "AFTER")]
@@ -82,7 +82,7 @@ async def test_the_same_notification_two_hundred_times_at_once_ends_its_run_once
 async def test_notifications_that_overtake_the_answer_to_our_post_wait_for_it(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    script = Script(default=calls_back(0.2, answer_after=1.2))
+    script = Script(default=completes_by_callback(0.2, response_delay=1.2))
     async with a_service(kafka_bootstrap, tmp_path, script=script) as service:
         runs = [f"EARLY-{n}" for n in range(20)]
         await service.request(*map(a_document, runs))
@@ -94,7 +94,7 @@ async def test_notifications_that_overtake_the_answer_to_our_post_wait_for_it(
 async def test_notifications_about_runs_of_nobody_hold_up_neither_our_runs_nor_a_stop(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    script = Script(default=calls_back(0.1))
+    script = Script(default=completes_by_callback(0.1))
     async with a_service(kafka_bootstrap, tmp_path, script=script) as service, an_external_system(service) as lab:
         strangers = [a_notice(f"nobody-{n}", event_id=f"S{n}") for n in range(300)]
         assert set(await lab.says(*strangers)) == {201}

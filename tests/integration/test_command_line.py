@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from southbound.broker.server import reserve
 from southbound.cli.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
-from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
 
@@ -149,14 +149,14 @@ def empty_shell(kafka_bootstrap: str, tmp_path: Path, made: _Made) -> Shell:
 def shell(empty_shell: Shell, made: _Made) -> Shell:
     """A shell whose topics are there."""
     made.applied = made.applied or empty_shell.southbound("topics", "apply")
-    assert made.applied.returncode == ExitCode.DONE, made.applied.stderr
+    assert made.applied.returncode == ExitCode.SUCCESS, made.applied.stderr
     return empty_shell
 
 
 def test_topics_are_planned_created_and_then_there(empty_shell: Shell) -> None:
     own = {"SOUTHBOUND_KAFKA__PREFIX": f"t{uuid.uuid4().hex[:8]}."}
     told = [empty_shell.southbound("topics", *words, **own) for words in (("plan",), ("apply",), ("plan",))]
-    assert [one.returncode for one in told] == [ExitCode.DONE] * 3
+    assert [one.returncode for one in told] == [ExitCode.SUCCESS] * 3
     named = [line.split("  ")[0] for line in told[0].stdout.splitlines()[1:]]
     assert f"{own['SOUTHBOUND_KAFKA__PREFIX']}testrun.dispatch.fibre-lab" in named
     said = ("to be created", "created", "is there")
@@ -169,10 +169,10 @@ def test_a_table_is_published_compared_and_rolled_back(shell: Shell) -> None:
     second.write_text(first.read_text().replace("note: The access tree", "note: The whole access tree"))
     signed = ("--author", "ann", "--comment")
     told = [shell.southbound("tables", "publish", file.name, *signed, file.name) for file in (first, second)]
-    assert [one.returncode for one in told] == [ExitCode.DONE] * 2, told[0].stderr + told[1].stderr
+    assert [one.returncode for one in told] == [ExitCode.SUCCESS] * 2, told[0].stderr + told[1].stderr
     assert "  row R10: note The access tree is" in told[1].stdout
     back = shell.southbound("tables", "rollback", "outbound-policy", "--author", "ben")
-    assert back.returncode == ExitCode.DONE, back.stderr
+    assert back.returncode == ExitCode.SUCCESS, back.stderr
     moves = [
         json.loads(line)
         for line in shell.southbound("tables", "history", "outbound-policy", "--json").stdout.splitlines()
@@ -188,7 +188,7 @@ def test_a_table_is_published_compared_and_rolled_back(shell: Shell) -> None:
 
 def test_what_is_produced_is_seen_by_tail(shell: Shell) -> None:
     produced = shell.southbound("produce", "-", stdin=EVENTS)
-    assert produced.returncode == ExitCode.DONE, produced.stderr
+    assert produced.returncode == ExitCode.SUCCESS, produced.stderr
     assert [line.split("\t")[0] for line in produced.stdout.splitlines()] == ["E1", "E2"]
     seen = shell.southbound("tail", "lifecycle", "--from-start", "--no-follow", "--json", "--run", "TR0001")
     event = json.loads(seen.stdout.splitlines()[-1])
@@ -200,7 +200,7 @@ def test_what_is_produced_is_seen_by_tail(shell: Shell) -> None:
 def test_tail_follows_until_it_is_interrupted(shell: Shell) -> None:
     with shell.started("tail", "lifecycle", "--run", "TR0077", "--from-start") as tail:
         event = EVENTS.replace("TR0001", "TR0077").splitlines()[0]
-        assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.DONE
+        assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
         tail.says("RunCancelled shall be cancelled: enough")
         assert tail.ends_by(signal.SIGINT) == ExitCode.INTERRUPTED
         assert "Traceback" not in tail.said
@@ -230,7 +230,7 @@ def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: Shell) -> None
 @pytest.mark.parametrize(("topic", "told"), [("resluts", "did you mean results?"), ("dispatch.tin-lab", "apply")])
 def test_tail_says_when_there_is_no_such_topic(shell: Shell, topic: str, told: str) -> None:
     result = shell.southbound("tail", topic, "--no-follow")
-    assert result.returncode in {ExitCode.WRONG, ExitCode.NOT_REACHABLE}
+    assert result.returncode in {ExitCode.INVALID_INPUT, ExitCode.UNREACHABLE}
     assert told in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
@@ -240,7 +240,7 @@ def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: Shell, words: l
     with reserve() as nobody:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
         result = empty_shell.southbound(*words, stdin=EVENTS, **nowhere)
-    assert result.returncode == ExitCode.NOT_REACHABLE
+    assert result.returncode == ExitCode.UNREACHABLE
     [told] = result.stderr.splitlines()
     assert told.startswith("southbound: Kafka does not answer: check that it runs and that `kafka.bootstrap`")
 
@@ -249,7 +249,7 @@ def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: Shell) -> None
     with reserve() as nobody:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
         result = empty_shell.southbound("run", **nowhere)
-    assert result.returncode == ExitCode.NOT_REACHABLE
+    assert result.returncode == ExitCode.UNREACHABLE
     waiting, given_up = result.stderr.splitlines()
     assert json.loads(waiting)["event"] == "waiting"
     assert given_up.startswith("southbound: Kafka does not answer")
@@ -257,7 +257,7 @@ def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: Shell) -> None
 
 def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell: Shell) -> None:
     result = empty_shell.southbound("run", SOUTHBOUND_KAFKA__PREFIX="nowhere.", SOUTHBOUND_KAFKA__START_TIMEOUT="0.5")
-    assert result.returncode == ExitCode.NOT_REACHABLE
+    assert result.returncode == ExitCode.UNREACHABLE
     told = result.stderr.splitlines()[-1]
     assert "nowhere.testrun.lifecycle" in told
     assert told.endswith("run `southbound topics apply`")
@@ -267,7 +267,7 @@ def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell
 def test_a_port_that_is_taken_is_named(shell: Shell, section: str) -> None:
     with listening() as port:
         result = shell.southbound("run", **{f"SOUTHBOUND_{section}__PORT": str(port)})
-    assert result.returncode == ExitCode.NOT_REACHABLE
+    assert result.returncode == ExitCode.UNREACHABLE
     told = result.stderr.splitlines()[-1]
     assert told.startswith(f"southbound: port {port} is taken")
 
@@ -276,7 +276,7 @@ def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: Shell) 
     group = f"{shell.variables['SOUTHBOUND_KAFKA__GROUP']}.routing"
     with shell.started("run", "routing") as service:
         service.until(lambda: members(shell, group) == 1, "a member of the group")
-        assert service.ends_by(signal.SIGTERM) == ExitCode.DONE
+        assert service.ends_by(signal.SIGTERM) == ExitCode.SUCCESS
     assert members(shell, group) == 0
     assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
 
@@ -289,7 +289,7 @@ def test_why_tells_what_a_service_decided_and_stored(shell: Shell) -> None:
     with shell.started("run", "routing") as service:
         shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {root}}}}}")
         service.until(
-            lambda: shell.southbound("runs", "why", "TR0500").returncode == ExitCode.DONE, "a run in the store"
+            lambda: shell.southbound("runs", "why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
         )
         told = shell.southbound("runs", "why", "TR0500-1").stdout
     assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in told
@@ -303,7 +303,7 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
     (shell.folder / "draft.yaml").write_text(live.replace("fibre-quick, ", ""))
     for words in (["live.yaml", "--comment", "first"], ["draft.yaml", "--comment", "try", "--draft"]):
         published = shell.southbound("tables", "publish", *words)
-        assert published.returncode == ExitCode.DONE, published.stderr
+        assert published.returncode == ExitCode.SUCCESS, published.stderr
     run = "{run_id: TR0600, name: r, test_specification: {id: fibre-quick}, related_service: {id: S}}"
     told = [shell.southbound("tables", "explain", table, "--event", "-", stdin=run).stdout for table in SELECTORS]
     assert "#S10 decides spoke fibre-lab" in told[0]
@@ -347,10 +347,10 @@ async def test_run_says_when_something_under_way_did_not_finish(
     drain: str,
 ) -> None:
     """A system that takes a minute to answer: the stop cannot wait for it."""
-    async with ExternalSystem(name="fibre-lab", script=Script(default=answers_at_once()), latency=60) as system:
+    async with ExternalSystem(name="fibre-lab", script=Script(default=completes_immediately()), latency=60) as system:
         variables = {"SOUTHBOUND_ROUTING__SPOKES": profiles(shell, system.base_url), "SOUTHBOUND_WORKER__DRAIN": drain}
         code = await asyncio.to_thread(_stopped_while_sending, shell, system, variables, twice=twice)
-    assert code == ExitCode.NOT_CLEAN
+    assert code == ExitCode.UNCLEAN_SHUTDOWN
 
 
 def test_the_external_systems_run_until_they_are_stopped(shell: Shell) -> None:
@@ -358,7 +358,7 @@ def test_the_external_systems_run_until_they_are_stopped(shell: Shell) -> None:
         port = first.port
     with shell.started("simulate", "--port", str(port)) as systems:
         systems.says(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
-        assert systems.ends_by(signal.SIGTERM) == ExitCode.DONE
+        assert systems.ends_by(signal.SIGTERM) == ExitCode.SUCCESS
 
 
 def test_a_broker_runs_until_it_is_stopped(empty_shell: Shell) -> None:
@@ -368,7 +368,7 @@ def test_a_broker_runs_until_it_is_stopped(empty_shell: Shell) -> None:
         broker.says(f"127.0.0.1:{port}\n")
         here = {"SOUTHBOUND_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
         assert "to be created" in empty_shell.southbound("topics", "plan", **here).stdout
-        assert broker.ends_by(signal.SIGTERM) == ExitCode.DONE
+        assert broker.ends_by(signal.SIGTERM) == ExitCode.SUCCESS
     with reserve(port):
         """The port is free again."""
 
@@ -376,7 +376,7 @@ def test_a_broker_runs_until_it_is_stopped(empty_shell: Shell) -> None:
 def test_a_broker_needs_its_port(empty_shell: Shell) -> None:
     with listening() as port:
         result = empty_shell.southbound("broker", "--port", str(port))
-    assert result.returncode == ExitCode.NOT_REACHABLE
+    assert result.returncode == ExitCode.UNREACHABLE
     assert f"Port {port} is taken" in result.stderr.splitlines()[-1]
 
 
@@ -415,7 +415,7 @@ def _stopped_while_sending(shell: Shell, system: ExternalSystem, variables: Mapp
         "related_service": {"id": "S1"},
     }
     event = json.dumps({"type": "RunRequested", "data": {"run": run}})
-    assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.DONE
+    assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
     with shell.started("run", "routing", "dispatch", "--spoke", "fibre-lab", **variables) as service:
         service.until(lambda: any(one.method == "POST" for one in system.received), "a POST")
         if twice:

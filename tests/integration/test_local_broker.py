@@ -114,8 +114,8 @@ def listens(bootstrap: str) -> bool:
 
 def containers() -> frozenset[str]:
     listed = run_command(["docker", "ps", "--all", "--quiet"])
-    assert listed.ok, listed.said
-    return frozenset(listed.said.split())
+    assert listed.ok, listed.output
+    return frozenset(listed.output.split())
 
 
 def processes_of(bootstrap: str) -> list[str]:

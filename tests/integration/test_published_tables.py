@@ -15,7 +15,7 @@ from schemas.lifecycle import RunChanged
 from southbound.service.roles import Role
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import RoutingSettings
-from southbound.simulator.behaviours import calls_back
+from southbound.simulator.behaviours import completes_by_callback
 from southbound.simulator.script import Script
 from tests.builders import a_document, a_tree
 from tests.fixtures.published import POLICY, SELECTOR, publish, roll_back
@@ -46,7 +46,7 @@ async def a_running(
 
 
 def versions_of(running: RunningService) -> list[str]:
-    tables = running.parts.tables()
+    tables = running.resources.tables()
     return [tables.policy.table.version, tables.selector.table.version]
 
 
@@ -108,7 +108,7 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_before_and_the_alarm
 ) -> None:
     async with a_running(kafka_bootstrap, tmp_path) as (service, running, versions):
         await publish(service.settings, BROKEN)
-        await service.until(running.parts.tables.warnings, "the alarm")
+        await service.until(running.resources.tables.warnings, "the alarm")
         assert versions_of(running) == versions
         told = await ready(running)
         assert told["status"] == "ready"
@@ -118,7 +118,7 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_before_and_the_alarm
         await service.request(a_document("TR1", spec="fibre-quick"))
         await service.result_of("TR1")
         assert await roll_back(service.settings, "outbound-policy") == versions[0]
-        await service.until(lambda: not running.parts.tables.warnings(), "the end of the alarm")
+        await service.until(lambda: not running.resources.tables.warnings(), "the end of the alarm")
         assert 'southbound_table_refused{table="outbound-policy"} 0.0' in await numbers(running)
         assert (await ready(running))["warnings"] == {}
 
@@ -127,12 +127,12 @@ async def test_bytes_that_are_no_record_of_ours_change_nothing(kafka_bootstrap: 
     async with a_running(kafka_bootstrap, tmp_path) as (service, running, versions):
         await service.put(service.topics.tables, b"outbound-policy", b"{oops")
         await service.put(service.topics.tables, b"\xff\xfe", b"\x00")
-        await service.until(running.parts.tables.warnings, "the alarm")
+        await service.until(running.resources.tables.warnings, "the alarm")
         assert versions_of(running) == versions
-        assert "cannot be read" in running.parts.tables.warnings()["outbound-policy"]
+        assert "cannot be read" in running.resources.tables.warnings()["outbound-policy"]
         (newer,) = await publish(service.settings, NEXT_POLICY)
         await service.until(lambda: versions_of(running) == [newer, versions[1]], "the new one is used")
-        assert running.parts.tables.warnings() == {}
+        assert running.resources.tables.warnings() == {}
 
 
 async def test_a_service_that_starts_again_decides_by_what_is_live(kafka_bootstrap: str, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_a_service_that_starts_again_decides_by_what_is_live(kafka_bootstr
         await publish(service.settings, BROKEN)
         again = await service.start()
         assert versions_of(again) == [newer, selector]
-        assert "outbound-policy" in again.parts.tables.warnings()
+        assert "outbound-policy" in again.resources.tables.warnings()
 
 
 async def test_a_service_waits_for_tables_that_nobody_has_published_yet(kafka_bootstrap: str, tmp_path: Path) -> None:
@@ -173,11 +173,13 @@ async def test_a_service_without_published_tables_gives_up_and_says_what_to_do(
 async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhile(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    slow = Script(specifications={"fibre-tree": calls_back(10.0), "fibre-tree-child": calls_back(10.0)})
+    slow = Script(
+        specifications={"fibre-tree": completes_by_callback(10.0), "fibre-tree-child": completes_by_callback(10.0)}
+    )
     async with a_running(kafka_bootstrap, tmp_path, slow) as (service, running, (policy, selector)):
         tree = a_tree("TREE", children=2)
         await service.request(tree)
-        await service.until(lambda: len(service.systems["fibre-lab"].ledger.posts()) == 3, "the tree is out")
+        await service.until(lambda: len(service.systems["fibre-lab"].request_log.posts()) == 3, "the tree is out")
         # By the new tables a tree goes alone, and to another system.
         alone = without_tests(POLICY).replace("{hierarchical: true,", "{hierarchical: false,")
         moved = without_tests(SELECTOR).replace("spoke: fibre-lab", "spoke: copper-lab")
@@ -197,5 +199,5 @@ async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhil
         heard = [one for one in service.ear.on(service.topics.results) if one.key == b"TREE"]
         assert {one.header("southbound-decision") for one in heard} == {f"outbound-policy@{policy}#R10"}
         await service.request(a_tree("LATER", children=1))
-        await service.until(service.systems["copper-lab"].ledger.posts, "the next tree goes elsewhere")
+        await service.until(service.systems["copper-lab"].request_log.posts, "the next tree goes elsewhere")
         assert service.dead_letters() == []

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from schemas.topics import TopicNames
 from southbound.broker.server import reserve
-from southbound.service.roles import Role, TopicScope, topics_of
+from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import HealthSettings, KafkaSettings, Settings, StoreSettings
 
@@ -57,7 +57,7 @@ async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: P
 
 
 def test_a_role_needs_only_the_topics_that_it_reads_and_writes() -> None:
-    assert topics_of([Role.LISTENER], SCOPE) == {"p.testrun.inbound"}
-    dispatch = topics_of([Role.DISPATCH], SCOPE)
+    assert topics_for_roles([Role.LISTENER], SCOPE) == {"p.testrun.inbound"}
+    dispatch = topics_for_roles([Role.DISPATCH], SCOPE)
     assert "p.testrun.dispatch.fibre-lab" in dispatch
     assert not dispatch & {"p.testrun.lifecycle", "p.testrun.inbound", "p.testrun.tables"}

@@ -54,7 +54,7 @@ async def test_a_locked_sqlite_file_holds_up_every_run_and_loses_none(kafka_boot
             somebody_else.execute("BEGIN IMMEDIATE")
             await service.request(*RUNS)
             await service.until(lambda: waits_for_the_store(running, "routing"), "routing waits for the store")
-            assert service.systems["fibre-lab"].ledger.posts() == ()
+            assert service.systems["fibre-lab"].request_log.posts() == ()
             somebody_else.execute("ROLLBACK")
         await all_end_once(service)
 
@@ -91,5 +91,5 @@ async def all_end_once(service: Service) -> None:
     await service.until(lambda: len(ends(service)) >= 2 * len(IDS), "all results of requests")
     assert Counter(subject for _, subject in ends(service)) == Counter(dict.fromkeys(IDS, 2))
     assert service.dead_letters() == []
-    assert Counter(service.systems["fibre-lab"].ledger.posted_names()).most_common(1)[0][1] == 1
+    assert Counter(service.systems["fibre-lab"].request_log.posted_names()).most_common(1)[0][1] == 1
     assert await service.stop()

@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 from router.selection.thresholds import window_at
 from schemas.vocabulary import Phase, UpdateKind
 from southbound.settings.settings import RoutingSettings
-from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.processes import a_site, lost, some_id, unexplained_posts
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from southbound.service.serve import RunningService
     from tests.fixtures.processes import Site
 
-SCRIPT = Script(default=answers_at_once(answer_after=0.01))
+SCRIPT = Script(default=completes_immediately(response_delay=0.01))
 EVER = "P10000D"  # its window does not end while a test runs
 
 
@@ -44,7 +44,7 @@ def a_selector(period: str, **room: int) -> str:
 
 
 def posts(site: Site) -> dict[str, int]:
-    return {name: len(system.ledger.posts()) for name, system in site.service.systems.items()}
+    return {name: len(system.request_log.posts()) for name, system in site.service.systems.items()}
 
 
 async def rows_of(site: Site, ids: list[str]) -> list[RunRow | None]:
@@ -128,7 +128,7 @@ async def test_those_who_wait_go_window_by_window_although_services_die(
         used = Counter(window_at(period, request.created_at).start for request in await requests_of(site, ids))
         assert max(used.values()) <= most
         assert sum(used.values()) == len(ids)
-        assert len(service.systems["fibre-lab"].ledger.posts()) == len(ids)
+        assert len(service.systems["fibre-lab"].request_log.posts()) == len(ids)
         assert unexplained_posts(site) == []
         assert service.dead_letters() == []
 
@@ -151,7 +151,7 @@ async def test_a_higher_max_that_is_published_lets_them_go_without_a_restart_and
         await publish(service.settings, a_selector(EVER, fibre=100))
         await service.request(a_document(ids[5]))
         await service.until(lambda: {result.run_id for result in service.results()} == {*ids}, "all end")
-        assert len(service.systems["fibre-lab"].ledger.posts()) == len(ids)
+        assert len(service.systems["fibre-lab"].request_log.posts()) == len(ids)
 
 
 async def told(running: RunningService, line: str) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from producers.publisher import Message
-from southbound.simulator.behaviours import answers_at_once
+from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
 from tests.fixtures.service import PATIENCE, TopicListener, a_service
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.service import ConsumedEvent, Service
 
-AT_ONCE = Script(default=answers_at_once())
+AT_ONCE = Script(default=completes_immediately())
 
 
 def admin_of(service: Service) -> AdminClient:
@@ -59,7 +59,7 @@ async def test_a_result_that_its_topic_does_not_take_is_a_dead_letter_and_a_redr
         let_messages_have(service, 1_000_000)
         await service.publisher.publish([as_it_was(letter)])
         assert len((await service.result_of("BIG")).test_measure) == len(many)
-        assert len(service.systems["fibre-lab"].ledger.posts()) == 2
+        assert len(service.systems["fibre-lab"].request_log.posts()) == 2
 
 
 async def test_without_a_dead_letter_topic_only_the_key_of_the_bad_record_waits_until_it_is_there(

@@ -47,7 +47,7 @@ async def test_a_bundle_is_one_post_and_every_run_of_it_has_its_own_result(
         await service.request(a_tree("TREE"))
         closing = (await service.until(service.request_results, "the result of the bundle"))[0]
         assert closing.counts == {"completed": 4}
-        (post,) = service.systems["fibre-lab"].ledger.posts()
+        (post,) = service.systems["fibre-lab"].request_log.posts()
         assert len(orjson.loads(post.body)["childServiceTest"]) == 3
         # The request's result may overtake one of theirs.
         results = await service.until(lambda: _four(service), "four results")

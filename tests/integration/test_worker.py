@@ -382,7 +382,7 @@ async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_w
     (letter,) = read_all(kafka_bootstrap, names.dlq, 1)
     assert letter.value() == largest
     assert admin.plan(planned).differences == ()
-    admin.delete(planned)
+    admin.delete_topics(planned)
 
 
 async def test_a_topic_with_another_limit_is_told_and_left_alone(

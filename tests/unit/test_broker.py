@@ -8,9 +8,9 @@ import pytest
 
 from southbound.broker import open_broker as choice
 from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
-from southbound.broker.docker import container, volume_of
-from southbound.broker.jars import cache_folder, class_path, have_jars
-from southbound.broker.java import Java, find_java, find_maven, read_version
+from southbound.broker.docker import container_command, volume_name
+from southbound.broker.jars import cache_folder, class_path, ensure_jars
+from southbound.broker.java import Java, find_java, find_maven, parse_version
 from southbound.broker.node import as_environment, as_properties, node_settings
 from southbound.broker.server import run_command
 
@@ -21,7 +21,7 @@ EARLY = 'openjdk version "25-ea" 2025-09-16'
 
 @pytest.mark.parametrize(("said", "release"), [(DEBIAN_17, 17), (JAVA_8, 8), (EARLY, 25), ("no idea", 0)])
 def test_the_release_of_a_java_is_read_from_what_it_prints(said: str, release: int) -> None:
-    assert Java(path=Path("java"), version=read_version(said)).release == release
+    assert Java(path=Path("java"), version=parse_version(said)).release == release
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def test_without_maven_the_message_names_the_package(bare_machine: Path) -> None
 
 def test_maven_is_not_asked_when_the_jars_are_there(bare_machine: Path) -> None:
     cache_folder().mkdir(parents=True)
-    assert have_jars(print) == cache_folder()
+    assert ensure_jars(print) == cache_folder()
 
 
 def test_a_maven_that_fails_is_quoted_and_leaves_no_half_cache(bare_machine: Path) -> None:
     a_program(bare_machine, "mvn", "echo 'no route to the repository'; exit 1")
     with pytest.raises(BrokerUnavailableError, match=r"check the network.*no route to the repository"):
-        have_jars(lambda _: None)
+        ensure_jars(lambda _: None)
     assert not cache_folder().exists()
     assert list(cache_folder().parent.iterdir()) == []
 
@@ -81,7 +81,7 @@ def test_the_jars_appear_all_at_once(bare_machine: Path) -> None:
     write_one = "for w; do case $w in -DoutputDirectory=*) /bin/mkdir ${w#*=}; : > ${w#*=}/kafka.jar;; esac; done"
     a_program(bare_machine, "mvn", write_one)
     said: list[str] = []
-    assert [jar.name for jar in have_jars(said.append).iterdir()] == ["kafka.jar"]
+    assert [jar.name for jar in ensure_jars(said.append).iterdir()] == ["kafka.jar"]
     assert said == ["Fetching Apache Kafka 4.4.0 with Maven, this once"]
     assert [entry.name for entry in cache_folder().parent.iterdir()] == [cache_folder().name]
 
@@ -115,18 +115,18 @@ def test_a_container_elsewhere_publishes_its_port_on_loopback_only() -> None:
 
 
 def test_two_folders_keep_their_data_in_two_volumes(tmp_path: Path) -> None:
-    assert volume_of(tmp_path / "a") != volume_of(tmp_path / "b")
-    assert volume_of(tmp_path / "a") == volume_of(tmp_path / "b" / ".." / "a")
+    assert volume_name(tmp_path / "a") != volume_name(tmp_path / "b")
+    assert volume_name(tmp_path / "a") == volume_name(tmp_path / "b" / ".." / "a")
 
 
 def test_a_command_that_is_missing_has_not_ended_well() -> None:
     ended = run_command(["/nowhere/docker", "version"])
     assert not ended.ok
-    assert "/nowhere/docker" in ended.last_words
+    assert "/nowhere/docker" in ended.output_tail
 
 
 def test_a_command_that_is_too_slow_has_not_ended_well() -> None:
-    assert not run_command(["sleep", "60"], seconds=0.05).ok
+    assert not run_command(["sleep", "60"], timeout=0.05).ok
 
 
 def test_a_configured_broker_is_used_as_it_is_and_nothing_is_started(bare_machine: Path) -> None:
@@ -168,4 +168,4 @@ def a_node() -> dict[str, str]:
 
 
 def a_container(*, platform: str) -> list[str]:
-    return container("apache/kafka:4.4.0", "a-name", 9092, 9093, platform=platform)
+    return container_command("apache/kafka:4.4.0", "a-name", 9092, 9093, platform=platform)

@@ -8,14 +8,14 @@ from consumers.metrics import Metrics, WorkerMetrics
 from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from consumers.runtime.monitoring import AttemptEnded
 from schemas.problem import Problem
-from southbound.service.logs import complain
+from southbound.service.logs import log_problem
 
 TROUBLE = Problem(code="UNDECODABLE", sentence="The value is no event.")
 RECORD = Record(Partition(topic="testrun.lifecycle", number=3, epoch=1), 42, b"TR0001\x1b", b"\xff", (), 0)
 
 
 def observer() -> WorkerMetrics:
-    return WorkerMetrics(Metrics(), "routing", complain)
+    return WorkerMetrics(Metrics(), "routing", log_problem)
 
 
 def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:

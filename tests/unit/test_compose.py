@@ -15,9 +15,9 @@ from schemas.results import Reason
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
 from southbound.service import compose
-from southbound.service.compose import SharedParts, pending_request_expiry, poller, waiting_queue_releaser
+from southbound.service.compose import SharedParts, build_poller, pending_request_expiry, waiting_queue_releaser
 from southbound.service.load_rules import load_rules
-from southbound.service.role_builders import workers
+from southbound.service.role_builders import build_workers
 from southbound.service.roles import Role
 from southbound.service.table_sources import FileTables
 from southbound.settings.settings import Settings
@@ -78,8 +78,8 @@ def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
 async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {name: count_instances(monkeypatch, name) for name in ("RunUpdater", "Decider", "spoke_for")}
     parts = some_parts(InMemoryRunStore())
-    workers(parts, tuple(Role))
-    poller(parts)
+    build_workers(parts, tuple(Role))
+    build_poller(parts)
     pending_request_expiry(parts)
     waiting_queue_releaser(parts)
     profiles = len(parts.rules.profiles)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.service.load_rules import OperatorMistakesError, load_rules
+from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.settings.settings import RoutingSettings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ NOWHERE = Path("/nowhere")
 
 
 def mistakes_of(**paths: Path) -> list[str]:
-    with pytest.raises(OperatorMistakesError) as told:
+    with pytest.raises(InvalidConfigurationError) as told:
         load_rules(RoutingSettings(**paths))
     return told.value.mistakes
 

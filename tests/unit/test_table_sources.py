@@ -11,7 +11,7 @@ from consumers.metrics import Metrics
 from consumers.table_topic.live_tables import PublishedTableIds
 from southbound.service.load_rules import load_rules
 from southbound.service.start_reason import StartReason
-from southbound.service.table_sources import FileTables, NoTables, TableWatch, open_tables
+from southbound.service.table_sources import FileTables, NoTables, TableMonitor, open_tables
 from southbound.settings.settings import RoutingSettings, Settings
 
 
@@ -21,7 +21,7 @@ async def test_files_stay_as_they_were_read_at_start() -> None:
         tables = await open_tables(stack, Settings(), rules, ["routing"], Metrics(), StartReason())
     assert isinstance(tables, FileTables)
     assert tables() is rules.tables
-    assert (list(tables.work()), tables.warnings()) == ([], {})
+    assert (list(tables.background_tasks()), tables.warnings()) == ([], {})
 
 
 async def test_a_process_that_does_not_decide_needs_no_published_tables() -> None:
@@ -31,7 +31,7 @@ async def test_a_process_that_does_not_decide_needs_no_published_tables() -> Non
     async with AsyncExitStack() as stack:
         tables = await open_tables(stack, Settings(), rules, ["dispatch", "inbound"], Metrics(), StartReason())
     assert isinstance(tables, NoTables)
-    assert (list(tables.work()), tables.warnings()) == ([], {})
+    assert (list(tables.background_tasks()), tables.warnings()) == ([], {})
     with pytest.raises(TypeError):
         tables()
 
@@ -45,13 +45,13 @@ def test_where_tables_are_published_their_files_need_not_be_there() -> None:
 
 def test_of_each_table_one_version_is_shown_as_live_and_a_refusal_until_it_is_over() -> None:
     metrics = Metrics()
-    watch = TableWatch(metrics)
-    watch.live("t", "1", None)
-    watch.live("t", "2", "1")
-    watch.refused("t", "why", "2")
+    watch = TableMonitor(metrics)
+    watch.version_live("t", "1", None)
+    watch.version_live("t", "2", "1")
+    watch.version_refused("t", "why", "2")
     shown = metrics.registry.get_sample_value
     assert shown("southbound_table_live", {"table": "t", "version": "1"}) is None
     assert shown("southbound_table_live", {"table": "t", "version": "2"}) == 1
     assert shown("southbound_table_refused", {"table": "t"}) == 1
-    watch.agreed("t")
+    watch.version_accepted("t")
     assert shown("southbound_table_refused", {"table": "t"}) == 0

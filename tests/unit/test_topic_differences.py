@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.topics import all_topics
-from southbound.operations.topic_admin import differences, span
+from southbound.operations.topic_admin import format_retention, topic_differences
 
 LETTERS = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
 
@@ -22,18 +22,21 @@ LETTERS = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
     ],
 )
 def test_each_difference_is_one_sentence(change: dict[str, object], says: str) -> None:
-    (told,) = differences(LETTERS, replace(LETTERS, **change))  # type: ignore[arg-type] # fields of a topic
+    (told,) = topic_differences(LETTERS, replace(LETTERS, **change))  # type: ignore[arg-type] # fields of a topic
     assert told.startswith(says)
 
 
 def test_a_topic_that_forgets_dead_letters_after_a_second_was_as_good_as_one_that_keeps_them() -> None:
-    (told,) = differences(LETTERS, replace(LETTERS, retention_ms=1_000))
-    assert told.startswith("testrun.dlq keeps records for 1 second, not 90 days: what nobody has handled by then")
+    (told,) = topic_differences(LETTERS, replace(LETTERS, retention_ms=1_000))
+    assert told.startswith("testrun.dlq keeps records for 1 second, not 90 days: unprocessed records are lost then")
 
 
 @pytest.mark.parametrize("longer", [None, 91 * 86_400_000])
 def test_a_longer_memory_and_what_is_as_meant_are_no_difference(longer: int | None) -> None:
-    assert [*differences(LETTERS, LETTERS), *differences(LETTERS, replace(LETTERS, retention_ms=longer))] == []
+    assert [
+        *topic_differences(LETTERS, LETTERS),
+        *topic_differences(LETTERS, replace(LETTERS, retention_ms=longer)),
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -41,4 +44,4 @@ def test_a_longer_memory_and_what_is_as_meant_are_no_difference(longer: int | No
     [(0, "0 milliseconds"), (1, "1 millisecond"), (90_000, "1.5 minutes"), (7 * 86_400_000, "7 days"), (None, "ever")],
 )
 def test_a_time_is_written_in_the_largest_unit_that_it_fills(milliseconds: int | None, text: str) -> None:
-    assert span(milliseconds) == text
+    assert format_retention(milliseconds) == text

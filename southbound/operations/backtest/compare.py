@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from router.selection.publish_checks import Findings
 from router.selection.spoke_selector import Selector
-from southbound.cli.exit_codes import ExitCode, wrong
-from southbound.operations.backtest.report import BacktestComparison, as_json, as_words
-from southbound.operations.backtest.run import backtest
-from southbound.operations.console import counted, show
-from southbound.operations.tables.lookup import in_words, named, what_decides_now
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.backtest.report import BacktestComparison, comparison_json, comparison_text
+from southbound.operations.backtest.run import run_backtest
+from southbound.operations.console import count_noun, print_result
+from southbound.operations.tables.lookup import kind_name, load_named, load_reference
 
 if TYPE_CHECKING:
     from router.selection.backtest import BacktestTally
@@ -24,7 +24,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 
 
-def read_span(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Read a number with a unit.
 
     Raises:
@@ -38,40 +38,44 @@ def read_span(text: str) -> timedelta:
 
 def backtest_table(settings: Settings, file: str, *, since: str, against: str, limit: int, json: bool) -> int:
     """Decide the recorded events again with the table in a file, and tell the difference."""
-    compared = compare(settings, file, back=span_of(since, "--since"), against=against, limit=limit)
+    compared = compare_tables(
+        settings, file, lookback=parse_duration_option(since, "--since"), against=against, limit=limit
+    )
     if json:
-        print(as_json(compared, limit))  # noqa: T201 - it was asked for
+        print(comparison_json(compared, limit))  # noqa: T201 - it was asked for
     else:
-        show(as_words(compared, limit))
-    return ExitCode.DONE
+        print_result(comparison_text(compared, limit))
+    return ExitCode.SUCCESS
 
 
-def compare(settings: Settings, file: str, *, back: timedelta, against: str, limit: int) -> BacktestComparison:
+def compare_tables(
+    settings: Settings, file: str, *, lookback: timedelta, against: str, limit: int
+) -> BacktestComparison:
     """Decide again what lies at most so far back; publishing asks for this, too.
 
     Raises:
         Failure: a table is wrong, the two are of different kinds, or Kafka does not answer.
     """
-    draft = named(settings, file)
-    now = what_decides_now(settings, draft, against)
+    draft = load_named(settings, file)
+    now = load_reference(settings, draft, against)
     if isinstance(draft, Selector) is not isinstance(now, Selector):
-        raise wrong([f"{file} is {in_words(draft)}, and {against} is {in_words(now)}: compare two of a kind"])
-    found = backtest(settings, now=now, draft=draft, back=back, most=limit)
-    return BacktestComparison(draft=draft, now=now, found=found)
+        raise invalid_input([f"{file} is {kind_name(draft)}, and {against} is {kind_name(now)}: compare two of a kind"])
+    found = run_backtest(settings, current=now, draft=draft, lookback=lookback, max_named_runs=limit)
+    return BacktestComparison(draft=draft, current=now, result=found)
 
 
-def span_of(written: str, option: str) -> timedelta:
+def parse_duration_option(text: str, option: str) -> timedelta:
     """Read the span that an option was given."""
     try:
-        return read_span(written)
+        return parse_duration(text)
     except ValueError as error:
-        raise wrong([f"{option}: {error}"]) from None
+        raise invalid_input([f"{option}: {error}"]) from None
 
 
-MOST_NAMED = 20  # runs; `southbound tables backtest --limit` names more
+MAX_NAMED_RUNS = 20  # runs; `southbound tables backtest --limit` names more
 
 
-def look_back(settings: Settings, name: str, since: str, *, quiet: bool) -> Findings:
+def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool) -> Findings:
     """Backtest against what decides now; runs that would become dead letters keep the table back.
 
     `name`: a file, or a draft as `ID@draft`; `since`: a span such as `7d`; `quiet`: draw nothing.
@@ -79,18 +83,20 @@ def look_back(settings: Settings, name: str, since: str, *, quiet: bool) -> Find
     Raises:
         Failure: the span or a table is wrong, or Kafka does not answer.
     """
-    compared = compare(settings, name, back=span_of(since, "--backtest"), against="live", limit=MOST_NAMED)
+    compared = compare_tables(
+        settings, name, lookback=parse_duration_option(since, "--backtest"), against="live", limit=MAX_NAMED_RUNS
+    )
     if not quiet:
-        show(as_words(compared, MOST_NAMED))
-    return _judged(compared.found.tally, since)
+        print_result(comparison_text(compared, MAX_NAMED_RUNS))
+    return _findings_of(compared.result.tally, since)
 
 
-def _judged(tally: BacktestTally, since: str) -> Findings:
+def _findings_of(tally: BacktestTally, since: str) -> Findings:
     dropped = sum(count for change, count in tally.differences if not change.draft.decided)
     moved = sum(count for _, count in tally.differences) - dropped
-    lost = f"{counted(dropped, 'request')} of the last {since} decided now would become dead letters"
+    lost = f"{count_noun(dropped, 'request')} of the last {since} decided now would become dead letters"
     what_to_do = "add rows or a default for them (`southbound tables backtest` lists them)"
     return Findings(
         errors=(f"{lost}: {what_to_do}",) if dropped else (),
-        warnings=(f"{counted(moved, 'request')} of the last {since} would have gone elsewhere",) if moved else (),
+        warnings=(f"{count_noun(moved, 'request')} of the last {since} would have gone elsewhere",) if moved else (),
     )

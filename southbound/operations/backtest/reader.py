@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from producers.kafka_errors import sentence_for
 from router.selection.load import load_any
 from router.selection.redecide import BacktestDecider
-from southbound.service.gc_tuning import collect_rarely
+from southbound.service.gc_tuning import reduce_gc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from schemas.codec.schema_registry import RegistryIds
     from southbound.operations.backtest.offset_ranges import OffsetRange
 
-AT_ONCE = 2_000  # records taken over from the client together
-POLL = 0.5  # seconds; also how long Ctrl-C may wait
-PATIENCE = 30.0  # seconds without a record that should be there
+CONSUME_BATCH = 2_000  # records taken over from the client together
+CONSUME_TIMEOUT = 0.5  # seconds; also how long Ctrl-C may wait
+NO_RECORD_TIMEOUT = 30.0  # seconds without a record that should be there
 
 
-class StoppedReadingError(Exception):
+class BacktestReadError(Exception):
     """Kafka stopped answering in the middle."""
 
 
@@ -41,72 +41,73 @@ class ReaderTask:
 
     client: Mapping[str, object]
     topic: str
-    stretches: tuple[OffsetRange, ...]
-    most: int
+    ranges: tuple[OffsetRange, ...]
+    max_named_runs: int
     registry: RegistryIds | None
 
 
-def prepare_process() -> None:
+def prepare_reader_process() -> None:
     """Make a process one that only reads: it looks for garbage rarely, and ends when the one that started it does."""
-    collect_rarely()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    reduce_gc()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)  # what it counts, nobody would hear
 
 
-def decide_elsewhere(share: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
+def redecide_in_process(task: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
     """Do what `decide_again` does in another process, with the same two tables as they are written."""
     now, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
-    return decide_again(share, now, draft)
+    return redecide_ranges(task, now, draft)
 
 
-def decide_again(share: ReaderTask, now: Loaded, draft: Loaded) -> BacktestTally:
+def redecide_ranges(task: ReaderTask, current: Loaded, draft: Loaded) -> BacktestTally:
     """Read the stretches of a share and decide on every event in them.
 
     Raises:
         StoppedReadingError: with a sentence for the operator.
     """
-    redecider = BacktestDecider(now=now, draft=draft, most=share.most, registry=share.registry)
-    consumer = Consumer({**share.client, "auto.offset.reset": "earliest"})
+    redecider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
+    consumer = Consumer({**task.client, "auto.offset.reset": "earliest"})
     try:
         # A consumed record has its headers as a list of pairs.
-        redecider.take((record.value(), record.headers()) for record in _records(consumer, share))  # type: ignore[misc]
+        redecider.take((record.value(), record.headers()) for record in _records(consumer, task))  # type: ignore[misc]
     finally:
         consumer.close()
     return redecider.tally
 
 
-def _records(consumer: Consumer, share: ReaderTask) -> Iterator[Message]:
-    consumer.assign([TopicPartition(share.topic, part.partition, part.start) for part in share.stretches])
-    ends = {part.partition: part.end for part in share.stretches}
-    deadline = time.monotonic() + PATIENCE
+def _records(consumer: Consumer, task: ReaderTask) -> Iterator[Message]:
+    consumer.assign([TopicPartition(task.topic, part.partition, part.start) for part in task.ranges])
+    ends = {part.partition: part.end for part in task.ranges}
+    deadline = time.monotonic() + NO_RECORD_TIMEOUT
     while ends:
-        batch = consumer.consume(AT_ONCE, POLL)
+        batch = consumer.consume(CONSUME_BATCH, CONSUME_TIMEOUT)
         for message in batch:
             if message.error() is None and (message.offset() or 0) < ends.get(message.partition() or 0, 0) - 1:
                 yield message  # in the middle of its stretch, as nearly all are
             else:
-                yield from _wanted(consumer, message, ends, share.topic)
+                yield from _records_in_range(consumer, message, ends, task.topic)
         if batch:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + NO_RECORD_TIMEOUT
         elif time.monotonic() > deadline:
-            raise StoppedReadingError(
-                f"Kafka gave no record of {share.topic} for {PATIENCE:.0f} seconds, and more should be there: try again"
+            raise BacktestReadError(
+                f"Kafka returned no record of {task.topic} for {NO_RECORD_TIMEOUT:.0f} seconds, and there are more: "
+                "try again"
             )
 
 
-def _wanted(consumer: Consumer, message: Message, ends: dict[int, int], topic: str) -> Iterator[Message]:
+def _records_in_range(consumer: Consumer, message: Message, ends: dict[int, int], topic: str) -> Iterator[Message]:
     """Return a record that belongs to the share, and notice what ends a partition of it."""
     number, offset = message.partition() or 0, message.offset() or 0
     end = ends.get(number)
     error = message.error()
     if error is not None:
-        _look_at(error, topic)
+        _raise_if_permanent(error, topic)
         over = error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's spelling
     else:
         over = end is not None and offset >= end - 1
@@ -116,7 +117,7 @@ def _wanted(consumer: Consumer, message: Message, ends: dict[int, int], topic: s
         consumer.pause([TopicPartition(topic, number)])
 
 
-def _look_at(error: KafkaError, topic: str) -> None:
+def _raise_if_permanent(error: KafkaError, topic: str) -> None:
     passing = error.retriable() or error.code() in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001 - librdkafka's spelling
     if not passing:
-        raise StoppedReadingError(sentence_for(error, f"topic {topic}"))
+        raise BacktestReadError(sentence_for(error, f"topic {topic}"))

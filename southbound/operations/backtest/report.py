@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict
     from router.selection.load import Loaded
-    from southbound.operations.backtest.run import Backtest
+    from southbound.operations.backtest.run import BacktestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,26 +26,29 @@ class BacktestComparison:
     """A draft beside what decides now, and what came out."""
 
     draft: Loaded
-    now: Loaded
-    found: Backtest
+    current: Loaded
+    result: BacktestResult
 
 
-def as_words(compared: BacktestComparison, limit: int) -> Group:
+def comparison_text(comparison: BacktestComparison, limit: int) -> Group:
     """Draw it: what was read, where runs would go, how often each row decides. At most `limit` runs are named."""
-    tally = compared.found.tally
-    parts = [Text(sentence) for sentence in _sentences(compared)]
+    tally = comparison.result.tally
+    parts = [Text(sentence) for sentence in _sentences(comparison)]
     if tally.differences:
-        return Group(*parts, Text(), _changes(tally, limit), Text(), _rows(compared))
-    return Group(*parts, Text(), _rows(compared))
+        return Group(*parts, Text(), _changes_table(tally, limit), Text(), _rows_table(comparison))
+    return Group(*parts, Text(), _rows_table(comparison))
 
 
-def _sentences(compared: BacktestComparison) -> Iterator[str]:
-    found, tally = compared.found, compared.found.tally
-    asides = ", ".join(f"{tally.asides[aside]:,} {_KEPT[aside]}" for aside in SkippedEvent if tally.asides[aside])
-    yield f"{_named(compared.draft)} beside {_named(compared.now)}"
+def _sentences(comparison: BacktestComparison) -> Iterator[str]:
+    found, tally = comparison.result, comparison.result.tally
+    asides = ", ".join(
+        f"{tally.asides[aside]:,} {_NOT_REDECIDED[aside]}" for aside in SkippedEvent if tally.asides[aside]
+    )
+    yield f"{_table_version(comparison.draft)} beside {_table_version(comparison.current)}"
     yield (
         f"{tally.events:,} events of {found.topic} since {found.since.astimezone():%Y-%m-%d %H:%M}, "
-        f"{found.pace:,.0f} events/s: {tally.decided:,} requests were decided again{f'; {asides}' if asides else ''}"
+        f"{found.events_per_second:,.0f} events/s: {tally.decided:,} requests were decided again"
+        f"{f'; {asides}' if asides else ''}"
     )
     moved = sum(count for _, count in tally.differences)
     yield f"{moved:,} of {tally.decided:,} requests would go elsewhere" + (
@@ -55,7 +58,7 @@ def _sentences(compared: BacktestComparison) -> Iterator[str]:
     )
 
 
-_KEPT = {
+_NOT_REDECIDED = {
     SkippedEvent.CHILD: "children follow their root",
     SkippedEvent.PINNED: "changes and cancellations keep what was decided",
     SkippedEvent.FOREIGN: "are no lifecycle events",
@@ -63,21 +66,21 @@ _KEPT = {
 }
 
 
-def _named(loaded: Loaded) -> str:
+def _table_version(loaded: Loaded) -> str:
     table = table_of(loaded)
     return f"{table.id}@{table.version}"
 
 
-def _changes(tally: BacktestTally, limit: int) -> Table:
+def _changes_table(tally: BacktestTally, limit: int) -> Table:
     table = Table("now", "draft", "requests", "runs", box=None, pad_edge=False)
     table.columns[2].justify = "right"
-    for change, count, named in _bounded(tally, limit):
+    for change, count, named in _limited_changes(tally, limit):
         more = ["…"] if count > len(named) else []
-        table.add_row(_verdict(change.now), _verdict(change.draft), f"{count:,}", " ".join([*named, *more]))
+        table.add_row(_decision_text(change.now), _decision_text(change.draft), f"{count:,}", " ".join([*named, *more]))
     return table
 
 
-def _bounded(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
+def _limited_changes(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
     """Return each change with some of its runs, never more than `limit` altogether."""
     left = limit
     for change, count in tally.differences:
@@ -86,42 +89,42 @@ def _bounded(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, in
         yield change, count, named
 
 
-def _verdict(verdict: RouteVerdict) -> str:
+def _decision_text(verdict: RouteVerdict) -> str:
     return f"{verdict.row}: {verdict.result}"
 
 
-def _rows(compared: BacktestComparison) -> Table:
+def _rows_table(comparison: BacktestComparison) -> Table:
     table = Table("row", "now", "draft", box=None, pad_edge=False)
-    for row, now, draft in _per_row(compared):
-        table.add_row(row, _count(now), _count(draft))
+    for row, now, draft in _decisions_per_row(comparison):
+        table.add_row(row, _count_cell(now), _count_cell(draft))
     return table
 
 
-def _count(count: int | None) -> str:
+def _count_cell(count: int | None) -> str:
     return "-" if count is None else f"{count:,}"
 
 
-def _per_row(compared: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
+def _decisions_per_row(comparison: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
     """Return each row with how often it decides now and by the draft; None where a table does not have it."""
-    tally = compared.found.tally
-    now = tally.by_row(lambda change: change.now, _ids(compared.now))
-    draft = tally.by_row(lambda change: change.draft, _ids(compared.draft))
+    tally = comparison.result.tally
+    now = tally.by_row(lambda change: change.now, _row_ids(comparison.current))
+    draft = tally.by_row(lambda change: change.draft, _row_ids(comparison.draft))
     for row in {**draft, **now}:
         yield row, now.get(row), draft.get(row)
 
 
-def _ids(loaded: Loaded) -> list[str]:
+def _row_ids(loaded: Loaded) -> list[str]:
     table = table_of(loaded)
     return [row.id for row in (*table.rows, *([table.default] if table.default else ()))]
 
 
-def as_json(compared: BacktestComparison, limit: int) -> str:
+def comparison_json(comparison: BacktestComparison, limit: int) -> str:
     """Write it as one JSON object."""
-    found, tally = compared.found, compared.found.tally
+    found, tally = comparison.result, comparison.result.tally
     return orjson.dumps(
         {
-            "draft": _named(compared.draft),
-            "now": _named(compared.now),
+            "draft": _table_version(comparison.draft),
+            "now": _table_version(comparison.current),
             "topic": found.topic,
             "since": found.since.isoformat(timespec="seconds"),
             "events": tally.events,
@@ -131,10 +134,10 @@ def as_json(compared: BacktestComparison, limit: int) -> str:
             "aside": {aside.value: tally.asides[aside] for aside in SkippedEvent},
             "changes": [
                 {"now": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
-                for change, count, named in _bounded(tally, limit)
+                for change, count, named in _limited_changes(tally, limit)
             ],
-            "rows": [{"row": row, "now": now, "draft": draft} for row, now, draft in _per_row(compared)],
+            "rows": [{"row": row, "now": now, "draft": draft} for row, now, draft in _decisions_per_row(comparison)],
             "seconds": round(found.seconds, 3),
-            "events_per_second": round(found.pace),
+            "events_per_second": round(found.events_per_second),
         }
     ).decode()

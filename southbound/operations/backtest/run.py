@@ -20,18 +20,18 @@ from router.selection.load import document_of, table_of
 from router.tables.formats.yaml_writer import write_table
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, not_reachable, wrong
-from southbound.operations.backtest.offset_ranges import shared, stretches_since
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.operations.backtest.offset_ranges import ranges_since, split_ranges
 from southbound.operations.backtest.reader import (
+    BacktestReadError,
     ReaderTask,
-    StoppedReadingError,
-    decide_again,
-    decide_elsewhere,
-    prepare_process,
+    prepare_reader_process,
+    redecide_in_process,
+    redecide_ranges,
 )
-from southbound.operations.kafka import reach
-from southbound.service.gc_tuning import rarely_collected
-from southbound.service.kafka_settings import bystander_settings
+from southbound.operations.kafka import wait_until_reachable
+from southbound.service.gc_tuning import reduced_gc
+from southbound.service.kafka_settings import standalone_consumer_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 # Records; with fewer, starting a process takes longer than it saves. It reads both tables anew, and in the time of
 # one row it could decide so many events (make bench-backtest).
-WORTH_A_PROCESS, WORTH_A_ROW = 20_000, 50
+MIN_RECORDS_PER_PROCESS, RECORDS_PER_TABLE_ROW = 20_000, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
+class BacktestResult:
     """What came out: the counts, since when, and how long it took."""
 
     topic: str
@@ -56,50 +56,58 @@ class Backtest:
     seconds: float
 
     @property
-    def pace(self) -> float:
+    def events_per_second(self) -> float:
         """Events per second, from the first question to Kafka to the last count."""
         return self.tally.events / self.seconds
 
 
-def backtest(
-    settings: Settings, *, now: Loaded, draft: Loaded, back: timedelta, most: int, readers: int | None = None
-) -> Backtest:
+def run_backtest(
+    settings: Settings,
+    *,
+    current: Loaded,
+    draft: Loaded,
+    lookback: timedelta,
+    max_named_runs: int,
+    readers: int | None = None,
+) -> BacktestResult:
     """Decide everything again that lies at most so far back. `most`: so many runs are named for each change.
 
     Raises:
         Failure: Kafka or the schema registry cannot be asked.
     """
     topic = TopicNames(settings.kafka.prefix).lifecycle
-    asyncio.run(reach(settings, [topic]))
-    began, since = time.monotonic(), datetime.now(UTC) - back
-    rows = sum(len(table_of(table).rows) for table in (now, draft))
-    shares = _shares(settings, topic, since, most, lambda records: readers or readers_for(records, rows))
-    tally = BacktestTally(most=most)
-    for counted in _counted(shares, now, draft):
+    asyncio.run(wait_until_reachable(settings, [topic]))
+    began, since = time.monotonic(), datetime.now(UTC) - lookback
+    rows = sum(len(table_of(table).rows) for table in (current, draft))
+    shares = _reader_tasks(
+        settings, topic, since, max_named_runs, lambda records: readers or reader_count(records, rows)
+    )
+    tally = BacktestTally(most=max_named_runs)
+    for counted in _tallies(shares, current, draft):
         tally.add(counted)
-    return Backtest(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
+    return BacktestResult(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
 
 
-def _shares(
-    settings: Settings, topic: str, since: datetime, most: int, readers: Callable[[int], int]
+def _reader_tasks(
+    settings: Settings, topic: str, since: datetime, max_named_runs: int, readers: Callable[[int], int]
 ) -> list[ReaderTask]:
-    client = bystander_settings(settings.kafka, "backtest")
+    client = standalone_consumer_settings(settings.kafka, "backtest")
     consumer = Consumer(client)
     try:
-        stretches = stretches_since(consumer, topic, since)
+        stretches = ranges_since(consumer, topic, since)
     finally:
         consumer.close()
     registry = _registry(settings)
     wanted = readers(sum(stretch.length for stretch in stretches))
     return [
-        ReaderTask(client=client, topic=topic, stretches=tuple(part), most=most, registry=registry)
-        for part in shared(stretches, wanted)
+        ReaderTask(client=client, topic=topic, ranges=tuple(part), max_named_runs=max_named_runs, registry=registry)
+        for part in split_ranges(stretches, wanted)
     ]
 
 
-def readers_for(records: int, rows: int) -> int:
+def reader_count(records: int, rows: int) -> int:
     """Return how many processes are worth their start, for so many records and rows of both tables."""
-    return max(1, min(os.cpu_count() or 1, records // (WORTH_A_PROCESS + rows * WORTH_A_ROW)))
+    return max(1, min(os.cpu_count() or 1, records // (MIN_RECORDS_PER_PROCESS + rows * RECORDS_PER_TABLE_ROW)))
 
 
 def _registry(settings: Settings) -> RegistryIds | None:
@@ -107,35 +115,35 @@ def _registry(settings: Settings) -> RegistryIds | None:
     try:
         return resolve_ids(url.get_secret_value()) if url else None
     except RegistryError as error:
-        raise wrong([str(error)]) from None
+        raise invalid_input([str(error)]) from None
 
 
-def _counted(shares: list[ReaderTask], now: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
+def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
     try:
-        if shares:
-            yield from _side_by_side(shares, now, draft)
-    except StoppedReadingError as error:
-        raise not_reachable(str(error)) from None
+        if tasks:
+            yield from _run_readers(tasks, current, draft)
+    except BacktestReadError as error:
+        raise unreachable(str(error)) from None
     except BrokenProcessPool:
         ended = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
         raise CommandFailedError(ExitCode.UNEXPECTED, ended) from None
 
 
-def _side_by_side(shares: list[ReaderTask], now: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
+def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
     """Read the first share here, where both tables are loaded already, and the others in a process each."""
-    first, *others = shares
-    with reading_processes(len(others)) as readers:
+    first, *others = tasks
+    with reader_pool(len(others)) as readers:
         # What a loaded table is full of, functions, cannot travel, but its text can.
-        texts = (write_table(document_of(now)), write_table(document_of(draft))) if others else ("", "")
-        elsewhere = readers.map(partial(decide_elsewhere, texts=texts), others)
-        with rarely_collected():
-            counted = decide_again(first, now, draft)
+        texts = (write_table(document_of(current)), write_table(document_of(draft))) if others else ("", "")
+        elsewhere = readers.map(partial(redecide_in_process, texts=texts), others)
+        with reduced_gc():
+            counted = redecide_ranges(first, current, draft)
         yield counted
         yield from elsewhere
 
 
-def reading_processes(count: int) -> ProcessPoolExecutor:
+def reader_pool(count: int) -> ProcessPoolExecutor:
     """Make processes that only read, and that end when this one does."""
     # Not forked: this process has threads of librdkafka, which a fork would not take along.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=prepare_process)
+    return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=prepare_reader_process)

@@ -10,8 +10,8 @@ from router.selection.load import table_of
 from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.wording import value_in_words
-from southbound.cli.exit_codes import ExitCode, wrong
-from southbound.operations.console import counted
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.console import count_noun
 from southbound.operations.tables.formats import load_file
 
 if TYPE_CHECKING:
@@ -34,19 +34,19 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
             continue
         found = analyse_loaded(loaded)
         mistakes += [f"{file}: {sentence}" for sentence in found.errors]
-        print(_as_json(file, loaded, found) if as_json else _in_words(file, loaded, found))  # noqa: T201 - as above
+        print(_analysis_json(file, loaded, found) if as_json else _analysis_text(file, loaded, found))  # noqa: T201 - as above
     if mistakes:
-        raise wrong(mistakes)
-    return ExitCode.DONE
+        raise invalid_input(mistakes)
+    return ExitCode.SUCCESS
 
 
-def _in_words(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_text(file: str, loaded: Loaded, found: Analysis) -> str:
     table = table_of(loaded)
     counts = (
-        counted(len(table.rows), "row"),
-        counted(len(found.unreachable), "row") + " never reached",
-        counted(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
-        counted(len(found.gaps), "gap") + " shown",
+        count_noun(len(table.rows), "row"),
+        count_noun(len(found.unreachable), "row") + " never reached",
+        count_noun(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
+        count_noun(len(found.gaps), "gap") + " shown",
     )
     checked = "everything was checked" if found.complete else found.unchecked
     lines = [
@@ -57,7 +57,7 @@ def _in_words(file: str, loaded: Loaded, found: Analysis) -> str:
     return "\n".join(lines)
 
 
-def _as_json(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
     table = table_of(loaded)
     content = {
         "file": file,

@@ -11,8 +11,8 @@ from router.selection.load import kind_of, table_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
-from southbound.cli.exit_codes import ExitCode, wrong
-from southbound.operations.console import say
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.console import print_status
 from southbound.operations.tables.formats import load_file
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
     """Load each file and run its saved tests; print what is good and end with what is wrong."""
-    tell = _as_json if as_json else _as_words
+    tell = _check_json if as_json else _check_text
     spokes = known_spokes(settings.routing.spokes)
     mistakes: list[str] = []
     for file in files:
@@ -37,8 +37,8 @@ def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> 
             if as_json:
                 print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - as above
     if mistakes:
-        raise wrong(mistakes)
-    return ExitCode.DONE
+        raise invalid_input(mistakes)
+    return ExitCode.SUCCESS
 
 
 def known_spokes(folder: Path) -> list[str] | None:
@@ -46,42 +46,43 @@ def known_spokes(folder: Path) -> list[str] | None:
     try:
         profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
     except ProfilesWrongError:
-        say(f"The profiles in {folder} have mistakes (see `southbound config check`), so spoke names are not checked")
+        print_status(
+            f"The profiles in {folder} have mistakes (see `southbound config check`), so spoke names are not checked"
+        )
         return None
     return [profile.name for profile in profiles]
 
 
-def _as_words(file: str, found: Loaded) -> str:
-    return f"{file}: {_described(found)}"
+def _check_text(file: str, found: Loaded) -> str:
+    return f"{file}: {_kind_description(found)}"
 
 
-def _as_json(file: str, found: Loaded) -> str:
+def _check_json(file: str, found: Loaded) -> str:
     table = table_of(found)
     facts = {"table": table.id, "version": table.version, "kind": kind_of(found), "policy": table.policy}
     counts = {name: len(getattr(table, name)) for name in ("rows", "inputs", "outputs", "tests")}
     return to_json({"file": file, **facts, **counts, "default": table.default is not None, "mistakes": []}).decode()
 
 
-def _described(found: OutboundPolicy | Selector | DecisionTable) -> str:
+def _kind_description(found: OutboundPolicy | Selector | DecisionTable) -> str:
     match found:
         case OutboundPolicy():
-            return f"outbound policy {_in_words(found.table)}"
+            return f"outbound policy {_table_description(found.table)}"
         case Selector():
             spokes = sorted({str(row.outputs["spoke"]) for row in found.table.rows})
-            switched_off = f", {_count(len(found.inactive), 'row')} switched off" if found.inactive else ""
-            return f"spoke selector {_in_words(found.table)}{switched_off}; chooses among {', '.join(spokes)}"
+            switched_off = f", {_count_text(len(found.inactive), 'row')} switched off" if found.inactive else ""
+            return f"spoke selector {_table_description(found.table)}{switched_off}; chooses among {', '.join(spokes)}"
         case table:
-            return f"decision table {_in_words(table)}"
+            return f"decision table {_table_description(table)}"
 
 
-def _in_words(table: DecisionTable) -> str:
+def _table_description(table: DecisionTable) -> str:
     default = "a default row" if table.default else "no default row"
-    tests = f"{_count(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
-    columns = f"{_count(len(table.inputs), 'input')}, {_count(len(table.outputs), 'output')}"
-    return (
-        f"{table.id}@{table.version}: {_count(len(table.rows), 'row')} ({table.policy}), {default}, {columns}; {tests}"
-    )
+    tests = f"{_count_text(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
+    columns = f"{_count_text(len(table.inputs), 'input')}, {_count_text(len(table.outputs), 'output')}"
+    rows = f"{_count_text(len(table.rows), 'row')} ({table.policy})"
+    return f"{table.id}@{table.version}: {rows}, {default}, {columns}; {tests}"
 
 
-def _count(number: int, thing: str) -> str:
+def _count_text(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

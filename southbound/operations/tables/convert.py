@@ -13,11 +13,11 @@ from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import SheetPlaces
 from router.tables.formats.sheets.xlsx_markup import with_reasons
 from router.tables.table import DecisionTable
-from southbound.cli.exit_codes import ExitCode, wrong
-from southbound.operations.console import say
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.console import print_status
 from southbound.operations.tables.dmn import DmnOptions
-from southbound.operations.tables.formats import SUFFIXES, Format, format_of, load_file, write_as
-from southbound.operations.tables.lookup import is_file, named
+from southbound.operations.tables.formats import SUFFIXES, Format, format_of, load_file, write_format
+from southbound.operations.tables.lookup import is_file, load_named
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,62 +30,64 @@ if TYPE_CHECKING:
 def export_table(settings: Settings, name: str, to: Format, out: Path | None, *, as_json: bool) -> int:
     """Write a table file, or a published table, in another format, to a file or to standard output."""
     try:
-        table = load_file(name) if is_file(name) else named(settings, name)
-        content = write_as(to, table)
+        table = load_file(name) if is_file(name) else load_named(settings, name)
+        content = write_format(to, table)
     except TableErrors as error:
-        raise wrong(error.sentences) from None
-    _put(content, to, out, table if as_json else None)
+        raise invalid_input(error.sentences) from None
+    _write_output(content, to, out, table if as_json else None)
     if to is Format.DMN and isinstance(table, DecisionTable | OutboundPolicy):
-        _tell_what_dmn_lacks(table.table if isinstance(table, OutboundPolicy) else table)
-    return ExitCode.DONE
+        _report_dmn_losses(table.table if isinstance(table, OutboundPolicy) else table)
+    return ExitCode.SUCCESS
 
 
-def _tell_what_dmn_lacks(table: DecisionTable) -> None:
+def _report_dmn_losses(table: DecisionTable) -> None:
     lost = [what for what, there in (("saved tests", table.tests), ("the note of the table", table.note)) if there]
     if lost:
-        say(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
+        print_status(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
 
 
 def import_table(
-    file: str, out: Path | None, spokes: Collection[str] | None, wish: DmnOptions, *, as_json: bool
+    file: str, out: Path | None, spokes: Collection[str] | None, options: DmnOptions, *, as_json: bool
 ) -> int:
     """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
-    if wish != DmnOptions() and format_of(file) is not Format.DMN:
-        raise wrong([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
+    if options != DmnOptions() and format_of(file) is not Format.DMN:
+        raise invalid_input([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
     try:
-        table = load_file(file, spokes, wish)
+        table = load_file(file, spokes, options)
     except TableErrors as error:
-        raise wrong([*error.sentences, *_what_next(file, error)]) from None
-    _put(write_as(Format.YAML, table), Format.YAML, out, table if as_json else None)
-    return ExitCode.DONE
+        raise invalid_input([*error.sentences, *_follow_up_sentences(file, error)]) from None
+    _write_output(write_format(Format.YAML, table), Format.YAML, out, table if as_json else None)
+    return ExitCode.SUCCESS
 
 
-def _put(content: bytes, written_as: Format, out: Path | None, told: Loaded | None) -> None:
+def _write_output(content: bytes, written_as: Format, out: Path | None, json_table: Loaded | None) -> None:
     """Write what came out; `told` is the table where other programs want to be told of it as JSON."""
     if out is None and written_as is Format.XLSX:
-        raise wrong(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
+        raise invalid_input(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
     if out is not None:
-        _check_name(out, written_as)
-        _save(content, out)
-    if told is not None:
-        print(_as_json(content, written_as, out, told))  # noqa: T201 - it was asked for
+        _check_suffix(out, written_as)
+        _write_file(content, out)
+    if json_table is not None:
+        print(_as_json(content, written_as, out, json_table))  # noqa: T201 - it was asked for
     elif out is None:
         print(content.decode(), end="")  # noqa: T201 - as above
 
 
-def _check_name(out: Path, written_as: Format) -> None:
+def _check_suffix(out: Path, written_as: Format) -> None:
     """Keep a spreadsheet from being overwritten with YAML: the end of a name says what every command reads it as."""
     named = SUFFIXES.get(out.suffix.lower(), written_as)
     if named is not written_as:
         better = out.with_suffix(f".{written_as.value}").name
-        raise wrong([f"{out}: would hold {written_as.upper()} and be read as {named.upper()}: name it {better}"])
+        raise invalid_input(
+            [f"{out}: would hold {written_as.upper()} and be read as {named.upper()}: name it {better}"]
+        )
 
 
-def _save(content: bytes, out: Path) -> None:
+def _write_file(content: bytes, out: Path) -> None:
     try:
         out.write_bytes(content)
     except OSError as error:
-        raise wrong([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
+        raise invalid_input([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
 
 
 def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loaded) -> str:
@@ -94,15 +96,15 @@ def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loade
     return to_json({"table": table.id, "version": table.version, "format": written_as.value, **where}).decode()
 
 
-def _what_next(file: str, error: TableErrors) -> list[str]:
+def _follow_up_sentences(file: str, error: TableErrors) -> list[str]:
     """Describe what helps with mistakes of a format; a refused spreadsheet gets its copy."""
     complaints = error.complaints
     if format_of(file) is Format.XLSX and complaints and isinstance(complaints.places, SheetPlaces):
-        return _marked_copy(file, complaints, complaints.places)
+        return _write_annotated_copy(file, complaints, complaints.places)
     return []
 
 
-def _marked_copy(file: str, complaints: Diagnostics, places: SheetPlaces) -> list[str]:
+def _write_annotated_copy(file: str, complaints: Diagnostics, places: SheetPlaces) -> list[str]:
     """Write the copy of a refused spreadsheet with its reasons; return the sentence that says where it is."""
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")

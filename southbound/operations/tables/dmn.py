@@ -13,7 +13,7 @@ from router.tables.formats.dmn import model as dmn
 from router.tables.formats.loader import TableTree
 from router.tables.formats.yaml_reader import read_yaml
 from router.tables.formats.yaml_writer import write_table
-from southbound.cli.exit_codes import wrong
+from southbound.cli.exit_codes import invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,26 +45,28 @@ class _DecisionPlaces:
         return "the same decision"
 
 
-def written_in_dmn(content: bytes, source: str, wish: DmnOptions) -> TableTree:
+def read_dmn(content: bytes, source: str, options: DmnOptions) -> TableTree:
     """Read one decision of a model as the YAML that it becomes.
 
     Raises:
         TableErrors: the model is wrong, or does not have what is wished for.
     """
-    name, table = _chosen(dmn.read(content, source, wish.decision), source, wish)
+    name, table = _choose_decision(dmn.read(content, source, options.decision), source, options)
     where = f"{source}, decision '{name}'"
     complaints = Diagnostics(_DecisionPlaces(where))
-    text = write_table(document_of(_with_paths(table, wish.paths, where)))
+    text = write_table(document_of(_with_paths(table, options.paths, where)))
     return TableTree(read_yaml(text, where, complaints), "", complaints)
 
 
-def _chosen(tables: Mapping[str, DecisionTable], source: str, wish: DmnOptions) -> tuple[str, DecisionTable]:
+def _choose_decision(
+    tables: Mapping[str, DecisionTable], source: str, options: DmnOptions
+) -> tuple[str, DecisionTable]:
     names = ", ".join(f"'{name}'" for name in tables)
-    if wish.decision and wish.decision not in tables:
-        raise TableErrors([f"{source}: there is no decision '{wish.decision}'; it has {names}"])
-    if not wish.decision and len(tables) > 1:
+    if options.decision and options.decision not in tables:
+        raise TableErrors([f"{source}: there is no decision '{options.decision}'; it has {names}"])
+    if not options.decision and len(tables) > 1:
         raise TableErrors([f"{source}: the model has several decisions ({names}): import one with --decision"])
-    name = wish.decision or next(iter(tables))
+    name = options.decision or next(iter(tables))
     return name, tables[name]
 
 
@@ -77,15 +79,17 @@ def _with_paths(table: DecisionTable, paths: Mapping[str, str], where: str) -> D
     return replace(table, inputs=inputs)
 
 
-def paths_in(options: Iterable[str]) -> dict[str, str]:
+def parse_paths(options: Iterable[str]) -> dict[str, str]:
     """Read options of the form `INPUT=FACT`."""
     pairs = [option.partition("=") for option in options]
     if bad := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
-        raise wrong(f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in bad)
+        raise invalid_input(
+            f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in bad
+        )
     return {name.strip(): fact.strip() for name, _, fact in pairs}
 
 
-def in_dmn(table: Loaded) -> bytes:
+def write_dmn(table: Loaded) -> bytes:
     """Write a table as a DMN model.
 
     Raises:

@@ -14,8 +14,8 @@ from router.tables.formats.yaml_reader import read_yaml
 from schemas.commands import ChangeRun, SendRun
 from schemas.files.event_file import EventFileError, read_events
 from schemas.lifecycle import RunChanged, RunRequested
-from southbound.cli.exit_codes import wrong
-from southbound.operations.input_file import given_text
+from southbound.cli.exit_codes import invalid_input
+from southbound.operations.input_file import read_input
 
 if TYPE_CHECKING:
     from router.tables.facts import Facts
@@ -30,18 +30,18 @@ class ExampleRun:
     is_child: bool
 
 
-def given_runs(file: str) -> list[ExampleRun]:
+def read_example_runs(file: str) -> list[ExampleRun]:
     """Read a file, `-` for standard input.
 
     Raises:
         Failure: with everything that is wrong with it.
     """
-    text, name = given_text(file, "a file with an event")
-    part = _part(text, name)
-    return _from_events(text, name) if part is None else [_from_part(part, name)]
+    text, name = read_input(file, "a file with an event")
+    part = _read_partial_document(text, name)
+    return _runs_from_events(text, name) if part is None else [_run_from_document(part, name)]
 
 
-def _part(text: str, name: str) -> Block | None:
+def _read_partial_document(text: str, name: str) -> Block | None:
     """Read a mapping that is no event; None where it is something else, perhaps events."""
     try:
         tree = read_yaml(text, name, Diagnostics(LineNumbers(name)))
@@ -51,24 +51,26 @@ def _part(text: str, name: str) -> Block | None:
     return tree if isinstance(tree, Block) and not is_event else None
 
 
-def _from_part(tree: Block, name: str) -> ExampleRun:
+def _run_from_document(tree: Block, name: str) -> ExampleRun:
     part = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
         facts = facts_given(part)
     except ExampleFactsError as error:
         told = zip(error.fields, error.sentences, strict=True)
-        raise wrong([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
+        raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
     return ExampleRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
 
 
-def _from_events(text: str, name: str) -> list[ExampleRun]:
+def _runs_from_events(text: str, name: str) -> list[ExampleRun]:
     try:
         events = read_events(text, file=name, new_id=lambda: "")
     except EventFileError as error:
-        raise wrong(map(str, error.mistakes)) from None
+        raise invalid_input(map(str, error.mistakes)) from None
     runs = [
         event.data.run for event in events if isinstance(event.data, RunRequested | RunChanged | SendRun | ChangeRun)
     ]
     if not runs:
-        raise wrong([f"{name}: none of its events has a run document: give a RunRequested, or the document itself"])
+        raise invalid_input(
+            [f"{name}: none of its events has a run document: give a RunRequested, or the document itself"]
+        )
     return [ExampleRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]

@@ -17,10 +17,10 @@ from router.tables.explain.explain import explain_decision, explain_undecided, e
 from router.tables.explain.why_not import why_not
 from router.tables.explain.wording import value_in_words
 from router.tables.feel.writer import value_text
-from southbound.cli.exit_codes import ExitCode, wrong
-from southbound.operations.console import show
-from southbound.operations.tables.example_runs import given_runs
-from southbound.operations.tables.lookup import named
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.console import print_result
+from southbound.operations.tables.example_runs import read_example_runs
+from southbound.operations.tables.lookup import load_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,47 +35,47 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 
-def in_words(run: ExampleRun, decision: Decision | Undecided, beside: WhyNot | None) -> Group:
+def decision_text(run: ExampleRun, decision: Decision | Undecided, why_not: WhyNot | None) -> Group:
     """Draw it: what was decided, on which values, why, and what came close."""
-    parts: list[RenderableType] = [Text(_verdict(run, decision), style="bold")]
+    parts: list[RenderableType] = [Text(_decision_sentence(run, decision), style="bold")]
     if run.is_child:
         parts.append(Text("It is a child: in the gateway it follows what is decided for its root."))
-    parts += [_heading("inputs"), _pairs(_inputs(decision))]
+    parts += [_heading("inputs"), _pairs_table(_input_texts(decision))]
     parts += [_heading("why"), *map(Text, explanation_lines(decision))]
-    if beside is not None:
-        parts += [_heading(f"why not {beside.row}"), Text(beside.sentence), _cells(beside)]
+    if why_not is not None:
+        parts += [_heading(f"why not {why_not.row}"), Text(why_not.sentence), _cells_table(why_not)]
     return Group(*parts, Text())
 
 
-def _verdict(run: ExampleRun, decision: Decision | Undecided) -> str:
+def _decision_sentence(run: ExampleRun, decision: Decision | Undecided) -> str:
     whom = run.run_id or "this run"
     if isinstance(decision, Undecided):
         return f"{whom}: {decision.sentence}"
-    return f"{whom}: {decision.reference} decides {_outputs(decision)}"
+    return f"{whom}: {decision.reference} decides {_outputs_text(decision)}"
 
 
-def _outputs(decision: Decision) -> str:
+def _outputs_text(decision: Decision) -> str:
     rows = [
         ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items()) for row in decision.rows
     ]
     return " and ".join(rows)
 
 
-def _inputs(decision: Decision | Undecided) -> dict[str, str]:
+def _input_texts(decision: Decision | Undecided) -> dict[str, str]:
     columns = zip(decision.table.inputs, decision.values, strict=True)
     return {column.name: value_in_words(value) for column, value in columns}
 
 
-def _pairs(named: Mapping[str, str]) -> Table:
+def _pairs_table(named: Mapping[str, str]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in named.items():
         table.add_row(Text(name, style="dim"), Text(value))
     return table
 
 
-def _cells(beside: WhyNot) -> Table:
+def _cells_table(why_not: WhyNot) -> Table:
     table = Table("", "column", "value", "the cell wants", box=None, pad_edge=False)
-    for one in beside.columns:
+    for one in why_not.columns:
         sign = "✓" if one.fits else "✗"
         table.add_row(sign, Text(one.seen.column), Text(one.seen.value), Text(one.seen.wants))
     return table
@@ -85,7 +85,7 @@ def _heading(words: str) -> Text:
     return Text(f"\n{words}", style="dim")
 
 
-def in_json(run: ExampleRun, decision: Decision | Undecided, beside: WhyNot | None) -> str:
+def decision_json(run: ExampleRun, decision: Decision | Undecided, why_not: WhyNot | None) -> str:
     """Write it as one JSON object."""
     undecided = isinstance(decision, Undecided)
     explanation = explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
@@ -97,7 +97,7 @@ def in_json(run: ExampleRun, decision: Decision | Undecided, beside: WhyNot | No
         "inputs": _values(dict(zip([column.name for column in decision.table.inputs], decision.values, strict=True))),
         "explanation": explanation,
         "sentences": explanation.sentences,
-        "why_not": _beside(beside) if beside else None,
+        "why_not": _why_not_json(why_not) if why_not else None,
     }
     if isinstance(decision, Undecided):
         return _json({**found, "reason": decision.reason.value, "sentence": decision.sentence})
@@ -105,7 +105,7 @@ def in_json(run: ExampleRun, decision: Decision | Undecided, beside: WhyNot | No
     return _json({**found, "reference": decision.reference, "rows": rows})
 
 
-def _beside(beside: WhyNot) -> dict[str, object]:
+def _why_not_json(beside: WhyNot) -> dict[str, object]:
     return {
         "row": beside.row,
         "sentence": beside.sentence,
@@ -141,31 +141,31 @@ def _value(value: object) -> object:
 
 def explain_table(settings: Settings, name: str, event: str, *, row: str | None, as_json: bool) -> int:
     """Explain what a table decides for each run of an event file; `row` is held beside each decision."""
-    loaded = named(settings, name)
-    asked = _row(loaded, row, name) if row else None
+    loaded = load_named(settings, name)
+    asked = _find_row(loaded, row, name) if row else None
     decide = decision_function(loaded)
-    for run in given_runs(event):
+    for run in read_example_runs(event):
         decision = decide(run.facts)
-        beside = why_not(decision, asked, switched_off=_is_off(loaded, asked)) if asked else None
+        beside = why_not(decision, asked, switched_off=_is_switched_off(loaded, asked)) if asked else None
         if as_json:
-            print(in_json(run, decision, beside))  # noqa: T201 - it was asked for
+            print(decision_json(run, decision, beside))  # noqa: T201 - it was asked for
         else:
-            show(in_words(run, decision, beside))
-    return ExitCode.DONE
+            print_result(decision_text(run, decision, beside))
+    return ExitCode.SUCCESS
 
 
-def _row(loaded: Loaded, row_id: str, name: str) -> Row:
-    rows = {row.id: row for row in _rows(loaded)}
+def _find_row(loaded: Loaded, row_id: str, name: str) -> Row:
+    rows = {row.id: row for row in _all_rows(loaded)}
     if row_id not in rows:
-        raise wrong([f"{name} has no row {row_id}: there are {', '.join(rows)}"])
+        raise invalid_input([f"{name} has no row {row_id}: there are {', '.join(rows)}"])
     return rows[row_id]
 
 
-def _rows(loaded: Loaded) -> list[Row]:
+def _all_rows(loaded: Loaded) -> list[Row]:
     table = table_of(loaded)
     off = loaded.inactive if isinstance(loaded, Selector) else ()
     return [*table.rows, *off, *([table.default] if table.default else [])]
 
 
-def _is_off(loaded: Loaded, row: Row) -> bool:
+def _is_switched_off(loaded: Loaded, row: Row) -> bool:
     return isinstance(loaded, Selector) and any(row is other for other in loaded.inactive)

@@ -14,7 +14,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import version_of, written_in_yaml
 from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from router.tables.formats.yaml_writer import write_table
-from southbound.operations.tables.dmn import DmnOptions, in_dmn, written_in_dmn
+from southbound.operations.tables.dmn import DmnOptions, read_dmn, write_dmn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -32,7 +32,7 @@ class Format(StrEnum):
     DMN = "dmn"
 
 
-def _written_in_xlsx(content: bytes, source: str) -> TableTree:
+def _read_xlsx(content: bytes, source: str) -> TableTree:
     from router.tables.formats.sheets.xlsx_reader import written_in_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
 
     return written_in_xlsx(content, source)
@@ -45,25 +45,25 @@ def _write_xlsx(table: Loaded) -> bytes:
 
 
 SUFFIXES = {".yml": Format.YAML, **{f".{known}": known for known in Format}}
-LARGEST = 20_000_000  # bytes; a table of 10,000 rows has about one million
-_OTHER_SHEETS = (".xls", ".xlsm", ".xlsb", ".ods")
-_ONLY_ONE = DmnOptions()
+MAX_FILE_BYTES = 20_000_000  # bytes; a table of 10,000 rows has about one million
+_UNSUPPORTED_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".ods")
+_NO_DMN_OPTIONS = DmnOptions()
 _READERS: dict[Format, Callable[[bytes, str, DmnOptions], TableTree]] = {
-    Format.YAML: lambda content, source, _: written_in_yaml(_text(content, source), source),
+    Format.YAML: lambda content, source, _: written_in_yaml(_decode_text(content, source), source),
     Format.CSV: lambda content, source, _: written_in_csv(content, source),
-    Format.XLSX: lambda content, source, _: _written_in_xlsx(content, source),
-    Format.DMN: written_in_dmn,
+    Format.XLSX: lambda content, source, _: _read_xlsx(content, source),
+    Format.DMN: read_dmn,
 }
 _WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
     Format.YAML: lambda table: write_table(document_of(table)).encode(),
     Format.CSV: lambda table: write_csv(document_of(table)).encode(),
     Format.XLSX: _write_xlsx,
-    Format.DMN: in_dmn,
+    Format.DMN: write_dmn,
 }
 
 
 def load_file(
-    file: str, spokes: Collection[str] | None = None, wish: DmnOptions = _ONLY_ONE, *, tested: bool = True
+    file: str, spokes: Collection[str] | None = None, options: DmnOptions = _NO_DMN_OPTIONS, *, tested: bool = True
 ) -> Loaded:
     """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
 
@@ -74,26 +74,28 @@ def load_file(
         TableErrors: everything that is wrong, each with its place in the file.
     """
     suffix = Path(file).suffix.lower()
-    if suffix in _OTHER_SHEETS:
+    if suffix in _UNSUPPORTED_SUFFIXES:
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
-    written = replace(_READERS[format_of(file)](_content(file), file, wish), tested=tested)
+    written = replace(_READERS[format_of(file)](_read_content(file), file, options), tested=tested)
     try:
         table = any_from(written, spokes)
     except TableErrors as error:
         if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
-            raise TableErrors([*error.sentences, _how_to_name_facts(file)]) from None
+            raise TableErrors([*error.sentences, _path_option_hint(file)]) from None
         raise
     return table if written.version else _with_version(table, version_of(write_table(document_of(table))))
 
 
-def _how_to_name_facts(file: str) -> str:
+def _path_option_hint(file: str) -> str:
     way = f"southbound tables import {file} --path 'Age=characteristic[age]'"
     return f"{file}: say which facts the inputs stand for, such as `{way}`"
 
 
 def yaml_text(file: str, table: Loaded) -> str:
     """Return the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
-    return _text(_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
+    return (
+        _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
+    )
 
 
 def format_of(file: str) -> Format:
@@ -101,7 +103,7 @@ def format_of(file: str) -> Format:
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
-def write_as(to: Format, table: Loaded) -> bytes:
+def write_format(to: Format, table: Loaded) -> bytes:
     """Write a table in a format.
 
     Raises:
@@ -110,25 +112,25 @@ def write_as(to: Format, table: Loaded) -> bytes:
     return _WRITERS[to](table)
 
 
-def _content(file: str) -> bytes:
+def _read_content(file: str) -> bytes:
     try:
         with Path(file).open("rb") as opened:
-            content = opened.read(LARGEST + 1)
+            content = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise _not_readable(file, error.strerror or type(error).__name__) from None
-    if len(content) > LARGEST:
-        raise TableErrors([f"{file}: has more than {LARGEST // 1_000_000} MB: split the table"])
+        raise _unreadable_file_error(file, error.strerror or type(error).__name__) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise TableErrors([f"{file}: has more than {MAX_FILE_BYTES // 1_000_000} MB: split the table"])
     return content
 
 
-def _text(content: bytes, file: str) -> str:
+def _decode_text(content: bytes, file: str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise TableErrors([f"{file}: is not text in UTF-8: correct the path, or save it as UTF-8"]) from None
 
 
-def _not_readable(file: str, why: str) -> TableErrors:
+def _unreadable_file_error(file: str, why: str) -> TableErrors:
     return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
 
 

@@ -18,8 +18,8 @@ from router.tables.diagnostics import TableErrors
 from router.tables.publish_plan import Authorship
 from router.tables.versions import UnreadableRecord
 from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableDraft, TableKind, TableVersion
-from southbound.cli.exit_codes import not_reachable, wrong
-from southbound.operations.kafka import reach
+from southbound.cli.exit_codes import invalid_input, unreachable
+from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
 from southbound.service.table_sources import table_topic
 
@@ -52,33 +52,33 @@ class NamedTable:
         return table_of(self.loaded).id
 
 
-def ask(settings: Settings, question: Callable[[KafkaTableTopic], Awaitable[T]]) -> T:
+def query_topic(settings: Settings, query: Callable[[KafkaTableTopic], Awaitable[T]]) -> T:
     """Put one question to the tables topic, or end the command."""
     topic = table_topic(settings.kafka)
 
     async def reached() -> T:
-        await reach(settings, [topic.name])
-        return await question(topic)
+        await wait_until_reachable(settings, [topic.name])
+        return await query(topic)
 
     try:
         return asyncio.run(reached())
     except TableTopicError as error:
-        raise not_reachable(str(error)) from None
+        raise unreachable(str(error)) from None
 
 
-def published_in(settings: Settings) -> PublishedTables:
+def read_published(settings: Settings) -> PublishedTables:
     """Read all tables."""
-    return ask(settings, lambda topic: topic.read())
+    return query_topic(settings, lambda topic: topic.read())
 
 
-def signed(author: str | None, comment: str) -> Authorship:
+def make_signature(author: str | None, comment: str) -> Authorship:
     """Sign what is about to be done; without a name it is the user of this system."""
     if len(comment) > LONGEST_COMMENT:
-        raise wrong([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
+        raise invalid_input([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
     try:
         name = author or getpass.getuser()
     except (KeyError, OSError):
-        raise wrong(["--author NAME: this system does not say who you are"]) from None
+        raise invalid_input(["--author NAME: this system does not say who you are"]) from None
     return Authorship(author=name[:200], comment=comment, at=datetime.now(UTC))
 
 
@@ -87,7 +87,7 @@ def is_file(name: str) -> bool:
     return Path(name).is_file() or "/" in name or Path(name).suffix in SUFFIXES
 
 
-def from_file(file: str, routing: RoutingSettings, spokes: Sequence[str] | None) -> NamedTable:
+def load_named_file(file: str, routing: RoutingSettings, spokes: Sequence[str] | None) -> NamedTable:
     """Load a file as what workers will take it for, or end the command with every mistake."""
     try:
         loaded = load_file(file, spokes)
@@ -97,66 +97,66 @@ def from_file(file: str, routing: RoutingSettings, spokes: Sequence[str] | None)
         if needed is not kind:
             loaded = load_as(needed, text, file, spokes)
     except TableErrors as error:
-        raise wrong(error.sentences) from None
+        raise invalid_input(error.sentences) from None
     return NamedTable(name=file, kind=needed, text=text, loaded=loaded)
 
 
-def from_topic(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> NamedTable:
+def load_named_version(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> NamedTable:
     """Load `ID` (what is live), `ID@VERSION` or `ID@draft`, or end the command and say why not."""
     table, _, part = name.partition("@")
-    found = draft_of(published, table) if part == DRAFT else version_of(published, table, part)
+    found = find_draft(published, table) if part == DRAFT else find_version(published, table, part)
     try:
         loaded = load_as(found.kind, found.text, f"{table}@{part or found.version}", spokes)
     except TableErrors as error:
-        raise wrong(error.sentences) from None
+        raise invalid_input(error.sentences) from None
     return NamedTable(name=name, kind=found.kind, text=found.text, loaded=loaded, comment=found.comment)
 
 
-def draft_of(published: PublishedTables, table: str) -> TableText:
+def find_draft(published: PublishedTables, table: str) -> TableText:
     """Return a draft, or end the command."""
-    _must_be_known(published, table)
+    _check_table_exists(published, table)
     found = published.draft(table)
     if isinstance(found, TableDraft):
         return found
     what = found.sentence if isinstance(found, UnreadableRecord) else f"{table} has no draft"
-    raise wrong([f"{what}: save one with `southbound tables publish FILE --draft`"])
+    raise invalid_input([f"{what}: save one with `southbound tables publish FILE --draft`"])
 
 
-def version_of(published: PublishedTables, table: str, version: str = "") -> TableVersion:
+def find_version(published: PublishedTables, table: str, version: str = "") -> TableVersion:
     """Return a version, without a name the one that is live, or end the command."""
-    name = version or live_of(published, table).version
-    _must_be_known(published, table)
+    name = version or find_live(published, table).version
+    _check_table_exists(published, table)
     found = published.version(table, name)
     if isinstance(found, TableVersion):
         return found
     what = found.sentence if isinstance(found, UnreadableRecord) else f"{table} has no version {name}"
-    raise wrong([f"{what}: see `southbound tables history {table}`"])
+    raise invalid_input([f"{what}: see `southbound tables history {table}`"])
 
 
-def live_of(published: PublishedTables, table: str) -> LivePointer:
+def find_live(published: PublishedTables, table: str) -> LivePointer:
     """Return which version is live, or end the command."""
-    _must_be_known(published, table)
+    _check_table_exists(published, table)
     found = published.live(table)
     if isinstance(found, LivePointer):
         return found
     what = found.sentence if isinstance(found, UnreadableRecord) else f"no version of {table} is live"
-    raise wrong([f"{what}: publish one with `southbound tables publish FILE`"])
+    raise invalid_input([f"{what}: publish one with `southbound tables publish FILE`"])
 
 
-def _must_be_known(published: PublishedTables, table: str) -> None:
+def _check_table_exists(published: PublishedTables, table: str) -> None:
     if table in published.tables:
         return
     if Path(table).is_file():
-        raise wrong([f"{table} is a file: name a published table, see `southbound tables list`"])
+        raise invalid_input([f"{table} is a file: name a published table, see `southbound tables list`"])
     close = get_close_matches(table, published.tables, 1)
     known = f"did you mean {close[0]}?" if close else "see `southbound tables list`"
-    raise wrong([f"there is neither a file nor a published table {table}: {known}"])
+    raise invalid_input([f"there is neither a file nor a published table {table}: {known}"])
 
 
 LIVE = "live"
 
 
-def load(file: str) -> Loaded:
+def load_untested(file: str) -> Loaded:
     """Load a table of any format whose saved tests need not pass.
 
     Raises:
@@ -165,40 +165,40 @@ def load(file: str) -> Loaded:
     try:
         return load_file(file, tested=False)
     except TableErrors as error:
-        raise wrong(error.sentences) from None
+        raise invalid_input(error.sentences) from None
 
 
-def named(settings: Settings, name: str) -> Loaded:
+def load_named(settings: Settings, name: str) -> Loaded:
     """Load a file, or a published table: `ID` (what is live), `ID@VERSION` or `ID@draft`.
 
     Raises:
         Failure: with everything that is wrong with it, or there is no such table.
     """
-    return load(name) if is_file(name) else from_topic(published_in(settings), name).loaded
+    return load_untested(name) if is_file(name) else load_named_version(read_published(settings), name).loaded
 
 
-def what_decides_now(settings: Settings, draft: Loaded, against: str) -> Loaded:
+def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
     """Return the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
 
     Raises:
         Failure: it cannot be had, or the draft is of no kind that decides now.
     """
     if against != LIVE:
-        return named(settings, against)
+        return load_named(settings, against)
     routing, table_id = settings.routing, table_of(draft).id
     if routing.tables == "topic":
-        return from_topic(published_in(settings), table_id).loaded
+        return load_named_version(read_published(settings), table_id).loaded
     match draft:
         case OutboundPolicy():
-            return load(str(routing.policy))
+            return load_untested(str(routing.policy))
         case Selector():
-            return load(str(routing.selector))
+            return load_untested(str(routing.selector))
         case _:
             why = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
-            raise wrong([f"{why}: name the table to compare it with, --against TABLE"])
+            raise invalid_input([f"{why}: name the table to compare it with, --against TABLE"])
 
 
-def in_words(loaded: Loaded) -> str:
+def kind_name(loaded: Loaded) -> str:
     """Describe what kind of table it is."""
     return _KINDS[kind_of(loaded)]
 

@@ -22,20 +22,20 @@ from router.tables.publish_plan import (
 )
 from router.tables.versions import PublishedTables
 from schemas.published_tables import DRAFT, LivePointer
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
-from southbound.operations.backtest.compare import look_back
-from southbound.operations.console import say
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.operations.backtest.compare import backtest_findings
+from southbound.operations.console import print_status
 from southbound.operations.tables.check import known_spokes
 from southbound.operations.tables.formats import load_file
 from southbound.operations.tables.lookup import (
-    ask,
-    from_file,
-    from_topic,
+    find_live,
+    find_version,
     is_file,
-    live_of,
-    published_in,
-    signed,
-    version_of,
+    load_named_file,
+    load_named_version,
+    make_signature,
+    query_topic,
+    read_published,
 )
 
 if TYPE_CHECKING:
@@ -46,21 +46,21 @@ if TYPE_CHECKING:
     from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
-MOST_SHOWN = 40  # differences; `southbound tables diff` shows them all
+MAX_SHOWN_DIFFERENCES = 40  # differences; `southbound tables diff` shows them all
 
 
 def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) -> int:
     """Keep what somebody works at; it loads, but nobody decides by it."""
-    named = from_file(file, settings.routing, None)
+    named = load_named_file(file, settings.routing, None)
     for sentence in (findings := check_before_publishing(named.loaded, spokes_known=True)).errors:
-        say(f"will keep it from being published: {sentence}")
-    _warn(findings.warnings)
-    draft = _written(named)
-    _write(settings, plan_draft(draft, by), named.table)
+        print_status(f"will keep it from being published: {sentence}")
+    _print_warnings(findings.warnings)
+    draft = _authored_table(named)
+    _write_plan(settings, plan_draft(draft, by), named.table)
     said = {"table": named.table, "draft": draft.version, "author": by.author, "comment": by.comment}
     line = f"{named.table}@{DRAFT} is saved ({draft.version}): `southbound tables publish {named.table}` makes it live"
     print(to_json(said).decode() if as_json else line)  # noqa: T201 - it was asked for
-    return ExitCode.DONE
+    return ExitCode.SUCCESS
 
 
 def publish(
@@ -70,31 +70,33 @@ def publish(
     spokes = known_spokes(settings.routing.spokes)
     published = PublishedTables()
     if is_file(name):
-        named = _from_file(name, settings, spokes)
+        named = _load_for_publishing(name, settings, spokes)
     else:
         _check_is_no_version(name)
-        published = published_in(settings)
-        named = from_topic(published, f"{name.removesuffix(f'@{DRAFT}')}@{DRAFT}", spokes)
+        published = read_published(settings)
+        named = load_named_version(published, f"{name.removesuffix(f'@{DRAFT}')}@{DRAFT}", spokes)
     findings = check_before_publishing(named.loaded, spokes_known=spokes is not None)
     if backtest is not None and not findings.errors:
-        findings += look_back(settings, named.name, backtest, quiet=as_json)
-    _warn(findings.warnings)
+        findings += backtest_findings(settings, named.name, backtest, quiet=as_json)
+    _print_warnings(findings.warnings)
     if findings.errors:
-        raise wrong(findings.errors)
+        raise invalid_input(findings.errors)
     if settings.routing.tables == "files":
-        say("note: by these settings workers decide by files; they follow what is published with routing.tables: topic")
-    published = published_in(settings) if is_file(name) else published
-    return _make_live(settings, published, named, signed(author, comment or named.comment), as_json=as_json)
+        print_status(
+            "note: by these settings workers decide by files; they follow what is published with routing.tables: topic"
+        )
+    published = read_published(settings) if is_file(name) else published
+    return _make_live(settings, published, named, make_signature(author, comment or named.comment), as_json=as_json)
 
 
-def _from_file(file: str, settings: Settings, spokes: Sequence[str] | None) -> NamedTable:
+def _load_for_publishing(file: str, settings: Settings, spokes: Sequence[str] | None) -> NamedTable:
     """Load a file; where only saved tests keep it back, tell too what else would."""
     try:
-        return from_file(file, settings.routing, spokes)
+        return load_named_file(file, settings.routing, spokes)
     except CommandFailedError as failure:
         with suppress(TableErrors):
             untested = load_file(file, spokes, tested=False)
-            raise wrong(
+            raise invalid_input(
                 [*failure.sentences, *check_before_publishing(untested, spokes_known=spokes is not None).errors]
             ) from None
         raise
@@ -103,56 +105,56 @@ def _from_file(file: str, settings: Settings, spokes: Sequence[str] | None) -> N
 def _check_is_no_version(name: str) -> None:
     table, _, version = name.partition("@")
     if version not in ("", DRAFT):
-        raise wrong([f"{name} is a version: make it live with `southbound tables rollback {table} {version}`"])
+        raise invalid_input([f"{name} is a version: make it live with `southbound tables rollback {table} {version}`"])
 
 
 def _make_live(
     settings: Settings, published: PublishedTables, named: NamedTable, by: Authorship, *, as_json: bool
 ) -> int:
-    written, live = _written(named), published.live(named.table)
+    written, live = _authored_table(named), published.live(named.table)
     before = live.version if isinstance(live, LivePointer) else None
     if before == written.version:
-        return _nothing_written(named.table, before, as_json=as_json)
-    _write(settings, plan_publish(published, written, by), named.table)
-    _told(published, named, written.version, by, as_json=as_json)
-    return ExitCode.DONE
+        return _report_unchanged(named.table, before, as_json=as_json)
+    _write_plan(settings, plan_publish(published, written, by), named.table)
+    _print_published(published, named, written.version, by, as_json=as_json)
+    return ExitCode.SUCCESS
 
 
 def roll_back(settings: Settings, table: str, version: str | None, by: Authorship, *, as_json: bool) -> int:
     """Make an older version live again, if it still loads."""
-    published, spokes = published_in(settings), known_spokes(settings.routing.spokes)
-    live = live_of(published, table)
+    published, spokes = read_published(settings), known_spokes(settings.routing.spokes)
+    live = find_live(published, table)
     wanted = version or version_before(live.moves)
     if wanted is None:
-        raise wrong([f"{table} has no version before {live.version}: publish the one that you want"])
+        raise invalid_input([f"{table} has no version before {live.version}: publish the one that you want"])
     if wanted == live.version:
-        return _nothing_written(table, wanted, as_json=as_json)
-    named = from_topic(published, f"{table}@{wanted}", spokes)
-    _write(settings, plan_rollback(published, version_of(published, table, wanted), by), table)
-    _told(published, named, wanted, by, as_json=as_json)
-    return ExitCode.DONE
+        return _report_unchanged(table, wanted, as_json=as_json)
+    named = load_named_version(published, f"{table}@{wanted}", spokes)
+    _write_plan(settings, plan_rollback(published, find_version(published, table, wanted), by), table)
+    _print_published(published, named, wanted, by, as_json=as_json)
+    return ExitCode.SUCCESS
 
 
-def _nothing_written(table: str, version: str, *, as_json: bool) -> int:
-    say(f"{table}@{version} is live already: nothing was written")
+def _report_unchanged(table: str, version: str, *, as_json: bool) -> int:
+    print_status(f"{table}@{version} is live already: nothing was written")
     if as_json:
         said = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
         print(to_json(said).decode())  # noqa: T201 - it was asked for
-    return ExitCode.DONE
+    return ExitCode.SUCCESS
 
 
-def _written(named: NamedTable) -> TableSubmission:
+def _authored_table(named: NamedTable) -> TableSubmission:
     return TableSubmission(table=named.table, kind=named.kind, text=named.text)
 
 
-def _warn(warnings: tuple[str, ...]) -> None:
+def _print_warnings(warnings: tuple[str, ...]) -> None:
     for sentence in warnings:
-        say(f"warning: {sentence}")
+        print_status(f"warning: {sentence}")
 
 
-def _write(settings: Settings, plan: PublishPlan, table: str) -> None:
+def _write_plan(settings: Settings, plan: PublishPlan, table: str) -> None:
     if sentence := too_large(plan):
-        raise wrong([sentence])
+        raise invalid_input([sentence])
 
     async def write(topic: KafkaTableTopic) -> PublishedTables | None:
         try:
@@ -161,36 +163,38 @@ def _write(settings: Settings, plan: PublishPlan, table: str) -> None:
             return await topic.read()
         return None
 
-    if (found := ask(settings, write)) is not None:
-        raise wrong([_overtaken(found, table)])
+    if (found := query_topic(settings, write)) is not None:
+        raise invalid_input([_conflict_sentence(found, table)])
 
 
-def _overtaken(found: PublishedTables, table: str) -> str:
+def _conflict_sentence(found: PublishedTables, table: str) -> str:
     live = found.live(table)
     who = f"{live.author} made {table}@{live.version} live" if isinstance(live, LivePointer) else f"{table} was changed"
     return f"nothing was written, because {who} meanwhile: see `southbound tables diff`, then do it again"
 
 
-def _told(published: PublishedTables, named: NamedTable, version: str, by: Authorship, *, as_json: bool) -> None:
+def _print_published(
+    published: PublishedTables, named: NamedTable, version: str, by: Authorship, *, as_json: bool
+) -> None:
     live = published.live(named.table)
     before = live.version if isinstance(live, LivePointer) else None
-    changes = _since(published, named, before)
+    changes = _differences_since(published, named, before)
     if as_json:
         said = {"table": named.table, "version": version, "previous": before, "written": True, "author": by.author}
         print(to_json({**said, "at": by.at, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
         return
     print(f"{named.table}@{version} is live" + (f" (before: {before})" if before else ""))  # noqa: T201 - as above
-    for sentence in changes[:MOST_SHOWN]:
+    for sentence in changes[:MAX_SHOWN_DIFFERENCES]:
         print(f"  {sentence}")  # noqa: T201 - as above
-    if len(changes) > MOST_SHOWN:
-        print(f"  … {len(changes) - MOST_SHOWN} more")  # noqa: T201 - as above
+    if len(changes) > MAX_SHOWN_DIFFERENCES:
+        print(f"  … {len(changes) - MAX_SHOWN_DIFFERENCES} more")  # noqa: T201 - as above
 
 
-def _since(published: PublishedTables, named: NamedTable, before: str | None) -> list[str]:
+def _differences_since(published: PublishedTables, named: NamedTable, before: str | None) -> list[str]:
     if before is None:
         return []
     try:
-        old = version_of(published, named.table, before)
+        old = find_version(published, named.table, before)
         loaded = load_as(old.kind, old.text, f"{named.table}@{before}")
     except TableErrors as error:
         return [f"what was live cannot be compared: {error.sentences[0]}"]

@@ -9,8 +9,8 @@ import orjson
 from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import tried
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
-from southbound.operations.tables.lookup import load
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.operations.tables.lookup import load_untested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
     mistakes: list[str] = []
     for file in files:
         try:
-            outcomes = list(_outcomes(file))
+            outcomes = list(_test_results(file))
         except CommandFailedError as failure:
             mistakes += failure.sentences
             if as_json:
@@ -31,36 +31,36 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
             continue
         failed = sum(not one.passed for one in outcomes)
         for one in outcomes:
-            print(_as_json(file, one) if as_json else _in_words(one))  # noqa: T201 - it was asked for
+            print(_result_json(file, one) if as_json else _result_text(one))  # noqa: T201 - it was asked for
         if not as_json:
-            print(f"{file}: {_counted(len(outcomes), failed)}")  # noqa: T201 - as above
+            print(f"{file}: {_result_summary(len(outcomes), failed)}")  # noqa: T201 - as above
         if failed:
-            mistakes.append(f"{file}: {_counted(len(outcomes), failed)}")
+            mistakes.append(f"{file}: {_result_summary(len(outcomes), failed)}")
     if mistakes:
-        raise wrong(mistakes)
-    return ExitCode.DONE
+        raise invalid_input(mistakes)
+    return ExitCode.SUCCESS
 
 
-def _outcomes(file: str) -> Iterator[TestOutcome]:
-    loaded = load(file)
+def _test_results(file: str) -> Iterator[TestOutcome]:
+    loaded = load_untested(file)
     decide = decision_function(loaded)
     return (tried(test, decide(test.facts)) for test in table_of(loaded).tests)
 
 
-def _counted(tests: int, failed: int) -> str:
+def _result_summary(tests: int, failed: int) -> str:
     if not tests:
         return "no saved tests"
     return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
 
 
-def _in_words(one: TestOutcome) -> str:
+def _result_text(one: TestOutcome) -> str:
     if one.passed:
         return f"✓ {one.test.name}"
     why = "".join(f"\n    {line}" for line in explanation_lines(one.decision))
     return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.found}{why}"
 
 
-def _as_json(file: str, one: TestOutcome) -> str:
+def _result_json(file: str, one: TestOutcome) -> str:
     table = one.decision.table
     return orjson.dumps(
         {

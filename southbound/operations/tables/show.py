@@ -13,16 +13,16 @@ from router.selection.load import document_of
 from router.tables.diff import differences
 from router.tables.versions import PublishedTables, UnreadableRecord
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, wrong
-from southbound.operations.console import say, show
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.operations.console import print_result, print_status
 from southbound.operations.tables.lookup import (
-    draft_of,
-    from_file,
-    from_topic,
+    find_draft,
+    find_live,
+    find_version,
     is_file,
-    live_of,
-    published_in,
-    version_of,
+    load_named_file,
+    load_named_version,
+    read_published,
 )
 
 if TYPE_CHECKING:
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
-FIELDS = {"version", "previous", "how", "author", "comment", "at"}
+HISTORY_FIELDS = {"version", "previous", "how", "author", "comment", "at"}
 
 
 def list_tables(settings: Settings, *, as_json: bool) -> int:
     """Show each table with its live version and its draft."""
-    published = published_in(settings)
-    rows = [_entry(published, table) for table in published.tables]
+    published = read_published(settings)
+    rows = [_overview_row(published, table) for table in published.tables]
     if as_json:
         for row in rows:
             print(to_json(row).decode())  # noqa: T201 - it was asked for
-        return ExitCode.DONE
+        return ExitCode.SUCCESS
     shown = Table("table", "kind", "live", "since", "by", "comment", "draft", "versions", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*[_cell(value) for value in row.values()])
-    show(shown)
-    return ExitCode.DONE
+    print_result(shown)
+    return ExitCode.SUCCESS
 
 
-def _entry(published: PublishedTables, table: str) -> dict[str, object]:
+def _overview_row(published: PublishedTables, table: str) -> dict[str, object]:
     live, draft = published.live(table), published.draft(table)
     known = live if isinstance(live, LivePointer) else None
     kind = known.kind if known else draft.kind if isinstance(draft, TableDraft) else None
@@ -67,64 +67,64 @@ def _entry(published: PublishedTables, table: str) -> dict[str, object]:
 def show_table(settings: Settings, table: str, version: str | None, *, as_json: bool) -> int:
     """Print the text exactly as it was published, and beside it who did that."""
     table, _, named = table.partition("@")
-    published, wanted = published_in(settings), version or named
-    found = draft_of(published, table) if wanted == DRAFT else version_of(published, table, wanted)
+    published, wanted = read_published(settings), version or named
+    found = find_draft(published, table) if wanted == DRAFT else find_version(published, table, wanted)
     if as_json:
         print(found.model_dump_json())  # noqa: T201 - it was asked for
-        return ExitCode.DONE
+        return ExitCode.SUCCESS
     live = published.live(table)
     state = DRAFT if isinstance(found, TableDraft) else "live" if _is_live(live, found.version) else "not live"
-    say(f"{table}@{found.version} ({found.kind}, {state}) by {found.author}{_quoted(found.comment)}")
+    print_status(f"{table}@{found.version} ({found.kind}, {state}) by {found.author}{_quoted(found.comment)}")
     sys.stdout.write(found.text)  # not a sign more: its hash is its version
-    return ExitCode.DONE
+    return ExitCode.SUCCESS
 
 
 def history(settings: Settings, table: str, *, as_json: bool) -> int:
     """Show which versions were live, newest first."""
-    live = live_of(published_in(settings), table)
+    live = find_live(read_published(settings), table)
     if as_json:
         for move in live.moves:
-            print(to_json(move.model_dump(include=FIELDS)).decode())  # noqa: T201 - it was asked for
-        return ExitCode.DONE
+            print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())  # noqa: T201 - it was asked for
+        return ExitCode.SUCCESS
     shown = Table("at", "version", "how", "before", "by", "comment", box=None, pad_edge=False)
     for move in live.moves:
-        shown.add_row(*_line(move))
-    show(shown)
+        shown.add_row(*_history_row(move))
+    print_result(shown)
     if live.revision > len(live.moves):
-        say(f"the newest {len(live.moves)} of {live.revision} moves are remembered; every version is kept")
-    return ExitCode.DONE
+        print_status(f"the newest {len(live.moves)} of {live.revision} moves are remembered; every version is kept")
+    return ExitCode.SUCCESS
 
 
 def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
     """Say in words what differs between two tables, wherever they are."""
     needs_topic = not (is_file(before) and is_file(after))
-    published = published_in(settings) if needs_topic else PublishedTables()
-    old, new = _both(settings, published, (before, after))
+    published = read_published(settings) if needs_topic else PublishedTables()
+    old, new = _load_both(settings, published, (before, after))
     changes = differences(document_of(old.loaded), document_of(new.loaded))
     for change in changes:
         said = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
         print(to_json({**said, "sentence": change.sentence}).decode() if as_json else change.sentence)  # noqa: T201
     if not changes:
-        say(f"{before} and {after} decide alike: they differ in layout and comments at most")
-    return ExitCode.DONE
+        print_status(f"{before} and {after} decide alike: they differ in layout and comments at most")
+    return ExitCode.SUCCESS
 
 
-def _both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[NamedTable]:
+def _load_both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[NamedTable]:
     """Load two tables, or end the command with what is wrong with either."""
     found: list[NamedTable] = []
     mistakes: list[str] = []
     for name in names:
         try:
-            found.append(_named(settings, published, name))
+            found.append(_load_one(settings, published, name))
         except CommandFailedError as failure:
             mistakes += failure.sentences
     if mistakes:
-        raise wrong(dict.fromkeys(mistakes))
+        raise invalid_input(dict.fromkeys(mistakes))
     return found
 
 
-def _named(settings: Settings, published: PublishedTables, name: str) -> NamedTable:
-    return from_file(name, settings.routing, None) if is_file(name) else from_topic(published, name)
+def _load_one(settings: Settings, published: PublishedTables, name: str) -> NamedTable:
+    return load_named_file(name, settings.routing, None) if is_file(name) else load_named_version(published, name)
 
 
 def _is_live(live: LivePointer | UnreadableRecord | None, version: str) -> bool:
@@ -135,13 +135,13 @@ def _quoted(comment: str) -> str:
     return f": {comment}" if comment else ""
 
 
-def _line(move: LiveChange) -> tuple[str, ...]:
-    return _moment(move.at), move.version, move.how, move.previous or "", move.author, move.comment
+def _history_row(move: LiveChange) -> tuple[str, ...]:
+    return _local_time(move.at), move.version, move.how, move.previous or "", move.author, move.comment
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else _moment(value) if isinstance(value, datetime) else str(value)
+    return "" if value is None else _local_time(value) if isinstance(value, datetime) else str(value)
 
 
-def _moment(at: datetime) -> str:
+def _local_time(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

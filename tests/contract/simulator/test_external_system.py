@@ -14,7 +14,14 @@ import pytest
 import uvloop
 
 from schemas.results import Reason
-from southbound.simulator.behaviours import Behaviour, BehaviourStep, answers_at_once, calls_back, refuses, waits
+from southbound.simulator.behaviours import (
+    Behaviour,
+    BehaviourStep,
+    completes_by_callback,
+    completes_immediately,
+    rejects,
+    stays_pending,
+)
 from southbound.simulator.definition import official_definition
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
@@ -69,7 +76,7 @@ class Client:
 
 @asynccontextmanager
 async def a_system(behaviour: Behaviour | Script | None = None, **options: Any) -> AsyncIterator[Client]:  # noqa: ANN401 - of the system
-    script = behaviour if isinstance(behaviour, Script) else Script(default=behaviour or answers_at_once())
+    script = behaviour if isinstance(behaviour, Script) else Script(default=behaviour or completes_immediately())
     async with (
         ExternalSystem(name="fibre-lab", script=script, **options) as system,
         aiohttp.ClientSession() as session,
@@ -78,7 +85,7 @@ async def a_system(behaviour: Behaviour | Script | None = None, **options: Any) 
 
 
 async def test_a_synchronous_answer_is_final_and_carries_the_measures() -> None:
-    async with a_system(answers_at_once()) as client:
+    async with a_system(completes_immediately()) as client:
         answer = await client.post()
     test = answer.content
     assert (answer.status, test["state"]) == (201, "completed")
@@ -89,7 +96,7 @@ async def test_a_synchronous_answer_is_final_and_carries_the_measures() -> None:
 
 
 async def test_an_asynchronous_test_is_acknowledged_and_reported_step_by_step() -> None:
-    async with CallbackSink() as sink, a_system(calls_back(0.02), callback_url=sink.url) as client:
+    async with CallbackSink() as sink, a_system(completes_by_callback(0.02), callback_url=sink.url) as client:
         answer = await client.post()
         assert (answer.status, answer.content["state"]) == (201, "acknowledged")
         told = await sink.wait_for("completed")
@@ -101,7 +108,7 @@ async def test_an_asynchronous_test_is_acknowledged_and_reported_step_by_step() 
 
 
 async def test_a_notification_is_brought_again_until_it_is_acknowledged() -> None:
-    async with CallbackSink(refuse=2) as sink, a_system(calls_back(0.02), callback_url=sink.url) as client:
+    async with CallbackSink(refuse=2) as sink, a_system(completes_by_callback(0.02), callback_url=sink.url) as client:
         await client.post()
         await sink.wait_for("completed")
     assert sink.refused == 2
@@ -110,7 +117,10 @@ async def test_a_notification_is_brought_again_until_it_is_acknowledged() -> Non
 
 async def test_a_notification_goes_to_the_path_of_its_event_with_credentials_where_that_is_wanted() -> None:
     options: dict[str, Any] = {"event_in_path": True, "callback_headers": {"x-token": "t"}}
-    async with CallbackSink() as sink, a_system(calls_back(0.02), callback_url=sink.url, **options) as client:
+    async with (
+        CallbackSink() as sink,
+        a_system(completes_by_callback(0.02), callback_url=sink.url, **options) as client,
+    ):
         await client.post()
         await sink.wait_for("completed")
     assert set(sink.paths) == {"/listener/ServiceTestStateChangeEvent"}
@@ -118,7 +128,10 @@ async def test_a_notification_goes_to_the_path_of_its_event_with_credentials_whe
 
 
 async def test_thin_events_tell_nothing_but_the_state() -> None:
-    async with CallbackSink() as sink, a_system(calls_back(0.02, thin_events=True), callback_url=sink.url) as client:
+    async with (
+        CallbackSink() as sink,
+        a_system(completes_by_callback(0.02, minimal_events=True), callback_url=sink.url) as client,
+    ):
         await client.post()
         told = await sink.wait_for("completed")
         assert set(told) == {"id", "href", "state"}
@@ -126,7 +139,7 @@ async def test_thin_events_tell_nothing_but_the_state() -> None:
 
 
 async def test_measures_can_come_in_an_event_of_their_own() -> None:
-    behaviour = calls_back(0.02, measures_apart=True)
+    behaviour = completes_by_callback(0.02, separate_measures_event=True)
     async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
         await client.post()
         assert "testMeasure" not in await sink.wait_for("completed")
@@ -136,7 +149,10 @@ async def test_measures_can_come_in_an_event_of_their_own() -> None:
 
 
 async def test_a_system_that_does_not_notify_can_be_polled() -> None:
-    async with CallbackSink() as sink, a_system(calls_back(0.02, notifies=False), callback_url=sink.url) as client:
+    async with (
+        CallbackSink() as sink,
+        a_system(completes_by_callback(0.02, notifies=False), callback_url=sink.url) as client,
+    ):
         identity = (await client.post()).content["id"]
         assert (await client.state_becomes(identity, "completed"))["testMeasure"]
     assert sink.events == []
@@ -144,18 +160,18 @@ async def test_a_system_that_does_not_notify_can_be_polled() -> None:
 
 async def test_a_refusal_is_422_with_its_reason() -> None:
     reason = Reason(code="referenceNotFound", message="no such pair", property_path="/relatedService/id")
-    async with a_system(refuses(reason)) as client:
+    async with a_system(rejects(reason)) as client:
         one = await client.post()
     assert (one.status, one.content["code"], one.content["message"]) == (422, "referenceNotFound", "no such pair")
     assert not official_definition().violations("Error", one.content)
-    async with a_system(refuses(reason, Reason(code="invalidValue", message="too far"))) as client:
+    async with a_system(rejects(reason, Reason(code="invalidValue", message="too far"))) as client:
         several = await client.post()
         assert [error["code"] for error in several.content] == ["referenceNotFound", "invalidValue"]
         assert (await client.ask("GET", "/serviceTest")).content == []
 
 
 async def test_a_busy_system_refuses_each_command_so_many_times() -> None:
-    async with a_system(answers_at_once(busy_times=2, retry_after=3)) as client:
+    async with a_system(completes_immediately(busy_times=2, retry_after=3)) as client:
         first = [await client.post(**{"idempotency-key": "a"}) for _ in range(3)]
         other = await client.post(**{"idempotency-key": "b"})
         assert len((await client.ask("GET", "/serviceTest")).content) == 1
@@ -164,7 +180,7 @@ async def test_a_busy_system_refuses_each_command_so_many_times() -> None:
 
 
 async def test_a_slow_answer_comes_late_though_the_test_exists() -> None:
-    async with a_system(answers_at_once(answer_after=0.2)) as client:
+    async with a_system(completes_immediately(response_delay=0.2)) as client:
         posting = asyncio.create_task(client.post())
         async with asyncio.timeout(5):
             while not (await client.ask("GET", "/serviceTest")).content:  # noqa: ASYNC110 - as above
@@ -175,17 +191,17 @@ async def test_a_slow_answer_comes_late_though_the_test_exists() -> None:
 
 @pytest.mark.parametrize("stores", [True, False])
 async def test_a_reset_tells_nothing_about_whether_the_test_exists(*, stores: bool) -> None:
-    async with a_system(answers_at_once(reset_times=1, reset_stores=stores)) as client:
+    async with a_system(completes_immediately(reset_times=1, accept_before_reset=stores)) as client:
         with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
             await client.post(**{"idempotency-key": "a"})
         assert len((await client.ask("GET", "/serviceTest?name=Speed TR1")).content) == int(stores)
         assert (await client.post(**{"idempotency-key": "a"})).status == 201
-        assert client.system.ledger.repeated_posts() == {"a": 2}
+        assert client.system.request_log.repeated_posts() == {"a": 2}
 
 
 def test_a_reset_is_a_reset_under_uvloop_too() -> None:
     async def body_was_read_and_the_connection_reset() -> None:
-        async with a_system(answers_at_once(reset_times=1)) as client:
+        async with a_system(completes_immediately(reset_times=1)) as client:
             with pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
                 await client.post()
             assert client.system.received[0].json() == a_body()
@@ -194,7 +210,7 @@ def test_a_reset_is_a_reset_under_uvloop_too() -> None:
 
 
 async def test_an_acknowledgement_may_come_without_an_id() -> None:
-    async with a_system(answers_at_once(answer_status=202, tells_id=False)) as client:
+    async with a_system(completes_immediately(response_status=202, returns_id=False)) as client:
         answer = await client.post()
         assert (answer.status, answer.content) == (202, None)
         assert "Location" not in answer.headers
@@ -202,7 +218,7 @@ async def test_an_acknowledgement_may_come_without_an_id() -> None:
 
 
 async def test_a_pending_test_is_cancelled_on_request() -> None:
-    async with CallbackSink() as sink, a_system(waits(None), callback_url=sink.url) as client:
+    async with CallbackSink() as sink, a_system(stays_pending(None), callback_url=sink.url) as client:
         identity = (await client.post()).content["id"]
         await sink.wait_for("pending")
         answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
@@ -213,7 +229,7 @@ async def test_a_pending_test_is_cancelled_on_request() -> None:
 
 
 async def test_a_cancelled_test_does_not_go_on() -> None:
-    async with CallbackSink() as sink, a_system(waits(0.1), callback_url=sink.url) as client:
+    async with CallbackSink() as sink, a_system(stays_pending(0.1), callback_url=sink.url) as client:
         identity = (await client.post()).content["id"]
         await sink.wait_for("pending")
         await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
@@ -225,14 +241,14 @@ async def test_a_cancelled_test_does_not_go_on() -> None:
 
 
 async def test_what_cannot_be_cancelled_goes_on() -> None:
-    async with a_system(calls_back(0.1, cancelable=False)) as client:
+    async with a_system(completes_by_callback(0.1, cancelable=False)) as client:
         identity = (await client.post()).content["id"]
         assert (await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "canceled"})).status == 409
         await client.state_becomes(identity, "completed")
 
 
 async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
-    behaviour = Behaviour(course=waits(0.05).course, echoes=True)
+    behaviour = Behaviour(transitions=stays_pending(0.05).transitions, echo_characteristics=True)
     async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
         url = {"name": "url", "value": "http://a.example"}
         identity = (await client.post(a_body(characteristic=[url]))).content["id"]
@@ -246,7 +262,7 @@ async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
 
 
 async def test_null_deletes_a_field_but_not_one_that_is_required() -> None:
-    async with a_system(waits(None)) as client:
+    async with a_system(stays_pending(None)) as client:
         identity = (await client.post(a_body(description="old"))).content["id"]
         answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": None})
         assert answer.status == 200
@@ -256,14 +272,14 @@ async def test_null_deletes_a_field_but_not_one_that_is_required() -> None:
 
 
 async def test_what_cannot_be_changed_says_so() -> None:
-    async with a_system(waits(None, changeable=False)) as client:
+    async with a_system(stays_pending(None, changeable=False)) as client:
         identity = (await client.post()).content["id"]
         answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "new"})
     assert (answer.status, answer.content["propertyPath"]) == (422, "/description")
 
 
 async def test_a_violation_is_stated_with_the_measure() -> None:
-    async with a_system(answers_at_once(violates=True)) as client:
+    async with a_system(completes_immediately(violate_threshold=True)) as client:
         test = (await client.post()).content
     assert test["testMeasure"][0]["ruleViolation"][0]["name"]
     assert not official_definition().violations("ServiceTest", test)
@@ -271,7 +287,7 @@ async def test_a_violation_is_stated_with_the_measure() -> None:
 
 async def test_a_test_can_fail() -> None:
     failing = Behaviour(
-        course=(BehaviourStep(after=0.01, state=Behaviour().first_state), BehaviourStep(state="failed"))
+        transitions=(BehaviourStep(after=0.01, state=Behaviour().initial_state), BehaviourStep(state="failed"))
     )
     async with CallbackSink() as sink, a_system(failing, callback_url=sink.url) as client:
         await client.post()
@@ -306,7 +322,9 @@ async def test_another_media_type_is_415() -> None:
 
 
 async def test_a_child_is_refused_while_its_parent_is_not_known() -> None:
-    async with a_system(Script(default=waits(None), children={"fibre-line": answers_at_once()})) as client:
+    async with a_system(
+        Script(default=stays_pending(None), children={"fibre-line": completes_immediately()})
+    ) as client:
 
         async def child_of(parent: str) -> Answered:
             relationship = {"id": parent, "relationshipType": "dependency", "role": "parent"}
@@ -358,7 +376,7 @@ async def test_a_deleted_test_is_gone() -> None:
 
 
 async def test_subscribers_of_the_hub_get_what_their_query_selects() -> None:
-    async with CallbackSink() as all_events, CallbackSink() as changes, a_system(calls_back(0.1)) as client:
+    async with CallbackSink() as all_events, CallbackSink() as changes, a_system(completes_by_callback(0.1)) as client:
         query = "eventType=ServiceTestAttributeValueChangeEvent"
         first = await client.ask("POST", "/hub", {"callback": all_events.url})
         await client.ask("POST", "/hub", {"callback": changes.url, "query": query})
@@ -382,14 +400,14 @@ async def test_a_callback_is_subscribed_once_until_it_is_unsubscribed() -> None:
 
 
 async def test_it_remembers_what_it_received_also_what_it_refused() -> None:
-    async with a_system(answers_at_once(busy_times=1)) as client:
+    async with a_system(completes_immediately(busy_times=1)) as client:
         for _ in range(2):
             await client.post(a_body("Speed TR1"), **{"idempotency-key": "k1", "authorization": "Bearer s3cret"})
         await client.post(a_body("Speed TR2"), **{"idempotency-key": "k2"})
         system = client.system
         assert [r.idempotency_key for r in system.received] == ["k1", "k1", "k2"]
-        assert system.ledger.repeated_posts() == {"k1": 2}
-        assert system.ledger.posted_names() == ("Speed TR1", "Speed TR1", "Speed TR2")
+        assert system.request_log.repeated_posts() == {"k1": 2}
+        assert system.request_log.posted_names() == ("Speed TR1", "Speed TR1", "Speed TR2")
         outside = system.base_url.partition("/tmf-api")[0] + "/_simulator/received"
         told = (await client.ask("GET", f"{outside}?idempotencyKey=k1")).content
     assert [(r["number"], r["method"], r["path"]) for r in told] == [
@@ -414,6 +432,6 @@ async def test_an_unknown_path_is_a_tmf_error() -> None:
 
 
 async def test_a_stop_leaves_nothing_running() -> None:
-    async with a_system(waits(None), callback_url="http://127.0.0.1:9/listener") as client:
+    async with a_system(stays_pending(None), callback_url="http://127.0.0.1:9/listener") as client:
         await client.post()
     assert {task.get_name() for task in asyncio.all_tasks()} == {asyncio.current_task().get_name()}  # type: ignore[union-attr]

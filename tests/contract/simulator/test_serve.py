@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from consumers.inbound.listen_socket import CannotListenError
-from southbound.simulator.system import ExternalSystem, StartableSystem, serve
+from southbound.simulator.system import ExternalSystem, StartableSystem, run_systems
 from tests.benchmarks.fast_system import FastSystem
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def test_all_systems_answer_when_they_are_ready_and_none_after_the_stop() -> None:
     stopped, ready = asyncio.Event(), asyncio.Event()
     systems: Sequence[StartableSystem] = (ExternalSystem(name="fibre-lab"), FastSystem(name="copper-lab"))
-    serving = asyncio.create_task(serve(systems, stopped, lambda _: ready.set()))
+    serving = asyncio.create_task(run_systems(systems, stopped, lambda _: ready.set()))
     await ready.wait()
     async with aiohttp.ClientSession() as session:
         for system in systems:
@@ -38,7 +38,7 @@ async def test_a_taken_port_is_named_and_the_systems_before_are_stopped_again() 
         second = ExternalSystem(name="second")
         systems: Sequence[StartableSystem] = (second, ExternalSystem(name="third", port=port))
         with pytest.raises(CannotListenError, match=f"port {port} is taken"):
-            await serve(systems, asyncio.Event(), lambda _: None)
+            await run_systems(systems, asyncio.Event(), lambda _: None)
         async with aiohttp.ClientSession() as session:
             with pytest.raises(aiohttp.ClientError):
                 await session.get(second.base_url)

@@ -21,7 +21,7 @@ from schemas.codec.envelope import Envelope
 from schemas.commands import SendRun
 from schemas.run_document import Characteristic
 from schemas.vocabulary import Phase, RunState
-from southbound.simulator.behaviours import Behaviour, answers_at_once, calls_back, waits
+from southbound.simulator.behaviours import Behaviour, completes_by_callback, completes_immediately, stays_pending
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
 from tests.builders import NOON, SINGLE, a_document, a_run, a_tree
@@ -99,7 +99,7 @@ async def both(behaviour: Behaviour, **profile: object) -> AsyncIterator[Both]:
 
 
 async def test_a_synchronous_answer_is_read_with_its_measures() -> None:
-    async with both(answers_at_once()) as two:
+    async with both(completes_immediately()) as two:
         report = await two.send(a_document(measures=("M1", "M2")))
     assert report.state is RunState.COMPLETED
     assert [measure.id for measure in report.measures] == ["M1", "M2"]
@@ -107,18 +107,18 @@ async def test_a_synchronous_answer_is_read_with_its_measures() -> None:
 
 
 async def test_a_callback_reaches_the_inbound_topic_and_is_understood() -> None:
-    async with both(calls_back(0.02)) as two:
+    async with both(completes_by_callback(0.02)) as two:
         sent = await two.send(a_document(measures=("M1",)))
         heard = await two.hears(RunState.COMPLETED)
         assert {m.key for m in two.publisher.published} == {f"fibre-lab:{sent.external_id}".encode()}
-        assert two.system.courier.undelivered == []
+        assert two.system.notifications.undelivered == []
     assert (sent.state, heard.external_id) == (RunState.ACKNOWLEDGED, sent.external_id)
     assert [measure.id for measure in heard.measures] == ["M1"]
     assert not heard.thin
 
 
 async def test_a_thin_event_asks_for_a_read_and_the_read_is_whole() -> None:
-    async with both(calls_back(0.02, thin_events=True)) as two:
+    async with both(completes_by_callback(0.02, minimal_events=True)) as two:
         await two.send(a_document(measures=("M1",)))
         heard = await two.hears(RunState.COMPLETED)
         assert heard.thin
@@ -128,14 +128,14 @@ async def test_a_thin_event_asks_for_a_read_and_the_read_is_whole() -> None:
 
 @pytest.mark.parametrize("encoding", ["native", "extension", "characteristic", "none"])
 async def test_a_child_is_accepted_below_its_parent_in_every_encoding(encoding: str) -> None:
-    async with both(answers_at_once(), relationship_encoding=encoding) as two:
+    async with both(completes_immediately(), relationship_encoding=encoding) as two:
         parent = await two.accepted(a_document("TR0001"))
         child = await two.send(a_document("TR0002", parent="TR0001"), parent)
     assert child.external_id not in {None, parent.external_id}
 
 
 async def test_a_bundle_is_accepted_as_a_whole() -> None:
-    async with both(answers_at_once()) as two:
+    async with both(completes_immediately()) as two:
         answer = await two.call(two.post(a_tree(children=3), payload="bundle"))
         assert answer.status == 201
         listed = await two.call(replace(two.spoke.to_read(""), path="/serviceTest"))
@@ -146,7 +146,7 @@ async def test_a_bundle_is_accepted_as_a_whole() -> None:
 @pytest.mark.parametrize("stored", [True, False])
 async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, stored: bool) -> None:
     document = a_document("TR0001", name="Speed, and loss")
-    async with both(answers_at_once(reset_times=1, reset_stores=stored)) as two:
+    async with both(completes_immediately(reset_times=1, accept_before_reset=stored)) as two:
         lost = await two.client.call("fibre-lab", two.post(document))
         assert isinstance(lost, NoResponse)
         assert lost.perhaps_sent
@@ -157,7 +157,7 @@ async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, store
 async def test_a_change_is_accepted_and_comes_back_in_the_result() -> None:
     slow, fast = (Characteristic(name="profile", value=value) for value in ("slow", "fast"))
     document = a_document(characteristic=(slow,), measures=("M1",), description="old")
-    async with both(waits(0.2, echoes=True)) as two:
+    async with both(stays_pending(0.2, echo_characteristics=True)) as two:
         row = await two.accepted(document)
         changes = [
             FieldChange(field="characteristic", old=(slow,), new=(fast,)),
@@ -169,7 +169,7 @@ async def test_a_change_is_accepted_and_comes_back_in_the_result() -> None:
 
 
 async def test_a_cancellation_is_accepted_and_reported() -> None:
-    async with both(waits(None)) as two:
+    async with both(stays_pending(None)) as two:
         row = await two.accepted(a_document())
         answer = await two.call(two.spoke.to_cancel(row, "not needed", "key"))
         assert two.spoke.read_reply(answer).state is RunState.CANCELLED
@@ -177,7 +177,7 @@ async def test_a_cancellation_is_accepted_and_reported() -> None:
 
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
-    async with both(answers_at_once(busy_times=1)) as two:
+    async with both(completes_immediately(busy_times=1)) as two:
         call = two.post(a_document())
         assert [(await two.call(call)).status for _ in range(2)] == [503, 201]
-        assert two.system.ledger.repeated_posts() == {"key-TR0001": 2}
+        assert two.system.request_log.repeated_posts() == {"key-TR0001": 2}

@@ -30,7 +30,7 @@ def policy(tmp_path: Path) -> Path:
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
     result = southbound("--help")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert [command for command in COMMANDS if f" {command} " not in result.output] == []
     assert "130 interrupted" in " ".join(result.output.split())
 
@@ -40,7 +40,7 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
 )
 def test_every_command_explains_itself(command: str) -> None:
     result = southbound(*command.split(), "--help")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "Usage" in result.output
 
 
@@ -55,21 +55,21 @@ def test_every_command_explains_itself(command: str) -> None:
 )
 def test_wrong_usage_is_one_sentence(words: list[str], told: str) -> None:
     result = southbound(*words)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert told in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_the_shipped_configuration_is_good() -> None:
     result = southbound("config", "check")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "settings are good" in result.stdout
     assert "spoke fibre-lab: http://127.0.0.1:8701" in result.stdout
 
 
 def test_mistakes_in_settings_go_to_standard_error_one_per_line() -> None:
     result = southbound("config", "check", SOUTHBOUND_LOG__LEVEL="loud", SOUTHBOUND_HEALTH__PORT="x")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 2
 
@@ -88,7 +88,7 @@ def test_missing_secrets_are_told_together(tmp_path: Path) -> None:
     result = southbound(
         "config", "check", SOUTHBOUND_ROUTING__SPOKES=str(tmp_path), SOUTHBOUND_ROUTING__SELECTOR=str(selector)
     )
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert len(result.stderr.splitlines()) == 4
     assert all("set the environment variable" in line for line in result.stderr.splitlines())
 
@@ -105,7 +105,7 @@ def test_show_masks_every_secret_and_names_where_each_setting_comes_from(tmp_pat
     }
     for_people = southbound("config", "show", "--config", str(config), **environment)
     result = southbound("config", "show", "--json", "--config", str(config), **environment)
-    assert result.exit_code == for_people.exit_code == ExitCode.DONE
+    assert result.exit_code == for_people.exit_code == ExitCode.SUCCESS
     assert SECRET not in result.output + for_people.output
     shown = {line["setting"]: line for line in map(json.loads, result.stdout.splitlines())}
     assert shown["store.url"] == {
@@ -120,7 +120,7 @@ def test_show_masks_every_secret_and_names_where_each_setting_comes_from(tmp_pat
 
 def test_check_says_what_a_table_is(policy: Path) -> None:
     result = southbound("tables", "check", str(policy), str(DEFAULTS / "tables/spoke-selector.yaml"))
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     about_policy, about_selector = result.stdout.splitlines()
     assert "outbound policy outbound-policy@" in about_policy
     assert "5 saved tests passed" in about_policy
@@ -134,7 +134,7 @@ def test_check_names_file_and_line_of_every_mistake_and_still_tells_what_is_good
         policy.read_text().replace("{spec: fibre-tree}", "{spek: fibre-tree}").replace('">= 1000"', '">> 1"')
     )
     result = southbound("tables", "check", str(policy), str(good), "nowhere.yaml")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "good.yaml: outbound policy" in result.stdout
     told = result.stderr.splitlines()
     assert len(told) == 3
@@ -146,7 +146,7 @@ def test_check_names_file_and_line_of_every_mistake_and_still_tells_what_is_good
 def test_a_saved_test_that_fails_is_told_with_its_line(policy: Path) -> None:
     policy.write_text(policy.read_text().replace("expect: {row: R20, hierarchical: false}", "expect: {row: R10}"))
     result = southbound("tables", "check", str(policy))
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "expected row R10, got row R20" in result.stderr
 
 
@@ -155,7 +155,7 @@ def test_a_selector_may_only_name_spokes_that_have_a_profile(tmp_path: Path) -> 
     shipped = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
     selector.write_text(shipped.replace("then: {spoke: copper-lab}", "then: {spoke: coper-lab}", 1))
     result = southbound("tables", "check", str(selector))
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "coper-lab" in result.stderr
 
 
@@ -179,14 +179,14 @@ def test_nothing_is_produced_from_a_file_with_mistakes() -> None:
         "- type: RunCancelled\n  data: {run_id: A}\n"
     )
     result = southbound("produce", "events.yaml", SOUTHBOUND_KAFKA__BOOTSTRAP="127.0.0.1:1")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert result.stdout == ""
     assert [line.split(": ")[1].split(":")[1] for line in result.stderr.splitlines()] == ["3", "6"]
 
 
 def test_mistakes_on_standard_input_are_told_with_their_line() -> None:
     result = southbound("produce", "-", stdin='{"type": "RunCancelled", "data": {}}\n')
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "stdin:1: RunCancelled" in result.stderr
 
 
@@ -197,24 +197,24 @@ def test_a_file_that_windows_wrote_was_no_json() -> None:
 
 def test_a_file_of_events_must_be_there() -> None:
     result = southbound("produce", "nowhere.yaml")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "nowhere.yaml: cannot be read as text (No such file or directory)" in result.stderr
 
 
 def test_run_refuses_a_spoke_without_a_profile() -> None:
     result = southbound("run", "dispatch", "--spoke", "tin-lab")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "has no profile of this name, only copper-lab, fibre-lab" in result.stderr
 
 
 def test_run_refuses_a_spoke_where_nothing_is_dispatched() -> None:
     result = southbound("run", "routing", "--spoke", "fibre-lab")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "add the role dispatch" in result.stderr
 
 
 def test_simulate_tells_what_is_wrong_with_a_script() -> None:
     Path("script.yaml").write_text("specifications: {a: {no: such}}\n")
     result = southbound("simulate", "--script", "script.yaml")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "script.yaml" in result.stderr

@@ -15,7 +15,7 @@ from router.tables.explain.explanation import CellComparison, Explanation, Match
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.run_views import whereabouts
+from southbound.operations.run_views import status_sentences
 from tests.builders import NOON, TREE, a_document, a_run
 from tests.unit.command_line.runner import southbound
 
@@ -70,7 +70,7 @@ def store(tmp_path: Path) -> str:
 
 def test_list_shows_a_line_per_run(store: str) -> None:
     result = southbound("runs", "list", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     [line] = [line for line in result.stdout.splitlines() if line.startswith("TR0001 ")]
     assert line.split()[:6] == ["TR0001", "fulfilled", "completed", "pass", "fibre-lab", "ext-TR0001"]
 
@@ -90,7 +90,7 @@ def test_list_shows_only_what_was_asked_for(store: str, options: list[str], expe
 
 def test_list_knows_the_phases(store: str) -> None:
     result = southbound("runs", "list", "--phase", "fallen", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "there are created, routed" in result.stderr
 
 
@@ -100,7 +100,7 @@ def test_list_knows_the_phases(store: str) -> None:
 )
 def test_show_tells_everything(store: str, shown: str) -> None:
     result = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert shown in result.stdout
 
 
@@ -133,20 +133,20 @@ def test_show_tells_everything_to_programs(store: str) -> None:
 
 def test_an_unknown_run_is_one_sentence(store: str) -> None:
     result = southbound("runs", "show", "TR9", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "has no run TR9" in result.stderr
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     result = southbound("runs", "list", SOUTHBOUND_STORE__URL=f"sqlite:///{tmp_path}/none.db")
-    assert result.exit_code == ExitCode.NOT_REACHABLE
+    assert result.exit_code == ExitCode.UNREACHABLE
     assert "There is no run store" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def told_why(store: str, run_id: str, *options: str) -> str:
     result = southbound("runs", "why", run_id, *options, SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == ExitCode.DONE, result.stderr
+    assert result.exit_code == ExitCode.SUCCESS, result.stderr
     return result.stdout
 
 
@@ -197,28 +197,28 @@ def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
 
 def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
     result = southbound("runs", "why", "TR9", SOUTHBOUND_STORE__URL=store)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "has no run TR9" in result.stderr
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_every_phase_is_told_in_words(phase: Phase) -> None:
     child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_asked=True)
-    told = whereabouts(replace(child, sent=a_document("TR0001-1", version=2)))
+    told = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
     assert "since" in told[0]
     assert "version 3 is wanted, and version 2 is what fibre-lab was told" in told
     assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
 
 
 def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_wait_with_it() -> None:
-    assert "its turn at s#S1, s#S2" in whereabouts(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
+    assert "its turn at s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
     child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
-    assert "it waits with its root TR0001" in whereabouts(child)[0]
+    assert "it waits with its root TR0001" in status_sentences(child)[0]
 
 
 def test_a_root_that_waits_says_for_how_many() -> None:
     root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
-    assert whereabouts(root)[0].startswith("it waits for the 2 children that it names")
+    assert status_sentences(root)[0].startswith("it waits for the 2 children that it names")
 
 
 @pytest.mark.parametrize("command", ["list", "show", "why"])
@@ -235,6 +235,6 @@ def test_an_id_that_clears_a_terminal_was_obeyed_by_it(tmp_path: Path, command: 
     asyncio.run(fill())
     words = [command] if command == "list" else [command, evil]
     result = southbound("runs", *words, SOUTHBOUND_STORE__URL=url)
-    assert result.exit_code == ExitCode.DONE, result.output
+    assert result.exit_code == ExitCode.SUCCESS, result.output
     assert "TR·[2J·" in result.stdout
     assert not {"\x1b", "\x07"} & {*result.stdout}

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.settings.settings import FILE, Settings, SettingsError, load, load_settings, sections
+from southbound.settings.settings import (
+    DEFAULT_FILE,
+    Settings,
+    SettingsError,
+    load_settings,
+    load_with_origins,
+    sections,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +67,7 @@ def test_a_variable_goes_before_the_file_and_the_file_before_the_default(
 ) -> None:
     file = written("" if in_file is None else f"health:\n  port: {in_file}\n")
     environment = {} if in_environment is None else {"SOUTHBOUND_HEALTH__PORT": str(in_environment)}
-    loaded = load(file, environment)
+    loaded = load_with_origins(file, environment)
     assert loaded.settings.health.port == (in_environment or in_file or Settings().health.port)
     expected = "SOUTHBOUND_HEALTH__PORT" if in_environment else "mine.yaml:2" if in_file else "default"
     assert loaded.origin("health", "port") == expected
@@ -79,7 +86,7 @@ def test_entries_for_librdkafka_are_laid_over_those_of_the_file_one_by_one() -> 
 def test_the_file_is_found_by_option_then_by_variable_then_in_the_working_folder() -> None:
     written("health: {port: 1}", "option.yaml")
     written("health: {port: 2}", "variable.yaml")
-    written("health: {port: 3}", str(FILE))
+    written("health: {port: 3}", str(DEFAULT_FILE))
     named = {"SOUTHBOUND_CONFIG": "variable.yaml"}
     found = [
         load_settings(config, env).health.port

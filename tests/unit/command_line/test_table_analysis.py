@@ -31,14 +31,14 @@ def covered(tmp_path: Path) -> Path:
 
 def test_the_shipped_tables_have_no_errors() -> None:
     result = southbound("tables", "analyse", *SHIPPED)
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert result.output.count("everything was checked") == len(SHIPPED)
     assert "0 rows never reached" in result.output
 
 
 def test_what_should_not_be_published_ends_the_command_and_the_rest_is_printed(covered: Path) -> None:
     result = southbound("tables", "analyse", str(covered))
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert f"{covered}: row R2 is never reached: row R1 above it takes everything that it takes" in result.stderr
     assert "warning: rows R1 and R3 both match where" in result.stdout
     assert 'warning: no row matches where spec="a", mode="PROACTIVE"' in result.stdout
@@ -46,7 +46,7 @@ def test_what_should_not_be_published_ends_the_command_and_the_rest_is_printed(c
 
 def test_programs_get_every_finding_with_an_example(covered: Path) -> None:
     result = southbound("tables", "analyse", str(covered), "--json")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     [line] = result.stdout.splitlines()
     found = json.loads(line)
     assert found["unreachable"] == [{"row": "R2", "covered_by": ["R1"], "except_lists": []}]
@@ -60,7 +60,7 @@ def test_a_file_that_does_not_load_does_not_hide_the_others(covered: Path, tmp_p
     broken = tmp_path / "broken.yaml"
     broken.write_text(a_file([a_row("R1", 'priority: "[1..5"')]))
     result = southbound("tables", "analyse", str(broken), str(covered))
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "broken.yaml:12: row R1, column 'priority': interval" in result.stderr
     assert "covered.yaml: row R2 is never reached" in result.stderr
 

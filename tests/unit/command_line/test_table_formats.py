@@ -37,7 +37,7 @@ def spoiled() -> Path:
 @pytest.mark.parametrize("command", ["tables export", "tables import"])
 def test_the_command_explains_itself(command: str) -> None:
     result = southbound(*command.split(), "--help")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "Exit codes" in result.output
 
 
@@ -46,19 +46,19 @@ def test_the_command_explains_itself(command: str) -> None:
 def test_a_shipped_table_goes_out_and_comes_back(file: str, to: str) -> None:
     out = southbound("tables", "export", file, "--to", to, "-o", f"table.{to}")
     back = southbound("tables", "import", f"table.{to}")
-    assert (out.exit_code, back.exit_code) == (ExitCode.DONE, ExitCode.DONE)
+    assert (out.exit_code, back.exit_code) == (ExitCode.SUCCESS, ExitCode.SUCCESS)
     assert back.stdout == write_table(document_of(load_any(Path(file).read_text(encoding="utf-8"), file)))
 
 
 def test_without_a_file_the_table_goes_to_standard_output() -> None:
     result = southbound("tables", "export", POLICY, "--to", "csv")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert result.stdout.startswith("table,outbound-policy,")
 
 
 def test_a_spreadsheet_is_not_written_to_the_screen() -> None:
     result = southbound("tables", "export", POLICY, "--to", "xlsx")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "name a file, such as -o table.xlsx" in result.stderr
 
 
@@ -67,13 +67,13 @@ def test_check_takes_every_format_and_names_the_version_of_the_yaml(spoiled: Pat
     southbound("tables", "import", str(spoiled), "-o", "policy.yaml")
     southbound("tables", "export", "policy.yaml", "--to", "csv", "-o", "policy.csv")
     result = southbound("tables", "check", str(spoiled), "policy.yaml", "policy.csv")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
 
 
 def test_a_refused_spreadsheet_comes_back_with_the_reason_at_the_cell(spoiled: Path) -> None:
     result = southbound("tables", "import", str(spoiled), "-o", "policy.yaml")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     wrong, copy = result.stderr.splitlines()
     assert wrong == (
         "southbound: policy.xlsx, sheet Table, cell F11: row R30, column 'speed': "
@@ -92,7 +92,7 @@ def test_a_copy_that_is_refused_again_keeps_its_name(spoiled: Path) -> None:
 
 
 def test_check_writes_no_copy(spoiled: Path) -> None:
-    assert southbound("tables", "check", str(spoiled)).exit_code == ExitCode.WRONG
+    assert southbound("tables", "check", str(spoiled)).exit_code == ExitCode.INVALID_INPUT
     assert [path.name for path in Path().iterdir()] == ["policy.xlsx"]
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(name: str, content: bytes | 
         Path(name).write_bytes(content)
     for command in (["tables", "import", name], ["tables", "export", name, "--to", "csv"], ["tables", "check", name]):
         result = southbound(*command)
-        assert result.exit_code == ExitCode.WRONG
+        assert result.exit_code == ExitCode.INVALID_INPUT
         assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
 
 
@@ -120,14 +120,14 @@ def test_a_spoke_without_a_profile_is_told_on_import() -> None:
     text = Path("selector.csv").read_text(encoding="utf-8").replace("fibre-lab", "fiber-lab", 1)
     Path("selector.csv").write_text(text, encoding="utf-8")
     result = southbound("tables", "import", "selector.csv")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "selector.csv:" in result.stderr
     assert "fiber-lab is not one of the known spokes" in result.stderr
 
 
 def test_a_folder_that_is_not_there_is_told() -> None:
     result = southbound("tables", "export", POLICY, "--to", "csv", "-o", "no/such/policy.csv")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "no/such/policy.csv: cannot be written (No such file or directory): correct the path" in result.stderr
 
 
@@ -161,21 +161,21 @@ def test_a_policy_goes_out_as_dmn_and_comes_back_without_its_tests() -> None:
 
 def test_a_selector_is_not_written_as_dmn() -> None:
     result = southbound("tables", "export", SELECTOR, "--to", "dmn")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "spoke-selector: a selector has orders, switches and thresholds" in result.stderr
 
 
 def test_the_inputs_of_a_model_are_given_their_facts() -> None:
     a_model("Dispatch")
     result = southbound("tables", "import", "model.dmn", "--path", "Line speed=characteristic[speed]")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert '  - {name: Line speed, path: "characteristic[speed]", type: number}' in result.stdout.splitlines()
 
 
 def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
     a_model("Dispatch")
     result = southbound("tables", "import", "model.dmn")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     wrong, what_next = result.stderr.splitlines()
     assert wrong == (
         "southbound: model.dmn, decision 'Dispatch': input 'Line speed': path 'Line speed' is not a fact of a run"
@@ -195,7 +195,7 @@ def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
 def test_what_a_model_does_not_have_is_one_sentence(options: list[str], told: str) -> None:
     a_model("One", "Two")
     result = southbound("tables", "import", "model.dmn", *options)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
 
 
@@ -210,7 +210,7 @@ def test_a_model_is_named_by_the_version_of_its_yaml() -> None:
     Path("model.dmn").write_text(Path("model.dmn").read_text().replace("Line speed", "priority"))
     southbound("tables", "import", "model.dmn", "-o", "model.yaml")
     result = southbound("tables", "check", "model.dmn", "model.yaml")
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
 
 
@@ -218,7 +218,7 @@ def test_other_programs_are_told_what_was_checked() -> None:
     Path("broken.yaml").write_text("table: t\nrows: []\n")
     result = southbound("tables", "check", POLICY, "broken.yaml", "--json")
     good, bad = map(json.loads, result.stdout.splitlines())
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert (good["table"], good["kind"], good["mistakes"]) == ("outbound-policy", "policy", [])
     assert good["version"] == version_of(Path(POLICY).read_text(encoding="utf-8"))
     assert bad["file"] == "broken.yaml"
@@ -238,13 +238,13 @@ def test_a_refused_spreadsheet_with_merged_cells_comes_back_all_the_same(spoiled
     workbook["Table"].merge_cells("A1:B2")
     workbook.save(spoiled)
     result = southbound("tables", "import", str(spoiled))
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "cell B1: 'table' must be a text" in result.stderr
     assert load_workbook("policy.errors.xlsx")["Table"]["A1"].comment is not None
 
 
 def test_a_file_of_any_format_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("southbound.operations.tables.formats.LARGEST", 1_000_000)
+    monkeypatch.setattr("southbound.operations.tables.formats.MAX_FILE_BYTES", 1_000_000)
     Path("big.csv").write_text("a,b\n" * 300_000)
     result = southbound("tables", "check", "big.csv")
     assert "big.csv: has more than 1 MB: split the table" in result.stderr
@@ -255,7 +255,7 @@ def test_importing_a_spreadsheet_over_itself_left_a_spreadsheet_of_yaml(out: str
     southbound("tables", "export", POLICY, "--to", "xlsx", "-o", "policy.xlsx")
     before = Path("policy.xlsx").read_bytes()
     result = southbound("tables", "import", "policy.xlsx", "-o", out)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert f"{out}: would hold YAML and be read as {out[7:].upper()}: name it policy.yaml" in result.stderr
     assert Path("policy.xlsx").read_bytes() == before
 
@@ -263,7 +263,7 @@ def test_importing_a_spreadsheet_over_itself_left_a_spreadsheet_of_yaml(out: str
 @pytest.mark.parametrize("option", [["--decision", "D"], ["--path", "speed=priority"]])
 def test_an_option_for_models_was_ignored_with_other_formats(option: list[str]) -> None:
     result = southbound("tables", "import", POLICY, *option)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "--decision and --path are about DMN models" in result.stderr
 
 
@@ -274,7 +274,7 @@ def test_one_decision_could_not_be_imported_where_another_has_to_be_computed() -
     both = southbound("tables", "import", "model.dmn", "--path", "Line speed=priority")
     assert "decision 'One', row fast" in both.stderr
     two = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
-    assert (two.exit_code, two.stdout.partition("\n")[0]) == (ExitCode.DONE, "table: two")
+    assert (two.exit_code, two.stdout.partition("\n")[0]) == (ExitCode.SUCCESS, "table: two")
 
 
 def test_checking_a_model_did_not_say_how_its_inputs_get_their_facts() -> None:

@@ -69,14 +69,14 @@ def published(*files: Path) -> list[str]:
 
 def publish(*words: str) -> str:
     result = southbound("tables", "publish", *words)
-    assert result.exit_code == ExitCode.DONE, result.stderr
+    assert result.exit_code == ExitCode.SUCCESS, result.stderr
     (version,) = re.findall(r"@([0-9a-f]{8}) is live", result.stdout)
     return str(version)
 
 
 def said(*words: str) -> str:
     result = southbound("tables", *words)
-    assert result.exit_code == ExitCode.DONE, result.stderr
+    assert result.exit_code == ExitCode.SUCCESS, result.stderr
     return result.stdout
 
 
@@ -86,7 +86,7 @@ def objects(*words: str) -> list[dict[str, object]]:
 
 def refused(*words: str) -> str:
     result = southbound("tables", *words)
-    assert result.exit_code == ExitCode.WRONG, result.stdout
+    assert result.exit_code == ExitCode.INVALID_INPUT, result.stdout
     return result.stderr
 
 
@@ -119,7 +119,7 @@ def test_what_is_live_already_is_not_published_again(file: Path, topic: Publishe
     publish(str(file))
     records = len(topic.log)
     result = southbound("tables", "publish", str(file))
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "is live already" in result.stderr
     assert len(topic.log) == records
 
@@ -160,7 +160,7 @@ def test_a_rollback_to_a_selector_whose_spoke_is_gone_is_refused(tmp_path: Path)
     spokes.mkdir()
     (spokes / "fibre-lab.yaml").write_text((DEFAULTS / "spokes/fibre-lab.yaml").read_text())
     result = southbound("tables", "rollback", "spoke-selector", SOUTHBOUND_ROUTING__SPOKES=str(spokes))
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "copper-lab" in result.stderr
 
 
@@ -208,7 +208,7 @@ def test_a_table_under_the_id_of_the_workers_policy_must_be_a_policy(tmp_path: P
     table.write_text(a_text(table="my-policy"))
     publish(str(table))
     result = southbound("tables", "publish", str(table), SOUTHBOUND_ROUTING__POLICY_ID="my-policy")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "a policy needs the output" in result.stderr
 
 

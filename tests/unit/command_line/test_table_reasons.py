@@ -33,7 +33,7 @@ CHILD = '{"run_id": "C", "parent_run_id": "P", "root_run_id": "P", "test_specifi
 def test_a_decision_is_told_with_its_inputs_and_the_rows_that_came_close(tmp_path: Path) -> None:
     (tmp_path / "event.yaml").write_text(EVENT)
     result = southbound("tables", "explain", POLICY, "--event", str(tmp_path / "event.yaml"))
-    assert result.exit_code == ExitCode.DONE, result.stderr
+    assert result.exit_code == ExitCode.SUCCESS, result.stderr
     lines = [line.strip() for line in result.stdout.splitlines()]
     assert lines[0].startswith("TR1: outbound-policy@")
     assert lines[0].endswith("#default decides hierarchical false, payload per-run")
@@ -65,7 +65,7 @@ def test_programs_are_told_the_same(tmp_path: Path) -> None:
 def test_a_run_that_no_row_takes_is_told_what_came_close_and_the_command_has_done_its_work() -> None:
     part = "related_service: {type: cable}\n"
     result = southbound("tables", "explain", SELECTOR, "--event", "-", "--row", "S50", stdin=part)
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "this run: no row of spoke-selector@" in result.stdout
     assert "S50 would have matched but it is switched off" in result.stdout
     assert "S50 does not match: it is switched off" in result.stdout
@@ -106,7 +106,7 @@ NAMED = {"name": "n", "related_service": {"id": "S"}}
 )
 def test_what_cannot_be_explained_is_told_with_what_to_do(words: list[str], stdin: str, told: str) -> None:
     result = southbound("tables", "explain", *words, stdin=stdin)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert told in result.stderr
 
 
@@ -127,7 +127,7 @@ def failing(tmp_path: Path) -> str:
 
 def test_every_saved_test_is_shown_and_why_one_fails(failing: str) -> None:
     result = southbound("tables", "test", failing, POLICY)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     lines = result.stdout.splitlines()
     assert lines[:5] == [
         "✓ whole",
@@ -150,14 +150,14 @@ def test_programs_are_told_of_every_saved_test(failing: str) -> None:
 def test_tables_whose_tests_pass_end_well(tmp_path: Path) -> None:
     (tmp_path / "none.yaml").write_text(a_file())
     result = southbound("tables", "test", SELECTOR, str(tmp_path / "none.yaml"))
-    assert result.exit_code == ExitCode.DONE
+    assert result.exit_code == ExitCode.SUCCESS
     assert "none.yaml: no saved tests" in result.stdout
 
 
 def test_a_file_that_is_no_table_does_not_hide_the_tests_of_others(failing: str, tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("table: x\n")
     result = southbound("tables", "test", str(tmp_path / "broken.yaml"), failing)
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert "✓ whole" in result.stdout
     assert "broken.yaml:1:" in result.stderr
     assert "1 of 2 saved tests failed" in result.stderr
@@ -182,7 +182,7 @@ def test_values_were_told_to_programs_as_words_and_a_missing_one_like_the_word_m
 @pytest.mark.parametrize("command", ["test", "analyse"])
 def test_programs_were_not_told_of_a_file_that_does_not_load(command: str) -> None:
     result = southbound("tables", command, "nowhere.yaml", POLICY, "--json")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     missing, *others = map(json.loads, result.stdout.splitlines())
     assert (missing["file"], len(missing["mistakes"])) == ("nowhere.yaml", 1)
     assert {one["file"] for one in others} == {POLICY}

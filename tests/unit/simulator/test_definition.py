@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from southbound.simulator.definition import FILE, DefinitionMissingError, find_definition, official_definition
+from southbound.simulator.definition import (
+    DEFINITION_FILE,
+    DefinitionMissingError,
+    find_definition,
+    official_definition,
+)
 
 VALID: dict[str, Any] = {
     "name": "Speed Test TR0001012",
@@ -56,10 +61,10 @@ def test_a_change_may_leave_everything_out_but_not_set_the_id() -> None:
 def test_installed_the_definition_lies_beside_the_module(tmp_path: Path) -> None:
     module = tmp_path / "southbound" / "simulator" / "definition.py"
     module.parent.mkdir(parents=True)
-    (module.parent / FILE).write_text("{}")
-    assert find_definition(module) == module.parent / FILE
+    (module.parent / DEFINITION_FILE).write_text("{}")
+    assert find_definition(module) == module.parent / DEFINITION_FILE
 
 
 def test_without_the_definition_the_sentence_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionMissingError, match=rf"{FILE}.*install southbound"):
+    with pytest.raises(DefinitionMissingError, match=rf"{DEFINITION_FILE}.*install southbound"):
         find_definition(tmp_path / "southbound" / "simulator" / "definition.py")

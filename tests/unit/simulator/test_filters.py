@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.simulator.filters import QueryError, found, page, shown
+from southbound.simulator.filters import QueryError, filter_resources, paginate, select_fields
 from southbound.simulator.measures import Json
 
 RESOURCES: list[Json] = [
@@ -21,7 +21,7 @@ RESOURCES: list[Json] = [
 
 
 def ids(query: dict[str, str]) -> list[object]:
-    return [resource["id"] for resource in found(RESOURCES, query)]
+    return [resource["id"] for resource in filter_resources(RESOURCES, query)]
 
 
 @pytest.mark.parametrize(
@@ -45,16 +45,16 @@ def test_every_filter_must_hold_and_a_comma_means_or(query: dict[str, str], expe
 @given(st.integers(0, 20), st.integers(0, 20))
 def test_pages_put_together_are_the_whole(offset: int, limit: int) -> None:
     many: list[Json] = [{"id": number} for number in range(15)]
-    cut = page(many, {"offset": str(offset), "limit": str(limit)})
+    cut = paginate(many, {"offset": str(offset), "limit": str(limit)})
     assert cut == many[offset : offset + limit]
 
 
 @pytest.mark.parametrize("text", ["-1", "ten", "1.5", "", "²"])
 def test_a_page_that_is_no_number_is_named(text: str) -> None:
     with pytest.raises(QueryError, match="limit must be a whole number"):
-        page(RESOURCES, {"limit": text})
+        paginate(RESOURCES, {"limit": text})
 
 
 def test_fields_are_shown_besides_id_and_href() -> None:
-    assert shown(RESOURCES[0], {"fields": "name"}) == {"id": "1", "href": "h1", "name": "Speed TR1"}
-    assert shown(RESOURCES[0], {}) == RESOURCES[0]
+    assert select_fields(RESOURCES[0], {"fields": "name"}) == {"id": "1", "href": "h1", "name": "Speed TR1"}
+    assert select_fields(RESOURCES[0], {}) == RESOURCES[0]

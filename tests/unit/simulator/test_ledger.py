@@ -21,11 +21,11 @@ def a_post(name: str, key: str, **headers: str) -> ReceivedRequest:
 
 def test_a_key_that_was_posted_twice_is_told_with_how_often() -> None:
     ledger = RequestLog()
-    ledger.received += [a_post("root", "k1"), a_post("child", "k2"), a_post("root", "k1")]
+    ledger.requests += [a_post("root", "k1"), a_post("child", "k2"), a_post("root", "k1")]
     assert ledger.repeated_posts() == {"k1": 2}
     assert ledger.posted_names() == ("root", "child", "root")
 
 
 def test_credentials_are_not_told_to_another_process() -> None:
-    headers = a_post("root", "k1", authorization="Bearer secret").shown()["headers"]
+    headers = a_post("root", "k1", authorization="Bearer secret").as_json()["headers"]
     assert headers == {"idempotency-key": "k1", "authorization": "***"}

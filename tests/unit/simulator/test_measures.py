@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from southbound.simulator.behaviours import Behaviour
 from southbound.simulator.definition import official_definition
-from southbound.simulator.measures import Json, measured
+from southbound.simulator.measures import Json, fill_measures
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 ASKED: Json = {
@@ -14,13 +14,13 @@ ASKED: Json = {
 
 
 def values(behaviour: Behaviour, changed: str | None = None, asked: Json = ASKED) -> list[object]:
-    measures = measured(asked, behaviour, changed, AT)
+    measures = fill_measures(asked, behaviour, changed, AT)
     assert not official_definition().violations("ServiceTest", {"testMeasure": measures})
     return [m["value"]["value"] for m in measures if isinstance(m["value"], dict)]
 
 
 def test_every_requested_measure_comes_back_under_its_id() -> None:
-    measures = measured(ASKED, Behaviour(), None, AT)
+    measures = fill_measures(ASKED, Behaviour(), None, AT)
     assert [(m["id"], m["metricName"]) for m in measures] == [("TM1", "Flow speed"), ("TM2", "Loss")]
 
 
@@ -30,24 +30,24 @@ def test_a_metric_measures_the_same_every_time_unless_the_script_gives_a_value()
 
 
 def test_nothing_asked_is_nothing_measured() -> None:
-    assert measured({}, Behaviour(), None, AT) == []
+    assert fill_measures({}, Behaviour(), None, AT) == []
 
 
 def test_an_echo_shows_the_characteristic_that_was_changed() -> None:
-    assert values(Behaviour(echoes=True), "size") == [5, 5]
+    assert values(Behaviour(echo_characteristics=True), "size") == [5, 5]
 
 
 def test_an_echo_prefers_the_characteristic_that_is_called_like_the_metric() -> None:
     asked = ASKED | {"testMeasure": [{"metricName": "url"}]}
-    assert values(Behaviour(echoes=True), "size", asked) == ["http://a.example"]
+    assert values(Behaviour(echo_characteristics=True), "size", asked) == ["http://a.example"]
 
 
 def test_an_echo_needs_no_request() -> None:
     asked: Json = {"characteristic": ASKED["characteristic"]}
-    assert values(Behaviour(echoes=True), "size", asked) == [5]
+    assert values(Behaviour(echo_characteristics=True), "size", asked) == [5]
 
 
 def test_a_violation_stands_on_the_first_measure() -> None:
-    first, second = measured(ASKED, Behaviour(violates=True), None, AT)
+    first, second = fill_measures(ASKED, Behaviour(violate_threshold=True), None, AT)
     assert first["ruleViolation"]
     assert "ruleViolation" not in second

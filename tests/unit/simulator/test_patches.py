@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.simulator.measures import Json
-from southbound.simulator.patches import MergePatch, PatchRefusedError, lineage, merged
+from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3),
@@ -17,14 +17,14 @@ OBJECTS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
 
 def test_arrays_are_replaced_and_null_deletes() -> None:
     before = {"a": [1, 2], "b": {"c": 1, "d": 2}, "e": 3}
-    assert merged(before, {"a": [3], "b": {"c": None}, "e": None}) == {"a": [3], "b": {"d": 2}}
+    assert apply_merge_patch(before, {"a": [3], "b": {"c": None}, "e": None}) == {"a": [3], "b": {"d": 2}}
 
 
 @given(OBJECTS, OBJECTS)
 def test_merging_twice_is_merging_once(target: Json, patch: Json) -> None:
-    once = merged(target, patch)
-    assert merged(once, patch) == once
-    assert merged(target, {}) == target
+    once = apply_merge_patch(target, patch)
+    assert apply_merge_patch(once, patch) == once
+    assert apply_merge_patch(target, {}) == target
 
 
 @pytest.mark.parametrize("spelling", ["cancelled", "canceled", "Cancelled"])
@@ -40,13 +40,13 @@ def test_a_client_cannot_set_another_state() -> None:
 def test_the_characteristic_that_changed_is_found() -> None:
     before: Json = {"characteristic": [{"name": "a", "value": 1}, {"name": "b", "value": 2}]}
     after: Json = {"characteristic": [{"name": "a", "value": 1}, {"name": "b", "value": 3}]}
-    assert MergePatch(after).characteristic(before) == "b"
-    assert MergePatch(before).characteristic(before) is None
-    assert MergePatch({"characteristic": [{"name": "new", "value": None}]}).characteristic(before) == "new"
+    assert MergePatch(after).changed_characteristic(before) == "b"
+    assert MergePatch(before).changed_characteristic(before) is None
+    assert MergePatch({"characteristic": [{"name": "new", "value": None}]}).changed_characteristic(before) == "new"
 
 
 def test_a_parent_is_named_by_relationship_or_by_characteristic() -> None:
     related: Json = {"serviceTestRelationship": [{"id": "o", "role": "other"}, {"id": "p", "role": "parent"}]}
-    assert lineage(related) == "p"
-    assert lineage({"characteristic": [{"name": "parentTestRunId", "value": "TR1"}]}) == "TR1"
-    assert lineage({"characteristic": [{"name": "url", "value": "x"}]}) is None
+    assert parent_id(related) == "p"
+    assert parent_id({"characteristic": [{"name": "parentTestRunId", "value": "TR1"}]}) == "TR1"
+    assert parent_id({"characteristic": [{"name": "url", "value": "x"}]}) is None

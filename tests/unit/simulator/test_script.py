@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.vocabulary import RunState
-from southbound.simulator.behaviours import answers_at_once, calls_back, waits
+from southbound.simulator.behaviours import completes_by_callback, completes_immediately, stays_pending
 from southbound.simulator.script import Script, ScriptError, demo_script, read_script
 
 SPECIFICATIONS_OF_THE_DEMO = {
@@ -29,20 +29,20 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_specification_that_is_not_named_gets_the_default() -> None:
-    script = Script(specifications={"a": calls_back()}, default=answers_at_once(violates=True))
-    assert script.behaviour("b").violates
-    assert not script.behaviour("a").violates
+    script = Script(specifications={"a": completes_by_callback()}, default=completes_immediately(violate_threshold=True))
+    assert script.behaviour_for("b").violate_threshold
+    assert not script.behaviour_for("a").violate_threshold
 
 
 def test_a_child_can_be_treated_differently() -> None:
-    script = Script(specifications={"a": answers_at_once()}, children={"a": calls_back()})
-    assert script.behaviour("a").first_state is RunState.COMPLETED
-    assert script.behaviour("a", child=True).first_state is RunState.ACKNOWLEDGED
+    script = Script(specifications={"a": completes_immediately()}, children={"a": completes_by_callback()})
+    assert script.behaviour_for("a").initial_state is RunState.COMPLETED
+    assert script.behaviour_for("a", child=True).initial_state is RunState.ACKNOWLEDGED
 
 
 def test_a_child_without_a_rule_of_its_own_is_treated_like_everybody() -> None:
-    script = Script(specifications={"a": calls_back()})
-    assert script.behaviour("a", child=True) == script.behaviour("a")
+    script = Script(specifications={"a": completes_by_callback()})
+    assert script.behaviour_for("a", child=True) == script.behaviour_for("a")
 
 
 def test_the_demo_has_a_behaviour_for_every_line_of_its_scenario() -> None:
@@ -50,8 +50,8 @@ def test_the_demo_has_a_behaviour_for_every_line_of_its_scenario() -> None:
 
 
 def test_waiting_without_end_has_no_step_after_pending() -> None:
-    assert [step.state for step in waits(None).course] == [RunState.PENDING]
-    assert waits(2.0).course[-1].state is RunState.COMPLETED
+    assert [step.state for step in stays_pending(None).transitions] == [RunState.PENDING]
+    assert stays_pending(2.0).transitions[-1].state is RunState.COMPLETED
 
 
 def test_a_script_is_read_from_yaml(tmp_path: Path) -> None:
@@ -60,22 +60,22 @@ default: {refusals: [{code: unknown, message: no such specification}]}
 specifications:
   fibre:
     busy_times: 1
-    course: [{after: 0.5, state: inProgress}, {state: completed}]
+    transitions: [{after: 0.5, state: inProgress}, {state: completed}]
 """
     script = read_script(written(tmp_path, text))
-    assert script.behaviour("other").refusals[0].code == "unknown"
-    assert [(step.after, step.state) for step in script.behaviour("fibre").course] == [
+    assert script.behaviour_for("other").refusals[0].code == "unknown"
+    assert [(step.after, step.state) for step in script.behaviour_for("fibre").transitions] == [
         (0.5, RunState.IN_PROGRESS),
         (0.0, RunState.COMPLETED),
     ]
 
 
 def test_an_empty_script_completes_everything_at_once(tmp_path: Path) -> None:
-    assert read_script(written(tmp_path, "")).behaviour("any").first_state is RunState.COMPLETED
+    assert read_script(written(tmp_path, "")).behaviour_for("any").initial_state is RunState.COMPLETED
 
 
 def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None:
-    text = "specifications:\n  a: {busy_times: -1}\n  b: {course: [{state: exploded}], colour: red}\n"
+    text = "specifications:\n  a: {busy_times: -1}\n  b: {transitions: [{state: exploded}], colour: red}\n"
     with pytest.raises(ScriptError) as told:
         read_script(written(tmp_path, text))
     lines = str(told.value).splitlines()
@@ -84,7 +84,7 @@ def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None
         "2: field 'specifications.a.busy_times': must be greater than or equal to 0",
         "3: field 'specifications.b.colour': no such field: take it out or correct its name",
     ]
-    assert "script.yaml:3: field 'specifications.b.course.0.state': must be " in lines[1]
+    assert "script.yaml:3: field 'specifications.b.transitions.0.state': must be " in lines[1]
 
 
 @pytest.mark.parametrize("text", ["a: [", "- just\n- a list\n", "a: 1\na: 2\n"])

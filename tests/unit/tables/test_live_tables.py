@@ -37,16 +37,16 @@ class ObservedTables:
     agreements: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def live(self, table: str, version: str, before: str | None) -> None:
+    def version_live(self, table: str, version: str, before: str | None) -> None:
         self.lives.append((table, version, before))
 
-    def refused(self, table: str, why: str, kept: str | None) -> None:
+    def version_refused(self, table: str, why: str, kept: str | None) -> None:
         self.refusals.append((table, why, kept))
 
-    def agreed(self, table: str) -> None:
+    def version_accepted(self, table: str) -> None:
         self.agreements.append(table)
 
-    def unreadable(self, why: str) -> None:
+    def follow_failed(self, why: str) -> None:
         self.problems.append(why)
 
 
