@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Skip = Callable[[bytes, int], int]
 Skips = dict[str, Skip]
-Step = tuple[bool, bool, bool, Skip]  # whether a zero byte may be all of it, a text, a text or null; how to step over
+StepCost = tuple[
+    bool, bool, bool, Skip
+]  # whether a zero byte may be all of it, a text, a text or null; how to step over
 
 _MORE, _NOT_SMALL = 0x80, 0x81  # as in `avro_read_scalars`
 _SECOND = 2  # the byte that chooses the second branch of a union
@@ -80,7 +82,7 @@ _SCALARS: Mapping[str, Skip] = {
 
 
 def _record(schema: AvroSchema, named: Skips) -> Skip:
-    fields: list[Step] = []
+    fields: list[StepCost] = []
     named[short_name(schema["name"])] = _over(fields)  # before its fields, which may name it
     fields += _steps((field["type"] for field in schema["fields"]), named)
     return named[short_name(schema["name"])]
@@ -91,12 +93,12 @@ def skip_all(kinds: Iterable[AvroSchema], named: Skips) -> Skip:
     return _over(_steps(kinds, named))
 
 
-def _steps(kinds: Iterable[AvroSchema], named: Skips) -> list[Step]:
+def _steps(kinds: Iterable[AvroSchema], named: Skips) -> list[StepCost]:
     steps = [(may_be_one_zero(kind), skip_of(kind, named)) for kind in kinds]
     return [(may_be_zero, skip is _sized, skip is _text_or_null, skip) for may_be_zero, skip in steps]
 
 
-def _over(steps: list[Step]) -> Skip:
+def _over(steps: list[StepCost]) -> Skip:
     def skip(data: bytes, at: int) -> int:
         for may_be_zero, is_sized, is_text_or_null, skip_one in steps:
             first = data[at] if may_be_zero else None

@@ -14,11 +14,11 @@ from schemas.run_document import Characteristic, RunDocument, ServiceRef, Specif
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, Result, RunState
 
 # PostgreSQL has no NUL in text columns; inside JSON documents it is fine.
-letters = st.characters(codec="utf-8", exclude_characters="\0")
-words = st.text(letters, min_size=1, max_size=12).map(str.strip).filter(bool)
-maybe_words = st.none() | words
+characters = st.characters(codec="utf-8", exclude_characters="\0")
+nonempty_texts = st.text(characters, min_size=1, max_size=12).map(str.strip).filter(bool)
+optional_texts = st.none() | nonempty_texts
 moments = st.datetimes(datetime(1980, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone follows
-maybe_moments = st.none() | moments
+optional_moments = st.none() | moments
 any_text = st.text(st.characters(codec="utf-8"), max_size=12).map(str.strip)
 scalars = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | any_text
 json_values = st.recursive(
@@ -32,23 +32,23 @@ values: st.SearchStrategy[Any] = st.one_of(st.none(), scalars, json_values)
 @st.composite
 def documents(draw: st.DrawFn) -> RunDocument:
     """Draw a run document."""
-    run_id = draw(words)
+    run_id = draw(nonempty_texts)
     return RunDocument(
         run_id=run_id,
-        root_run_id=draw(words),
-        parent_run_id=draw(maybe_words),
+        root_run_id=draw(nonempty_texts),
+        parent_run_id=draw(optional_texts),
         version=draw(st.integers(1, 9)),
-        name=draw(words),
+        name=draw(nonempty_texts),
         description=draw(st.none() | any_text),
         mode=draw(st.sampled_from(Mode)),
-        test_specification=SpecificationRef(id=draw(words)),
-        related_service=ServiceRef(id=draw(words), name=draw(maybe_words)),
+        test_specification=SpecificationRef(id=draw(nonempty_texts)),
+        related_service=ServiceRef(id=draw(nonempty_texts), name=draw(optional_texts)),
         characteristic=tuple(
-            Characteristic(name=name, value=draw(values)) for name in draw(st.lists(words, max_size=3))
+            Characteristic(name=name, value=draw(values)) for name in draw(st.lists(nonempty_texts, max_size=3))
         ),
-        start_date_time=draw(maybe_moments),
+        start_date_time=draw(optional_moments),
         order=draw(st.integers(0, 99)),
-        children=draw(st.just(()) | st.tuples(st.builds(_child, words, words))),
+        children=draw(st.just(()) | st.tuples(st.builds(_child, nonempty_texts, nonempty_texts))),
     )
 
 
@@ -65,17 +65,19 @@ def _child(run_id: str, parent: str) -> RunDocument:
 
 measures = st.builds(
     ReportedMeasure,
-    id=words,
+    id=nonempty_texts,
     id_origin=st.sampled_from(MeasureIdOrigin),
-    metric_name=maybe_words,
-    metric_href=maybe_words,
+    metric_name=optional_texts,
+    metric_href=optional_texts,
     value=values,
-    value_type=maybe_words,
-    unit_of_measure=maybe_words,
+    value_type=optional_texts,
+    unit_of_measure=optional_texts,
     accuracy=st.none() | st.floats(allow_nan=False, allow_infinity=False),
-    capture_date_time=maybe_moments,
-    capture_method=maybe_words,
-    rule_violation=st.lists(st.builds(RuleViolation, id=maybe_words, severity=maybe_words), max_size=2).map(tuple),
+    capture_date_time=optional_moments,
+    capture_method=optional_texts,
+    rule_violation=st.lists(st.builds(RuleViolation, id=optional_texts, severity=optional_texts), max_size=2).map(
+        tuple
+    ),
 )
 
 
@@ -84,30 +86,33 @@ def run_rows(draw: st.DrawFn) -> RunRow:
     """Draw a row at revision 1."""
     requested = draw(documents())
     return RunRow(
-        run_id=draw(words),
-        root_run_id=draw(words),
-        parent_run_id=draw(maybe_words),
-        tenant=draw(maybe_words),
-        request_id=draw(words),
-        spoke=draw(words),
-        decision=draw(st.none() | st.builds(PinnedDecision, policy=words, selector=words, hierarchical=st.booleans())),
+        run_id=draw(nonempty_texts),
+        root_run_id=draw(nonempty_texts),
+        parent_run_id=draw(optional_texts),
+        tenant=draw(optional_texts),
+        request_id=draw(nonempty_texts),
+        spoke=draw(nonempty_texts),
+        decision=draw(
+            st.none()
+            | st.builds(PinnedDecision, policy=nonempty_texts, selector=nonempty_texts, hierarchical=st.booleans())
+        ),
         phase=draw(st.sampled_from(Phase)),
         state=draw(st.none() | st.sampled_from(RunState)),
         result=draw(st.none() | st.sampled_from(Result)),
-        external_id=draw(maybe_words),
-        external_href=draw(maybe_words),
+        external_id=draw(optional_texts),
+        external_href=draw(optional_texts),
         requested=requested,
         sent=draw(st.sampled_from([None, requested]) | documents()),
         accepted_version=draw(st.integers(0, 9)),
         measures=tuple(draw(st.lists(measures, max_size=3))),
-        reasons=tuple(draw(st.lists(st.builds(Reason, code=words, message=any_text), max_size=2))),
+        reasons=tuple(draw(st.lists(st.builds(Reason, code=nonempty_texts, message=any_text), max_size=2))),
         cancel_asked=draw(st.booleans()),
         processed_reports=tuple(draw(st.lists(any_text, max_size=3))),
         processed_events=tuple(draw(st.lists(any_text, max_size=3))),
         created_at=draw(moments),
-        sent_at=draw(maybe_moments),
-        accepted_at=draw(maybe_moments),
-        finished_at=draw(maybe_moments),
+        sent_at=draw(optional_moments),
+        accepted_at=draw(optional_moments),
+        finished_at=draw(optional_moments),
         updated_at=draw(moments),
         revision=1,
     )

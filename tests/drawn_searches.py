@@ -56,7 +56,7 @@ def _moments(zone: tzinfo | None) -> list[datetime]:
     ]
 
 
-NEAR: dict[str, list[object]] = {
+BOUNDARY_VALUES: dict[str, list[object]] = {
     "string": ["a", "b", "ab", "", "1", "aa", "B", DrawnMode.A],
     "number": [
         *(-4, -3, 0, 1, 2, 7, 8, 9007199254740992, 9007199254740993, 9007199254740994, 10**33, 10**400, -(10**400)),
@@ -77,7 +77,7 @@ NEAR: dict[str, list[object]] = {
     "days-duration": [timedelta(days=1), timedelta(hours=36), timedelta(seconds=-1), timedelta(), timedelta.max],
     "months-duration": [Months(12), Months(13), Months(14), Months(0)],
 }  # fmt: skip
-FREE = st.one_of(
+ANY_VALUES = st.one_of(
     st.text(max_size=3),
     st.integers(),
     st.floats(),
@@ -87,14 +87,18 @@ FREE = st.one_of(
     st.datetimes(),
     st.timedeltas(),
 )
-ODD: list[object] = [None, {"a": 1}, [[]], [["a"]], [None], [], object()]
+UNUSUAL_VALUES: list[object] = [None, {"a": 1}, [[]], [["a"]], [None], [], object()]
 
 
-def near_values(kinds: Sequence[str]) -> st.SearchStrategy[object]:
+def boundary_values(kinds: Sequence[str]) -> st.SearchStrategy[object]:
     """Draw a value of one of these types, mostly one that a cell could name or its neighbour; or null, or a list."""
-    one = st.sampled_from([*(value for kind in kinds for value in NEAR[kind]), None]) | FREE
+    one = st.sampled_from([*(value for kind in kinds for value in BOUNDARY_VALUES[kind]), None]) | ANY_VALUES
     return st.one_of(
-        one, one, st.sampled_from(ODD), st.lists(one, max_size=3), st.lists(st.lists(one, max_size=2), max_size=2)
+        one,
+        one,
+        st.sampled_from(UNUSUAL_VALUES),
+        st.lists(one, max_size=3),
+        st.lists(st.lists(one, max_size=2), max_size=2),
     )
 
 
@@ -162,7 +166,7 @@ def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,
         policy=draw(st.sampled_from(policies)),
         rows=tuple(rows),
     )
-    tried = st.fixed_dictionaries({name: near_values(of) for name, of in zip(names, kinds, strict=True)})
+    tried = st.fixed_dictionaries({name: boundary_values(of) for name, of in zip(names, kinds, strict=True)})
     return DrawnSearch(table, draw(st.lists(tried, min_size=1, max_size=8)))
 
 

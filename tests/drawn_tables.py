@@ -20,16 +20,16 @@ from router.tables.hit_policy import HitPolicy, lacking
 from router.tables.model import DEFAULT_ROW, NO_ROW, Input, Output, Row, SavedTest
 from router.tables.table import DecisionTable
 
-TRAPS = [
+AMBIGUOUS_TEXTS = [
     "true", "null", "007", "1-2", "=x", "+1", "-", "--", "@x", "'", "'=x", '"', '""', "a, b", "not(a)", "[1..5]",
     "in progress", "größe", "12.5", "1e5", "no", "~", " a", "a ", "two\nlines", "tab\there", "# x", "a: b", "{a}",
     "*a", "&a", "back\\slash", '\\"', "a;b", "2026-03-12", "08:30", "TRUE", "naïve 漢字 🙂", "_x0041_",
     "<b>&amp;</b>", "date", "row", "priority", "0x10",
 ]  # fmt: skip
 NAMES = ["spec", "priority", "in progress", "größe", "a-b", "date of order", "x/y"]
-signs = st.characters(codec="utf-8", exclude_characters="\0")  # no run document takes NUL
-words = st.sampled_from(TRAPS) | st.sampled_from(NAMES) | st.text(signs, min_size=1, max_size=8)
-notes = st.just("") | words.map(str.strip)
+characters = st.characters(codec="utf-8", exclude_characters="\0")  # no run document takes NUL
+texts = st.sampled_from(AMBIGUOUS_TEXTS) | st.sampled_from(NAMES) | st.text(characters, min_size=1, max_size=8)
+notes = st.just("") | texts.map(str.strip)
 zones = st.sampled_from([None, UTC, timezone(timedelta(hours=-5, minutes=-30))])
 # At the end of summer time, Python takes no moment of a named zone for equal to one of another zone (PEP 495).
 moments = st.datetimes(timezones=zones | st.just(ZoneInfo("Europe/Paris")), allow_imaginary=False).map(at_fixed_offset)
@@ -38,7 +38,7 @@ numbers = st.integers(-(10**20), 10**20) | st.decimals(Decimal(-1000), Decimal(1
 )
 
 VALUES: dict[str, st.SearchStrategy[object]] = {
-    "string": words,
+    "string": texts,
     "number": numbers,
     "boolean": st.booleans(),
     "date": st.dates(),
@@ -144,15 +144,15 @@ def rows(draw: st.DrawFn, row_id: str, ins: tuple[Input, ...], outs: tuple[Outpu
     return Row(id=row_id, cells=tuple(drawn), outputs=draw(results(outs)), note=draw(notes))
 
 
-facts = st.fixed_dictionaries(
+fact_documents = st.fixed_dictionaries(
     {},
     optional={
-        "test_specification": st.fixed_dictionaries({"id": words.filter(str.strip)}),
+        "test_specification": st.fixed_dictionaries({"id": texts.filter(str.strip)}),
         "priority": st.integers(0, 5),
         "has_children": st.booleans(),
         "characteristic": st.dictionaries(
             st.sampled_from(NAMES),
-            words | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(-9, 9) | st.lists(words, max_size=2),
+            texts | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(-9, 9) | st.lists(texts, max_size=2),
         ),
     },
 )
@@ -184,13 +184,13 @@ def tables(draw: st.DrawFn) -> DecisionTable:
 
 @st.composite
 def _tests(draw: st.DrawFn, table: DecisionTable | Selector) -> SavedTest:
-    given = draw(facts)
+    given = draw(fact_documents)
     known = facts_given(given)
     decided = decide_selector(table, known) if isinstance(table, Selector) else decide(table, known)
     hit = decided if isinstance(decided, Decision) else None
     row = draw(st.sampled_from([", ".join(row.id for row in hit.rows), None])) if hit else NO_ROW
     expected = dict(hit.outputs) if hit and (row is None or draw(st.booleans())) else {}
-    name = draw(words.map(str.strip).filter(bool))
+    name = draw(texts.map(str.strip).filter(bool))
     return SavedTest(name=name, given=given, facts=known, row=row, outputs=expected, note=draw(notes), line=0)
 
 
@@ -204,7 +204,7 @@ def selectors(draw: st.DrawFn) -> Selector:
     """Draw a selector whose saved tests pass."""
     drawn = draw(tables())
     outs = (Output(name="spoke", type="string"),)
-    spokes = words.map(lambda word: {"spoke": word})
+    spokes = texts.map(lambda word: {"spoke": word})
     ordered = tuple(replace(row, outputs=draw(spokes)) for row in drawn.rows)
     orders = draw(
         st.lists(st.integers(-5, 10**6), min_size=len(ordered), max_size=len(ordered), unique=True).map(sorted)

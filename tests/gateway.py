@@ -76,9 +76,9 @@ rows:
   - {id: S2, order: 2, when: {spec: moon-line}, then: {spoke: moon-lab}}
 """
 ENVELOPE = Envelope(Codec())  # one for all: making a codec reads every schema
-IN_THIS_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
-PARKED = 5.0  # seconds that a report about an unknown run waits
-TRIES = 40  # attempts at one record until a test has gone wrong
+TOPIC_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
+PARK_DELAY = 5.0  # seconds that a report about an unknown run waits
+MAX_ATTEMPTS = 40  # attempts at one record until a test has gone wrong
 RETRY = {
     "initial_interval": 1.0,
     "backoff_coefficient": 2.0,
@@ -89,14 +89,14 @@ RETRY = {
 
 
 @cache
-def tables(selector: str = SELECTOR) -> Decider:
+def a_decider(selector: str = SELECTOR) -> Decider:
     """Give the policy above with a selector."""
     both = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(selector, "selector", None))
     return Decider(tables=lambda: both)
 
 
 @dataclass(slots=True)
-class Clock:
+class ManualClock:
     """A time that only moves when somebody waits."""
 
     at: datetime = NOON
@@ -108,54 +108,54 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Gateway:
+class InMemoryGateway:
     """The handlers, what they work on, and what came of it. `settle` works until nothing is left to do."""
 
     store: InMemoryRunStore = field(default_factory=InMemoryRunStore)
     system: FakeSystem = field(default_factory=FakeSystem)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
-    clock: Clock = field(default_factory=Clock)
+    clock: ManualClock = field(default_factory=ManualClock)
     profile: dict[str, Any] = field(default_factory=dict)
     limits: HierarchyLimits = field(default_factory=HierarchyLimits)
-    decide: Decider = field(default_factory=tables)
-    used_up: ThresholdCache = field(default_factory=ThresholdCache)
+    decide: Decider = field(default_factory=a_decider)
+    threshold_cache: ThresholdCache = field(default_factory=ThresholdCache)
     may_send: Callable[[], bool] = lambda: True
     finished: list[Record] = field(default_factory=list)
-    dead: list[tuple[Record, DeadLetter]] = field(default_factory=list)
-    waits: list[RetryLater] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
+    retries: list[RetryLater] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
-    _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in IN_THIS_ORDER})
+    _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in TOPIC_ORDER})
     _seen: int = 0
     _offset: int = 0
 
     # What comes in
 
-    async def requested(self, run: RunDocument, event_id: str | None = None) -> None:
+    async def process_request(self, run: RunDocument, event_id: str | None = None) -> None:
         """Take in a RunRequested and settle."""
-        await self.lifecycle(RunRequested(run=run), event_id or f"request {run.run_id}")
+        await self.process_lifecycle_event(RunRequested(run=run), event_id or f"request {run.run_id}")
 
-    async def changed(self, run: RunDocument, event_id: str | None = None) -> None:
+    async def process_change(self, run: RunDocument, event_id: str | None = None) -> None:
         """Take in a RunChanged and settle."""
-        await self.lifecycle(RunChanged(run=run), event_id or f"change {run.run_id} {run.version}")
+        await self.process_lifecycle_event(RunChanged(run=run), event_id or f"change {run.run_id} {run.version}")
 
-    async def cancelled(self, run_id: str, root: str | None = None, event_id: str | None = None) -> None:
+    async def process_cancellation(self, run_id: str, root: str | None = None, event_id: str | None = None) -> None:
         """Take in a RunCancelled and settle."""
         word = RunCancelled(run_id=run_id, root_run_id=root or run_id)
-        await self.lifecycle(word, event_id or f"cancel {run_id}")
+        await self.process_lifecycle_event(word, event_id or f"cancel {run_id}")
 
-    async def reported(self, external_id: str, event_id: str = "", **test: object) -> None:
+    async def process_callback(self, external_id: str, event_id: str = "", **test: object) -> None:
         """Take in a callback about a run and settle."""
-        self.put(self.names.inbound, self.callback(external_id, **test), event_id or f"{external_id} {test}")
-        await self.settle()
+        self.produce(self.names.inbound, self.a_callback(external_id, **test), event_id or f"{external_id} {test}")
+        await self.run_until_idle()
 
-    async def lifecycle(self, word: Word, event_id: str) -> None:
+    async def process_lifecycle_event(self, event: Word, event_id: str) -> None:
         """Take in a lifecycle event and settle."""
-        self.put(self.names.lifecycle, word, event_id)
-        await self.settle()
+        self.produce(self.names.lifecycle, event, event_id)
+        await self.run_until_idle()
 
-    def callback(self, external_id: str, **test: object) -> InboundReceived:
+    def a_callback(self, external_id: str, **test: object) -> InboundReceived:
         """Make a callback in the envelope of TMF653; `state`, `testMeasure` and so on say what it tells."""
         event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": {"id": external_id, **test}}}
         return InboundReceived(
@@ -166,12 +166,14 @@ class Gateway:
             body=orjson.dumps(event),
         )
 
-    def put(self, topic: str, word: Word, event_id: str) -> Record:
+    def produce(self, topic: str, event: Word, event_id: str) -> Record:
         """Put an event on a topic."""
-        value, written = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=word))
-        return self.put_bytes(topic, value, written)
+        value, written = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
+        return self.produce_bytes(topic, value, written)
 
-    def put_bytes(self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> Record:
+    def produce_bytes(
+        self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
+    ) -> Record:
         """Put any bytes on a topic."""
         self._offset += 1
         place = Partition(topic=topic, number=0, epoch=1)
@@ -181,49 +183,49 @@ class Gateway:
 
     # What happens
 
-    async def settle(self) -> None:
+    async def run_until_idle(self) -> None:
         """Work on all topics until every record has its end."""
-        self._take_over()
+        self._loop_back_published()
         while topic := next((name for name, queue in self._topics.items() if queue), None):
             await self._finish(self._topics[topic][0])
             self.finished.append(self._topics[topic].popleft())
-            self._take_over()
+            self._loop_back_published()
 
-    async def step(self, topic: str) -> None:
+    async def process_next(self, topic: str) -> None:
         """Finish the next record of one topic."""
         await self._finish(self._topics[topic].popleft())
-        self._take_over()
+        self._loop_back_published()
 
-    async def attempt_head(self, topic: str) -> Outcome:
+    async def attempt_next(self, topic: str) -> Outcome:
         """Make one attempt at the next record of a topic, which stays there."""
         return await self.attempt(self._topics[topic][0])
 
     async def _finish(self, record: Record) -> None:
-        for number in range(1, TRIES):
+        for number in range(1, MAX_ATTEMPTS):
             outcome = await self.attempt(record, number)
             if isinstance(outcome, Done):
                 return
             if isinstance(outcome, DeadLetter):
-                self.dead.append((record, outcome))
+                self.dead_lettered.append((record, outcome))
                 return
-            self.waits.append(outcome)
+            self.retries.append(outcome)
             self.clock.at += timedelta(seconds=outcome.delay)
-        raise AssertionError(f"no end after {TRIES} attempts: {self.waits[-1].problem}")
+        raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record, with handlers that know nothing but the store."""
-        return await self._edge(record.partition.topic)(record, Attempt(number))
+        return await self._event_handler(record.partition.topic)(record, Attempt(number))
 
-    async def end_behind_our_back(self, call: Call, purpose: Purpose, state: str) -> None:
+    async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
         """Take in the report of the end while the answer to a call of this purpose is still under way."""
         if call.purpose is purpose:
             self.system.on_call = None
             place = Partition(topic=self.names.inbound, number=0, epoch=1)
-            word = self.callback("ext-TR0001", state=state, testMeasure=[])
+            word = self.a_callback("ext-TR0001", state=state, testMeasure=[])
             value, headers = self.envelope.encode(Event(headers=EventHeaders(id="behind our back"), data=word))
             await self.attempt(Record(place, 0, b"k", value, headers, 0))
 
-    def read_again(self, records: Iterable[Record]) -> None:
+    def reread(self, records: Iterable[Record]) -> None:
         """Put records back in front of their topics, in order, as after a crash before their commit."""
         for record in reversed([*records]):
             self._topics[record.partition.topic].appendleft(record)
@@ -232,12 +234,12 @@ class Gateway:
         """Put a record on its topic once more, as after a crash."""
         self._topics.setdefault(record.partition.topic, deque()).append(record)
 
-    def _take_over(self) -> None:
+    def _loop_back_published(self) -> None:
         """Let what was published on our own topics come back as records."""
         for message in self.publisher.published[self._seen :]:
             self._seen += 1
             if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
-                self.put_bytes(message.topic, message.value, message.headers)
+                self.produce_bytes(message.topic, message.value, message.headers)
 
     # Who does it
 
@@ -268,11 +270,11 @@ class Gateway:
             commands=CommandPublisher(updater.announcer),
             decide=self.decide,
             limits=self.limits,
-            used_up=self.used_up,
+            used_up=self.threshold_cache,
         )
 
     @property
-    def turns(self) -> WaitingQueueReleaser:
+    def waiting_release(self) -> WaitingQueueReleaser:
         """The one who lets waiting requests go, fresh."""
         route = self.route
         return WaitingQueueReleaser(
@@ -280,26 +282,26 @@ class Gateway:
             commands=route.commands,
             route=route,
             decide=self.decide,
-            used_up=self.used_up,
-            complain=self.complaints.append,
+            used_up=self.threshold_cache,
+            complain=self.problems.append,
         )
 
     @property
-    def overdue(self) -> PendingRequestExpiry:
+    def waiting_expiry(self) -> PendingRequestExpiry:
         """The one who gives up, fresh."""
         return PendingRequestExpiry(
             updater=self.updater,
             deadline=300,
             every=15,
-            complain=self.complaints.append,
+            complain=self.problems.append,
         )
 
-    def _edge(self, topic: str) -> DecodingHandler:
+    def _event_handler(self, topic: str) -> DecodingHandler:
         if topic == self.names.lifecycle:
             route = self.route
             return DecodingHandler(lifecycle_handler(route.updater, route.commands, route, self.limits), self.envelope)
         if topic == self.names.inbound:
-            inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARKED)
+            inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARK_DELAY)
             return DecodingHandler(inbound, self.envelope)
         return DecodingHandler(command_handler(self.updater, self.caller), self.envelope)
 
@@ -309,32 +311,32 @@ class Gateway:
         """Give a run's row."""
         return self.store.runs[run_id]
 
-    def said(self) -> list[Event]:
+    def published_events(self) -> list[Event]:
         """Give every event that was published, in order."""
         return [self._event(message) for message in self.publisher.published]
 
     def updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
         """Give the kinds of a run's updates, in order."""
-        return [word.kind for word in self._words() if isinstance(word, RunUpdate) and word.run_id == run_id]
+        return [word.kind for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id]
 
     def last_update(self, run_id: str = "TR0001") -> RunUpdate:
         """Give a run's last update."""
-        return [word for word in self._words() if isinstance(word, RunUpdate) and word.run_id == run_id][-1]
+        return [word for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id][-1]
 
     def results(self, run_id: str = "TR0001") -> list[RunResult]:
         """Give a run's results."""
-        return [word for word in self._words() if isinstance(word, RunResult) and word.run_id == run_id]
+        return [word for word in self._published_data() if isinstance(word, RunResult) and word.run_id == run_id]
 
     def request_results(self) -> list[RequestResult]:
         """Give the results of requests."""
-        return [word for word in self._words() if isinstance(word, RequestResult)]
+        return [word for word in self._published_data() if isinstance(word, RequestResult)]
 
-    def letters(self) -> list[str]:
+    def dead_letter_codes(self) -> list[str]:
         """Give the codes of the dead letters."""
-        return [letter.problem.code for _, letter in self.dead]
+        return [letter.problem.code for _, letter in self.dead_lettered]
 
-    def _words(self) -> list[Word]:
-        return [event.data for event in self.said()]
+    def _published_data(self) -> list[Word]:
+        return [event.data for event in self.published_events()]
 
     def _event(self, message: Message) -> Event:
         return self.envelope.decode(message.value, message.headers, fallback_id="none")

@@ -9,7 +9,7 @@ from schemas.published_tables import TableKind
 from tests.builders import NOON
 
 
-def a_text(note: str = "one", table: str = "a-table") -> str:
+def a_table_text(note: str = "one", table: str = "a-table") -> str:
     """Write a table; another note makes another version."""
     return f"""table: {table}
 note: "{note}"
@@ -19,11 +19,11 @@ rows: [{{id: R1, when: {{spec: fibre-line}}, then: {{queue: fast}}}}]
 """
 
 
-def written(text: str, table: str = "a-table", kind: TableKind = TableKind.TABLE) -> TableSubmission:
+def an_authored_table(text: str, table: str = "a-table", kind: TableKind = TableKind.TABLE) -> TableSubmission:
     """Make what somebody wrote."""
     return TableSubmission(table=table, kind=kind, text=text)
 
 
-def by(author: str = "ann", comment: str = "", minutes: int = 0) -> Authorship:
+def a_signature(author: str = "ann", comment: str = "", minutes: int = 0) -> Authorship:
     """Sign it some minutes after noon."""
     return Authorship(author=author, comment=comment, at=NOON + timedelta(minutes=minutes))

@@ -18,11 +18,11 @@ DEPLOY = ROOT / "deploy"
 SEPARATORS = re.compile(r"[-_.]+")
 
 
-def load(path: Path) -> Any:  # noqa: ANN401 - any YAML
+def load_yaml(path: Path) -> Any:  # noqa: ANN401 - any YAML
     return YAML(typ="safe").load(path)
 
 
-def written(topic: Topic) -> dict[str, object]:
+def topic_entry(topic: Topic) -> dict[str, object]:
     entry: dict[str, object] = {
         "name": topic.name,
         "key": topic.key,
@@ -35,14 +35,14 @@ def written(topic: Topic) -> dict[str, object]:
 
 
 def test_the_topics_file_lists_exactly_the_topics_of_the_code() -> None:
-    listed = load(DEPLOY / "topics.yaml")["topics"]
-    assert listed == [written(topic) for topic in all_topics(spokes=["<spoke>"])]
+    listed = load_yaml(DEPLOY / "topics.yaml")["topics"]
+    assert listed == [topic_entry(topic) for topic in all_topics(spokes=["<spoke>"])]
 
 
 def test_compose_runs_the_kafka_that_the_tests_run() -> None:
-    assert load(DEPLOY / "compose.yaml")["services"]["kafka"]["image"] == IMAGE
+    assert load_yaml(DEPLOY / "compose.yaml")["services"]["kafka"]["image"] == IMAGE
     assert f"kafka:{KAFKA_VERSION}" in IMAGE
-    assert section("broker").image == IMAGE
+    assert default_section("broker").image == IMAGE
 
 
 @pytest.mark.parametrize("file", ["compose.yaml", "Dockerfile", "README.md"])
@@ -54,7 +54,7 @@ def test_every_setting_that_deployment_names_exists(file: str) -> None:
 
 def test_the_image_probes_the_port_that_health_listens_on() -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
-    listener, health = section("listener").port, section("health").port
+    listener, health = default_section("listener").port, default_section("health").port
     assert f"127.0.0.1:{health}/health/live" in dockerfile
     assert f"EXPOSE {listener} {health}" in dockerfile
 
@@ -62,15 +62,17 @@ def test_the_image_probes_the_port_that_health_listens_on() -> None:
 def test_every_dependency_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed, also = project["dependencies"], project["optional-dependencies"]["dev"]
-    runtime, dev = locked("runtime"), locked("dev")
-    assert names(needed) - runtime.keys() == set()
-    assert names([*needed, *also]) - dev.keys() == set()
+    runtime, dev = locked_versions("runtime"), locked_versions("dev")
+    assert requirement_names(needed) - runtime.keys() == set()
+    assert requirement_names([*needed, *also]) - dev.keys() == set()
 
 
 @pytest.mark.parametrize("lock", ["runtime", "build"])
 def test_what_is_tested_is_what_is_shipped(lock: str) -> None:
-    dev = locked("dev")
-    assert {name: (version, dev.get(name)) for name, version in locked(lock).items() if dev.get(name) != version} == {}
+    dev = locked_versions("dev")
+    assert {
+        name: (version, dev.get(name)) for name, version in locked_versions(lock).items() if dev.get(name) != version
+    } == {}
 
 
 @pytest.mark.parametrize("lock", ["runtime", "dev", "build", "uv"])
@@ -81,20 +83,20 @@ def test_a_lock_names_hashes_and_no_host(lock: str) -> None:
     assert text.count("==") <= text.count("--hash=sha256:")
 
 
-def section(name: str) -> Any:  # noqa: ANN401 - any section of the settings
+def default_section(name: str) -> Any:  # noqa: ANN401 - any section of the settings
     """The defaults of one section, whatever the environment of the tests says."""
     return Settings.model_fields[name].default
 
 
 def is_setting(name: str, field: str) -> bool:
-    return name in Settings.model_fields and field in type(section(name)).model_fields
+    return name in Settings.model_fields and field in type(default_section(name)).model_fields
 
 
-def locked(lock: str) -> dict[str, str]:
+def locked_versions(lock: str) -> dict[str, str]:
     text = (ROOT / "locks" / f"{lock}.txt").read_text()
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, flags=re.MULTILINE))
 
 
-def names(requirements: list[str]) -> set[str]:
+def requirement_names(requirements: list[str]) -> set[str]:
     found = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in requirements)
     return {SEPARATORS.sub("-", match.group()).lower() for match in found if match}

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "router", "producers", "consumers", "southbound")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-KAFKA_DOORS = (
+KAFKA_MODULES = (
     "producers/kafka_",
     "consumers/runtime/kafka/",
     "consumers/table_topic/kafka_",
     "southbound/",
 )
-AIOHTTP_CLIENT_DOORS = ("consumers/spokes/", "southbound/simulator/")
-ENVIRONMENT_DOORS = ("southbound/",)
+AIOHTTP_CLIENT_MODULES = ("consumers/spokes/", "southbound/simulator/")
+ENVIRONMENT_MODULES = ("southbound/",)
 # The parts of aiohttp that make calls; `aiohttp.web` answers them.
 CLIENT_NAMES = {"ClientSession", "ClientTimeout", "TCPConnector", "request", "BasicAuth"}
 
@@ -32,15 +32,15 @@ def test_the_import_contracts_hold() -> None:
 
 
 def test_only_the_kafka_adapters_import_the_kafka_client() -> None:
-    assert outside(KAFKA_DOORS, imports_of("confluent_kafka")) == []
+    assert modules_outside(KAFKA_MODULES, imports_of("confluent_kafka")) == []
 
 
 def test_only_spokes_and_the_simulator_call_over_http() -> None:
-    assert outside(AIOHTTP_CLIENT_DOORS, set(filter(calls_over_http, SOURCES))) == []
+    assert modules_outside(AIOHTTP_CLIENT_MODULES, set(filter(calls_over_http, SOURCES))) == []
 
 
 def test_only_the_wiring_reads_the_environment() -> None:
-    assert outside(ENVIRONMENT_DOORS, set(filter(reads_environment, SOURCES))) == []
+    assert modules_outside(ENVIRONMENT_MODULES, set(filter(reads_environment, SOURCES))) == []
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_every_way_to_read_the_environment_is_seen(line: str) -> None:
     assert names_environment(ast.parse(line))
 
 
-def outside(doors: tuple[str, ...], paths: set[Path]) -> list[str]:
+def modules_outside(allowed: tuple[str, ...], paths: set[Path]) -> list[str]:
     names = sorted(path.relative_to(ROOT).as_posix() for path in paths)
-    return [name for name in names if not name.startswith(doors)]
+    return [name for name in names if not name.startswith(allowed)]
 
 
 def imports_of(module: str) -> set[Path]:

@@ -19,7 +19,7 @@ import orjson
 import uvloop
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.benchmarks.order import GROUP, Order, order_given
+from tests.benchmarks.order import GROUP, ArmConfig, read_arm_config
 from tests.benchmarks.plain_work import RESULT_TYPE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Handle = Callable[[list[tuple[str, bytes]]], Awaitable[None]]
     Outgoing = tuple[str, str, bytes, str]  # topic, key, value, type
 
-AT_ONCE, CONNECTIONS = 3, 64  # batches of a topic; records of a batch, and requests
+BATCH_SIZE, CONNECTIONS = 3, 64  # batches of a topic; records of a batch, and requests
 HEADERS: dict[str, str | bytes | None] = {
     "ce_id": "i" * 36,
     "ce_source": "/bare",
@@ -85,10 +85,10 @@ class BareStore:
             self._file.execute(READ, (key,)).fetchone()
 
 
-class Bare:
+class BareArm:
     """Two steps between topics: into the store and on to the dispatch topic; from there to the system, and results."""
 
-    def __init__(self, order: Order, store: BareStore, session: aiohttp.ClientSession) -> None:
+    def __init__(self, order: ArmConfig, store: BareStore, session: aiohttp.ClientSession) -> None:
         self._order, self._store, self._session = order, store, session
         self._dispatch = f"{order.prefix}testrun.dispatch.fibre-lab"
         self._url = f"{order.system}/serviceTest"
@@ -110,13 +110,13 @@ class Bare:
         settings = {"bootstrap.servers": self._order.bootstrap, "group.id": f"{self._order.prefix}{GROUP}{topic}"}
         consumer = Consumer({**settings, "auto.offset.reset": "earliest", "enable.auto.commit": False})
         consumer.subscribe([topic])
-        thread, room = ThreadPoolExecutor(1), asyncio.Semaphore(AT_ONCE)
+        thread, room = ThreadPoolExecutor(1), asyncio.Semaphore(BATCH_SIZE)
         loop = asyncio.get_running_loop()
 
         async def work(batch: list[Message]) -> None:
             await handle([(cast("bytes", one.key()).decode(), cast("bytes", one.value())) for one in batch])
             room.release()
-            consumer.commit(offsets=_ends_of(batch), asynchronous=True)
+            consumer.commit(offsets=_end_offsets(batch), asynchronous=True)
 
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -168,21 +168,21 @@ class Bare:
         await acknowledged
 
 
-def _ends_of(batch: list[Message]) -> list[TopicPartition]:
+def _end_offsets(batch: list[Message]) -> list[TopicPartition]:
     last = {(one.topic(), one.partition()): one.offset() for one in batch}
     return [
         TopicPartition(topic or "", partition or 0, (offset or 0) + 1) for (topic, partition), offset in last.items()
     ]
 
 
-async def run(order: Order) -> None:
+async def run(config: ArmConfig) -> None:
     """Work until SIGTERM."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
-        working = asyncio.create_task(Bare(order, BareStore(order.folder), session).run())
+        working = asyncio.create_task(BareArm(config, BareStore(config.folder), session).run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await working
 
 
 if __name__ == "__main__":
-    uvloop.run(run(order_given()))
+    uvloop.run(run(read_arm_config()))

@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 
 from confluent_kafka import Consumer, Producer
 
-from tests.benchmarks.order import GROUP, Order, order_given
-from tests.benchmarks.plain_work import RESULT_TYPE, result_of, run_of
+from tests.benchmarks.order import GROUP, ArmConfig, read_arm_config
+from tests.benchmarks.plain_work import RESULT_TYPE, encode_result, read_request
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
 
-class Loop:
+class NaiveLoop:
     """Its guarantee: every event is POSTed at least once, in order per partition; a result may be lost."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: ArmConfig) -> None:
         self._order = order
         address = urlsplit(order.system)
         self._path = f"{address.path}/serviceTest"
@@ -44,9 +44,9 @@ class Loop:
                 self._work(record)
 
     def _work(self, record: Message) -> None:
-        run_id, body = run_of(record)
+        run_id, body = read_request(record)
         self._http.request("POST", self._path, body, {"Content-Type": "application/json", "Idempotency-Key": run_id})
-        value = result_of(run_id, self._http.getresponse().read())
+        value = encode_result(run_id, self._http.getresponse().read())
         self._producer.produce(self._order.results, value, run_id, headers={"ce_type": RESULT_TYPE})
         self._producer.poll(0)
         self._consumer.commit(message=record, asynchronous=False)
@@ -54,4 +54,4 @@ class Loop:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Loop(order_given()).run()
+    NaiveLoop(read_arm_config()).run()

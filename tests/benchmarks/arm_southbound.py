@@ -20,25 +20,25 @@ from southbound.settings.settings import (
     Settings,
     StoreSettings,
 )
-from tests.benchmarks.order import GROUP, Order, order_given
+from tests.benchmarks.order import GROUP, ArmConfig, read_arm_config
 
 
-async def run(order: Order) -> bool:
+async def run(config: ArmConfig) -> bool:
     """Serve until SIGTERM; True if everything under way was finished."""
     settings = Settings(
-        kafka=KafkaSettings(bootstrap=order.bootstrap, prefix=order.prefix, group=f"{order.prefix}{GROUP}"),
-        store=StoreSettings(url=f"sqlite+aiosqlite:///{order.folder}/runs.db"),
+        kafka=KafkaSettings(bootstrap=config.bootstrap, prefix=config.prefix, group=f"{config.prefix}{GROUP}"),
+        store=StoreSettings(url=f"sqlite+aiosqlite:///{config.folder}/runs.db"),
         listener=ListenerSettings(port=0),
         health=HealthSettings(port=0),
         log=LogSettings(format="json"),
     )
     configure_logs(settings.log)
     rules = load_rules(settings.routing)
-    profiles = (profile.model_copy(update={"base_url": order.system}) for profile in rules.profiles)
+    profiles = (profile.model_copy(update={"base_url": config.system}) for profile in rules.profiles)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     return await serve(settings, stop=stop, rules=replace(rules, profiles=tuple(profiles)))
 
 
 if __name__ == "__main__":
-    sys.exit(0 if uvloop.run(run(order_given())) else 1)
+    sys.exit(0 if uvloop.run(run(read_arm_config())) else 1)

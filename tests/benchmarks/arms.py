@@ -19,9 +19,9 @@ from confluent_kafka.admin import AdminClient
 from schemas.topics import TopicNames, all_topics
 from southbound.operations.topic_admin import TopicAdmin
 from tests.benchmarks.ear import CallbackReceiver
-from tests.benchmarks.load import requested, run_ids
+from tests.benchmarks.load import encode_requests, run_ids
 from tests.benchmarks.machine import yardstick
-from tests.benchmarks.order import Order
+from tests.benchmarks.order import ArmConfig
 from tests.benchmarks.steps import measure_steps
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 SPOKES = ("fibre-lab", "copper-lab")
 WARM_UP = 300
 PARTITIONS = 6  # of every topic
-LAST_WORDS = 2_000  # characters of the log in an error
-TICKS = os.sysconf("SC_CLK_TCK")
+OUTPUT_TAIL_LENGTH = 2_000  # characters of the log in an error
+CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measurement:
     """One arm, one latency, one round."""
 
     arm: str
@@ -77,41 +77,41 @@ class Measured:
         return self.cpu_seconds / self.events * 1000
 
 
-class WrongError(Exception):
+class WrongResultsError(Exception):
     """An arm was fast and wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class BenchmarkEnvironment:
     """What all arms stand on."""
 
     bootstrap: str
     system: SystemProcess
     core: int
 
-    def measure(self, arm: Arm, latency: float, events: int, *, profile: Path | None = None) -> Measured:
+    def measure(self, arm: Arm, latency: float, events: int, *, profile: Path | None = None) -> Measurement:
         """Run one arm; with `profile`, py-spy samples it into that file.
 
         Raises:
             WrongError: not every run has exactly one result and one POST.
             SilentError: the results stopped coming.
         """
-        self.system.begin(latency)
-        with self._order() as order, _running(arm, order) as process:
+        self.system.reset(latency)
+        with self._arm_config() as order, _started_arm(arm, order) as process:
             ear = CallbackReceiver(self.bootstrap, order.results, PARTITIONS)
             warm, timed = run_ids(f"{order.prefix}warm", WARM_UP), run_ids(f"{order.prefix}run", events)
-            self._publish(requested(order.events, warm))
+            self._publish(encode_requests(order.events, warm))
             ear.wait_for(len(warm), lambda: process.poll() is None)
-            waiting = requested(order.events, timed)
-            with _held(process):
+            waiting = encode_requests(order.events, timed)
+            with _suspended(process):
                 self._publish(waiting)
                 began, used = time.monotonic(), _cpu_seconds(process.pid)
-            with _sampled(process.pid, profile):
+            with _profiled(process.pid, profile):
                 ended = ear.wait_for(len(warm) + len(timed), lambda: process.poll() is None)
             used = _cpu_seconds(process.pid) - used
-            _end(process, order)
+            _stop_arm(process, order)
             self._verify(arm, [*warm, *timed], ear)
-        return Measured(
+        return Measurement(
             arm=arm.name,
             latency=latency,
             events=events,
@@ -122,12 +122,12 @@ class Ground:
 
     def measure_steps(self) -> str:
         """Give the table of single steps."""
-        self.system.begin(0.0)
-        with self._order() as order:
+        self.system.reset(0.0)
+        with self._arm_config() as order:
             return measure_steps(self.bootstrap, TopicNames(order.prefix), self.system.base_url, self.core)
 
     @contextmanager
-    def _order(self) -> Iterator[Order]:
+    def _arm_config(self) -> Iterator[ArmConfig]:
         prefix = f"b{uuid.uuid4().hex[:8]}."
         topics = [replace(topic, partitions=PARTITIONS) for topic in all_topics(prefix, SPOKES)]
         admin = TopicAdmin({"bootstrap.servers": self.bootstrap})
@@ -135,9 +135,9 @@ class Ground:
         try:
             with tempfile.TemporaryDirectory(prefix="southbound-bench-") as folder:
                 url = self.system.base_url
-                yield Order(bootstrap=self.bootstrap, prefix=prefix, system=url, folder=folder, core=self.core)
+                yield ArmConfig(bootstrap=self.bootstrap, prefix=prefix, system=url, folder=folder, core=self.core)
         finally:
-            _forget(self.bootstrap, [topic.name for topic in topics])
+            _delete_topics(self.bootstrap, [topic.name for topic in topics])
 
     def _publish(self, messages: list[Message]) -> None:
         producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "acks": "all"})
@@ -147,26 +147,26 @@ class Ground:
                 producer.poll(0)
         producer.flush()
 
-    def _verify(self, arm: Arm, ids: list[str], ear: CallbackReceiver) -> None:
+    def _verify(self, arm: Arm, ids: list[str], counter: CallbackReceiver) -> None:
         """Every run has exactly one result, and the external system saw exactly one POST for each."""
-        results = ear.close()
+        results = counter.close()
         posts, repeated = self.system.posts()
         wrong = set(results) ^ {one.encode() for one in ids} or {key for key, count in results.items() if count != 1}
         if wrong or posts != len(ids) or repeated:
-            raise WrongError(
+            raise WrongResultsError(
                 f"{arm.name}: {len(wrong)} runs without exactly one result, {posts} POSTs for {len(ids)} runs, "
                 f"{repeated} of them repeated"
             )
 
 
 @contextmanager
-def _running(arm: Arm, order: Order) -> Iterator[subprocess.Popen[bytes]]:
-    with Path(order.folder, "log").open("wb") as log:
-        process = subprocess.Popen(order.command(arm.module), stdout=log, stderr=log)
+def _started_arm(arm: Arm, config: ArmConfig) -> Iterator[subprocess.Popen[bytes]]:
+    with Path(config.folder, "log").open("wb") as log:
+        process = subprocess.Popen(config.command(arm.module), stdout=log, stderr=log)
         try:
             yield process
         except Exception as error:
-            error.add_note(Path(order.folder, "log").read_text(errors="replace")[-LAST_WORDS:])
+            error.add_note(Path(config.folder, "log").read_text(errors="replace")[-OUTPUT_TAIL_LENGTH:])
             raise
         finally:
             process.kill()
@@ -174,7 +174,7 @@ def _running(arm: Arm, order: Order) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _held(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _suspended(process: subprocess.Popen[bytes]) -> Iterator[None]:
     process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -183,7 +183,7 @@ def _held(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextmanager
-def _sampled(pid: int, into: Path | None) -> Iterator[None]:
+def _profiled(pid: int, into: Path | None) -> Iterator[None]:
     if into is None:
         yield
         return
@@ -196,21 +196,21 @@ def _sampled(pid: int, into: Path | None) -> Iterator[None]:
         sampler.wait()
 
 
-def _end(process: subprocess.Popen[bytes], order: Order) -> None:
+def _stop_arm(process: subprocess.Popen[bytes], config: ArmConfig) -> None:
     process.terminate()
     if process.wait(timeout=30) != 0:
-        raise WrongError(
-            f"the arm ended with {process.returncode}: {Path(order.folder, 'log').read_text()[-LAST_WORDS:]}"
+        raise WrongResultsError(
+            f"the arm ended with {process.returncode}: {Path(config.folder, 'log').read_text()[-OUTPUT_TAIL_LENGTH:]}"
         )
 
 
 def _cpu_seconds(pid: int) -> float:
     """Give user and system time of a process with all its threads (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_SECOND
 
 
-def _forget(bootstrap: str, topics: list[str]) -> None:
+def _delete_topics(bootstrap: str, topics: list[str]) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     for gone in admin.delete_topics(topics, operation_timeout=20).values():
         gone.result(20)

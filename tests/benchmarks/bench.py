@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from southbound.broker.jvm import jvm_broker
-from tests.benchmarks.arms import Arm, Ground, Measured
-from tests.benchmarks.machine import command_line, machine, say
-from tests.benchmarks.page import guarantees, replace_section, table, whole_path
+from tests.benchmarks.arms import Arm, BenchmarkEnvironment, Measurement
+from tests.benchmarks.machine import command_line, describe_machine, print_progress
+from tests.benchmarks.page import comparison_table, guarantees_text, markdown_table, replace_section
 from tests.benchmarks.system_process import system_process
 from tests.benchmarks.where_time_goes import by_function, by_part
 
@@ -46,59 +46,65 @@ ARMS = (
         "Southbound does, in batches, but decodes, decides and checks nothing. It is what the libraries alone cost",
     ),
 )
-FEWEST = 200  # events of an arm that gets only a share of them
+MIN_EVENTS = 200  # events of an arm that gets only a share of them
 
 
 def main() -> None:
     """Measure, show, and write the page."""
-    given = _arguments()
+    given = _parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {given.core} or {given.core})
     with ExitStack() as stack:
-        broker = stack.enter_context(jvm_broker(say))
-        ground = Ground(bootstrap=broker.bootstrap, system=stack.enter_context(system_process()), core=given.core)
-        measured = _measure(ground, given)
+        broker = stack.enter_context(jvm_broker(print_progress))
+        ground = BenchmarkEnvironment(
+            bootstrap=broker.bootstrap, system=stack.enter_context(system_process()), core=given.core
+        )
+        measured = _measure_arms(ground, given)
         steps = ground.measure_steps()
         profile = _profile(ground, given.events)
-    say(whole_path(measured, ARMS))
-    say(steps)
-    say(profile)
+    print_progress(comparison_table(measured, ARMS))
+    print_progress(steps)
+    print_progress(profile)
     if given.write:
-        _write(measured, steps, profile)
+        _write_page(measured, steps, profile)
 
 
-def _measure(ground: Ground, given: argparse.Namespace) -> list[Measured]:
-    measured: list[Measured] = []
-    for _ in range(given.rounds):  # interleaved, so that a disturbance meets all arms
-        for latency in given.latency:
+def _measure_arms(environment: BenchmarkEnvironment, arguments: argparse.Namespace) -> list[Measurement]:
+    measured: list[Measurement] = []
+    for _ in range(arguments.rounds):  # interleaved, so that a disturbance meets all arms
+        for latency in arguments.latency:
             for arm in ARMS:
-                measured.append(ground.measure(arm, latency / 1000, max(FEWEST, int(given.events * arm.share))))
-                say(measured[-1].sentence)
+                measured.append(
+                    environment.measure(arm, latency / 1000, max(MIN_EVENTS, int(arguments.events * arm.share)))
+                )
+                print_progress(measured[-1].sentence)
     return measured
 
 
-def _profile(ground: Ground, events: int) -> str:
+def _profile(environment: BenchmarkEnvironment, events: int) -> str:
     """Sample the service once more; empty where py-spy is not to be had, and the page keeps what it has."""
     if shutil.which("py-spy") is None:
         return ""
     with tempfile.NamedTemporaryFile() as samples:
-        ground.measure(ARMS[0], 0.01, events, profile=Path(samples.name))
+        environment.measure(ARMS[0], 0.01, events, profile=Path(samples.name))
         parts, functions = by_part(Path(samples.name)), by_function(Path(samples.name), 15)
     return "\n".join(
-        table((name, "share of samples"), [(what, f"{share:.1%}") for what, share in shares])
+        markdown_table((name, "share of samples"), [(what, f"{share:.1%}") for what, share in shares])
         for name, shares in (("part", parts), ("function, itself", functions))
     )
 
 
-def _write(measured: list[Measured], steps: str, profile: str) -> None:
-    replace_section("whole-path", f"{machine()}\n\n`{command_line()}`\n\n{whole_path(measured, ARMS)}")
-    replace_section("guarantees", guarantees(ARMS))
+def _write_page(measurements: list[Measurement], steps: str, profile: str) -> None:
+    replace_section(
+        "whole-path", f"{describe_machine()}\n\n`{command_line()}`\n\n{comparison_table(measurements, ARMS)}"
+    )
+    replace_section("guarantees", guarantees_text(ARMS))
     replace_section("steps", steps)
     if profile:
         replace_section("profile", profile)
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000, help="runs per measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each arm; the median counts")

@@ -27,8 +27,8 @@ from southbound.broker.jvm import jvm_broker
 from southbound.operations.backtest.run import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.benchmarks.load import a_request
-from tests.benchmarks.machine import command_line, machine, say, yardstick
-from tests.benchmarks.page import replace_section, table
+from tests.benchmarks.machine import command_line, describe_machine, print_progress, yardstick
+from tests.benchmarks.page import markdown_table, replace_section
 from tests.builders import NOON
 
 if TYPE_CHECKING:
@@ -40,54 +40,54 @@ if TYPE_CHECKING:
 SHIPPED = DEFAULTS / "tables/outbound-policy.yaml"
 SPECS = ("fibre-line", "fibre-tree", "fibre-flat", "copper-line", "copper-busy", "fibre-audit", "dsl-noise", "x")
 PARTITIONS = 12
-HEAD = ("events", "table", "readers", "events/s", "lowest to highest", "CPU-µs per event")
+TABLE_HEAD = ("events", "table", "readers", "events/s", "lowest to highest", "CPU-µs per event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class BacktestCase:
     """What is measured: alike events repeat what a table reads of them, unlike ones never do."""
 
-    alike: bool
+    identical_runs: bool
     rows: int
     readers: int
 
 
 def main() -> None:
     """Produce the events once, measure every case several times, show and write."""
-    given = _arguments()
+    given = _parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the broker is ended
-    with jvm_broker(say) as broker:
-        rows = [_measured(broker.bootstrap, case, given) for case in _cases(given)]
-    shown = table(HEAD, rows)
-    say(shown)
+    with jvm_broker(print_progress) as broker:
+        rows = [_measure_case(broker.bootstrap, case, given) for case in _cases(given)]
+    shown = markdown_table(TABLE_HEAD, rows)
+    print_progress(shown)
     if given.write:
         core = f"Yardstick of core 0: {yardstick(0):.2f} µs."
-        replace_section("backtest", f"{machine()} {core}\n\n`{command_line()}`\n\n{shown}")
+        replace_section("backtest", f"{describe_machine()} {core}\n\n`{command_line()}`\n\n{shown}")
 
 
-def _cases(given: argparse.Namespace) -> list[Case]:
+def _cases(arguments: argparse.Namespace) -> list[BacktestCase]:
     return [
-        Case(alike=alike, rows=rows, readers=readers)
+        BacktestCase(identical_runs=alike, rows=rows, readers=readers)
         for alike in (True, False)
-        for rows in given.rows
-        for readers in given.readers
+        for rows in arguments.rows
+        for readers in arguments.readers
     ]
 
 
-def _measured(bootstrap: str, case: Case, given: argparse.Namespace) -> tuple[str, ...]:
-    prefix = f"{'alike' if case.alike else 'unlike'}."
+def _measure_case(bootstrap: str, case: BacktestCase, arguments: argparse.Namespace) -> tuple[str, ...]:
+    prefix = f"{'alike' if case.identical_runs else 'unlike'}."
     settings = Settings(kafka=KafkaSettings(bootstrap=bootstrap, prefix=prefix))
-    _fill(settings, given.events, alike=case.alike)
-    rates, costs = zip(*[_once(settings, case, given.events) for _ in range(given.rounds)], strict=True)
+    _produce_events(settings, arguments.events, identical_runs=case.identical_runs)
+    rates, costs = zip(*[_measure_once(settings, case, arguments.events) for _ in range(arguments.rounds)], strict=True)
     low, high = (f"{edge(rates):,.0f}" for edge in (min, max))
-    kind = "alike" if case.alike else "unlike"
+    kind = "alike" if case.identical_runs else "unlike"
     size = f"{case.rows:,} rows" if case.rows else "the shipped one"
     return kind, size, str(case.readers), f"{median(rates):,.0f}", f"{low} to {high}", f"{median(costs):.1f}"
 
 
-def _once(settings: Settings, case: Case, events: int) -> tuple[float, float]:
+def _measure_once(settings: Settings, case: BacktestCase, events: int) -> tuple[float, float]:
     now, draft = _tables(case.rows)
-    with _cpu() as spent:
+    with _cpu_time() as spent:
         found = run_backtest(
             settings, current=now, draft=draft, lookback=timedelta(days=1), max_named_runs=20, readers=case.readers
         )
@@ -97,15 +97,15 @@ def _once(settings: Settings, case: Case, events: int) -> tuple[float, float]:
 
 
 @contextmanager
-def _cpu() -> Iterator[list[float]]:
+def _cpu_time() -> Iterator[list[float]]:
     """Tell the CPU seconds of the block, of this process and of those that it waited for."""
     spent: list[float] = []
-    before = _used()
+    before = _cpu_seconds_used()
     yield spent
-    spent.append(_used() - before)
+    spent.append(_cpu_seconds_used() - before)
 
 
-def _used() -> float:
+def _cpu_seconds_used() -> float:
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in both)
 
@@ -123,7 +123,7 @@ def _tables(rows: int) -> tuple[Loaded, Loaded]:
     return load_any(text, "now.yaml", tested=False), load_any(draft, "draft.yaml", tested=False)
 
 
-def _fill(settings: Settings, events: int, *, alike: bool) -> None:
+def _produce_events(settings: Settings, events: int, *, identical_runs: bool) -> None:
     topic = TopicNames(settings.kafka.prefix).lifecycle
     admin = AdminClient({"bootstrap.servers": settings.kafka.servers})
     if topic in admin.list_topics(timeout=10).topics:
@@ -132,30 +132,32 @@ def _fill(settings: Settings, events: int, *, alike: bool) -> None:
     producer = Producer({"bootstrap.servers": settings.kafka.servers, "linger.ms": 50})
     envelope = Envelope(Codec(), source="/bench")
     for number in range(events):
-        value, headers = envelope.encode(_event(number, alike=alike))
+        value, headers = envelope.encode(_event(number, identical_runs=identical_runs))
         while not producer.poll(0) and len(producer) > 50_000:
             producer.poll(0.05)
         producer.produce(topic, value, f"R{number}".encode(), headers=list(headers))
     producer.flush()
 
 
-def _event(number: int, *, alike: bool) -> Event:
-    return Event(headers=EventHeaders(id=f"e-{number}", time=NOON), data=_message(number, alike=alike))
+def _event(number: int, *, identical_runs: bool) -> Event:
+    return Event(
+        headers=EventHeaders(id=f"e-{number}", time=NOON), data=_message(number, identical_runs=identical_runs)
+    )
 
 
-def _message(number: int, *, alike: bool) -> Message:
+def _message(number: int, *, identical_runs: bool) -> Message:
     """Of twenty events one cancels, one is a child's, the others request roots."""
     if number % 20 == 0:
         return RunCancelled(run_id=f"R{number}", root_run_id=f"R{number}")
     run = a_request(f"R{number:07d}")
-    speed = Characteristic(name="speed", value=number % 10 * 100 if alike else number, value_type="integer")
+    speed = Characteristic(name="speed", value=number % 10 * 100 if identical_runs else number, value_type="integer")
     spec = run.test_specification.model_copy(update={"id": SPECS[number % len(SPECS)]})
     changes = {"characteristic": (speed, *run.characteristic[1:]), "test_specification": spec}
     parent = {"parent_run_id": "R0"} if number % 20 == 1 else {}
     return RunRequested(run=run.model_copy(update={**changes, **parent}))
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000, help="events on the topic")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case; the median counts")

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 RESULT = ("ce_type", b"southbound.RunResult")
-PATIENCE = 60.0  # seconds without a single new result
+NO_RESULT_TIMEOUT = 60.0  # seconds without a single new result
 
 
-class SilentError(Exception):
+class NoResultsError(Exception):
     """An arm stopped giving results."""
 
 
@@ -43,8 +43,8 @@ class CallbackReceiver:
             SilentError: no more come, or whoever makes them has ended.
         """
         while len(self._heard) < results:
-            if time.monotonic() - self._last > PATIENCE or not lives():
-                raise SilentError(f"{len(self._heard)} of {results} results came, and no more")
+            if time.monotonic() - self._last > NO_RESULT_TIMEOUT or not lives():
+                raise NoResultsError(f"{len(self._heard)} of {results} results came, and no more")
             time.sleep(0.001)
         return self._last
 

@@ -42,7 +42,7 @@ def run_ids(name: str, events: int) -> list[str]:
     return [f"{name}-{number:06d}" for number in range(events)]
 
 
-def requested(topic: str, ids: Iterable[str]) -> list[Message]:
+def encode_requests(topic: str, ids: Iterable[str]) -> list[Message]:
     """Encode one `RunRequested` per run, ready to be produced."""
     envelope = Envelope(Codec(), source="/bench")
     return [_message(envelope, topic, run_id) for run_id in ids]

@@ -37,25 +37,25 @@ def yardstick(core: int) -> float:
     with on_core(core):
         began = time.thread_time()
         for _ in range(20_000):
-            _fixed()
+            _fixed_workload()
         return (time.thread_time() - began) / 20_000 * 1e6
 
 
-def _fixed() -> int:
+def _fixed_workload() -> int:
     total = 0
-    for word, number in _WORDS.items():
+    for word, number in _WORKLOAD.items():
         total += len(word) + number
     return total
 
 
-_WORDS = {str(number): number for number in range(50)}
+_WORKLOAD = {str(number): number for number in range(50)}
 
 
-def machine(named: Sequence[str] = PACKAGES) -> str:
+def describe_machine(package_names: Sequence[str] = PACKAGES) -> str:
     """Describe it, and the packages that matter, in one sentence."""
-    packages = ", ".join(f"{name} {version(name)}" for name in named)
+    packages = ", ".join(f"{name} {version(name)}" for name in package_names)
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor_name()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}, {packages}."
     )
 
@@ -65,12 +65,12 @@ def command_line() -> str:
     return " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
-def say(sentence: str) -> None:
+def print_progress(sentence: str) -> None:
     """Tell at once how far a measurement is; it takes minutes."""
     sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

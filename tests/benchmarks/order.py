@@ -12,7 +12,7 @@ GROUP = "bench"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ArmConfig:
     """What an arm is told on its command line, as JSON."""
 
     bootstrap: str
@@ -36,8 +36,8 @@ class Order:
         return [sys.executable, "-m", module, orjson.dumps(asdict(self)).decode()]
 
 
-def order_given() -> Order:
+def read_arm_config() -> ArmConfig:
     """Read the order, and stay on its core from now on, with every thread that comes."""
-    order = Order(**orjson.loads(sys.argv[1]))
+    order = ArmConfig(**orjson.loads(sys.argv[1]))
     os.sched_setaffinity(0, {order.core})
     return order

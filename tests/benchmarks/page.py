@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tests.benchmarks.arms import Arm, Measured
+    from tests.benchmarks.arms import Arm, Measurement
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
@@ -28,13 +28,13 @@ def replace_section(name: str, text: str) -> None:
     PAGE.write_text(pattern.sub(lambda _: text.rstrip("\n") + "\n", page))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Write a Markdown table; all columns but the first are figures."""
     line = "|---|" + "--:|" * (len(head) - 1)
-    return "\n".join([_line(head), line, *map(_line, rows)]) + "\n"
+    return "\n".join([_table_line(head), line, *map(_table_line, rows)]) + "\n"
 
 
-def whole_path(measured: Sequence[Measured], arms: Sequence[Arm]) -> str:
+def comparison_table(measurements: Sequence[Measurement], arms: Sequence[Arm]) -> str:
     """Write the comparison of the arms, one row for each and latency."""
     head = (
         "arm",
@@ -45,19 +45,19 @@ def whole_path(measured: Sequence[Measured], arms: Sequence[Arm]) -> str:
         "yardstick",
         "Southbound = 1",
     )
-    latencies = sorted({one.latency for one in measured})
-    rows = [_row(arm, latency, measured, arms[0]) for latency in latencies for arm in arms]
-    return table(head, [row for row in rows if row])
+    latencies = sorted({one.latency for one in measurements})
+    rows = [_row(arm, latency, measurements, arms[0]) for latency in latencies for arm in arms]
+    return markdown_table(head, [row for row in rows if row])
 
 
-def guarantees(arms: Sequence[Arm]) -> str:
+def guarantees_text(arms: Sequence[Arm]) -> str:
     """Name what each arm promises for these figures."""
     return "".join(f"- **{arm.name}**: {arm.guarantee}.\n" for arm in arms)
 
 
-def _row(arm: Arm, latency: float, measured: Sequence[Measured], first: Arm) -> tuple[str, ...]:
-    mine = [one for one in measured if (one.arm, one.latency) == (arm.name, latency)]
-    theirs = [one.rate for one in measured if (one.arm, one.latency) == (first.name, latency)]
+def _row(arm: Arm, latency: float, measurements: Sequence[Measurement], first: Arm) -> tuple[str, ...]:
+    mine = [one for one in measurements if (one.arm, one.latency) == (arm.name, latency)]
+    theirs = [one.rate for one in measurements if (one.arm, one.latency) == (first.name, latency)]
     if not mine or not theirs:
         return ()
     rates = [one.rate for one in mine]
@@ -72,5 +72,5 @@ def _row(arm: Arm, latency: float, measured: Sequence[Measured], first: Arm) -> 
     )
 
 
-def _line(cells: Sequence[str]) -> str:
+def _table_line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"

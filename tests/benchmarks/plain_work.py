@@ -19,7 +19,7 @@ ENVELOPE = Envelope(Codec())
 RESULT_TYPE = "southbound.RunResult"
 
 
-def run_of(record: Message) -> tuple[str, bytes]:
+def read_request(record: Message) -> tuple[str, bytes]:
     """Give the run id of an event and the body to POST."""
     headers = cast("Iterable[tuple[str, bytes | None]]", record.headers() or ())
     event = ENVELOPE.decode(record.value(), headers, fallback_id="none")
@@ -39,7 +39,7 @@ def run_of(record: Message) -> tuple[str, bytes]:
     return run.run_id, orjson.dumps(body)
 
 
-def result_of(run_id: str, answer: bytes) -> bytes:
+def encode_result(run_id: str, answer: bytes) -> bytes:
     """Give the value of the result event."""
     said = cast("dict[str, object]", orjson.loads(answer))
     return orjson.dumps({"run_id": run_id, "state": said["state"], "measures": said["testMeasure"]})

@@ -13,7 +13,7 @@ from router.runs.run import RequestRow
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.commands import SendRun
-from tests.benchmarks.load import a_request, requested
+from tests.benchmarks.load import a_request, encode_requests
 from tests.builders import NOON, a_run
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class EventSample:
         return _event(self.command)
 
 
-def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSample:
+def a_run_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSample:
     """Make one; every external id is its own."""
     document = a_request(run_id)
     route = decide(document)
@@ -60,7 +60,7 @@ def a_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSampl
     ended = advance(sending, done, NOON)
     closing = request_result((ended.row,))
     return EventSample(
-        record=requested("none", [run_id])[0],
+        record=encode_requests("none", [run_id])[0],
         request=request,
         routed=routed,
         begun=begun,
@@ -84,5 +84,5 @@ def _request(run_id: str, route: Route) -> RequestRow:
     )
 
 
-def _event(word: Word) -> Event:
-    return Event(headers=EventHeaders(id="e-1", time=NOON, subject="R1", request_id="RQ-1"), data=word)
+def _event(data: Word) -> Event:
+    return Event(headers=EventHeaders(id="e-1", time=NOON, subject="R1", request_id="RQ-1"), data=data)

@@ -28,7 +28,7 @@ REPLY = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Leng
 Post = Callable[[int], Awaitable[object]]
 
 
-class _Replies(asyncio.Protocol):
+class _ReplyingProtocol(asyncio.Protocol):
     """Answers each request that ends within one read; enough for bodies of a few kilobytes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,16 +39,16 @@ class _Replies(asyncio.Protocol):
             self._transport.write(REPLY)  # type: ignore[attr-defined]
 
 
-def _serve(told: Connection) -> None:
+def _serve(port_pipe: Connection) -> None:
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(_Replies, "127.0.0.1", 0)
-        told.send(server.sockets[0].getsockname()[1])
+        server = await asyncio.get_running_loop().create_server(_ReplyingProtocol, "127.0.0.1", 0)
+        port_pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     uvloop.run(serve())
 
 
-async def _measure(post: Post, calls: int, at_once: int) -> float:
+async def _cpu_micros_per_call(post: Post, calls: int, concurrency: int) -> float:
     """Give microseconds of CPU per call."""
     numbers = iter(range(calls))
 
@@ -57,13 +57,13 @@ async def _measure(post: Post, calls: int, at_once: int) -> float:
             await post(number)
 
     before = resource.getrusage(resource.RUSAGE_SELF)
-    await asyncio.gather(*(work() for _ in range(at_once)))
+    await asyncio.gather(*(work() for _ in range(concurrency)))
     after = resource.getrusage(resource.RUSAGE_SELF)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / calls * 1e6
 
 
-async def _compare(port: int, calls: int, at_once: int) -> None:
-    profile = Profile(name="lab", base_url=f"http://127.0.0.1:{port}/v4", concurrency=at_once)
+async def _compare(port: int, calls: int, concurrency: int) -> None:
+    profile = Profile(name="lab", base_url=f"http://127.0.0.1:{port}/v4", concurrency=concurrency)
     spoke, client = spoke_for(profile), SpokeClient([profile], {})
     command = SendRun(run=a_document(measures=("TM1",)), request_id="RQ1", spoke="lab", decision=SINGLE)
     fixed = spoke.to_send(command, None, "key")
@@ -76,7 +76,7 @@ async def _compare(port: int, calls: int, at_once: int) -> None:
         assert isinstance(answer, HttpResponse)
         return spoke.read_reply(answer)
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=at_once)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
 
         async def bare(_: int) -> object:
             headers = {"Content-Type": "application/json"}
@@ -84,11 +84,14 @@ async def _compare(port: int, calls: int, at_once: int) -> None:
                 return await answer.read()
 
         posts = {"bare aiohttp": bare, "SpokeClient": through_client, "with translation": all_in}
-        rounds = [{name: await _measure(post, calls, at_once) for name, post in posts.items()} for _ in range(5)]
+        rounds = [
+            {name: await _cpu_micros_per_call(post, calls, concurrency) for name, post in posts.items()}
+            for _ in range(5)
+        ]
     for name in posts:
         # The best of interleaved rounds: a busy neighbour spoils one, not all.
         best = min(one[name] for one in rounds)
-        sys.stdout.write(f"{name:18}{best:6.0f} µs CPU per POST, {at_once} at once\n")
+        sys.stdout.write(f"{name:18}{best:6.0f} µs CPU per POST, {concurrency} at once\n")
     await client.close()
 
 

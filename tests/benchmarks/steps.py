@@ -27,8 +27,8 @@ from southbound.service.load_rules import load_rules
 from southbound.settings.settings import RoutingSettings
 from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import on_core
-from tests.benchmarks.page import table
-from tests.benchmarks.samples import EventSample, a_sample
+from tests.benchmarks.page import markdown_table
+from tests.benchmarks.samples import EventSample, a_run_sample
 from tests.builders import NOON, SINGLE
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from router.selection.thresholds import ThresholdUse
     from schemas.topics import TopicNames
 
-Work = Callable[[EventSample], Awaitable[object]]
-Step = tuple[str, float]  # what, and the CPU microseconds of all threads for one run
+SampleWork = Callable[[EventSample], Awaitable[object]]
+ScriptedTransition = tuple[str, float]  # what, and the CPU microseconds of all threads for one run
 
 RUNS = 1_000
-AT_ONCE = 64
+CONCURRENCY = 64
 ROUNDS = 5  # the best counts: a busy neighbour spoils one, not all
 SPOKE = "fibre-lab"
 ENVELOPE = Envelope(Codec())
@@ -54,10 +54,10 @@ def measure_steps(bootstrap: str, topics: TopicNames, system: str, core: int) ->
     with on_core(core):
         steps = uvloop.run(_all_steps(bootstrap, topics, system))
     rows = [*steps, ("all of them", sum(cost for _, cost in steps))]
-    return table(("step", "CPU-ms per 1,000 runs"), [(name, f"{cost:.0f}") for name, cost in rows])
+    return markdown_table(("step", "CPU-ms per 1,000 runs"), [(name, f"{cost:.0f}") for name, cost in rows])
 
 
-async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[Step]:
+async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[ScriptedTransition]:
     rules = load_rules(RoutingSettings())
     tables = rules.tables
     assert isinstance(tables, RoutingTables)
@@ -70,12 +70,12 @@ async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[St
         answer = await client.call(SPOKE, call)
         if not isinstance(answer, HttpResponse):
             raise TypeError(f"the system did not answer: {answer}")
-        samples = [a_sample(f"R{number:06d}", decide, spoke.read_reply(answer)) for number in range(RUNS)]
+        samples = [a_run_sample(f"R{number:06d}", decide, spoke.read_reply(answer)) for number in range(RUNS)]
         return [
-            *await _pure(samples, decide, spoke, answer),
-            ("HTTP: limit, POST, answer", await _best(samples, lambda _: client.call(SPOKE, call))),
-            *await _store(samples),
-            *await _publish(samples, EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=topics)),
+            *await _pure_steps(samples, decide, spoke, answer),
+            ("HTTP: limit, POST, answer", await _best_cost(samples, lambda _: client.call(SPOKE, call))),
+            *await _store_steps(samples),
+            *await _publish_steps(samples, EventPublisher(publisher=publisher, envelope=ENVELOPE, topics=topics)),
         ]
     finally:
         await publisher.close()
@@ -87,7 +87,9 @@ def _call(spoke: Spoke) -> Call:
     return spoke.to_send(command, None, "key")
 
 
-async def _pure(samples: Sequence[EventSample], decide: Decider, spoke: Spoke, answer: HttpResponse) -> list[Step]:
+async def _pure_steps(
+    samples: Sequence[EventSample], decide: Decider, spoke: Spoke, answer: HttpResponse
+) -> list[ScriptedTransition]:
     steps: dict[str, Callable[[EventSample], object]] = {
         "decode RunRequested": lambda one: ENVELOPE.decode(one.record.value, one.record.headers, fallback_id=""),
         "decide: policy, selector, explanation": lambda one: decide(one.routed.requested),
@@ -96,51 +98,51 @@ async def _pure(samples: Sequence[EventSample], decide: Decider, spoke: Spoke, a
         "TMF653: read the reply": lambda _: spoke.read_reply(answer),
         "advance: accepted and completed": lambda one: advance(one.sending, one.done, NOON),
     }
-    return [(name, await _best(samples, _at_once(step))) for name, step in steps.items()]
+    return [(name, await _best_cost(samples, _as_work(step))) for name, step in steps.items()]
 
 
-def _at_once(step: Callable[[EventSample], object]) -> Work:
+def _as_work(step: Callable[[EventSample], object]) -> SampleWork:
     async def work(sample: EventSample) -> object:
         return step(sample)
 
     return work
 
 
-async def _store(samples: Sequence[EventSample]) -> list[Step]:
+async def _store_steps(samples: Sequence[EventSample]) -> list[ScriptedTransition]:
     names = ("store: insert request and run", "store: read the run", "store: save sending", "store: save the end")
-    rounds = [await _store_once(samples) for _ in range(ROUNDS)]
+    rounds = [await _store_costs(samples) for _ in range(ROUNDS)]
     return [(name, min(costs)) for name, costs in zip(names, zip(*rounds, strict=True), strict=True)]
 
 
-async def _store_once(samples: Sequence[EventSample]) -> list[float]:
+async def _store_costs(samples: Sequence[EventSample]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/runs.db")
         saves: GroupCommit[Sequence[RunRow | RequestRow | ThresholdUse], None] = GroupCommit(
-            store.save_each, limit=AT_ONCE
+            store.save_each, limit=CONCURRENCY
         )
         try:
             return [
-                await _cost(samples, lambda one: saves.submit((one.request, one.routed))),
-                await _cost(samples, lambda one: store.run(one.routed.run_id)),
-                await _cost(samples, lambda one: saves.submit((one.sending,))),
-                await _cost(samples, lambda one: saves.submit((one.ended,))),
+                await _cpu_micros_per_sample(samples, lambda one: saves.submit((one.request, one.routed))),
+                await _cpu_micros_per_sample(samples, lambda one: store.run(one.routed.run_id)),
+                await _cpu_micros_per_sample(samples, lambda one: saves.submit((one.sending,))),
+                await _cpu_micros_per_sample(samples, lambda one: saves.submit((one.ended,))),
             ]
         finally:
             await store.close()
 
 
-async def _publish(samples: Sequence[EventSample], events: EventPublisher) -> list[Step]:
+async def _publish_steps(samples: Sequence[EventSample], events: EventPublisher) -> list[ScriptedTransition]:
     return [
-        ("encode and publish SendRun", await _best(samples, lambda one: events.publish([one.told]))),
-        ("encode and publish three outcomes", await _best(samples, lambda one: events.publish(one.outcomes))),
+        ("encode and publish SendRun", await _best_cost(samples, lambda one: events.publish([one.told]))),
+        ("encode and publish three outcomes", await _best_cost(samples, lambda one: events.publish(one.outcomes))),
     ]
 
 
-async def _best(samples: Sequence[EventSample], work: Work) -> float:
-    return min([await _cost(samples, work) for _ in range(ROUNDS)])
+async def _best_cost(samples: Sequence[EventSample], work: SampleWork) -> float:
+    return min([await _cpu_micros_per_sample(samples, work) for _ in range(ROUNDS)])
 
 
-async def _cost(samples: Sequence[EventSample], work: Work) -> float:
+async def _cpu_micros_per_sample(samples: Sequence[EventSample], work: SampleWork) -> float:
     """Give CPU microseconds for one sample, with as many at once as a spoke allows."""
     waiting = iter(samples)
 
@@ -149,7 +151,7 @@ async def _cost(samples: Sequence[EventSample], work: Work) -> float:
             await work(sample)
 
     before = _cpu_seconds()
-    await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(lane() for _ in range(CONCURRENCY)))
     return (_cpu_seconds() - before) / len(samples) * 1e6
 
 

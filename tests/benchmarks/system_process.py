@@ -24,7 +24,7 @@ class SystemProcess:
     base_url: str
     _pipe: Connection
 
-    def begin(self, latency: float) -> None:
+    def reset(self, latency: float) -> None:
         """Answer after `latency` seconds from now on, and count from nothing."""
         self._pipe.send(latency)
         self._pipe.recv()

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 ROUNDS = 5  # the best counts: a busy neighbour spoils one, not all
-LONGEST = 1.0  # seconds of a round, where an evaluation takes milliseconds
+MAX_ROUND_SECONDS = 1.0  # seconds of a round, where an evaluation takes milliseconds
 NAMES = tuple(f"in{place}" for place in range(6))
 
 
-class Disagreement(Exception):  # noqa: N818 - it is a finding
+class EnginesDisagreeError(Exception):
     """Two engines decided differently on the same values, so their times say nothing."""
 
 
@@ -92,26 +92,28 @@ def _model(sample: TableSample) -> dict[str, object]:
     }
 
 
-def compare(sample: TableSample, one: Evaluate, other: Evaluate, most: int) -> None:
+def check_agreement(sample: TableSample, one: Evaluate, other: Evaluate, limit: int) -> None:
     """Make sure that both decide alike.
 
     Raises:
         Disagreement: they do not.
     """
-    for inputs in sample.values[:most]:
+    for inputs in sample.values[:limit]:
         if one(inputs) != other(inputs):
-            raise Disagreement(f"{sample.shape}, {len(sample.rows)} rows: {one(inputs)}, {other(inputs)} for {inputs}")
+            raise EnginesDisagreeError(
+                f"{sample.shape}, {len(sample.rows)} rows: {one(inputs)}, {other(inputs)} for {inputs}"
+            )
 
 
 def median_micros(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
     """Give the median time of one evaluation in microseconds, the best of some rounds."""
-    return min(one_round(evaluate, values) for _ in range(ROUNDS))
+    return min(median_micros_once(evaluate, values) for _ in range(ROUNDS))
 
 
-def one_round(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
+def median_micros_once(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
     """Give the median time of one evaluation in microseconds."""
     taken: list[int] = []
-    end = time.perf_counter() + LONGEST
+    end = time.perf_counter() + MAX_ROUND_SECONDS
     for value in values:
         repr(value)  # an event has just been read when it is decided: its values are in the caches, the table is not
         began = time.perf_counter_ns()
@@ -122,7 +124,7 @@ def one_round(evaluate: Callable[[Value], object], values: Sequence[Value]) -> f
     return median(taken) / 1_000
 
 
-def millis(work: Callable[[], object]) -> float:
+def cpu_millis(work: Callable[[], object]) -> float:
     """Give the CPU time of one piece of work in milliseconds, the best of three."""
     taken = []
     for _ in range(3):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Drawn = tuple["SampleCell", object]  # a cell, and a value that it takes
+    TableWithValues = tuple["SampleCell", object]  # a cell, and a value that it takes
 
 WIDTH = 6
-ANYTHING = 0.15  # of the cells ask for nothing
-STRAY = 0.2  # of the values are drawn without a row in mind
+WILDCARD_SHARE = 0.15  # of the cells ask for nothing
+OUTSIDE_SHARE = 0.2  # of the values are drawn without a row in mind
 VALUES = 1_000
 
 
@@ -35,11 +35,11 @@ class TableSample:
     values: tuple[dict[str, object], ...]
 
 
-def a_sample(shape: str, size: int) -> TableSample:
+def a_table_sample(shape: str, size: int) -> TableSample:
     """Draw a table of one of `SHAPES` with so many rows; the same every time."""
     dice = random.Random(f"{shape} {size}")  # noqa: S311 - nothing secret is drawn
     columns = SHAPES[shape]
-    rows = [[_some_cell(draw, dice, size) for _, draw in columns] for _ in range(size)]
+    rows = [[_random_cell(draw, dice, size) for _, draw in columns] for _ in range(size)]
     values = [_values(columns, rows, dice, size) for _ in range(VALUES)]
     return TableSample(
         shape=shape,
@@ -49,38 +49,40 @@ def a_sample(shape: str, size: int) -> TableSample:
     )
 
 
-def _some_cell(draw: Callable[[random.Random, int], Drawn], dice: random.Random, size: int) -> Drawn:
-    cell, value = draw(dice, size)
-    return (SampleCell(text="-", zen=""), value) if dice.random() < ANYTHING else (cell, value)
+def _random_cell(
+    draw: Callable[[random.Random, int], TableWithValues], random_source: random.Random, size: int
+) -> TableWithValues:
+    cell, value = draw(random_source, size)
+    return (SampleCell(text="-", zen=""), value) if random_source.random() < WILDCARD_SHARE else (cell, value)
 
 
 def _values(
-    columns: tuple[tuple[str, Callable[[random.Random, int], Drawn]], ...],
-    rows: list[list[Drawn]],
+    columns: tuple[tuple[str, Callable[[random.Random, int], TableWithValues]], ...],
+    rows: list[list[TableWithValues]],
     dice: random.Random,
     size: int,
 ) -> dict[str, object]:
     row = dice.choice(rows)
-    stray = dice.random() < STRAY
+    stray = dice.random() < OUTSIDE_SHARE
     return {f"in{place}": draw(dice, size)[1] if stray else row[place][1] for place, (_, draw) in enumerate(columns)}
 
 
-def _equal(dice: random.Random, size: int) -> Drawn:
+def _equal(dice: random.Random, size: int) -> TableWithValues:
     """One of so many words that a few rows share each."""
     word = f"word-{dice.randrange(max(3, size // 5))}"
     return SampleCell(text=f'"{word}"', zen=f'"{word}"'), word
 
 
-def _one_of(dice: random.Random, size: int) -> Drawn:
+def _one_of(dice: random.Random, size: int) -> TableWithValues:
     """One to three words, or anything but them."""
     words = [f"word-{dice.randrange(max(9, size // 5))}" for _ in range(dice.randint(1, 3))]
     listed = ", ".join(f'"{word}"' for word in words)
-    if dice.random() < ANYTHING:
+    if dice.random() < WILDCARD_SHARE:
         return SampleCell(text=f"not({listed})", zen=f"not in [{listed}]"), "word-none"
     return SampleCell(text=listed, zen=listed), dice.choice(words)
 
 
-def _within(dice: random.Random, size: int) -> Drawn:
+def _within(dice: random.Random, size: int) -> TableWithValues:
     """An interval about as wide as a quarter of all values, so that every value is in many."""
     all_values = 20 * max(size, 50)
     low = dice.randrange(all_values)
@@ -89,7 +91,7 @@ def _within(dice: random.Random, size: int) -> Drawn:
     return SampleCell(text=text, zen=text), _between(dice, low, high)
 
 
-def _compared(dice: random.Random, size: int) -> Drawn:
+def _compared(dice: random.Random, size: int) -> TableWithValues:
     """A comparison, or an interval."""
     if dice.random() < 0.5:
         return _within(dice, size)
@@ -104,7 +106,7 @@ def _between(dice: random.Random, low: int, high: int) -> float:
     return whole if dice.random() < 0.5 else whole - 0.5
 
 
-SHAPES: dict[str, tuple[tuple[str, Callable[[random.Random, int], Drawn]], ...]] = {
+SHAPES: dict[str, tuple[tuple[str, Callable[[random.Random, int], TableWithValues]], ...]] = {
     "equality": (("string", _equal),) * WIDTH,
     "ranges": (("number", _within),) * WIDTH,
     "mixed": (

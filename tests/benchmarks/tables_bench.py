@@ -13,10 +13,19 @@ from router.tables.decision import decide_on
 from router.tables.feel.conditions import NO_INPUTS
 from router.tables.feel.values import canonical
 from router.tables.index.index import compile_index
-from tests.benchmarks.machine import command_line, machine, on_core, say, yardstick
-from tests.benchmarks.page import replace_section, table
-from tests.benchmarks.table_arms import ROUNDS, compare, median_micros, millis, one_round, our_table, rows_of, zen_table
-from tests.benchmarks.table_samples import SHAPES, WIDTH, a_sample
+from tests.benchmarks.machine import command_line, describe_machine, on_core, print_progress, yardstick
+from tests.benchmarks.page import markdown_table, replace_section
+from tests.benchmarks.table_arms import (
+    ROUNDS,
+    check_agreement,
+    cpu_millis,
+    median_micros,
+    median_micros_once,
+    our_table,
+    rows_of,
+    zen_table,
+)
+from tests.benchmarks.table_samples import SHAPES, WIDTH, a_table_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,36 +34,36 @@ if TYPE_CHECKING:
     from tests.benchmarks.table_samples import TableSample
 
 PACKAGES = ("zen-engine",)
-FEW = (1, 2, 3, 4, 6, 10)
-ANALYSED = 1_000
-AGAIN = 20  # values that come again and again, as those of a topic's events do
-COMPARED = 200  # values on which both must decide alike; zen-engine takes milliseconds for each in large tables
+SMALL_SIZES = (1, 2, 3, 4, 6, 10)
+ANALYSED_ROWS = 1_000
+REPETITIONS = 20  # values that come again and again, as those of a topic's events do
+COMPARED_VALUES = 200  # values on which both must decide alike; zen-engine takes milliseconds for each in large tables
 
 
 def main() -> None:
     """Measure, show, and write the section of the page."""
-    given = _arguments()
+    given = _parse_arguments()
     with on_core(given.core):
-        sections = [_beside_zen(given), _few_rows(given), _analysis()]
-    text = "\n\n".join([machine(PACKAGES), f"`{command_line()}`", *sections])
-    say(text)
+        sections = [_comparison_with_zen(given), _index_threshold(given), _analysis_table()]
+    text = "\n\n".join([describe_machine(PACKAGES), f"`{command_line()}`", *sections])
+    print_progress(text)
     if given.write:
         replace_section("tables", text)
 
 
-def _beside_zen(given: argparse.Namespace) -> str:
+def _comparison_with_zen(arguments: argparse.Namespace) -> str:
     ours = ("table", "rows", "compile", "evaluate", "again", "decide")
     head = (*ours, "zen-engine: load", "evaluate", "ratio", "yardstick")
-    sizes = [(shape, size) for shape in SHAPES for size in given.rows]
-    arms = [_Arms(a_sample(shape, size)) for shape, size in sizes]
+    sizes = [(shape, size) for shape in SHAPES for size in arguments.rows]
+    arms = [_EnginePair(a_table_sample(shape, size)) for shape, size in sizes]
     for _ in range(ROUNDS):  # interleaved, so that a disturbance meets one round of a table, not all
         for one in arms:
-            one.measure(given.core)
-            say("  ".join(one.row()))
-    return table(head, [one.row() for one in arms])
+            one.measure(arguments.core)
+            print_progress("  ".join(one.row()))
+    return markdown_table(head, [one.row() for one in arms])
 
 
-class _Arms:
+class _EnginePair:
     """One table in both engines, and the best that was measured of each figure."""
 
     def __init__(self, sample: TableSample) -> None:
@@ -63,20 +72,20 @@ class _Arms:
         self._ours = our_table(sample, rows)
         self._zen = zen_table(sample)
         self._canonical = _canonical(self._ours, sample)
-        self._again = sample.values[:AGAIN] * (len(sample.values) // AGAIN)
-        self._compile = millis(lambda: compile_index(rows, WIDTH))
-        self._zen_load = millis(lambda: zen_table(sample)(sample.values[0]))
+        self._again = sample.values[:REPETITIONS] * (len(sample.values) // REPETITIONS)
+        self._compile = cpu_millis(lambda: compile_index(rows, WIDTH))
+        self._zen_load = cpu_millis(lambda: zen_table(sample)(sample.values[0]))
         self._best = [inf] * 5
-        compare(sample, self._ours.evaluate, self._zen, COMPARED)
+        check_agreement(sample, self._ours.evaluate, self._zen, COMPARED_VALUES)
 
     def measure(self, core: int) -> None:
         """Measure one round."""
         values = self._sample.values
         found = (
-            one_round(self._ours.evaluate, values),
-            one_round(self._ours.evaluate, self._again),
-            one_round(partial(decide_on, self._ours), self._canonical),
-            one_round(self._zen, values),
+            median_micros_once(self._ours.evaluate, values),
+            median_micros_once(self._ours.evaluate, self._again),
+            median_micros_once(partial(decide_on, self._ours), self._canonical),
+            median_micros_once(self._zen, values),
             yardstick(core),
         )
         self._best = [min(pair) for pair in zip(self._best, found, strict=True)]
@@ -98,14 +107,17 @@ class _Arms:
         )
 
 
-def _few_rows(given: argparse.Namespace) -> str:
+def _index_threshold(arguments: argparse.Namespace) -> str:
     """Measure from how many rows on the index is quicker than trying each row."""
-    samples = [a_sample("mixed", size) for size in FEW]
-    rows = [(f"{len(sample.rows)}", *_both_ways(sample), f"{yardstick(given.core):.1f} µs") for sample in samples]
-    return table(("rows", "one by one", "by the index", "yardstick"), rows)
+    samples = [a_table_sample("mixed", size) for size in SMALL_SIZES]
+    rows = [
+        (f"{len(sample.rows)}", *_index_and_scan_times(sample), f"{yardstick(arguments.core):.1f} µs")
+        for sample in samples
+    ]
+    return markdown_table(("rows", "one by one", "by the index", "yardstick"), rows)
 
 
-def _both_ways(sample: TableSample) -> tuple[str, str]:
+def _index_and_scan_times(sample: TableSample) -> tuple[str, str]:
     ours = our_table(sample, rows_of(sample))
     index = compile_index(ours.rows, WIDTH)
     one_by_one = median_micros(
@@ -115,19 +127,19 @@ def _both_ways(sample: TableSample) -> tuple[str, str]:
     return f"{one_by_one:.2f} µs", f"{by_index:.2f} µs"
 
 
-def _analysis() -> str:
+def _analysis_table() -> str:
     head = ("analysis", "rows", "columns", "time", "overlaps", "unreachable", "gaps shown", "all of it")
-    return table(head, [_analysed(a_sample(shape, ANALYSED)) for shape in SHAPES])
+    return markdown_table(head, [_analysis_row(a_table_sample(shape, ANALYSED_ROWS)) for shape in SHAPES])
 
 
-def _analysed(sample: TableSample) -> Sequence[str]:
+def _analysis_row(sample: TableSample) -> Sequence[str]:
     ours = our_table(sample, rows_of(sample))
     found = analyse(ours)
     return (
         sample.shape,
-        f"{ANALYSED:,}",
+        f"{ANALYSED_ROWS:,}",
         f"{WIDTH}",
-        f"**{millis(lambda: analyse(ours)) / 1_000:.2f} s**",
+        f"**{cpu_millis(lambda: analyse(ours)) / 1_000:.2f} s**",
         f"{found.overlap_count:,}",
         f"{len(found.unreachable):,}",
         f"{len(found.gaps)}",
@@ -135,11 +147,11 @@ def _analysed(sample: TableSample) -> Sequence[str]:
     )
 
 
-def _canonical(ours: DecisionTable, sample: TableSample) -> list[tuple[object, ...]]:
-    return [tuple(canonical(inputs[column.name]) for column in ours.inputs) for inputs in sample.values]
+def _canonical(table: DecisionTable, sample: TableSample) -> list[tuple[object, ...]]:
+    return [tuple(canonical(inputs[column.name]) for column in table.inputs) for inputs in sample.values]
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 10, 100, 1_000, 10_000], help="sizes of tables")
     parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the core to measure on")

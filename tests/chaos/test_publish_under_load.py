@@ -14,22 +14,22 @@ from southbound.settings.settings import RoutingSettings
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
-from tests.fixtures.processes import a_site, lost, some_id
-from tests.fixtures.published import POLICY, SELECTOR, publish
+from tests.fixtures.processes import a_deployment, describe_lost_runs, unique_id
+from tests.fixtures.published import POLICY, SELECTOR, publish_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
-    from tests.fixtures.processes import ChildProcess, Site
+    from tests.fixtures.processes import ChildProcess, Deployment
 
 RATE = 1_000  # runs a second
 BATCH = 50
 RESULT = "southbound.RunResult"
 SCRIPT = Script(default=completes_immediately())
 NEXT_POLICY = POLICY.replace("# What of", "# The next. What of")
-MOVED = SELECTOR.partition("\ntests:\n")[0].replace("spoke: fibre-lab", "spoke: copper-lab")
+COPPER_SELECTOR = SELECTOR.partition("\ntests:\n")[0].replace("spoke: fibre-lab", "spoke: copper-lab")
 
 
 def runs(tag: str, count: int) -> list[RunDocument]:
@@ -37,10 +37,10 @@ def runs(tag: str, count: int) -> list[RunDocument]:
 
 
 @dataclass(slots=True)
-class Flow:
+class ConstantLoad:
     """Runs that are ordered at the rate, until `stop` is set."""
 
-    site: Site
+    site: Deployment
     tag: str
     ids: list[str] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,13 +56,15 @@ class Flow:
         return len(self.ids) / (time.monotonic() - started)
 
 
-async def used_by_all(site: Site, processes: list[ChildProcess], version: str) -> None:
+async def wait_until_used_by_all(site: Deployment, processes: list[ChildProcess], version: str) -> None:
     """Wait until every process has said that it decides by this version."""
     said = f'"version":"{version}"'
-    await site.service.until(lambda: all(said in process.said() for process in processes), f"{version} is used by all")
+    await site.service.wait_until(
+        lambda: all(said in process.said() for process in processes), f"{version} is used by all"
+    )
 
 
-async def rows_of(site: Site) -> list[RunRow]:
+async def rows_of(site: Deployment) -> list[RunRow]:
     store = await site.service.store()
     try:
         return list(await store.list_runs(limit=100_000))
@@ -70,12 +72,12 @@ async def rows_of(site: Site) -> list[RunRow]:
         await store.close()
 
 
-def pair_of(row: RunRow) -> tuple[str, str]:
+def table_versions_of(row: RunRow) -> tuple[str, str]:
     assert row.decision is not None
     return tuple(said.partition("@")[2].partition("#")[0] for said in (row.decision.policy, row.decision.selector))  # type: ignore[return-value] # two
 
 
-def posted(site: Site, system: str) -> Counter[str]:
+def post_counts(site: Deployment, system: str) -> Counter[str]:
     names = site.service.systems[system].request_log.posted_names()
     return Counter(name.rpartition(" ")[2] for name in names)
 
@@ -84,47 +86,49 @@ def posted(site: Site, system: str) -> Counter[str]:
 async def test_publishing_while_a_thousand_runs_a_second_flow_loses_none_and_mixes_no_decision(
     kafka_bootstrap: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    tag = some_id("flow")
+    tag = unique_id("flow")
     late = runs(f"{tag}-late", 200)
-    async with a_site(
+    async with a_deployment(
         kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url, routing=RoutingSettings(tables="topic")
     ) as site:
         settings = site.service.settings
-        policy, selector = await publish(settings, POLICY, SELECTOR)
-        processes = [await site.start(listens=True), await site.start()]
-        await site.service.until(lambda: site.members("routing") == 2, "both share the work")
-        flow = Flow(site, tag)
+        policy, selector = await publish_tables(settings, POLICY, SELECTOR)
+        processes = [await site.start(with_listener=True), await site.start()]
+        await site.service.wait_until(lambda: site.group_members("routing") == 2, "both share the work")
+        flow = ConstantLoad(site, tag)
         flowing = asyncio.create_task(flow.run())
-        await site.service.until(lambda: len(site.ended()) > 500, "runs flow")
-        (newer_policy,) = await publish(settings, NEXT_POLICY)
-        await used_by_all(site, processes, newer_policy)
-        (newer_selector,) = await publish(settings, MOVED)
-        await used_by_all(site, processes, newer_selector)
+        await site.service.wait_until(lambda: len(site.ended_runs()) > 500, "runs flow")
+        (newer_policy,) = await publish_tables(settings, NEXT_POLICY)
+        await wait_until_used_by_all(site, processes, newer_policy)
+        (newer_selector,) = await publish_tables(settings, COPPER_SELECTOR)
+        await wait_until_used_by_all(site, processes, newer_selector)
         flow.stop.set()
         rate = await flowing
         await site.service.request(*late)
         wanted = {*flow.ids, *(run.run_id for run in late)}
         try:
-            await site.service.until(lambda: wanted <= site.ended(), "all results", 200)
+            await site.service.wait_until(lambda: wanted <= site.ended_runs(), "all results", 200)
         except AssertionError as missing:
-            raise AssertionError(await lost(site, wanted - site.ended())) from missing
+            raise AssertionError(await describe_lost_runs(site, wanted - site.ended_runs())) from missing
         rows = {row.run_id: row for row in await rows_of(site) if row.run_id in wanted}
-        pairs = Counter(pair_of(row) for row in rows.values())
+        pairs = Counter(table_versions_of(row) for row in rows.values())
         print(f"{rate:.0f} runs/s ordered; decided by {pairs}")  # noqa: T201 - pytest shows it when it fails
 
         # None lost, none done twice.
-        heard = site.service.ear.on(site.service.topics.results)
+        heard = site.service.reader.on(site.service.topics.results)
         ends = {(one.header("ce_id"), one.header("ce_subject")) for one in heard if one.header("ce_type") == RESULT}
         assert Counter(run for _, run in ends) == Counter(wanted)
-        assert posted(site, "fibre-lab") + posted(site, "copper-lab") == Counter(wanted)
+        assert post_counts(site, "fibre-lab") + post_counts(site, "copper-lab") == Counter(wanted)
         assert site.service.dead_letters() == []
 
         # Every decision is by two tables that were live together, and went where those say.
         old, between, new = (policy, selector), (newer_policy, selector), (newer_policy, newer_selector)
         assert set(pairs) == {old, between, new}
-        assert {run for run, row in rows.items() if pair_of(row) == new} == set(posted(site, "copper-lab"))
+        assert {run for run, row in rows.items() if table_versions_of(row) == new} == set(
+            post_counts(site, "copper-lab")
+        )
         decided = {one.key: one.header("southbound-decision") for one in heard}
         assert all(decided[run.encode()] == row.decision.policy for run, row in rows.items() if row.decision)
 
         # Once every worker had said that it uses the new ones, nothing old came any more.
-        assert {pair_of(rows[run.run_id]) for run in late} == {new}
+        assert {table_versions_of(rows[run.run_id]) for run in late} == {new}

@@ -13,7 +13,7 @@ from consumers.runtime.backpressure import FlowControl
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.consumer_port import Assigned, Closed, Committed, RecordsReceived, Revoked
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
-from tests.fakes.kafka import FakeClient
+from tests.fakes.kafka import FakeConsumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from consumers.runtime.consumer_port import Event, GroupConsumer
     from consumers.runtime.handler import Partition, Record
 
-NONE: frozenset[Partition] = frozenset()
-ASK = FlowControl(pause=NONE, resume=NONE, ask=True)
-QUICK = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6_000, "fetch.wait.max.ms": 20}
+NO_PARTITIONS: frozenset[Partition] = frozenset()
+ASK_FOR_RECORDS = FlowControl(pause=NO_PARTITIONS, resume=NO_PARTITIONS, ask=True)
+FAST_GROUP_SETTINGS = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6_000, "fetch.wait.max.ms": 20}
 
 
 class ConsumerRig(Protocol):
@@ -57,7 +57,7 @@ class FakeConsumerRig:
     topic = "lifecycle"
 
     def __init__(self) -> None:
-        self.client = FakeClient()
+        self.client = FakeConsumer()
 
     def join(self) -> None:
         self.client.assign((self.topic, 0), (self.topic, 1))
@@ -79,7 +79,7 @@ class KafkaConsumerRig:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.topic = topic
         self._policy = WorkerConfig(role="contract", group=f"group-of-{topic}", dead_letter_topic="dlq")
-        self._settings = consumer_settings(bootstrap, self._policy, QUICK)
+        self._settings = consumer_settings(bootstrap, self._policy, FAST_GROUP_SETTINGS)
         self.client = KafkaGroupConsumer(self._settings, [topic], session_timeout=6.0, revoke_budget=10.0)
         self._producer = Producer({"bootstrap.servers": bootstrap})
         self._enough = threading.Event()
@@ -143,7 +143,7 @@ class ConsumerScenario:
 
     async def begin(self) -> tuple[Partition, Partition]:
         """Wait until both partitions are ours; give them by number."""
-        self.rig.client.control_flow(ASK)
+        self.rig.client.control_flow(ASK_FOR_RECORDS)
         await self.until(lambda: len(self.assigned()) == 2)
         first, second = sorted(self.assigned(), key=lambda partition: partition.number)
         return first, second
@@ -152,7 +152,7 @@ class ConsumerScenario:
         """Ask until this many have come."""
         while len(self.received()) < count:
             so_far = len(self.received())
-            self.rig.client.control_flow(ASK)
+            self.rig.client.control_flow(ASK_FOR_RECORDS)
             await self.until(lambda: len(self.received()) > so_far)  # noqa: B023 - awaited in the same turn
         return self.received()
 
@@ -196,7 +196,7 @@ async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> Non
     first, _ = await story.begin()
     await story.records(1)
     rig.client.commit({first: 1})
-    rig.client.control_flow(ASK)
+    rig.client.control_flow(ASK_FOR_RECORDS)
     await story.until(lambda: story.told(Committed))
     assert story.told(Committed) == [Committed({first: 1})]
     assert await rig.committed(first) == 1
@@ -205,7 +205,7 @@ async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> Non
 async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig) -> None:
     story = ConsumerScenario(rig)
     first, second = await story.begin()
-    rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NONE, ask=True))
+    rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NO_PARTITIONS, ask=True))
     rig.client.commit({second: 0})
     await story.until(lambda: story.told(Committed))  # so the pause has been carried out as well
     rig.append(0, b"held back")
@@ -213,7 +213,7 @@ async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig
     assert [r.value for r in await story.records(1)] == [b"flows"]
     rig.append(1, b"flows too")
     assert [r.value for r in await story.records(2)] == [b"flows", b"flows too"]
-    rig.client.control_flow(FlowControl(pause=NONE, resume=frozenset({first}), ask=True))
+    rig.client.control_flow(FlowControl(pause=NO_PARTITIONS, resume=frozenset({first}), ask=True))
     assert [r.value for r in await story.records(3)][2] == b"held back"
 
 
@@ -224,7 +224,7 @@ async def test_a_revoked_partition_stays_ours_until_it_is_released_with_a_last_c
     await story.begin()
     await story.records(2)
     rig.take_one_away()
-    rig.client.control_flow(ASK)
+    rig.client.control_flow(ASK_FOR_RECORDS)
     await story.until(lambda: story.told(Revoked))
     (revoked,) = story.told(Revoked)
     assert isinstance(revoked, Revoked)

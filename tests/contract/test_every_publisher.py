@@ -44,10 +44,10 @@ class FakePublisherRig:
 
     def __init__(self) -> None:
         self.publisher = RecordingPublisher()
-        self.publisher.refuse(self.missing_topic)
+        self.publisher.fail_topic(self.missing_topic)
 
     def arrived(self, count: int) -> list[Message]:
-        found = self.publisher.on(self.topic)
+        found = self.publisher.messages_on(self.topic)
         assert len(found) >= count
         return found
 

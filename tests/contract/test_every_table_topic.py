@@ -17,7 +17,7 @@ from router.tables.publish_plan import PublishPlan, plan_publish
 from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer, TableVersion
 from tests.fakes.table_topic import InMemoryTableTopic
-from tests.table_words import a_text, by, written
+from tests.table_words import a_signature, a_table_text, an_authored_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,8 @@ def topic(request: pytest.FixtureRequest) -> TableTopic:
     return KafkaTableTopic(name=name, reading=reader_settings(bootstrap), writing=producer_settings(bootstrap))
 
 
-async def publish(topic: TableTopic, text: str, author: str) -> None:
-    await topic.write(plan_publish(await topic.read(), written(text), by(author)))
+async def publish_table(topic: TableTopic, text: str, author: str) -> None:
+    await topic.write(plan_publish(await topic.read(), an_authored_table(text), a_signature(author)))
 
 
 async def test_an_empty_topic_is_read_to_its_end_as_well(topic: TableTopic) -> None:
@@ -44,13 +44,13 @@ async def test_an_empty_topic_is_read_to_its_end_as_well(topic: TableTopic) -> N
 
 
 async def test_what_was_written_is_read(topic: TableTopic) -> None:
-    await publish(topic, a_text("1"), "ann")
+    await publish_table(topic, a_table_text("1"), "ann")
     live = (await topic.read()).live("a-table")
     assert isinstance(live, LivePointer)
     assert (live.author, live.revision, live.previous) == ("ann", 1, None)
     version = (await topic.read()).version("a-table", live.version)
     assert isinstance(version, TableVersion)
-    assert version.text == a_text("1")
+    assert version.text == a_table_text("1")
 
 
 async def test_a_plan_that_takes_a_key_away_leaves_nothing_there(topic: TableTopic) -> None:
@@ -61,9 +61,9 @@ async def test_a_plan_that_takes_a_key_away_leaves_nothing_there(topic: TableTop
 
 async def test_of_two_who_publish_from_the_same_state_one_is_told_and_writes_nothing(topic: TableTopic) -> None:
     before = await topic.read()
-    await topic.write(plan_publish(before, written(a_text("1")), by("ann")))
+    await topic.write(plan_publish(before, an_authored_table(a_table_text("1")), a_signature("ann")))
     with pytest.raises(PlanOutdatedError):
-        await topic.write(plan_publish(before, written(a_text("2")), by("ben")))
+        await topic.write(plan_publish(before, an_authored_table(a_table_text("2")), a_signature("ben")))
     (version,) = (await topic.read()).versions("a-table")
     assert version.author == "ann"
 
@@ -71,7 +71,7 @@ async def test_of_two_who_publish_from_the_same_state_one_is_told_and_writes_not
 async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_told(topic: TableTopic) -> None:
     before = await topic.read()
     authors = ["ann", "ben", "cyd", "dee"]
-    plans = [plan_publish(before, written(a_text(author)), by(author)) for author in authors]
+    plans = [plan_publish(before, an_authored_table(a_table_text(author)), a_signature(author)) for author in authors]
     ends = await asyncio.gather(*[topic.write(plan) for plan in plans], return_exceptions=True)
     won = [author for author, end in zip(authors, ends, strict=True) if end is None]
     assert all(end is None or isinstance(end, PlanOutdatedError) for end in ends)
@@ -81,7 +81,7 @@ async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_t
 
 
 async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableTopic) -> None:
-    await publish(topic, a_text("1"), "ann")
+    await publish_table(topic, a_table_text("1"), "ann")
     async with asyncio.timeout(60), topic.follow() as news:
         seen = PublishedTables()
         async for some in news:
@@ -89,7 +89,7 @@ async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableT
             if some.at_end:
                 break
         assert seen == await topic.read()
-        await publish(topic, a_text("2"), "ben")
+        await publish_table(topic, a_table_text("2"), "ben")
         async for some in news:
             seen = seen.after(some.entries)
             if len(seen.versions("a-table")) == 2 and some.at_end:
@@ -131,7 +131,7 @@ async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nob
     topic = KafkaTableTopic(
         name=name, reading=reader_settings(kafka_bootstrap), writing=producer_settings(kafka_bootstrap)
     )
-    await publish(topic, a_text("1"), "ann")
+    await publish_table(topic, a_table_text("1"), "ann")
     dead = Producer({**producer_settings(kafka_bootstrap), "transactional.id": name, "log_level": 0})
     dead.init_transactions(20)
     dead.begin_transaction()
@@ -141,7 +141,7 @@ async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nob
         live = (await topic.read()).live("a-table")
         assert isinstance(live, LivePointer)
         assert live.author == "ann"
-        await publish(topic, a_text("2"), "ben")
+        await publish_table(topic, a_table_text("2"), "ben")
     live = (await topic.read()).live("a-table")
     assert isinstance(live, LivePointer)
     assert (live.author, live.revision) == ("ben", 2)
@@ -170,5 +170,5 @@ async def test_a_plan_that_kafka_refuses_in_the_middle_holds_up_no_reader(
     with pytest.raises(TableTopicError):
         await topic.write(PublishPlan(records=too_large, expects={}))
     assert (await asyncio.wait_for(topic.read(), 10)).tables == ()
-    await publish(topic, a_text("1"), "ann")
+    await publish_table(topic, a_table_text("1"), "ann")
     assert (await asyncio.wait_for(topic.read(), 10)).tables == ("a-table",)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class HealthProbe:
     """Somebody who asks a running server."""
 
     server: HealthServer
     session: aiohttp.ClientSession
 
-    async def ask(self, path: str) -> tuple[int, str]:
+    async def get(self, path: str) -> tuple[int, str]:
         async with self.session.get(f"http://127.0.0.1:{self.server.port}{path}") as answer:
             return answer.status, await answer.text()
 
@@ -40,21 +40,21 @@ class Probe:
 
 
 @asynccontextmanager
-async def a_probe(metrics: Metrics | None = None, **checks: HealthCheck) -> AsyncIterator[Probe]:
+async def a_probe(metrics: Metrics | None = None, **checks: HealthCheck) -> AsyncIterator[HealthProbe]:
     server = HealthServer(host="127.0.0.1", port=0, metrics=metrics or Metrics(), checks=checks)
     await server.start()
     try:
         async with aiohttp.ClientSession() as session:
-            yield Probe(server=server, session=session)
+            yield HealthProbe(server=server, session=session)
     finally:
         await server.stop()
 
 
-async def well() -> str | None:
+async def passes() -> str | None:
     return None
 
 
-async def ill() -> str | None:
+async def fails() -> str | None:
     return "the database is locked"
 
 
@@ -68,19 +68,19 @@ async def breaks() -> str | None:
 
 
 async def test_a_check_that_breaks_is_named_by_type_and_silences_no_other() -> None:
-    async with a_probe(store=breaks, routing=ill) as probe:
+    async with a_probe(store=breaks, routing=fails) as probe:
         status, told = await probe.ready()
     complaints = {"store": "The check broke with ValueError: tell a developer", "routing": "the database is locked"}
     assert (status, told) == (503, {"status": "not ready", "complaints": complaints, "warnings": {}})
 
 
 async def test_it_is_ready_when_nobody_complains() -> None:
-    async with a_probe(store=well, routing=well) as probe:
+    async with a_probe(store=passes, routing=passes) as probe:
         assert await probe.ready() == (200, {"status": "ready", "complaints": {}, "warnings": {}})
 
 
 async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_words() -> None:
-    async with a_probe(store=ill, routing=well) as probe:
+    async with a_probe(store=fails, routing=passes) as probe:
         assert await probe.ready() == (
             503,
             {"status": "not ready", "complaints": {"store": "the database is locked"}, "warnings": {}},
@@ -89,7 +89,7 @@ async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_wo
 
 async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_TIMEOUT", 0.05)
-    async with a_probe(store=hangs, routing=ill) as probe, asyncio.timeout(5):
+    async with a_probe(store=hangs, routing=fails) as probe, asyncio.timeout(5):
         assert await probe.ready() == (
             503,
             {
@@ -101,22 +101,22 @@ async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkey
 
 
 async def test_a_warning_is_told_and_takes_no_work_away() -> None:
-    async with a_probe(store=well) as probe:
+    async with a_probe(store=passes) as probe:
         probe.server.warnings = lambda: {"outbound-policy": "still decided by the one before"}
         told = {"complaints": {}, "warnings": {"outbound-policy": "still decided by the one before"}}
         assert await probe.ready() == (200, {"status": "ready", **told})
 
 
 async def test_checks_may_be_replaced_while_it_listens() -> None:
-    async with a_probe(start=ill) as probe:
+    async with a_probe(start=fails) as probe:
         assert (await probe.ready())[0] == 503
-        probe.server.checks = {"store": well}
+        probe.server.checks = {"store": passes}
         assert (await probe.ready())[0] == 200
 
 
 async def test_it_lives_even_when_it_is_not_ready() -> None:
     async with a_probe(store=hangs) as probe, asyncio.timeout(5):
-        assert await probe.ask("/health/live") == (200, '{"status": "live"}')
+        assert await probe.get("/health/live") == (200, '{"status": "live"}')
 
 
 async def test_prometheus_gets_every_metric_of_the_list_with_its_kind_meaning_and_labels() -> None:
@@ -124,7 +124,7 @@ async def test_prometheus_gets_every_metric_of_the_list_with_its_kind_meaning_an
     for metric in METRICS:
         use_once(metrics, metric)
     async with a_probe(metrics) as probe:
-        status, page = await probe.ask("/metrics")
+        status, page = await probe.get("/metrics")
     assert status == 200
     families = {family.name: family for family in text_string_to_metric_families(page)}
     for metric in METRICS:

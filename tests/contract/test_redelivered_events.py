@@ -15,7 +15,7 @@ from schemas.lifecycle import RunChanged
 from schemas.vocabulary import UpdateKind
 from tests.builders import a_document
 from tests.contract.test_run_store import store
-from tests.gateway import Gateway
+from tests.gateway import InMemoryGateway
 
 if TYPE_CHECKING:
     from consumers.store.port import RunStore
@@ -23,50 +23,50 @@ if TYPE_CHECKING:
 REPORTS = 32  # as many as a row keeps; the store's form of a row has to keep apart what the row keeps apart
 
 
-async def a_run_that_is_out(store: RunStore) -> Gateway:
-    gateway = Gateway(store=store, profile={"patchable": ["description"]})  # type: ignore[arg-type] # a real one does as well
-    await gateway.requested(a_document())
+async def a_run_that_is_out(store: RunStore) -> InMemoryGateway:
+    gateway = InMemoryGateway(store=store, profile={"patchable": ["description"]})  # type: ignore[arg-type] # a real one does as well
+    await gateway.process_request(a_document())
     return gateway
 
 
-async def reports_arrive(gateway: Gateway, state: str, count: int = REPORTS) -> None:
+async def reports_arrive(gateway: InMemoryGateway, state: str, count: int = REPORTS) -> None:
     for number in range(count):
-        gateway.put(gateway.names.inbound, gateway.callback("ext-TR0001", state=state), f"report {number}")
-        await gateway.step(gateway.names.inbound)
+        gateway.produce(gateway.names.inbound, gateway.a_callback("ext-TR0001", state=state), f"report {number}")
+        await gateway.process_next(gateway.names.inbound)
 
 
 async def test_a_cancellation_that_is_delivered_again_after_many_reports_is_not_sent_again(store: RunStore) -> None:
     gateway = await a_run_that_is_out(store)
     gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
-    await gateway.cancelled("TR0001")
+    await gateway.process_cancellation("TR0001")
     command = gateway.finished[-1]
     await reports_arrive(gateway, "inProgress")
     gateway.redeliver(command)
-    await gateway.settle()
-    assert len(gateway.system.made(Purpose.CANCEL)) == 1
+    await gateway.run_until_idle()
+    assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
     assert gateway.updates().count(UpdateKind.CANCEL_ACCEPTED) == 2  # the same event, published again
 
 
 async def test_an_update_that_a_crash_kept_back_is_published_after_many_reports(store: RunStore) -> None:
     gateway = await a_run_that_is_out(store)
     changed = RunChanged(run=a_document(version=2, description="new"))
-    gateway.put(gateway.names.lifecycle, changed, "change")
-    await gateway.step(gateway.names.lifecycle)
-    gateway.publisher.refuse(gateway.names.inflight)
-    assert isinstance(await gateway.attempt_head(gateway.names.dispatch("fibre-lab")), RetryLater)
+    gateway.produce(gateway.names.lifecycle, changed, "change")
+    await gateway.process_next(gateway.names.lifecycle)
+    gateway.publisher.fail_topic(gateway.names.inflight)
+    assert isinstance(await gateway.attempt_next(gateway.names.dispatch("fibre-lab")), RetryLater)
     await reports_arrive(gateway, "acknowledged")
-    gateway.publisher.accept(gateway.names.inflight)
-    await gateway.settle()
+    gateway.publisher.restore_topic(gateway.names.inflight)
+    await gateway.run_until_idle()
     assert UpdateKind.CHANGE_ACCEPTED in gateway.updates()
 
 
 async def test_a_cancellation_is_recognised_after_many_reports_that_came_too_late(store: RunStore) -> None:
     gateway = await a_run_that_is_out(store)
     gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
-    await gateway.cancelled("TR0001")
+    await gateway.process_cancellation("TR0001")
     command = gateway.finished[-1]
-    await gateway.reported("ext-TR0001", state="completed", testMeasure=[])
+    await gateway.process_callback("ext-TR0001", state="completed", testMeasure=[])
     await reports_arrive(gateway, "failed", 3 * REPORTS)  # each is announced as stale
     gateway.redeliver(command)
-    await gateway.settle()
+    await gateway.run_until_idle()
     assert UpdateKind.CANCEL_REFUSED not in gateway.updates()

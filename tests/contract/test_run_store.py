@@ -64,7 +64,7 @@ def a_request(request_id: str = "RQ0001", explanation: str = "row S10 matches") 
     )
 
 
-def moved(row: RunRow, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+def next_revision(row: RunRow, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
     return replace(row, revision=row.revision + 1, **more)
 
 
@@ -114,10 +114,10 @@ async def test_many_runs_may_wait_for_an_external_id(store: RunStore) -> None:
 async def test_a_run_is_written_only_over_its_predecessor(store: RunStore) -> None:
     first = a_run()
     await store.save(first)
-    second = moved(first, phase=Phase.SENDING)
+    second = next_revision(first, phase=Phase.SENDING)
     await store.save(second)
     with pytest.raises(ConflictError, match="TR0001"):
-        await store.save(moved(first, phase=Phase.BLOCKED))
+        await store.save(next_revision(first, phase=Phase.BLOCKED))
     assert await store.run("TR0001") == second
 
 
@@ -146,7 +146,7 @@ async def test_rows_are_written_together_or_not_at_all(store: RunStore) -> None:
 
 async def test_one_save_may_take_a_run_two_steps(store: RunStore) -> None:
     first = a_run()
-    second = moved(first, phase=Phase.SENDING)
+    second = next_revision(first, phase=Phase.SENDING)
     await store.save(first, second)
     assert await store.run("TR0001") == second
 
@@ -160,10 +160,10 @@ async def test_a_request_is_written_once(store: RunStore) -> None:
 async def test_measures_follow_the_run(store: RunStore) -> None:
     first = a_run(phase=Phase.IN_PROGRESS, measures=MEASURES)
     await store.save(first)
-    fewer = moved(first, measures=MEASURES[1:])
+    fewer = next_revision(first, measures=MEASURES[1:])
     await store.save(fewer)
     assert await store.run("TR0001") == fewer
-    none = moved(fewer, measures=())
+    none = next_revision(fewer, measures=())
     await store.save(none)
     assert await store.run("TR0001") == none
 
@@ -267,9 +267,9 @@ async def test_five_hundred_callers_at_once_each_get_their_own_answer(store: Run
 
 async def test_saves_of_one_run_at_once_behave_as_one_after_another(store: RunStore) -> None:
     first = a_run()
-    second = moved(first, phase=Phase.SENDING)
-    third = moved(second, phase=Phase.IN_DOUBT, measures=MEASURES)
-    rival = moved(first, phase=Phase.BLOCKED)
+    second = next_revision(first, phase=Phase.SENDING)
+    third = next_revision(second, phase=Phase.IN_DOUBT, measures=MEASURES)
+    rival = next_revision(first, phase=Phase.BLOCKED)
     answers = await asyncio.gather(*map(store.save, (first, second, rival, third)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [type(None), type(None), ConflictError, type(None)]
     assert await store.run("TR0001") == third
@@ -322,10 +322,14 @@ async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_rou
 async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itself(store: RunStore) -> None:
     taken = a_run("TR0001", phase=Phase.ACCEPTED, external_id="42")
     await store.save(taken)
-    new, late, thief = a_run("TR0002"), moved(moved(taken)), a_run("TR0003", phase=Phase.ACCEPTED, external_id="42")
-    answers = await store.save_each([[a_request(), new], [late], [thief], [moved(taken)]])
+    new, late, thief = (
+        a_run("TR0002"),
+        next_revision(next_revision(taken)),
+        a_run("TR0003", phase=Phase.ACCEPTED, external_id="42"),
+    )
+    answers = await store.save_each([[a_request(), new], [late], [thief], [next_revision(taken)]])
     assert [type(answer) for answer in answers] == [type(None), ConflictError, ExternalIdTakenError, type(None)]
-    assert [await store.run(run_id) for run_id in ("TR0001", "TR0002", "TR0003")] == [moved(taken), new, None]
+    assert [await store.run(run_id) for run_id in ("TR0001", "TR0002", "TR0003")] == [next_revision(taken), new, None]
     assert await store.request("RQ0001") == a_request()
 
 
@@ -338,13 +342,13 @@ async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent
 ) -> None:
     routed = a_run()
     await store.save(routed)
-    somebody_elses = moved(routed, cancel_asked=True)
+    somebody_elses = next_revision(routed, cancel_asked=True)
     await store.save(somebody_elses)
     for _ in range(2):  # at most one attempt is made in vain
         row = await store.run_to_send("TR0001")
         assert row is not None
         try:
-            await store.save(moved(row, phase=Phase.SENDING))
+            await store.save(next_revision(row, phase=Phase.SENDING))
         except ConflictError:
             assert row == routed
     sent = await store.run("TR0001")

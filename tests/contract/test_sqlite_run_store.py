@@ -21,7 +21,7 @@ from consumers.store.sql_store import SqlRunStore, open_store
 from southbound.service.open import open_run_store
 from southbound.settings.settings import StoreSettings
 from tests.builders import a_run
-from tests.contract.test_run_store import moved
+from tests.contract.test_run_store import next_revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -129,7 +129,7 @@ async def test_closing_waits_for_what_was_asked(file: Path, store: SqlRunStore) 
     assert await store.run("TR999") == a_run("TR999")
 
 
-KILLED = """
+KILLED_PROGRAM = """
 import asyncio, os, signal, sys
 from consumers.store.sql_store import open_store
 from tests.builders import a_run
@@ -146,7 +146,7 @@ asyncio.run(main())
 
 async def test_what_was_saved_survives_the_sudden_end_of_the_process(file: Path) -> None:
     here = {**os.environ, "PYTHONPATH": "."}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(file), env=here)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED_PROGRAM, str(file), env=here)
     assert await process.wait() == -signal.SIGKILL
     store = await open_store(f"sqlite:///{file}")
     found = await asyncio.gather(*(store.run(f"TR{number}") for number in range(100)))
@@ -154,7 +154,7 @@ async def test_what_was_saved_survives_the_sudden_end_of_the_process(file: Path)
     assert None not in found
 
 
-class Doubtful:
+class ConnectionLosingDatabase:
     """A database that loses the connection once, before or after its next commit."""
 
     def __init__(self, address: str, *, after: bool) -> None:
@@ -178,18 +178,18 @@ class Doubtful:
     async def close(self) -> None:
         await self._database.close()
 
-    def lose_the_next(self) -> None:
+    def lose_next_connection(self) -> None:
         self._due = True
 
 
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_commit_that_was_never_answered_is_looked_up_not_repeated(file: Path, *, after: bool) -> None:
-    database = Doubtful(f"sqlite:///{file}", after=after)
+    database = ConnectionLosingDatabase(f"sqlite:///{file}", after=after)
     await upgrade_database(database)
     store = SqlRunStore(database)
     await store.save(a_run("TR1"))
-    database.lose_the_next()
-    second = moved(a_run("TR1"), processed_reports=("E1",))
+    database.lose_next_connection()
+    second = next_revision(a_run("TR1"), processed_reports=("E1",))
     answers = await asyncio.gather(
         *map(store.save, (second, a_run("TR2"), a_run("TR1", cancel_asked=True))), return_exceptions=True
     )

@@ -22,11 +22,11 @@ class CallbackSink:
     headers: list[dict[str, str]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     _runner: web.AppRunner | None = None
-    _came: asyncio.Event = field(default_factory=asyncio.Event)
+    _received: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        app.router.add_post("/{rest:.*}", self._take)
+        app.router.add_post("/{rest:.*}", self._receive)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -46,8 +46,8 @@ class CallbackSink:
                 for test in (event["event"]["serviceTest"] for event in self.events):
                     if test.get("state") == state:
                         return dict(test)
-                await self._came.wait()
-                self._came.clear()
+                await self._received.wait()
+                self._received.clear()
 
     @property
     def types(self) -> list[str]:
@@ -59,7 +59,7 @@ class CallbackSink:
         """Give the states that the events tell, in the order in which they came."""
         return [event["event"]["serviceTest"].get("state") for event in self.events]
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         event = orjson.loads(await request.read())
         if self.refused < self.refuse:
             self.refused += 1
@@ -67,5 +67,5 @@ class CallbackSink:
         self.paths.append(request.path)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         self.events.append(event)
-        self._came.set()
+        self._received.set()
         return web.Response(status=self.status)

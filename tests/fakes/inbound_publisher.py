@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
 
 
-class InboundPublisher(RecordingPublisher):
+class RecordingInboundPublisher(RecordingPublisher):
     """`asked` is set whenever somebody publishes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = asyncio.Event()
+        self.publish_called = asyncio.Event()
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        self.asked.set()
+        self.publish_called.set()
         await super().publish(messages)
 
     def events(self) -> list[Event]:
@@ -33,6 +33,6 @@ class InboundPublisher(RecordingPublisher):
         envelope = Envelope(Codec())
         return [envelope.decode(m.value, m.headers, fallback_id="none") for m in self.published]
 
-    def stored(self) -> list[InboundReceived]:
+    def callbacks(self) -> list[InboundReceived]:
         """Read every callback that was acknowledged."""
         return [event.data for event in self.events() if isinstance(event.data, InboundReceived)]

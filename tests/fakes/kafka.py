@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from consumers.runtime.consumer_port import Event
     from schemas.problem import Problem
 
-Spot = tuple[str, int]
+TopicAndPartition = tuple[str, int]
 
 
-class FakeClient:
+class FakeConsumer:
     """A `GroupConsumer` whose broker is the test: it assigns, revokes, loses partitions and may not answer commits.
 
     `committed` is what a next owner would start from.
     """
 
     def __init__(self, batch: int = 100) -> None:
-        self.log: dict[Spot, list[Record]] = {}  # records as the log holds them, without an owner
-        self.committed: dict[Spot, int] = {}
+        self.log: dict[TopicAndPartition, list[Record]] = {}  # records as the log holds them, without an owner
+        self.committed: dict[TopicAndPartition, int] = {}
         self.paused: set[Partition] = set()
         self.released = 0
         self.closed = False
@@ -46,7 +46,7 @@ class FakeClient:
         self.proven: float | None = None  # None: a member without doubt
         self._batch = batch
         self._epochs = itertools.count(1)
-        self._lives: dict[Spot, Partition] = {}
+        self._lives: dict[TopicAndPartition, Partition] = {}
         self._position: dict[Partition, int] = {}
         self._unanswered: list[Mapping[Partition, int]] = []
         self._wanted = False
@@ -77,7 +77,7 @@ class FakeClient:
         """Keep the last commit of revoked partitions and take them away."""
         self._store(offsets)
         revoked, self._revoking = self._revoking, ()
-        self._forget(revoked)
+        self._drop(revoked)
         self.released += 1
         self._loop.call_soon(self._deliver)
 
@@ -89,7 +89,7 @@ class FakeClient:
         """Leave the group."""
         if not self.closed:
             self.closed = True
-            self._post(Closed())
+            self._emit(Closed())
 
     # The test's side
 
@@ -113,46 +113,46 @@ class FakeClient:
             self._loop.call_soon(self._deliver)
         return at
 
-    def assign(self, *spots: Spot) -> tuple[Partition, ...]:
+    def assign(self, *spots: TopicAndPartition) -> tuple[Partition, ...]:
         """Give partitions to the worker; it starts at the committed offset."""
         lives = tuple(Partition(topic=t, number=n, epoch=next(self._epochs)) for t, n in spots)
         for life in lives:
             self._lives[life.topic, life.number] = life
             self._position[life] = self.committed.get((life.topic, life.number), 0)
-        self._post(Assigned(lives))
+        self._emit(Assigned(lives))
         self._loop.call_soon(self._deliver)
         return lives
 
-    def revoke(self, *spots: Spot) -> None:
+    def revoke(self, *spots: TopicAndPartition) -> None:
         """Ask for partitions back."""
         self._revoking = tuple(self._lives[spot] for spot in spots)
-        self._post(Revoked(self._revoking))
+        self._emit(Revoked(self._revoking))
 
-    def lose(self, *spots: Spot) -> None:
+    def lose(self, *spots: TopicAndPartition) -> None:
         """Take partitions away without asking."""
         lost = tuple(self._lives[spot] for spot in spots)
-        self._forget(lost)
-        self._post(Lost(lost))
+        self._drop(lost)
+        self._emit(Lost(lost))
 
-    def answer(self, offsets: Mapping[Partition, int], problem: Problem | None = None) -> None:
+    def complete_commit(self, offsets: Mapping[Partition, int], problem: Problem | None = None) -> None:
         """Answer one commit: taken, or refused with a trouble."""
         taken = {} if problem else {p: o for p, o in offsets.items() if p in self._position}
         self._store(taken)
-        self._post(Committed(taken, problem))
+        self._emit(Committed(taken, problem))
 
-    def complain(self, problem: Problem) -> None:
+    def report_error(self, problem: Problem) -> None:
         """Report something that may pass."""
-        self._post(Warned(problem))
+        self._emit(Warned(problem))
 
     def fail(self, problem: Problem) -> None:
         """Report something that does not pass, and end."""
-        self._post(ConsumerFailed(problem))
+        self._emit(ConsumerFailed(problem))
         self.close()
 
     def _store(self, offsets: Mapping[Partition, int]) -> None:
         self.committed.update({(p.topic, p.number): offset for p, offset in offsets.items()})
 
-    def _forget(self, lives: tuple[Partition, ...]) -> None:
+    def _drop(self, lives: tuple[Partition, ...]) -> None:
         for life in lives:
             del self._lives[life.topic, life.number]
             del self._position[life]
@@ -162,24 +162,24 @@ class FakeClient:
         if not self._wanted or self.closed or self._revoking:
             return
         while self._unanswered:
-            self.answer(self._unanswered.pop(0))
+            self.complete_commit(self._unanswered.pop(0))
         batch = [record for life in self._lives.values() for record in self._next_of(life)][: self._batch]
         for record in batch:
             self._position[record.partition] = record.offset + 1
         if batch:
             self._wanted = False
-            self._post(RecordsReceived(batch))
+            self._emit(RecordsReceived(batch))
 
     def _next_of(self, life: Partition) -> list[Record]:
         if life in self.paused:
             return []
         log = self.log.get((life.topic, life.number), [])
-        return [_owned_by(life, r) for r in log if r.offset >= self._position[life]][: self._batch]
+        return [_with_partition(life, r) for r in log if r.offset >= self._position[life]][: self._batch]
 
-    def _post(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         assert self._on_event is not None
         self._loop.call_soon(self._on_event, event)
 
 
-def _owned_by(life: Partition, record: Record) -> Record:
-    return Record(life, record.offset, record.key, record.value, record.headers, record.timestamp_ms)
+def _with_partition(partition: Partition, record: Record) -> Record:
+    return Record(partition, record.offset, record.key, record.value, record.headers, record.timestamp_ms)

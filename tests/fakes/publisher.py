@@ -58,23 +58,23 @@ class RecordingPublisher:
             self.published.append(message)
         return None
 
-    def on(self, topic: str) -> list[Message]:
+    def messages_on(self, topic: str) -> list[Message]:
         """Give what a topic holds."""
         return [message for message in self.published if message.topic == topic]
 
-    def refuse(self, topic: str, why: str = "no such topic", kind: type[PublishError] = PublishError) -> None:
+    def fail_topic(self, topic: str, why: str = "no such topic", kind: type[PublishError] = PublishError) -> None:
         """Fail every message for a topic from now on."""
         self.refused[topic] = kind(f"topic {topic}: {why}")
 
-    def accept(self, topic: str) -> None:
+    def restore_topic(self, topic: str) -> None:
         """Take messages for a topic again."""
         del self.refused[topic]
 
-    def hold(self) -> None:
+    def block(self) -> None:
         """Acknowledge nothing until `let_go`."""
         self._held = True
 
-    def let_go(self) -> None:
+    def unblock(self) -> None:
         """Acknowledge what waits."""
         self._held = False
         self._acknowledge()

@@ -29,7 +29,7 @@ class InMemoryRunStore:
         self.waiting_queue = InMemoryWaitingQueue(self)
         self.problems: list[Exception] = []
         self.closed = False
-        self._keep(rows)
+        self._store(rows)
 
     async def run(self, run_id: str) -> RunRow | None:
         return self.runs.get(run_id)
@@ -57,7 +57,7 @@ class InMemoryRunStore:
             # As in SQL, a conflict comes before a use that does not fit.
             for row in sorted(rows, key=lambda row: isinstance(row, ThresholdUse)):
                 self._check(row)
-                self._keep([row])
+                self._store([row])
         except (ConflictError, ThresholdReachedError):
             self.runs, self.requests, self.uses = before
             raise
@@ -78,8 +78,8 @@ class InMemoryRunStore:
         self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
         silent = [row for row in self.runs.values() if row.spoke == spoke and _is_silent(row, since)]
-        ordered = sorted(silent, key=_silence)
-        return [row for row in ordered if after is None or _silence(row) > _silence(after)][:limit]
+        ordered = sorted(silent, key=_silence_order)
+        return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 
     async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         waiting = [r for r in self.runs.values() if r.phase is Phase.CREATED and r.spoke == "" and r.created_at < since]
@@ -98,7 +98,7 @@ class InMemoryRunStore:
         self.closed = True
 
     def _check(self, row: RunRow | RequestRow | ThresholdUse) -> None:
-        if isinstance(row, ThresholdUse) and (self._counted(row).uses >= row.at_most or self._is_forgotten(row)):
+        if isinstance(row, ThresholdUse) and (self._counted(row).uses >= row.at_most or self._is_expired_window(row)):
             raise ThresholdReachedError(row)
         if not isinstance(row, RunRow):
             return
@@ -110,7 +110,7 @@ class InMemoryRunStore:
             if same_id and other.spoke == row.spoke and other.run_id != row.run_id:
                 raise ExternalIdTakenError(f"run {other.run_id!r} already has {row.external_id!r}")
 
-    def _keep(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> None:
+    def _store(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> None:
         for row in rows:
             if isinstance(row, RunRow):
                 self.runs[row.run_id] = row
@@ -127,7 +127,7 @@ class InMemoryRunStore:
                 del self.uses[gone.definition, gone.window.start]
         self.uses[place] = replace(count, uses=count.uses + 1)
 
-    def _is_forgotten(self, use: ThresholdUse) -> bool:
+    def _is_expired_window(self, use: ThresholdUse) -> bool:
         return any(c.definition == use.definition and c.window.start > use.window.end for c in self.uses.values())
 
     def _counted(self, use: ThresholdUse) -> UseCount:
@@ -146,25 +146,25 @@ class InMemoryWaitingQueue:
         return sorted(counts, key=lambda count: (count.definition, count.window.start))
 
     async def lengths(self) -> Mapping[tuple[str, ...], int]:
-        return Counter(row.waits_for for row in self.store.runs.values() if _is_in_line(row))
+        return Counter(row.waits_for for row in self.store.runs.values() if _is_waiting(row))
 
     async def first(
         self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
-        wanted = [row for row in self.store.runs.values() if _is_in_line(row) and row.waits_for in waits_for]
-        ordered = sorted(wanted, key=_age)
-        return [row for row in ordered if after is None or _age(row) > _age(after)][:limit]
+        wanted = [row for row in self.store.runs.values() if _is_waiting(row) and row.waits_for in waits_for]
+        ordered = sorted(wanted, key=_waiting_order)
+        return [row for row in ordered if after is None or _waiting_order(row) > _waiting_order(after)][:limit]
 
     async def abandoned(self, since: datetime, limit: int) -> Sequence[RunRow]:
-        gone = [row for row in self.store.runs.values() if row.waits_for and not _is_in_line(row)]
-        return sorted((row for row in gone if row.updated_at < since), key=_silence)[:limit]
+        gone = [row for row in self.store.runs.values() if row.waits_for and not _is_waiting(row)]
+        return sorted((row for row in gone if row.updated_at < since), key=_silence_order)[:limit]
 
 
-def _is_in_line(row: RunRow) -> bool:
+def _is_waiting(row: RunRow) -> bool:
     return bool(row.waits_for) and row.phase is Phase.WAITING
 
 
-def _age(row: RunRow) -> tuple[datetime, str]:
+def _waiting_order(row: RunRow) -> tuple[datetime, str]:
     return row.created_at, row.run_id
 
 
@@ -173,5 +173,5 @@ def _is_silent(row: RunRow, since: datetime) -> bool:
     return out and row.updated_at < since
 
 
-def _silence(row: RunRow) -> tuple[datetime, str]:
+def _silence_order(row: RunRow) -> tuple[datetime, str]:
     return row.updated_at, row.run_id

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from consumers.spokes.port import Call
 
-Test = dict[str, Any]
+ServiceTestJson = dict[str, Any]
 
 
-class Mishap(Enum):
+class CallFault(Enum):
     """What may go wrong with a call besides an answer that says so."""
 
-    LOST_ANSWER = "it was taken, and the answer never came"
-    LOST_CALL = "it never arrived, and nobody can know that"
+    RESPONSE_LOST = "it was taken, and the answer never came"
+    REQUEST_LOST = "it never arrived, and nobody can know that"
 
 
-SILENCE = NoResponse(perhaps_sent=True, what="no answer within 10 s")
+NO_RESPONSE = NoResponse(perhaps_sent=True, what="no answer within 10 s")
 LOCKED = HttpResponse(status=423)  # about this one run: not now
 REFUSED_CONNECTION = NoResponse(perhaps_sent=False, what="connection refused")
 
@@ -40,26 +40,26 @@ class FakeSystem:
     """
 
     calls: list[tuple[str, Call]] = field(default_factory=list)
-    tests: dict[str, Test] = field(default_factory=dict)
+    tests: dict[str, ServiceTestJson] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    measures: dict[str, list[Test]] = field(default_factory=dict)
-    nests: bool = True  # whether a bundle's children are echoed
-    twins: bool = False  # whether all of a bundle are told under one id
+    measures: dict[str, list[ServiceTestJson]] = field(default_factory=dict)
+    nests_children: bool = True  # whether a bundle's children are echoed
+    answers_with_duplicates: bool = False  # whether all of a bundle are told under one id
     on_call: Callable[[Call], Awaitable[None]] | None = None  # what happens elsewhere while a call is under way
-    _planned: dict[Purpose, list[HttpResponse | NoResponse | Mishap | None]] = field(default_factory=dict)
+    _planned: dict[Purpose, list[HttpResponse | NoResponse | CallFault | None]] = field(default_factory=dict)
 
-    def plan(self, purpose: Purpose, *reactions: HttpResponse | NoResponse | Mishap | None) -> None:
+    def plan(self, purpose: Purpose, *reactions: HttpResponse | NoResponse | CallFault | None) -> None:
         """React so to the next calls of this purpose, then work again; None works."""
         self._planned.setdefault(purpose, []).extend(reactions)
 
-    def made(self, *purposes: Purpose) -> list[Call]:
+    def calls_made(self, *purposes: Purpose) -> list[Call]:
         """Give the calls of these purposes."""
         return [call for _, call in self.calls if call.purpose in purposes]
 
-    def posted(self) -> list[str]:
+    def posted_names(self) -> list[str]:
         """Give the names under which runs were posted, in order."""
-        return [body_of(call)["name"] for call in self.made(Purpose.SEND)]
+        return [body_of(call)["name"] for call in self.calls_made(Purpose.SEND)]
 
     async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
         """Answer one call."""
@@ -69,12 +69,12 @@ class FakeSystem:
         reaction = planned.pop(0) if planned else None
         if isinstance(reaction, (HttpResponse, NoResponse)):
             return reaction
-        if reaction is Mishap.LOST_CALL:
-            return SILENCE
+        if reaction is CallFault.REQUEST_LOST:
+            return NO_RESPONSE
         answer = self._work(call)
         if self.on_call is not None:
             await self.on_call(call)
-        return SILENCE if reaction is Mishap.LOST_ANSWER else answer
+        return NO_RESPONSE if reaction is CallFault.RESPONSE_LOST else answer
 
     def _work(self, call: Call) -> HttpResponse:
         known = unquote(call.path.removeprefix("/serviceTest").lstrip("/"))
@@ -92,22 +92,24 @@ class FakeSystem:
         test.update(body_of(call) if call.body else {})
         return json_answer(200, test)
 
-    def _create(self, body: Test) -> HttpResponse:
-        if _word(body) in self.refused:
+    def _create(self, body: ServiceTestJson) -> HttpResponse:
+        if _last_word_of_name(body) in self.refused:
             return json_answer(422, {"code": "referenceNotFound", "reason": "no such line"})
-        return json_answer(201, self._admit(body))
+        return json_answer(201, self._add_test(body))
 
-    def _admit(self, body: Test) -> Test:
-        word = _word(body)
-        again = sum(1 for test in self.tests.values() if _word(test) == word)
+    def _add_test(self, body: ServiceTestJson) -> ServiceTestJson:
+        word = _last_word_of_name(body)
+        again = sum(1 for test in self.tests.values() if _last_word_of_name(test) == word)
         identity = f"ext-{word}" + (f"-{again + 1}" if again else "")
         measures = {"testMeasure": self.measures[word]} if word in self.measures else {}
         own = {name: value for name, value in body.items() if name != "childServiceTest"}
         test = {**own, "id": identity, "state": self.states.get(word, "acknowledged"), **measures}
         self.tests[identity] = test
-        inside = [self._admit(child) for child in body.get("childServiceTest", ())]
-        if inside and self.nests:
-            test["childServiceTest"] = [{**child, "id": identity} for child in inside] if self.twins else inside
+        inside = [self._add_test(child) for child in body.get("childServiceTest", ())]
+        if inside and self.nests_children:
+            test["childServiceTest"] = (
+                [{**child, "id": identity} for child in inside] if self.answers_with_duplicates else inside
+            )
         return test
 
 
@@ -116,11 +118,11 @@ def json_answer(status: int, body: object, **headers: str) -> HttpResponse:
     return HttpResponse(status=status, headers={"content-type": "application/json", **headers}, body=orjson.dumps(body))
 
 
-def body_of(call: Call) -> Test:
+def body_of(call: Call) -> ServiceTestJson:
     """Read the body of a call."""
-    read: Test = orjson.loads(call.body or b"{}")
+    read: ServiceTestJson = orjson.loads(call.body or b"{}")
     return read
 
 
-def _word(test: Test) -> str:
+def _last_word_of_name(test: ServiceTestJson) -> str:
     return str(test["name"]).split()[-1]

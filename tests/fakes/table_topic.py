@@ -50,9 +50,9 @@ class InMemoryTableTopic:
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[TableTopicRead]]:
         """Hear every record."""
-        yield self._news()
+        yield self._changes()
 
-    def stand_in(self, patch: pytest.MonkeyPatch) -> None:
+    def install(self, patch: pytest.MonkeyPatch) -> None:
         """Be what commands take for Kafka's."""
 
         async def reached(_: Settings, topics: list[str]) -> None:
@@ -61,7 +61,7 @@ class InMemoryTableTopic:
         patch.setattr(table_shelf, "wait_until_reachable", reached)
         patch.setattr(table_shelf, "table_topic", lambda _: self)
 
-    async def _news(self) -> AsyncIterator[TableTopicRead]:
+    async def _changes(self) -> AsyncIterator[TableTopicRead]:
         heard = 0
         while True:
             entries = tuple(self.log[heard:])

@@ -23,9 +23,9 @@ class FakeTransport:
         self.requests: list[HttpRequest] = []
         self.closed = False
         self._answers = list(answers)
-        self._answer = answer or self._next
+        self._answer = answer or self._next_answer
 
-    def _next(self, _: HttpRequest) -> HttpResponse | NoResponse:
+    def _next_answer(self, _: HttpRequest) -> HttpResponse | NoResponse:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.fixtures.service import Service
+    from tests.fixtures.service import ServiceUnderTest
 
 
 @pytest.fixture
-async def service(kafka_bootstrap: str, tmp_path: Path) -> AsyncIterator[Service]:
+async def service(kafka_bootstrap: str, tmp_path: Path) -> AsyncIterator[ServiceUnderTest]:
     """The whole service with the shipped rules, two external systems and SQLite."""
     async with a_service(kafka_bootstrap, tmp_path) as running:
         yield running

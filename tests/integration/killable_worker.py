@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Attempt, Outcome, Record
 
-FROZEN = Problem(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
+FROZEN_PROBLEM = Problem(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
 
 
 class Journal:
@@ -39,12 +39,12 @@ class Journal:
         """Work for a moment, then write the line if this process may still act."""
         await asyncio.sleep(0.002)
         if not self.may_write():
-            return RetryLater(0.1, FROZEN)
+            return RetryLater(0.1, FROZEN_PROBLEM)
         os.write(self._file, b"%s %s\n" % (record.key, record.value))
         return Done()
 
 
-async def tell(worker: Worker, path: Path) -> None:
+async def write_may_send(worker: Worker, path: Path) -> None:
     """Write again and again whether the worker may send."""
     while True:
         path.write_text("yes" if worker.may_send() else "no")  # noqa: ASYNC240 - a few bytes, in a test's process
@@ -62,7 +62,7 @@ async def main(bootstrap: str, topic: str, group: str, path: str, session: str) 
     journal = Journal(Path(path))
     worker = Worker(client=client, handler=journal, publisher=publisher, policy=policy)
     journal.may_write = worker.may_send
-    telling = asyncio.create_task(tell(worker, Path(f"{path}.sure")))
+    telling = asyncio.create_task(write_may_send(worker, Path(f"{path}.sure")))
     await worker.run()
     telling.cancel()
 

@@ -59,7 +59,7 @@ def topic_of(settings: Settings) -> str:
     return TopicNames(settings.kafka.prefix).lifecycle
 
 
-def put(settings: Settings, *messages: Message | bytes, ago: int = 0) -> None:
+def produce(settings: Settings, *messages: Message | bytes, ago: int = 0) -> None:
     """Put events, or other bytes, on the partitions in turn; they are `ago` seconds old."""
     producer = Producer({"bootstrap.servers": settings.kafka.servers})
     envelope = Envelope(Codec())
@@ -74,22 +74,22 @@ def an_event(message: Message) -> Event:
     return Event(headers=EventHeaders(id="E"), data=message)
 
 
-def requested(run_id: str, spec: str = "fibre-line", **more: Any) -> RunRequested:  # noqa: ANN401 - any field
+def a_request(run_id: str, spec: str = "fibre-line", **more: Any) -> RunRequested:  # noqa: ANN401 - any field
     return RunRequested(run=a_document(run_id, spec=spec, **more))
 
 
-def told(settings: Settings, folder: Path, *options: str) -> Result:
+def run_backtest_command(settings: Settings, folder: Path, *options: str) -> Result:
     (folder / "draft.yaml").write_text(DRAFT)
     kafka = {"SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers, "SOUTHBOUND_KAFKA__PREFIX": settings.kafka.prefix}
     return southbound("tables", "backtest", str(folder / "draft.yaml"), *options, **kafka)
 
 
 def test_the_runs_that_would_go_elsewhere_are_listed(settings: Settings, tmp_path: Path) -> None:
-    put(settings, requested("OLD"), ago=LONG_AGO)
-    runs = [requested("A"), requested("B", mode="PROACTIVE"), requested("C", "copper-line"), requested("D")]
-    aside: list[Message] = [requested("A-1", parent="A"), RunCancelled(run_id="A", root_run_id="A")]
-    put(settings, *runs, *aside, b"rubbish")
-    result = told(settings, tmp_path, "--since", "7d", "--json")
+    produce(settings, a_request("OLD"), ago=LONG_AGO)
+    runs = [a_request("A"), a_request("B", mode="PROACTIVE"), a_request("C", "copper-line"), a_request("D")]
+    aside: list[Message] = [a_request("A-1", parent="A"), RunCancelled(run_id="A", root_run_id="A")]
+    produce(settings, *runs, *aside, b"rubbish")
+    result = run_backtest_command(settings, tmp_path, "--since", "7d", "--json")
     assert result.exit_code == ExitCode.SUCCESS, result.stderr
     found = json.loads(result.stdout)
     assert (found["events"], found["decided"], found["elsewhere"], found["undecided"]) == (7, 4, 3, 1)
@@ -104,8 +104,8 @@ def test_the_runs_that_would_go_elsewhere_are_listed(settings: Settings, tmp_pat
 
 
 def test_people_read_what_would_change(settings: Settings, tmp_path: Path) -> None:
-    put(settings, requested("A"), requested("B", mode="PROACTIVE"), requested("C", "copper-line"))
-    result = told(settings, tmp_path, "--limit", "1")
+    produce(settings, a_request("A"), a_request("B", mode="PROACTIVE"), a_request("C", "copper-line"))
+    result = run_backtest_command(settings, tmp_path, "--limit", "1")
     assert "2 of 3 requests would go elsewhere; for 1 the draft decides nothing" in result.stdout
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["S10:", "spoke", "fibre-lab", "S15:", "spoke", "copper-lab", "1", "A"] in lines
@@ -114,7 +114,7 @@ def test_people_read_what_would_change(settings: Settings, tmp_path: Path) -> No
 
 
 def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Settings, tmp_path: Path) -> None:
-    put(settings, requested("A"), requested("B", mode="PROACTIVE"), requested("C", "copper-line"))
+    produce(settings, a_request("A"), a_request("B", mode="PROACTIVE"), a_request("C", "copper-line"))
     file = tmp_path / "draft.yaml"
     file.write_text(DRAFT.partition("tests:")[0])
     kafka = {"SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers, "SOUTHBOUND_KAFKA__PREFIX": settings.kafka.prefix}
@@ -126,7 +126,7 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
     assert "is live" not in result.stdout
 
 
-STARTS_A_READER = """
+READER_PROGRAM = """
 import os, signal
 from southbound.operations.backtest.run import reading_processes
 with reading_processes(1) as readers:
@@ -135,7 +135,7 @@ with reading_processes(1) as readers:
 """
 
 
-def lives(stat: Path) -> bool:
+def is_alive(stat: Path) -> bool:
     try:
         return ") Z " not in stat.read_text()  # nobody may be there to take its exit code
     except OSError:
@@ -143,18 +143,20 @@ def lives(stat: Path) -> bool:
 
 
 def test_a_reader_lived_on_for_ever_when_the_process_that_started_it_was_ended() -> None:
-    with subprocess.Popen([sys.executable, "-c", STARTS_A_READER], stdout=subprocess.PIPE, text=True) as started:
+    with subprocess.Popen([sys.executable, "-c", READER_PROGRAM], stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         reader = Path(f"/proc/{int(started.stdout.readline())}/stat")
         started.kill()
     until = time.monotonic() + 60
-    while lives(reader):
+    while is_alive(reader):
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
 def test_several_readers_find_together_what_one_finds(settings: Settings) -> None:
-    put(settings, *[requested(f"R{number}", ("fibre-line", "copper-line", "x")[number % 3]) for number in range(200)])
+    produce(
+        settings, *[a_request(f"R{number}", ("fibre-line", "copper-line", "x")[number % 3]) for number in range(200)]
+    )
     now, draft = (load_any(text, "s.yaml", tested=False) for text in (SHIPPED, DRAFT))
     one, three = (
         run_backtest(
@@ -170,7 +172,7 @@ def test_several_readers_find_together_what_one_finds(settings: Settings) -> Non
 
 
 def test_a_topic_without_events_has_nothing_to_tell(settings: Settings, tmp_path: Path) -> None:
-    result = told(settings, tmp_path)
+    result = run_backtest_command(settings, tmp_path)
     assert result.exit_code == ExitCode.SUCCESS
     assert "0 of 0 requests would go elsewhere" in result.stdout
 

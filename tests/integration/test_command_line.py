@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOUTHBOUND = (sys.executable, "-c", "from southbound.cli.app import main; main()")
-PATIENCE = 90.0  # seconds; a command that hangs longer is a failure
+COMMAND_TIMEOUT = 90.0  # seconds; a command that hangs longer is a failure
 SELECTORS = ("spoke-selector", "spoke-selector@draft")
 EVENTS = """\
 - {type: RunCancelled, id: E1, data: {run_id: TR0001, root_run_id: TR0001, reason: enough}}
@@ -40,7 +40,7 @@ EVENTS = """\
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shell:
+class CommandShell:
     """Where commands are started: a folder, and variables for a Kafka and topics of their own."""
 
     folder: Path
@@ -57,12 +57,12 @@ class Shell:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=COMMAND_TIMEOUT,
             check=False,
         )
 
     @contextmanager
-    def started(self, *words: str, **more: str) -> Iterator[Started]:
+    def started(self, *words: str, **more: str) -> Iterator[RunningCommand]:
         """Start a command that runs until it is stopped; leave nothing behind."""
         out, err = self.folder / "stdout.txt", self.folder / "stderr.txt"
         with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -70,12 +70,12 @@ class Shell:
                 [*SOUTHBOUND, *words], cwd=self.folder, env=self._environment(more), stdout=stdout, stderr=stderr
             )
         try:
-            yield Started(process=process, out=out, err=err)
+            yield RunningCommand(process=process, out=out, err=err)
         finally:
             process.kill()
             process.wait()
 
-    def put(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
+    def produce(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Put raw bytes on a topic, `dlq` for instance."""
         producer = Producer({"bootstrap.servers": self.bootstrap})
         named: list[tuple[str, str | bytes | None]] = list((headers or {}).items())
@@ -88,38 +88,38 @@ class Shell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class RunningCommand:
     """A command that runs."""
 
     process: subprocess.Popen[bytes]
     out: Path
     err: Path
 
-    def says(self, words: str) -> None:
+    def wait_for_output(self, words: str) -> None:
         """Wait until it has said something."""
-        self.until(lambda: words in self.said, f"'{words}'")
+        self.wait_until(lambda: words in self.output, f"'{words}'")
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Everything it said so far."""
         return self.out.read_text() + self.err.read_text()
 
-    def until(self, claim: Callable[[], object], what: str) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until something is true while it runs."""
-        deadline = time.monotonic() + PATIENCE
-        while not claim():
-            assert self.process.poll() is None, f"ended before {what}: {self.said}"
-            assert time.monotonic() < deadline, f"not in time: {what}: {self.said}"
+        deadline = time.monotonic() + COMMAND_TIMEOUT
+        while not condition():
+            assert self.process.poll() is None, f"ended before {what}: {self.output}"
+            assert time.monotonic() < deadline, f"not in time: {what}: {self.output}"
             time.sleep(0.02)
 
-    def ends_by(self, number: signal.Signals) -> int:
+    def stop_with_signal(self, number: signal.Signals) -> int:
         """Send a signal, wait for the end and give the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(COMMAND_TIMEOUT)
 
 
 @dataclass(slots=True)
-class _Made:
+class _AppliedTopics:
     """What `shell` needs once per module."""
 
     prefix: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}.")
@@ -127,13 +127,13 @@ class _Made:
 
 
 @pytest.fixture(scope="module")
-def made() -> _Made:
+def made() -> _AppliedTopics:
     """Topics are created once, by the command itself."""
-    return _Made()
+    return _AppliedTopics()
 
 
 @pytest.fixture
-def empty_shell(kafka_bootstrap: str, tmp_path: Path, made: _Made) -> Shell:
+def empty_shell(kafka_bootstrap: str, tmp_path: Path, made: _AppliedTopics) -> CommandShell:
     """A shell whose topics need not be there; ports are free ones."""
     variables = {
         "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka_bootstrap,
@@ -142,18 +142,18 @@ def empty_shell(kafka_bootstrap: str, tmp_path: Path, made: _Made) -> Shell:
         "SOUTHBOUND_LISTENER__PORT": "0",
         "SOUTHBOUND_HEALTH__PORT": "0",
     }
-    return Shell(folder=tmp_path, variables=variables, prefix=made.prefix, bootstrap=kafka_bootstrap)
+    return CommandShell(folder=tmp_path, variables=variables, prefix=made.prefix, bootstrap=kafka_bootstrap)
 
 
 @pytest.fixture
-def shell(empty_shell: Shell, made: _Made) -> Shell:
+def shell(empty_shell: CommandShell, made: _AppliedTopics) -> CommandShell:
     """A shell whose topics are there."""
     made.applied = made.applied or empty_shell.southbound("topics", "apply")
     assert made.applied.returncode == ExitCode.SUCCESS, made.applied.stderr
     return empty_shell
 
 
-def test_topics_are_planned_created_and_then_there(empty_shell: Shell) -> None:
+def test_topics_are_planned_created_and_then_there(empty_shell: CommandShell) -> None:
     own = {"SOUTHBOUND_KAFKA__PREFIX": f"t{uuid.uuid4().hex[:8]}."}
     told = [empty_shell.southbound("topics", *words, **own) for words in (("plan",), ("apply",), ("plan",))]
     assert [one.returncode for one in told] == [ExitCode.SUCCESS] * 3
@@ -163,7 +163,7 @@ def test_topics_are_planned_created_and_then_there(empty_shell: Shell) -> None:
     assert [one.stdout.count(words) for one, words in zip(told, said, strict=True)] == [len(named)] * 3
 
 
-def test_a_table_is_published_compared_and_rolled_back(shell: Shell) -> None:
+def test_a_table_is_published_compared_and_rolled_back(shell: CommandShell) -> None:
     first, second = shell.folder / "one.yaml", shell.folder / "two.yaml"
     first.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text())
     second.write_text(first.read_text().replace("note: The access tree", "note: The whole access tree"))
@@ -186,7 +186,7 @@ def test_a_table_is_published_compared_and_rolled_back(shell: Shell) -> None:
     assert "row R10: note" in shell.southbound("tables", "diff", "outbound-policy", str(second)).stdout
 
 
-def test_what_is_produced_is_seen_by_tail(shell: Shell) -> None:
+def test_what_is_produced_is_seen_by_tail(shell: CommandShell) -> None:
     produced = shell.southbound("produce", "-", stdin=EVENTS)
     assert produced.returncode == ExitCode.SUCCESS, produced.stderr
     assert [line.split("\t")[0] for line in produced.stdout.splitlines()] == ["E1", "E2"]
@@ -197,26 +197,28 @@ def test_what_is_produced_is_seen_by_tail(shell: Shell) -> None:
     assert "TR0002" not in seen.stdout
 
 
-def test_tail_follows_until_it_is_interrupted(shell: Shell) -> None:
+def test_tail_follows_until_it_is_interrupted(shell: CommandShell) -> None:
     with shell.started("tail", "lifecycle", "--run", "TR0077", "--from-start") as tail:
         event = EVENTS.replace("TR0001", "TR0077").splitlines()[0]
         assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
-        tail.says("RunCancelled shall be cancelled: enough")
-        assert tail.ends_by(signal.SIGINT) == ExitCode.INTERRUPTED
-        assert "Traceback" not in tail.said
+        tail.wait_for_output("RunCancelled shall be cancelled: enough")
+        assert tail.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
+        assert "Traceback" not in tail.output
 
 
-def test_tail_shows_bytes_that_are_no_event_and_why_a_letter_is_dead(shell: Shell) -> None:
+def test_tail_shows_bytes_that_are_no_event_and_why_a_letter_is_dead(shell: CommandShell) -> None:
     why = {"code": "UNDECODABLE", "reason": "nobody can read this", "topic": "t", "partition": "3", "offset": "7"}
-    shell.put("dlq", "TR0003", b"\x1b[31mrubbish", {f"southbound-dlq-{name}": text for name, text in why.items()})
+    shell.produce("dlq", "TR0003", b"\x1b[31mrubbish", {f"southbound-dlq-{name}": text for name, text in why.items()})
     shown = shell.southbound("tail", "dlq", "--from-start", "--no-follow", "--run", "TR0003").stdout
     assert "UNDECODABLE: nobody can read this (from t[3] offset 7: not an event, 12 bytes" in shown
     assert "\x1b" not in shown
 
 
-def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: Shell) -> None:
+def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: CommandShell) -> None:
     value = json.dumps({"run_id": "TR0004", "root_run_id": "TR0004"}).encode()
-    shell.put("dlq", "TR0004", value, {"ce_type": "southbound.RunCancelled", "ce_id": "E4", "southbound-dlq-code": "X"})
+    shell.produce(
+        "dlq", "TR0004", value, {"ce_type": "southbound.RunCancelled", "ce_id": "E4", "southbound-dlq-code": "X"}
+    )
     look = ("--from-start", "--no-follow", "--run", "TR0004", "--json")
     letter = json.loads(shell.southbound("tail", "dlq", *look).stdout)
     event = json.dumps({name: letter[name] for name in ("id", "type", "data")})
@@ -228,7 +230,7 @@ def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: Shell) -> None
 
 
 @pytest.mark.parametrize(("topic", "told"), [("resluts", "did you mean results?"), ("dispatch.tin-lab", "apply")])
-def test_tail_says_when_there_is_no_such_topic(shell: Shell, topic: str, told: str) -> None:
+def test_tail_says_when_there_is_no_such_topic(shell: CommandShell, topic: str, told: str) -> None:
     result = shell.southbound("tail", topic, "--no-follow")
     assert result.returncode in {ExitCode.INVALID_INPUT, ExitCode.UNREACHABLE}
     assert told in result.stderr
@@ -236,7 +238,7 @@ def test_tail_says_when_there_is_no_such_topic(shell: Shell, topic: str, told: s
 
 
 @pytest.mark.parametrize("words", [["topics", "plan"], ["tail", "dlq"], ["produce", "-"]], ids=" ".join)
-def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: Shell, words: list[str]) -> None:
+def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: CommandShell, words: list[str]) -> None:
     with reserve() as nobody:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
         result = empty_shell.southbound(*words, stdin=EVENTS, **nowhere)
@@ -245,7 +247,7 @@ def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: Shell, words: l
     assert told.startswith("southbound: Kafka does not answer: check that it runs and that `kafka.bootstrap`")
 
 
-def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: Shell) -> None:
+def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: CommandShell) -> None:
     with reserve() as nobody:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
         result = empty_shell.southbound("run", **nowhere)
@@ -255,7 +257,7 @@ def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: Shell) -> None
     assert given_up.startswith("southbound: Kafka does not answer")
 
 
-def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell: Shell) -> None:
+def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell: CommandShell) -> None:
     result = empty_shell.southbound("run", SOUTHBOUND_KAFKA__PREFIX="nowhere.", SOUTHBOUND_KAFKA__START_TIMEOUT="0.5")
     assert result.returncode == ExitCode.UNREACHABLE
     told = result.stderr.splitlines()[-1]
@@ -264,31 +266,31 @@ def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell
 
 
 @pytest.mark.parametrize("section", ["LISTENER", "HEALTH"])
-def test_a_port_that_is_taken_is_named(shell: Shell, section: str) -> None:
-    with listening() as port:
+def test_a_port_that_is_taken_is_named(shell: CommandShell, section: str) -> None:
+    with a_listening_port() as port:
         result = shell.southbound("run", **{f"SOUTHBOUND_{section}__PORT": str(port)})
     assert result.returncode == ExitCode.UNREACHABLE
     told = result.stderr.splitlines()[-1]
     assert told.startswith(f"southbound: port {port} is taken")
 
 
-def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: Shell) -> None:
+def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: CommandShell) -> None:
     group = f"{shell.variables['SOUTHBOUND_KAFKA__GROUP']}.routing"
     with shell.started("run", "routing") as service:
-        service.until(lambda: members(shell, group) == 1, "a member of the group")
-        assert service.ends_by(signal.SIGTERM) == ExitCode.SUCCESS
-    assert members(shell, group) == 0
+        service.wait_until(lambda: group_member_count(shell, group) == 1, "a member of the group")
+        assert service.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
+    assert group_member_count(shell, group) == 0
     assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
 
 
-def test_why_tells_what_a_service_decided_and_stored(shell: Shell) -> None:
+def test_why_tells_what_a_service_decided_and_stored(shell: CommandShell) -> None:
     service_of = "related_service: {id: S}"
     ids = "run_id: TR0500-1, parent_run_id: TR0500, root_run_id: TR0500"
     child = f"{{{ids}, name: c, test_specification: {{id: c}}, {service_of}}}"
     root = f"{{run_id: TR0500, name: r, test_specification: {{id: fibre-tree}}, {service_of}, children: [{child}]}}"
     with shell.started("run", "routing") as service:
         shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {root}}}}}")
-        service.until(
+        service.wait_until(
             lambda: shell.southbound("runs", "why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
         )
         told = shell.southbound("runs", "why", "TR0500-1").stdout
@@ -297,7 +299,7 @@ def test_why_tells_what_a_service_decided_and_stored(shell: Shell) -> None:
     assert "it was decided and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in told
 
 
-def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(shell: Shell) -> None:
+def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(shell: CommandShell) -> None:
     live = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
     (shell.folder / "live.yaml").write_text(live)
     (shell.folder / "draft.yaml").write_text(live.replace("fibre-quick, ", ""))
@@ -316,23 +318,23 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
     assert (lost["now"]["row"], lost["runs"]) == ("S10", ["TR0600"])
 
 
-def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: Shell) -> None:
+def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: CommandShell) -> None:
     with reserve() as nobody, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=nobody.address) as service:
-        service.says("waiting")
-        assert service.ends_by(signal.SIGINT) == ExitCode.INTERRUPTED
+        service.wait_for_output("waiting")
+        assert service.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
 
 
-def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: Shell) -> None:
+def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: CommandShell) -> None:
     admin = AdminClient({"bootstrap.servers": shell.bootstrap})
 
     def topics_of_a_demo() -> list[str]:
         return [name for name in admin.list_topics(timeout=10).topics if name.startswith(f"{shell.prefix}demo-")]
 
     with shell.started("demo") as demo:
-        demo.until(lambda: bool(topics_of_a_demo()), "topics of the demo")
-        assert demo.ends_by(signal.SIGINT) == ExitCode.INTERRUPTED, demo.said
-        assert "Traceback" not in demo.said
-    deadline = time.monotonic() + PATIENCE
+        demo.wait_until(lambda: bool(topics_of_a_demo()), "topics of the demo")
+        assert demo.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED, demo.output
+        assert "Traceback" not in demo.output
+    deadline = time.monotonic() + COMMAND_TIMEOUT
     while left := topics_of_a_demo():  # the broker may still list for a moment what it has deleted
         assert time.monotonic() < deadline, left
         time.sleep(0.02)
@@ -342,52 +344,55 @@ def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: Shell) -> None
     ("twice", "drain"), [(False, "0.3"), (True, "30")], ids=["the drain is too short", "a second signal"]
 )
 async def test_run_says_when_something_under_way_did_not_finish(
-    shell: Shell,
+    shell: CommandShell,
     twice: bool,  # noqa: FBT001 - a parameter of the test
     drain: str,
 ) -> None:
     """A system that takes a minute to answer: the stop cannot wait for it."""
     async with ExternalSystem(name="fibre-lab", script=Script(default=completes_immediately()), latency=60) as system:
-        variables = {"SOUTHBOUND_ROUTING__SPOKES": profiles(shell, system.base_url), "SOUTHBOUND_WORKER__DRAIN": drain}
+        variables = {
+            "SOUTHBOUND_ROUTING__SPOKES": write_profiles(shell, system.base_url),
+            "SOUTHBOUND_WORKER__DRAIN": drain,
+        }
         code = await asyncio.to_thread(_stopped_while_sending, shell, system, variables, twice=twice)
     assert code == ExitCode.UNCLEAN_SHUTDOWN
 
 
-def test_the_external_systems_run_until_they_are_stopped(shell: Shell) -> None:
+def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) -> None:
     with reserve() as first:
         port = first.port
     with shell.started("simulate", "--port", str(port)) as systems:
-        systems.says(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
-        assert systems.ends_by(signal.SIGTERM) == ExitCode.SUCCESS
+        systems.wait_for_output(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
+        assert systems.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
 
 
-def test_a_broker_runs_until_it_is_stopped(empty_shell: Shell) -> None:
+def test_a_broker_runs_until_it_is_stopped(empty_shell: CommandShell) -> None:
     with reserve() as free:
         port = free.port
     with empty_shell.started("broker", "--port", str(port)) as broker:
-        broker.says(f"127.0.0.1:{port}\n")
+        broker.wait_for_output(f"127.0.0.1:{port}\n")
         here = {"SOUTHBOUND_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
         assert "to be created" in empty_shell.southbound("topics", "plan", **here).stdout
-        assert broker.ends_by(signal.SIGTERM) == ExitCode.SUCCESS
+        assert broker.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
     with reserve(port):
         """The port is free again."""
 
 
-def test_a_broker_needs_its_port(empty_shell: Shell) -> None:
-    with listening() as port:
+def test_a_broker_needs_its_port(empty_shell: CommandShell) -> None:
+    with a_listening_port() as port:
         result = empty_shell.southbound("broker", "--port", str(port))
     assert result.returncode == ExitCode.UNREACHABLE
     assert f"Port {port} is taken" in result.stderr.splitlines()[-1]
 
 
 @contextmanager
-def listening() -> Iterator[int]:
+def a_listening_port() -> Iterator[int]:
     """Take a port as a server does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def members(shell: Shell, group: str) -> int:
+def group_member_count(shell: CommandShell, group: str) -> int:
     """Count the members of a consumer group; none while its coordinator is being found."""
     admin = AdminClient({"bootstrap.servers": shell.bootstrap})
     [future] = admin.describe_consumer_groups([group], request_timeout=10).values()
@@ -397,7 +402,7 @@ def members(shell: Shell, group: str) -> int:
         return 0
 
 
-def profiles(shell: Shell, url: str) -> str:
+def write_profiles(shell: CommandShell, url: str) -> str:
     """Write profiles for both systems of the shipped selector; only one of them is used."""
     folder = shell.folder / "spokes"
     folder.mkdir()
@@ -406,7 +411,9 @@ def profiles(shell: Shell, url: str) -> str:
     return str(folder)
 
 
-def _stopped_while_sending(shell: Shell, system: ExternalSystem, variables: Mapping[str, str], *, twice: bool) -> int:
+def _stopped_while_sending(
+    shell: CommandShell, system: ExternalSystem, variables: Mapping[str, str], *, twice: bool
+) -> int:
     run_id = f"TR{uuid.uuid4().hex[:8]}"
     run = {
         "run_id": run_id,
@@ -417,9 +424,9 @@ def _stopped_while_sending(shell: Shell, system: ExternalSystem, variables: Mapp
     event = json.dumps({"type": "RunRequested", "data": {"run": run}})
     assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
     with shell.started("run", "routing", "dispatch", "--spoke", "fibre-lab", **variables) as service:
-        service.until(lambda: any(one.method == "POST" for one in system.received), "a POST")
+        service.wait_until(lambda: any(one.method == "POST" for one in system.received), "a POST")
         if twice:
             # Two signals at once would be one.
             service.process.send_signal(signal.SIGTERM)
-            service.says('"event":"stopping"')
-        return service.ends_by(signal.SIGTERM)
+            service.wait_for_output('"event":"stopping"')
+        return service.stop_with_signal(signal.SIGTERM)

@@ -41,7 +41,7 @@ def test_every_story_of_the_demo_ends_as_it_must_and_a_second_demo_is_as_good(ka
     assert not [name for name in left if name.startswith("demo-")]
 
 
-async def _keep(url: str, *rows: RunRow) -> tuple[RunRow | None, ...]:
+async def _store_rows(url: str, *rows: RunRow) -> tuple[RunRow | None, ...]:
     """Put rows where there are none yet, and give what is there."""
     store = await open_store(url)
     try:
@@ -57,7 +57,7 @@ def test_the_demo_leaves_alone_what_an_operators_tables_and_store_already_hold(
     url = f"sqlite:///{tmp_path}/runs.db"
     waiting = a_run("TR0001", phase=Phase.CREATED, decision=None, spoke="")
     silent = a_run("TR0002", phase=Phase.ACCEPTED, external_id="ext-TR0002")
-    asyncio.run(_keep(url, waiting, silent))
+    asyncio.run(_store_rows(url, waiting, silent))
     settings = Settings(
         kafka=KafkaSettings(bootstrap=kafka_bootstrap),
         store=StoreSettings(url=SecretStr(url)),
@@ -65,7 +65,7 @@ def test_the_demo_leaves_alone_what_an_operators_tables_and_store_already_hold(
     )
     shown = io.StringIO()
     assert run_demo(settings, Console(file=shown)) == 0, shown.getvalue()
-    assert asyncio.run(_keep(url, waiting, silent)) == (waiting, silent)
+    assert asyncio.run(_store_rows(url, waiting, silent)) == (waiting, silent)
 
 
 def test_on_a_terminal_the_runs_are_seen_moving(kafka_bootstrap: str) -> None:

@@ -14,7 +14,7 @@ def test_what_is_produced_to_a_fresh_topic_comes_back_in_order(
     for number in range(100):
         producer.produce(topic, b"%d" % number)
     assert producer.flush(10) == 0
-    assert read(kafka_bootstrap, topic, 100) == [b"%d" % number for number in range(100)]
+    assert read_values(kafka_bootstrap, topic, 100) == [b"%d" % number for number in range(100)]
 
 
 def test_a_fresh_topic_has_the_partitions_asked_for(kafka_bootstrap: str, fresh_topics: Callable[..., str]) -> None:
@@ -27,7 +27,7 @@ def test_two_fresh_topics_of_one_label_differ(fresh_topics: Callable[..., str]) 
     assert fresh_topics("twin") != fresh_topics("twin")
 
 
-def read(bootstrap: str, topic: str, count: int) -> list[bytes | None]:
+def read_values(bootstrap: str, topic: str, count: int) -> list[bytes | None]:
     settings = {"bootstrap.servers": bootstrap, "group.id": topic, "auto.offset.reset": "earliest"}
     consumer = Consumer(settings)
     consumer.subscribe([topic])

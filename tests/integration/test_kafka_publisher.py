@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def end_of(bootstrap: str, topic: str) -> int:
+def end_offset(bootstrap: str, topic: str) -> int:
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
     try:
         _, high = reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
@@ -48,7 +48,7 @@ async def test_many_small_messages_are_not_too_large_because_they_travel_togethe
     )
     assert [type(one) for one in outcomes] == [*[type(None)] * 25, TooLargeError, *[type(None)] * 25]
     await publisher.close()
-    assert end_of(kafka_bootstrap, topic) == 50
+    assert end_offset(kafka_bootstrap, topic) == 50
 
 
 async def test_a_message_larger_than_the_client_takes_fails_at_once() -> None:
@@ -83,7 +83,7 @@ async def test_a_full_queue_waits_without_blocking_the_loop(
     pulse.cancel()
     assert longest_pause < 0.5
     await publisher.close()
-    assert end_of(kafka_bootstrap, topic) == 300
+    assert end_offset(kafka_bootstrap, topic) == 300
 
 
 async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
@@ -97,7 +97,7 @@ async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
     await waiting
     with pytest.raises(PublishError, match="the publisher is closed"):
         await publisher.publish([Message(topic, b"k", b"late")])
-    assert end_of(kafka_bootstrap, topic) == 1
+    assert end_offset(kafka_bootstrap, topic) == 1
 
 
 async def test_closing_while_kafka_is_away_tells_everybody_who_waits() -> None:
@@ -120,4 +120,4 @@ async def test_whoever_gives_up_waiting_does_not_disturb_the_others(
     impatient.cancel()
     await patient
     await publisher.close()
-    assert end_of(kafka_bootstrap, topic) == 2
+    assert end_offset(kafka_bootstrap, topic) == 2

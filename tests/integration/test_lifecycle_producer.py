@@ -35,7 +35,7 @@ def prefix(kafka_bootstrap: str) -> str:
     return prefix
 
 
-def heard(bootstrap: str, topic: str, count: int) -> list[tuple[bytes, Event]]:
+def read_events(bootstrap: str, topic: str, count: int) -> list[tuple[bytes, Event]]:
     """Read so many events from the beginning, in the order of their partition."""
     settings = {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex}
     with closing(Consumer(settings)) as consumer:
@@ -58,7 +58,7 @@ async def test_each_call_gives_the_id_of_an_event_that_kafka_has(kafka_bootstrap
             await runs.change(tree.model_copy(update={"version": 2}), "moved"),
             await runs.cancel("TR0001-1", "TR0001", "not needed"),
         ]
-    events = heard(kafka_bootstrap, f"{prefix}testrun.lifecycle", 3)
+    events = read_events(kafka_bootstrap, f"{prefix}testrun.lifecycle", 3)
     assert [event.id for _, event in events] == ids
     assert {key for key, _ in events} == {b"TR0001"}
     assert [event.data for _, event in events] == [
@@ -72,7 +72,7 @@ async def test_each_call_gives_the_id_of_an_event_that_kafka_has(kafka_bootstrap
 async def test_a_repeated_call_can_carry_the_same_id(kafka_bootstrap: str, prefix: str) -> None:
     async with LifecycleProducer(kafka_bootstrap, source="/mine", prefix=prefix) as runs:
         assert [await runs.request(a_document(), event_id="E1") for _ in range(2)] == ["E1", "E1"]
-    assert [event.id for _, event in heard(kafka_bootstrap, f"{prefix}testrun.lifecycle", 2)] == ["E1", "E1"]
+    assert [event.id for _, event in read_events(kafka_bootstrap, f"{prefix}testrun.lifecycle", 2)] == ["E1", "E1"]
 
 
 async def test_an_event_without_a_topic_is_told_to_the_caller(kafka_bootstrap: str) -> None:
@@ -88,5 +88,5 @@ async def test_the_example_of_the_documentation_runs(kafka_bootstrap: str, prefi
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(example, "producing.md", "exec"), names)  # noqa: S102 - our own page
     await names["main"](kafka_bootstrap, prefix)
-    events = heard(kafka_bootstrap, f"{prefix}testrun.lifecycle", 3)
+    events = read_events(kafka_bootstrap, f"{prefix}testrun.lifecycle", 3)
     assert [type(event.data) for _, event in events] == [RunRequested, RunChanged, RunCancelled]

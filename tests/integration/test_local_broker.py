@@ -19,7 +19,7 @@ from southbound.broker.jvm import jvm_broker
 from southbound.broker.server import run_command
 
 ROOT = Path(__file__).parents[2]
-OWNER = """
+OWNER_PROGRAM = """
 import signal, sys
 from southbound.broker.docker import docker_broker
 from southbound.broker.server import run_command
@@ -32,52 +32,52 @@ with docker_broker(sys.argv[1], say) if sys.argv[1:] else jvm_broker(say) as bro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class BrokerOwner:
     """A process that has a broker."""
 
     process: "subprocess.Popen[str]"
     bootstrap: str
 
-    def end(self, how: signal.Signals) -> None:
+    def stop(self, how: signal.Signals) -> None:
         self.process.send_signal(how)
         self.process.wait(60)
 
 
 @pytest.fixture
-def start_owner() -> Iterator[Callable[..., Owner]]:
+def start_owner() -> Iterator[Callable[..., BrokerOwner]]:
     """Start a process with a throw-away broker: in a JVM, or in Docker from an image."""
     with ExitStack() as stack:
 
-        def start(*image: str) -> Owner:
-            command = [sys.executable, "-c", OWNER, *image]
+        def start(*image: str) -> BrokerOwner:
+            command = [sys.executable, "-c", OWNER_PROGRAM, *image]
             process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
             stack.callback(process.communicate)
             stack.callback(process.kill)
             assert process.stdout
-            return Owner(process=process, bootstrap=process.stdout.readline().strip())
+            return BrokerOwner(process=process, bootstrap=process.stdout.readline().strip())
 
         yield start
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_the_broker_ends_with_its_owner(start_owner: Callable[..., Owner], ending: signal.Signals) -> None:
+def test_the_broker_ends_with_its_owner(start_owner: Callable[..., BrokerOwner], ending: signal.Signals) -> None:
     owner = start_owner()
-    assert listens(owner.bootstrap)
+    assert accepts_connections(owner.bootstrap)
     assert processes_of(owner.bootstrap)
-    owner.end(ending)
-    wait_until(lambda: not listens(owner.bootstrap) and not processes_of(owner.bootstrap))
+    owner.stop(ending)
+    wait_until(lambda: not accepts_connections(owner.bootstrap) and not processes_of(owner.bootstrap))
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_a_container_is_gone_when_its_owner_is(
-    docker_image: str, start_owner: Callable[..., Owner], ending: signal.Signals
+    docker_image: str, start_owner: Callable[..., BrokerOwner], ending: signal.Signals
 ) -> None:
     before = containers()
     owner = start_owner(docker_image)
-    assert listens(owner.bootstrap)
+    assert accepts_connections(owner.bootstrap)
     assert containers() > before
-    owner.end(ending)
-    wait_until(lambda: not listens(owner.bootstrap) and containers() == before)
+    owner.stop(ending)
+    wait_until(lambda: not accepts_connections(owner.bootstrap) and containers() == before)
 
 
 def test_a_folder_keeps_its_topics_from_one_start_to_the_next(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_node_that_cannot_start_is_quoted(tmp_path: Path) -> None:
         pytest.fail("it cannot start")
 
 
-def listens(bootstrap: str) -> bool:
+def accepts_connections(bootstrap: str) -> bool:
     host, _, port = bootstrap.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -139,8 +139,8 @@ def command_lines() -> list[str]:
     return found
 
 
-def wait_until(claim: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
-    while not claim():
+    while not condition():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.05)

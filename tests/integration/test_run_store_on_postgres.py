@@ -17,11 +17,11 @@ from consumers.store.sql_store import open_store
 from tests.builders import a_run
 from tests.contract.test_families_in_line import *  # noqa: F403 - the same claims, on PostgreSQL
 from tests.contract.test_line import *  # noqa: F403 - the same
-from tests.contract.test_line import a_use, used
+from tests.contract.test_line import a_use, uses_by_window
 from tests.contract.test_redelivered_events import *  # noqa: F403 - the same
 from tests.contract.test_run_store import *  # noqa: F403 - the same
-from tests.contract.test_run_store import moved
-from tests.integration.run_store_database import run_store_url, tell
+from tests.contract.test_run_store import next_revision
+from tests.integration.run_store_database import execute, run_store_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def store(run_store_url: str) -> AsyncIterator[RunStore]:
 async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
     store = await open_store(url)
     try:
-        await tell(url, "TRUNCATE runs, run_measures, outbound_requests, definition_uses")
+        await execute(url, "TRUNCATE runs, run_measures, outbound_requests, definition_uses")
         yield store
     finally:
         await store.close()
@@ -51,7 +51,7 @@ async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
 async def test_connections_that_the_server_ended_are_replaced_unnoticed(store: RunStore, run_store_url: str) -> None:
     await store.save(a_run())
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-    await tell(run_store_url, f"{others} AND datname = current_database()")
+    await execute(run_store_url, f"{others} AND datname = current_database()")
     saved, row = await asyncio.gather(store.save(a_run("TR0002")), store.run("TR0001"))
     assert saved is None
     assert row == a_run()
@@ -66,7 +66,7 @@ async def test_a_process_that_froze_within_a_transaction_does_not_keep_its_rows_
     connection = await frozen._writer.connect()
     await connection.exec_driver_sql("SELECT 1 FROM runs FOR UPDATE")
     async with asyncio.timeout(60):
-        await store.save(moved(a_run()))
+        await store.save(next_revision(a_run()))
     with suppress(DBAPIError):  # its connection is gone by now
         await connection.rollback()
     await connection.invalidate()
@@ -110,8 +110,8 @@ async def test_two_processes_that_move_common_runs_in_any_order_do_not_deadlock(
     other = await open_store(run_store_url)
     rows = [a_run(f"TR{number}") for number in range(100)]
     await store.save(*rows)
-    forth = [store.save(moved(row)) for row in rows]
-    back = [other.save(moved(row)) for row in reversed(rows)]
+    forth = [store.save(next_revision(row)) for row in rows]
+    back = [other.save(next_revision(row)) for row in reversed(rows)]
     answers = await asyncio.gather(*forth, *back, return_exceptions=True)
     await other.close()
     assert answers.count(None) == 100
@@ -128,4 +128,4 @@ async def test_two_processes_that_use_several_definitions_in_any_order_do_not_de
     await other.close()
     assert {type(answer) for answer in answers} == {type(None), ThresholdReachedError}
     assert answers.count(None) == 20
-    assert len(await used(store, *(f"s#{row}" for row in rows))) == 20
+    assert len(await uses_by_window(store, *(f"s#{row}" for row in rows))) == 20

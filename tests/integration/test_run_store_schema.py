@@ -19,7 +19,7 @@ from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
 from tests.builders import a_document
-from tests.integration.run_store_database import run_store_url, tell
+from tests.integration.run_store_database import execute, run_store_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/a folder to make/100 % of runs.db"
     url = str(request.getfixturevalue("run_store_url"))
-    asyncio.run(tell(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    asyncio.run(execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
     return url
 
 

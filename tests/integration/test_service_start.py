@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCOPE = TopicScope(names=TopicNames("p."), spokes=["fibre-lab"])
 
 
-def ask(port: int, path: str) -> tuple[int, dict[str, object]]:
+def get_json(port: int, path: str) -> tuple[int, dict[str, object]]:
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
             return answer.status, json.load(answer)
@@ -33,9 +33,9 @@ def ask(port: int, path: str) -> tuple[int, dict[str, object]]:
         return 0, {}
 
 
-async def until_answered(port: int, path: str) -> tuple[int, dict[str, object]]:
+async def wait_for_response(port: int, path: str) -> tuple[int, dict[str, object]]:
     async with asyncio.timeout(60):
-        while not (answer := await asyncio.to_thread(ask, port, path))[0]:  # noqa: ASYNC110 - as a probe does
+        while not (answer := await asyncio.to_thread(get_json, port, path))[0]:  # noqa: ASYNC110 - as a probe does
             await asyncio.sleep(0.02)
     return answer
 
@@ -48,8 +48,8 @@ async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: P
             health=HealthSettings(port=health.port),
         )
         serving = asyncio.create_task(serve(settings, [Role.ROUTING], stop=asyncio.Event()))
-        assert await until_answered(health.port, "/health/live") == (200, {"status": "live"})
-        status, told = await asyncio.to_thread(ask, health.port, "/health/ready")
+        assert await wait_for_response(health.port, "/health/live") == (200, {"status": "live"})
+        status, told = await asyncio.to_thread(get_json, health.port, "/health/ready")
         assert status == 503
         assert "waiting" in json.dumps(told)
         with pytest.raises(NotReachableError, match=nobody.address):

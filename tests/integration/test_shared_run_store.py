@@ -13,10 +13,10 @@ from consumers.store.port import ConflictError, StoreUnavailableError, Threshold
 from consumers.store.sql_store import open_store
 from southbound.broker.server import reserve
 from tests.builders import NOON, a_run
-from tests.contract.test_line import a_use, used
-from tests.contract.test_run_store import moved
-from tests.fixtures.postgres import Cluster, find_programs
-from tests.integration.run_store_database import run_store_url, tell
+from tests.contract.test_line import a_use, uses_by_window
+from tests.contract.test_run_store import next_revision
+from tests.fixtures.postgres import PostgresCluster, find_programs
+from tests.integration.run_store_database import execute, run_store_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,7 +32,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/runs.db"
     url = str(request.getfixturevalue("run_store_url"))
-    asyncio.run(tell(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    asyncio.run(execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
     return url
 
 
@@ -45,18 +45,18 @@ async def pair(address: str) -> AsyncIterator[tuple[SqlRunStore, SqlRunStore]]:
 
 
 async def test_of_two_who_race_for_a_run_exactly_one_wins_each_revision(pair: tuple[SqlRunStore, SqlRunStore]) -> None:
-    won = await asyncio.gather(_race(pair[0], 30), _race(pair[1], 30))
+    won = await asyncio.gather(_update_concurrently(pair[0], 30), _update_concurrently(pair[1], 30))
     assert sorted(won[0] + won[1]) == list(range(1, 31))
     final = await pair[0].run("TR0001")
     assert final is not None
     assert final.revision == 30
 
 
-async def _race(store: SqlRunStore, last: int) -> list[int]:
+async def _update_concurrently(store: SqlRunStore, last: int) -> list[int]:
     """Move one run until it is at its last revision; give the revisions that were ours."""
     won = []
     while (row := await store.run("TR0001")) is None or row.revision < last:
-        wanted = moved(row) if row else a_run()
+        wanted = next_revision(row) if row else a_run()
         try:
             await store.save(wanted)
             won.append(wanted.revision)
@@ -72,7 +72,7 @@ async def test_two_who_use_a_definition_at_once_never_use_it_more_often_than_its
     answers = await asyncio.gather(*saves, return_exceptions=True)
     assert answers.count(None) == 37
     assert {type(answer) for answer in answers} == {type(None), ThresholdReachedError}
-    assert await used(pair[1]) == {("s#S10", NOON): 37}
+    assert await uses_by_window(pair[1]) == {("s#S10", NOON): 37}
 
 
 async def test_what_one_saved_the_other_reads(pair: tuple[SqlRunStore, SqlRunStore]) -> None:
@@ -81,17 +81,17 @@ async def test_what_one_saved_the_other_reads(pair: tuple[SqlRunStore, SqlRunSto
 
 
 @pytest.fixture
-def cluster() -> Iterator[tuple[Cluster, int]]:
+def cluster() -> Iterator[tuple[PostgresCluster, int]]:
     """A PostgreSQL that a test may stop and start."""
     programs = find_programs()
     if programs is None:
         pytest.skip("this test stops its PostgreSQL: it needs one of its own, `apt-get install postgresql`")
     # Not in pytest's folder, which the server's user may not enter.
     with TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home:
-        yield from _running(Cluster(programs=programs, home=Path(home)))
+        yield from _running(PostgresCluster(programs=programs, home=Path(home)))
 
 
-def _running(cluster: Cluster) -> Iterator[tuple[Cluster, int]]:
+def _running(cluster: PostgresCluster) -> Iterator[tuple[PostgresCluster, int]]:
     cluster.create()
     with reserve() as kept:
         port = kept.port
@@ -102,14 +102,16 @@ def _running(cluster: Cluster) -> Iterator[tuple[Cluster, int]]:
         cluster.stop()
 
 
-async def test_a_server_that_goes_and_comes_back_has_every_run_it_confirmed(cluster: tuple[Cluster, int]) -> None:
+async def test_a_server_that_goes_and_comes_back_has_every_run_it_confirmed(
+    cluster: tuple[PostgresCluster, int],
+) -> None:
     server, port = cluster
     url = f"postgresql://southbound@127.0.0.1:{port}/postgres"
-    await tell(url, "ALTER ROLE southbound SET synchronous_commit = on")
+    await execute(url, "ALTER ROLE southbound SET synchronous_commit = on")
     store = await open_store(url)
     confirmed: list[str] = []
     saving = asyncio.create_task(_save_until_refused(store, confirmed))
-    await _until(lambda: len(confirmed) > 50)
+    await _wait_until(lambda: len(confirmed) > 50)
     await asyncio.to_thread(server.stop)
     with pytest.raises(StoreUnavailableError, match=f"127.0.0.1:{port}"):
         await saving
@@ -122,15 +124,15 @@ async def test_a_server_that_goes_and_comes_back_has_every_run_it_confirmed(clus
     assert None not in found
 
 
-async def _save_until_refused(store: SqlRunStore, confirmed: list[str]) -> None:
+async def _save_until_refused(store: SqlRunStore, saved: list[str]) -> None:
     for number in range(100_000):
         await store.save(a_run(f"TR{number}"))
-        confirmed.append(f"TR{number}")
+        saved.append(f"TR{number}")
 
 
-async def _until(true: Callable[[], bool]) -> None:
+async def _wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110 - what it waits for is a list that grows, not an event
+        while not condition():  # noqa: ASYNC110 - what it waits for is a list that grows, not an event
             await asyncio.sleep(0.01)
 
 

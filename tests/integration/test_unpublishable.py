@@ -15,29 +15,29 @@ from producers.publisher import Message
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders import a_document
-from tests.fixtures.service import PATIENCE, TopicListener, a_service
+from tests.fixtures.service import RESULT_TIMEOUT, TopicListener, a_service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fixtures.service import ConsumedEvent, Service
+    from tests.fixtures.service import ConsumedEvent, ServiceUnderTest
 
-AT_ONCE = Script(default=completes_immediately())
+IMMEDIATE_COMPLETION = Script(default=completes_immediately())
 
 
-def admin_of(service: Service) -> AdminClient:
+def admin_of(service: ServiceUnderTest) -> AdminClient:
     return AdminClient({"bootstrap.servers": service.settings.kafka.servers})
 
 
-def let_messages_have(service: Service, size: int) -> None:
+def set_max_message_bytes(service: ServiceUnderTest, size: int) -> None:
     """Set how large a message on the results topic may be."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     topic = ConfigResource(ResourceType.TOPIC, service.topics.results, incremental_configs=[entry])
     admin = admin_of(service)
-    admin.incremental_alter_configs([topic])[topic].result(PATIENCE)
+    admin.incremental_alter_configs([topic])[topic].result(RESULT_TIMEOUT)
 
 
-def as_it_was(letter: ConsumedEvent) -> Message:
+def original_message(letter: ConsumedEvent) -> Message:
     """Give the message that became a dead letter."""
     headers = tuple(header for header in letter.headers if not header[0].startswith("southbound-dlq-"))
     return Message(str(letter.header("southbound-dlq-topic")), letter.key, letter.value, headers)
@@ -46,18 +46,18 @@ def as_it_was(letter: ConsumedEvent) -> Message:
 async def test_a_result_that_its_topic_does_not_take_is_a_dead_letter_and_a_redrive_publishes_it(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    async with a_service(kafka_bootstrap, tmp_path, script=AT_ONCE) as service:
-        let_messages_have(service, 4_000)
+    async with a_service(kafka_bootstrap, tmp_path, script=IMMEDIATE_COMPLETION) as service:
+        set_max_message_bytes(service, 4_000)
         many = tuple(uuid.uuid4().hex for _ in range(200))
         await service.request(a_document("BIG", measures=many))
-        letter = await service.until(lambda: next(iter(service.dead_letters()), None), "the dead letter")
+        letter = await service.wait_until(lambda: next(iter(service.dead_letters()), None), "the dead letter")
         assert letter.header("southbound-dlq-code") == "MESSAGE_TOO_LARGE"
         reason = str(letter.header("southbound-dlq-reason"))
         assert f"too large for topic {service.topics.results}: raise the topic's `max.message.bytes`" in reason
         await service.request(a_document("SMALL"))
         await service.result_of("SMALL")
-        let_messages_have(service, 1_000_000)
-        await service.publisher.publish([as_it_was(letter)])
+        set_max_message_bytes(service, 1_000_000)
+        await service.publisher.publish([original_message(letter)])
         assert len((await service.result_of("BIG")).test_measure) == len(many)
         assert len(service.systems["fibre-lab"].request_log.posts()) == 2
 
@@ -65,14 +65,14 @@ async def test_a_result_that_its_topic_does_not_take_is_a_dead_letter_and_a_redr
 async def test_without_a_dead_letter_topic_only_the_key_of_the_bad_record_waits_until_it_is_there(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    async with a_service(kafka_bootstrap, tmp_path, script=AT_ONCE) as service:
+    async with a_service(kafka_bootstrap, tmp_path, script=IMMEDIATE_COMPLETION) as service:
         admin, name = admin_of(service), service.topics.dlq
-        admin.delete_topics([name], operation_timeout=PATIENCE)[name].result(PATIENCE)
-        await service.put(service.topics.lifecycle, b"BAD", b"rubbish")
+        admin.delete_topics([name], operation_timeout=RESULT_TIMEOUT)[name].result(RESULT_TIMEOUT)
+        await service.produce(service.topics.lifecycle, b"BAD", b"rubbish")
         await service.request(a_document("GOOD"))
         await service.result_of("GOOD")
-        admin.create_topics([NewTopic(name, 1, 1)], operation_timeout=PATIENCE)[name].result(PATIENCE)
+        admin.create_topics([NewTopic(name, 1, 1)], operation_timeout=RESULT_TIMEOUT)[name].result(RESULT_TIMEOUT)
         with closing(TopicListener(kafka_bootstrap, [name])) as ear:
-            letters = await service.until(lambda: ear.on(name), "the dead letter")
+            letters = await service.wait_until(lambda: ear.on(name), "the dead letter")
         assert [letter.value for letter in letters] == [b"rubbish"]
         assert await service.stop()

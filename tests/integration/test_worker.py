@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 KEYS = 40
-SESSION = 3.0  # seconds
+SESSION_TIMEOUT = 3.0  # seconds
 # The first group of a new broker waits for its coordinator.
 NO_COORDINATOR_YET = {
     KafkaError.NOT_COORDINATOR,
@@ -60,7 +60,7 @@ PROTOCOLS: dict[str, Mapping[str, object]] = {
 }
 
 
-class Oracle:
+class RecordingHandler:
     """What the endpoint saw, in the order it saw it."""
 
     def __init__(self) -> None:
@@ -77,10 +77,10 @@ class Oracle:
         return Done()
 
     def per_key(self) -> dict[bytes, list[int]]:
-        return per_key(self.seen)
+        return numbers_per_key(self.seen)
 
 
-def per_key(seen: Iterable[tuple[bytes, int]]) -> dict[bytes, list[int]]:
+def numbers_per_key(seen: Iterable[tuple[bytes, int]]) -> dict[bytes, list[int]]:
     found: dict[bytes, list[int]] = defaultdict(list)
     for key, number in seen:
         found[key].append(number)
@@ -88,7 +88,7 @@ def per_key(seen: Iterable[tuple[bytes, int]]) -> dict[bytes, list[int]]:
 
 
 def expected(records: int) -> dict[bytes, list[int]]:
-    return per_key((b"key-%d" % (n % KEYS), n) for n in range(records))
+    return numbers_per_key((b"key-%d" % (n % KEYS), n) for n in range(records))
 
 
 def produce(bootstrap: str, topic: str, records: int) -> None:
@@ -125,8 +125,8 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[Message]:
     return found
 
 
-async def until(condition: Callable[[], object], within: float = 90.0) -> None:
-    deadline = time.monotonic() + within
+async def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.005)
@@ -139,27 +139,31 @@ async def publisher(kafka_bootstrap: str) -> AsyncIterator[KafkaPublisher]:
     await made.close()
 
 
-class Group:
+class WorkerGroup:
     """Workers of one group on one topic."""
 
     def __init__(self, bootstrap: str, topic: str, publisher: KafkaPublisher, dead_letters: str = "none") -> None:
         self.bootstrap, self.topic, self.publisher = bootstrap, topic, publisher
         self.name = f"group-of-{topic}"
         self.policy = WorkerConfig(
-            role="test", group=self.name, dead_letter_topic=dead_letters, max_in_flight=16, session_timeout=SESSION
+            role="test",
+            group=self.name,
+            dead_letter_topic=dead_letters,
+            max_in_flight=16,
+            session_timeout=SESSION_TIMEOUT,
         )
 
     def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
         """Make one more member."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
-        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION, revoke_budget=10.0)
+        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_budget=10.0)
         return Worker(client=client, handler=handler, publisher=self.publisher, policy=self.policy)
 
-    async def work(self, handler: Handler, done: Callable[[], object]) -> None:
+    async def run_until(self, handler: Handler, done: Callable[[], object]) -> None:
         """Run one member until the condition holds, and insist on a clean stop."""
         worker = self.worker(handler)
         running = asyncio.create_task(worker.run())
-        await until(lambda: done() or running.done())
+        await wait_until(lambda: done() or running.done())
         worker.stop()
         assert await running is True
 
@@ -168,19 +172,19 @@ class Group:
 async def test_members_come_and_go_under_load_and_every_record_is_handled_once_in_order(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, protocol: str
 ) -> None:
-    topic, oracle, total = fresh_topics("lifecycle", partitions=4), Oracle(), 6_000
-    group = Group(kafka_bootstrap, topic, publisher)
+    topic, oracle, total = fresh_topics("lifecycle", partitions=4), RecordingHandler(), 6_000
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
     produce(kafka_bootstrap, topic, total)
     stays, visits = (group.worker(oracle, PROTOCOLS[protocol]) for _ in range(2))
     staying = asyncio.create_task(stays.run())
-    await until(lambda: len(oracle.seen) > 100)
+    await wait_until(lambda: len(oracle.seen) > 100)
     visiting = asyncio.create_task(visits.run())
-    await until(lambda: visits.figures().partitions == 2 and visits.figures().running)
+    await wait_until(lambda: visits.figures().partitions == 2 and visits.figures().running)
     before = len(oracle.seen)
-    await until(lambda: len(oracle.seen) > before + 200)
+    await wait_until(lambda: len(oracle.seen) > before + 200)
     visits.stop()
     assert await visiting is True
-    await until(lambda: len(oracle.seen) >= total)
+    await wait_until(lambda: len(oracle.seen) >= total)
     stays.stop()
     assert await staying is True
     assert oracle.per_key() == expected(total)
@@ -192,7 +196,7 @@ def killable(bootstrap: str, topic: str, journal: Path) -> Iterator[subprocess.P
     """Run a worker in a process of its own."""
     program = [sys.executable, str(Path(__file__).with_name("killable_worker.py"))]
     process = subprocess.Popen(
-        [*program, bootstrap, topic, f"group-of-{topic}", str(journal), str(SESSION)],
+        [*program, bootstrap, topic, f"group-of-{topic}", str(journal), str(SESSION_TIMEOUT)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
@@ -202,7 +206,7 @@ def killable(bootstrap: str, topic: str, journal: Path) -> Iterator[subprocess.P
         process.wait()
 
 
-def lines(journal: Path) -> list[tuple[bytes, int]]:
+def journal_entries(journal: Path) -> list[tuple[bytes, int]]:
     text = journal.read_bytes() if journal.exists() else b""
     return [(key, int(number)) for key, number in (line.split() for line in text.splitlines())]
 
@@ -211,17 +215,17 @@ async def test_a_killed_worker_loses_nothing_and_repeats_only_what_it_had_not_co
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
 ) -> None:
     topic, total = fresh_topics("lifecycle", partitions=2), 3_000
-    group, oracle = Group(kafka_bootstrap, topic, publisher), Oracle()
+    group, oracle = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
     produce(kafka_bootstrap, topic, total)
     for life in (1, 2):
         journal = tmp_path / f"life-{life}"
         with killable(kafka_bootstrap, topic, journal):
-            await until(lambda: len(lines(journal)) > 400)  # noqa: B023 - awaited in the same turn
-    lives = [lines(tmp_path / "life-1"), lines(tmp_path / "life-2")]
-    await group.work(oracle, lambda: _all_seen([*lives, oracle.seen], total))
+            await wait_until(lambda: len(journal_entries(journal)) > 400)  # noqa: B023 - awaited in the same turn
+    lives = [journal_entries(tmp_path / "life-1"), journal_entries(tmp_path / "life-2")]
+    await group.run_until(oracle, lambda: _all_seen([*lives, oracle.seen], total))
     lives.append(oracle.seen)
     for seen in lives:
-        assert all(numbers == sorted(set(numbers)) for numbers in per_key(seen).values()), "out of order"
+        assert all(numbers == sorted(set(numbers)) for numbers in numbers_per_key(seen).values()), "out of order"
     assert sum(committed(kafka_bootstrap, group.name, topic, 2)) == total
     repeated = sum(times - 1 for times in Counter(one for life in lives for one in life).values())
     # Commits are made every 0.2 s; 8 records of 2 ms at a time make at most 800 in that time.
@@ -236,19 +240,19 @@ async def test_a_frozen_worker_that_wakes_after_its_session_does_not_act_any_mor
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
 ) -> None:
     topic, total, journal = fresh_topics("lifecycle", partitions=1), 3_000, tmp_path / "frozen"
-    group, oracle = Group(kafka_bootstrap, topic, publisher), Oracle()
+    group, oracle = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
     produce(kafka_bootstrap, topic, total)
     with killable(kafka_bootstrap, topic, journal) as process:
-        await until(lambda: len(lines(journal)) > 300)
+        await wait_until(lambda: len(journal_entries(journal)) > 300)
         process.send_signal(signal.SIGSTOP)
-        await until(lambda: _is_frozen(process))
-        before = len(lines(journal))
-        await group.work(oracle, lambda: _all_seen([lines(journal), oracle.seen], total))
+        await wait_until(lambda: _is_frozen(process))
+        before = len(journal_entries(journal))
+        await group.run_until(oracle, lambda: _all_seen([journal_entries(journal), oracle.seen], total))
         process.send_signal(signal.SIGCONT)
         # It joins again, finds everything committed, and must not write what it held when it froze.
-        await until(lambda: _members(kafka_bootstrap, group.name) == 1)
+        await wait_until(lambda: _members(kafka_bootstrap, group.name) == 1)
         assert process.poll() is None
-        assert len(lines(journal)) == before
+        assert len(journal_entries(journal)) == before
 
 
 @pytest.mark.parametrize("sessions", [0.9, 1.5])
@@ -258,21 +262,21 @@ async def test_an_idle_worker_that_was_frozen_may_send_again_before_any_record_c
     topic, journal = fresh_topics("lifecycle", partitions=1), tmp_path / "idle"
     sure = tmp_path / "idle.sure"
     with killable(kafka_bootstrap, topic, journal) as process:
-        await until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1)
-        await until(lambda: _says(sure, "yes"))
+        await wait_until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1)
+        await wait_until(lambda: _contains(sure, "yes"))
         process.send_signal(signal.SIGSTOP)
-        await until(lambda: _is_frozen(process))
+        await wait_until(lambda: _is_frozen(process))
         sure.unlink()
-        wakes_at = time.monotonic() + sessions * SESSION
-        await until(lambda: time.monotonic() >= wakes_at)
+        wakes_at = time.monotonic() + sessions * SESSION_TIMEOUT
+        await wait_until(lambda: time.monotonic() >= wakes_at)
         process.send_signal(signal.SIGCONT)
-        await until(lambda: _says(sure, "no"))
-        await until(lambda: _says(sure, "yes"), within=5 * SESSION)
+        await wait_until(lambda: _contains(sure, "no"))
+        await wait_until(lambda: _contains(sure, "yes"), timeout=5 * SESSION_TIMEOUT)
         assert process.poll() is None
 
 
-def _says(file: Path, word: str) -> bool:
-    return file.exists() and file.read_text() == word
+def _contains(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
 
 
 def _is_frozen(process: subprocess.Popen[bytes]) -> bool:
@@ -290,24 +294,24 @@ def _members(bootstrap: str, group: str) -> int:
 async def test_a_stop_leaves_committed_what_was_consumed_and_an_empty_group(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
 ) -> None:
-    topic, oracle = fresh_topics("lifecycle"), Oracle()
-    group = Group(kafka_bootstrap, topic, publisher)
+    topic, oracle = fresh_topics("lifecycle"), RecordingHandler()
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
     produce(kafka_bootstrap, topic, 2_000)
-    await group.work(oracle, lambda: len(oracle.seen) > 300)
+    await group.run_until(oracle, lambda: len(oracle.seen) > 300)
     assert oracle.starts == len(oracle.seen)
     (stopped_at,) = committed(kafka_bootstrap, group.name, topic)
     assert 0 < stopped_at <= len(oracle.seen)
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     state = admin.describe_consumer_groups([group.name])[group.name].result(10).state
     assert state is ConsumerGroupState.EMPTY
-    await group.work(oracle, lambda: _all_seen([oracle.seen], 2_000))
+    await group.run_until(oracle, lambda: _all_seen([oracle.seen], 2_000))
     assert committed(kafka_bootstrap, group.name, topic) == [2_000]
 
 
 async def test_offsets_with_holes_of_transactions_are_committed_to_the_end(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
 ) -> None:
-    topic, oracle = fresh_topics("lifecycle"), Oracle()
+    topic, oracle = fresh_topics("lifecycle"), RecordingHandler()
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": topic})
     producer.init_transactions(30)
     for first, ends_well in ((0, True), (10, False), (20, True)):
@@ -316,8 +320,8 @@ async def test_offsets_with_holes_of_transactions_are_committed_to_the_end(
             producer.produce(topic, str(n), b"key-%d" % n)
         assert producer.flush(20) == 0
         (producer.commit_transaction if ends_well else producer.abort_transaction)(30)
-    group = Group(kafka_bootstrap, topic, publisher)
-    await group.work(oracle, lambda: len(oracle.seen) == 20)
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    await group.run_until(oracle, lambda: len(oracle.seen) == 20)
     assert sorted(n for _, n in oracle.seen) == [*range(10), *range(20, 30)]
     # 0-9, marker, 11-20 aborted, marker, 22-31, marker
     assert committed(kafka_bootstrap, group.name, topic) == [32]
@@ -345,8 +349,8 @@ async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
         return DeadLetter(Problem(code="RUBBISH", sentence="Nobody can read this."))
 
-    group = Group(kafka_bootstrap, topic, publisher, dead_letters)
-    await group.work(refuse, lambda: committed_by(group) == len(odd))
+    group = WorkerGroup(kafka_bootstrap, topic, publisher, dead_letters)
+    await group.run_until(refuse, lambda: committed_by(group) == len(odd))
     letters = read_all(kafka_bootstrap, dead_letters, len(odd))
     assert {(m.key(), m.value()) for m in letters} == set(odd)
     for letter in letters:
@@ -357,7 +361,7 @@ async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
         assert dict(told)["southbound-dlq-topic"] == topic.encode()
 
 
-def committed_by(group: Group) -> int:
+def committed_by(group: WorkerGroup) -> int:
     return committed(group.bootstrap, group.name, group.topic)[0]
 
 
@@ -377,8 +381,8 @@ async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_w
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.max.bytes": 4 * 2**20})
     producer.produce(names.inbound, largest, b"key")
     assert producer.flush(20) == 0
-    group = Group(kafka_bootstrap, names.inbound, publisher, names.dlq)
-    await group.work(refuse, lambda: committed_by(group) == 1)
+    group = WorkerGroup(kafka_bootstrap, names.inbound, publisher, names.dlq)
+    await group.run_until(refuse, lambda: committed_by(group) == 1)
     (letter,) = read_all(kafka_bootstrap, names.dlq, 1)
     assert letter.value() == largest
     assert admin.plan(planned).differences == ()
@@ -402,7 +406,7 @@ async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_
 ) -> None:
     topic = fresh_topics("lifecycle")
     impatient = KafkaPublisher(producer_settings(kafka_bootstrap, {"topic.metadata.propagation.max.ms": 300}))
-    group = Group(kafka_bootstrap, topic, impatient, "no-such-dlq")
+    group = WorkerGroup(kafka_bootstrap, topic, impatient, "no-such-dlq")
     produce(kafka_bootstrap, topic, 1)
 
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
@@ -410,7 +414,7 @@ async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_
 
     worker = group.worker(refuse)
     running = asyncio.create_task(worker.run())
-    await until(lambda: worker.figures().parked == 1)
+    await wait_until(lambda: worker.figures().parked == 1)
     (status,) = worker.status()
     assert status.oldest is not None
     assert status.oldest.problem is not None

@@ -38,28 +38,28 @@ from tests.builders import NOON, SINGLE, a_document, a_run
 if TYPE_CHECKING:
     from router.runs.events import RunEvent
 
-NO = (Reason(code="21", message="no such line"),)
+REJECTION_REASONS = (Reason(code="21", message="no such line"),)
 DOCUMENT = a_document(measures=("TM1",))
 SOME_OF_EACH = (
     Routed(request_id="RQ0001", spoke="fibre-lab", decision=SINGLE, document=DOCUMENT),
     Sending(document=DOCUMENT),
     AttemptFailed(),
-    OutcomeUnknown(reasons=NO),
+    OutcomeUnknown(reasons=REJECTION_REASONS),
     Accepted(external_id="ext-1", href=None, document=DOCUMENT),
-    Refused(reasons=NO),
+    Refused(reasons=REJECTION_REASONS),
     ParentNotAccepted(parent_run_id="TR0000"),
-    GivenUp(reasons=NO),
+    GivenUp(reasons=REJECTION_REASONS),
     Reported(report_id="e-1", report=ExternalReport(external_id="ext-1", state=RunState.IN_PROGRESS)),
     Reported(report_id="e-2", report=ExternalReport(external_id="ext-1", state=RunState.COMPLETED)),
     Reported(report_id="e-3", report=ExternalReport(external_id="ext-1", state=RunState.CANCELLED)),
     Reported(report_id="e-4", report=ExternalReport(external_id="ext-1", raw_state="daydreaming")),
     ChangeAsked(document=a_document(version=2)),
     ChangeAccepted(document=a_document(version=2)),
-    ChangeRefused(version=2, reasons=NO),
+    ChangeRefused(version=2, reasons=REJECTION_REASONS),
     CancelAsked(),
     CancelledUnsent(),
     CancelAccepted(),
-    CancelRefused(reasons=NO),
+    CancelRefused(reasons=REJECTION_REASONS),
 )
 
 
@@ -116,8 +116,8 @@ def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
 @pytest.mark.parametrize(
     ("refused", "kind"),
     [
-        (ChangeRefused(version=2, reasons=NO), UpdateKind.CHANGE_REFUSED),
-        (CancelRefused(reasons=NO), UpdateKind.CANCEL_REFUSED),
+        (ChangeRefused(version=2, reasons=REJECTION_REASONS), UpdateKind.CHANGE_REFUSED),
+        (CancelRefused(reasons=REJECTION_REASONS), UpdateKind.CANCEL_REFUSED),
     ],
 )
 def test_what_is_refused_leaves_the_run_as_it_is_but_for_the_revision_that_its_update_carries(
@@ -129,20 +129,20 @@ def test_what_is_refused_leaves_the_run_as_it_is_but_for_the_revision_that_its_u
     assert step.row == replace(row, revision=row.revision + 1)
     (told,) = step.announcements
     assert isinstance(told, RunUpdate)
-    assert (told.kind, told.reasons, told.revision) == (kind, NO, step.row.revision)
+    assert (told.kind, told.reasons, told.revision) == (kind, REJECTION_REASONS, step.row.revision)
 
 
 def test_a_refused_post_ends_the_run_as_rejected_with_their_reasons() -> None:
-    step = advance(a_run(phase=Phase.SENDING), (Refused(reasons=NO),), NOON)
+    step = advance(a_run(phase=Phase.SENDING), (Refused(reasons=REJECTION_REASONS),), NOON)
     (told,) = step.announcements
     assert isinstance(told, RunResult)
-    assert (told.state, told.reasons, told.result) == (RunState.REJECTED, NO, None)
+    assert (told.state, told.reasons, told.result) == (RunState.REJECTED, REJECTION_REASONS, None)
 
 
 def test_a_failed_attempt_forgets_that_it_was_perhaps_sent_and_a_doubt_does_not() -> None:
     sending = a_run(phase=Phase.SENDING, sent_at=NOON)
     assert advance(sending, (AttemptFailed(),), NOON).row.sent_at is None
-    assert advance(sending, (OutcomeUnknown(reasons=NO),), NOON).row.sent_at == NOON
+    assert advance(sending, (OutcomeUnknown(reasons=REJECTION_REASONS),), NOON).row.sent_at == NOON
 
 
 def test_progress_is_told_once_per_state() -> None:

@@ -21,9 +21,9 @@ POLICIES = st.builds(
     max_attempts=st.integers(1, 50),
     max_elapsed=st.floats(0, 10_000),
 )
-DICE = st.floats(0, 1, exclude_max=True)
+RANDOM_NUMBERS = st.floats(0, 1, exclude_max=True)
 ELAPSED = st.floats(0, 20_000)
-ASKED = st.none() | st.floats(0, 20_000)
+RETRY_AFTER = st.none() | st.floats(0, 20_000)
 
 
 def a_policy(
@@ -38,7 +38,7 @@ def a_policy(
     )
 
 
-@given(POLICIES, st.integers(1, 100_000), ELAPSED, DICE, ASKED)
+@given(POLICIES, st.integers(1, 100_000), ELAPSED, RANDOM_NUMBERS, RETRY_AFTER)
 def test_a_delay_lies_within_every_bound(
     policy: RetryPolicy, attempt: int, elapsed: float, dice: float, asked: float | None
 ) -> None:
@@ -51,7 +51,7 @@ def test_a_delay_lies_within_every_bound(
     assert delay <= max(policy.max_interval, (asked or 0) + policy.initial_interval)
 
 
-@given(POLICIES, st.integers(1, 100), ELAPSED, DICE, ASKED)
+@given(POLICIES, st.integers(1, 100), ELAPSED, RANDOM_NUMBERS, RETRY_AFTER)
 def test_it_gives_up_only_for_the_count_or_for_the_time(
     policy: RetryPolicy, attempt: int, elapsed: float, dice: float, asked: float | None
 ) -> None:
@@ -59,7 +59,7 @@ def test_it_gives_up_only_for_the_count_or_for_the_time(
     assert (next_delay(policy, attempt, elapsed, dice, asked) is None) is spent
 
 
-@given(POLICIES, st.integers(1, 100_000), DICE, ASKED)
+@given(POLICIES, st.integers(1, 100_000), RANDOM_NUMBERS, RETRY_AFTER)
 def test_an_outage_is_asked_about_again_and_again(
     policy: RetryPolicy, attempt: int, dice: float, asked: float | None
 ) -> None:
@@ -68,7 +68,7 @@ def test_an_outage_is_asked_about_again_and_again(
     assert min(asked or 0, longest) <= delay <= longest
 
 
-@given(POLICIES, DICE)
+@given(POLICIES, RANDOM_NUMBERS)
 def test_every_command_comes_to_an_end(policy: RetryPolicy, dice: float) -> None:
     attempt, elapsed = 1, 0.0
     while (delay := next_delay(policy, attempt, elapsed, dice)) is not None:
@@ -83,7 +83,7 @@ def test_the_widest_delay_doubles_up_to_the_ceiling() -> None:
     assert widest == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60])
 
 
-@given(st.integers(1, 9), DICE)
+@given(st.integers(1, 9), RANDOM_NUMBERS)
 def test_the_jitter_is_full(attempt: int, dice: float) -> None:
     assert next_delay(a_policy(), attempt, 0, dice) == pytest.approx(dice * min(60, 2 ** (attempt - 1)))
 

@@ -16,10 +16,10 @@ from southbound.broker.server import run_command
 
 DEBIAN_17 = 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)'
 JAVA_8 = 'java version "1.8.0_402"\nJava(TM) SE Runtime Environment'
-EARLY = 'openjdk version "25-ea" 2025-09-16'
+EARLY_ACCESS_JAVA = 'openjdk version "25-ea" 2025-09-16'
 
 
-@pytest.mark.parametrize(("said", "release"), [(DEBIAN_17, 17), (JAVA_8, 8), (EARLY, 25), ("no idea", 0)])
+@pytest.mark.parametrize(("said", "release"), [(DEBIAN_17, 17), (JAVA_8, 8), (EARLY_ACCESS_JAVA, 25), ("no idea", 0)])
 def test_the_release_of_a_java_is_read_from_what_it_prints(said: str, release: int) -> None:
     assert Java(path=Path("java"), version=parse_version(said)).release == release
 
@@ -159,7 +159,7 @@ def test_an_engine_that_cannot_get_the_image_gives_way_to_the_jvm(
 
 
 @contextmanager
-def a_jvm_broker(say: object, *, folder: Path | None, port: int | None) -> Iterator[Broker]:
+def a_jvm_broker(report: object, *, folder: Path | None, port: int | None) -> Iterator[Broker]:
     yield Broker(bootstrap="127.0.0.1:1", kind=BrokerKind.JVM)
 
 

@@ -7,7 +7,7 @@ from consumers.inbound.callback_auth import AllowAnyone, BasicPassword, SharedTo
 from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, SecretMissingError
 
 SECRET = "s3cret"  # noqa: S105 - nobody else's
-PLACE = "env:TOKEN"
+SECRET_REFERENCE = "env:TOKEN"  # noqa: S105 - where it is, not what it is
 
 
 def headers(**values: str) -> CIMultiDict[str]:
@@ -55,11 +55,11 @@ def test_secrets_are_not_printed() -> None:
 def test_a_profile_says_which_check_it_wants() -> None:
     environment = {"TOKEN": SECRET}
     assert authenticator_for(NoAuth(), environment) == AllowAnyone()
-    assert authenticator_for(CallbackToken(token=PLACE), environment)(headers(x_southbound_token=SECRET))
-    basic = authenticator_for(BasicAuth(username="lab", password=PLACE), environment)
+    assert authenticator_for(CallbackToken(token=SECRET_REFERENCE), environment)(headers(x_southbound_token=SECRET))
+    basic = authenticator_for(BasicAuth(username="lab", password=SECRET_REFERENCE), environment)
     assert basic == BasicPassword(user="lab", password=SECRET)
 
 
 def test_a_secret_that_is_not_there_is_named_by_its_place() -> None:
     with pytest.raises(SecretMissingError, match="env:TOKEN"):
-        authenticator_for(CallbackToken(token=PLACE), {})
+        authenticator_for(CallbackToken(token=SECRET_REFERENCE), {})

@@ -23,7 +23,7 @@ TEN = timedelta(seconds=10)
 GET = Call(purpose=Purpose.READ, method="GET", path="/serviceTest/1")
 
 
-class TenSeconds(FakeTransport):
+class TenSecondTransport(FakeTransport):
     """Takes ten seconds for each answer, of a clock that nothing else moves."""
 
     now: datetime = NOON
@@ -35,11 +35,11 @@ class TenSeconds(FakeTransport):
         return HttpResponse(status=200, body=b"{}")
 
 
-class Line:
+class OneConnectionCaller:
     """One system with one connection."""
 
     def __init__(self, surely_ours_for: timedelta = timedelta.max) -> None:
-        self.transport = TenSeconds()
+        self.transport = TenSecondTransport()
         self.seconds: list[float] = []
         self.caller = Caller(
             spokes={"fibre-lab": a_spoke()},
@@ -55,13 +55,13 @@ class Line:
 
 
 async def test_waiting_for_a_free_connection_was_counted_as_the_systems_time() -> None:
-    line = Line()
+    line = OneConnectionCaller()
     await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)))
     assert line.seconds == [10] * 5
 
 
 async def test_calls_that_wait_for_longer_than_a_session_were_sent_by_a_worker_that_had_been_replaced() -> None:
-    line = Line(surely_ours_for=2 * TEN)
+    line = OneConnectionCaller(surely_ours_for=2 * TEN)
     asked = await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
     assert [type(one) for one in asked[2:]] == [MayNotSendError] * 3
     assert len(line.transport.requests) == 2
@@ -69,4 +69,4 @@ async def test_calls_that_wait_for_longer_than_a_session_were_sent_by_a_worker_t
 
 async def test_a_worker_that_was_replaced_says_so() -> None:
     with pytest.raises(MayNotSendError, match="has not heard from Kafka for too long"):
-        Line(surely_ours_for=timedelta()).caller.require_membership()
+        OneConnectionCaller(surely_ours_for=timedelta()).caller.require_membership()

@@ -28,7 +28,7 @@ PARTIES = (
 )
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.text(max_size=3)
 CHARACTERISTICS = st.lists(st.builds(Characteristic, name=st.sampled_from("abc"), value=VALUES), max_size=4).map(tuple)
-NEWS: dict[str, tuple[str, Any]] = {
+FIELD_CHANGES: dict[str, tuple[str, Any]] = {
     "name": ("name", "Line test 2"),
     "description": ("description", "again"),
     "mode": ("mode", Mode.PROACTIVE),
@@ -45,8 +45,8 @@ def with_characteristics(*items: Characteristic) -> RunDocument:
     return a_document(characteristic=items)
 
 
-def news(*fields: str) -> RunDocument:
-    return a_document().model_copy(update=dict(NEWS[field] for field in fields))
+def changed_document(*fields: str) -> RunDocument:
+    return a_document().model_copy(update=dict(FIELD_CHANGES[field] for field in fields))
 
 
 def a_change(field: str) -> FieldChange:
@@ -54,21 +54,21 @@ def a_change(field: str) -> FieldChange:
 
 
 def test_every_field_that_goes_out_can_be_seen_to_change() -> None:
-    assert set(NEWS) == set(FIELDS)
+    assert set(FIELD_CHANGES) == set(FIELDS)
 
 
-@given(st.sets(st.sampled_from(sorted(NEWS))))
+@given(st.sets(st.sampled_from(sorted(FIELD_CHANGES))))
 def test_exactly_the_fields_that_differ_are_listed_with_both_values(fields: set[str]) -> None:
-    before, after = a_document(), news(*fields)
+    before, after = a_document(), changed_document(*fields)
     changes = diff(before, after)
     assert {change.field for change in changes} == fields
-    assert all(change.new == getattr(after, NEWS[change.field][0]) for change in changes)
-    assert all(change.old == getattr(before, NEWS[change.field][0]) for change in changes)
+    assert all(change.new == getattr(after, FIELD_CHANGES[change.field][0]) for change in changes)
+    assert all(change.old == getattr(before, FIELD_CHANGES[change.field][0]) for change in changes)
 
 
-@given(st.sets(st.sampled_from(sorted(NEWS))))
+@given(st.sets(st.sampled_from(sorted(FIELD_CHANGES))))
 def test_a_change_back_is_the_mirror_of_the_change(fields: set[str]) -> None:
-    before, after = a_document(), news(*fields)
+    before, after = a_document(), changed_document(*fields)
     there = {(change.field, change.old, change.new) for change in diff(before, after)}
     assert {(change.field, change.new, change.old) for change in diff(after, before)} == there
 

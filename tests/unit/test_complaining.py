@@ -10,7 +10,7 @@ from consumers.runtime.monitoring import AttemptEnded
 from schemas.problem import Problem
 from southbound.service.logs import log_problem
 
-TROUBLE = Problem(code="UNDECODABLE", sentence="The value is no event.")
+PROBLEM = Problem(code="UNDECODABLE", sentence="The value is no event.")
 RECORD = Record(Partition(topic="testrun.lifecycle", number=3, epoch=1), 42, b"TR0001\x1b", b"\xff", (), 0)
 
 
@@ -20,7 +20,7 @@ def observer() -> WorkerMetrics:
 
 def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:
     with capture_logs() as lines:
-        observer().attempt_ended(AttemptEnded(RECORD, 1, DeadLetter(TROUBLE), 0.1))
+        observer().attempt_ended(AttemptEnded(RECORD, 1, DeadLetter(PROBLEM), 0.1))
     (line,) = lines
     assert (line["event"], line["code"]) == ("The value is no event.", "UNDECODABLE")
     assert (line["topic"], line["partition"], line["offset"]) == ("testrun.lifecycle", 3, 42)
@@ -29,7 +29,7 @@ def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:
 
 def test_a_complaint_between_records_names_none_and_a_retry_says_nothing() -> None:
     with capture_logs() as lines:
-        observer().problem_reported(TROUBLE)
-        observer().attempt_ended(AttemptEnded(RECORD, 1, RetryLater(1.0, TROUBLE), 0.1))
+        observer().problem_reported(PROBLEM)
+        observer().attempt_ended(AttemptEnded(RECORD, 1, RetryLater(1.0, PROBLEM), 0.1))
     (line,) = lines
     assert "topic" not in line

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 ENVELOPE = Envelope(Codec())
 VALUE, HEADERS = ENVELOPE.encode(example(*NEWEST[0]))
 A_RECORD = Record(Partition(topic="t", number=0, epoch=1), 7, b"k", VALUE, tuple(HEADERS), 0)
-ALMOST = 1 - 2**-53  # the largest that dice show
+ALMOST_ONE = 1 - 2**-53  # the largest that dice show
 passing = pytest.mark.parametrize("kind", PASSING)
 
 
 @dataclass
-class Raises:
+class FailingHandler:
     """A handler that always fails in the same way."""
 
     error: Exception
@@ -43,10 +43,10 @@ class Raises:
 
 
 async def outcome_of(error: Exception, number: int = 1, dice: Callable[[], float] = lambda: 0.5) -> Outcome:
-    return await DecodingHandler(Raises(error), ENVELOPE, dice)(A_RECORD, Attempt(number))
+    return await DecodingHandler(FailingHandler(error), ENVELOPE, dice)(A_RECORD, Attempt(number))
 
 
-async def delay(kind: type[Exception], number: int, dice: float) -> float:
+async def delay_of(kind: type[Exception], number: int, dice: float) -> float:
     outcome = await outcome_of(kind("Not now."), number, lambda: dice)
     assert isinstance(outcome, RetryLater)
     return outcome.delay
@@ -83,29 +83,29 @@ async def test_what_passes_by_itself_waits_and_says_what_for(kind: type[Exceptio
 
 async def test_what_is_no_event_is_a_dead_letter() -> None:
     rubbish = Record(A_RECORD.partition, 8, b"k", b"rubbish", (), 0)
-    assert isinstance(await DecodingHandler(Raises(ValueError()), ENVELOPE)(rubbish, Attempt(1)), DeadLetter)
+    assert isinstance(await DecodingHandler(FailingHandler(ValueError()), ENVELOPE)(rubbish, Attempt(1)), DeadLetter)
 
 
 @passing
 async def test_waits_for_what_all_lanes_share_widen_up_to_a_ceiling(kind: type[Exception]) -> None:
-    waits = [await delay(kind, number, ALMOST) for number in range(1, 60)]
+    waits = [await delay_of(kind, number, ALMOST_ONE) for number in range(1, 60)]
     assert waits == sorted(waits)
     assert waits[1] == pytest.approx(2 * waits[0])
     assert waits[-1] == waits[-2] == pytest.approx(PASSING[kind][1].max_interval)
 
 
 @passing
-@given(number=st.integers(1, 10_000), first=st.floats(0, ALMOST), second=st.floats(0, ALMOST))
+@given(number=st.integers(1, 10_000), first=st.floats(0, ALMOST_ONE), second=st.floats(0, ALMOST_ONE))
 async def test_lanes_that_fail_together_are_spread_over_the_whole_wait(
     kind: type[Exception], number: int, first: float, second: float
 ) -> None:
-    widest = await delay(kind, number, 1.0)
-    waits = (await delay(kind, number, first), await delay(kind, number, second))
+    widest = await delay_of(kind, number, 1.0)
+    waits = (await delay_of(kind, number, first), await delay_of(kind, number, second))
     assert waits == pytest.approx((first * widest, second * widest))
 
 
 async def test_a_permanent_conflict_slows_down_before_it_is_complained_about() -> None:
     # The worker complains after five seconds (WorkerPolicy.complain_after).
-    waited = sum([await delay(ConflictError, number, 0.5) for number in range(1, 10)])
+    waited = sum([await delay_of(ConflictError, number, 0.5) for number in range(1, 10)])
     assert 2 < waited < 10
-    assert await delay(ConflictError, 1, ALMOST) < 0.021, "most conflicts are over at once"
+    assert await delay_of(ConflictError, 1, ALMOST_ONE) < 0.021, "most conflicts are over at once"

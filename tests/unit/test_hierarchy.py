@@ -35,14 +35,14 @@ WIDE = HierarchyLimits(max_runs=100, max_depth=100)
 
 
 @dataclass(frozen=True)
-class Branch:
+class ChildPlacement:
     """A child as a test draws it: under which earlier run, and where among its siblings."""
 
     under: int
     order: int
 
 
-BRANCHES = st.lists(st.builds(Branch, under=st.integers(0, 30), order=st.integers(-2, 2)), max_size=30)
+BRANCHES = st.lists(st.builds(ChildPlacement, under=st.integers(0, 30), order=st.integers(-2, 2)), max_size=30)
 
 
 def a_child(run_id: str, parent: str = "R", root: str = "R", order: int = 0, version: int = 1) -> RunDocument:
@@ -53,7 +53,7 @@ def a_root(*children: RunDocument, names: tuple[str, ...] = ()) -> RunDocument:
     return a_document("R", children=children, child_run_ids=names)
 
 
-def grown(branches: Sequence[Branch]) -> tuple[RunDocument, ...]:
+def children_from(branches: Sequence[ChildPlacement]) -> tuple[RunDocument, ...]:
     ids = ["R"]
     children = []
     for number, branch in enumerate(branches):
@@ -62,15 +62,15 @@ def grown(branches: Sequence[Branch]) -> tuple[RunDocument, ...]:
     return tuple(children)
 
 
-def flattened(tree: RunTree) -> Iterator[RunDocument]:
+def flatten(tree: RunTree) -> Iterator[RunDocument]:
     yield tree.document
     for child in tree.children:
-        yield from flattened(child)
+        yield from flatten(child)
 
 
 @given(BRANCHES)
-def test_every_run_comes_once_and_after_its_parent(branches: list[Branch]) -> None:
-    root = a_root(*grown(branches))
+def test_every_run_comes_once_and_after_its_parent(branches: list[ChildPlacement]) -> None:
+    root = a_root(*children_from(branches))
     runs = expand(root, WIDE)
     place = {run.run_id: number for number, run in enumerate(runs)}
     assert set(place) == {"R", *child_ids(root)}
@@ -80,31 +80,31 @@ def test_every_run_comes_once_and_after_its_parent(branches: list[Branch]) -> No
 
 
 @given(BRANCHES)
-def test_siblings_keep_their_order_and_then_their_ids(branches: list[Branch]) -> None:
-    runs = expand(a_root(*grown(branches)), WIDE)
+def test_siblings_keep_their_order_and_then_their_ids(branches: list[ChildPlacement]) -> None:
+    runs = expand(a_root(*children_from(branches)), WIDE)
     for parent in runs:
         siblings = [(run.order, run.run_id) for run in runs if run.parent_run_id == parent.run_id]
         assert siblings == sorted(siblings)
 
 
 @given(BRANCHES)
-def test_the_tree_read_from_the_top_is_the_list(branches: list[Branch]) -> None:
-    root = a_root(*grown(branches))
+def test_the_tree_read_from_the_top_is_the_list(branches: list[ChildPlacement]) -> None:
+    root = a_root(*children_from(branches))
     tree = nest(root, WIDE)
-    assert tuple(flattened(tree)) == expand(root, WIDE)
+    assert tuple(flatten(tree)) == expand(root, WIDE)
 
 
 @given(BRANCHES, st.randoms(use_true_random=False))
-def test_the_order_of_the_flat_list_does_not_matter(branches: list[Branch], dice: object) -> None:
-    children = list(grown(branches))
+def test_the_order_of_the_flat_list_does_not_matter(branches: list[ChildPlacement], dice: object) -> None:
+    children = list(children_from(branches))
     straight = expand(a_root(*children), WIDE)
     dice.shuffle(children)  # type: ignore[attr-defined] # hypothesis gives a random.Random
     assert expand(a_root(*children), WIDE) == straight
 
 
 @given(BRANCHES.filter(bool), st.data())
-def test_a_circle_anywhere_is_refused(branches: list[Branch], data: st.DataObject) -> None:
-    children = list(grown(branches))
+def test_a_circle_anywhere_is_refused(branches: list[ChildPlacement], data: st.DataObject) -> None:
+    children = list(children_from(branches))
     picked = data.draw(st.integers(0, len(children) - 1))
     below = {children[picked].run_id}
     for child in children:

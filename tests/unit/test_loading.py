@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOWHERE = Path("/nowhere")
 
 
-def mistakes_of(**paths: Path) -> list[str]:
+def errors_of(**paths: Path) -> list[str]:
     with pytest.raises(InvalidConfigurationError) as told:
         load_rules(RoutingSettings(**paths))
     return told.value.mistakes
@@ -31,7 +31,7 @@ def test_what_is_shipped_has_no_mistakes() -> None:
     [{"policy": NOWHERE / "policy.yaml"}, {"selector": NOWHERE / "selector.yaml"}, {"spokes": NOWHERE}],
 )
 def test_a_path_that_leads_nowhere_is_one_mistake_that_names_it(paths: Mapping[str, Path]) -> None:
-    (mistake,) = mistakes_of(**paths)
+    (mistake,) = errors_of(**paths)
     assert str(*paths.values()) in mistake
 
 
@@ -39,7 +39,7 @@ def test_the_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
     profile, table = tmp_path / "lab.yaml", tmp_path / "policy.yaml"
     profile.write_text("{name: LAB, base_url: nonsense, concurrency: 0, patchable: [colour], version: 9}")
     table.write_text("{table: x, policy: first, inputs: [], outputs: [], rows: []}")
-    mistakes = mistakes_of(spokes=tmp_path, policy=table, selector=NOWHERE / "selector.yaml")
+    mistakes = errors_of(spokes=tmp_path, policy=table, selector=NOWHERE / "selector.yaml")
     for told in ("lab.yaml", "policy.yaml", "selector.yaml"):
         assert any(told in mistake for mistake in mistakes)
     assert len(mistakes) >= 7

@@ -25,7 +25,7 @@ def logs_as_before() -> Iterator[None]:
     logging.getLogger().handlers = handlers
 
 
-def written(
+def log_lines(
     capsys: pytest.CaptureFixture[str],
     format_: Literal["auto", "json", "console"],
     level: Literal["debug", "info", "warning", "error"] = "info",
@@ -41,28 +41,28 @@ def written(
 
 
 def test_json_is_one_object_per_event_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = [orjson.loads(line) for line in written(capsys, "json")]
+    first, second = [orjson.loads(line) for line in log_lines(capsys, "json")]
     assert first.pop("timestamp").endswith("Z")
     assert first == {"event": "run ended", "level": "info", "run": "TR0001", "attempt": 2}
     assert (second["event"], second["level"], second["reason"]) == ("waiting", "warning", "no broker")
 
 
 def test_console_is_text_with_the_same_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    first, _ = written(capsys, "console")
+    first, _ = log_lines(capsys, "console")
     assert "run ended" in first
     assert {"attempt=2", "run=TR0001"} <= {*first.split()}
     assert not first.startswith("{")
 
 
 def test_auto_is_json_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert orjson.loads(written(capsys, "auto")[0])["event"] == "run ended"
+    assert orjson.loads(log_lines(capsys, "auto")[0])["event"] == "run ended"
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
 def test_what_is_below_the_level_is_not_written(
     capsys: pytest.CaptureFixture[str], format_: Literal["json", "console"]
 ) -> None:
-    (line,) = written(capsys, format_, level="warning")
+    (line,) = log_lines(capsys, format_, level="warning")
     assert "waiting" in line
 
 

@@ -41,7 +41,7 @@ NAMES = st.none() | st.sampled_from(("Flow speed", "FLOW SPEED", "Delay", "loss"
 HREFS = st.none() | st.sampled_from(("urn:metric:speed", "urn:metric:delay", "urn:metric:jitter"))
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
 MOMENTS = st.none() | st.datetimes(timezones=st.sampled_from((UTC, timezone(timedelta(hours=14)), None)))
-TOLD = st.builds(
+REPORTED = st.builds(
     ExternalMeasure,
     id=IDS,
     definition_id=IDS,
@@ -70,7 +70,7 @@ def codes(result: MatchedMeasures) -> list[str]:
     return [problem.code for problem in result.problems]
 
 
-def found(result: MatchedMeasures) -> list[tuple[str, MeasureIdOrigin]]:
+def ids_and_origins(result: MatchedMeasures) -> list[tuple[str, MeasureIdOrigin]]:
     return [(measure.id, measure.id_origin) for measure in result.measures]
 
 
@@ -108,13 +108,13 @@ def test_a_measure_is_known_by_its_id_then_definition_then_href_then_name(
     told: ExternalMeasure, origin: MeasureIdOrigin
 ) -> None:
     result = matched(told)
-    assert found(result) == [("TM1", origin)]
+    assert ids_and_origins(result) == [("TM1", origin)]
     assert result.problems == ()
 
 
 def test_what_is_left_belongs_to_the_only_measure_still_open() -> None:
     result = matched(measured(id="TM2"), measured(metric_name="Throughput"))
-    assert found(result) == [("TM2", MeasureIdOrigin.REPORTED), ("TM1", MeasureIdOrigin.ONLY_OPEN)]
+    assert ids_and_origins(result) == [("TM2", MeasureIdOrigin.REPORTED), ("TM1", MeasureIdOrigin.ONLY_OPEN)]
     assert codes(result) == ["MEASURE_NAME_DIFFERS"]
     assert "'Throughput'" in result.problems[0].message
     assert "'Flow speed'" in result.problems[0].message
@@ -126,35 +126,35 @@ def test_what_is_left_belongs_to_the_only_measure_still_open() -> None:
     ids=["definition", "href"],
 )
 def test_the_only_open_measure_is_not_given_to_what_says_it_is_another(told: ExternalMeasure) -> None:
-    assert found(matched(told, wanted=(SPEED,)))[0][1] is MeasureIdOrigin.DERIVED
+    assert ids_and_origins(matched(told, wanted=(SPEED,)))[0][1] is MeasureIdOrigin.DERIVED
 
 
 def test_two_that_are_left_do_not_share_the_only_open_measure() -> None:
     result = matched(measured(1), measured(2), wanted=(SPEED,))
-    assert [origin for _, origin in found(result)] == [MeasureIdOrigin.DERIVED] * 2
-    assert len({name for name, _ in found(result)}) == 2
+    assert [origin for _, origin in ids_and_origins(result)] == [MeasureIdOrigin.DERIVED] * 2
+    assert len({name for name, _ in ids_and_origins(result)}) == 2
     assert codes(result) == ["MEASURE_ID_MISSING"] * 2
 
 
 def test_a_measure_known_from_an_earlier_report_is_not_open() -> None:
     known = (a_measure("TM1"),)
     result = match_measures((SPEED, DELAY), (measured(),), "fibre-lab", "ext-1", known=known)
-    assert found(result) == [("TM2", MeasureIdOrigin.ONLY_OPEN)]
+    assert ids_and_origins(result) == [("TM2", MeasureIdOrigin.ONLY_OPEN)]
     again = match_measures((SPEED, DELAY), (measured(),), "fibre-lab", "ext-1", known=known + result.measures)
-    assert found(again) == found(result)
+    assert ids_and_origins(again) == ids_and_origins(result)
 
 
 def test_a_name_that_two_requested_measures_share_names_neither() -> None:
     down = RequestedMeasure(id="TM8", metric_name="Speed")
     up = RequestedMeasure(id="TM9", metric_name="speed")
-    assert found(matched(measured(metric_name="speed"), wanted=(down, up)))[0][0] == "TM9"
+    assert ids_and_origins(matched(measured(metric_name="speed"), wanted=(down, up)))[0][0] == "TM9"
     assert codes(matched(measured(metric_name="SPEED"), wanted=(down, up))) == ["MEASURE_ID_MISSING"]
 
 
 def test_a_measure_without_a_usable_id_is_kept_under_a_stable_one_and_said() -> None:
     told = measured(12, metric_name="Jitter")
     result = matched(told)
-    assert found(result) == [(measure_id("fibre-lab", "ext-1", "Jitter"), MeasureIdOrigin.DERIVED)]
+    assert ids_and_origins(result) == [(measure_id("fibre-lab", "ext-1", "Jitter"), MeasureIdOrigin.DERIVED)]
     assert result.measures[0].value == 12
     assert codes(result) == ["MEASURE_ID_MISSING"]
     assert result.problems[0].property_path == "/testMeasure/0"
@@ -265,7 +265,7 @@ def test_a_long_name_of_theirs_does_not_make_a_long_sentence() -> None:
     assert len(matched(measured(metric_name="x" * 100_000)).problems[0].message) < 250
 
 
-@given(WANTED, st.lists(TOLD, max_size=6))
+@given(WANTED, st.lists(REPORTED, max_size=6))
 def test_nothing_is_lost_without_a_word(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
     result = match_measures(wanted, told, "fibre-lab", "ext-1")
     ids = [measure.id for measure in result.measures]
@@ -275,7 +275,7 @@ def test_nothing_is_lost_without_a_word(wanted: list[RequestedMeasure], told: li
     assert len(telling) <= len(ids) + duplicates <= len(told)
 
 
-@given(WANTED, st.lists(TOLD, max_size=6))
+@given(WANTED, st.lists(REPORTED, max_size=6))
 def test_an_id_is_a_requested_one_or_said_not_to_be(
     wanted: list[RequestedMeasure], told: list[ExternalMeasure]
 ) -> None:
@@ -287,7 +287,7 @@ def test_an_id_is_a_requested_one_or_said_not_to_be(
     assert derived is bool({"MEASURE_UNKNOWN", "MEASURE_ID_MISSING"} & set(codes(result)))
 
 
-@given(WANTED, st.lists(TOLD, max_size=6))
+@given(WANTED, st.lists(REPORTED, max_size=6))
 def test_the_same_report_gives_the_same_ids_again(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
     once = match_measures(wanted, told, "fibre-lab", "ext-1")
     assert match_measures(wanted, told, "fibre-lab", "ext-1") == once
@@ -295,7 +295,7 @@ def test_the_same_report_gives_the_same_ids_again(wanted: list[RequestedMeasure]
     assert {m.id for m in again.measures} == {m.id for m in once.measures}
 
 
-@given(WANTED, st.lists(TOLD, max_size=6))
+@given(WANTED, st.lists(REPORTED, max_size=6))
 def test_every_measure_can_go_on_a_topic(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
     for measure in match_measures(wanted, told, "fibre-lab", "ext-1").measures:
         assert ReportedMeasure.model_validate_json(measure.model_dump_json()) == measure
@@ -349,7 +349,7 @@ def test_the_mandatory_measures_that_did_not_come_are_named() -> None:
     assert "'Flow speed' (TM1)" in reason.message
 
 
-@given(st.sampled_from(RunState), WANTED, st.lists(TOLD, max_size=6))
+@given(st.sampled_from(RunState), WANTED, st.lists(REPORTED, max_size=6))
 def test_no_run_passes_that_did_not_complete_or_misses_or_violates_anything(
     state: RunState, wanted: list[RequestedMeasure], told: list[ExternalMeasure]
 ) -> None:

@@ -12,7 +12,7 @@ from consumers.runtime.handler import Attempt
 from consumers.spokes.port import Call, UnknownSpokeError
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.builders import NOON
-from tests.fakes.system import REFUSED_CONNECTION, SILENCE, FakeSystem
+from tests.fakes.system import NO_RESPONSE, REFUSED_CONNECTION, FakeSystem
 from tests.unit.spokes.builders import a_spoke
 
 RETRY = {
@@ -29,7 +29,7 @@ REFUSES_EVERYBODY = HttpResponse(status=401)
 
 
 @dataclass(slots=True)
-class Lab:
+class OutageHarness:
     """One system and one worker that calls it; `elapsed` is the time since each record's first attempt."""
 
     system: FakeSystem = field(default_factory=FakeSystem)
@@ -43,34 +43,34 @@ class Lab:
             spokes=spokes, client=self.system, now=lambda: NOON, random=lambda: 0.9, may_send=lambda: True
         )
 
-    async def fails(
+    async def fail_attempt(
         self, answer: HttpResponse | NoResponse, record: str = "r", purpose: Purpose = Purpose.SEND
     ) -> float | None:
         """Make the next attempt at a record, and let so much time pass as it has to wait."""
         self.system.plan(purpose, answer)
-        asked = await self._ask(purpose)
+        asked = await self._call(purpose)
         number = self.numbers[record] = self.numbers.get(record, 0) + 1
         delay = self.caller.delay_after("fibre-lab", asked, Attempt(number, self.elapsed), record)
         self.elapsed += delay or 0.0
         return delay
 
-    async def serves(self, purpose: Purpose = Purpose.SEND) -> None:
+    async def succeed(self, purpose: Purpose = Purpose.SEND) -> None:
         """Let another call succeed."""
         self.system.plan(purpose, HttpResponse(status=200, body=b"[]"))
-        await self._ask(purpose)
+        await self._call(purpose)
 
-    async def tries(
+    async def count_attempts(
         self, answer: HttpResponse | NoResponse, others: Purpose | None, purpose: Purpose = Purpose.SEND
     ) -> int:
         """Count the attempts at a record until it is given up, while `others` succeed; a hundred: never."""
         for number in range(1, 100):
             if others is not None:
-                await self.serves(others)
-            if await self.fails(answer, purpose=purpose) is None:
+                await self.succeed(others)
+            if await self.fail_attempt(answer, purpose=purpose) is None:
                 return number
         return 100
 
-    async def _ask(self, purpose: Purpose) -> CallResult:
+    async def _call(self, purpose: Purpose) -> CallResult:
         return await self.caller.call(
             "fibre-lab", Call(purpose=purpose, method="POST", path="/serviceTest", body=b"{}")
         )
@@ -78,71 +78,71 @@ class Lab:
 
 @pytest.mark.parametrize("answer", [BUSY, TOO_MANY, HttpResponse(status=507), REFUSED_CONNECTION, REFUSES_EVERYBODY])
 async def test_a_maintenance_window_gave_up_every_run_that_waited(answer: HttpResponse | NoResponse) -> None:
-    assert await Lab().tries(answer, others=None) == 100
+    assert await OutageHarness().count_attempts(answer, others=None) == 100
 
 
 async def test_a_run_that_alone_is_turned_away_is_given_up() -> None:
-    assert await Lab().tries(BUSY, others=Purpose.SEND) == 5
+    assert await OutageHarness().count_attempts(BUSY, others=Purpose.SEND) == 5
 
 
 async def test_a_system_that_is_not_reached_is_waited_for_whatever_it_did_in_between() -> None:
-    assert await Lab().tries(REFUSED_CONNECTION, others=Purpose.SEND) == 100
+    assert await OutageHarness().count_attempts(REFUSED_CONNECTION, others=Purpose.SEND) == 100
 
 
-@pytest.mark.parametrize("answer", [BROKEN, SILENCE, HttpResponse(status=504)])
+@pytest.mark.parametrize("answer", [BROKEN, NO_RESPONSE, HttpResponse(status=504)])
 async def test_a_post_that_was_perhaps_taken_is_repeated_so_often_and_no_more(
     answer: HttpResponse | NoResponse,
 ) -> None:
-    assert await Lab().tries(answer, others=None) == 5
+    assert await OutageHarness().count_attempts(answer, others=None) == 5
 
 
 async def test_a_system_that_can_be_read_may_still_be_closed_for_writing() -> None:
-    assert await Lab().tries(BUSY, others=Purpose.READ) == 100
-    assert await Lab().tries(BUSY, others=Purpose.CHANGE) == 5
+    assert await OutageHarness().count_attempts(BUSY, others=Purpose.READ) == 100
+    assert await OutageHarness().count_attempts(BUSY, others=Purpose.CHANGE) == 5
 
 
 @pytest.mark.parametrize("others", [Purpose.SEND, Purpose.READ])
 async def test_a_read_that_alone_times_out_is_given_up(others: Purpose) -> None:
-    assert await Lab().tries(SILENCE, others, purpose=Purpose.LOOK_UP) == 5
-    assert await Lab().tries(SILENCE, None, purpose=Purpose.LOOK_UP) == 100
+    assert await OutageHarness().count_attempts(NO_RESPONSE, others, purpose=Purpose.LOOK_UP) == 5
+    assert await OutageHarness().count_attempts(NO_RESPONSE, None, purpose=Purpose.LOOK_UP) == 100
 
 
 @pytest.mark.parametrize("outage", [REFUSED_CONNECTION, BUSY])
 async def test_after_an_outage_of_twenty_minutes_the_first_503_gave_up(outage: HttpResponse | NoResponse) -> None:
-    lab = Lab()
+    lab = OutageHarness()
     while lab.elapsed < 1200:
-        assert await lab.fails(outage) is not None
-    assert await lab.tries(BUSY, others=Purpose.SEND) == 5
+        assert await lab.fail_attempt(outage) is not None
+    assert await lab.count_attempts(BUSY, others=Purpose.SEND) == 5
 
 
 async def test_the_time_before_an_outage_counts_and_the_time_in_it_does_not() -> None:
-    lab = Lab()
+    lab = OutageHarness()
     for _ in range(3):
-        await lab.serves()
-        await lab.fails(BUSY)
+        await lab.succeed()
+        await lab.fail_attempt(BUSY)
     while lab.elapsed < 5000:
-        await lab.fails(REFUSED_CONNECTION)
-    assert await lab.tries(BUSY, others=Purpose.SEND) == 2
+        await lab.fail_attempt(REFUSED_CONNECTION)
+    assert await lab.count_attempts(BUSY, others=Purpose.SEND) == 2
 
 
 async def test_waits_widen_during_an_outage_although_it_does_not_count() -> None:
-    lab = Lab()
-    waits = [await lab.fails(BUSY) for _ in range(9)]
+    lab = OutageHarness()
+    waits = [await lab.fail_attempt(BUSY) for _ in range(9)]
     assert waits == pytest.approx([0.9, 1.8, 3.6, 7.2, 14.4, 28.8, 54, 54, 54])
 
 
 async def test_in_an_outage_a_retry_after_is_kept_but_not_for_ever() -> None:
-    lab = Lab()
-    assert await lab.fails(HttpResponse(status=503, headers={"retry-after": "300"})) == pytest.approx(300.9)
-    assert await lab.fails(HttpResponse(status=503, headers={"retry-after": "86400"})) == 600
+    lab = OutageHarness()
+    assert await lab.fail_attempt(HttpResponse(status=503, headers={"retry-after": "300"})) == pytest.approx(300.9)
+    assert await lab.fail_attempt(HttpResponse(status=503, headers={"retry-after": "86400"})) == 600
 
 
 async def test_one_run_that_waits_does_not_use_up_the_attempts_of_another() -> None:
-    lab = Lab()
+    lab = OutageHarness()
     for record in ("a", "b", "c", "d"):
-        await lab.serves()
-        assert await lab.fails(BUSY, record) is not None
-    assert await lab.tries(BUSY, others=Purpose.SEND) == 5
+        await lab.succeed()
+        assert await lab.fail_attempt(BUSY, record) is not None
+    assert await lab.count_attempts(BUSY, others=Purpose.SEND) == 5
 
 
 async def test_a_record_that_begins_again_has_all_its_attempts() -> None:
@@ -168,4 +168,4 @@ async def test_records_that_ended_long_ago_are_let_go() -> None:
 
 async def test_a_spoke_without_profile_is_named_with_those_that_have_one() -> None:
     with pytest.raises(UnknownSpokeError, match=r"'moon-lab' \(known: fibre-lab\)"):
-        Lab().caller.spoke("moon-lab")
+        OutageHarness().caller.spoke("moon-lab")

@@ -52,14 +52,14 @@ def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(
     assert together.changed.keys() <= kept.keys()
 
 
-class Kitchen:
+class DoublingBatch:
     """Doubles numbers, group by group, and notes the groups."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
         self.open = asyncio.Event()
 
-    async def cook(self, numbers: Sequence[int]) -> list[int | Exception]:
+    async def double(self, numbers: Sequence[int]) -> list[int | Exception]:
         self.groups.append(list(numbers))
         await self.open.wait()
         if 13 in numbers:
@@ -68,8 +68,8 @@ class Kitchen:
 
 
 async def test_who_comes_meanwhile_shares_the_next_group() -> None:
-    kitchen = Kitchen()
-    grouping = GroupCommit(kitchen.cook, limit=3)
+    kitchen = DoublingBatch()
+    grouping = GroupCommit(kitchen.double, limit=3)
     first = asyncio.ensure_future(grouping.submit(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -81,42 +81,42 @@ async def test_who_comes_meanwhile_shares_the_next_group() -> None:
 
 
 async def test_heavy_asks_fill_a_group_sooner() -> None:
-    kitchen = Kitchen()
+    kitchen = DoublingBatch()
     kitchen.open.set()
-    grouping = GroupCommit(kitchen.cook, limit=10, weight=lambda n: n)
+    grouping = GroupCommit(kitchen.double, limit=10, weight=lambda n: n)
     await asyncio.gather(*map(grouping.submit, (6, 5, 7, 100, 1)))
     assert kitchen.groups == [[6, 5], [7, 100], [1]]
 
 
 async def test_one_answer_may_be_an_error_of_its_own() -> None:
-    kitchen = Kitchen()
+    kitchen = DoublingBatch()
     kitchen.open.set()
-    grouping = GroupCommit(kitchen.cook, limit=9)
+    grouping = GroupCommit(kitchen.double, limit=9)
     answers = await asyncio.gather(*map(grouping.submit, (3, 4, 5)), return_exceptions=True)
     assert [answers[0], type(answers[1]), answers[2]] == [6, KeyError, 10]
 
 
 async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None:
-    kitchen = Kitchen()
+    kitchen = DoublingBatch()
     kitchen.open.set()
-    grouping = GroupCommit(kitchen.cook, limit=9)
+    grouping = GroupCommit(kitchen.double, limit=9)
     answers = await asyncio.gather(*map(grouping.submit, (12, 13)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["13 is not cooked here"] * 2
     assert answers[0] is not answers[1]
     assert await grouping.submit(1) == 2
 
 
-class DeathError(BaseException):
+class ProcessEndingError(BaseException):
     """The process is ending."""
 
 
 async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
     async def die(_: Sequence[int]) -> list[int | Exception]:
-        raise DeathError
+        raise ProcessEndingError
 
     grouping = GroupCommit(die, limit=1)
     answers = await asyncio.gather(*map(grouping.submit, (1, 2)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [DeathError, asyncio.CancelledError]
+    assert [type(answer) for answer in answers] == [ProcessEndingError, asyncio.CancelledError]
 
 
 async def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:

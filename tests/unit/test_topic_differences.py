@@ -9,7 +9,7 @@ import pytest
 from schemas.topics import all_topics
 from southbound.operations.topic_admin import format_retention, topic_differences
 
-LETTERS = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
+DEAD_LETTER_TOPIC = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
 
 
 @pytest.mark.parametrize(
@@ -22,20 +22,20 @@ LETTERS = next(topic for topic in all_topics() if topic.name.endswith("dlq"))
     ],
 )
 def test_each_difference_is_one_sentence(change: dict[str, object], says: str) -> None:
-    (told,) = topic_differences(LETTERS, replace(LETTERS, **change))  # type: ignore[arg-type] # fields of a topic
+    (told,) = topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, **change))  # type: ignore[arg-type] # fields of a topic
     assert told.startswith(says)
 
 
 def test_a_topic_that_forgets_dead_letters_after_a_second_was_as_good_as_one_that_keeps_them() -> None:
-    (told,) = topic_differences(LETTERS, replace(LETTERS, retention_ms=1_000))
+    (told,) = topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, retention_ms=1_000))
     assert told.startswith("testrun.dlq keeps records for 1 second, not 90 days: unprocessed records are lost then")
 
 
 @pytest.mark.parametrize("longer", [None, 91 * 86_400_000])
 def test_a_longer_memory_and_what_is_as_meant_are_no_difference(longer: int | None) -> None:
     assert [
-        *topic_differences(LETTERS, LETTERS),
-        *topic_differences(LETTERS, replace(LETTERS, retention_ms=longer)),
+        *topic_differences(DEAD_LETTER_TOPIC, DEAD_LETTER_TOPIC),
+        *topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, retention_ms=longer)),
     ] == []
 
 

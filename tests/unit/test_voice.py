@@ -43,7 +43,7 @@ UPDATE = RunUpdate(
     revision=2,
     occurred_at=NOON,
 )
-WORDS: dict[str, Command | Outcome | None] = {
+PUBLISHED_DATA: dict[str, Command | Outcome | None] = {
     "SendRun": SENT,
     "ChangeRun": ChangeRun(run=a_document(), request_id="RQ0001", spoke="fibre-lab", decision=SINGLE),
     "CancelRun": CancelRun(
@@ -56,44 +56,44 @@ WORDS: dict[str, Command | Outcome | None] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mouth:
+class AnnouncerHarness:
     """A voice with what it said."""
 
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
 
-    async def says(self, cause: Event, word: Command | Outcome, decision: PinnedDecision | None) -> EventHeaders:
+    async def announce(self, cause: Event, data: Command | Outcome, decision: PinnedDecision | None) -> EventHeaders:
         """Give the headers under which this word is published."""
         events = EventPublisher(publisher=self.publisher, envelope=ENVELOPE, topics=TopicNames(""))
-        await Announcer(events=events, now=lambda: NOON).publish(cause, [word], decision)
+        await Announcer(events=events, now=lambda: NOON).publish(cause, [data], decision)
         message = self.publisher.published[-1]
         event = ENVELOPE.decode(message.value, message.headers, fallback_id="none")
-        assert event.data == word
+        assert event.data == data
         return event.headers
 
 
-@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+@pytest.mark.parametrize("word", PUBLISHED_DATA.values(), ids=PUBLISHED_DATA)
 async def test_every_word_carries_trace_replay_decision_and_request_on(word: Command | Outcome) -> None:
-    said = await Mouth().says(TRACED, word, SINGLE)
+    said = await AnnouncerHarness().announce(TRACED, word, SINGLE)
     assert (said.traceparent, said.replay) == (TRACE, "redrive-7")
     assert (said.decision, said.request_id) == (SINGLE.policy, "RQ0001")
     assert (said.subject, said.time) == ("TR0001", NOON)
 
 
 async def test_what_the_cause_does_not_say_is_not_made_up() -> None:
-    said = await Mouth().says(PLAIN, UPDATE, None)
+    said = await AnnouncerHarness().announce(PLAIN, UPDATE, None)
     assert (said.traceparent, said.replay, said.decision) == (None, None, None)
     assert said.request_id == "RQ0001"
 
 
 async def test_the_request_is_that_of_the_word_and_not_of_the_cause() -> None:
     cause = TRACED._replace(headers=TRACED.headers._replace(request_id="RQ0000", decision="old@1#R1"))
-    said = await Mouth().says(cause, SENT, SINGLE)
+    said = await AnnouncerHarness().announce(cause, SENT, SINGLE)
     assert (said.request_id, said.decision) == ("RQ0001", SINGLE.policy)
 
 
 async def test_the_same_cause_gives_the_same_ids_and_another_one_other_ids_of_news() -> None:
-    mouth, other = Mouth(), PLAIN._replace(headers=EventHeaders(id="E2"))
-    first, again = [await mouth.says(PLAIN, UPDATE, SINGLE) for _ in range(2)]
+    mouth, other = AnnouncerHarness(), PLAIN._replace(headers=EventHeaders(id="E2"))
+    first, again = [await mouth.announce(PLAIN, UPDATE, SINGLE) for _ in range(2)]
     assert first.id == again.id
-    assert (await mouth.says(other, UPDATE, SINGLE)).id != first.id
-    assert (await mouth.says(other, SENT, SINGLE)).id == (await mouth.says(PLAIN, SENT, SINGLE)).id
+    assert (await mouth.announce(other, UPDATE, SINGLE)).id != first.id
+    assert (await mouth.announce(other, SENT, SINGLE)).id == (await mouth.announce(PLAIN, SENT, SINGLE)).id

@@ -18,7 +18,7 @@ from consumers.inbound.listen_socket import CannotListenError
 from consumers.inbound.listener import Listener, ListenerLimits, ListenerSpoke
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
-from tests.fakes.inbound_publisher import InboundPublisher
+from tests.fakes.inbound_publisher import RecordingInboundPublisher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -42,7 +42,7 @@ class ReceivedCallback:
     """A running listener with what a test needs to talk to it."""
 
     listener: Listener
-    publisher: InboundPublisher
+    publisher: RecordingInboundPublisher
     session: aiohttp.ClientSession
     counts: list[tuple[str, What]]
 
@@ -57,10 +57,10 @@ class ReceivedCallback:
 
 @asynccontextmanager
 async def a_listener(
-    publisher: InboundPublisher | None = None, port: int = 0, limits: ListenerLimits = DEFAULTS
+    publisher: RecordingInboundPublisher | None = None, port: int = 0, limits: ListenerLimits = DEFAULTS
 ) -> AsyncIterator[ReceivedCallback]:
     counts: list[tuple[str, What]] = []
-    publisher = publisher or InboundPublisher()
+    publisher = publisher or RecordingInboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=port,
@@ -83,7 +83,7 @@ async def test_a_callback_is_stored_as_it_came() -> None:
     async with a_listener() as heard:
         status, answer = await heard.post("/fibre-lab/listener")
         assert status == 201
-        (received,) = heard.publisher.stored()
+        (received,) = heard.publisher.callbacks()
     assert received.body == orjson.dumps(EVENT)
     assert (received.spoke, received.external_id, received.event_id) == ("fibre-lab", "89757", "e-1")
     assert (received.received_at, received.content_type) == (NOW, "application/json")
@@ -94,32 +94,32 @@ async def test_a_callback_is_stored_as_it_came() -> None:
 
 
 async def test_it_answers_only_after_it_has_stored() -> None:
-    publisher = InboundPublisher()
-    publisher.hold()
+    publisher = RecordingInboundPublisher()
+    publisher.block()
     async with a_listener(publisher) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
-        await publisher.asked.wait()
+        await publisher.publish_called.wait()
         assert not (await asyncio.wait([posting], timeout=0.1))[0]
-        publisher.let_go()
+        publisher.unblock()
         assert (await posting)[0] == 201
 
 
 async def test_what_cannot_be_stored_is_answered_503_and_taken_when_it_comes_again() -> None:
-    publisher = InboundPublisher()
-    publisher.refuse(TOPIC)
+    publisher = RecordingInboundPublisher()
+    publisher.fail_topic(TOPIC)
     async with a_listener(publisher, limits=ListenerLimits(retry_after=7)) as heard:
         status, answer = await heard.post("/fibre-lab/listener")
         assert (status, answer["headers"]["Retry-After"]) == (503, "7")
         assert "send it again" in answer["reason"]
-        publisher.accept(TOPIC)
+        publisher.restore_topic(TOPIC)
         assert (await heard.post("/fibre-lab/listener"))[0] == 201
     assert len(publisher.published) == 1
     assert heard.counts == [("fibre-lab", "notStored"), ("fibre-lab", "stored")]
 
 
 async def test_a_store_that_hangs_is_answered_503_in_time() -> None:
-    publisher = InboundPublisher()
-    publisher.hold()
+    publisher = RecordingInboundPublisher()
+    publisher.block()
     async with a_listener(publisher, limits=ListenerLimits(store_seconds=0.05)) as heard:
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
 
@@ -191,14 +191,14 @@ async def test_a_body_that_says_gzip_and_is_not_is_refused() -> None:
 async def test_the_event_type_is_read_from_the_path_where_the_body_has_none(path: str) -> None:
     async with a_listener() as heard:
         assert (await heard.post(path, {"event": EVENT["event"]}))[0] == 201
-        (received,) = heard.publisher.stored()
+        (received,) = heard.publisher.callbacks()
     assert received.event_type == "ServiceTestStateChangeEvent"
 
 
 async def test_the_event_type_of_the_body_wins_over_the_path() -> None:
     async with a_listener() as heard:
         await heard.post("/fibre-lab/listener/serviceTestCreateEvent")
-        (received,) = heard.publisher.stored()
+        (received,) = heard.publisher.callbacks()
     assert received.event_type == "ServiceTestStateChangeEvent"
 
 
@@ -226,7 +226,7 @@ async def test_the_trace_of_the_caller_goes_on() -> None:
         assert [event.headers.traceparent for event in heard.publisher.events()] == [trace, None]
 
 
-async def raw(port: int, sent: bytes) -> bytes:
+async def send_raw(port: int, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     await writer.drain()
@@ -239,7 +239,7 @@ async def raw(port: int, sent: bytes) -> bytes:
 async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
     async with a_listener(limits=ListenerLimits(body_seconds=0.05)) as heard:
         head = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
-        answer = await raw(heard.listener.port, head)
+        answer = await send_raw(heard.listener.port, head)
         assert answer.startswith(b"HTTP/1.1 408")
         assert heard.publisher.published == []
 
@@ -249,9 +249,9 @@ async def test_headers_that_are_no_text_do_no_harm() -> None:
         body = orjson.dumps(EVENT)
         head = b"POST /fibre-lab/listener/%%FF%%00 HTTP/1.1\r\nHost: x\r\nContent-Type: \xff/\xfe\r\n"
         trace = b"Authorization: \xff\r\ntraceparent: \xff\r\nContent-Length: %d\r\n\r\n" % len(body)
-        answer = await raw(heard.listener.port, head.replace(b"%%", b"%") + trace + body)
+        answer = await send_raw(heard.listener.port, head.replace(b"%%", b"%") + trace + body)
         assert answer.startswith(b"HTTP/1.1 201")
-        assert len(heard.publisher.stored()) == 1
+        assert len(heard.publisher.callbacks()) == 1
 
 
 async def test_a_caller_that_hangs_up_leaves_nothing_behind(
@@ -276,37 +276,37 @@ async def test_many_at_once_are_all_stored_once() -> None:
 
 
 async def test_too_many_at_once_are_asked_to_come_later() -> None:
-    publisher = InboundPublisher()
-    publisher.hold()
+    publisher = RecordingInboundPublisher()
+    publisher.block()
     async with a_listener(publisher, limits=ListenerLimits(max_concurrent=1)) as heard:
         first = asyncio.create_task(heard.post("/fibre-lab/listener"))
-        await publisher.asked.wait()
+        await publisher.publish_called.wait()
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
-        publisher.let_go()
+        publisher.unblock()
         assert (await first)[0] == 201
         assert (await heard.post("/fibre-lab/listener"))[0] == 201
 
 
 async def test_a_stop_finishes_what_is_being_stored() -> None:
-    publisher = InboundPublisher()
-    publisher.hold()
+    publisher = RecordingInboundPublisher()
+    publisher.block()
     async with a_listener(publisher) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
-        await publisher.asked.wait()
+        await publisher.publish_called.wait()
         stopping = asyncio.create_task(heard.listener.stop())
         await asyncio.sleep(0)
-        publisher.let_go()
+        publisher.unblock()
         await stopping
         assert (await posting)[0] == 201
     assert len(publisher.published) == 1
 
 
 async def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
-    publisher = InboundPublisher()
-    publisher.hold()
+    publisher = RecordingInboundPublisher()
+    publisher.block()
     async with a_listener(publisher, limits=ListenerLimits(store_seconds=60, stop_seconds=0.05)) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
-        await publisher.asked.wait()
+        await publisher.publish_called.wait()
         async with asyncio.timeout(5):
             await heard.listener.stop()
         with pytest.raises(aiohttp.ClientError):
@@ -337,13 +337,13 @@ async def test_only_post_is_understood() -> None:
             assert answer.status == 405
 
 
-class Broken(InboundPublisher):
+class FailingInboundPublisher(RecordingInboundPublisher):
     async def publish(self, messages: Sequence[Message]) -> None:
         raise RuntimeError(f"a fault of ours, with {messages!r} in its words")
 
 
 async def test_a_fault_of_ours_tells_the_sender_to_come_again_and_is_counted() -> None:
-    async with a_listener(Broken()) as heard:
+    async with a_listener(FailingInboundPublisher()) as heard:
         status, body = await heard.post("/fibre-lab/listener")
         assert (status, body["code"]) == (503, "notStored")
         assert body["headers"]["Retry-After"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUBJECT = "southbound.testrun.RunRequested"
 
 
-class Registry(BaseHTTPRequestHandler):
+class FakeSchemaRegistry(BaseHTTPRequestHandler):
     """The four calls of the Confluent API that we use: register, look up, list versions, read one."""
 
     subjects: ClassVar[dict[str, list[tuple[int, str]]]]
@@ -67,15 +67,15 @@ class Registry(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def registry() -> Iterator[ThreadingHTTPServer]:
-    Registry.subjects, Registry.seen = {}, []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+    FakeSchemaRegistry.subjects, FakeSchemaRegistry.seen = {}, []
+    with ThreadingHTTPServer(("127.0.0.1", 0), FakeSchemaRegistry) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         yield server
         server.shutdown()
 
 
-def address(server: ThreadingHTTPServer, who: str = "") -> str:
-    return f"http://{who}127.0.0.1:{server.server_port}/apis/ccompat/v7/"
+def address(server: ThreadingHTTPServer, credentials: str = "") -> str:
+    return f"http://{credentials}127.0.0.1:{server.server_port}/apis/ccompat/v7/"
 
 
 def test_all_schemas_are_registered_and_their_ids_known(registry: ThreadingHTTPServer) -> None:
@@ -97,9 +97,9 @@ def test_what_one_process_writes_another_reads(registry: ThreadingHTTPServer) ->
 
 def test_versions_that_others_registered_are_read_too(registry: ThreadingHTTPServer) -> None:
     ours = resolve_ids(address(registry))
-    newer = json.loads(Registry.subjects[SUBJECT][0][1])
+    newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][0][1])
     newer["fields"].append({"name": "colour", "type": "string", "default": "red"})
-    Registry.subjects[SUBJECT].append((900, json.dumps(newer)))
+    FakeSchemaRegistry.subjects[SUBJECT].append((900, json.dumps(newer)))
     message = RunRequested(run=a_document())
     foreign = b"\x00" + (900).to_bytes(4, "big") + Codec(registry=ours).encode(message)[5:] + b"\x08blue"
     codec = Codec(registry=resolve_ids(address(registry)))
@@ -115,7 +115,7 @@ def test_without_the_right_to_register_a_missing_schema_is_named(registry: Threa
 def test_user_and_password_are_sent_and_never_shown(registry: ThreadingHTTPServer) -> None:
     with pytest.raises(RegistryError) as caught:
         resolve_ids(address(registry, "southbound:s%40cret@"), register=False)
-    assert Registry.seen[0][1] == "Basic c291dGhib3VuZDpzQGNyZXQ="
+    assert FakeSchemaRegistry.seen[0][1] == "Basic c291dGhib3VuZDpzQGNyZXQ="
     assert "cret" not in str(caught.value)
 
 

@@ -43,45 +43,45 @@ def a_body(name: str = "Speed TR1", **more: object) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class Answered:
+class SystemResponse:
     status: int
     headers: Any
     content: Any
 
 
 @dataclass(slots=True)
-class Client:
+class SystemClient:
     """Talks to one system."""
 
     system: ExternalSystem
     session: aiohttp.ClientSession
 
-    async def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answered:
+    async def request(self, method: str, path: str, body: object = None, **headers: str) -> SystemResponse:
         data = body if isinstance(body, bytes | None) else orjson.dumps(body)
         kind = {"content-type": "application/json"} if data is not None else {}
         url = path if path.startswith("http") else f"{self.system.base_url}{path}"
         async with self.session.request(method, url, data=data, headers=kind | headers) as answer:
             text = await answer.read()
-            return Answered(answer.status, answer.headers, orjson.loads(text) if text else None)
+            return SystemResponse(answer.status, answer.headers, orjson.loads(text) if text else None)
 
-    async def post(self, body: object = None, **headers: str) -> Answered:
-        return await self.ask("POST", "/serviceTest", body or a_body(), **headers)
+    async def post(self, body: object = None, **headers: str) -> SystemResponse:
+        return await self.request("POST", "/serviceTest", body or a_body(), **headers)
 
-    async def state_becomes(self, identity: str, state: str) -> dict[str, Any]:
+    async def wait_for_state(self, identity: str, state: str) -> dict[str, Any]:
         async with asyncio.timeout(5):
-            while (test := (await self.ask("GET", f"/serviceTest/{identity}")).content)["state"] != state:  # noqa: ASYNC110 - it happens at the other end of a socket
+            while (test := (await self.request("GET", f"/serviceTest/{identity}")).content)["state"] != state:  # noqa: ASYNC110 - it happens at the other end of a socket
                 await asyncio.sleep(0.01)
             return dict(test)
 
 
 @asynccontextmanager
-async def a_system(behaviour: Behaviour | Script | None = None, **options: Any) -> AsyncIterator[Client]:  # noqa: ANN401 - of the system
+async def a_system(behaviour: Behaviour | Script | None = None, **options: Any) -> AsyncIterator[SystemClient]:  # noqa: ANN401 - of the system
     script = behaviour if isinstance(behaviour, Script) else Script(default=behaviour or completes_immediately())
     async with (
         ExternalSystem(name="fibre-lab", script=script, **options) as system,
         aiohttp.ClientSession() as session,
     ):
-        yield Client(system, session)
+        yield SystemClient(system, session)
 
 
 async def test_a_synchronous_answer_is_final_and_carries_the_measures() -> None:
@@ -135,7 +135,7 @@ async def test_thin_events_tell_nothing_but_the_state() -> None:
         await client.post()
         told = await sink.wait_for("completed")
         assert set(told) == {"id", "href", "state"}
-        assert (await client.ask("GET", told["href"])).content["testMeasure"][0]["value"]
+        assert (await client.request("GET", told["href"])).content["testMeasure"][0]["value"]
 
 
 async def test_measures_can_come_in_an_event_of_their_own() -> None:
@@ -154,7 +154,7 @@ async def test_a_system_that_does_not_notify_can_be_polled() -> None:
         a_system(completes_by_callback(0.02, notifies=False), callback_url=sink.url) as client,
     ):
         identity = (await client.post()).content["id"]
-        assert (await client.state_becomes(identity, "completed"))["testMeasure"]
+        assert (await client.wait_for_state(identity, "completed"))["testMeasure"]
     assert sink.events == []
 
 
@@ -167,14 +167,14 @@ async def test_a_refusal_is_422_with_its_reason() -> None:
     async with a_system(rejects(reason, Reason(code="invalidValue", message="too far"))) as client:
         several = await client.post()
         assert [error["code"] for error in several.content] == ["referenceNotFound", "invalidValue"]
-        assert (await client.ask("GET", "/serviceTest")).content == []
+        assert (await client.request("GET", "/serviceTest")).content == []
 
 
 async def test_a_busy_system_refuses_each_command_so_many_times() -> None:
     async with a_system(completes_immediately(busy_times=2, retry_after=3)) as client:
         first = [await client.post(**{"idempotency-key": "a"}) for _ in range(3)]
         other = await client.post(**{"idempotency-key": "b"})
-        assert len((await client.ask("GET", "/serviceTest")).content) == 1
+        assert len((await client.request("GET", "/serviceTest")).content) == 1
     assert [answer.status for answer in first] == [503, 503, 201]
     assert (first[0].headers["Retry-After"], other.status) == ("3", 503)
 
@@ -183,7 +183,7 @@ async def test_a_slow_answer_comes_late_though_the_test_exists() -> None:
     async with a_system(completes_immediately(response_delay=0.2)) as client:
         posting = asyncio.create_task(client.post())
         async with asyncio.timeout(5):
-            while not (await client.ask("GET", "/serviceTest")).content:  # noqa: ASYNC110 - as above
+            while not (await client.request("GET", "/serviceTest")).content:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         assert not posting.done()
         assert (await posting).status == 201
@@ -194,7 +194,7 @@ async def test_a_reset_tells_nothing_about_whether_the_test_exists(*, stores: bo
     async with a_system(completes_immediately(reset_times=1, accept_before_reset=stores)) as client:
         with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
             await client.post(**{"idempotency-key": "a"})
-        assert len((await client.ask("GET", "/serviceTest?name=Speed TR1")).content) == int(stores)
+        assert len((await client.request("GET", "/serviceTest?name=Speed TR1")).content) == int(stores)
         assert (await client.post(**{"idempotency-key": "a"})).status == 201
         assert client.system.request_log.repeated_posts() == {"a": 2}
 
@@ -214,17 +214,17 @@ async def test_an_acknowledgement_may_come_without_an_id() -> None:
         answer = await client.post()
         assert (answer.status, answer.content) == (202, None)
         assert "Location" not in answer.headers
-        assert len((await client.ask("GET", "/serviceTest?name=Speed TR1")).content) == 1
+        assert len((await client.request("GET", "/serviceTest?name=Speed TR1")).content) == 1
 
 
 async def test_a_pending_test_is_cancelled_on_request() -> None:
     async with CallbackSink() as sink, a_system(stays_pending(None), callback_url=sink.url) as client:
         identity = (await client.post()).content["id"]
         await sink.wait_for("pending")
-        answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
+        answer = await client.request("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
         assert (answer.status, answer.content["state"]) == (200, "cancelled")
         await sink.wait_for("cancelled")
-        again = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "late"})
+        again = await client.request("PATCH", f"/serviceTest/{identity}", {"description": "late"})
         assert (again.status, again.content["code"]) == (409, "illegalState")
 
 
@@ -232,19 +232,19 @@ async def test_a_cancelled_test_does_not_go_on() -> None:
     async with CallbackSink() as sink, a_system(stays_pending(0.1), callback_url=sink.url) as client:
         identity = (await client.post()).content["id"]
         await sink.wait_for("pending")
-        await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
+        await client.request("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
         await sink.wait_for("cancelled")
         other = (await client.post(a_body("other"))).content["id"]
-        await client.state_becomes(other, "completed")
+        await client.wait_for_state(other, "completed")
         assert sink.states[:2] == ["pending", "cancelled"]
-        assert (await client.ask("GET", f"/serviceTest/{identity}")).content["state"] == "cancelled"
+        assert (await client.request("GET", f"/serviceTest/{identity}")).content["state"] == "cancelled"
 
 
 async def test_what_cannot_be_cancelled_goes_on() -> None:
     async with a_system(completes_by_callback(0.1, cancelable=False)) as client:
         identity = (await client.post()).content["id"]
-        assert (await client.ask("PATCH", f"/serviceTest/{identity}", {"state": "canceled"})).status == 409
-        await client.state_becomes(identity, "completed")
+        assert (await client.request("PATCH", f"/serviceTest/{identity}", {"state": "canceled"})).status == 409
+        await client.wait_for_state(identity, "completed")
 
 
 async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
@@ -253,7 +253,7 @@ async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
         url = {"name": "url", "value": "http://a.example"}
         identity = (await client.post(a_body(characteristic=[url]))).content["id"]
         patch = {"characteristic": [url | {"value": "http://b.example"}]}
-        answer = await client.ask("PATCH", f"/serviceTest/{identity}", patch)
+        answer = await client.request("PATCH", f"/serviceTest/{identity}", patch)
         assert (answer.status, answer.content["characteristic"]) == (200, patch["characteristic"])
         told = await sink.wait_for("completed")
     assert told["testMeasure"][0]["value"]["value"] == "http://b.example"
@@ -264,17 +264,17 @@ async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
 async def test_null_deletes_a_field_but_not_one_that_is_required() -> None:
     async with a_system(stays_pending(None)) as client:
         identity = (await client.post(a_body(description="old"))).content["id"]
-        answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": None})
+        answer = await client.request("PATCH", f"/serviceTest/{identity}", {"description": None})
         assert answer.status == 200
         assert "description" not in answer.content
-        refused = await client.ask("PATCH", f"/serviceTest/{identity}", {"name": None})
+        refused = await client.request("PATCH", f"/serviceTest/{identity}", {"name": None})
         assert (refused.status, refused.content["propertyPath"]) == (400, "/name")
 
 
 async def test_what_cannot_be_changed_says_so() -> None:
     async with a_system(stays_pending(None, changeable=False)) as client:
         identity = (await client.post()).content["id"]
-        answer = await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "new"})
+        answer = await client.request("PATCH", f"/serviceTest/{identity}", {"description": "new"})
     assert (answer.status, answer.content["propertyPath"]) == (422, "/description")
 
 
@@ -313,7 +313,7 @@ async def test_what_the_definition_forbids_is_400_with_a_pointer(
         answer = await client.post(body)
         assert (answer.status, answer.content.get("propertyPath")) == (status, pointer)
         assert not official_definition().violations("Error", answer.content)
-        assert (await client.ask("GET", "/serviceTest")).content == []
+        assert (await client.request("GET", "/serviceTest")).content == []
 
 
 async def test_another_media_type_is_415() -> None:
@@ -326,7 +326,7 @@ async def test_a_child_is_refused_while_its_parent_is_not_known() -> None:
         Script(default=stays_pending(None), children={"fibre-line": completes_immediately()})
     ) as client:
 
-        async def child_of(parent: str) -> Answered:
+        async def child_of(parent: str) -> SystemResponse:
             relationship = {"id": parent, "relationshipType": "dependency", "role": "parent"}
             return await client.post(a_body("child", serviceTestRelationship=[relationship]))
 
@@ -341,7 +341,7 @@ async def test_a_bundle_is_acknowledged_with_an_id_per_test() -> None:
     async with a_system() as client:
         tree = a_body("root", childServiceTest=[a_body("a", childServiceTest=[a_body("b")]), a_body("c")])
         root = (await client.post(tree)).content
-        known = (await client.ask("GET", "/serviceTest?fields=id")).content
+        known = (await client.request("GET", "/serviceTest?fields=id")).content
     ids = {
         root["id"],
         root["childServiceTest"][0]["id"],
@@ -356,9 +356,9 @@ async def test_tests_are_found_by_name_and_service_and_counted() -> None:
     async with a_system() as client:
         for number in range(3):
             await client.post(a_body(f"Speed TR{number}", relatedService={"id": f"PI{number % 2}"}))
-        by_name = await client.ask("GET", "/serviceTest?name=Speed%20TR1&relatedService.id=PI1")
-        page = await client.ask("GET", "/serviceTest?relatedService.id=PI0&fields=name&limit=1&offset=1")
-        wrong = await client.ask("GET", "/serviceTest?limit=many")
+        by_name = await client.request("GET", "/serviceTest?name=Speed%20TR1&relatedService.id=PI1")
+        page = await client.request("GET", "/serviceTest?relatedService.id=PI0&fields=name&limit=1&offset=1")
+        wrong = await client.request("GET", "/serviceTest?limit=many")
     assert [test["name"] for test in by_name.content] == ["Speed TR1"]
     assert [test["name"] for test in page.content] == ["Speed TR2"]
     assert set(page.content[0]) == {"id", "href", "name"}
@@ -369,20 +369,20 @@ async def test_tests_are_found_by_name_and_service_and_counted() -> None:
 async def test_a_deleted_test_is_gone() -> None:
     async with a_system() as client:
         identity = (await client.post()).content["id"]
-        assert (await client.ask("DELETE", f"/serviceTest/{identity}")).status == 204
+        assert (await client.request("DELETE", f"/serviceTest/{identity}")).status == 204
         for method in ("GET", "DELETE", "PATCH"):
-            gone = await client.ask(method, f"/serviceTest/{identity}", {} if method == "PATCH" else None)
+            gone = await client.request(method, f"/serviceTest/{identity}", {} if method == "PATCH" else None)
             assert (gone.status, gone.content["code"]) == (404, "notFound")
 
 
 async def test_subscribers_of_the_hub_get_what_their_query_selects() -> None:
     async with CallbackSink() as all_events, CallbackSink() as changes, a_system(completes_by_callback(0.1)) as client:
         query = "eventType=ServiceTestAttributeValueChangeEvent"
-        first = await client.ask("POST", "/hub", {"callback": all_events.url})
-        await client.ask("POST", "/hub", {"callback": changes.url, "query": query})
+        first = await client.request("POST", "/hub", {"callback": all_events.url})
+        await client.request("POST", "/hub", {"callback": changes.url, "query": query})
         assert (first.status, first.content["callback"]) == (201, all_events.url)
         identity = (await client.post()).content["id"]
-        await client.ask("PATCH", f"/serviceTest/{identity}", {"description": "new"})
+        await client.request("PATCH", f"/serviceTest/{identity}", {"description": "new"})
         await all_events.wait_for("completed")
     assert changes.types == ["ServiceTestAttributeValueChangeEvent"]
     assert sorted(set(all_events.types)) == ["ServiceTestAttributeValueChangeEvent", "ServiceTestStateChangeEvent"]
@@ -391,12 +391,12 @@ async def test_subscribers_of_the_hub_get_what_their_query_selects() -> None:
 async def test_a_callback_is_subscribed_once_until_it_is_unsubscribed() -> None:
     async with a_system() as client:
         subscription = {"callback": "http://127.0.0.1:9/listener"}
-        identity = (await client.ask("POST", "/hub", subscription)).content["id"]
-        assert (await client.ask("POST", "/hub", subscription)).status == 409
-        assert (await client.ask("DELETE", f"/hub/{identity}")).status == 204
-        assert (await client.ask("DELETE", f"/hub/{identity}")).status == 404
-        assert (await client.ask("POST", "/hub", subscription)).status == 201
-        assert (await client.ask("POST", "/hub", {"query": "x"})).content["propertyPath"] == "/callback"
+        identity = (await client.request("POST", "/hub", subscription)).content["id"]
+        assert (await client.request("POST", "/hub", subscription)).status == 409
+        assert (await client.request("DELETE", f"/hub/{identity}")).status == 204
+        assert (await client.request("DELETE", f"/hub/{identity}")).status == 404
+        assert (await client.request("POST", "/hub", subscription)).status == 201
+        assert (await client.request("POST", "/hub", {"query": "x"})).content["propertyPath"] == "/callback"
 
 
 async def test_it_remembers_what_it_received_also_what_it_refused() -> None:
@@ -409,7 +409,7 @@ async def test_it_remembers_what_it_received_also_what_it_refused() -> None:
         assert system.request_log.repeated_posts() == {"k1": 2}
         assert system.request_log.posted_names() == ("Speed TR1", "Speed TR1", "Speed TR2")
         outside = system.base_url.partition("/tmf-api")[0] + "/_simulator/received"
-        told = (await client.ask("GET", f"{outside}?idempotencyKey=k1")).content
+        told = (await client.request("GET", f"{outside}?idempotencyKey=k1")).content
     assert [(r["number"], r["method"], r["path"]) for r in told] == [
         (1, "POST", "/serviceTest"),
         (2, "POST", "/serviceTest"),
@@ -427,8 +427,8 @@ async def test_every_request_can_be_made_to_take_a_while() -> None:
 
 async def test_an_unknown_path_is_a_tmf_error() -> None:
     async with a_system() as client:
-        assert (await client.ask("GET", "/nothing")).content["code"] == "404"
-        assert (await client.ask("PUT", "/serviceTest", {})).content["code"] == "405"
+        assert (await client.request("GET", "/nothing")).content["code"] == "404"
+        assert (await client.request("PUT", "/serviceTest", {})).content["code"] == "405"
 
 
 async def test_a_stop_leaves_nothing_running() -> None:

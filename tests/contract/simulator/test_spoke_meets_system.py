@@ -25,7 +25,7 @@ from southbound.simulator.behaviours import Behaviour, completes_by_callback, co
 from southbound.simulator.script import Script
 from southbound.simulator.system import ExternalSystem
 from tests.builders import NOON, SINGLE, a_document, a_run, a_tree
-from tests.fakes.inbound_publisher import InboundPublisher
+from tests.fakes.inbound_publisher import RecordingInboundPublisher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,13 +39,13 @@ TOKEN = {"X-Southbound-Token": "s3cret"}
 
 
 @dataclass(slots=True)
-class Both:
+class SpokeAndSystem:
     """A spoke and the system that it speaks to."""
 
     spoke: Spoke
     client: SpokeClient
     system: ExternalSystem
-    publisher: InboundPublisher
+    publisher: RecordingInboundPublisher
 
     async def call(self, call: Call | None) -> HttpResponse:
         assert call is not None
@@ -66,19 +66,19 @@ class Both:
         row = a_run(document.run_id, phase=Phase.ACCEPTED, document=document)
         return replace(row, external_id=report.external_id, external_href=report.href)
 
-    async def hears(self, state: RunState) -> ExternalReport:
+    async def wait_for_report(self, state: RunState) -> ExternalReport:
         async with asyncio.timeout(5):
             while True:
-                for report in map(self.spoke.read_callback, self.publisher.stored()):
+                for report in map(self.spoke.read_callback, self.publisher.callbacks()):
                     if report.state is state:
                         return report
-                self.publisher.asked.clear()
-                await self.publisher.asked.wait()
+                self.publisher.publish_called.clear()
+                await self.publisher.publish_called.wait()
 
 
 @asynccontextmanager
-async def both(behaviour: Behaviour, **profile: object) -> AsyncIterator[Both]:
-    publisher = InboundPublisher()
+async def a_spoke_and_system(behaviour: Behaviour, **profile: object) -> AsyncIterator[SpokeAndSystem]:
+    publisher = RecordingInboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=0,
@@ -94,12 +94,12 @@ async def both(behaviour: Behaviour, **profile: object) -> AsyncIterator[Both]:
         async with ExternalSystem(name="fibre-lab", script=script, callback_url=url, callback_headers=TOKEN) as system:
             described = Profile.model_validate({"name": "fibre-lab", "base_url": system.base_url, **profile})
             client = SpokeClient([described], {})
-            yield Both(spoke_for(described), client, system, publisher)
+            yield SpokeAndSystem(spoke_for(described), client, system, publisher)
             await client.close()
 
 
 async def test_a_synchronous_answer_is_read_with_its_measures() -> None:
-    async with both(completes_immediately()) as two:
+    async with a_spoke_and_system(completes_immediately()) as two:
         report = await two.send(a_document(measures=("M1", "M2")))
     assert report.state is RunState.COMPLETED
     assert [measure.id for measure in report.measures] == ["M1", "M2"]
@@ -107,9 +107,9 @@ async def test_a_synchronous_answer_is_read_with_its_measures() -> None:
 
 
 async def test_a_callback_reaches_the_inbound_topic_and_is_understood() -> None:
-    async with both(completes_by_callback(0.02)) as two:
+    async with a_spoke_and_system(completes_by_callback(0.02)) as two:
         sent = await two.send(a_document(measures=("M1",)))
-        heard = await two.hears(RunState.COMPLETED)
+        heard = await two.wait_for_report(RunState.COMPLETED)
         assert {m.key for m in two.publisher.published} == {f"fibre-lab:{sent.external_id}".encode()}
         assert two.system.notifications.undelivered == []
     assert (sent.state, heard.external_id) == (RunState.ACKNOWLEDGED, sent.external_id)
@@ -118,9 +118,9 @@ async def test_a_callback_reaches_the_inbound_topic_and_is_understood() -> None:
 
 
 async def test_a_thin_event_asks_for_a_read_and_the_read_is_whole() -> None:
-    async with both(completes_by_callback(0.02, minimal_events=True)) as two:
+    async with a_spoke_and_system(completes_by_callback(0.02, minimal_events=True)) as two:
         await two.send(a_document(measures=("M1",)))
-        heard = await two.hears(RunState.COMPLETED)
+        heard = await two.wait_for_report(RunState.COMPLETED)
         assert heard.thin
         read = two.spoke.read_reply(await two.call(two.spoke.to_read(heard.external_id or "")))
     assert [measure.id for measure in read.measures] == ["M1"]
@@ -128,14 +128,14 @@ async def test_a_thin_event_asks_for_a_read_and_the_read_is_whole() -> None:
 
 @pytest.mark.parametrize("encoding", ["native", "extension", "characteristic", "none"])
 async def test_a_child_is_accepted_below_its_parent_in_every_encoding(encoding: str) -> None:
-    async with both(completes_immediately(), relationship_encoding=encoding) as two:
+    async with a_spoke_and_system(completes_immediately(), relationship_encoding=encoding) as two:
         parent = await two.accepted(a_document("TR0001"))
         child = await two.send(a_document("TR0002", parent="TR0001"), parent)
     assert child.external_id not in {None, parent.external_id}
 
 
 async def test_a_bundle_is_accepted_as_a_whole() -> None:
-    async with both(completes_immediately()) as two:
+    async with a_spoke_and_system(completes_immediately()) as two:
         answer = await two.call(two.post(a_tree(children=3), payload="bundle"))
         assert answer.status == 201
         listed = await two.call(replace(two.spoke.to_read(""), path="/serviceTest"))
@@ -146,7 +146,7 @@ async def test_a_bundle_is_accepted_as_a_whole() -> None:
 @pytest.mark.parametrize("stored", [True, False])
 async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, stored: bool) -> None:
     document = a_document("TR0001", name="Speed, and loss")
-    async with both(completes_immediately(reset_times=1, accept_before_reset=stored)) as two:
+    async with a_spoke_and_system(completes_immediately(reset_times=1, accept_before_reset=stored)) as two:
         lost = await two.client.call("fibre-lab", two.post(document))
         assert isinstance(lost, NoResponse)
         assert lost.perhaps_sent
@@ -157,27 +157,27 @@ async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, store
 async def test_a_change_is_accepted_and_comes_back_in_the_result() -> None:
     slow, fast = (Characteristic(name="profile", value=value) for value in ("slow", "fast"))
     document = a_document(characteristic=(slow,), measures=("M1",), description="old")
-    async with both(stays_pending(0.2, echo_characteristics=True)) as two:
+    async with a_spoke_and_system(stays_pending(0.2, echo_characteristics=True)) as two:
         row = await two.accepted(document)
         changes = [
             FieldChange(field="characteristic", old=(slow,), new=(fast,)),
             FieldChange(field="description", old="old", new=None),
         ]
         assert (await two.call(two.spoke.to_change(row, changes, "key"))).status == 200
-        heard = await two.hears(RunState.COMPLETED)
+        heard = await two.wait_for_report(RunState.COMPLETED)
     assert heard.measures[0].value == "fast"
 
 
 async def test_a_cancellation_is_accepted_and_reported() -> None:
-    async with both(stays_pending(None)) as two:
+    async with a_spoke_and_system(stays_pending(None)) as two:
         row = await two.accepted(a_document())
         answer = await two.call(two.spoke.to_cancel(row, "not needed", "key"))
         assert two.spoke.read_reply(answer).state is RunState.CANCELLED
-        assert (await two.hears(RunState.CANCELLED)).external_id == row.external_id
+        assert (await two.wait_for_report(RunState.CANCELLED)).external_id == row.external_id
 
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
-    async with both(completes_immediately(busy_times=1)) as two:
+    async with a_spoke_and_system(completes_immediately(busy_times=1)) as two:
         call = two.post(a_document())
         assert [(await two.call(call)).status for _ in range(2)] == [503, 201]
         assert two.system.request_log.repeated_posts() == {"key-TR0001": 2}

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Connection:
+class ServerConnection:
     """One connection as a behaviour sees it; `number` counts from 1."""
 
     number: int
-    server: Server
+    server: MisbehavingServer
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -32,7 +32,7 @@ class Connection:
         self.server.requests.append(head + await self.reader.readexactly(length))
         return head
 
-    async def say(self, text: bytes) -> None:
+    async def send(self, text: bytes) -> None:
         self.writer.write(text)
         await self.writer.drain()
 
@@ -43,12 +43,12 @@ class Connection:
         self.writer.transport.abort()
 
 
-Behaviour = Callable[[Connection], Awaitable[None]]
+ServerBehaviour = Callable[[ServerConnection], Awaitable[None]]
 
 
 @dataclass
-class Server:
-    behaviour: Behaviour
+class MisbehavingServer:
+    behaviour: ServerBehaviour
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -56,7 +56,7 @@ class Server:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            await self.behaviour(Connection(self.connections, self, reader, writer))
+            await self.behaviour(ServerConnection(self.connections, self, reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -64,8 +64,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    server = Server(behaviour)
+async def serving(behaviour: ServerBehaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[MisbehavingServer]:
+    server = MisbehavingServer(behaviour)
     running = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     server.port = running.sockets[0].getsockname()[1]
     try:
@@ -74,72 +74,72 @@ async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> As
         running.close()
 
 
-def replying(status: str = "201 Created", body: bytes = b'{"id":"1"}', *headers: str) -> Behaviour:
+def replying(status: str = "201 Created", body: bytes = b'{"id":"1"}', *headers: str) -> ServerBehaviour:
     """Answer every request on every connection in the same good way."""
     head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""])
 
-    async def reply(connection: Connection) -> None:
+    async def reply(connection: ServerConnection) -> None:
         while True:
             await connection.read_request()
-            await connection.say(head.encode("latin-1") + body)
+            await connection.send(head.encode("latin-1") + body)
 
     return reply
 
 
-def saying(raw: bytes) -> Behaviour:
+def sending(raw: bytes) -> ServerBehaviour:
     """Read one request, write these bytes, close."""
 
-    async def say(connection: Connection) -> None:
+    async def say(connection: ServerConnection) -> None:
         await connection.read_request()
-        await connection.say(raw)
+        await connection.send(raw)
 
     return say
 
 
-async def reset_unread(connection: Connection) -> None:
+async def reset_unread(connection: ServerConnection) -> None:
     connection.reset()
 
 
-async def close_unread(connection: Connection) -> None:
+async def close_unread(connection: ServerConnection) -> None:
     connection.writer.close()
 
 
-async def reset_read(connection: Connection) -> None:
+async def reset_read(connection: ServerConnection) -> None:
     await connection.read_request()
     connection.reset()
 
 
-async def close_read(connection: Connection) -> None:
+async def close_read(connection: ServerConnection) -> None:
     await connection.read_request()
 
 
-async def hang(connection: Connection) -> None:
+async def hang(connection: ServerConnection) -> None:
     await connection.read_request()
     await connection.reader.read()
 
 
-async def hang_in_body(connection: Connection) -> None:
+async def hang_in_body(connection: ServerConnection) -> None:
     await connection.read_request()
-    await connection.say(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
+    await connection.send(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
     await connection.reader.read()
 
 
-async def drip(connection: Connection) -> None:
+async def send_slowly(connection: ServerConnection) -> None:
     """Send a byte now and then, so that only the total timeout ends it."""
     await connection.read_request()
-    await connection.say(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
+    await connection.send(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
     while not connection.writer.is_closing():
-        await connection.say(b" ")
+        await connection.send(b" ")
         await asyncio.sleep(0.02)
 
 
-async def close_when_idle(connection: Connection) -> None:
+async def close_when_idle(connection: ServerConnection) -> None:
     """Answer once as if the connection stayed open, then close it."""
     await connection.read_request()
-    await connection.say(b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
+    await connection.send(b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
 
 
-async def reset_second(connection: Connection) -> None:
+async def reset_second(connection: ServerConnection) -> None:
     """Answer the first request, reset on the second one of the same connection."""
     await close_when_idle(connection)
     await connection.read_request()

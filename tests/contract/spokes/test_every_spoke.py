@@ -31,7 +31,7 @@ SPOKES_BY_NAME = {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in 
 every_spoke = pytest.mark.parametrize("spoke", SPOKES_BY_NAME.values(), ids=SPOKES_BY_NAME.keys())
 
 
-def recorded(spoke: Spoke, name: str) -> bytes:
+def recorded_reply(spoke: Spoke, name: str) -> bytes:
     return (RECORDED / spoke.profile.dialect / name).read_bytes()
 
 
@@ -70,13 +70,13 @@ def test_every_call_says_what_it_is_for(spoke: Spoke) -> None:
 
 @every_spoke
 def test_a_recorded_acceptance_names_the_external_id(spoke: Spoke) -> None:
-    report = spoke.read_reply(HttpResponse(status=201, body=recorded(spoke, "accepted.json")))
+    report = spoke.read_reply(HttpResponse(status=201, body=recorded_reply(spoke, "accepted.json")))
     assert (report.external_id, report.state) == ("89757", RunState.ACKNOWLEDGED)
 
 
 @every_spoke
 def test_a_recorded_completion_brings_measures(spoke: Spoke) -> None:
-    report = spoke.read_callback(a_notification(recorded(spoke, "completed.json")))
+    report = spoke.read_callback(a_notification(recorded_reply(spoke, "completed.json")))
     assert (report.external_id, report.state, report.thin) == ("89757", RunState.COMPLETED, False)
     assert report.event_id
     assert [(measure.id, measure.has_value) for measure in report.measures] == [("TM0007", True)]

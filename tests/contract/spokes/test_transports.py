@@ -17,7 +17,14 @@ from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.transport import HttpRequest, Transport
 from router.responses import HttpResponse, NoResponse
 from tests.contract.spokes import misbehaving as server_that
-from tests.contract.spokes.misbehaving import Behaviour, Connection, Server, replying, saying, serving
+from tests.contract.spokes.misbehaving import (
+    MisbehavingServer,
+    ServerBehaviour,
+    ServerConnection,
+    replying,
+    sending,
+    serving,
+)
 from tests.fakes.transport import FakeTransport
 from tests.unit.spokes.builders import a_profile
 
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 UNTRUSTED = Path(__file__).parents[2] / "data" / "tls" / "untrusted.pem"
-BRIEF = {"connect": 0.2, "read": 0.3, "total": 5}
+SHORT_TIMEOUTS = {"connect": 0.2, "read": 0.3, "total": 5}
 BODY = b'{"name":"Line test TR0001"}'
 
 
@@ -40,7 +47,7 @@ def a_post(port: int, scheme: str = "http") -> HttpRequest:
 
 @asynccontextmanager
 async def a_transport(port: int, scheme: str = "http", **profile: Any) -> AsyncIterator[AiohttpTransport]:  # noqa: ANN401
-    fields = {"base_url": f"{scheme}://127.0.0.1:{port}", "timeouts": BRIEF} | profile
+    fields = {"base_url": f"{scheme}://127.0.0.1:{port}", "timeouts": SHORT_TIMEOUTS} | profile
     transport = AiohttpTransport(a_profile(**fields))
     try:
         yield transport
@@ -48,7 +55,10 @@ async def a_transport(port: int, scheme: str = "http", **profile: Any) -> AsyncI
         await transport.close()
 
 
-async def outcome(behaviour: Behaviour, **profile: Any) -> tuple[HttpResponse | NoResponse, Server]:  # noqa: ANN401
+async def outcome_of_post(
+    behaviour: ServerBehaviour,
+    **profile: Any,  # noqa: ANN401 - the fields of a profile
+) -> tuple[HttpResponse | NoResponse, MisbehavingServer]:
     async with serving(behaviour) as server, a_transport(server.port, **profile) as transport:
         return await transport.send(a_post(server.port)), server
 
@@ -86,7 +96,7 @@ async def test_trouble_is_a_value_and_closing_twice_is_fine(kind: str) -> None:
 
 
 async def test_a_request_arrives_as_it_was_made() -> None:
-    _, server = await outcome(replying())
+    _, server = await outcome_of_post(replying())
     (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /serviceTest HTTP/1.1\r\n")
@@ -101,27 +111,27 @@ async def test_an_encoded_path_stays_encoded() -> None:
 
 
 OK = b"HTTP/1.1 201 Created\r\n"
-NEVER_ANSWERED: dict[str, tuple[Behaviour, int, str]] = {
+NEVER_ANSWERED: dict[str, tuple[ServerBehaviour, int, str]] = {
     "reset before it was read": (server_that.reset_unread, 0, ""),
     "closed before it was read": (server_that.close_unread, 0, ""),
     "reset after it was read": (server_that.reset_read, 1, ""),
     "closed after it was read": (server_that.close_read, 1, "closed the connection without an answer"),
     "silence before the headers": (server_that.hang, 1, "was silent for too long"),
     "silence in the body": (server_that.hang_in_body, 1, "was silent for too long"),
-    "closed in the body": (saying(OK + b"Content-Length: 100\r\n\r\n{"), 1, "broke off"),
-    "closed in a chunk": (saying(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"), 1, "broke off"),
-    "not HTTP": (saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), 1, "is not HTTP"),
-    "a length that is none": (saying(OK + b"Content-Length: ten\r\n\r\n"), 1, "is not HTTP"),
-    "endless headers": (saying(OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), 1, "is not HTTP"),
-    "not gzip": (saying(OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"), 1, "broke off"),
+    "closed in the body": (sending(OK + b"Content-Length: 100\r\n\r\n{"), 1, "broke off"),
+    "closed in a chunk": (sending(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"), 1, "broke off"),
+    "not HTTP": (sending(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), 1, "is not HTTP"),
+    "a length that is none": (sending(OK + b"Content-Length: ten\r\n\r\n"), 1, "is not HTTP"),
+    "endless headers": (sending(OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), 1, "is not HTTP"),
+    "not gzip": (sending(OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"), 1, "broke off"),
 }
 
 
 @pytest.mark.parametrize(("behaviour", "seen", "sentence"), NEVER_ANSWERED.values(), ids=NEVER_ANSWERED.keys())
 async def test_a_post_without_whole_answer_was_perhaps_sent_and_is_not_repeated(
-    behaviour: Behaviour, seen: int, sentence: str
+    behaviour: ServerBehaviour, seen: int, sentence: str
 ) -> None:
-    answer, server = await outcome(behaviour)
+    answer, server = await outcome_of_post(behaviour)
     assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
     assert f"127.0.0.1:{server.port}" in answer.what
@@ -131,7 +141,9 @@ async def test_a_post_without_whole_answer_was_perhaps_sent_and_is_not_repeated(
 
 
 async def test_a_slow_body_ends_with_the_total_timeout() -> None:
-    answer, server = await outcome(server_that.drip, timeouts={"connect": 0.2, "read": 0.3, "total": 0.5})
+    answer, server = await outcome_of_post(
+        server_that.send_slowly, timeouts={"connect": 0.2, "read": 0.3, "total": 0.5}
+    )
     assert answer == NoResponse(perhaps_sent=True, what=f"127.0.0.1:{server.port} did not answer in time")
     assert len(server.requests) == 1
 
@@ -141,11 +153,11 @@ async def test_a_closed_idle_connection_costs_nothing() -> None:
         for _ in range(3):
             answer = await transport.send(a_post(server.port))
             assert isinstance(answer, HttpResponse)
-            await asyncio.wait_for(_idle_connections_gone(transport), 5)
+            await asyncio.wait_for(_wait_until_no_idle_connections(transport), 5)
         assert (len(server.requests), server.connections) == (3, 3)
 
 
-async def _idle_connections_gone(transport: AiohttpTransport) -> None:
+async def _wait_until_no_idle_connections(transport: AiohttpTransport) -> None:
     connector = transport._connector
     assert connector is not None
     while any(pool and pool[0][0].is_connected() for pool in connector._conns.values()):  # noqa: ASYNC110 - aiohttp tells nobody
@@ -162,33 +174,35 @@ async def test_a_reset_on_a_kept_connection_is_not_silently_repeated() -> None:
 
 
 ENDLESS = b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"400\r\n" + b"x" * 1024 + b"\r\n") * 200
-BOMB = gzip.compress(bytes(20_000_000), 9)
-SQUEEZED = b"HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: " + b"%d\r\n\r\n" % len(BOMB) + BOMB
+GZIP_BOMB = gzip.compress(bytes(20_000_000), 9)
+COMPRESSED_RESPONSE = (
+    b"HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: " + b"%d\r\n\r\n" % len(GZIP_BOMB) + GZIP_BOMB
+)
 
 
-@pytest.mark.parametrize("raw", [ENDLESS, SQUEEZED], ids=["endless", "gzip bomb"])
+@pytest.mark.parametrize("raw", [ENDLESS, COMPRESSED_RESPONSE], ids=["endless", "gzip bomb"])
 async def test_a_body_is_read_no_further_than_its_limit(raw: bytes) -> None:
-    answer, server = await outcome(saying(raw.replace(b"%s", b"201 Created")), max_answer_bytes=10_000)
+    answer, server = await outcome_of_post(sending(raw.replace(b"%s", b"201 Created")), max_answer_bytes=10_000)
     assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
     assert answer.what == f"127.0.0.1:{server.port} answered with more than 10000 bytes"
 
 
 async def test_a_refusal_with_a_huge_page_is_still_a_refusal() -> None:
-    answer, _ = await outcome(saying(ENDLESS.replace(b"%s", b"400 Bad Request")), max_answer_bytes=10_000)
+    answer, _ = await outcome_of_post(sending(ENDLESS.replace(b"%s", b"400 Bad Request")), max_answer_bytes=10_000)
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (400, b"")
 
 
 async def test_a_body_that_comes_in_pieces_is_whole() -> None:
-    pieces = saying(ENDLESS.replace(b"%s", b"200 OK") + b"0\r\n\r\n")
-    answer, _ = await outcome(pieces)
+    pieces = sending(ENDLESS.replace(b"%s", b"200 OK") + b"0\r\n\r\n")
+    answer, _ = await outcome_of_post(pieces)
     assert isinstance(answer, HttpResponse)
     assert answer.body == b"x" * 1024 * 200
 
 
 async def test_a_header_that_is_no_text_can_be_passed_on() -> None:
-    answer, _ = await outcome(replying("201 Created", b"{}", "Location: /\xe9"))
+    answer, _ = await outcome_of_post(replying("201 Created", b"{}", "Location: /\xe9"))
     assert isinstance(answer, HttpResponse)
     assert answer.headers["location"].encode() == b"/?"
 
@@ -223,7 +237,7 @@ async def test_a_connection_that_takes_too_long_proves_that_nothing_was_sent() -
 
 
 async def test_a_tls_handshake_that_hangs_proves_that_nothing_was_sent() -> None:
-    async def read_only(connection: server_that.Connection) -> None:
+    async def read_only(connection: server_that.ServerConnection) -> None:
         await connection.reader.read()
 
     async with serving(read_only) as server, a_transport(server.port, "https") as transport:
@@ -242,8 +256,8 @@ async def test_a_certificate_that_is_not_valid_is_configuration() -> None:
 
 
 async def test_plain_http_on_a_tls_port_proves_that_nothing_was_sent() -> None:
-    async def greet(connection: server_that.Connection) -> None:
-        await connection.say(b"220 mail\r\n")
+    async def greet(connection: server_that.ServerConnection) -> None:
+        await connection.send(b"220 mail\r\n")
         await connection.reader.read()
 
     async with serving(greet) as server, a_transport(server.port, "https") as transport:
@@ -333,7 +347,7 @@ async def test_a_query_may_follow_the_host() -> None:
 
 async def test_an_announcement_is_not_taken_for_the_answer() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-    answer, _ = await outcome(saying(early + OK + b"Content-Length: 2\r\n\r\n{}"))
+    answer, _ = await outcome_of_post(sending(early + OK + b"Content-Length: 2\r\n\r\n{}"))
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (201, b"{}")
 
@@ -341,25 +355,25 @@ async def test_an_announcement_is_not_taken_for_the_answer() -> None:
 async def test_what_a_system_says_unasked_on_a_kept_connection_answers_nothing() -> None:
     answered = asyncio.Event()
 
-    async def gossip(connection: Connection) -> None:
+    async def gossip(connection: ServerConnection) -> None:
         await connection.read_request()
-        await connection.say(OK + b"Content-Length: 2\r\n\r\n{}")
+        await connection.send(OK + b"Content-Length: 2\r\n\r\n{}")
         if connection.number == 1:
             await answered.wait()
-            await connection.say(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nstale")
+            await connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nstale")
         await connection.read_request()
 
     async with serving(gossip) as server, a_transport(server.port) as transport:
         assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
         answered.set()
-        await asyncio.wait_for(_something_came(transport), 5)
+        await asyncio.wait_for(_wait_for_any_bytes(transport), 5)
         second = await transport.send(a_post(server.port))
         assert isinstance(second, HttpResponse)
         assert second.status == 201
         assert server.connections == 2
 
 
-async def _something_came(transport: AiohttpTransport) -> None:
+async def _wait_for_any_bytes(transport: AiohttpTransport) -> None:
     connector = transport._connector
     assert connector is not None
     kept = [pool[0][0] for pool in connector._conns.values() if pool]
@@ -371,7 +385,7 @@ async def test_a_post_that_was_given_up_while_it_was_written_never_arrives_whole
     body, ended = b"x" * 8_000_000, asyncio.Event()
     gave_up = asyncio.Event()
 
-    async def stall(connection: Connection) -> None:
+    async def stall(connection: ServerConnection) -> None:
         try:
             await gave_up.wait()
             await connection.read_request()

@@ -21,7 +21,7 @@ HOW_TO = sorted((Path(__file__).parents[3] / "docs/how-to").glob("*.md"))
 PAGES = [page for page in HOW_TO if any(name for _, name, _ in _BLOCK.findall(page.read_text(encoding="utf-8")))]
 
 
-def sessions(shown: str) -> Iterator[tuple[str, list[str]]]:
+def commands_with_output(shown: str) -> Iterator[tuple[str, list[str]]]:
     """Give each command of a block with the lines that it prints."""
     for part in shown.split("$ southbound ")[1:]:
         command, *printed = part.rstrip().splitlines()
@@ -32,10 +32,10 @@ def sessions(shown: str) -> Iterator[tuple[str, list[str]]]:
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOUTHBOUND_ROUTING__TABLES", "topic")
-    InMemoryTableTopic().stand_in(monkeypatch)
+    InMemoryTableTopic().install(monkeypatch)
     for language, name, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if name:
             Path(name).write_text(block, encoding="utf-8")
-        for command, printed in sessions(block) if language == "console" else ():
+        for command, printed in commands_with_output(block) if language == "console" else ():
             result = southbound(*shlex.split(command))
             assert printed == (result.stdout + result.stderr).splitlines(), command

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECRET = "hunter2-and-more"  # noqa: S105 - the tests look for it
 
 
-def told(client: dict[str, object]) -> list[str]:
+def config_check_errors(client: dict[str, object]) -> list[str]:
     result = southbound("config", "check", SOUTHBOUND_KAFKA__CLIENT=json.dumps(client))
     assert result.exit_code == ExitCode.INVALID_INPUT, result.output
     return result.stderr.splitlines()
@@ -32,7 +32,7 @@ def test_a_misspelt_setting_was_good_for_config_check_and_a_traceback_for_every_
 
 
 def test_every_setting_that_is_wrong_is_told_at_once() -> None:
-    sentences = told({"bogus": 1, "session.timeout.ms": "soon", "max.in.flight": 20, "linger.ms": 5})
+    sentences = config_check_errors({"bogus": 1, "session.timeout.ms": "soon", "max.in.flight": 20, "linger.ms": 5})
     assert [name in sentence for name, sentence in zip(("bogus", "session", "max.in"), sentences, strict=True)]
 
 
@@ -44,13 +44,13 @@ def test_a_setting_of_the_file_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_value_that_librdkafka_quotes_is_not_repeated() -> None:
-    (sentence,) = told({"compression.type": SECRET})
+    (sentence,) = config_check_errors({"compression.type": SECRET})
     assert 'for configuration property "compression.codec"' in sentence
     assert SECRET not in sentence
 
 
 def test_a_login_without_a_user_is_told() -> None:
-    (sentence,) = told({"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"})
+    (sentence,) = config_check_errors({"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"})
     assert "sasl.username and sasl.password must be set" in sentence
 
 

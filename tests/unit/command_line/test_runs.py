@@ -144,14 +144,14 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def told_why(store: str, run_id: str, *options: str) -> str:
+def runs_why_output(store: str, run_id: str, *options: str) -> str:
     result = southbound("runs", "why", run_id, *options, SOUTHBOUND_STORE__URL=store)
     assert result.exit_code == ExitCode.SUCCESS, result.stderr
     return result.stdout
 
 
 def test_why_tells_what_was_decided_and_where_the_run_stands(store: str) -> None:
-    told = told_why(store, "TR0001").splitlines()
+    told = runs_why_output(store, "TR0001").splitlines()
     assert told[0].startswith("TR0001 goes to fibre-lab, decided by outbound-policy@1#R10 (whole hierarchy, per-run)")
     assert told[1] == f"  {EXPLANATION}"
     assert told[2] == "TR0001 is in phase fulfilled"
@@ -160,14 +160,14 @@ def test_why_tells_what_was_decided_and_where_the_run_stands(store: str) -> None
 
 
 def test_why_tells_of_a_child_that_it_follows_its_root(store: str) -> None:
-    told = told_why(store, "TR0001-1")
+    told = runs_why_output(store, "TR0001-1")
     assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in told
     assert "the last attempt at fibre-lab failed for now; it is repeated" in told
-    assert json.loads(told_why(store, "TR0001-1", "--json"))["follows_root"] is True
+    assert json.loads(runs_why_output(store, "TR0001-1", "--json"))["follows_root"] is True
 
 
 def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
-    told = told_why(store, "TR0002")
+    told = runs_why_output(store, "TR0002")
     assert told.startswith("TR0002 is not decided yet")
     assert "it waits for a person: mend the cause and redrive its dead letter" in told
 

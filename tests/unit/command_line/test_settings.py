@@ -33,15 +33,15 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def mistakes(environment: Mapping[str, str], text: str | None = None) -> list[str]:
+def settings_errors(environment: Mapping[str, str], text: str | None = None) -> list[str]:
     """Load settings that are wrong."""
-    config = None if text is None else written(text)
+    config = None if text is None else write_settings(text)
     with pytest.raises(SettingsError) as wrong:
         load_settings(config, environment)
     return wrong.value.mistakes
 
 
-def written(text: str, name: str = "mine.yaml") -> Path:
+def write_settings(text: str, name: str = "mine.yaml") -> Path:
     path = Path(name)
     path.write_text(text, encoding="utf-8")
     return path
@@ -52,7 +52,7 @@ def test_nothing_needs_to_be_set() -> None:
 
 
 def test_the_environment_wins_over_the_file_setting_by_setting() -> None:
-    file = written("kafka: {prefix: from-file., group: from-file}\nworker: {max_in_flight: 7}\n")
+    file = write_settings("kafka: {prefix: from-file., group: from-file}\nworker: {max_in_flight: 7}\n")
     settings = load_settings(file, {"SOUTHBOUND_KAFKA__PREFIX": "from-env."})
     assert (settings.kafka.prefix, settings.kafka.group, settings.worker.max_in_flight) == (
         "from-env.",
@@ -65,7 +65,7 @@ def test_the_environment_wins_over_the_file_setting_by_setting() -> None:
 def test_a_variable_goes_before_the_file_and_the_file_before_the_default(
     in_file: int | None, in_environment: int | None
 ) -> None:
-    file = written("" if in_file is None else f"health:\n  port: {in_file}\n")
+    file = write_settings("" if in_file is None else f"health:\n  port: {in_file}\n")
     environment = {} if in_environment is None else {"SOUTHBOUND_HEALTH__PORT": str(in_environment)}
     loaded = load_with_origins(file, environment)
     assert loaded.settings.health.port == (in_environment or in_file or Settings().health.port)
@@ -78,15 +78,15 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_entries_for_librdkafka_are_laid_over_those_of_the_file_one_by_one() -> None:
-    file = written("kafka: {client: {a: 1, b: 2}}")
+    file = write_settings("kafka: {client: {a: 1, b: 2}}")
     settings = load_settings(file, {"SOUTHBOUND_KAFKA__CLIENT": json.dumps({"b": "x"})})
     assert settings.kafka.client == {"a": 1, "b": "x"}
 
 
 def test_the_file_is_found_by_option_then_by_variable_then_in_the_working_folder() -> None:
-    written("health: {port: 1}", "option.yaml")
-    written("health: {port: 2}", "variable.yaml")
-    written("health: {port: 3}", str(DEFAULT_FILE))
+    write_settings("health: {port: 1}", "option.yaml")
+    write_settings("health: {port: 2}", "variable.yaml")
+    write_settings("health: {port: 3}", str(DEFAULT_FILE))
     named = {"SOUTHBOUND_CONFIG": "variable.yaml"}
     found = [
         load_settings(config, env).health.port
@@ -97,13 +97,13 @@ def test_the_file_is_found_by_option_then_by_variable_then_in_the_working_folder
 
 def test_a_relative_path_in_the_file_is_meant_from_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    settings = load_settings(written("routing: {spokes: spokes, policy: /p.yaml}", "etc/mine.yaml"), {})
+    settings = load_settings(write_settings("routing: {spokes: spokes, policy: /p.yaml}", "etc/mine.yaml"), {})
     assert (settings.routing.spokes, settings.routing.policy) == (Path("etc/spokes"), Path("/p.yaml"))
 
 
 def test_five_mistakes_are_five_sentences_that_name_the_place() -> None:
     text = "kafka:\n  bootsrap: x\n  start_timeout: -1\nlistener:\n  port: many\nworker: 3\n"
-    told = mistakes({"SOUTHBOUND_LOG__LEVEL": "loud"}, text)
+    told = settings_errors({"SOUTHBOUND_LOG__LEVEL": "loud"}, text)
     assert sorted(told) == [
         "SOUTHBOUND_LOG__LEVEL: log.level must be 'debug', 'info', 'warning' or 'error'",
         "mine.yaml:2: there is no setting kafka.bootsrap: did you mean kafka.bootstrap?",
@@ -122,7 +122,7 @@ def test_five_mistakes_are_five_sentences_that_name_the_place() -> None:
     ],
 )
 def test_a_variable_that_nobody_knows_is_refused(name: str, remedy: str) -> None:
-    assert mistakes({name: "x"}) == [f"{name}: there is no such setting: {remedy}"]
+    assert settings_errors({name: "x"}) == [f"{name}: there is no such setting: {remedy}"]
 
 
 @pytest.mark.parametrize(
@@ -154,22 +154,22 @@ def test_names_of_others_are_left_alone(environment: dict[str, str]) -> None:
     ],
 )
 def test_a_file_that_cannot_be_used_says_where_and_what_to_do(text: str, told: str) -> None:
-    assert mistakes({}, text) == [told]
+    assert settings_errors({}, text) == [told]
 
 
 def test_text_that_is_not_yaml_is_named_with_its_line() -> None:
-    [told] = mistakes({}, "kafka:\n  a: [1\nstore: x\n")
+    [told] = settings_errors({}, "kafka:\n  a: [1\nstore: x\n")
     assert told.startswith("mine.yaml:3: not valid YAML")
 
 
 def test_a_file_that_is_named_must_be_there() -> None:
-    assert mistakes({"SOUTHBOUND_CONFIG": "nowhere.yaml"}) == [
+    assert settings_errors({"SOUTHBOUND_CONFIG": "nowhere.yaml"}) == [
         "SOUTHBOUND_CONFIG: there is no file nowhere.yaml: correct the path"
     ]
 
 
 def test_a_map_in_a_variable_is_json() -> None:
-    [told] = mistakes({"SOUTHBOUND_KAFKA__CLIENT": "security.protocol=SSL"})
+    [told] = settings_errors({"SOUTHBOUND_KAFKA__CLIENT": "security.protocol=SSL"})
     assert told.startswith("SOUTHBOUND_KAFKA__CLIENT: must be a JSON object")
 
 
@@ -177,7 +177,7 @@ def test_a_map_in_a_variable_is_json() -> None:
     "url", [f"mysql://me:{SECRET}@db/x", "sqlite:///:memory:", "sqlite+x:///:memory:", "southbound.db", "sqlite:///"]
 )
 def test_a_store_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
-    assert mistakes({"SOUTHBOUND_STORE__URL": url}) == [
+    assert settings_errors({"SOUTHBOUND_STORE__URL": url}) == [
         "SOUTHBOUND_STORE__URL: store.url must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
     ]
 
@@ -216,7 +216,7 @@ def test_what_sqlalchemy_can_take_apart_may_be_the_address_of_a_store(url: str) 
     ],
 )
 def test_an_address_that_was_a_traceback_or_told_a_part_of_its_password_is_one_sentence(url: str, claim: str) -> None:
-    (told,) = mistakes({"SOUTHBOUND_STORE__URL": url})
+    (told,) = settings_errors({"SOUTHBOUND_STORE__URL": url})
     assert told.startswith("SOUTHBOUND_STORE__URL: store.url m")
     assert claim in told
     assert SECRET not in told
@@ -224,13 +224,13 @@ def test_an_address_that_was_a_traceback_or_told_a_part_of_its_password_is_one_s
 
 @pytest.mark.parametrize("prefix", ["snc acme.", "a/b.", "ü.", "x" * 151])
 def test_a_prefix_that_no_topic_could_have_is_refused(prefix: str) -> None:
-    (told,) = mistakes({"SOUTHBOUND_KAFKA__PREFIX": prefix})
+    (told,) = settings_errors({"SOUTHBOUND_KAFKA__PREFIX": prefix})
     assert told.startswith("SOUTHBOUND_KAFKA__PREFIX: kafka.prefix may hold letters, digits")
 
 
 @given(st.dictionaries(st.sampled_from(["kafka", "store", "worker", "log", "nope"]), CONTENT, max_size=3))
 def test_whatever_a_file_holds_it_loads_or_every_sentence_names_its_line(content: dict[str, object]) -> None:
-    file = written(json.dumps(content))
+    file = write_settings(json.dumps(content))
     told: list[str] = []
     try:
         load_settings(file, {})

@@ -144,7 +144,7 @@ DECISION = """\
 """
 
 
-def a_model(*decisions: str) -> None:
+def write_dmn_model(*decisions: str) -> None:
     """Write a DMN model with these decisions."""
     start = '<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" name="m" namespace="urn:m">'
     written = "".join(DECISION.format(name=name) for name in decisions)
@@ -166,14 +166,14 @@ def test_a_selector_is_not_written_as_dmn() -> None:
 
 
 def test_the_inputs_of_a_model_are_given_their_facts() -> None:
-    a_model("Dispatch")
+    write_dmn_model("Dispatch")
     result = southbound("tables", "import", "model.dmn", "--path", "Line speed=characteristic[speed]")
     assert result.exit_code == ExitCode.SUCCESS
     assert '  - {name: Line speed, path: "characteristic[speed]", type: number}' in result.stdout.splitlines()
 
 
 def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
-    a_model("Dispatch")
+    write_dmn_model("Dispatch")
     result = southbound("tables", "import", "model.dmn")
     assert result.exit_code == ExitCode.INVALID_INPUT
     wrong, what_next = result.stderr.splitlines()
@@ -193,20 +193,20 @@ def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
     ],
 )
 def test_what_a_model_does_not_have_is_one_sentence(options: list[str], told: str) -> None:
-    a_model("One", "Two")
+    write_dmn_model("One", "Two")
     result = southbound("tables", "import", "model.dmn", *options)
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
 
 
 def test_one_of_several_decisions_is_imported() -> None:
-    a_model("One", "Two")
+    write_dmn_model("One", "Two")
     result = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
     assert result.stdout.startswith("table: two\n")
 
 
 def test_a_model_is_named_by_the_version_of_its_yaml() -> None:
-    a_model("priority")
+    write_dmn_model("priority")
     Path("model.dmn").write_text(Path("model.dmn").read_text().replace("Line speed", "priority"))
     southbound("tables", "import", "model.dmn", "-o", "model.yaml")
     result = southbound("tables", "check", "model.dmn", "model.yaml")
@@ -268,7 +268,7 @@ def test_an_option_for_models_was_ignored_with_other_formats(option: list[str]) 
 
 
 def test_one_decision_could_not_be_imported_where_another_has_to_be_computed() -> None:
-    a_model("One", "Two")
+    write_dmn_model("One", "Two")
     text = Path("model.dmn").read_text(encoding="utf-8")
     Path("model.dmn").write_text(text.replace("<outputEntry><text>", "<outputEntry><text>1 + ", 1), encoding="utf-8")
     both = southbound("tables", "import", "model.dmn", "--path", "Line speed=priority")
@@ -278,6 +278,6 @@ def test_one_decision_could_not_be_imported_where_another_has_to_be_computed() -
 
 
 def test_checking_a_model_did_not_say_how_its_inputs_get_their_facts() -> None:
-    a_model("Dispatch")
+    write_dmn_model("Dispatch")
     result = southbound("tables", "check", "model.dmn")
     assert "`southbound tables import model.dmn --path 'Age=characteristic[age]'`" in result.stderr

@@ -11,8 +11,8 @@ from consumers.runtime.lanes import Lanes, PartitionLoad
 from schemas.problem import Problem
 
 A, B = (Partition(topic="t", number=number, epoch=1) for number in (0, 1))
-MARKS = Watermarks(high=10, low=5, enough_startable=8, max_records=40, max_bytes=1_000, patience=1.0)
-TROUBLE = Problem(code="X", sentence="x")
+WATER_MARKS = Watermarks(high=10, low=5, enough_startable=8, max_records=40, max_bytes=1_000, patience=1.0)
+PROBLEM = Problem(code="X", sentence="x")
 
 
 def lanes_with(partition: Partition, count: int, *, lanes: Lanes | None = None, size: int = 1) -> Lanes:
@@ -26,26 +26,26 @@ def shares(lanes: Lanes, *partitions: Partition) -> dict[Partition, PartitionLoa
     return {partition: lanes.load_of(partition) for partition in partitions}
 
 
-def park_all(lanes: Lanes) -> list[Record]:
+def run_and_park_all(lanes: Lanes) -> list[Record]:
     parked = []
     while started := lanes.start(0.0):
-        lanes.park(started[0], 1.0, TROUBLE)
+        lanes.park(started[0], 1.0, PROBLEM)
         parked.append(started[0])
     return parked
 
 
 def test_while_little_is_on_hand_more_is_asked_for() -> None:
-    flow = Backpressure(MARKS).decide(0.0, shares(lanes_with(A, 3), A))
+    flow = Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 3), A))
     assert (flow.ask, flow.pause, flow.resume) == (True, frozenset(), frozenset())
 
 
 def test_with_enough_on_hand_nothing_is_asked_for_and_nothing_is_paused() -> None:
-    flow = Backpressure(MARKS).decide(0.0, shares(lanes_with(A, 8), A))
+    flow = Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 8), A))
     assert (flow.ask, flow.pause) == (False, frozenset())
 
 
 def test_a_longer_stop_pauses_so_that_the_client_can_be_polled() -> None:
-    intake, lanes = Backpressure(MARKS), lanes_with(A, 8)
+    intake, lanes = Backpressure(WATER_MARKS), lanes_with(A, 8)
     intake.decide(0.0, shares(lanes, A))
     flow = intake.decide(1.0, shares(lanes, A))
     assert (flow.ask, flow.pause) == (True, frozenset({A}))
@@ -56,7 +56,7 @@ def test_a_longer_stop_pauses_so_that_the_client_can_be_polled() -> None:
 
 
 def test_a_partition_that_stays_busy_is_paused_while_the_others_flow() -> None:
-    intake, lanes = Backpressure(MARKS), lanes_with(A, 12)
+    intake, lanes = Backpressure(WATER_MARKS), lanes_with(A, 12)
     lanes_with(B, 1, lanes=lanes)
     for _ in range(6):
         lanes.start(0.0)
@@ -66,16 +66,16 @@ def test_a_partition_that_stays_busy_is_paused_while_the_others_flow() -> None:
 
 
 def test_parked_records_do_not_stop_the_intake() -> None:
-    intake, lanes = Backpressure(MARKS), lanes_with(A, 30)
-    park_all(lanes)
+    intake, lanes = Backpressure(WATER_MARKS), lanes_with(A, 30)
+    run_and_park_all(lanes)
     for now in (0.0, 5.0, 10.0):
         flow = intake.decide(now, shares(lanes, A))
         assert (flow.ask, flow.pause) == (True, frozenset())
 
 
 def test_a_full_memory_pauses_at_once_and_reopens_when_there_is_room() -> None:
-    intake, lanes = Backpressure(MARKS), lanes_with(A, 40)
-    parked = park_all(lanes)
+    intake, lanes = Backpressure(WATER_MARKS), lanes_with(A, 40)
+    parked = run_and_park_all(lanes)
     assert intake.decide(0.0, shares(lanes, A)).pause == {A}
     for record in parked[:10]:
         lanes.unpark(record)
@@ -89,24 +89,24 @@ def test_a_full_memory_pauses_at_once_and_reopens_when_there_is_room() -> None:
 
 
 def test_a_few_huge_records_fill_the_memory_too() -> None:
-    assert Backpressure(MARKS).decide(0.0, shares(lanes_with(A, 2, size=600), A)).pause == {A}
+    assert Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 2, size=600), A)).pause == {A}
 
 
 def test_the_memory_is_shared_by_the_partitions() -> None:
     lanes = lanes_with(A, 20)
-    park_all(lanes)
-    assert Backpressure(MARKS).decide(0.0, shares(lanes, A, B)).pause == {A}
+    run_and_park_all(lanes)
+    assert Backpressure(WATER_MARKS).decide(0.0, shares(lanes, A, B)).pause == {A}
 
 
 def test_shut_pauses_everything_and_keeps_polling() -> None:
-    intake, lanes = Backpressure(MARKS), Lanes()
+    intake, lanes = Backpressure(WATER_MARKS), Lanes()
     flow = intake.decide(0.0, shares(lanes, A, B), shut=True)
     assert (flow.pause, flow.ask) == (frozenset({A, B}), True)
     assert intake.decide(0.1, shares(lanes, A, B)).resume == {A, B}
 
 
 def test_a_partition_that_went_and_came_back_is_paused_anew() -> None:
-    intake, lanes = Backpressure(MARKS), Lanes()
+    intake, lanes = Backpressure(WATER_MARKS), Lanes()
     intake.decide(0.0, shares(lanes, A), shut=True)
     intake.decide(0.1, {}, shut=True)
     assert intake.decide(0.2, shares(lanes, A), shut=True).pause == {A}
@@ -114,11 +114,11 @@ def test_a_partition_that_went_and_came_back_is_paused_anew() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans(), st.floats(0.0, 3.0)), max_size=12))
 def test_an_emptied_worker_always_asks_and_pauses_nothing(loads: list[tuple[int, bool, float]]) -> None:
-    intake, now = Backpressure(MARKS), 0.0
+    intake, now = Backpressure(WATER_MARKS), 0.0
     for count, parked, wait in loads:
         lanes = lanes_with(A, count)
         if parked:
-            park_all(lanes)
+            run_and_park_all(lanes)
         now += wait
         intake.decide(now, shares(lanes, A))
     flow = intake.decide(now, shares(Lanes(), A))

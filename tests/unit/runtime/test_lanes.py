@@ -13,7 +13,7 @@ from consumers.runtime.lanes import Lanes
 from consumers.runtime.offsets import OffsetTracker
 from schemas.problem import Problem
 
-TROUBLE = Problem(code="X", sentence="x")
+PROBLEM = Problem(code="X", sentence="x")
 P0 = Partition(topic="t", number=0, epoch=1)
 P1 = Partition(topic="t", number=1, epoch=1)
 
@@ -49,7 +49,7 @@ def test_a_parked_record_keeps_its_place_and_counts_its_attempts_and_time() -> N
     lanes.admit(first)
     lanes.admit(second)
     lanes.start(10.0)
-    lanes.park(first, 12.0, TROUBLE)
+    lanes.park(first, 12.0, PROBLEM)
     assert lanes.start(11.0) is None
     assert lanes.unpark(first)
     again = lanes.start(13.0)
@@ -69,7 +69,7 @@ def test_a_parked_lane_is_no_load_but_still_in_memory() -> None:
     assert lanes.load_of(P0).load == 1
     start(lanes)
     assert lanes.load_of(P0).load == 1
-    lanes.park(first, 1.0, TROUBLE)
+    lanes.park(first, 1.0, PROBLEM)
     assert (lanes.load_of(P0).load, lanes.load_of(P0).buffered, lanes.load_of(P0).buffered_bytes) == (0, 2, 8)
     assert (lanes.running, lanes.startable, lanes.parked) == (0, 0, 1)
 
@@ -90,7 +90,7 @@ def test_dropping_a_partition_leaves_only_what_runs() -> None:
     for record in (runs, behind, parked):
         lanes.admit(record)
     assert [start(lanes), start(lanes)] == [runs, parked]
-    lanes.park(parked, 1.0, TROUBLE)
+    lanes.park(parked, 1.0, PROBLEM)
     lanes.admit(ready)
     lanes.admit(other)
     assert set(lanes.drop(P0)) == {behind, parked, ready}
@@ -189,7 +189,7 @@ class LanesAndProgress(RuleBasedStateMachine):
     def park(self, record: Record) -> Record:
         self._ended(record)
         if record.partition in self.ledger.owned:
-            self.lanes.park(record, 0.0, TROUBLE)
+            self.lanes.park(record, 0.0, PROBLEM)
         else:
             self.lanes.retire(record)
         return record

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 POLICY = WorkerConfig(role="routing", group="southbound-routing", dead_letter_topic="testrun.dlq")
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_456, tzinfo=UTC)
-PLACE = Partition(topic="testrun.lifecycle", number=3, epoch=9)
+PARTITION = Partition(topic="testrun.lifecycle", number=3, epoch=9)
 
 
 def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
     original = (("ce_id", b"\xff\x00"), ("empty", None), ("ce_id", b"again"))
-    record = Record(PLACE, 2**33, b"\x00key", b"\xc3\x01rubbish", original, 1_764_000_000_000)
+    record = Record(PARTITION, 2**33, b"\x00key", b"\xc3\x01rubbish", original, 1_764_000_000_000)
     problem = Problem(code="UNDECODABLE", sentence="It is rubbish.", detail="line 1")
     letter = dead_letter(record, problem, attempts=2, at=NOON, policy=POLICY)
     assert (letter.topic, letter.key, letter.value) == ("testrun.dlq", b"\x00key", b"\xc3\x01rubbish")
@@ -44,19 +44,19 @@ def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
 
 
 def test_a_tombstone_without_a_key_stays_one() -> None:
-    record = Record(PLACE, 0, None, None, (), 0)
+    record = Record(PARTITION, 0, None, None, (), 0)
     letter = dead_letter(record, Problem(code="X", sentence="x"), attempts=1, at=NOON, policy=POLICY)
     assert (letter.key, letter.value) == (None, None)
 
 
 def test_a_long_detail_leaves_room_for_the_original() -> None:
-    record = Record(PLACE, 0, None, b"v", (), 0)
+    record = Record(PARTITION, 0, None, b"v", (), 0)
     problem = Problem(code="X", sentence="x", detail="d" * 1_000_000)
     letter = dead_letter(record, problem, attempts=1, at=NOON, policy=POLICY)
     assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
 
 
-class BrokenPublisher:
+class BuggyPublisher:
     """A `Publisher` with a bug whose words quote a secret."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -65,8 +65,8 @@ class BrokenPublisher:
 
 
 async def test_a_publisher_that_breaks_is_named_by_type_and_place_and_never_quoted() -> None:
-    letters = DeadLetterPublisher(BrokenPublisher(), POLICY, lambda: NOON, lambda: 0.5)
-    record = Record(PLACE, 7, b"k", b"v", (), 0)
+    letters = DeadLetterPublisher(BuggyPublisher(), POLICY, lambda: NOON, lambda: 0.5)
+    record = Record(PARTITION, 7, b"k", b"v", (), 0)
     outcome = await letters.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
     assert isinstance(outcome, RetryLater)
     assert "geheim" not in repr(outcome)
@@ -77,8 +77,8 @@ async def test_a_publisher_that_breaks_is_named_by_type_and_place_and_never_quot
 async def test_letters_that_were_refused_together_do_not_come_back_together() -> None:
     delays = []
     for dice in (0.0, 0.25, 0.999):
-        letters = DeadLetterPublisher(BrokenPublisher(), POLICY, lambda: NOON, lambda: dice)  # noqa: B023 - used in this turn
-        record = Record(PLACE, 7, b"k", b"v", (), 0)
+        letters = DeadLetterPublisher(BuggyPublisher(), POLICY, lambda: NOON, lambda: dice)  # noqa: B023 - used in this turn
+        record = Record(PARTITION, 7, b"k", b"v", (), 0)
         outcome = await letters.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
         assert isinstance(outcome, RetryLater)
         delays.append(outcome.delay)

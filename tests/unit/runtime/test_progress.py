@@ -12,7 +12,7 @@ from consumers.runtime.offsets import OffsetTracker, PartitionOffsets
 OFFSETS = st.lists(st.integers(0, 2**40), min_size=1, max_size=40, unique=True).map(sorted)
 
 
-def received(*offsets: int) -> PartitionOffsets:
+def received_progress(*offsets: int) -> PartitionOffsets:
     progress = PartitionOffsets()
     for offset in offsets:
         progress.receive(offset)
@@ -29,7 +29,7 @@ def test_nothing_is_committable_before_the_first_record() -> None:
 
 
 def test_the_frontier_waits_for_the_lowest_unfinished_record() -> None:
-    progress = received(10, 11, 12)
+    progress = received_progress(10, 11, 12)
     progress.finish(11)
     progress.finish(12)
     assert progress.committable == 10
@@ -38,7 +38,7 @@ def test_the_frontier_waits_for_the_lowest_unfinished_record() -> None:
 
 
 def test_gaps_between_offsets_are_never_waited_for() -> None:
-    progress = received(3, 7, 2**33)
+    progress = received_progress(3, 7, 2**33)
     progress.finish(3)
     assert progress.committable == 7
     progress.finish(7)
@@ -47,11 +47,11 @@ def test_gaps_between_offsets_are_never_waited_for() -> None:
 
 
 def test_the_start_is_committed_too_so_that_a_reset_to_latest_cannot_skip_it() -> None:
-    assert received(100).uncommitted == 100
+    assert received_progress(100).uncommitted == 100
 
 
 def test_an_answer_to_an_older_commit_leaves_the_newer_offset_unsaved() -> None:
-    progress = received(0, 1)
+    progress = received_progress(0, 1)
     progress.finish(0)
     asked = progress.uncommitted
     progress.finish(1)
@@ -64,12 +64,12 @@ def test_an_answer_to_an_older_commit_leaves_the_newer_offset_unsaved() -> None:
 
 def test_an_offset_that_goes_back_is_refused() -> None:
     with pytest.raises(ValueError, match="offset 4 came after offset 4"):
-        received(4, 4)
+        received_progress(4, 4)
 
 
 @given(OFFSETS, st.data())
 def test_nothing_unfinished_is_ever_below_the_committable_offset(offsets: list[int], data: st.DataObject) -> None:
-    progress, open_ones = received(*offsets), set(offsets)
+    progress, open_ones = received_progress(*offsets), set(offsets)
     for offset in data.draw(st.permutations(offsets)):
         progress.finish(offset)
         open_ones.discard(offset)

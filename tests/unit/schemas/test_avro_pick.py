@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CODEC = Codec()
 SCHEMAS = {entry.model: avro_schema(entry, entry.versions) for entry in CATALOGUE}
-WANTED: Wanted = {
+PROJECTION: Wanted = {
     "run": {
         "run_id": None,
         "mode": None,
@@ -42,35 +42,33 @@ def an_entry(name: str) -> EventType:
     return entry
 
 
-def raw(message: Message) -> bytes:
+def encoded(message: Message) -> bytes:
     return CODEC.encode(message)[SINGLE_OBJECT_SIZE:]
 
 
-def what_is_wanted(value: Any, wanted: Any) -> Any:  # noqa: ANN401 - Avro's own shapes
+def project(value: Any, projection: Any) -> Any:  # noqa: ANN401 - Avro's own shapes
     """Keep of a whole value what is wanted, in the plainest way."""
-    if wanted is None:
+    if projection is None:
         return value
-    if isinstance(wanted, ItemsNamed):
-        return [item for item in value if item["name"] in wanted.names]
+    if isinstance(projection, ItemsNamed):
+        return [item for item in value if item["name"] in projection.names]
     if isinstance(value, list):
-        return [what_is_wanted(item, wanted) for item in value]
-    return {
-        name: what_is_wanted(value[name], inside) for name, inside in wanted.items() if value[name] not in (None, [])
-    }
+        return [project(item, projection) for item in value]
+    return {name: project(value[name], inside) for name, inside in projection.items() if value[name] not in (None, [])}
 
 
 @settings(max_examples=150, deadline=None)
 @given(messages_of(an_entry("RunRequested")))
 def test_what_is_wanted_is_what_the_whole_has_there(message: Message) -> None:
     schema = SCHEMAS[type(message)]
-    whole = reader_of(schema)(raw(message), 0)
-    assert picker_of(schema, WANTED)(raw(message), 0) == what_is_wanted(whole, WANTED)
+    whole = reader_of(schema)(encoded(message), 0)
+    assert picker_of(schema, PROJECTION)(encoded(message), 0) == project(whole, PROJECTION)
 
 
 @settings(max_examples=150, deadline=None)
 @given(messages())
 def test_every_event_is_stepped_over_to_its_very_end(message: Message) -> None:
-    value = raw(message)
+    value = encoded(message)
     assert skip_of(SCHEMAS[type(message)], {})(value, 0) == len(value)
     assert picker_of(SCHEMAS[type(message)], {})(value, 0) == {}
 
@@ -78,10 +76,10 @@ def test_every_event_is_stepped_over_to_its_very_end(message: Message) -> None:
 @settings(max_examples=100, deadline=None)
 @given(messages_of(an_entry("RunRequested")), st.data())
 def test_a_value_that_ends_early_is_noticed_wherever_it_ends(message: Message, data: st.DataObject) -> None:
-    value = raw(message)
+    value = encoded(message)
     shorter = value[: data.draw(st.integers(0, len(value) - 1))]
     with pytest.raises(NotAvroError):
-        picker_of(SCHEMAS[type(message)], WANTED)(shorter, 0)
+        picker_of(SCHEMAS[type(message)], PROJECTION)(shorter, 0)
 
 
 @settings(max_examples=200, deadline=None)
@@ -89,7 +87,7 @@ def test_a_value_that_ends_early_is_noticed_wherever_it_ends(message: Message, d
 def test_any_bytes_are_stepped_over_or_refused(value: bytes) -> None:
     entry = an_entry("RunRequested")
     try:
-        picked = picker_of(SCHEMAS[entry.model], WANTED)(value, 0)
+        picked = picker_of(SCHEMAS[entry.model], PROJECTION)(value, 0)
     except NotAvroError:
         return
     assert set(picked) == {"run"}

@@ -21,42 +21,42 @@ if TYPE_CHECKING:
 CANCEL = {"type": "RunCancelled", "data": {"run_id": "a", "root_run_id": "a"}}
 
 
-def read(text: str, file: str = "-") -> tuple[Event, ...]:
+def read_text(text: str, file: str = "-") -> tuple[Event, ...]:
     return read_events(text, file=file, new_id=lambda: "new")
 
 
-def mistakes(text: str, file: str = "-") -> list[str]:
+def error_sentences(text: str, file: str = "-") -> list[str]:
     with pytest.raises(EventFileError) as caught:
-        read(text, file)
+        read_text(text, file)
     return [str(mistake) for mistake in caught.value.mistakes]
 
 
 @pytest.mark.parametrize("file", ["-", "one.json", "one.yaml"])
 def test_one_event(file: str) -> None:
-    (event,) = read(json.dumps(CANCEL, indent=1), file)
+    (event,) = read_text(json.dumps(CANCEL, indent=1), file)
     assert event.data == RunCancelled(run_id="a", root_run_id="a")
     assert (event.id, event.type) == ("new", "southbound.RunCancelled")
 
 
 @pytest.mark.parametrize("file", ["-", "many.json", "many.yml"])
 def test_a_list_of_events(file: str) -> None:
-    assert len(read(json.dumps([CANCEL, CANCEL]), file)) == 2
+    assert len(read_text(json.dumps([CANCEL, CANCEL]), file)) == 2
 
 
 @pytest.mark.parametrize("file", ["-", "many.jsonl", "many.ndjson"])
 def test_one_event_per_line(file: str) -> None:
-    assert len(read(f"{json.dumps(CANCEL)}\n\n{json.dumps(CANCEL)}\n", file)) == 2
+    assert len(read_text(f"{json.dumps(CANCEL)}\n\n{json.dumps(CANCEL)}\n", file)) == 2
 
 
 def test_a_line_separator_inside_a_text_does_not_end_the_line() -> None:
     data = {"run_id": "a", "root_run_id": "a", "reason": "one\u2028two"}
-    (event,) = read(json.dumps({"type": "RunCancelled", "data": data}, ensure_ascii=False) + "\n", "a.jsonl")
+    (event,) = read_text(json.dumps({"type": "RunCancelled", "data": data}, ensure_ascii=False) + "\n", "a.jsonl")
     assert isinstance(event.data, RunCancelled)
     assert event.data.reason == "one\u2028two"
 
 
 def test_yaml_with_several_documents_and_a_time() -> None:
-    first, second = read(
+    first, second = read_text(
         "type: RunCancelled\nid: '7'\nsource: /me\nsubject: a\ntime: 2026-03-09 08:00:00\n"
         "data: {run_id: a, root_run_id: a}\n---\ntype: southbound.RunCancelled\ndata: {run_id: b, root_run_id: b}\n"
     )
@@ -83,7 +83,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
       related_service: {id: ''}
 - tpe: RunRequested
 """
-    told = mistakes(text, "runs.yaml")
+    told = error_sentences(text, "runs.yaml")
     assert [line.split(" known are")[0] for line in told] == [
         "runs.yaml:4: RunCancelled: root_run_id should be a valid string",
         "runs.yaml:5: RunCancelled: reasn is not a known field",
@@ -99,7 +99,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
 
 def test_mistakes_in_json_have_lines_too() -> None:
     text = '[\n\t{"type": "RunCancelled",\n\t "data": {\n\t\t"run_id": 5}}\n]'
-    assert mistakes(text, "a.json") == [
+    assert error_sentences(text, "a.json") == [
         "a.json:3: RunCancelled: root_run_id is missing",
         "a.json:4: RunCancelled: run_id should be a valid string",
     ]
@@ -107,7 +107,7 @@ def test_mistakes_in_json_have_lines_too() -> None:
 
 def test_a_broken_line_does_not_hide_the_mistakes_of_the_others() -> None:
     text = f'{json.dumps(CANCEL)}\n{{x\n{{"type": "RunCancelled"}}\n'
-    assert mistakes(text, "a.jsonl") == [
+    assert error_sentences(text, "a.jsonl") == [
         "a.jsonl:2: not JSON: Expecting property name enclosed in double quotes, column 2",
         "a.jsonl:3: event: data is missing",
     ]
@@ -126,14 +126,14 @@ def test_a_broken_line_does_not_hide_the_mistakes_of_the_others() -> None:
     ],
 )
 def test_what_is_no_file_of_events_says_so(text: str, file: str, says: str) -> None:
-    assert mistakes(text, file)[0].startswith(says)
+    assert error_sentences(text, file)[0].startswith(says)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["-", "a.json", "a.jsonl", "a.yaml"]))
 def test_any_text_is_events_or_mistakes(text: str, file: str) -> None:
     with suppress(EventFileError):
-        assert read(text, file)
+        assert read_text(text, file)
 
 
 def test_there_is_an_example_of_every_version_of_every_event_and_none_too_many() -> None:

@@ -23,12 +23,12 @@ FULL = EventHeaders(
 )
 
 
-def written(headers: EventHeaders) -> tuple[tuple[str, bytes | None], ...]:
+def write(headers: EventHeaders) -> tuple[tuple[str, bytes | None], ...]:
     return write_headers(headers, type_="southbound.SendRun", content_type="application/avro", source="/southbound")
 
 
 def test_headers_are_those_of_the_cloudevents_kafka_binding_and_ours() -> None:
-    assert written(FULL) == (
+    assert write(FULL) == (
         ("ce_specversion", b"1.0"),
         ("ce_id", b"7d1f6a52"),
         ("ce_type", b"southbound.SendRun"),
@@ -44,11 +44,11 @@ def test_headers_are_those_of_the_cloudevents_kafka_binding_and_ours() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    assert read_headers(written(FULL), fallback_id="none") == FULL
+    assert read_headers(write(FULL), fallback_id="none") == FULL
 
 
 def test_what_nobody_said_is_not_written() -> None:
-    assert [name for name, _ in written(EventHeaders(id="1"))] == [
+    assert [name for name, _ in write(EventHeaders(id="1"))] == [
         "ce_specversion",
         "ce_id",
         "ce_type",
@@ -58,7 +58,7 @@ def test_what_nobody_said_is_not_written() -> None:
 
 
 def test_an_event_keeps_its_own_source() -> None:
-    assert ("ce_source", b"/crm") in written(EventHeaders(id="1", source="/crm"))
+    assert ("ce_source", b"/crm") in write(EventHeaders(id="1", source="/crm"))
 
 
 def test_without_an_id_the_record_lends_its_own() -> None:

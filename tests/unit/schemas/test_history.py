@@ -34,7 +34,7 @@ V1: dict[str, Any] = {
 }
 
 
-def found(*versions: dict[str, Any]) -> str:
+def violations_in(*versions: dict[str, Any]) -> str:
     return "\n".join(history.violations({SUBJECT: versions}))
 
 
@@ -45,19 +45,19 @@ def v2(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - Avro's own
     return new
 
 
-def without(name: str) -> dict[str, Any]:
+def without_field(name: str) -> dict[str, Any]:
     new = deepcopy(V1)
     new["fields"] = [field for field in new["fields"] if field["name"] != name]
     return new
 
 
-def changed(name: str, **change: Any) -> dict[str, Any]:  # noqa: ANN401 - Avro's own
+def with_changed_field(name: str, **change: Any) -> dict[str, Any]:  # noqa: ANN401 - Avro's own
     new = deepcopy(V1)
     next(field for field in new["fields"] if field["name"] == name).update(change)
     return new
 
 
-def undocumented() -> dict[str, Any]:
+def without_docs() -> dict[str, Any]:
     new = deepcopy(V1)
     del new["fields"][0]["doc"]
     return new
@@ -71,7 +71,7 @@ def test_our_own_history_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_good_second_version_is_fine() -> None:
     better = v2(type=["null", "string"], default=None)
     better["fields"][1]["type"]["symbols"].append("b")
-    assert found(V1, better) == ""
+    assert violations_in(V1, better) == ""
 
 
 @pytest.mark.parametrize(
@@ -79,42 +79,42 @@ def test_a_good_second_version_is_fine() -> None:
     [
         (v2(type="string"), "Ping.new is new and has no default"),
         (v2(type="string"), "v2 cannot read what v1 writes"),
-        (without("id"), "Ping.id is gone; names are frozen"),
-        (without("id"), "v1 cannot read what v2 writes"),
-        (without("kind"), "v2 no longer has Kind"),
-        (without("note"), "Ping.note is gone; names are frozen"),
-        (changed("id", type="long"), "v2 cannot read what v1 writes"),
-        (changed("at", type="long"), "Ping.at changes its logical type"),
+        (without_field("id"), "Ping.id is gone; names are frozen"),
+        (without_field("id"), "v1 cannot read what v2 writes"),
+        (without_field("kind"), "v2 no longer has Kind"),
+        (without_field("note"), "Ping.note is gone; names are frozen"),
+        (with_changed_field("id", type="long"), "v2 cannot read what v1 writes"),
+        (with_changed_field("at", type="long"), "Ping.at changes its logical type"),
         (
-            changed("at", type={"type": "long", "logicalType": "timestamp-micros"}),
+            with_changed_field("at", type={"type": "long", "logicalType": "timestamp-micros"}),
             "Ping.at changes its logical type",
         ),
-        (changed("kind", type={**ENUM, "symbols": ["unknown", "a"]}), "Kind moves or drops symbols"),
-        (changed("kind", type={**ENUM, "symbols": ["unknown"]}), "Kind moves or drops symbols"),
+        (with_changed_field("kind", type={**ENUM, "symbols": ["unknown", "a"]}), "Kind moves or drops symbols"),
+        (with_changed_field("kind", type={**ENUM, "symbols": ["unknown"]}), "Kind moves or drops symbols"),
         (
-            changed("kind", type={k: v for k, v in ENUM.items() if k != "default"}),
+            with_changed_field("kind", type={k: v for k, v in ENUM.items() if k != "default"}),
             "must have the default 'unknown'",
         ),
         (
-            changed("note", default="none", type=["string", "null"]),
+            with_changed_field("note", default="none", type=["string", "null"]),
             "may be null, so null must be its default",
         ),
-        (undocumented(), "Ping.id has no doc"),
+        (without_docs(), "Ping.id has no doc"),
         ({**V1, "doc": ""}, "Ping has no doc"),
         ({**V1, "name": "Pong"}, "must be called like its folder"),
         ({**V1, "namespace": "elsewhere"}, "must be called like its folder"),
     ],
 )
 def test_a_bad_second_version_is_found(second: dict[str, Any], says: str) -> None:
-    assert says in found(V1, second)
+    assert says in violations_in(V1, second)
 
 
 def test_every_pair_of_versions_is_compared_and_not_only_neighbours() -> None:
     # v2 takes the default of `note` away, and v3 the field: neighbours agree, v1 and v3 are both read by all but v2.
-    third = without("note")
-    second = changed("note", type="string", default="")
-    assert "v3" in found(V1, second, third)
-    assert "v2 cannot read what v1 writes" in found(V1, second, third)
+    third = without_field("note")
+    second = with_changed_field("note", type="string", default="")
+    assert "v3" in violations_in(V1, second, third)
+    assert "v2 cannot read what v1 writes" in violations_in(V1, second, third)
 
 
 def test_a_type_that_two_files_repeat_must_be_the_same_in_both() -> None:

@@ -7,20 +7,20 @@ from southbound.simulator.definition import official_definition
 from southbound.simulator.measures import Json, fill_measures
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
-ASKED: Json = {
+REQUESTED: Json = {
     "testMeasure": [{"id": "TM1", "metricName": "Flow speed"}, {"id": "TM2", "metricName": "Loss"}],
     "characteristic": [{"name": "url", "value": "http://a.example"}, {"name": "size", "value": 5}],
 }
 
 
-def values(behaviour: Behaviour, changed: str | None = None, asked: Json = ASKED) -> list[object]:
-    measures = fill_measures(asked, behaviour, changed, AT)
+def values(behaviour: Behaviour, changed: str | None = None, requested: Json = REQUESTED) -> list[object]:
+    measures = fill_measures(requested, behaviour, changed, AT)
     assert not official_definition().violations("ServiceTest", {"testMeasure": measures})
     return [m["value"]["value"] for m in measures if isinstance(m["value"], dict)]
 
 
 def test_every_requested_measure_comes_back_under_its_id() -> None:
-    measures = fill_measures(ASKED, Behaviour(), None, AT)
+    measures = fill_measures(REQUESTED, Behaviour(), None, AT)
     assert [(m["id"], m["metricName"]) for m in measures] == [("TM1", "Flow speed"), ("TM2", "Loss")]
 
 
@@ -38,16 +38,16 @@ def test_an_echo_shows_the_characteristic_that_was_changed() -> None:
 
 
 def test_an_echo_prefers_the_characteristic_that_is_called_like_the_metric() -> None:
-    asked = ASKED | {"testMeasure": [{"metricName": "url"}]}
+    asked = REQUESTED | {"testMeasure": [{"metricName": "url"}]}
     assert values(Behaviour(echo_characteristics=True), "size", asked) == ["http://a.example"]
 
 
 def test_an_echo_needs_no_request() -> None:
-    asked: Json = {"characteristic": ASKED["characteristic"]}
+    asked: Json = {"characteristic": REQUESTED["characteristic"]}
     assert values(Behaviour(echo_characteristics=True), "size", asked) == [5]
 
 
 def test_a_violation_stands_on_the_first_measure() -> None:
-    first, second = fill_measures(ASKED, Behaviour(violate_threshold=True), None, AT)
+    first, second = fill_measures(REQUESTED, Behaviour(violate_threshold=True), None, AT)
     assert first["ruleViolation"]
     assert "ruleViolation" not in second

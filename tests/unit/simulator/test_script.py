@@ -22,14 +22,16 @@ SPECIFICATIONS_OF_THE_DEMO = {
 }
 
 
-def written(folder: Path, text: str) -> Path:
+def write_script(folder: Path, text: str) -> Path:
     file = folder / "script.yaml"
     file.write_text(text)
     return file
 
 
 def test_a_specification_that_is_not_named_gets_the_default() -> None:
-    script = Script(specifications={"a": completes_by_callback()}, default=completes_immediately(violate_threshold=True))
+    script = Script(
+        specifications={"a": completes_by_callback()}, default=completes_immediately(violate_threshold=True)
+    )
     assert script.behaviour_for("b").violate_threshold
     assert not script.behaviour_for("a").violate_threshold
 
@@ -62,7 +64,7 @@ specifications:
     busy_times: 1
     transitions: [{after: 0.5, state: inProgress}, {state: completed}]
 """
-    script = read_script(written(tmp_path, text))
+    script = read_script(write_script(tmp_path, text))
     assert script.behaviour_for("other").refusals[0].code == "unknown"
     assert [(step.after, step.state) for step in script.behaviour_for("fibre").transitions] == [
         (0.5, RunState.IN_PROGRESS),
@@ -71,13 +73,13 @@ specifications:
 
 
 def test_an_empty_script_completes_everything_at_once(tmp_path: Path) -> None:
-    assert read_script(written(tmp_path, "")).behaviour_for("any").initial_state is RunState.COMPLETED
+    assert read_script(write_script(tmp_path, "")).behaviour_for("any").initial_state is RunState.COMPLETED
 
 
 def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None:
     text = "specifications:\n  a: {busy_times: -1}\n  b: {transitions: [{state: exploded}], colour: red}\n"
     with pytest.raises(ScriptError) as told:
-        read_script(written(tmp_path, text))
+        read_script(write_script(tmp_path, text))
     lines = str(told.value).splitlines()
     assert len(lines) == 3
     assert [line.partition("script.yaml:")[2] for line in lines[::2]] == [
@@ -90,7 +92,7 @@ def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["a: [", "- just\n- a list\n", "a: 1\na: 2\n"])
 def test_what_is_no_script_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(ScriptError, match=r"script\.yaml"):
-        read_script(written(tmp_path, text))
+        read_script(write_script(tmp_path, text))
 
 
 def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:

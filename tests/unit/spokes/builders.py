@@ -55,7 +55,7 @@ def json_of(call: Call) -> dict[str, Any]:
 
 
 @cache
-def _validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
+def _schema_validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
     official = orjson.loads((DATA / OFFICIAL[version]).read_bytes())
     schema = {"$ref": f"#/definitions/{kind}", "definitions": official["definitions"]}
     return jsonschema_rs.Draft4Validator(schema, validate_formats=True)
@@ -63,4 +63,4 @@ def _validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
 
 def violations(kind: str, body: object, version: str = "4.1") -> list[str]:
     """Say what the official definition of this version forbids in `body`."""
-    return [f"{error.instance_path}: {error.message}" for error in _validator(kind, version).iter_errors(body)]
+    return [f"{error.instance_path}: {error.message}" for error in _schema_validator(kind, version).iter_errors(body)]

@@ -30,13 +30,13 @@ KINDS = [
 ]
 
 
-def credentials(auth: dict[str, str]) -> Credentials:
+def credentials_from(auth: dict[str, str]) -> Credentials:
     parsed: Auth = TypeAdapter(Auth).validate_python(auth)
     return credentials_for(parsed, ENVIRONMENT)
 
 
-def authenticated(auth: dict[str, str]) -> HttpRequest:
-    flow = credentials(auth).flow(HttpRequest(method="GET", url="http://a", headers={"Accept": "x"}))
+def authenticated_request(auth: dict[str, str]) -> HttpRequest:
+    flow = credentials_from(auth).flow(HttpRequest(method="GET", url="http://a", headers={"Accept": "x"}))
     request = next(flow)
     with pytest.raises(StopIteration):
         flow.send(HttpResponse(status=401))
@@ -44,18 +44,18 @@ def authenticated(auth: dict[str, str]) -> HttpRequest:
 
 
 def test_each_kind_proves_who_we_are_in_its_own_header() -> None:
-    basic, bearer, key = map(authenticated, KINDS)
+    basic, bearer, key = map(authenticated_request, KINDS)
     encoded = basic.headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(encoded).decode() == f"gateway:{PASSWORD}"
     assert bearer.headers == {"Accept": "x", "Authorization": "Bearer t0ken"}
     assert key.headers == {"Accept": "x", "X-Key": "t0ken"}
-    assert authenticated({"kind": "none"}).headers == {"Accept": "x"}
+    assert authenticated_request({"kind": "none"}).headers == {"Accept": "x"}
 
 
 @pytest.mark.parametrize("auth", KINDS)
 def test_no_secret_is_ever_printed(auth: dict[str, str]) -> None:
-    request = authenticated(auth)
-    shown = f"{credentials(auth)!r} {credentials(auth)} {request!r} {request} {a_profile(auth=auth)!r}"
+    request = authenticated_request(auth)
+    shown = f"{credentials_from(auth)!r} {credentials_from(auth)} {request!r} {request} {a_profile(auth=auth)!r}"
     for secret in (PASSWORD, "t0ken", request.headers.get("Authorization", "t0ken")):
         assert secret not in shown
 
@@ -83,7 +83,7 @@ def test_a_missing_secret_is_named_by_its_place(reference: str, sentence: str) -
 
 def test_a_secret_of_two_lines_cannot_smuggle_a_header() -> None:
     with pytest.raises(SecretMissingError, match="env:MULTI cannot stand in a header") as error:
-        credentials({"kind": "bearer", "token": "env:MULTI"})
+        credentials_from({"kind": "bearer", "token": "env:MULTI"})
     assert "a\nb" not in str(error.value)
 
 

@@ -30,7 +30,7 @@ def an_event(run: object = RUN, **more: object) -> dict[str, object]:
     } | more
 
 
-def heard(body: object, **more: Any) -> ExternalReport:  # noqa: ANN401 - any field of InboundReceived
+def read_report(body: object, **more: Any) -> ExternalReport:  # noqa: ANN401 - any field of InboundReceived
     return a_spoke().read_callback(a_notification(body, **more))
 
 
@@ -39,7 +39,7 @@ def heard(body: object, **more: Any) -> ExternalReport:  # noqa: ANN401 - any fi
 def test_no_notification_breaks_the_reading(body: object) -> None:
     for whole in (body, {"event": body}, {"event": {"serviceTest": body}, "eventType": body}):
         try:
-            assert isinstance(heard(whole), ExternalReport)
+            assert isinstance(read_report(whole), ExternalReport)
         except NotUnderstoodError:
             continue
 
@@ -47,7 +47,7 @@ def test_no_notification_breaks_the_reading(body: object) -> None:
 def test_an_event_is_read_with_its_id() -> None:
     event = an_event()
     assert violations("ServiceTestStateChangeEvent", event, "4.2") == []
-    report = heard(event)
+    report = read_report(event)
     assert (report.external_id, report.state, len(report.measures)) == ("89757", RunState.COMPLETED, 1)
     assert report.event_id == "e-1"
     assert not report.thin
@@ -65,7 +65,7 @@ def test_an_event_is_read_with_its_id() -> None:
     ],
 )
 def test_thin_events_ask_to_be_read_with_get(event: object) -> None:
-    report = heard(event)
+    report = read_report(event)
     assert report.thin
     assert report.external_id == "89757"
 
@@ -80,27 +80,27 @@ def test_thin_events_ask_to_be_read_with_get(event: object) -> None:
     ],
 )
 def test_an_event_with_something_to_take_in_is_not_thin(run: object) -> None:
-    assert not heard(an_event(run)).thin
+    assert not read_report(an_event(run)).thin
 
 
 def test_the_type_in_the_body_counts_more_than_the_path() -> None:
-    assert not heard(an_event(), event_type="serviceTestDeleteEvent").thin
-    assert heard(an_event(eventType=None), event_type="serviceTestDeleteEvent").thin
+    assert not read_report(an_event(), event_type="serviceTestDeleteEvent").thin
+    assert read_report(an_event(eventType=None), event_type="serviceTestDeleteEvent").thin
 
 
 @pytest.mark.parametrize("kind", ["ServiceTestCompleteEvent", "Surprise", None, 5])
 def test_unknown_event_types_are_read_by_their_content(kind: object) -> None:
-    assert heard(an_event(eventType=kind)).state is RunState.COMPLETED
+    assert read_report(an_event(eventType=kind)).state is RunState.COMPLETED
 
 
 def test_a_bare_run_is_read_as_a_poll_brings_it() -> None:
-    report = heard(RUN, channel=Channel.POLL, event_id="poll-7")
+    report = read_report(RUN, channel=Channel.POLL, event_id="poll-7")
     assert (report.external_id, report.state, report.event_id) == ("89757", RunState.COMPLETED, "poll-7")
     assert not report.thin
 
 
 def test_the_id_of_the_envelope_helps_out() -> None:
-    assert heard(an_event({"state": "inProgress"}), external_id="89757").external_id == "89757"
+    assert read_report(an_event({"state": "inProgress"}), external_id="89757").external_id == "89757"
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_the_id_of_the_envelope_helps_out() -> None:
 )
 def test_what_is_about_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
     with pytest.raises(NotUnderstoodError, match=sentence):
-        heard(body)
+        read_report(body)

@@ -63,12 +63,12 @@ def an_answer(body: object = None, status: int = 201, **headers: str) -> HttpRes
 LATIN = {"content-type": "text/json; charset=ISO-8859-1"}
 
 
-def read(body: object, **profile: Any) -> ExternalReport:  # noqa: ANN401 - any field of a profile
+def read_report(body: object, **profile: Any) -> ExternalReport:  # noqa: ANN401 - any field of a profile
     return a_spoke(**profile).read_reply(an_answer(body))
 
 
-def the_measure(**fields: object) -> ExternalMeasure:
-    (measure,) = read({"id": "1", "testMeasure": [fields]}).measures
+def only_measure(**fields: object) -> ExternalMeasure:
+    (measure,) = read_report({"id": "1", "testMeasure": [fields]}).measures
     return measure
 
 
@@ -142,7 +142,7 @@ def test_the_external_id_is_found_wherever_it_stands(answer: HttpResponse, exter
 )
 def test_what_is_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
     with pytest.raises(NotUnderstoodError, match=sentence):
-        read(body)
+        read_report(body)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,14 @@ def test_what_is_no_run_is_refused_in_a_sentence(body: object, sentence: str) ->
     [("In_Progress", RunState.IN_PROGRESS), ("Canceled", RunState.CANCELLED), ("brewing", None)],
 )
 def test_states_are_normalised_and_kept_raw(raw: str, state: RunState | None) -> None:
-    report = read({"id": "1", "state": raw})
+    report = read_report({"id": "1", "state": raw})
     assert (report.state, report.raw_state) == (state, raw)
 
 
 def test_a_profile_teaches_a_spelling() -> None:
     assert (
-        read({"id": "1", "state": "Brewing"}, state_spellings={"brewing": "inProgress"}).state is RunState.IN_PROGRESS
+        read_report({"id": "1", "state": "Brewing"}, state_spellings={"brewing": "inProgress"}).state
+        is RunState.IN_PROGRESS
     )
 
 
@@ -174,18 +175,18 @@ def test_a_profile_teaches_a_spelling() -> None:
     ],
 )
 def test_a_measured_value_is_read_as_object_or_bare(value: object, expected: object) -> None:
-    measure = the_measure(metricName="speed", value=value)
+    measure = only_measure(metricName="speed", value=value)
     assert measure.value == expected
     assert measure.has_value
 
 
 @pytest.mark.parametrize("value", [None, "", {"name": "v", "value": None}])
 def test_an_empty_value_is_none(value: object) -> None:
-    assert not the_measure(metricName="speed", value=value).has_value
+    assert not only_measure(metricName="speed", value=value).has_value
 
 
 def test_a_measure_is_read_as_loosely_as_servicenow_writes_it() -> None:
-    measure = the_measure(
+    measure = only_measure(
         id="TM7",
         metricName="speed",
         metricHref="urn:speed",
@@ -211,11 +212,11 @@ def test_a_measure_is_read_as_loosely_as_servicenow_writes_it() -> None:
 
 @pytest.mark.parametrize("moment", ["", "soon", 5, None, "9999-12-31T23:59:59-14:00"])
 def test_a_moment_that_is_none_is_left_out(moment: object) -> None:
-    assert the_measure(captureDateTime=moment).capture_date_time is None
+    assert only_measure(captureDateTime=moment).capture_date_time is None
 
 
 def test_rule_violations_pass_through_with_both_spellings() -> None:
-    (violation,) = the_measure(
+    (violation,) = only_measure(
         ruleViolation=[
             {
                 "name": "tooMuchTraffic",
@@ -234,7 +235,7 @@ def test_rule_violations_pass_through_with_both_spellings() -> None:
 
 
 def test_a_measure_that_cannot_be_read_is_told_and_the_others_are_kept() -> None:
-    report = read({"id": "1", "testMeasure": ["broken", {"metricName": "speed", "value": 1}]})
+    report = read_report({"id": "1", "testMeasure": ["broken", {"metricName": "speed", "value": 1}]})
     assert [measure.metric_name for measure in report.measures] == ["speed"]
     assert [(reason.code, reason.property_path) for reason in report.reasons] == [
         ("MEASURE_UNREADABLE", "/testMeasure/0")
@@ -243,23 +244,23 @@ def test_a_measure_that_cannot_be_read_is_told_and_the_others_are_kept() -> None
 
 def test_a_value_too_deep_to_pass_on_is_told() -> None:
     deep = b'{"id":"1","testMeasure":[{"value":' + b"[" * 300 + b"]" * 300 + b"}]}"
-    assert [reason.code for reason in read(deep).reasons] == ["MEASURE_UNREADABLE"]
+    assert [reason.code for reason in read_report(deep).reasons] == ["MEASURE_UNREADABLE"]
 
 
 def test_our_own_id_is_recognised_where_it_is_echoed() -> None:
     others = [{"id": "theirs", "owner": "someone"}, {"id": "TR0001", "owner": "southbound"}]
-    assert read({"id": "1", "externalIdentifier": others}).external_identifier == "TR0001"
+    assert read_report({"id": "1", "externalIdentifier": others}).external_identifier == "TR0001"
     echoed = [{"name": "testRunId", "value": "TR0001"}]
-    assert read({"id": "1", "characteristic": echoed}).external_identifier == "TR0001"
+    assert read_report({"id": "1", "characteristic": echoed}).external_identifier == "TR0001"
 
 
 def test_a_bundle_is_answered_with_an_id_per_run() -> None:
     child = {"id": "2", "externalIdentifier": [{"id": "TR0001-1", "owner": "southbound"}]}
-    report = read({"id": "1", "childServiceTest": [child, "rubbish"]})
+    report = read_report({"id": "1", "childServiceTest": [child, "rubbish"]})
     assert [(one.external_id, one.external_identifier) for one in report.children] == [("2", "TR0001-1")]
 
 
-def found(body: object, status: int = 200, **headers: str) -> ExternalReport | None:
+def find_report(body: object, status: int = 200, **headers: str) -> ExternalReport | None:
     return a_spoke().find_run(an_answer(body, status, **headers), a_document())
 
 
@@ -268,15 +269,15 @@ OTHER = {"id": "41", "name": "Line test TR00010"}
 
 
 def test_a_look_up_takes_the_exact_name_only() -> None:
-    report = found([OTHER, OURS])
+    report = find_report([OTHER, OURS])
     assert report is not None
     assert (report.external_id, report.state) == ("42", RunState.IN_PROGRESS)
-    assert found([OTHER]) is None
-    assert found([]) is None
+    assert find_report([OTHER]) is None
+    assert find_report([]) is None
 
 
 def test_a_look_up_answered_with_one_object_is_read() -> None:
-    report = found(OURS)
+    report = find_report(OURS)
     assert report is not None
     assert report.external_id == "42"
 
@@ -287,10 +288,10 @@ def test_a_look_up_answered_with_one_object_is_read() -> None:
 )
 def test_a_page_of_other_runs_does_not_mean_that_ours_never_arrived(status: int, headers: dict[str, str]) -> None:
     with pytest.raises(NotUnderstoodError, match="ignores the filter"):
-        found([OTHER], status, **headers)
+        find_report([OTHER], status, **headers)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html/>", {"error": "x"}, "text", None])
 def test_a_look_up_that_is_no_list_is_refused(body: object) -> None:
     with pytest.raises(NotUnderstoodError):
-        found(body)
+        find_report(body)

@@ -49,7 +49,7 @@ settings_of_profiles = st.fixed_dictionaries(
 )
 
 
-def sent(run: RunDocument, decision: Any = SINGLE, parent: Any = None, **profile: Any) -> dict[str, Any]:  # noqa: ANN401
+def sent_json(run: RunDocument, decision: Any = SINGLE, parent: Any = None, **profile: Any) -> dict[str, Any]:  # noqa: ANN401
     return json_of(a_spoke(**profile).to_send(a_command(run, decision), parent, "key-1"))
 
 
@@ -57,7 +57,7 @@ def sent(run: RunDocument, decision: Any = SINGLE, parent: Any = None, **profile
 @given(run=documents, profile=settings_of_profiles, child=st.booleans())
 def test_every_post_is_a_valid_service_test_create(run: RunDocument, profile: dict[str, Any], *, child: bool) -> None:
     parent = a_run("TR-parent", phase=Phase.ACCEPTED) if child else None
-    body = sent(run, parent=parent, **profile)
+    body = sent_json(run, parent=parent, **profile)
     assert violations("ServiceTest_Create", body, profile["version"]) == []
     assert "id" not in body
     assert "href" not in body
@@ -86,7 +86,7 @@ def test_a_post_carries_the_whole_run() -> None:
         start_date_time=NOON,
         end_date_time=datetime(2026, 11, 23, 12, 30, 0, 250_000, tzinfo=UTC),
     )
-    assert sent(run) == {
+    assert sent_json(run) == {
         "name": "Line test TR0001",
         "description": "slow since monday",
         "mode": "ONDEMAND",
@@ -112,12 +112,14 @@ def test_a_post_goes_to_the_collection_under_its_idempotency_key() -> None:
 
 
 def test_measure_ids_are_left_out_for_strict_systems() -> None:
-    assert sent(a_document(measures=("TM1",)), send_measure_ids=False)["testMeasure"] == [{"metricName": "metric TM1"}]
+    assert sent_json(a_document(measures=("TM1",)), send_measure_ids=False)["testMeasure"] == [
+        {"metricName": "metric TM1"}
+    ]
 
 
 def test_the_state_is_sent_only_where_the_profile_wants_it() -> None:
-    assert "state" not in sent(a_document())
-    assert sent(a_document(), send_state=True)["state"] == "acknowledged"
+    assert "state" not in sent_json(a_document())
+    assert sent_json(a_document(), send_state=True)["state"] == "acknowledged"
 
 
 @pytest.mark.parametrize(
@@ -131,11 +133,11 @@ def test_the_state_is_sent_only_where_the_profile_wants_it() -> None:
     ],
 )
 def test_the_name_is_unique_and_can_be_filtered_by(name: str, expected: str) -> None:
-    assert sent(a_document(name=name))["name"] == expected
+    assert sent_json(a_document(name=name))["name"] == expected
 
 
 def test_the_name_stays_as_it_is_where_it_is_not_looked_up() -> None:
-    assert sent(a_document(name="Up, down"), look_up="none")["name"] == "Up, down"
+    assert sent_json(a_document(name="Up, down"), look_up="none")["name"] == "Up, down"
 
 
 def test_a_look_up_asks_for_the_very_name_that_was_posted() -> None:
@@ -147,7 +149,7 @@ def test_a_look_up_asks_for_the_very_name_that_was_posted() -> None:
 
 
 def test_a_look_up_by_external_identifier_finds_what_the_post_carried() -> None:
-    body = sent(a_document(), look_up="external_identifier")
+    body = sent_json(a_document(), look_up="external_identifier")
     call = a_spoke(look_up="external_identifier").to_look_up(a_document())
     assert body["externalIdentifier"][0]["id"] == "TR0001"
     assert call is not None
@@ -161,7 +163,7 @@ def test_no_look_up_is_no_call() -> None:
 @pytest.mark.parametrize("encoding", ["native", "extension"])
 def test_a_child_refers_to_its_parent_by_the_external_id(encoding: str) -> None:
     parent = a_run("TR0001", phase=Phase.ACCEPTED)
-    body = sent(a_document("TR0001-1", parent="TR0001"), TREE, parent, relationship_encoding=encoding)
+    body = sent_json(a_document("TR0001-1", parent="TR0001"), TREE, parent, relationship_encoding=encoding)
     assert body["serviceTestRelationship"] == [
         {
             "id": "ext-TR0001",
@@ -176,7 +178,7 @@ def test_a_child_refers_to_its_parent_by_the_external_id(encoding: str) -> None:
 
 def test_a_child_tells_its_ids_as_characteristics() -> None:
     parent = a_run("TR0001", phase=Phase.ACCEPTED)
-    body = sent(a_document("TR0001-1", parent="TR0001"), TREE, parent, relationship_encoding="characteristic")
+    body = sent_json(a_document("TR0001-1", parent="TR0001"), TREE, parent, relationship_encoding="characteristic")
     assert {one["name"]: one["value"] for one in body["characteristic"]} == {
         "testRunId": "TR0001-1",
         "rootTestRunId": "TR0001",
@@ -197,13 +199,13 @@ def test_a_changed_characteristic_does_not_wipe_the_ids_we_added() -> None:
 
 
 def test_an_unknown_parent_is_not_invented() -> None:
-    assert "serviceTestRelationship" not in sent(a_document(), TREE, a_run(external_id=None))
+    assert "serviceTestRelationship" not in sent_json(a_document(), TREE, a_run(external_id=None))
 
 
 def test_a_bundle_nests_the_children_with_our_ids() -> None:
     deep = a_document("TR0001-1-1", root="TR0001", parent="TR0001-1")
     tree = a_tree(children=2)
-    body = sent(tree.model_copy(update={"children": (*tree.children, deep)}), BUNDLE)
+    body = sent_json(tree.model_copy(update={"children": (*tree.children, deep)}), BUNDLE)
     assert violations("ServiceTest_Create", body) == []
     assert body["@type"] == "HierarchicalServiceTest"
     first, second = body["childServiceTest"]
@@ -253,7 +255,7 @@ def test_an_external_id_cannot_leave_its_place_in_the_path() -> None:
 @given(st.text(alphabet="a1-_ ,;", max_size=8), st.text(alphabet="a1-", min_size=1, max_size=3))
 def test_a_name_holds_the_run_id_as_a_word_exactly_once_it_was_added(name: str, run_id: str) -> None:
     run = a_document(run_id, name=f"x{name}")
-    sent_name = sent(run)["name"]
+    sent_name = sent_json(run)["name"]
     word = rf"(?<![\w-]){re.escape(run_id)}(?![\w-])"
     assert re.search(word, sent_name)
     assert (sent_name == run.name.replace(",", ";")) == bool(re.search(word, run.name))

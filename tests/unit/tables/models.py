@@ -40,8 +40,8 @@ def as_xml(model: DmnText, version: str = "1.5", decision: str = "Decision") -> 
     """Write a model in the namespace and the type names of a version of DMN."""
     hit, aggregation = _policy(model.policy)
     attributes = f"hitPolicy={quoteattr(hit)}" + (f" aggregation={quoteattr(aggregation)}" if aggregation else "")
-    columns = "".join(_input(column, version) for column in _parted(model.inputs))
-    columns += "".join(_output(column, version) for column in _parted(model.outputs))
+    columns = "".join(_input(column, version) for column in _split_columns(model.inputs))
+    columns += "".join(_output(column, version) for column in _split_columns(model.outputs))
     rules = "".join(map(_rule, model.rules))
     text = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -64,7 +64,7 @@ def _policy(written: str) -> tuple[str, str]:
     return (hit, aggregation) if aggregation in ("SUM", "MIN", "MAX", "COUNT") else (written, "")
 
 
-def _parted(text: str) -> list[str]:
+def _split_columns(text: str) -> list[str]:
     return [part.strip() for part in text.split("|")] if text else []
 
 
@@ -98,5 +98,6 @@ def _output(column: str, version: str) -> str:
 
 def _rule(rule: str) -> str:
     tests, _, results = rule.partition("=>")
-    entries = [_element("inputEntry", test) for test in _parted(tests.strip())]
-    return f"<rule>{''.join(entries)}{''.join(_element('outputEntry', result) for result in _parted(results))}</rule>\n"
+    entries = [_element("inputEntry", test) for test in _split_columns(tests.strip())]
+    entries += [_element("outputEntry", result) for result in _split_columns(results)]
+    return f"<rule>{''.join(entries)}</rule>\n"

@@ -17,35 +17,37 @@ from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Lines = list[list[object]]
+CellLines = list[list[object]]
 
 
-def a_sheet(*rows: Sequence[object], selector: bool = False) -> Lines:
+def a_sheet(*rows: Sequence[object], selector: bool = False) -> CellLines:
     """Write the lines of a small table; its rows start in line 8."""
     own, end = (["order", "active"], ["max", "period"]) if selector else ([], [])
     before = [""] * len(own)
     thens = (
         [["spoke", "string", ""]] if selector else [["whole", "boolean", ""], ["payload", "string", "per-run, bundle"]]
     )
-    head: Lines = [["selector" if selector else "table", "t"], ["note", "Ours."]]
-    about: Lines = [
+    head: CellLines = [["selector" if selector else "table", "t"], ["note", "Ours."]]
+    about: CellLines = [
         ["columns", *before, "when", "when", *("then" for _ in thens)],
         ["path", *before, "test_specification.id", "priority"],
         ["type", *before, "string", "number", *(then[1] for then in thens)],
         ["values", *before, "", "", *(then[2] for then in thens)],
     ]
-    names: Lines = [["row", *own, "spec", "priority", *(then[0] for then in thens), *end, "note"]]
+    names: CellLines = [["row", *own, "spec", "priority", *(then[0] for then in thens), *end, "note"]]
     return [*head, *about, *names, *map(list, rows)]
 
 
-def as_csv(lines: Lines, delimiter: str = ",") -> bytes:
+def as_csv(lines: CellLines, delimiter: str = ",") -> bytes:
     """Write lines as CSV."""
     text = StringIO(newline="")
     csv.writer(text, delimiter=delimiter).writerows(lines)
     return text.getvalue().encode()
 
 
-def as_xlsx(lines: Lines, cells: Mapping[str, object] | None = None, formats: Mapping[str, str] | None = None) -> bytes:
+def as_xlsx(
+    lines: CellLines, cells: Mapping[str, object] | None = None, formats: Mapping[str, str] | None = None
+) -> bytes:
     """Write lines as a spreadsheet, some cells with other values and formats than those of text."""
     workbook = Workbook()
     sheet = workbook.active
@@ -57,17 +59,17 @@ def as_xlsx(lines: Lines, cells: Mapping[str, object] | None = None, formats: Ma
         sheet[address] = value
     for address, shown_as in (formats or {}).items():
         sheet[address].number_format = shown_as
-    return saved(workbook)
+    return workbook_bytes(workbook)
 
 
-def saved(workbook: Workbook) -> bytes:
+def workbook_bytes(workbook: Workbook) -> bytes:
     """Give the bytes of a workbook."""
     content = BytesIO()
     workbook.save(content)
     return content.getvalue()
 
 
-def opened(content: bytes) -> Workbook:
+def open_workbook(content: bytes) -> Workbook:
     """Open a workbook from its bytes."""
     return load_workbook(BytesIO(content))
 

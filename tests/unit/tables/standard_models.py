@@ -9,13 +9,13 @@ from functools import partial
 from router.tables.feel.unary_test import Months
 from tests.unit.tables.models import DmnText, an_item
 
-graded = partial(
+grade_model = partial(
     DmnText,
     inputs="x: number",
     outputs='grade: string {"high", "mid", "low"}',
     rules=('>= 1 => "low"', '>= 2 => "high"', '>= 3 => "mid"', '>= 4 => "low"'),
 )
-points = partial(
+number_model = partial(
     DmnText, inputs="x: number", outputs="n: number", rules=(">= 1 => 10", ">= 2 => 2.5", ">= 3 => -1", ">= 4 => 10")
 )
 CEST = timezone(timedelta(hours=2))
@@ -55,7 +55,7 @@ MODELS: dict[str, DmnText] = {
         rules=("< 10 => 1", "> 5 => 1"),
         given=(({"x": 7}, None),),
     ),
-    "first": graded(policy="FIRST", given=(({"x": 0}, None), ({"x": 1}, "low"), ({"x": 9}, "low"))),
+    "first": grade_model(policy="FIRST", given=(({"x": 0}, None), ({"x": 1}, "low"), ({"x": 9}, "low"))),
     "first with a rest row": DmnText(
         policy="FIRST",
         inputs="x: number",
@@ -91,7 +91,7 @@ MODELS: dict[str, DmnText] = {
         rules=("> 1 => null", "> 2 => null", "> 3 => 0"),
         given=(({"x": 3}, None), ({"x": 4}, None)),
     ),
-    "priority": graded(
+    "priority": grade_model(
         policy="PRIORITY", given=(({"x": 1}, "low"), ({"x": 2}, "high"), ({"x": 4}, "high"), ({"x": 0}, None))
     ),
     "priority with a default": DmnText(
@@ -130,7 +130,7 @@ MODELS: dict[str, DmnText] = {
         given=(({"x": 2}, date(2027, 1, 1)), ({"x": 1}, date(2026, 1, 1))),
     ),
     # -- several hits
-    "rule order": graded(
+    "rule order": grade_model(
         policy="RULE ORDER", given=(({"x": 4}, ["low", "high", "mid", "low"]), ({"x": 1}, ["low"]), ({"x": 0}, []))
     ),
     "rule order with a default": DmnText(
@@ -147,7 +147,7 @@ MODELS: dict[str, DmnText] = {
         rules=("> 1 => 1 | true", "> 2 => 2 | false"),
         given=(({"x": 3}, [{"a": 1, "b": True}, {"a": 2, "b": False}]), ({"x": 0}, [])),
     ),
-    "output order": graded(
+    "output order": grade_model(
         policy="OUTPUT ORDER", given=(({"x": 4}, ["high", "mid", "low", "low"]), ({"x": 1}, ["low"]), ({"x": 0}, []))
     ),
     "output order, column by column": DmnText(
@@ -157,7 +157,7 @@ MODELS: dict[str, DmnText] = {
         rules=('> 0 => "q" | 1', '> 0 => "p" | 1', '> 0 => "q" | 2', '> 0 => "p" | 2'),
         given=(({"x": 1}, [{"a": a, "b": b} for a in "pq" for b in (2, 1)]),),
     ),
-    "collect": graded(policy="COLLECT", given=(({"x": 3}, ["low", "high", "mid"]), ({"x": 0}, []))),
+    "collect": grade_model(policy="COLLECT", given=(({"x": 3}, ["low", "high", "mid"]), ({"x": 0}, []))),
     "collect, several outputs": DmnText(
         policy="COLLECT",
         inputs="x: number",
@@ -172,7 +172,7 @@ MODELS: dict[str, DmnText] = {
         rules=("- => 1", "- => 1", "- => 1"),
         given=(({}, [1, 1, 1]),),
     ),
-    "sum": points(
+    "sum": number_model(
         policy="COLLECT SUM",
         given=(({"x": 1}, 10), ({"x": 2}, Decimal("12.5")), ({"x": 4}, Decimal("21.5")), ({"x": 0}, None)),
     ),
@@ -190,10 +190,10 @@ MODELS: dict[str, DmnText] = {
         rules=("> 1 => 5", "> 2 => 6"),
         given=(({"x": 3}, 11), ({"x": 0}, 0)),
     ),
-    "minimum": points(policy="COLLECT MIN", given=(({"x": 2}, Decimal("2.5")), ({"x": 4}, -1), ({"x": 0}, None))),
-    "maximum": points(policy="COLLECT MAX", given=(({"x": 2}, 10), ({"x": 4}, 10), ({"x": 0}, None))),
-    "count": points(policy="COLLECT COUNT", given=(({"x": 2}, 2), ({"x": 4}, 4), ({"x": 0}, 0), ({}, 0))),
-    "count of strings": graded(policy="COLLECT COUNT", given=(({"x": 4}, 4), ({"x": 0}, 0))),
+    "minimum": number_model(policy="COLLECT MIN", given=(({"x": 2}, Decimal("2.5")), ({"x": 4}, -1), ({"x": 0}, None))),
+    "maximum": number_model(policy="COLLECT MAX", given=(({"x": 2}, 10), ({"x": 4}, 10), ({"x": 0}, None))),
+    "count": number_model(policy="COLLECT COUNT", given=(({"x": 2}, 2), ({"x": 4}, 4), ({"x": 0}, 0), ({}, 0))),
+    "count of strings": grade_model(policy="COLLECT COUNT", given=(({"x": 4}, 4), ({"x": 0}, 0))),
     # -- outputs
     "several outputs": DmnText(
         inputs="x: number",

@@ -42,19 +42,19 @@ def fit_their_columns(table: DecisionTable, inputs: Mapping[str, object]) -> boo
     return typed and ValueKind.LIST not in kinds.values()
 
 
-def fit_or_list_what_fits(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
+def fit_or_list_fitting(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
     """Say whether each value, or each element of a list, is of its column's type or missing."""
     values = [(column, canonical(inputs[column.name])) for column in table.inputs]
     flat = [(column, one) for column, value in values for one in (value if isinstance(value, tuple) else (value,))]
     return all(kind_of(one) in TYPES[column.type] | {ValueKind.NULL} for column, one in flat)
 
 
-def points(space: ValueSpace) -> Iterator[tuple[int, ...]]:
+def class_combinations(space: ValueSpace) -> Iterator[tuple[int, ...]]:
     """Give every combination of classes of a space."""
     return product(*(axis.classes for axis in space.axes))
 
 
-def at(space: ValueSpace, point: tuple[int, ...]) -> dict[str, object]:
+def values_at(space: ValueSpace, point: tuple[int, ...]) -> dict[str, object]:
     """Give the values of a combination of classes."""
     return {axis.input.name: axis.classes[bit].sample for axis, bit in zip(space.axes, point, strict=True)}
 
@@ -64,7 +64,7 @@ def is_inside(point: tuple[int, ...], box: tuple[int, ...]) -> bool:
     return all(classes >> bit & 1 for bit, classes in zip(point, box, strict=True))
 
 
-def small(table: DecisionTable) -> ValueSpace:
+def small_space(table: DecisionTable) -> ValueSpace:
     """Put a table on its axes, if it is small enough to look at every point."""
     space = space_of(table)
     number = 1
@@ -85,7 +85,7 @@ def test_whatever_an_analysis_says_is_true(drawn: DrawnSearch, steps: int) -> No
         assert set(overlap.rows) <= set(matching(table, overlap.example))
     covered_by = {one.row: set(one.covered_by) for one in found.unreachable}
     surely = {one.row for one in found.unreachable if one.covered_by and not one.except_lists}
-    for inputs in filter(lambda one: fit_or_list_what_fits(table, one), drawn.values):
+    for inputs in filter(lambda one: fit_or_list_fitting(table, one), drawn.values):
         assert not set(matching(table, inputs)[:1]) & surely
     for inputs in filter(lambda one: fit_their_columns(table, one), drawn.values):
         ids = matching(table, inputs)
@@ -97,8 +97,8 @@ def test_whatever_an_analysis_says_is_true(drawn: DrawnSearch, steps: int) -> No
 @given(drawn=tables(most_rows=5))
 def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: DrawnSearch) -> None:
     table = drawn.table
-    space = small(table)
-    hits = {point: matching(table, at(space, point)) for point in points(space)}
+    space = small_space(table)
+    hits = {point: matching(table, values_at(space, point)) for point in class_combinations(space)}
     found = analyse(table, 10**9, most_overlaps=10**6)
     assert found.complete
     firsts = {ids[0] for ids in hits.values() if ids}

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from router.selection.redecide import Headers
     from schemas.catalogue import Message
 
-ALONE = "{hierarchical: false, payload: per-run}"
-NOW = (a_row("R1", "spec: fibre-line"), a_row("R2", "spec: copper-line", ALONE))
-DRAFT = (a_row("R1", "spec: fibre-line, mode: PROACTIVE"), a_row("R3", "mode: ONDEMAND", ALONE))
+SINGLE_RUN_OUTPUTS = "{hierarchical: false, payload: per-run}"
+NOW = (a_row("R1", "spec: fibre-line"), a_row("R2", "spec: copper-line", SINGLE_RUN_OUTPUTS))
+DRAFT = (a_row("R1", "spec: fibre-line, mode: PROACTIVE"), a_row("R3", "mode: ONDEMAND", SINGLE_RUN_OUTPUTS))
 
 
 @cache
@@ -46,20 +46,20 @@ def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[b
     ]
 
 
-def told(redecider: BacktestDecider, *messages: Message, writes: str = "avro") -> BacktestTally:
+def tally_of(redecider: BacktestDecider, *messages: Message, writes: str = "avro") -> BacktestTally:
     redecider.take(events_of(messages, writes))
     return redecider.tally
 
 
-def a_redecider(*draft: str, most: int = 10) -> BacktestDecider:
-    return BacktestDecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=most)
+def a_redecider(*draft: str, max_named_runs: int = 10) -> BacktestDecider:
+    return BacktestDecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=max_named_runs)
 
 
-def requested(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
+def a_request(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
     return RunRequested(run=a_document(run_id, spec=spec, mode=mode))
 
 
-def wrongly_requested(run_id: str) -> RunRequested:
+def an_invalid_request(run_id: str) -> RunRequested:
     document = a_document(run_id)
     without_id = document.test_specification.model_copy(update={"id": ""})
     return RunRequested(run=document.model_copy(update={"test_specification": without_id}))
@@ -67,8 +67,8 @@ def wrongly_requested(run_id: str) -> RunRequested:
 
 @pytest.mark.parametrize("writes", ["avro", "json"])
 def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None:
-    runs = [requested("A"), requested("B"), requested("C", mode="PROACTIVE"), requested("D", spec="copper-line")]
-    tally = told(a_redecider(), *runs, writes=writes)
+    runs = [a_request("A"), a_request("B"), a_request("C", mode="PROACTIVE"), a_request("D", spec="copper-line")]
+    tally = tally_of(a_redecider(), *runs, writes=writes)
     whole = RouteVerdict("R1", "hierarchical true, payload per-run")
     alone = RouteVerdict("R3", "hierarchical false, payload per-run")
     assert tally.differences == [(RouteChange(whole, alone), 2)]
@@ -77,20 +77,20 @@ def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None
 
 
 def test_another_row_with_the_same_result_is_no_difference() -> None:
-    tally = told(a_redecider(), requested("D", spec="copper-line"))
+    tally = tally_of(a_redecider(), a_request("D", spec="copper-line"))
     [change] = tally.changes
     assert (change.now.row, change.draft.row) == ("R2", "R3")
     assert not change.is_difference
 
 
 def test_every_row_is_counted_in_the_order_of_the_table() -> None:
-    tally = told(a_redecider(), requested("A"), requested("C", mode="PROACTIVE"), requested("E", spec="x"))
+    tally = tally_of(a_redecider(), a_request("A"), a_request("C", mode="PROACTIVE"), a_request("E", spec="x"))
     assert tally.by_row(lambda change: change.now, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
     assert tally.by_row(lambda change: change.draft, ["R1", "R3"]) == {"R1": 1, "R3": 2}
 
 
 def test_a_run_that_the_draft_does_not_decide_goes_elsewhere() -> None:
-    tally = told(a_redecider(a_row("R9", "spec: other")), requested("A"))
+    tally = tally_of(a_redecider(a_row("R9", "spec: other")), a_request("A"))
     [(change, _)] = tally.differences
     assert change.draft == RouteVerdict("none", "NO_ROW_MATCHES")
     assert (tally.undecided, change.draft.decided) == (1, False)
@@ -102,7 +102,7 @@ def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
     foreign = CancelRun(run_id="A", root_run_id="A", request_id="RQ", spoke="fibre-lab", decision=SINGLE)
     redecider = a_redecider()
     redecider.take([(b"nonsense", ()), (None, None)])
-    tally = told(redecider, requested("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
+    tally = tally_of(redecider, a_request("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
     assert tally.asides == {
         SkippedEvent.CHILD: 1,
         SkippedEvent.PINNED: 2,
@@ -113,25 +113,25 @@ def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
 
 
 def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
-    wrong = wrongly_requested("A")
-    tally = told(a_redecider(), wrong, wrong)
+    wrong = an_invalid_request("A")
+    tally = tally_of(a_redecider(), wrong, wrong)
     assert tally.asides == {SkippedEvent.UNREADABLE: 2}
 
 
 def test_no_more_runs_are_named_than_asked_for_and_none_twice() -> None:
-    runs = [requested(name) for name in "AABBCCDD"]
-    tally = told(a_redecider(most=3), *runs)
+    runs = [a_request(name) for name in "AABBCCDD"]
+    tally = tally_of(a_redecider(max_named_runs=3), *runs)
     assert list(tally.runs.values()) == [["A", "B", "C"]]
     assert tally.decided == 8
 
 
 MIXED: list[Message] = [
-    requested("A"),
-    requested("B", mode="PROACTIVE"),
-    requested("C", spec="copper-line"),
+    a_request("A"),
+    a_request("B", mode="PROACTIVE"),
+    a_request("C", spec="copper-line"),
     RunRequested(run=a_document("A-1", parent="A")),
     RunCancelled(run_id="A", root_run_id="A"),
-    wrongly_requested("W"),
+    an_invalid_request("W"),
 ]
 IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
 
@@ -140,7 +140,7 @@ IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
 def test_events_that_are_taken_together_are_counted_as_those_that_are_taken_one_by_one(
     events: list[tuple[bytes | None, Headers]],
 ) -> None:
-    together, one_by_one = a_redecider(most=2), a_redecider(most=2)
+    together, one_by_one = a_redecider(max_named_runs=2), a_redecider(max_named_runs=2)
     together.take(events)
     for event in events:
         one_by_one.take([event])
@@ -157,7 +157,7 @@ def test_a_selector_is_compared_by_its_spoke() -> None:
 
     redecider = BacktestDecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
     fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
-    tally = told(redecider, RunRequested(run=fibre), requested("B"))
+    tally = tally_of(redecider, RunRequested(run=fibre), a_request("B"))
     assert tally.differences == [
         (RouteChange(RouteVerdict("S1", "spoke fibre-lab"), RouteVerdict("S1", "spoke other-lab")), 1)
     ]
@@ -165,12 +165,12 @@ def test_a_selector_is_compared_by_its_spoke() -> None:
 
 
 def test_a_tree_is_decided_once_on_its_root() -> None:
-    tally = told(a_redecider(), RunRequested(run=a_tree("A", spec="fibre-line")))
+    tally = tally_of(a_redecider(), RunRequested(run=a_tree("A", spec="fibre-line")))
     assert (tally.decided, tally.events) == (1, 1)
 
 
 runs = st.builds(
-    requested,
+    a_request,
     st.text("ABCD", min_size=1, max_size=2),
     st.sampled_from(["fibre-line", "copper-line", "x"]),
     st.sampled_from(["ONDEMAND", "PROACTIVE"]),
@@ -180,8 +180,8 @@ runs = st.builds(
 @settings(max_examples=25, deadline=None)
 @given(first=st.lists(runs, max_size=6), second=st.lists(runs, max_size=6))
 def test_two_readers_count_together_what_one_counts(first: list[RunRequested], second: list[RunRequested]) -> None:
-    alone = told(a_redecider(most=2), *first, *second)
-    both = told(a_redecider(most=2), *first)
-    both.add(told(a_redecider(most=2), *second))
+    alone = tally_of(a_redecider(max_named_runs=2), *first, *second)
+    both = tally_of(a_redecider(max_named_runs=2), *first)
+    both.add(tally_of(a_redecider(max_named_runs=2), *second))
     assert (both.changes, both.asides, both.events) == (alone.changes, alone.asides, alone.events)
     assert both.runs == alone.runs

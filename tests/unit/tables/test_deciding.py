@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 SPEED = Characteristic(name="speed", value=300)
 
 
-def decided(table: DecisionTable, **document: Any) -> Decision:  # noqa: ANN401 - any field of a document
+def expect_decision(table: DecisionTable, **document: Any) -> Decision:  # noqa: ANN401 - any field of a document
     decision = decide(table, facts_of(a_document(**document)))
     assert isinstance(decision, Decision)
     return decision
 
 
-def undecided(table: DecisionTable, **document: Any) -> Undecided:  # noqa: ANN401 - any field of a document
+def expect_undecided(table: DecisionTable, **document: Any) -> Undecided:  # noqa: ANN401 - any field of a document
     decision = decide(table, facts_of(a_document(**document)))
     assert isinstance(decision, Undecided)
     return decision
@@ -39,26 +39,26 @@ def undecided(table: DecisionTable, **document: Any) -> Undecided:  # noqa: ANN4
 
 def test_the_first_matching_row_decides() -> None:
     table = a_table([a_row("R1", "spec: other"), a_row("R2", "spec: fibre-line"), a_row("R3", "mode: ONDEMAND")])
-    decision = decided(table)
+    decision = expect_decision(table)
     assert decision.row.id == "R2"
     assert dict(decision.outputs) == {"hierarchical": True, "payload": "per-run"}
 
 
 def test_a_decision_names_table_version_and_row() -> None:
     table = a_table([a_row("R10", "spec: fibre-line")])
-    assert decided(table).reference == f"a-table@{table.version}#R10"
+    assert expect_decision(table).reference == f"a-table@{table.version}#R10"
     assert len(table.version) == 8
 
 
 def test_every_cell_of_a_row_must_fit() -> None:
     table = a_table([a_row("R1", 'spec: fibre-line, speed: "[100..1000)"')])
-    assert decided(table, characteristic=(SPEED,)).row.id == "R1"
-    assert undecided(table).reason is UndecidedReason.NO_ROW_MATCHES
+    assert expect_decision(table, characteristic=(SPEED,)).row.id == "R1"
+    assert expect_undecided(table).reason is UndecidedReason.NO_ROW_MATCHES
 
 
 def test_the_default_row_takes_the_rest() -> None:
     table = a_table([a_row("R1", "spec: x")], more="default: {hierarchical: false, payload: bundle}\n")
-    decision = decided(table)
+    decision = expect_decision(table)
     assert decision.reference.endswith("#default")
     assert decision.outputs["payload"] == "bundle"
 
@@ -66,19 +66,19 @@ def test_the_default_row_takes_the_rest() -> None:
 def test_two_matches_of_a_unique_table_decide_nothing() -> None:
     rows = [a_row("R1", "spec: fibre-line"), a_row("R2", "mode: ONDEMAND"), a_row("R3", "mode: PROACTIVE")]
     table = a_table(rows, more="policy: unique\n")
-    two = undecided(table)
+    two = expect_undecided(table)
     assert two.reason is UndecidedReason.SEVERAL_ROWS_MATCH
     assert [row.id for row in two.rows] == ["R1", "R2"]
     assert "rows R1, R2 of a-table" in two.sentence
     assert "\n".join(explanation_lines(two)) == "R1: `spec` is fibre-line\nR2: `mode` is ONDEMAND"
-    assert decided(table, spec="x", mode="PROACTIVE").row.id == "R3"
+    assert expect_decision(table, spec="x", mode="PROACTIVE").row.id == "R3"
 
 
 def test_a_cell_may_name_another_input() -> None:
     table = a_table([a_row("R1", "speed: <= priority")])
-    assert decided(table, priority=300, characteristic=(SPEED,)).row.id == "R1"
+    assert expect_decision(table, priority=300, characteristic=(SPEED,)).row.id == "R1"
     assert "the cell wants <= the value of `priority`" in "\n".join(
-        explanation_lines(undecided(table, characteristic=(SPEED,)))
+        explanation_lines(expect_undecided(table, characteristic=(SPEED,)))
     )
 
 
@@ -104,7 +104,7 @@ def test_a_decision_explains_its_row_and_the_rows_that_failed_in_one_column() ->
         a_row("R3", 'spec: "fibre-line, fibre-quick", priority: null'),
         a_row("R4", "spec: x"),
     ]
-    decision = decided(a_table(rows))
+    decision = expect_decision(a_table(rows))
     why, near = "\n".join(explanation_lines(decision)).split("\n")
     assert why == (
         f"{decision.reference}: `spec` is fibre-line (the cell wants fibre-line, fibre-quick), "
@@ -119,7 +119,7 @@ def test_a_run_that_no_row_takes_is_told_which_rows_came_close() -> None:
         a_row("R25", "spec: x, mode: PROACTIVE"),
         a_row("R26", 'mode: ONDEMAND, speed: "(300..1000]"'),
     ]
-    problem = problem_of(undecided(a_table(rows), characteristic=(SPEED,)))
+    problem = problem_of(expect_undecided(a_table(rows), characteristic=(SPEED,)))
     assert problem.code == "NO_ROW_MATCHES"
     assert "add a row" in problem.sentence
     assert problem.detail.split("\n") == [
@@ -130,7 +130,7 @@ def test_a_run_that_no_row_takes_is_told_which_rows_came_close() -> None:
 
 def test_without_a_near_miss_the_closest_rows_are_told() -> None:
     rows = [a_row("R1", "spec: x, mode: PROACTIVE, priority: 1"), a_row("R2", "spec: not(fibre-line), mode: PROACTIVE")]
-    assert "\n".join(explanation_lines(undecided(a_table(rows)))) == (
+    assert "\n".join(explanation_lines(expect_undecided(a_table(rows)))) == (
         "R2 came closest but `spec` is fibre-line, the cell wants anything but fibre-line, "
         "and `mode` is ONDEMAND, the cell wants PROACTIVE"
     )
@@ -138,13 +138,13 @@ def test_without_a_near_miss_the_closest_rows_are_told() -> None:
 
 def test_no_more_rows_are_told_than_somebody_reads() -> None:
     rows = [a_row(f"R{number}", f"spec: x{number}") for number in range(9)]
-    lines = "\n".join(explanation_lines(undecided(a_table(rows)))).split("\n")
+    lines = "\n".join(explanation_lines(expect_undecided(a_table(rows)))).split("\n")
     assert len(lines) == 6
     assert lines[-1] == "4 more rows came as close"
 
 
 def test_missing_inputs_are_named() -> None:
-    assert undecided(a_table([a_row("R1", "spec: x")])).missing == ("priority", "speed", "start")
+    assert expect_undecided(a_table([a_row("R1", "spec: x")])).missing == ("priority", "speed", "start")
 
 
 cells = st.sampled_from(["-", "1", "2", "< 2", "[1..3)", "not(1, 3)", "null", "!= 2", "b", ">= b", "not(b)"])

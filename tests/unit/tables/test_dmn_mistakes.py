@@ -30,7 +30,7 @@ def sentences(content: bytes | str) -> tuple[str, ...]:
     return refused.value.sentences
 
 
-def told(changed: Mapping[str, Any]) -> str:
+def only_sentence(changed: Mapping[str, Any]) -> str:
     """Tell the one sentence about a changed model."""
     (sentence,) = sentences(as_xml(replace(GOOD, **changed)))
     return sentence
@@ -101,7 +101,7 @@ def test_all_mistakes_are_told_at_once_with_line_row_and_column() -> None:
     ],
 )
 def test_a_mistake_is_named(changed: Mapping[str, Any], sentence: str) -> None:
-    text = told(changed)
+    text = only_sentence(changed)
     assert text.startswith("model.dmn:")
     assert sentence in text
 
@@ -153,7 +153,7 @@ def with_doctype(doctype: str, text: str = "1") -> str:
     return model.replace("?>\n", f"?>\n{doctype}\n", 1)
 
 
-LAUGHS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+BILLION_LAUGHS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ LAUGHS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
         with_doctype('<!DOCTYPE d [<!ENTITY one "1">]>', "&one;"),
         with_doctype('<!DOCTYPE d [<!ENTITY file SYSTEM "file:///etc/hostname">]>', "&file;"),
         with_doctype('<!DOCTYPE d [<!ENTITY % far SYSTEM "http://127.0.0.1:9/far.ent"> %far;]>'),
-        with_doctype(f'<!DOCTYPE d [<!ENTITY e0 "laugh">{LAUGHS}]>', "&e11;"),
-        with_doctype(f'<!DOCTYPE d [<!ENTITY e0 "laugh">{LAUGHS}]>').replace('name="model"', 'name="&e11;"'),
+        with_doctype(f'<!DOCTYPE d [<!ENTITY e0 "laugh">{BILLION_LAUGHS}]>', "&e11;"),
+        with_doctype(f'<!DOCTYPE d [<!ENTITY e0 "laugh">{BILLION_LAUGHS}]>').replace('name="model"', 'name="&e11;"'),
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -226,23 +226,26 @@ def test_any_bytes_are_refused_in_a_sentence(content: bytes) -> None:
 
 def test_a_rule_that_lacks_an_entry_in_a_long_table_is_named_and_does_not_break_its_index() -> None:
     rules = (*[f"{number} | - => {number}" for number in range(50)], "50 => 50")
-    assert told({"rules": rules}).endswith("row R51: has 1 input entries for 2 input columns")
+    assert only_sentence({"rules": rules}).endswith("row R51: has 1 input entries for 2 input columns")
 
 
 def test_a_complaint_is_one_line_that_somebody_reads() -> None:
-    text = told({"rules": ('1 | "a" => 1\n + "' + "x" * 5000 + '"',)})
+    text = only_sentence({"rules": ('1 | "a" => 1\n + "' + "x" * 5000 + '"',)})
     assert len(text) < 600
     assert "\n" not in text
 
 
 def test_a_chain_of_types_has_an_end() -> None:
     items = "".join(an_item(f"t{number}", f"t{number + 1}") for number in range(3000))
-    assert "through too many others" in told({"inputs": "x: t0", "rules": (), "items": items})
+    assert "through too many others" in only_sentence({"inputs": "x: t0", "rules": (), "items": items})
 
 
 def test_a_model_of_very_many_names_is_refused_before_every_cell_is_searched_for_them() -> None:
     items = "".join(f'<inputData name="n{number}"/>' for number in range(1000))
-    assert told({"items": items}) == "model.dmn:2: the model has more than 1000 decisions and input data: split it"
+    assert (
+        only_sentence({"items": items})
+        == "model.dmn:2: the model has more than 1000 decisions and input data: split it"
+    )
 
 
 def test_a_model_may_be_as_deep_as_the_parser_reads() -> None:

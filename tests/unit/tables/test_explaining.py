@@ -72,14 +72,14 @@ tables = st.builds(
     st.sampled_from(HitPolicy),
     default=st.booleans(),
 )
-asked = st.tuples(values, values, values)
+input_values = st.tuples(values, values, values)
 
 
 def explained(decision: Decision | Undecided) -> Explanation:
     return explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
 
 
-@given(table=tables, values=asked)
+@given(table=tables, values=input_values)
 def test_a_near_miss_is_an_earlier_row_that_failed_in_exactly_one_column(
     table: DecisionTable, values: tuple[object, ...]
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_near_miss_is_an_earlier_row_that_failed_in_exactly_one_column(
     assert told_of == expected[:MOST_ROWS]
 
 
-@given(table=tables, values=asked)
+@given(table=tables, values=input_values)
 def test_the_rows_that_come_closest_fail_in_the_fewest_columns(
     table: DecisionTable, values: tuple[object, ...]
 ) -> None:
@@ -113,7 +113,7 @@ def test_the_rows_that_come_closest_fail_in_the_fewest_columns(
     assert all(len(close.misses) == failed[close.row] for close in explanation.close)
 
 
-@given(table=tables, values=asked, place=st.integers(0, 7))
+@given(table=tables, values=input_values, place=st.integers(0, 7))
 def test_why_not_agrees_with_the_row_itself(table: DecisionTable, values: tuple[object, ...], place: int) -> None:
     row = table.rows[place % len(table.rows)]
     decision = decide_on(table, values)
@@ -126,7 +126,7 @@ def test_why_not_agrees_with_the_row_itself(table: DecisionTable, values: tuple[
     ]
 
 
-@given(table=tables, values=asked, other=tables)
+@given(table=tables, values=input_values, other=tables)
 def test_what_is_kept_is_told_in_the_same_words(
     table: DecisionTable, values: tuple[object, ...], other: DecisionTable
 ) -> None:
@@ -138,9 +138,9 @@ def test_what_is_kept_is_told_in_the_same_words(
 
 
 words = st.text(max_size=12)
-seens = st.lists(st.builds(CellComparison, words, words, words), max_size=3).map(tuple)
-matched = st.builds(MatchedRow, row=words, cells=seens, more=st.integers(0, 9))
-close = st.builds(NearMiss, row=words, misses=seens, switched_off=st.booleans())
+compared_cells = st.lists(st.builds(CellComparison, words, words, words), max_size=3).map(tuple)
+matched = st.builds(MatchedRow, row=words, cells=compared_cells, more=st.integers(0, 9))
+close_rows = st.builds(NearMiss, row=words, misses=compared_cells, switched_off=st.booleans())
 
 
 @given(
@@ -149,7 +149,7 @@ close = st.builds(NearMiss, row=words, misses=seens, switched_off=st.booleans())
         reference=words,
         rows=st.lists(matched, max_size=3).map(tuple),
         used_up=st.lists(words, max_size=3).map(tuple),
-        close=st.lists(close, max_size=3).map(tuple),
+        close=st.lists(close_rows, max_size=3).map(tuple),
         as_close=st.integers(0, 9),
     )
 )

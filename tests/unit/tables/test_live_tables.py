@@ -16,14 +16,14 @@ from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer, TableKind, TableVersion
 from tests.builders import a_document
 from tests.gateway import POLICY, SELECTOR
-from tests.table_words import by
+from tests.table_words import a_signature
 
 if TYPE_CHECKING:
     from consumers.table_topic.port import Entry
     from router.tables.publish_plan import PublishPlan
 
-NEVER_ALONE = POLICY.replace("hierarchical: false", "hierarchical: true")
-TO_THE_MOON = SELECTOR.replace("fibre-lab", "moon-lab")
+ALWAYS_HIERARCHICAL = POLICY.replace("hierarchical: false", "hierarchical: true")
+MOON_LAB_SELECTOR = SELECTOR.replace("fibre-lab", "moon-lab")
 BROKEN = POLICY.replace("fibre-tree}", '"[1..2"}')
 SPOKES = ("fibre-lab", "moon-lab")
 
@@ -75,7 +75,7 @@ class LiveTablesRig:
         kind = TableKind.SELECTOR if "selector:" in text else TableKind.POLICY
         table = "spoke-selector" if kind is TableKind.SELECTOR else "outbound-policy"
         written = TableSubmission(table=table, kind=kind, text=text)
-        self.put(plan_publish(self.published, written, by()))
+        self.put(plan_publish(self.published, written, a_signature()))
         return written.version
 
     def roll_back(self, table: str) -> None:
@@ -83,7 +83,7 @@ class LiveTablesRig:
         assert isinstance(live, LivePointer)
         before = self.published.version(table, version_before(live.moves) or "")
         assert isinstance(before, TableVersion)
-        self.put(plan_rollback(self.published, before, by()))
+        self.put(plan_rollback(self.published, before, a_signature()))
 
     def put(self, plan: PublishPlan) -> None:
         self.log += [(key.encode(), value) for key, value in plan.records.items()]
@@ -99,7 +99,7 @@ class LiveTablesRig:
         return pair.policy.table.version, pair.selector.table.version
 
 
-async def a_rig() -> LiveTablesRig:
+async def a_live_tables_harness() -> LiveTablesRig:
     """Have both tables live."""
     rig = LiveTablesRig()
     rig.publish(POLICY)
@@ -132,16 +132,16 @@ async def test_what_was_replaced_before_the_end_of_the_topic_is_never_used() -> 
     rig.publish(SELECTOR)
     await rig.follow(at_end=False)
     assert rig.tables.missing is not None
-    newer = rig.publish(NEVER_ALONE)
+    newer = rig.publish(ALWAYS_HIERARCHICAL)
     await rig.follow()
     assert [version for table, version, _ in rig.heard.lives if table == "outbound-policy"] == [newer]
 
 
 async def test_a_published_version_decides_the_next_run_and_the_decision_names_it() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     decide = Decider(tables=rig.tables)
     before = decide(a_document(spec="fibre-line"))
-    version = rig.publish(NEVER_ALONE)
+    version = rig.publish(ALWAYS_HIERARCHICAL)
     await rig.follow()
     after = decide(a_document(spec="fibre-line"))
     assert isinstance(before, Route)
@@ -151,14 +151,14 @@ async def test_a_published_version_decides_the_next_run_and_the_decision_names_i
 
 
 async def test_two_tables_that_go_live_together_are_exchanged_together() -> None:
-    rig = await a_rig()
-    versions = rig.publish(NEVER_ALONE), rig.publish(TO_THE_MOON)
+    rig = await a_live_tables_harness()
+    versions = rig.publish(ALWAYS_HIERARCHICAL), rig.publish(MOON_LAB_SELECTOR)
     await rig.follow()
     assert rig.versions == versions
 
 
 async def test_a_version_with_a_mistake_leaves_the_one_before_and_somebody_is_told_which_cell() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
     version = rig.publish(BROKEN)
     await rig.follow()
@@ -170,7 +170,7 @@ async def test_a_version_with_a_mistake_leaves_the_one_before_and_somebody_is_to
 
 
 async def test_a_selector_that_names_a_spoke_without_a_profile_leaves_the_one_before() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
     rig.publish(SELECTOR.replace("moon-lab", "mars-lab"))
     await rig.follow()
@@ -179,7 +179,7 @@ async def test_a_selector_that_names_a_spoke_without_a_profile_leaves_the_one_be
 
 
 async def test_going_back_to_what_is_still_used_ends_the_alarm() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
     rig.publish(BROKEN)
     await rig.follow()
@@ -190,17 +190,17 @@ async def test_going_back_to_what_is_still_used_ends_the_alarm() -> None:
 
 
 async def test_a_refused_version_is_not_tried_again_with_every_record_of_another_table() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     rig.publish(BROKEN)
     await rig.follow()
-    rig.publish(TO_THE_MOON)
+    rig.publish(MOON_LAB_SELECTOR)
     await rig.follow()
     assert len(rig.heard.refusals) == 1
     assert rig.tables().selector.table.rows[0].outputs["spoke"] == "moon-lab"
 
 
 async def test_a_process_that_starts_while_a_broken_version_is_live_uses_what_the_others_still_use() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
     rig.publish(BROKEN)
     rig.publish(BROKEN.replace("[1..2", "[2..3"))
@@ -227,7 +227,7 @@ async def test_a_process_that_starts_and_finds_only_a_broken_version_says_what_i
     ],
 )
 async def test_a_damaged_pointer_leaves_what_is_used(key: str, value: bytes | None, told: str) -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
     rig.log.append((key.encode(), value))
     await rig.follow()
@@ -236,9 +236,9 @@ async def test_a_damaged_pointer_leaves_what_is_used(key: str, value: bytes | No
 
 
 async def test_a_version_whose_text_was_tampered_with_is_not_used() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
-    version = rig.publish(NEVER_ALONE)
+    version = rig.publish(ALWAYS_HIERARCHICAL)
     at = next(n for n, (key, _) in enumerate(rig.log) if key == f"outbound-policy@{version}".encode())
     rig.log[at] = (rig.log[at][0], (rig.log[at][1] or b"").replace(b"bundle", b"per-run"))
     await rig.follow()
@@ -247,9 +247,9 @@ async def test_a_version_whose_text_was_tampered_with_is_not_used() -> None:
 
 
 async def test_a_pointer_to_a_version_that_the_topic_does_not_have_leaves_what_is_used_until_it_comes() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
-    version = rig.publish(NEVER_ALONE)
+    version = rig.publish(ALWAYS_HIERARCHICAL)
     record = next(entry for entry in rig.log if entry[0] == f"outbound-policy@{version}".encode())
     rig.log.remove(record)
     await rig.follow()
@@ -260,11 +260,13 @@ async def test_a_pointer_to_a_version_that_the_topic_does_not_have_leaves_what_i
 
 
 async def test_a_table_under_the_key_of_another_is_not_used() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
     other = POLICY.replace("outbound-policy", "other-policy")
     rig.put(
-        plan_publish(rig.published, TableSubmission(table="outbound-policy", kind=TableKind.POLICY, text=other), by())
+        plan_publish(
+            rig.published, TableSubmission(table="outbound-policy", kind=TableKind.POLICY, text=other), a_signature()
+        )
     )
     await rig.follow()
     assert rig.versions == before
@@ -274,9 +276,9 @@ async def test_a_table_under_the_key_of_another_is_not_used() -> None:
 async def test_a_fault_of_the_loader_is_an_alarm_and_not_the_end_of_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     before = rig.versions
-    rig.publish(NEVER_ALONE)
+    rig.publish(ALWAYS_HIERARCHICAL)
     with monkeypatch.context() as patch:
         patch.setattr("consumers.table_topic.live_table.load_as", None)
         await rig.follow()
@@ -294,7 +296,7 @@ async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
 
 
 async def test_trouble_with_the_topic_is_told_until_it_is_read_again() -> None:
-    rig = await a_rig()
+    rig = await a_live_tables_harness()
     await rig.tables.process(TableTopicRead(problem="the topic is gone"))
     await rig.tables.process(TableTopicRead(problem="the topic is gone"))
     assert rig.heard.problems == ["the topic is gone"]

@@ -12,11 +12,11 @@ from tests.builders import a_document
 
 
 def a_decider() -> Decider:
-    tables = shipped()
+    tables = shipped_tables()
     return Decider(tables=lambda: tables)
 
 
-def shipped() -> RoutingTables:
+def shipped_tables() -> RoutingTables:
     tables = load_rules(RoutingSettings()).tables
     assert isinstance(tables, RoutingTables)
     return tables
@@ -53,7 +53,7 @@ def test_the_memory_has_an_end() -> None:
 
 
 def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
-    live = shipped()
+    live = shipped_tables()
     decide = Decider(tables=lambda: live)
     before = route_of(decide, 1000)
     policy = OutboundPolicy(table=replace(live.policy.table, version="00000000"))
@@ -68,7 +68,7 @@ def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
 
 def test_an_input_that_the_run_has_no_value_for_is_told_each_time() -> None:
     missed: list[tuple[str, str]] = []
-    tables = shipped()
+    tables = shipped_tables()
     decide = Decider(tables=lambda: tables, observe=lambda table, name: missed.append((table, name)))
     decide(a_document(spec="fibre-line"))
     decide(a_document(spec="fibre-line"))

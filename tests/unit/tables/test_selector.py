@@ -34,13 +34,13 @@ def a_file(*definitions: str, more: str = "") -> str:
     return f"selector: a-selector\ninputs:\n{INPUTS}rows:\n{listed}{more}"
 
 
-def chosen(text: str, used_up: frozenset[str] = frozenset()) -> ChosenSpoke:
+def choose(text: str, used_up: frozenset[str] = frozenset()) -> ChosenSpoke:
     choice = choose_spoke(load_selector(text, "s.yaml", SPOKES), FACTS, used_up)
     assert isinstance(choice, ChosenSpoke)
     return choice
 
 
-def not_chosen(text: str, used_up: frozenset[str] = frozenset()) -> Undecided:
+def fail_to_choose(text: str, used_up: frozenset[str] = frozenset()) -> Undecided:
     choice = choose_spoke(load_selector(text, "s.yaml", SPOKES), FACTS, used_up)
     assert isinstance(choice, Undecided)
     return choice
@@ -48,7 +48,7 @@ def not_chosen(text: str, used_up: frozenset[str] = frozenset()) -> Undecided:
 
 def test_the_lowest_order_that_matches_is_chosen_wherever_it_stands() -> None:
     text = a_file(a_definition("S20", 20), a_definition("S10", 10, spoke="copper-lab"), a_definition("S5", 5, spec="x"))
-    choice = chosen(text)
+    choice = choose(text)
     assert (choice.spoke, choice.decision.row.id) == ("copper-lab", "S10")
     assert choice.decision.reference.startswith("a-selector@")
     assert "S5 would have matched but `spec` is fibre-line, the cell wants x" in "\n".join(
@@ -58,30 +58,30 @@ def test_the_lowest_order_that_matches_is_chosen_wherever_it_stands() -> None:
 
 def test_a_definition_that_is_switched_off_takes_no_part() -> None:
     text = a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20))
-    assert chosen(text).decision.row.id == "S20"
-    alone = not_chosen(a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20, spec="x")))
+    assert choose(text).decision.row.id == "S20"
+    alone = fail_to_choose(a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20, spec="x")))
     assert "S10 would have matched but it is switched off" in "\n".join(explanation_lines(alone))
 
 
 def test_a_used_up_definition_gives_way_to_the_next_that_matches() -> None:
     text = a_file(a_definition("S10", 10, more=THRESHOLD), a_definition("S20", 20, spoke="copper-lab"))
-    first = chosen(text)
+    first = choose(text)
     assert first.threshold == Threshold(max=100, period=timedelta(hours=1))
-    second = chosen(text, frozenset({"S10"}))
+    second = choose(text, frozenset({"S10"}))
     assert (second.spoke, second.threshold) == ("copper-lab", None)
     assert "S10 matches too, but is used up for now" in "\n".join(explanation_lines(second.decision))
 
 
 def test_when_every_definition_is_used_up_the_default_does_not_step_in() -> None:
     text = a_file(a_definition("S10", 10, more=THRESHOLD), more="default: {spoke: copper-lab}\n")
-    waiting = not_chosen(text, frozenset({"S10"}))
+    waiting = fail_to_choose(text, frozenset({"S10"}))
     assert waiting.reason is SelectionReason.ALL_USED_UP
     assert "(S10) is used up: wait or raise a threshold" in waiting.sentence
     assert problem_of(waiting).detail == "S10: `spec` is fibre-line"
 
 
 def test_a_default_takes_what_no_definition_wants() -> None:
-    choice = chosen(a_file(a_definition("S10", 10, spec="x"), more="default: {spoke: copper-lab}\n"))
+    choice = choose(a_file(a_definition("S10", 10, spec="x"), more="default: {spoke: copper-lab}\n"))
     assert (choice.spoke, choice.decision.row.id) == ("copper-lab", "default")
 
 

@@ -15,7 +15,7 @@ from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
 from router.tables.table import DecisionTable
-from tests.unit.tables.sheets import Lines, a_sheet, as_csv, as_xlsx, csv_mistakes, opened, xlsx_mistakes
+from tests.unit.tables.sheets import CellLines, a_sheet, as_csv, as_xlsx, csv_mistakes, open_workbook, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row
 
 GOOD = ["R1", "fibre-line", ">= 5", "true", "per-run", "a note"]
@@ -139,7 +139,7 @@ TESTS = [
 
 @pytest.mark.parametrize(("test", "told"), TESTS)
 def test_a_wrong_test_is_named(test: list[object], told: str) -> None:
-    lines: Lines = [*a_sheet(GOOD), [], ["test", "given", "expect", "note"], test]
+    lines: CellLines = [*a_sheet(GOOD), [], ["test", "given", "expect", "note"], test]
     (sentence,) = csv_mistakes(as_csv(lines))
     assert sentence.startswith(f"policy.csv:11, cell {told}")
 
@@ -181,7 +181,7 @@ def test_a_formula_does_not_run_in_the_spreadsheet_that_opens_the_csv() -> None:
 
 def test_every_cell_of_a_spreadsheet_is_text() -> None:
     row = a_row("R1", 'spec: "007", priority: 5').replace("}, then", "}, note: '=1+1', then")
-    sheet = opened(write_xlsx(document_of(load_table(a_file([row]), "t.yaml", RUN_FACTS))))["Table"]
+    sheet = open_workbook(write_xlsx(document_of(load_table(a_file([row]), "t.yaml", RUN_FACTS))))["Table"]
     cells = [cell for line in sheet.iter_rows() for cell in line if cell.value is not None]
     assert {(cell.data_type, cell.number_format) for cell in cells} == {("s", "@")}
     assert {"007", "5", "=1+1"} <= {cell.value for cell in cells}

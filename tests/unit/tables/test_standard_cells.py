@@ -12,7 +12,7 @@ import pytest
 from router.tables.feel.unary_test import CellError, Months, parse
 
 
-class Word(StrEnum):
+class Colour(StrEnum):
     RED = "red"
 
 
@@ -64,7 +64,7 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
     ("< -1", "number", [-2], [-1, 0]),
     ("> - 1", "number", [0], [-1]),
     # strings: exact, case-sensitive, with escapes
-    ('"red"', "string", ["red", Word.RED], ["Red", "red ", "", None, 5, [], ["blue"]]),
+    ('"red"', "string", ["red", Colour.RED], ["Red", "red ", "", None, 5, [], ["blue"]]),
     ('""', "string", [""], [None, " ", []]),
     ('"a,b"', "string", ["a,b"], ["a", "b"]),
     ('"-"', "string", ["-"], ["", "x", None]),

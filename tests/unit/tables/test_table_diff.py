@@ -34,7 +34,7 @@ def a_selector(*rows: str) -> Selector:
     return load_selector(f"selector: s\ninputs: [{{name: mode, path: mode, type: string}}]\nrows:\n{listed}", "s.yaml")
 
 
-def said(before: DecisionTable | Selector, after: DecisionTable | Selector) -> list[str]:
+def sentences_of(before: DecisionTable | Selector, after: DecisionTable | Selector) -> list[str]:
     return [change.sentence for change in differences(document_of(before), document_of(after))]
 
 
@@ -78,7 +78,7 @@ def said(before: DecisionTable | Selector, after: DecisionTable | Selector) -> l
     ],
 )
 def test_a_difference_is_one_sentence(before: DecisionTable, after: DecisionTable, sentence: str) -> None:
-    assert said(before, after) == [sentence]
+    assert sentences_of(before, after) == [sentence]
 
 
 def test_a_column_that_is_gone_is_told_once_and_not_with_every_row() -> None:
@@ -86,8 +86,8 @@ def test_a_column_that_is_gone_is_told_once_and_not_with_every_row() -> None:
     gone = [column for column in before.inputs if column.name != "speed"]
     rows = tuple(replace(row, cells=row.cells[:3] + row.cells[4:]) for row in before.rows)
     after = replace(before, inputs=tuple(gone), rows=rows)
-    assert said(before, after) == ["input 'speed' removed: path characteristic[speed], type number"]
-    assert said(after, before) == [
+    assert sentences_of(before, after) == ["input 'speed' removed: path characteristic[speed], type number"]
+    assert sentences_of(after, before) == [
         "input 'speed' added: path characteristic[speed], type number",
         "row R2: cell 'speed' - → [1..5)",
     ]
@@ -97,7 +97,9 @@ def test_a_saved_test_is_told_by_its_name() -> None:
     tests = "tests: [{name: line, given: {test_specification: {id: fibre-line}}, expect: {row: %s}}]\n"
     before = a_table(FIBRE, COPPER)
     after = a_table(FIBRE, COPPER, more=tests % "R1")
-    assert said(before, after) == ["test 'line' added: given {test_specification: {id: fibre-line}}, expected row R1"]
+    assert sentences_of(before, after) == [
+        "test 'line' added: given {test_specification: {id: fibre-line}}, expected row R1"
+    ]
 
 
 def test_of_a_definition_order_switch_and_threshold_are_told() -> None:
@@ -108,7 +110,7 @@ def test_of_a_definition_order_switch_and_threshold_are_told() -> None:
         "{id: S1, order: 3, active: false, when: {mode: ONDEMAND}, then: {spoke: a}}",
         "{id: S2, order: 2, threshold: {max: 100, period: PT1H}, then: {spoke: c}, when: {}}",
     )
-    assert said(before, after) == [
+    assert sentences_of(before, after) == [
         "row S2: output 'spoke' b → c",
         "row S2: threshold (none) → 100 per PT1H",
         "row S1: order 1 → 3",
@@ -119,7 +121,7 @@ def test_of_a_definition_order_switch_and_threshold_are_told() -> None:
 def test_another_id_is_told_with_all_that_differs() -> None:
     before = a_table(FIBRE)
     after = replace(a_table(FIBRE, COPPER), id="b-table")
-    assert said(before, after) == [
+    assert sentences_of(before, after) == [
         "table b-table: id a-table → b-table",
         "row R3 added: spec copper-line → hierarchical true, payload per-run",
     ]
@@ -128,7 +130,7 @@ def test_another_id_is_told_with_all_that_differs() -> None:
 def test_comments_and_layout_are_no_difference() -> None:
     text = a_file((FIBRE, SPEED))
     assert (
-        said(
+        sentences_of(
             load_table(text, "a", RUN_FACTS),
             load_table(f"# why\n{text}".replace("when: {", "when: {  "), "b", RUN_FACTS),
         )
@@ -156,7 +158,7 @@ class DrawnChange:
         return a_row(self.id, f'spec: "{self.spec}", speed: "{self.speed}"', then)
 
 
-def drawn_rows(*, least: int = 1) -> st.SearchStrategy[list[DrawnChange]]:
+def generated_rows(*, min_size: int = 1) -> st.SearchStrategy[list[DrawnChange]]:
     row = st.builds(
         DrawnChange,
         id=st.sampled_from([f"R{number}" for number in range(8)]),
@@ -164,19 +166,19 @@ def drawn_rows(*, least: int = 1) -> st.SearchStrategy[list[DrawnChange]]:
         speed=st.sampled_from(SPEEDS),
         payload=st.sampled_from(PAYLOADS),
     )
-    return st.lists(row, min_size=least, max_size=8, unique_by=lambda one: one.id)
+    return st.lists(row, min_size=min_size, max_size=8, unique_by=lambda one: one.id)
 
 
 def table_of(rows: list[DrawnChange]) -> DecisionTable:
     return a_table(*[row.line for row in rows])
 
 
-@given(drawn_rows())
+@given(generated_rows())
 def test_equal_tables_have_no_differences(rows: list[DrawnChange]) -> None:
     assert differences(document_of(table_of(rows)), document_of(table_of(rows))) == ()
 
 
-@given(drawn_rows(), drawn_rows())
+@given(generated_rows(), generated_rows())
 def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[DrawnChange], new: list[DrawnChange]) -> None:
     changes = differences(document_of(table_of(old)), document_of(table_of(new)))
     before, after = ({row.id: row for row in rows} for rows in (old, new))
@@ -191,7 +193,7 @@ def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[DrawnCh
     }
 
 
-@given(drawn_rows(least=2), st.data())
+@given(generated_rows(min_size=2), st.data())
 def test_the_rows_that_are_said_to_have_moved_are_the_fewest_that_explain_the_order(
     rows: list[DrawnChange], data: st.DataObject
 ) -> None:
@@ -202,12 +204,12 @@ def test_the_rows_that_are_said_to_have_moved_are_the_fewest_that_explain_the_or
     places = {row.id: place for place, row in enumerate(rows, start=1)}
     stayed = [places[row.id] for row in shuffled if row.id not in moved]
     assert stayed == sorted(stayed)
-    assert len(stayed) == longest_rising([places[row.id] for row in shuffled])
+    assert len(stayed) == longest_increasing_subsequence([places[row.id] for row in shuffled])
     for change in changes:
         assert rows[int(change.before) - 1].id == shuffled[int(change.after) - 1].id == change.name
 
 
-def longest_rising(places: list[int]) -> int:
+def longest_increasing_subsequence(places: list[int]) -> int:
     lengths: list[int] = []
     for at, place in enumerate(places):
         lengths.append(1 + max((lengths[other] for other in range(at) if places[other] < place), default=0))

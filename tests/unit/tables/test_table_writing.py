@@ -24,7 +24,7 @@ from router.tables.feel.writer import value_text
 from router.tables.formats.entries import bare_cell
 from router.tables.formats.loader import load_table
 from router.tables.formats.yaml_writer import in_one_line, write_table
-from tests.drawn_tables import moments, selectors, tables, without_version, words
+from tests.drawn_tables import moments, selectors, tables, texts, without_version
 from tests.unit.tables.tables import a_file, a_row
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def test_dates_times_and_durations_read_back_as_themselves(value: object) -> Non
     assert readers.get(type(value), read_duration)(value_text(value)) == canonical(value)
 
 
-@given(word=words | st.text())
+@given(word=texts | st.text())
 def test_any_name_and_note_reads_back_as_itself(word: str) -> None:
     from ruamel.yaml import YAML  # noqa: PLC0415 - as the reader of tables reads
 

@@ -11,7 +11,7 @@ from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import write_csv
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
 from router.tables.formats.yaml_writer import write_table
-from tests.unit.tables.sheets import csv_mistakes, opened, saved, xlsx_mistakes
+from tests.unit.tables.sheets import csv_mistakes, open_workbook, workbook_bytes, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row
 
 THOUSAND = load_table(
@@ -36,8 +36,8 @@ def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_csv() -> None:
 
 
 def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_xlsx() -> None:
-    workbook = opened(write_xlsx(document_of(THOUSAND)))
+    workbook = open_workbook(write_xlsx(document_of(THOUSAND)))
     workbook["Table"]["D709"] = "[700..705"
-    assert xlsx_mistakes(saved(workbook)) == (
+    assert xlsx_mistakes(workbook_bytes(workbook)) == (
         "policy.xlsx, sheet Table, cell D709: row R700, column 'priority': interval \"[700..705\" is not closed",
     )

@@ -48,13 +48,13 @@ PATHS = (
 )
 
 
-def written(message: Message, codec: Codec | None = None) -> tuple[bytes, tuple[tuple[str, bytes | None], ...]]:
+def encode(message: Message, codec: Codec | None = None) -> tuple[bytes, tuple[tuple[str, bytes | None], ...]]:
     return Envelope(codec or Codec()).encode(Event(headers=EventHeaders(id="E1"), data=message))
 
 
-def read(run: RunDocument, paths: Sequence[str]) -> tuple[PartialEventReader, PartialEvent]:
+def read_projected(run: RunDocument, paths: Sequence[str]) -> tuple[PartialEventReader, PartialEvent]:
     reader = PartialEventReader(fields_of_paths(paths))
-    return reader, reader.read(*written(RunRequested(run=run)))
+    return reader, reader.read(*encode(RunRequested(run=run)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,7 +66,7 @@ def read(run: RunDocument, paths: Sequence[str]) -> tuple[PartialEventReader, Pa
 def test_the_facts_of_a_part_are_the_facts_of_the_whole(run: RunDocument, paths: list[str], name: str) -> None:
     renamed = [one.model_copy(update={"name": name}) for one in run.characteristic[:1]]
     whole = run.model_copy(update={"characteristic": (*renamed, *run.characteristic)})
-    reader, part = read(whole, paths)
+    reader, part = read_projected(whole, paths)
     assert (part.run_id, part.is_child) == (whole.run_id, whole.parent_run_id is not None)
     facts, of_part = facts_of(whole), facts_of(reader.document(part))
     assert [of_part.value(path) for path in paths] == [facts.value(path) for path in paths]
@@ -90,7 +90,9 @@ def test_more_of_one_group_is_wanted_together() -> None:
 
 
 def test_two_runs_are_the_same_where_their_wanted_fields_are() -> None:
-    one, two = (read(a_document(run_id, priority=7, tenant=run_id), ["priority", "mode"])[1] for run_id in ("A", "B"))
+    one, two = (
+        read_projected(a_document(run_id, priority=7, tenant=run_id), ["priority", "mode"])[1] for run_id in ("A", "B")
+    )
     assert one.sameness == two.sameness
     assert one.run_id != two.run_id
 
@@ -101,19 +103,19 @@ def test_values_of_another_kind_are_never_the_same(one: object, two: object) -> 
         a_document(characteristic=(Characteristic.model_validate({"name": "a", "value": value}),))
         for value in (one, two)
     ]
-    first, second = (read(run, ["characteristic[a]"])[1].sameness for run in runs)
+    first, second = (read_projected(run, ["characteristic[a]"])[1].sameness for run in runs)
     assert first != second
 
 
 def test_a_name_is_found_with_blanks_around_it() -> None:
     blank = RunRequested(run=a_document(characteristic=(Characteristic.model_construct(name=" a ", value=1),)))
     reader = PartialEventReader(fields_of_paths(["characteristic[a]"]))
-    assert facts_of(reader.document(reader.read(*written(blank)))).value("characteristic[a]") == 1
+    assert facts_of(reader.document(reader.read(*encode(blank)))).value("characteristic[a]") == 1
 
 
 def test_a_value_in_json_is_read_whole() -> None:
     reader = PartialEventReader(fields_of_paths(["mode"]))
-    part = reader.read(*written(RunRequested(run=a_document(mode="PROACTIVE")), Codec(writes="json")))
+    part = reader.read(*encode(RunRequested(run=a_document(mode="PROACTIVE")), Codec(writes="json")))
     assert part.sameness is None
     assert facts_of(reader.document(part)).value("mode") == "PROACTIVE"
 
@@ -121,13 +123,15 @@ def test_a_value_in_json_is_read_whole() -> None:
 def test_other_events_are_known_by_their_kind() -> None:
     reader = PartialEventReader(fields_of_paths(["mode"]))
     cancelled = RunCancelled(run_id="A", root_run_id="A")
-    assert reader.read(*written(cancelled)) == PartialEvent(RunCancelled)
-    assert reader.read(*written(cancelled, Codec(writes="json"))) == PartialEvent(RunCancelled)
+    assert reader.read(*encode(cancelled)) == PartialEvent(RunCancelled)
+    assert reader.read(*encode(cancelled, Codec(writes="json"))) == PartialEvent(RunCancelled)
 
 
 def test_a_wanted_field_that_is_wrong_is_named() -> None:
     spec = a_document().test_specification.model_copy(update={"id": ""})
-    reader, part = read(a_document().model_copy(update={"test_specification": spec}), ["test_specification.id"])
+    reader, part = read_projected(
+        a_document().model_copy(update={"test_specification": spec}), ["test_specification.id"]
+    )
     with pytest.raises(InvalidEventError, match=r"test_specification.id is empty"):
         reader.document(part)
 
@@ -139,6 +143,6 @@ def test_what_is_no_event_is_refused(value: bytes | None) -> None:
 
 
 def test_a_header_that_says_otherwise_is_refused() -> None:
-    value, _ = written(RunRequested(run=a_document()))
+    value, _ = encode(RunRequested(run=a_document()))
     with pytest.raises(InvalidEventError, match="ce_type"):
         PartialEventReader({}).read(value, [("ce_type", b"southbound.RunCancelled")])

@@ -19,14 +19,14 @@ from router.tables.formats.sheets.xlsx_markup import with_reasons
 from router.tables.formats.sheets.xlsx_package import from_xlsx, in_xlsx
 from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
-from tests.unit.tables.sheets import a_sheet, as_xlsx, opened, saved, xlsx_mistakes
+from tests.unit.tables.sheets import a_sheet, as_xlsx, open_workbook, workbook_bytes, xlsx_mistakes
 from tests.unit.tables.tables import a_file, a_row, a_table
 
 GOOD = ["R1", "a", "-", "true", "bundle", ""]
 WRONG = as_xlsx(a_sheet(["R1", "a", "[1..5", "true", "bundel", ""], ["R2", "a", "-", "true", "bundle", ""]))
 
 
-def returned(content: bytes) -> bytes:
+def annotated_copy(content: bytes) -> bytes:
     """Give the copy with the reasons."""
     with pytest.raises(TableErrors) as refused:
         any_from(written_in_xlsx(content, "t.xlsx"))
@@ -36,7 +36,7 @@ def returned(content: bytes) -> bytes:
     return with_reasons(content, "t.xlsx", complaints, complaints.places)
 
 
-def with_part(content: bytes, name: str, part: bytes) -> bytes:
+def with_zip_part(content: bytes, name: str, part: bytes) -> bytes:
     """Exchange or add a part of a spreadsheet."""
     changed = BytesIO()
     with ZipFile(BytesIO(content)) as old, ZipFile(changed, "w", ZIP_DEFLATED) as new:
@@ -48,7 +48,7 @@ def with_part(content: bytes, name: str, part: bytes) -> bytes:
 
 
 def test_the_copy_shows_the_reason_at_the_cell_and_beside_the_row() -> None:
-    sheet = opened(returned(WRONG))["Table"]
+    sheet = open_workbook(annotated_copy(WRONG))["Table"]
     assert 'interval "[1..5" is not closed' in sheet["C8"].comment.text
     assert "bundel is not one of the allowed values" in sheet["E8"].comment.text
     assert sheet["C8"].fill.fgColor.rgb == sheet["E8"].fill.fgColor.rgb == "FFFFC7CE"
@@ -61,15 +61,15 @@ def test_the_copy_shows_the_reason_at_the_cell_and_beside_the_row() -> None:
 
 
 def test_the_copy_can_be_corrected_and_imported_as_it_is() -> None:
-    workbook = opened(returned(WRONG))
+    workbook = open_workbook(annotated_copy(WRONG))
     workbook["Table"]["C8"], workbook["Table"]["E8"] = "[1..5]", "bundle"
-    any_from(written_in_xlsx(saved(workbook), "t.errors.xlsx"))
+    any_from(written_in_xlsx(workbook_bytes(workbook), "t.errors.xlsx"))
 
 
 def test_a_copy_that_is_refused_again_has_only_the_new_reasons() -> None:
-    workbook = opened(returned(WRONG))
+    workbook = open_workbook(annotated_copy(WRONG))
     workbook["Table"]["C8"] = "[1..5]"
-    sheet = opened(returned(saved(workbook)))["Table"]
+    sheet = open_workbook(annotated_copy(workbook_bytes(workbook)))["Table"]
     assert sheet["C8"].comment is None
     assert sheet["C8"].fill.fill_type is None
     assert [cell.value for cell in sheet[7]].count(REASONS) == 1
@@ -78,9 +78,9 @@ def test_a_copy_that_is_refused_again_has_only_the_new_reasons() -> None:
 
 def test_a_test_that_fails_has_its_reason_on_the_sheet_of_tests() -> None:
     more = "tests:\n  - {name: it, given: {priority: 1}, expect: {row: R1}}\n"
-    workbook = opened(write_xlsx(document_of(a_table([a_row("R1", "priority: 1")], more=more))))
+    workbook = open_workbook(write_xlsx(document_of(a_table([a_row("R1", "priority: 1")], more=more))))
     workbook["Table"]["D9"] = "2"
-    sheet = opened(returned(saved(workbook)))["Tests"]
+    sheet = open_workbook(annotated_copy(workbook_bytes(workbook)))["Tests"]
     assert "expected row R1, got no row" in sheet["A2"].comment.text
     assert sheet["E1"].value == REASONS
 
@@ -112,12 +112,12 @@ def test_what_is_no_spreadsheet_is_refused_in_one_sentence() -> None:
 
 
 def test_a_spreadsheet_without_our_sheet_is_refused() -> None:
-    (sentence,) = xlsx_mistakes(saved(Workbook()), "t.xlsx")
+    (sentence,) = xlsx_mistakes(workbook_bytes(Workbook()), "t.xlsx")
     assert sentence.startswith("t.xlsx: there is no sheet 'Table' (the sheets are Sheet)")
 
 
 def test_a_spreadsheet_that_unpacks_to_much_is_refused_before_it_is_unpacked() -> None:
-    bomb = with_part(as_xlsx(a_sheet(GOOD)), "xl/media/x.xml", b"\0" * (xlsx_files.MOST_UNPACKED + 1))
+    bomb = with_zip_part(as_xlsx(a_sheet(GOOD)), "xl/media/x.xml", b"\0" * (xlsx_files.MOST_UNPACKED + 1))
     assert len(bomb) < xlsx_files.MOST_BYTES
     (sentence,) = xlsx_mistakes(bomb, "t.xlsx")
     assert sentence.startswith("t.xlsx: unpacks to more than 40 MB")
@@ -131,7 +131,9 @@ def test_a_file_that_is_too_large_is_refused_unread() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_spreadsheet_with_entities_is_refused(encoding: str) -> None:
     xml = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><workbook>&a;</workbook>'
-    (sentence,) = xlsx_mistakes(with_part(as_xlsx(a_sheet(GOOD)), "xl/workbook.xml", xml.encode(encoding)), "t.xlsx")
+    (sentence,) = xlsx_mistakes(
+        with_zip_part(as_xlsx(a_sheet(GOOD)), "xl/workbook.xml", xml.encode(encoding)), "t.xlsx"
+    )
     assert sentence.startswith("t.xlsx: declares XML types")
 
 

@@ -15,7 +15,7 @@ from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
 from router.tables.formats.tree import Block, plain_data
 from router.tables.formats.yaml_reader import read_yaml
 
-WORDS = [
+PLAIN_SCALARS = [
     "a",
     "b",
     "é",
@@ -49,25 +49,25 @@ QUOTED = [
     ">\n  u\n  v\n",
 ]
 LINES = st.sampled_from(["", "\n", "# note\n", "---\n", "...\n", "\r\n", "\ufeff"])
-SIGNS = st.sampled_from([*"[]{}:,-?&*#|>@`\"'%!\n ", "  ", ": ", "\n  ", "\n- ", "*x", "&x "])
-scalars = st.sampled_from([*WORDS, *QUOTED])
+YAML_CHARACTERS = st.sampled_from([*"[]{}:,-?&*#|>@`\"'%!\n ", "  ", ": ", "\n  ", "\n- ", "*x", "&x "])
+scalars = st.sampled_from([*PLAIN_SCALARS, *QUOTED])
 flows = st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
-        | st.lists(st.tuples(st.sampled_from(WORDS), inner), max_size=3).map(
+        | st.lists(st.tuples(st.sampled_from(PLAIN_SCALARS), inner), max_size=3).map(
             lambda pairs: f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
         )
     ),
     max_leaves=6,
 )
-documents = st.lists(st.tuples(LINES, st.sampled_from(WORDS), flows), max_size=4).map(
+documents = st.lists(st.tuples(LINES, st.sampled_from(PLAIN_SCALARS), flows), max_size=4).map(
     lambda parts: "".join(f"{before}{name}: {value}\n" for before, name, value in parts)
 )
-rubbish = st.lists(scalars | SIGNS | LINES, max_size=12).map("".join)
+random_texts = st.lists(scalars | YAML_CHARACTERS | LINES, max_size=12).map("".join)
 
 
-def read(text: str) -> tuple[Any, ...]:
+def read_fast(text: str) -> tuple[Any, ...]:
     """Give what is read and complained of."""
     complaints = Diagnostics(LineNumbers("t.yaml"))
     try:
@@ -79,17 +79,17 @@ def read(text: str) -> tuple[Any, ...]:
 def read_slowly(text: str) -> tuple[Any, ...]:
     """The same without libyaml."""
     with patch("router.tables.formats.yaml_reader.YAML", slow_yaml):
-        return read(text)
+        return read_fast(text)
 
 
-def may_be_a_table(said: tuple[Any, ...]) -> bool:
+def may_be_a_table(outcome: tuple[Any, ...]) -> bool:
     """Whether something with keys was read."""
-    return isinstance(said[0], Block)
+    return isinstance(outcome[0], Block)
 
 
-def meant(said: tuple[Any, ...]) -> object:
+def without_lines(outcome: tuple[Any, ...]) -> object:
     """Leave the lines out: a value that is missing stands here for one reader, and there for the other."""
-    tree, complaints = said
+    tree, complaints = outcome
     return plain_data(tree), sorted(what for _, what in complaints)
 
 
@@ -104,14 +104,14 @@ def slow_yaml(*, typ: str, pure: bool) -> YAML:
 @example("&12:30[a")
 @given(text=documents)
 def test_both_readers_give_the_same_tree(text: str) -> None:
-    assert read(text) == read_slowly(text)
+    assert read_fast(text) == read_slowly(text)
 
 
-@given(text=rubbish.map(lambda value: f"a: {value}\nb: 1\n"))
+@given(text=random_texts.map(lambda value: f"a: {value}\nb: 1\n"))
 def test_what_both_readers_take_means_the_same_to_them(text: str) -> None:
-    said, slowly = read(text), read_slowly(text)
+    said, slowly = read_fast(text), read_slowly(text)
     if may_be_a_table(said) and may_be_a_table(slowly):  # one may be stricter than the other
-        assert meant(said) == meant(slowly)
+        assert without_lines(said) == without_lines(slowly)
 
 
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029"])
