@@ -31,10 +31,10 @@ check: .venv/.installed  ## Check style, types, import rules and the history of 
 	$(bin)/python -m tests.contract.schemas.compatibility
 
 bench: .venv/.installed  ## Measure throughput next to other ways, and write docs/benchmarks.md
-	@$(bin)/python tests/benchmarks/bench.py $(ARGS)
+	@$(bin)/python tests/benchmarks/path/bench.py $(ARGS)
 
 bench-tables: .venv/.installed  ## Measure decision tables next to zen-engine, and write their part of docs/benchmarks.md
-	@$(bin)/python tests/benchmarks/tables_bench.py $(ARGS)
+	@$(bin)/python tests/benchmarks/tables/bench.py $(ARGS)
 
 bench-backtest: .venv/.installed  ## Measure how fast recorded events are decided again, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench_backtest.py $(ARGS)

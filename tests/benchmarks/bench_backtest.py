@@ -26,10 +26,10 @@ from schemas.topics import TopicNames
 from southbound.broker.jvm import jvm_broker
 from southbound.operations.backtest.run import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
-from tests.benchmarks.load import a_request
 from tests.benchmarks.machine import command_line, describe_machine, print_progress, yardstick
 from tests.benchmarks.page import markdown_table, replace_section
-from tests.builders import NOON
+from tests.benchmarks.path.load import a_request
+from tests.builders.runs import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

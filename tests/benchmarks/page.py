@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tests.benchmarks.arms import Arm, Measurement
+    from tests.benchmarks.path.measure_arm import Arm, Measurement
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 

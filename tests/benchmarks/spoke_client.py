@@ -18,7 +18,7 @@ from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
 from router.responses import HttpResponse
 from schemas.commands import SendRun
-from tests.builders import SINGLE, a_document
+from tests.builders.runs import SINGLE, a_document
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

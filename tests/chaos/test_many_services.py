@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
-from tests.builders import a_document
+from tests.builders.runs import a_document
 from tests.fixtures.processes import (
     a_deployment,
     describe_lost_runs,

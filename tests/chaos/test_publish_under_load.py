@@ -13,9 +13,9 @@ import pytest
 from southbound.settings.settings import RoutingSettings
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
-from tests.builders import a_document
+from tests.builders.runs import a_document
 from tests.fixtures.processes import a_deployment, describe_lost_runs, unique_id
-from tests.fixtures.published import POLICY, SELECTOR, publish_tables
+from tests.fixtures.published_tables import POLICY, SELECTOR, publish_tables
 
 if TYPE_CHECKING:
     from pathlib import Path

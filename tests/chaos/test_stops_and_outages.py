@@ -18,7 +18,7 @@ from southbound.broker.server import reserve
 from southbound.cli.exit_codes import ExitCode
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
-from tests.builders import a_document
+from tests.builders.runs import a_document
 from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_programs
 from tests.fixtures.processes import a_deployment, unexplained_posts, unique_id
 

@@ -15,8 +15,8 @@ from consumers.spokes.registry import SPOKES, spoke_for
 from router.responses import HttpResponse, Purpose
 from router.runs.changes import diff
 from schemas.vocabulary import Phase, RunState
-from tests.builders import TREE, a_document, a_run, a_tree
-from tests.unit.spokes.builders import a_command, a_notification, a_profile
+from tests.builders.runs import TREE, a_document, a_run, a_tree
+from tests.builders.spokes import a_command, a_notification, a_profile
 
 if TYPE_CHECKING:
     from consumers.spokes.port import Spoke

@@ -11,7 +11,7 @@ from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.partition_keys import key_of, topic_of
 from schemas.topics import TopicNames, all_topics
-from tests.unit.schemas.examples import NEWEST, example
+from tests.builders.example_events import NEWEST, example
 
 NAMES = TopicNames("acme.")
 

@@ -1,0 +1,66 @@
+"""Make profiles, commands and official validators in tests of spokes, spelling only what matters."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import orjson
+
+from consumers.spokes.profile import Profile
+from consumers.spokes.tmf653.spoke import Tmf653Spoke
+from schemas.commands import SendRun
+from schemas.inbound import InboundReceived
+from schemas.vocabulary import Channel
+from tests.builders.runs import NOON, SINGLE, a_document
+
+if TYPE_CHECKING:
+    from consumers.spokes.port import Call
+    from schemas.commands import PinnedDecision
+    from schemas.run_document import RunDocument
+
+DATA = Path(__file__).parents[1] / "data" / "tmf653"
+OFFICIAL = {
+    "4.0": "TMF653-ServiceTest-v4.0.0.swagger.json",
+    "4.1": "TMF653-ServiceTest-v4.1.0.swagger.json",
+    "4.2": "TMF653_Service_Test_Management_API_v4.2.0_swagger.json",
+}
+
+
+def a_profile(**fields: Any) -> Profile:  # noqa: ANN401 - any field of a profile
+    return Profile(**({"name": "fibre-lab", "base_url": "http://127.0.0.1:8701/v4"} | fields))
+
+
+def a_spoke(**fields: Any) -> Tmf653Spoke:  # noqa: ANN401 - any field of a profile
+    return Tmf653Spoke(a_profile(**fields))
+
+
+def a_command(run: RunDocument | None = None, decision: PinnedDecision = SINGLE) -> SendRun:
+    return SendRun(run=run or a_document(), request_id="RQ0001", spoke="fibre-lab", decision=decision)
+
+
+def a_notification(body: object, **more: Any) -> InboundReceived:  # noqa: ANN401 - any further field
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    fields = {"spoke": "fibre-lab", "channel": Channel.CALLBACK, "received_at": NOON} | more
+    return InboundReceived(body=raw, **fields)
+
+
+def json_of(call: Call) -> dict[str, Any]:
+    assert call.body is not None
+    body = orjson.loads(call.body)
+    assert isinstance(body, dict)
+    return body
+
+
+@cache
+def _schema_validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
+    official = orjson.loads((DATA / OFFICIAL[version]).read_bytes())
+    schema = {"$ref": f"#/definitions/{kind}", "definitions": official["definitions"]}
+    return jsonschema_rs.Draft4Validator(schema, validate_formats=True)
+
+
+def violations(kind: str, body: object, version: str = "4.1") -> list[str]:
+    """Say what the official definition of this version forbids in `body`."""
+    return [f"{error.instance_path}: {error.message}" for error in _schema_validator(kind, version).iter_errors(body)]

@@ -1,0 +1,72 @@
+"""An event that is delivered again after any number of reports is recognised, on every run store.
+
+tests/integration/store/test_postgres.py makes the same claims about PostgreSQL.
+"""
+
+# ruff: noqa: F811, F401 - a fixture is imported by its name, and asked for by it
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.runtime.handler import RetryLater
+from router.responses import HttpResponse, Purpose
+from schemas.lifecycle import RunChanged
+from schemas.vocabulary import UpdateKind
+from tests.builders.runs import a_document
+from tests.contract.store.test_every_run_store import store
+from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    from consumers.store.port import RunStore
+
+REPORTS = 32  # as many as a row keeps; the store's form of a row has to keep apart what the row keeps apart
+
+
+async def a_run_that_is_out(store: RunStore) -> InMemoryGateway:
+    gateway = InMemoryGateway(store=store, profile={"patchable": ["description"]})  # type: ignore[arg-type] # a real one does as well
+    await gateway.process_request(a_document())
+    return gateway
+
+
+async def reports_arrive(gateway: InMemoryGateway, state: str, count: int = REPORTS) -> None:
+    for number in range(count):
+        gateway.produce(gateway.names.inbound, gateway.a_callback("ext-TR0001", state=state), f"report {number}")
+        await gateway.process_next(gateway.names.inbound)
+
+
+async def test_a_cancellation_that_is_delivered_again_after_many_reports_is_not_sent_again(store: RunStore) -> None:
+    gateway = await a_run_that_is_out(store)
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    await gateway.process_cancellation("TR0001")
+    command = gateway.finished[-1]
+    await reports_arrive(gateway, "inProgress")
+    gateway.redeliver(command)
+    await gateway.run_until_idle()
+    assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
+    assert gateway.updates().count(UpdateKind.CANCEL_ACCEPTED) == 2  # the same event, published again
+
+
+async def test_an_update_that_a_crash_kept_back_is_published_after_many_reports(store: RunStore) -> None:
+    gateway = await a_run_that_is_out(store)
+    changed = RunChanged(run=a_document(version=2, description="new"))
+    gateway.produce(gateway.names.lifecycle, changed, "change")
+    await gateway.process_next(gateway.names.lifecycle)
+    gateway.publisher.fail_topic(gateway.names.inflight)
+    assert isinstance(await gateway.attempt_next(gateway.names.dispatch("fibre-lab")), RetryLater)
+    await reports_arrive(gateway, "acknowledged")
+    gateway.publisher.restore_topic(gateway.names.inflight)
+    await gateway.run_until_idle()
+    assert UpdateKind.CHANGE_ACCEPTED in gateway.updates()
+
+
+async def test_a_cancellation_is_recognised_after_many_reports_that_came_too_late(store: RunStore) -> None:
+    gateway = await a_run_that_is_out(store)
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    await gateway.process_cancellation("TR0001")
+    command = gateway.finished[-1]
+    await gateway.process_callback("ext-TR0001", state="completed", testMeasure=[])
+    await reports_arrive(gateway, "failed", 3 * REPORTS)  # each is announced as stale
+    gateway.redeliver(command)
+    await gateway.run_until_idle()
+    assert UpdateKind.CANCEL_REFUSED not in gateway.updates()

@@ -1,0 +1,360 @@
+"""What every run store promises: the one in a dictionary and the one in a SQLite file.
+
+tests/integration/store/test_postgres.py makes the same claims about PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count, product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
+from consumers.store.sql_store import open_store
+from router.runs.request_result import is_over
+from router.runs.run import RequestRow
+from schemas.results import Reason, ReportedMeasure, RuleViolation
+from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
+from tests.builders.runs import NOON, SINGLE, a_document, a_run
+from tests.fakes.run_store import InMemoryRunStore
+from tests.generators.run_rows import run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from router.runs.run import RunRow
+
+MEASURES = (
+    ReportedMeasure(id="M1", id_origin=MeasureIdOrigin.REPORTED, metric_name="loss", value=1.25, unit_of_measure="dB"),
+    ReportedMeasure(
+        id="M2",
+        id_origin=MeasureIdOrigin.METRIC_NAME,
+        value={"min": 1, "max": [2]},
+        capture_date_time=NOON,
+        rule_violation=(RuleViolation(id="R1", severity="major"),),
+    ),
+)
+fresh = count()
+
+
+@pytest.fixture(params=["dictionary", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunStore]:
+    """A run store without rows."""
+    sql = request.param == "sqlite"
+    store = await open_store(f"sqlite:///{tmp_path}/runs.db") if sql else InMemoryRunStore()
+    yield store
+    await store.close()
+
+
+def a_request(request_id: str = "RQ0001", explanation: str = "row S10 matches") -> RequestRow:
+    return RequestRow(
+        request_id=request_id,
+        root_run_id="TR0001",
+        tenant="north",
+        spoke="fibre-lab",
+        decision=SINGLE,
+        explanation=explanation,
+        created_at=NOON,
+    )
+
+
+def next_revision(row: RunRow, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+    return replace(row, revision=row.revision + 1, **more)
+
+
+async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
+    row = a_run(
+        phase=Phase.IN_PROGRESS,
+        tenant="north",
+        measures=MEASURES,
+        reasons=(Reason(code="SLOW", message="the line is slow", property_path="$.line"),),
+        processed_reports=("E1", "E1 led to progress"),
+        processed_events=("E2 led to accepted",),
+        cancel_asked=True,
+        finished_at=NOON + timedelta(microseconds=1),
+    )
+    await store.save(row)
+    assert await store.run("TR0001") == row
+
+
+async def test_what_was_never_saved_is_not_found(store: RunStore) -> None:
+    assert await store.run("TR0404") is None
+    assert await store.run_at("fibre-lab", "ext-404") is None
+    assert await store.runs_of_request("RQ0404") == []
+    assert await store.request("RQ0404") is None
+    assert not await store.has_open_runs("RQ0404")
+
+
+async def test_a_run_is_found_by_the_id_its_spoke_gave_it(store: RunStore) -> None:
+    here = a_run(phase=Phase.ACCEPTED, external_id="42")
+    elsewhere = a_run("TR0002", phase=Phase.ACCEPTED, external_id="42", spoke="copper-lab")
+    await store.save(here, elsewhere)
+    assert await store.run_at("fibre-lab", "42") == here
+    assert await store.run_at("copper-lab", "42") == elsewhere
+
+
+async def test_a_spoke_cannot_give_one_id_to_two_runs(store: RunStore) -> None:
+    await store.save(a_run(phase=Phase.ACCEPTED, external_id="42"))
+    with pytest.raises(ExternalIdTakenError, match="TR0001"):
+        await store.save(a_run("TR0002", phase=Phase.ACCEPTED, external_id="42"))
+    assert await store.run("TR0002") is None
+
+
+async def test_many_runs_may_wait_for_an_external_id(store: RunStore) -> None:
+    await store.save(a_run("TR0001"), a_run("TR0002"))
+    assert await store.run("TR0002") == a_run("TR0002")
+
+
+async def test_a_run_is_written_only_over_its_predecessor(store: RunStore) -> None:
+    first = a_run()
+    await store.save(first)
+    second = next_revision(first, phase=Phase.SENDING)
+    await store.save(second)
+    with pytest.raises(ConflictError, match="TR0001"):
+        await store.save(next_revision(first, phase=Phase.BLOCKED))
+    assert await store.run("TR0001") == second
+
+
+@pytest.mark.parametrize("revision", [2, 7])
+async def test_a_run_that_is_not_there_starts_at_revision_one(store: RunStore, revision: int) -> None:
+    with pytest.raises(ConflictError):
+        await store.save(a_run(revision=revision))
+    assert await store.run("TR0001") is None
+
+
+async def test_a_run_is_inserted_once(store: RunStore) -> None:
+    await store.save(a_run(phase=Phase.ROUTED))
+    with pytest.raises(ConflictError):
+        await store.save(a_run(phase=Phase.CREATED))
+    assert await store.run("TR0001") == a_run(phase=Phase.ROUTED)
+
+
+async def test_rows_are_written_together_or_not_at_all(store: RunStore) -> None:
+    await store.save(a_run("TR0002"))
+    with pytest.raises(ConflictError):
+        await store.save(a_request(), a_run("TR0001"), a_run("TR0002"), a_run("TR0003"))
+    assert await store.request("RQ0001") is None
+    assert await store.run("TR0001") is None
+    assert await store.run("TR0003") is None
+
+
+async def test_one_save_may_take_a_run_two_steps(store: RunStore) -> None:
+    first = a_run()
+    second = next_revision(first, phase=Phase.SENDING)
+    await store.save(first, second)
+    assert await store.run("TR0001") == second
+
+
+async def test_a_request_is_written_once(store: RunStore) -> None:
+    await store.save(a_request(explanation="as first decided"))
+    await store.save(a_request(explanation="as decided again"))
+    assert await store.request("RQ0001") == a_request(explanation="as first decided")
+
+
+async def test_measures_follow_the_run(store: RunStore) -> None:
+    first = a_run(phase=Phase.IN_PROGRESS, measures=MEASURES)
+    await store.save(first)
+    fewer = next_revision(first, measures=MEASURES[1:])
+    await store.save(fewer)
+    assert await store.run("TR0001") == fewer
+    none = next_revision(fewer, measures=())
+    await store.save(none)
+    assert await store.run("TR0001") == none
+
+
+async def test_two_measures_may_share_an_id_and_keep_their_order(store: RunStore) -> None:
+    row = a_run(measures=(MEASURES[1], MEASURES[0], MEASURES[1]))
+    await store.save(row)
+    assert await store.run("TR0001") == row
+
+
+async def test_runs_of_a_request_come_parents_first_and_in_order(store: RunStore) -> None:
+    def child(run_id: str, parent: str, order: int) -> RunRow:
+        return a_run(run_id, document=a_document(run_id, root="TR0001", parent=parent, order=order))
+
+    late, early = child("A", "TR0001", 2), child("B", "TR0001", 1)
+    await store.save(child("C", "B", 9), late, a_run("TR0001"), early)
+    await store.save(a_run("TR0099", request_id="RQ0099"))
+    found = await store.runs_of_request("RQ0001")
+    assert [row.run_id for row in found] == ["TR0001", "B", "C", "A"]
+
+
+async def test_a_request_has_open_runs_until_each_of_them_has_ended_for_good(store: RunStore) -> None:
+    kinds = [*product(Phase, [None, *RunState])]
+    rows = [a_run(f"TR{n}", request_id=f"RQ{n}", phase=phase, external_id=None) for n, (phase, _) in enumerate(kinds)]
+    rows = [replace(row, state=state) for row, (_, state) in zip(rows, kinds, strict=True)]
+    await store.save(*rows, a_run("last", request_id="RQ0", state=RunState.COMPLETED))
+    answers = await asyncio.gather(*(store.has_open_runs(row.request_id) for row in rows))
+    assert [row for row, is_open in zip(rows, answers, strict=True) if is_open is is_over(row)] == []
+
+
+async def test_one_open_run_among_ended_ones_keeps_its_request_open(store: RunStore) -> None:
+    await store.save(*(a_run(f"TR{n}", phase=Phase.FULFILLED, state=RunState.COMPLETED) for n in range(9)))
+    assert not await store.has_open_runs("RQ0001")
+    await store.save(a_run("TR9", phase=Phase.ACCEPTED))
+    assert await store.has_open_runs("RQ0001")
+
+
+@pytest.mark.parametrize("letter", ["\0", "\ud800"])
+async def test_an_id_that_no_row_can_have_harms_nobody_else_who_reads_in_its_group(
+    store: RunStore, letter: str
+) -> None:
+    rows = [a_run(f"TR{n}", phase=Phase.ACCEPTED, request_id=f"RQ{n}") for n in range(20)]
+    await store.save(*rows)
+    guilty = f"TR3{letter}"
+    answers = await asyncio.gather(
+        *(store.run(row.run_id) for row in rows[:10]),
+        store.run(guilty),
+        store.run_at("fibre-lab", f"ext-{guilty}"),
+        store.runs_of_request(guilty),
+        store.has_open_runs(guilty),
+        store.request(guilty),
+        *(store.run_at("fibre-lab", f"ext-{row.run_id}") for row in rows[10:]),
+        return_exceptions=True,
+    )
+    assert [*answers[:10], *answers[15:]] == rows
+    assert [answer for answer in answers[10:15] if answer and not isinstance(answer, UnstorableError)] == []
+
+
+async def test_silent_runs_are_those_a_spoke_took_and_said_nothing_about(store: RunStore) -> None:
+    def out(run_id: str, minutes: int, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+        phase = more.pop("phase", Phase.ACCEPTED)
+        return a_run(run_id, phase=phase, updated_at=NOON - timedelta(minutes=minutes), **more)
+
+    await store.save(out("young", 1), out("older", 10), out("oldest", 20, phase=Phase.IN_PROGRESS, measures=MEASURES))
+    await store.save(out("ended", 30, phase=Phase.FULFILLED), out("routed", 30, phase=Phase.ROUTED))
+    await store.save(out("elsewhere", 30, spoke="copper-lab"))
+    since = NOON - timedelta(minutes=5)
+    found = await store.silent_runs("fibre-lab", since, 10)
+    assert [row.run_id for row in found] == ["oldest", "older"]
+    assert found[0].measures == MEASURES
+    assert [row.run_id for row in await store.silent_runs("fibre-lab", since, 1)] == ["oldest"]
+
+
+async def test_silent_runs_come_page_by_page_also_where_many_fell_silent_at_once(store: RunStore) -> None:
+    at = [NOON - timedelta(minutes=10 + n // 4) for n in range(10)]
+    await store.save(*(a_run(f"TR{n}", phase=Phase.ACCEPTED, updated_at=at[n]) for n in range(10)))
+    seen: list[str] = []
+    after: RunRow | None = None
+    while page := await store.silent_runs("fibre-lab", NOON, 3, after):
+        seen += [row.run_id for row in page]
+        after = page[-1]
+    assert seen == ["TR8", "TR9", "TR4", "TR5", "TR6", "TR7", "TR0", "TR1", "TR2", "TR3"]
+
+
+async def test_the_latest_runs_come_first_in_the_list(store: RunStore) -> None:
+    for number, phase in enumerate([Phase.ROUTED, Phase.ACCEPTED, Phase.ROUTED]):
+        await store.save(a_run(f"TR{number}", phase=phase, updated_at=NOON + timedelta(seconds=number)))
+    assert [row.run_id for row in await store.list_runs()] == ["TR2", "TR1", "TR0"]
+    assert [row.run_id for row in await store.list_runs(phase=Phase.ROUTED, spoke="fibre-lab")] == ["TR2", "TR0"]
+    assert [row.run_id for row in await store.list_runs(limit=1)] == ["TR2"]
+    assert await store.list_runs(spoke="copper-lab") == []
+
+
+async def test_five_hundred_callers_at_once_each_get_their_own_answer(store: RunStore) -> None:
+    rows = [a_run(f"TR{number}", request_id=f"RQ{number}") for number in range(500)]
+    await asyncio.gather(*(store.save(row, a_request(row.request_id)) for row in rows))
+    assert await asyncio.gather(*(store.run(row.run_id) for row in rows)) == rows
+    requests = await asyncio.gather(*(store.request(row.request_id) for row in rows))
+    assert requests == [a_request(row.request_id) for row in rows]
+
+
+async def test_saves_of_one_run_at_once_behave_as_one_after_another(store: RunStore) -> None:
+    first = a_run()
+    second = next_revision(first, phase=Phase.SENDING)
+    third = next_revision(second, phase=Phase.IN_DOUBT, measures=MEASURES)
+    rival = next_revision(first, phase=Phase.BLOCKED)
+    answers = await asyncio.gather(*map(store.save, (first, second, rival, third)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None), type(None), ConflictError, type(None)]
+    assert await store.run("TR0001") == third
+
+
+async def test_a_conflict_harms_nobody_else_in_its_group(store: RunStore) -> None:
+    await store.save(a_run("TR0"))
+    rows = [a_run(f"TR{number}") for number in range(100)]
+    answers = await asyncio.gather(*map(store.save, rows), return_exceptions=True)
+    assert [number for number, answer in enumerate(answers) if answer is not None] == [0]
+    assert [row.run_id for row in rows if await store.run(row.run_id) is None] == []
+
+
+async def test_an_id_given_twice_harms_nobody_else_in_its_group(store: RunStore) -> None:
+    rows = [a_run(f"TR{number}", phase=Phase.ACCEPTED) for number in range(20)]
+    rows[13] = replace(rows[13], external_id="ext-TR5")
+    answers = await asyncio.gather(*map(store.save, rows), return_exceptions=True)
+    assert {number: type(answer) for number, answer in enumerate(answers) if answer} == {13: ExternalIdTakenError}
+
+
+async def test_a_caller_who_gave_up_harms_nobody_else(store: RunStore) -> None:
+    saves = [asyncio.ensure_future(store.save(a_run(f"TR{number}"))) for number in range(3)]
+    saves[1].cancel()
+    await asyncio.gather(*saves, return_exceptions=True)
+    assert await store.run("TR0") == a_run("TR0")
+    assert await store.run("TR2") == a_run("TR2")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=run_rows())
+async def test_any_row_is_read_back_as_it_was(store: RunStore, row: RunRow) -> None:
+    number = next(fresh)
+    row = replace(row, run_id=f"TR{number}", external_id=f"{row.external_id}{number}")
+    await store.save(row)
+    assert await store.run(row.run_id) == row
+
+
+async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_routed(store: RunStore) -> None:
+    def waiting(run_id: str, minutes: int, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+        fields = {"phase": Phase.CREATED, "spoke": "", "decision": None, "updated_at": NOON} | more
+        return a_run(run_id, created_at=NOON - timedelta(minutes=minutes), **fields)
+
+    await store.save(waiting("young", 1), waiting("older", 10), waiting("oldest", 20))
+    await store.save(waiting("given up", 30, phase=Phase.FALLOUT), waiting("routed", 30, phase=Phase.ROUTED, spoke="x"))
+    since = NOON - timedelta(minutes=5)
+    assert [row.run_id for row in await store.waiting_runs(since, 10)] == ["oldest", "older"]
+    assert [row.run_id for row in await store.waiting_runs(since, 1)] == ["oldest"]
+
+
+async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itself(store: RunStore) -> None:
+    taken = a_run("TR0001", phase=Phase.ACCEPTED, external_id="42")
+    await store.save(taken)
+    new, late, thief = (
+        a_run("TR0002"),
+        next_revision(next_revision(taken)),
+        a_run("TR0003", phase=Phase.ACCEPTED, external_id="42"),
+    )
+    answers = await store.save_each([[a_request(), new], [late], [thief], [next_revision(taken)]])
+    assert [type(answer) for answer in answers] == [type(None), ConflictError, ExternalIdTakenError, type(None)]
+    assert [await store.run(run_id) for run_id in ("TR0001", "TR0002", "TR0003")] == [next_revision(taken), new, None]
+    assert await store.request("RQ0001") == a_request()
+
+
+async def test_nothing_to_save_is_saved_at_once(store: RunStore) -> None:
+    assert [*await store.save_each([])] == []
+
+
+async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent_from_the_old_row(
+    store: RunStore,
+) -> None:
+    routed = a_run()
+    await store.save(routed)
+    somebody_elses = next_revision(routed, cancel_asked=True)
+    await store.save(somebody_elses)
+    for _ in range(2):  # at most one attempt is made in vain
+        row = await store.run_to_send("TR0001")
+        assert row is not None
+        try:
+            await store.save(next_revision(row, phase=Phase.SENDING))
+        except ConflictError:
+            assert row == routed
+    sent = await store.run("TR0001")
+    assert sent is not None
+    assert (sent.phase, sent.cancel_asked) == (Phase.SENDING, True)
+
+
+async def test_a_run_to_send_that_was_never_saved_is_not_found(store: RunStore) -> None:
+    assert await store.run_to_send("TR0404") is None

@@ -1,0 +1,342 @@
+"""All handlers of the service over a store and topics in memory: records go in, and what follows happens."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from consumers.dispatch.call import Caller
+from consumers.event_handler import DecodingHandler
+from consumers.inbound.report_handler import ReportHandler
+from consumers.routing.commands import CommandPublisher
+from consumers.routing.decide import Decider
+from consumers.routing.route_request import RequestRouter
+from consumers.routing.waiting.expire import PendingRequestExpiry
+from consumers.routing.waiting.release import WaitingQueueReleaser
+from consumers.routing.waiting.threshold_cache import ThresholdCache
+from consumers.run_updates.announce import Announcer
+from consumers.run_updates.updater import RunUpdater
+from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
+from consumers.spokes.profile import Profile
+from consumers.spokes.registry import spoke_for
+from producers.event_publisher import EventPublisher
+from router.runs.hierarchy_limits import HierarchyLimits
+from router.selection.load import RoutingTables
+from router.selection.outbound_policy import load_policy
+from router.selection.selector_file import load_selector
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.results import RequestResult, RunResult, RunUpdate
+from schemas.topics import TopicNames
+from schemas.vocabulary import Channel
+from southbound.service.compose import command_handler, lifecycle_handler
+from tests.builders.runs import NOON
+from tests.fakes.external_system import FakeSystem
+from tests.fakes.recording_publisher import RecordingPublisher
+from tests.fakes.run_store import InMemoryRunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from consumers.runtime.handler import Outcome
+    from consumers.spokes.port import Call
+    from producers.publisher import Message, Publisher
+    from router.responses import Purpose
+    from router.runs.run import RunRow
+    from schemas.catalogue import Message as Word
+    from schemas.run_document import RunDocument
+    from schemas.vocabulary import UpdateKind
+
+POLICY = """
+table: outbound-policy
+policy: first
+inputs: [{name: spec, path: test_specification.id, type: string}]
+outputs:
+  - {name: hierarchical, type: boolean}
+  - {name: payload, type: string, values: [per-run, bundle]}
+rows:
+  - {id: R1, when: {spec: fibre-tree}, then: {hierarchical: true, payload: per-run}}
+  - {id: R2, when: {spec: fibre-bundle}, then: {hierarchical: true, payload: bundle}}
+  - {id: R3, when: {spec: "not(unplanned)"}, then: {hierarchical: false, payload: per-run}}
+"""
+SELECTOR = """
+selector: spoke-selector
+inputs: [{name: spec, path: test_specification.id, type: string}]
+rows:
+  - {id: S1, order: 1, when: {spec: "not(nowhere, moon-line)"}, then: {spoke: fibre-lab}}
+  - {id: S2, order: 2, when: {spec: moon-line}, then: {spoke: moon-lab}}
+"""
+ENVELOPE = Envelope(Codec())  # one for all: making a codec reads every schema
+TOPIC_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
+PARK_DELAY = 5.0  # seconds that a report about an unknown run waits
+MAX_ATTEMPTS = 40  # attempts at one record until a test has gone wrong
+RETRY = {
+    "initial_interval": 1.0,
+    "backoff_coefficient": 2.0,
+    "max_interval": 60.0,
+    "max_attempts": 4,
+    "max_elapsed": 600.0,
+}
+
+
+@cache
+def a_decider(selector: str = SELECTOR) -> Decider:
+    """Give the policy above with a selector."""
+    both = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(selector, "selector", None))
+    return Decider(tables=lambda: both)
+
+
+@dataclass(slots=True)
+class ManualClock:
+    """A time that only moves when somebody waits."""
+
+    at: datetime = NOON
+
+    def __call__(self) -> datetime:
+        """Tell it; no two moments are the same."""
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+
+@dataclass(slots=True)
+class InMemoryGateway:
+    """The handlers, what they work on, and what came of it. `settle` works until nothing is left to do."""
+
+    store: InMemoryRunStore = field(default_factory=InMemoryRunStore)
+    system: FakeSystem = field(default_factory=FakeSystem)
+    publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
+    clock: ManualClock = field(default_factory=ManualClock)
+    profile: dict[str, Any] = field(default_factory=dict)
+    limits: HierarchyLimits = field(default_factory=HierarchyLimits)
+    decide: Decider = field(default_factory=a_decider)
+    threshold_cache: ThresholdCache = field(default_factory=ThresholdCache)
+    may_send: Callable[[], bool] = lambda: True
+    finished: list[Record] = field(default_factory=list)
+    dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
+    retries: list[RetryLater] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    names: TopicNames = field(default_factory=TopicNames)
+    envelope: Envelope = field(default_factory=lambda: ENVELOPE)
+    _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in TOPIC_ORDER})
+    _seen: int = 0
+    _offset: int = 0
+
+    # What comes in
+
+    async def process_request(self, run: RunDocument, event_id: str | None = None) -> None:
+        """Take in a RunRequested and settle."""
+        await self.process_lifecycle_event(RunRequested(run=run), event_id or f"request {run.run_id}")
+
+    async def process_change(self, run: RunDocument, event_id: str | None = None) -> None:
+        """Take in a RunChanged and settle."""
+        await self.process_lifecycle_event(RunChanged(run=run), event_id or f"change {run.run_id} {run.version}")
+
+    async def process_cancellation(self, run_id: str, root: str | None = None, event_id: str | None = None) -> None:
+        """Take in a RunCancelled and settle."""
+        word = RunCancelled(run_id=run_id, root_run_id=root or run_id)
+        await self.process_lifecycle_event(word, event_id or f"cancel {run_id}")
+
+    async def process_callback(self, external_id: str, event_id: str = "", **test: object) -> None:
+        """Take in a callback about a run and settle."""
+        self.produce(self.names.inbound, self.a_callback(external_id, **test), event_id or f"{external_id} {test}")
+        await self.run_until_idle()
+
+    async def process_lifecycle_event(self, event: Word, event_id: str) -> None:
+        """Take in a lifecycle event and settle."""
+        self.produce(self.names.lifecycle, event, event_id)
+        await self.run_until_idle()
+
+    def a_callback(self, external_id: str, **test: object) -> InboundReceived:
+        """Make a callback in the envelope of TMF653; `state`, `testMeasure` and so on say what it tells."""
+        event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": {"id": external_id, **test}}}
+        return InboundReceived(
+            spoke="fibre-lab",
+            external_id=external_id,
+            channel=Channel.CALLBACK,
+            received_at=self.clock(),
+            body=orjson.dumps(event),
+        )
+
+    def produce(self, topic: str, event: Word, event_id: str) -> Record:
+        """Put an event on a topic."""
+        value, written = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
+        return self.produce_bytes(topic, value, written)
+
+    def produce_bytes(
+        self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
+    ) -> Record:
+        """Put any bytes on a topic."""
+        self._offset += 1
+        place = Partition(topic=topic, number=0, epoch=1)
+        record = Record(place, self._offset, b"k", value, tuple(headers), 0)
+        self._topics.setdefault(topic, deque()).append(record)
+        return record
+
+    # What happens
+
+    async def run_until_idle(self) -> None:
+        """Work on all topics until every record has its end."""
+        self._loop_back_published()
+        while topic := next((name for name, queue in self._topics.items() if queue), None):
+            await self._finish(self._topics[topic][0])
+            self.finished.append(self._topics[topic].popleft())
+            self._loop_back_published()
+
+    async def process_next(self, topic: str) -> None:
+        """Finish the next record of one topic."""
+        await self._finish(self._topics[topic].popleft())
+        self._loop_back_published()
+
+    async def attempt_next(self, topic: str) -> Outcome:
+        """Make one attempt at the next record of a topic, which stays there."""
+        return await self.attempt(self._topics[topic][0])
+
+    async def _finish(self, record: Record) -> None:
+        for number in range(1, MAX_ATTEMPTS):
+            outcome = await self.attempt(record, number)
+            if isinstance(outcome, Done):
+                return
+            if isinstance(outcome, DeadLetter):
+                self.dead_lettered.append((record, outcome))
+                return
+            self.retries.append(outcome)
+            self.clock.at += timedelta(seconds=outcome.delay)
+        raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
+
+    async def attempt(self, record: Record, number: int = 1) -> Outcome:
+        """Make one attempt at a record, with handlers that know nothing but the store."""
+        return await self._event_handler(record.partition.topic)(record, Attempt(number))
+
+    async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
+        """Take in the report of the end while the answer to a call of this purpose is still under way."""
+        if call.purpose is purpose:
+            self.system.on_call = None
+            place = Partition(topic=self.names.inbound, number=0, epoch=1)
+            word = self.a_callback("ext-TR0001", state=state, testMeasure=[])
+            value, headers = self.envelope.encode(Event(headers=EventHeaders(id="behind our back"), data=word))
+            await self.attempt(Record(place, 0, b"k", value, headers, 0))
+
+    def reread(self, records: Iterable[Record]) -> None:
+        """Put records back in front of their topics, in order, as after a crash before their commit."""
+        for record in reversed([*records]):
+            self._topics[record.partition.topic].appendleft(record)
+
+    def redeliver(self, record: Record) -> None:
+        """Put a record on its topic once more, as after a crash."""
+        self._topics.setdefault(record.partition.topic, deque()).append(record)
+
+    def _loop_back_published(self) -> None:
+        """Let what was published on our own topics come back as records."""
+        for message in self.publisher.published[self._seen :]:
+            self._seen += 1
+            if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
+                self.produce_bytes(message.topic, message.value, message.headers)
+
+    # Who does it
+
+    @property
+    def updater(self) -> RunUpdater:
+        """The mover of fresh handlers."""
+        return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
+
+    @property
+    def events(self) -> EventPublisher:
+        """The publisher of events."""
+        publisher: Publisher = self.publisher
+        return EventPublisher(publisher=publisher, envelope=self.envelope, topics=self.names)
+
+    @property
+    def caller(self) -> Caller:
+        """The caller of fresh handlers."""
+        settings: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "retry": RETRY, **self.profile}
+        spokes = {"fibre-lab": spoke_for(Profile(name="fibre-lab", **settings))}
+        return Caller(spokes=spokes, client=self.system, now=self.clock, random=lambda: 0.5, may_send=self.may_send)
+
+    @property
+    def route(self) -> RequestRouter:
+        """The routing of fresh handlers."""
+        updater = self.updater
+        return RequestRouter(
+            updater=updater,
+            commands=CommandPublisher(updater.announcer),
+            decide=self.decide,
+            limits=self.limits,
+            used_up=self.threshold_cache,
+        )
+
+    @property
+    def waiting_release(self) -> WaitingQueueReleaser:
+        """The one who lets waiting requests go, fresh."""
+        route = self.route
+        return WaitingQueueReleaser(
+            updater=route.updater,
+            commands=route.commands,
+            route=route,
+            decide=self.decide,
+            used_up=self.threshold_cache,
+            complain=self.problems.append,
+        )
+
+    @property
+    def waiting_expiry(self) -> PendingRequestExpiry:
+        """The one who gives up, fresh."""
+        return PendingRequestExpiry(
+            updater=self.updater,
+            deadline=300,
+            every=15,
+            complain=self.problems.append,
+        )
+
+    def _event_handler(self, topic: str) -> DecodingHandler:
+        if topic == self.names.lifecycle:
+            route = self.route
+            return DecodingHandler(lifecycle_handler(route.updater, route.commands, route, self.limits), self.envelope)
+        if topic == self.names.inbound:
+            inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARK_DELAY)
+            return DecodingHandler(inbound, self.envelope)
+        return DecodingHandler(command_handler(self.updater, self.caller), self.envelope)
+
+    # What came of it
+
+    def row(self, run_id: str = "TR0001") -> RunRow:
+        """Give a run's row."""
+        return self.store.runs[run_id]
+
+    def published_events(self) -> list[Event]:
+        """Give every event that was published, in order."""
+        return [self._event(message) for message in self.publisher.published]
+
+    def updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
+        """Give the kinds of a run's updates, in order."""
+        return [word.kind for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id]
+
+    def last_update(self, run_id: str = "TR0001") -> RunUpdate:
+        """Give a run's last update."""
+        return [word for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id][-1]
+
+    def results(self, run_id: str = "TR0001") -> list[RunResult]:
+        """Give a run's results."""
+        return [word for word in self._published_data() if isinstance(word, RunResult) and word.run_id == run_id]
+
+    def request_results(self) -> list[RequestResult]:
+        """Give the results of requests."""
+        return [word for word in self._published_data() if isinstance(word, RequestResult)]
+
+    def dead_letter_codes(self) -> list[str]:
+        """Give the codes of the dead letters."""
+        return [letter.problem.code for _, letter in self.dead_lettered]
+
+    def _published_data(self) -> list[Word]:
+        return [event.data for event in self.published_events()]
+
+    def _event(self, message: Message) -> Event:
+        return self.envelope.decode(message.value, message.headers, fallback_id="none")

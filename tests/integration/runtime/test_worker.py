@@ -1,0 +1,447 @@
+"""The worker on a real broker: nothing lost, nothing out of order, and repeated only what a disturbance explains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    ConsumerGroupState,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.handler import DeadLetter, Done
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer
+from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
+from consumers.runtime.worker import Worker
+from producers.kafka_publisher import KafkaPublisher, producer_settings
+from schemas.problem import Problem
+from schemas.topics import TopicNames, all_topics
+from southbound.operations.topic_admin import TopicAdmin
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+
+    from confluent_kafka import Message
+
+    from consumers.runtime.handler import Attempt, Handler, Outcome, Record
+
+ROOT = Path(__file__).parents[3]
+KEYS = 40
+SESSION_TIMEOUT = 3.0  # seconds
+# The first group of a new broker waits for its coordinator.
+NO_COORDINATOR_YET = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+PROTOCOLS: dict[str, Mapping[str, object]] = {
+    "cooperative": {"heartbeat.interval.ms": 200},
+    "eager": {"heartbeat.interval.ms": 200, "partition.assignment.strategy": "range"},
+    "kip-848": {"group.protocol": "consumer"},
+}
+
+
+class RecordingHandler:
+    """What the endpoint saw, in the order it saw it."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[bytes, int]] = []
+        self.starts = 0
+
+    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's name
+        """Take a moment, as an endpoint does."""
+        self.starts += 1
+        await asyncio.sleep(0.003)
+        assert record.key is not None
+        assert record.value is not None
+        self.seen.append((record.key, int(record.value)))
+        return Done()
+
+    def per_key(self) -> dict[bytes, list[int]]:
+        return numbers_per_key(self.seen)
+
+
+def numbers_per_key(seen: Iterable[tuple[bytes, int]]) -> dict[bytes, list[int]]:
+    found: dict[bytes, list[int]] = defaultdict(list)
+    for key, number in seen:
+        found[key].append(number)
+    return found
+
+
+def expected(records: int) -> dict[bytes, list[int]]:
+    return numbers_per_key((b"key-%d" % (n % KEYS), n) for n in range(records))
+
+
+def produce(bootstrap: str, topic: str, records: int) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    for n in range(records):
+        producer.produce(topic, str(n), b"key-%d" % (n % KEYS))
+    assert producer.flush(20) == 0
+
+
+def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[int]:
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        asked = [TopicPartition(topic, number) for number in range(partitions)]
+        return [found.offset for found in reader.committed(asked, timeout=10)]
+    except KafkaException as error:
+        if error.args[0].code() not in NO_COORDINATOR_YET:
+            raise
+        return [OFFSET_INVALID] * partitions
+    finally:
+        reader.close()
+
+
+def read_all(bootstrap: str, topic: str, count: int) -> list[Message]:
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    try:
+        reader.assign([TopicPartition(topic, 0, 0)])
+        found: list[Message] = []
+        while len(found) < count:
+            batch = reader.consume(count - len(found), 10)
+            assert batch, f"only {len(found)} of {count} records came"
+            found.extend(batch)
+    finally:
+        reader.close()
+    return found
+
+
+async def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def publisher(kafka_bootstrap: str) -> AsyncIterator[KafkaPublisher]:
+    made = KafkaPublisher(producer_settings(kafka_bootstrap))
+    yield made
+    await made.close()
+
+
+class WorkerGroup:
+    """Workers of one group on one topic."""
+
+    def __init__(self, bootstrap: str, topic: str, publisher: KafkaPublisher, dead_letters: str = "none") -> None:
+        self.bootstrap, self.topic, self.publisher = bootstrap, topic, publisher
+        self.name = f"group-of-{topic}"
+        self.policy = WorkerConfig(
+            role="test",
+            group=self.name,
+            dead_letter_topic=dead_letters,
+            max_in_flight=16,
+            session_timeout=SESSION_TIMEOUT,
+        )
+
+    def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
+        """Make one more member."""
+        settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
+        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_budget=10.0)
+        return Worker(client=client, handler=handler, publisher=self.publisher, policy=self.policy)
+
+    async def run_until(self, handler: Handler, done: Callable[[], object]) -> None:
+        """Run one member until the condition holds, and insist on a clean stop."""
+        worker = self.worker(handler)
+        running = asyncio.create_task(worker.run())
+        await wait_until(lambda: done() or running.done())
+        worker.stop()
+        assert await running is True
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_members_come_and_go_under_load_and_every_record_is_handled_once_in_order(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, protocol: str
+) -> None:
+    topic, oracle, total = fresh_topics("lifecycle", partitions=4), RecordingHandler(), 6_000
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    produce(kafka_bootstrap, topic, total)
+    stays, visits = (group.worker(oracle, PROTOCOLS[protocol]) for _ in range(2))
+    staying = asyncio.create_task(stays.run())
+    await wait_until(lambda: len(oracle.seen) > 100)
+    visiting = asyncio.create_task(visits.run())
+    await wait_until(lambda: visits.figures().partitions == 2 and visits.figures().running)
+    before = len(oracle.seen)
+    await wait_until(lambda: len(oracle.seen) > before + 200)
+    visits.stop()
+    assert await visiting is True
+    await wait_until(lambda: len(oracle.seen) >= total)
+    stays.stop()
+    assert await staying is True
+    assert oracle.per_key() == expected(total)
+    assert sum(committed(kafka_bootstrap, group.name, topic, 4)) == total
+
+
+@contextlib.contextmanager
+def killable(bootstrap: str, topic: str, journal: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker in a process of its own."""
+    program = [sys.executable, str(Path(__file__).with_name("killable_worker.py"))]
+    process = subprocess.Popen(
+        [*program, bootstrap, topic, f"group-of-{topic}", str(journal), str(SESSION_TIMEOUT)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def journal_entries(journal: Path) -> list[tuple[bytes, int]]:
+    text = journal.read_bytes() if journal.exists() else b""
+    return [(key, int(number)) for key, number in (line.split() for line in text.splitlines())]
+
+
+async def test_a_killed_worker_loses_nothing_and_repeats_only_what_it_had_not_committed(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
+) -> None:
+    topic, total = fresh_topics("lifecycle", partitions=2), 3_000
+    group, oracle = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
+    produce(kafka_bootstrap, topic, total)
+    for life in (1, 2):
+        journal = tmp_path / f"life-{life}"
+        with killable(kafka_bootstrap, topic, journal):
+            await wait_until(lambda: len(journal_entries(journal)) > 400)  # noqa: B023 - awaited in the same turn
+    lives = [journal_entries(tmp_path / "life-1"), journal_entries(tmp_path / "life-2")]
+    await group.run_until(oracle, lambda: _all_seen([*lives, oracle.seen], total))
+    lives.append(oracle.seen)
+    for seen in lives:
+        assert all(numbers == sorted(set(numbers)) for numbers in numbers_per_key(seen).values()), "out of order"
+    assert sum(committed(kafka_bootstrap, group.name, topic, 2)) == total
+    repeated = sum(times - 1 for times in Counter(one for life in lives for one in life).values())
+    # Commits are made every 0.2 s; 8 records of 2 ms at a time make at most 800 in that time.
+    assert repeated <= 2 * 1_000
+
+
+def _all_seen(lives: list[list[tuple[bytes, int]]], total: int) -> bool:
+    return len({one for life in lives for one in life}) == total
+
+
+async def test_a_frozen_worker_that_wakes_after_its_session_does_not_act_any_more(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
+) -> None:
+    topic, total, journal = fresh_topics("lifecycle", partitions=1), 3_000, tmp_path / "frozen"
+    group, oracle = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
+    produce(kafka_bootstrap, topic, total)
+    with killable(kafka_bootstrap, topic, journal) as process:
+        await wait_until(lambda: len(journal_entries(journal)) > 300)
+        process.send_signal(signal.SIGSTOP)
+        await wait_until(lambda: _is_frozen(process))
+        before = len(journal_entries(journal))
+        await group.run_until(oracle, lambda: _all_seen([journal_entries(journal), oracle.seen], total))
+        process.send_signal(signal.SIGCONT)
+        # It joins again, finds everything committed, and must not write what it held when it froze.
+        await wait_until(lambda: _members(kafka_bootstrap, group.name) == 1)
+        assert process.poll() is None
+        assert len(journal_entries(journal)) == before
+
+
+@pytest.mark.parametrize("sessions", [0.9, 1.5])
+async def test_an_idle_worker_that_was_frozen_may_send_again_before_any_record_comes(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], tmp_path: Path, sessions: float
+) -> None:
+    topic, journal = fresh_topics("lifecycle", partitions=1), tmp_path / "idle"
+    sure = tmp_path / "idle.sure"
+    with killable(kafka_bootstrap, topic, journal) as process:
+        await wait_until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1)
+        await wait_until(lambda: _contains(sure, "yes"))
+        process.send_signal(signal.SIGSTOP)
+        await wait_until(lambda: _is_frozen(process))
+        sure.unlink()
+        wakes_at = time.monotonic() + sessions * SESSION_TIMEOUT
+        await wait_until(lambda: time.monotonic() >= wakes_at)
+        process.send_signal(signal.SIGCONT)
+        await wait_until(lambda: _contains(sure, "no"))
+        await wait_until(lambda: _contains(sure, "yes"), seconds=5 * SESSION_TIMEOUT)
+        assert process.poll() is None
+
+
+def _contains(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
+
+
+def _is_frozen(process: subprocess.Popen[bytes]) -> bool:
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def _members(bootstrap: str, group: str) -> int:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    try:
+        return len(admin.describe_consumer_groups([group])[group].result(10).members)
+    except KafkaException:  # the first group of a new broker waits for its coordinator
+        return 0
+
+
+async def test_a_stop_leaves_committed_what_was_consumed_and_an_empty_group(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
+) -> None:
+    topic, oracle = fresh_topics("lifecycle"), RecordingHandler()
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    produce(kafka_bootstrap, topic, 2_000)
+    await group.run_until(oracle, lambda: len(oracle.seen) > 300)
+    assert oracle.starts == len(oracle.seen)
+    (stopped_at,) = committed(kafka_bootstrap, group.name, topic)
+    assert 0 < stopped_at <= len(oracle.seen)
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    state = admin.describe_consumer_groups([group.name])[group.name].result(10).state
+    assert state is ConsumerGroupState.EMPTY
+    await group.run_until(oracle, lambda: _all_seen([oracle.seen], 2_000))
+    assert committed(kafka_bootstrap, group.name, topic) == [2_000]
+
+
+async def test_offsets_with_holes_of_transactions_are_committed_to_the_end(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
+) -> None:
+    topic, oracle = fresh_topics("lifecycle"), RecordingHandler()
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": topic})
+    producer.init_transactions(30)
+    for first, ends_well in ((0, True), (10, False), (20, True)):
+        producer.begin_transaction()
+        for n in range(first, first + 10):
+            producer.produce(topic, str(n), b"key-%d" % n)
+        assert producer.flush(20) == 0
+        (producer.commit_transaction if ends_well else producer.abort_transaction)(30)
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    await group.run_until(oracle, lambda: len(oracle.seen) == 20)
+    assert sorted(n for _, n in oracle.seen) == [*range(10), *range(20, 30)]
+    # 0-9, marker, 11-20 aborted, marker, 22-31, marker
+    assert committed(kafka_bootstrap, group.name, topic) == [32]
+
+
+async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
+) -> None:
+    large = {"max.message.bytes": str(4 * 2**20)}
+    topic, dead_letters = fresh_topics("lifecycle", **large), fresh_topics("dlq", **large)
+    headers: list[tuple[str, str | bytes | None]] = [("ce_id", b"\x00\xff"), ("empty", None)]
+    odd: list[tuple[bytes | None, bytes | None]] = [
+        (b"\x00\xff", b"\xc3\x01 rubbish"),
+        (None, b"no key"),
+        (b"tombstone", None),
+        (None, None),
+        (b"large", os.urandom(2 * 2**20)),
+        (b"", b""),
+    ]
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.max.bytes": 4 * 2**20})
+    for key, value in odd:
+        producer.produce(topic, value, key, headers=headers)
+    assert producer.flush(20) == 0
+
+    async def refuse(record: Record, attempt: Attempt) -> Outcome:
+        return DeadLetter(Problem(code="RUBBISH", sentence="Nobody can read this."))
+
+    group = WorkerGroup(kafka_bootstrap, topic, publisher, dead_letters)
+    await group.run_until(refuse, lambda: committed_by(group) == len(odd))
+    letters = read_all(kafka_bootstrap, dead_letters, len(odd))
+    assert {(m.key(), m.value()) for m in letters} == set(odd)
+    for letter in letters:
+        told = letter.headers()
+        assert isinstance(told, list)
+        assert told[:2] == headers
+        assert dict(told)["southbound-dlq-code"] == b"RUBBISH"
+        assert dict(told)["southbound-dlq-topic"] == topic.encode()
+
+
+def committed_by(group: WorkerGroup) -> int:
+    return committed(group.bootstrap, group.name, group.topic)[0]
+
+
+async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_well(
+    kafka_bootstrap: str, publisher: KafkaPublisher
+) -> None:
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    names, admin = TopicNames(prefix), TopicAdmin({"bootstrap.servers": kafka_bootstrap})
+    planned = [replace(topic, partitions=1) for topic in all_topics(prefix) if topic.name in (names.inbound, names.dlq)]
+    admin.apply(admin.plan(planned))
+    largest = os.urandom(1_048_000)  # of 1,048,588: nothing that is added to it fits
+    long_story = Problem(code="RUBBISH", sentence="Nobody can read this.", detail="why " * 10_000)
+
+    async def refuse(record: Record, attempt: Attempt) -> Outcome:
+        return DeadLetter(long_story)
+
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.max.bytes": 4 * 2**20})
+    producer.produce(names.inbound, largest, b"key")
+    assert producer.flush(20) == 0
+    group = WorkerGroup(kafka_bootstrap, names.inbound, publisher, names.dlq)
+    await group.run_until(refuse, lambda: committed_by(group) == 1)
+    (letter,) = read_all(kafka_bootstrap, names.dlq, 1)
+    assert letter.value() == largest
+    assert admin.plan(planned).differences == ()
+    admin.delete_topics(planned)
+
+
+async def test_a_topic_with_another_limit_is_told_and_left_alone(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    (letters,) = (topic for topic in all_topics() if topic.name.endswith("dlq"))
+    small = replace(letters, name=fresh_topics("dlq", partitions=letters.partitions))
+    plan = TopicAdmin({"bootstrap.servers": kafka_bootstrap}).plan([small])
+    forgets, difference = plan.differences
+    assert forgets.startswith(f"{small.name} keeps records for 7 days, not 90 days: ")
+    assert (plan.present[0].max_message_bytes, plan.present[0].retention_ms) == (1048588, 7 * 86_400_000)
+    assert f"{small.name} has max.message.bytes 1048588, not {letters.max_message_bytes}" in difference
+
+
+async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_committed(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("lifecycle")
+    impatient = KafkaPublisher(producer_settings(kafka_bootstrap, {"topic.metadata.propagation.max.ms": 300}))
+    group = WorkerGroup(kafka_bootstrap, topic, impatient, "no-such-dlq")
+    produce(kafka_bootstrap, topic, 1)
+
+    async def refuse(record: Record, attempt: Attempt) -> Outcome:
+        return DeadLetter(Problem(code="RUBBISH", sentence="Nobody can read this."))
+
+    worker = group.worker(refuse)
+    running = asyncio.create_task(worker.run())
+    await wait_until(lambda: worker.figures().parked == 1)
+    (status,) = worker.status()
+    assert status.oldest is not None
+    assert status.oldest.problem is not None
+    assert "no-such-dlq" in status.oldest.problem.sentence
+    assert "southbound topics apply" in status.oldest.problem.sentence
+    worker.stop()
+    assert await running is True
+    await impatient.close()
+    assert committed(kafka_bootstrap, group.name, topic)[0] <= 0
+
+
+async def test_waiting_for_kafka_ends_with_a_sentence_that_names_the_missing_topics(kafka_bootstrap: str) -> None:
+    heard: list[str] = []
+    with pytest.raises(KafkaNotReadyError, match="topics b-missing, c-missing: run `southbound topics apply`"):
+        await wait_for_kafka(
+            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], budget=0.5, report=heard.append
+        )
+    assert len(heard) == 1
+
+
+async def test_waiting_for_kafka_returns_as_soon_as_the_topic_is_there(
+    kafka_bootstrap: str, fresh_topics: Callable[..., str]
+) -> None:
+    topic = fresh_topics("there")
+    await wait_for_kafka({"bootstrap.servers": kafka_bootstrap}, [topic], budget=10, report=pytest.fail)
+
+
+async def test_an_unreachable_kafka_is_named_with_what_to_check() -> None:
+    with pytest.raises(KafkaNotReadyError, match=r"Kafka does not answer: check that it runs.*127\.0\.0\.1:1"):
+        await wait_for_kafka({"bootstrap.servers": "127.0.0.1:1"}, ["any"], budget=0.1, report=lambda _: None)

@@ -1,0 +1,106 @@
+"""Notifications come too often, too early, or about runs of nobody: the runs they are about end once all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from schemas.vocabulary import RunState
+from southbound.simulator.behaviours import completes_by_callback, stays_pending
+from southbound.simulator.script import Script
+from tests.builders.runs import a_document
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.fixtures.service import ServiceUnderTest
+
+NotificationJson = dict[str, object]
+RESULT = "southbound.RunResult"
+
+
+def a_notification(external_id: str, event_id: str = "N1") -> NotificationJson:
+    """Make a notification that says all there is to say: the run is completed."""
+    measure = {"id": "TM1", "metricName": "speed", "value": {"value": 93.5}}
+    test = {"id": external_id, "name": "Line test", "state": "completed", "testMeasure": [measure]}
+    return {"eventId": event_id, "eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
+
+
+async def wait_for_external_id(service: ServiceUnderTest, run_id: str) -> str:
+    """Wait until the run is out, and give the id by which the system knows it."""
+    told = await service.wait_until(lambda: [u.external_id for u in service.updates(run_id) if u.external_id], run_id)
+    return str(told[0])
+
+
+@asynccontextmanager
+async def a_notification_client(service: ServiceUnderTest) -> AsyncIterator[NotificationClient]:
+    async with aiohttp.ClientSession() as session:
+        yield NotificationClient(session, f"http://127.0.0.1:{service.settings.listener.port}/fibre-lab/listener")
+
+
+class NotificationClient:
+    """Somebody who sends notifications by hand."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def send_all(self, *notices: NotificationJson) -> list[int]:
+        """Send all at the same time; give the statuses of the answers."""
+        return await asyncio.gather(*map(self._post, notices))
+
+    async def _post(self, notice: NotificationJson) -> int:
+        async with self._session.post(self._url, json=notice) as answer:
+            return answer.status
+
+
+async def test_the_same_notification_two_hundred_times_at_once_ends_its_run_once(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=stays_pending(None))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service, a_notification_client(service) as lab:
+        await service.request(a_document("STORM"), a_document("AFTER"))
+        storm, after = [await wait_for_external_id(service, run) for run in ("STORM", "AFTER")]
+        assert Counter(await lab.send_all(*[a_notification(storm)] * 200)) == {201: 200}
+        await service.result_of("STORM")
+        await lab.send_all(a_notification(after, event_id="N2"))
+        await service.result_of("AFTER")
+        assert await service.stop()
+        heard = service.reader.on(service.topics.results)
+        ends = [one for one in heard if (one.header("ce_type"), one.header("ce_subject")) == (RESULT, "STORM")]
+        assert len({one.header("ce_id") for one in ends}) == 1
+        assert {result.state for result in service.results()} == {RunState.COMPLETED}
+        assert service.dead_letters() == []
+
+
+async def test_notifications_that_overtake_the_answer_to_our_post_wait_for_it(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=completes_by_callback(0.2, response_delay=1.2))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service:
+        runs = [f"EARLY-{n}" for n in range(20)]
+        await service.request(*map(a_document, runs))
+        for run in runs:
+            assert (await service.result_of(run)).state is RunState.COMPLETED
+        assert service.dead_letters() == []
+
+
+async def test_notifications_about_runs_of_nobody_hold_up_neither_our_runs_nor_a_stop(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=completes_by_callback(0.1))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service, a_notification_client(service) as lab:
+        strangers = [a_notification(f"nobody-{n}", event_id=f"S{n}") for n in range(300)]
+        assert set(await lab.send_all(*strangers)) == {201}
+        await service.request(*(a_document(f"OURS-{n}") for n in range(20)))
+        for n in range(20):
+            await service.result_of(f"OURS-{n}")
+        async with asyncio.timeout(10):  # a drain takes 20
+            assert await service.stop()
+        assert service.dead_letters() == []  # they may still turn out to be early: nobody gave them up

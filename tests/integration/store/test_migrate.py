@@ -1,0 +1,129 @@
+"""The tables that migrations make are the tables that the code means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from consumers.store.address import database_at
+from consumers.store.document_cache import DocumentCache
+from consumers.store.migrate import SchemaError, _config, check, upgrade
+from consumers.store.sql_store import open_store
+from consumers.store.tables import metadata
+from tests.builders.runs import a_document
+from tests.integration.store.postgres_database import execute, run_store_url
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+__all__ = ["run_store_url"]  # a fixture
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a folder to make/100 % of runs.db"
+    url = str(request.getfixturevalue("run_store_url"))
+    asyncio.run(execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    return url
+
+
+OLD_RUN = """
+    INSERT INTO runs (run_id, root_run_id, request_id, spoke, phase, requested, accepted_version, measure_count,
+        reasons, cancel_asked, heard, created_at, updated_at, revision)
+    VALUES (:run_id, 'TR0001', 'RQ0001', 'fibre-lab', 'accepted', {requested}, 1, 0, '[]', false, {heard},
+        '2026-11-23T12:00:00.000000+00:00', '2026-11-23T12:00:00.000000+00:00', 1)
+"""
+
+
+async def test_migrations_end_where_the_tables_are_described(address: str) -> None:
+    await upgrade(address)
+    database = database_at(address)
+    differences = await database.read(_differences)
+    await database.close()
+    assert differences == []
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_a_description_that_is_ahead_of_the_migrations_is_noticed(address: str) -> None:
+    await upgrade(address)
+    database = database_at(address)
+    await database.write(lambda connection: connection.exec_driver_sql("DROP INDEX runs_by_request"))
+    differences = await database.read(_differences)
+    await database.close()
+    assert len(differences) == 1
+
+
+async def test_a_check_changes_nothing(address: str) -> None:
+    before = await check(address)
+    assert (before.found, before.current) == (None, False)
+    assert (await check(address)).found is None
+    await upgrade(address)
+    assert (await check(address)).current
+
+
+async def test_an_upgrade_of_what_is_current_does_nothing(address: str) -> None:
+    await upgrade(address)
+    assert (await upgrade(address)).current
+
+
+async def test_tables_of_a_newer_version_are_left_alone(address: str) -> None:
+    await upgrade(address)
+    database = database_at(address)
+    await database.write(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = 'r9999'"))
+    await database.close()
+    with pytest.raises(SchemaError, match="'r9999'"):
+        await open_store(address)
+
+
+async def test_what_a_run_had_heard_is_split_into_reports_and_events(address: str) -> None:
+    heard = {
+        "nothing": [],
+        "reports": ["R1", "R1 led to progress", "R2", "R2 led to stale"],
+        "events": ["E1 led to send", "E2 led to accepted"],
+        "both": ["E1 led to send", "C1 led to cancelAccepted", "C1", "R1", "R1 led to stale", 'R2 \\ "\u00e9\0'],
+    }
+    split = {
+        "nothing": ((), ()),
+        "reports": (("R1", "R1 led to progress", "R2", "R2 led to stale"), ()),
+        "events": ((), ("E1 led to send", "E2 led to accepted")),
+        "both": (("C1", "R1", "R1 led to stale", 'R2 \\ "\u00e9\0'), ("E1 led to send", "C1 led to cancelAccepted")),
+    }
+    many = [f"run {number}" for number in range(1_500)]  # more than the migration reads at once
+    await _at_revision_2(address, heard | {run_id: ["R1", f"{run_id} led to send"] for run_id in many})
+    store = await open_store(address)
+    rows = [row for run_id in (*heard, *many) if (row := await store.run(run_id))]
+    await store.close()
+    found = {row.run_id: (row.processed_reports, row.processed_events) for row in rows}
+    assert found == split | {run_id: (("R1",), (f"{run_id} led to send",)) for run_id in many}
+
+
+async def _at_revision_2(address: str, heard: dict[str, list[str]]) -> None:
+    """Make the tables of the second revision, with a run for each of these."""
+    database = database_at(address)
+    await database.write(lambda connection: command.upgrade(_config(connection), "r0002"))
+    await database.write(partial(_insert, heard=heard))
+    await database.close()
+
+
+def _insert(connection: Connection, heard: dict[str, list[str]]) -> None:
+    as_json = "CAST(:{} AS JSON)" if connection.dialect.name == "postgresql" else ":{}"
+    statement = text(OLD_RUN.format(requested=as_json.format("requested"), heard=as_json.format("heard")))
+    requested = DocumentCache().write(a_document())
+    rows = [{"run_id": run_id, "requested": requested, "heard": json.dumps(words)} for run_id, words in heard.items()]
+    connection.execute(statement, rows)

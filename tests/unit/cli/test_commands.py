@@ -1,0 +1,220 @@
+"""Commands that need nothing but files say what is good, and every mistake in one sentence each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from southbound.cli.exit_codes import ExitCode
+from southbound.settings.settings import DEFAULTS
+from tests.harness.command_line import southbound
+
+SECRET = "hunter2"  # noqa: S105 - the tests look for it
+COMMANDS = ("run", "demo", "broker", "simulate", "produce", "tail", "runs", "topics", "tables", "config")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """A copy of the shipped policy that a test may spoil."""
+    copy = tmp_path / "policy.yaml"
+    copy.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text())
+    return copy
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    result = southbound("--help")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert [command for command in COMMANDS if f" {command} " not in result.output] == []
+    assert "130 interrupted" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "runs list", "runs show", "topics plan", "topics apply", "tables check"]
+)
+def test_every_command_explains_itself(command: str) -> None:
+    result = southbound(*command.split(), "--help")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert "Usage" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "rooting"], "'rooting' is not one of"),
+        (["--wat"], "No such option: --wat: see `southbound --help`"),
+        (["runs", "show"], "Missing argument 'ID': see `southbound runs show --help`"),
+        (["broker", "--port", "99999"], "see `southbound broker --help`"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(words: list[str], told: str) -> None:
+    result = southbound(*words)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_shipped_configuration_is_good() -> None:
+    result = southbound("config", "check")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert "settings are good" in result.stdout
+    assert "spoke fibre-lab: http://127.0.0.1:8701" in result.stdout
+
+
+def test_mistakes_in_settings_go_to_standard_error_one_per_line() -> None:
+    result = southbound("config", "check", SOUTHBOUND_LOG__LEVEL="loud", SOUTHBOUND_HEALTH__PORT="x")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_missing_secrets_are_told_together(tmp_path: Path) -> None:
+    for name in ("a-lab", "b-lab"):
+        auth = f"{{kind: bearer, token: env:{name.upper()}}}"
+        callbacks = "{kind: token, token: env:CALL}"
+        profile = f"name: {name}\nbase_url: http://127.0.0.1:1/x\nauth: {auth}\ncallback_auth: {callbacks}\n"
+        (tmp_path / f"{name}.yaml").write_text(profile)
+    selector = tmp_path / "selector"
+    selector.write_text(
+        "selector: s\ninputs: [{name: n, path: name, type: string}]\n"
+        "rows: [{id: R, order: 1, when: {n: x}, then: {spoke: a-lab}}]\n"
+    )
+    result = southbound(
+        "config", "check", SOUTHBOUND_ROUTING__SPOKES=str(tmp_path), SOUTHBOUND_ROUTING__SELECTOR=str(selector)
+    )
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert len(result.stderr.splitlines()) == 4
+    assert all("set the environment variable" in line for line in result.stderr.splitlines())
+
+
+def test_show_masks_every_secret_and_names_where_each_setting_comes_from(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        f"kafka:\n  registry: http://me:{SECRET}@registry\n"
+        f"  client: {{sasl.username: me, ssl.key.password: {SECRET}}}\n"
+    )
+    environment = {
+        "SOUTHBOUND_STORE__URL": f"postgresql+asyncpg://me:{SECRET}/{SECRET}@db/x?password={SECRET}",
+        "SOUTHBOUND_KAFKA__PASSWORD": SECRET,
+    }
+    for_people = southbound("config", "show", "--config", str(config), **environment)
+    result = southbound("config", "show", "--json", "--config", str(config), **environment)
+    assert result.exit_code == for_people.exit_code == ExitCode.SUCCESS
+    assert SECRET not in result.output + for_people.output
+    shown = {line["setting"]: line for line in map(json.loads, result.stdout.splitlines())}
+    assert shown["store.url"] == {
+        "setting": "store.url",
+        "value": "postgresql+asyncpg://me:******@db/x?password=******",
+        "from": "SOUTHBOUND_STORE__URL",
+    }
+    assert shown["kafka.client"]["value"] == {"sasl.username": "me", "ssl.key.password": "******"}
+    assert shown["kafka.registry"]["from"] == f"{config}:2"
+    assert shown["worker.drain"]["from"] == "default"
+
+
+def test_check_says_what_a_table_is(policy: Path) -> None:
+    result = southbound("tables", "check", str(policy), str(DEFAULTS / "tables/spoke-selector.yaml"))
+    assert result.exit_code == ExitCode.SUCCESS
+    about_policy, about_selector = result.stdout.splitlines()
+    assert "outbound policy outbound-policy@" in about_policy
+    assert "5 saved tests passed" in about_policy
+    assert "chooses among copper-lab, fibre-lab" in about_selector
+
+
+def test_check_names_file_and_line_of_every_mistake_and_still_tells_what_is_good(policy: Path) -> None:
+    good = policy.with_name("good.yaml")
+    good.write_text(policy.read_text())
+    policy.write_text(
+        policy.read_text().replace("{spec: fibre-tree}", "{spek: fibre-tree}").replace('">= 1000"', '">> 1"')
+    )
+    result = southbound("tables", "check", str(policy), str(good), "nowhere.yaml")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "good.yaml: outbound policy" in result.stdout
+    told = result.stderr.splitlines()
+    assert len(told) == 3
+    assert "policy.yaml:" in told[0]
+    assert "spek" in told[0]
+    assert "nowhere.yaml: cannot be read (No such file or directory)" in told[2]
+
+
+def test_a_saved_test_that_fails_is_told_with_its_line(policy: Path) -> None:
+    policy.write_text(policy.read_text().replace("expect: {row: R20, hierarchical: false}", "expect: {row: R10}"))
+    result = southbound("tables", "check", str(policy))
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "expected row R10, got row R20" in result.stderr
+
+
+def test_a_selector_may_only_name_spokes_that_have_a_profile(tmp_path: Path) -> None:
+    selector = tmp_path / "selector.yaml"
+    shipped = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
+    selector.write_text(shipped.replace("then: {spoke: copper-lab}", "then: {spoke: coper-lab}", 1))
+    result = southbound("tables", "check", str(selector))
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "coper-lab" in result.stderr
+
+
+def test_of_more_complaints_than_a_screen_holds_the_first_is_repeated(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    rows = "".join(
+        f"  - {{id: R{n}, when: {{spec: 5}}, then: {{hierarchical: false, payload: per-run}}}}\n" for n in range(21)
+    )
+    policy.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text().partition("rows:")[0] + f"rows:\n{rows}")
+    *complaints, last = southbound("tables", "check", str(policy)).stderr.splitlines()
+    assert len(complaints) > 20
+    assert (
+        last == f"southbound: {len(complaints)} complaints; the first was: {complaints[0].removeprefix('southbound: ')}"
+    )
+
+
+def test_nothing_is_produced_from_a_file_with_mistakes() -> None:
+    Path("events.yaml").write_text(
+        "- type: RunCancelled\n  data: {run_id: A, root_run_id: A}\n"
+        "- type: RunRequestet\n  data: {}\n"
+        "- type: RunCancelled\n  data: {run_id: A}\n"
+    )
+    result = southbound("produce", "events.yaml", SOUTHBOUND_KAFKA__BOOTSTRAP="127.0.0.1:1")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert result.stdout == ""
+    assert [line.split(": ")[1].split(":")[1] for line in result.stderr.splitlines()] == ["3", "6"]
+
+
+def test_mistakes_on_standard_input_are_told_with_their_line() -> None:
+    result = southbound("produce", "-", stdin='{"type": "RunCancelled", "data": {}}\n')
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "stdin:1: RunCancelled" in result.stderr
+
+
+def test_a_file_that_windows_wrote_was_no_json() -> None:
+    Path("bom.json").write_text('{"type": "RunCancelled", "data": {}}', encoding="utf-8-sig")
+    assert "bom.json:1: RunCancelled" in southbound("produce", "bom.json").stderr
+
+
+def test_a_file_of_events_must_be_there() -> None:
+    result = southbound("produce", "nowhere.yaml")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "nowhere.yaml: cannot be read as text (No such file or directory)" in result.stderr
+
+
+def test_run_refuses_a_spoke_without_a_profile() -> None:
+    result = southbound("run", "dispatch", "--spoke", "tin-lab")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "has no profile of this name, only copper-lab, fibre-lab" in result.stderr
+
+
+def test_run_refuses_a_spoke_where_nothing_is_dispatched() -> None:
+    result = southbound("run", "routing", "--spoke", "fibre-lab")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "add the role dispatch" in result.stderr
+
+
+def test_simulate_tells_what_is_wrong_with_a_script() -> None:
+    Path("script.yaml").write_text("specifications: {a: {no: such}}\n")
+    result = southbound("simulate", "--script", "script.yaml")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "script.yaml" in result.stderr

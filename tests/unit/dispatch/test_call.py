@@ -1,0 +1,72 @@
+"""A call is made and timed at its turn, not when somebody began to wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.dispatch.call import Caller, MayNotSendError
+from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.port import Call
+from router.responses import HttpResponse, Purpose, Verdict
+from tests.builders.runs import NOON
+from tests.builders.spokes import a_profile, a_spoke
+from tests.fakes.transport import FakeTransport
+
+if TYPE_CHECKING:
+    from consumers.spokes.transport import HttpRequest
+
+TEN = timedelta(seconds=10)
+GET = Call(purpose=Purpose.READ, method="GET", path="/serviceTest/1")
+
+
+class TenSecondTransport(FakeTransport):
+    """Takes ten seconds for each answer, of a clock that nothing else moves."""
+
+    now: datetime = NOON
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(0)
+        self.now += TEN
+        self.requests.append(request)
+        return HttpResponse(status=200, body=b"{}")
+
+
+class OneConnectionCaller:
+    """One system with one connection."""
+
+    def __init__(self, surely_ours_for: timedelta = timedelta.max) -> None:
+        self.transport = TenSecondTransport()
+        self.seconds: list[float] = []
+        self.caller = Caller(
+            spokes={"fibre-lab": a_spoke()},
+            client=SpokeClient([a_profile(concurrency=1)], {}, lambda _: self.transport),
+            now=lambda: self.transport.now,
+            random=lambda: 0.5,
+            may_send=lambda: self.transport.now - NOON < surely_ours_for,
+            observe=self._note,
+        )
+
+    def _note(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:  # noqa: ARG002 - the port
+        self.seconds.append(seconds)
+
+
+async def test_waiting_for_a_free_connection_was_counted_as_the_systems_time() -> None:
+    line = OneConnectionCaller()
+    await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)))
+    assert line.seconds == [10] * 5
+
+
+async def test_calls_that_wait_for_longer_than_a_session_were_sent_by_a_worker_that_had_been_replaced() -> None:
+    line = OneConnectionCaller(surely_ours_for=2 * TEN)
+    asked = await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in asked[2:]] == [MayNotSendError] * 3
+    assert len(line.transport.requests) == 2
+
+
+async def test_a_worker_that_was_replaced_says_so() -> None:
+    with pytest.raises(MayNotSendError, match="has not heard from Kafka for too long"):
+        OneConnectionCaller(surely_ours_for=timedelta()).caller.require_membership()

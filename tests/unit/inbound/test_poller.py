@@ -1,0 +1,116 @@
+"""Every silent run is asked about, nothing is heard twice, and what goes wrong is told to people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from consumers.inbound.poller import LOST_AFTER, PAGE_SIZE, Poller
+from router.responses import HttpResponse, Purpose
+from schemas.vocabulary import Phase, RunState
+from tests.builders.runs import NOON, a_run
+from tests.fakes.external_system import REFUSED_CONNECTION
+from tests.fakes.run_store import InMemoryRunStore
+from tests.harness.gateway import InMemoryGateway
+
+LONG_AGO = NOON - timedelta(hours=1)
+
+
+def a_gateway(runs: int = 1) -> InMemoryGateway:
+    """Make one with runs that are out and silent since long ago, as their system knows them."""
+    rows = [a_run(f"TR{n:04}", phase=Phase.ACCEPTED, updated_at=LONG_AGO) for n in range(runs)]
+    gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
+    for row in rows:
+        known = {"id": row.external_id, "name": row.requested.name, "state": "acknowledged"}
+        gateway.system.tests[row.external_id or ""] = known
+    return gateway
+
+
+def a_poller(gateway: InMemoryGateway) -> Poller:
+    return Poller(
+        caller=gateway.caller,
+        store=gateway.store,
+        events=gateway.events,
+        now=gateway.clock,
+        complain=gateway.problems.append,
+    )
+
+
+async def poll_once(gateway: InMemoryGateway, poller: Poller | None = None) -> int:
+    """Poll once, and let what was heard be taken in."""
+    poller = poller or a_poller(gateway)
+    heard = await poller.poll_silent_runs(poller.caller.spoke("fibre-lab").profile)
+    await gateway.run_until_idle()
+    return heard
+
+
+async def test_what_a_poll_hears_moves_the_run() -> None:
+    gateway = a_gateway()
+    gateway.system.tests["ext-TR0000"]["state"] = "completed"
+    assert await poll_once(gateway) == 1
+    assert [result.state for result in gateway.results("TR0000")] == [RunState.COMPLETED]
+
+
+async def test_runs_behind_two_hundred_that_had_no_news_were_never_asked_about() -> None:
+    runs = 2 * PAGE_SIZE + 50
+    gateway = a_gateway(runs)
+    assert await poll_once(gateway) == runs
+    for run_id, row in gateway.store.runs.items():
+        known = row.processed_reports
+        gateway.store.runs[run_id] = a_run(run_id, phase=row.phase, updated_at=LONG_AGO, processed_reports=known)
+    gateway.system.calls.clear()
+    assert await poll_once(gateway) == 0
+    assert len({call.path for call in gateway.system.calls_made(Purpose.READ)}) == runs
+
+
+async def test_a_run_that_its_system_has_lost_was_never_ended() -> None:
+    gateway = a_gateway()
+    gateway.system.tests.clear()
+    poller = a_poller(gateway)
+    for _ in range(LOST_AFTER - 1):
+        assert await poll_once(gateway, poller) == 0
+    assert gateway.row("TR0000").phase is Phase.ACCEPTED
+    assert await poll_once(gateway, poller) == 1
+    (result,) = gateway.results("TR0000")
+    assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "notFound")
+    assert len(gateway.problems) == LOST_AFTER
+    assert "fibre-lab does not tell how ext-TR0000, its id of run TR0000, is doing: notFound" in gateway.problems[0]
+    assert not gateway.dead_lettered
+
+
+async def test_a_run_that_is_found_again_in_between_is_not_lost() -> None:
+    gateway = a_gateway()
+    poller = a_poller(gateway)
+    for _ in range(LOST_AFTER):
+        gateway.system.plan(Purpose.READ, HttpResponse(status=404))
+        assert await poll_once(gateway, poller) == 0
+        gateway.system.plan(Purpose.READ, HttpResponse(status=500))
+        assert await poll_once(gateway, poller) == 0
+    assert gateway.row("TR0000").phase is Phase.ACCEPTED
+
+
+async def test_a_run_that_was_lost_only_for_the_poller_goes_on() -> None:
+    gateway = a_gateway()
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=404)] * LOST_AFTER)
+    gateway.system.tests["ext-TR0000"]["state"] = "inProgress"
+    poller = a_poller(gateway)
+    assert [await poll_once(gateway, poller) for _ in range(LOST_AFTER)] == [0, 0, 1]
+    assert (gateway.row("TR0000").phase, gateway.results("TR0000")) == (Phase.IN_PROGRESS, [])
+
+
+@pytest.mark.parametrize("status", [401, 500])
+async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int) -> None:
+    gateway = a_gateway(3)
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=status)] * 3)
+    assert await poll_once(gateway) == 0
+    (complaint,) = gateway.problems
+    assert "ext-TR0000, its id of run TR0000 (and 2 others), is doing: HTTP_" in complaint
+
+
+async def test_a_system_that_is_down_is_not_asked_about_every_run() -> None:
+    gateway = a_gateway(2 * PAGE_SIZE)
+    gateway.system.plan(Purpose.READ, *[REFUSED_CONNECTION] * PAGE_SIZE)
+    assert await poll_once(gateway) == 0
+    assert len(gateway.system.calls_made(Purpose.READ)) == PAGE_SIZE
+    assert len(gateway.problems) == 1

@@ -1,0 +1,283 @@
+"""Tables move between formats on the command line, and a refused spreadsheet comes back with its reasons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from router.selection.load import document_of, load_any
+from router.tables.formats.loader import version_of
+from router.tables.formats.yaml_writer import write_table
+from southbound.cli.exit_codes import ExitCode
+from southbound.settings.settings import DEFAULTS
+from tests.harness.command_line import southbound
+
+POLICY = str(DEFAULTS / "tables/outbound-policy.yaml")
+SELECTOR = str(DEFAULTS / "tables/spoke-selector.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def spoiled() -> Path:
+    """The shipped policy as a spreadsheet with a typo in one cell."""
+    southbound("tables", "export", POLICY, "--to", "xlsx", "-o", "policy.xlsx")
+    workbook = load_workbook("policy.xlsx")
+    workbook["Table"]["F11"] = "[1000..200]"
+    workbook.save("policy.xlsx")
+    return Path("policy.xlsx")
+
+
+@pytest.mark.parametrize("command", ["tables export", "tables import"])
+def test_the_command_explains_itself(command: str) -> None:
+    result = southbound(*command.split(), "--help")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert "Exit codes" in result.output
+
+
+@pytest.mark.parametrize("file", [POLICY, SELECTOR], ids=["policy", "selector"])
+@pytest.mark.parametrize("to", ["csv", "xlsx", "yaml"])
+def test_a_shipped_table_goes_out_and_comes_back(file: str, to: str) -> None:
+    out = southbound("tables", "export", file, "--to", to, "-o", f"table.{to}")
+    back = southbound("tables", "import", f"table.{to}")
+    assert (out.exit_code, back.exit_code) == (ExitCode.SUCCESS, ExitCode.SUCCESS)
+    assert back.stdout == write_table(document_of(load_any(Path(file).read_text(encoding="utf-8"), file)))
+
+
+def test_without_a_file_the_table_goes_to_standard_output() -> None:
+    result = southbound("tables", "export", POLICY, "--to", "csv")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert result.stdout.startswith("table,outbound-policy,")
+
+
+def test_a_spreadsheet_is_not_written_to_the_screen() -> None:
+    result = southbound("tables", "export", POLICY, "--to", "xlsx")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "name a file, such as -o table.xlsx" in result.stderr
+
+
+def test_check_takes_every_format_and_names_the_version_of_the_yaml(spoiled: Path) -> None:
+    southbound("tables", "export", POLICY, "--to", "xlsx", "-o", str(spoiled))
+    southbound("tables", "import", str(spoiled), "-o", "policy.yaml")
+    southbound("tables", "export", "policy.yaml", "--to", "csv", "-o", "policy.csv")
+    result = southbound("tables", "check", str(spoiled), "policy.yaml", "policy.csv")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
+
+
+def test_a_refused_spreadsheet_comes_back_with_the_reason_at_the_cell(spoiled: Path) -> None:
+    result = southbound("tables", "import", str(spoiled), "-o", "policy.yaml")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    wrong, copy = result.stderr.splitlines()
+    assert wrong == (
+        "southbound: policy.xlsx, sheet Table, cell F11: row R30, column 'speed': "
+        'interval "[1000..200]" is empty: nothing lies in it'
+    )
+    assert copy.startswith("southbound: policy.errors.xlsx: a copy with the reasons beside the cells")
+    assert not Path("policy.yaml").exists()
+    assert "nothing lies in it" in load_workbook("policy.errors.xlsx")["Table"]["F11"].comment.text
+
+
+def test_a_copy_that_is_refused_again_keeps_its_name(spoiled: Path) -> None:
+    southbound("tables", "import", str(spoiled))
+    result = southbound("tables", "import", "policy.errors.xlsx")
+    assert "southbound: policy.errors.xlsx: a copy with the reasons" in result.stderr
+    assert sorted(path.name for path in Path().iterdir()) == ["policy.errors.xlsx", "policy.xlsx"]
+
+
+def test_check_writes_no_copy(spoiled: Path) -> None:
+    assert southbound("tables", "check", str(spoiled)).exit_code == ExitCode.INVALID_INPUT
+    assert [path.name for path in Path().iterdir()] == ["policy.xlsx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.xls", b"x", "a.xls: tables are not read from .xls: save it as .xlsx"),
+        ("a.xlsx", b"x", "a.xlsx: is not an XLSX file, or is protected by a password"),
+        ("a.csv", b"\xff", "a.csv:1: has a sign that is not UTF-8"),
+        ("a.yaml", b"\xff", "a.yaml: is not text in UTF-8"),
+        ("none.yaml", None, "none.yaml: cannot be read (No such file or directory)"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(name: str, content: bytes | None, told: str) -> None:
+    if content is not None:
+        Path(name).write_bytes(content)
+    for command in (["tables", "import", name], ["tables", "export", name, "--to", "csv"], ["tables", "check", name]):
+        result = southbound(*command)
+        assert result.exit_code == ExitCode.INVALID_INPUT
+        assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
+
+
+def test_a_spoke_without_a_profile_is_told_on_import() -> None:
+    southbound("tables", "export", SELECTOR, "--to", "csv", "-o", "selector.csv")
+    text = Path("selector.csv").read_text(encoding="utf-8").replace("fibre-lab", "fiber-lab", 1)
+    Path("selector.csv").write_text(text, encoding="utf-8")
+    result = southbound("tables", "import", "selector.csv")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "selector.csv:" in result.stderr
+    assert "fiber-lab is not one of the known spokes" in result.stderr
+
+
+def test_a_folder_that_is_not_there_is_told() -> None:
+    result = southbound("tables", "export", POLICY, "--to", "csv", "-o", "no/such/policy.csv")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "no/such/policy.csv: cannot be written (No such file or directory): correct the path" in result.stderr
+
+
+DECISION = """\
+  <decision id="{name}" name="{name}">
+    <decisionTable hitPolicy="FIRST">
+      <input><inputExpression typeRef="number"><text>Line speed</text></inputExpression></input>
+      <output name="whole" typeRef="boolean"/>
+      <rule id="fast">
+        <inputEntry><text>&gt;= 1000</text></inputEntry><outputEntry><text>true</text></outputEntry>
+      </rule>
+    </decisionTable>
+  </decision>
+"""
+
+
+def write_dmn_model(*decisions: str) -> None:
+    """Write a DMN model with these decisions."""
+    start = '<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" name="m" namespace="urn:m">'
+    written = "".join(DECISION.format(name=name) for name in decisions)
+    Path("model.dmn").write_text(f"{start}{written}</definitions>", encoding="utf-8")
+
+
+def test_a_policy_goes_out_as_dmn_and_comes_back_without_its_tests() -> None:
+    out = southbound("tables", "export", POLICY, "--to", "dmn", "-o", "policy.dmn")
+    assert "DMN has no place for saved tests" in out.stderr
+    back = southbound("tables", "import", "policy.dmn")
+    expected = write_table(document_of(load_any(Path(POLICY).read_text(encoding="utf-8"), POLICY)))
+    assert back.stdout == expected.partition("tests:\n")[0]
+
+
+def test_a_selector_is_not_written_as_dmn() -> None:
+    result = southbound("tables", "export", SELECTOR, "--to", "dmn")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "spoke-selector: a selector has orders, switches and thresholds" in result.stderr
+
+
+def test_the_inputs_of_a_model_are_given_their_facts() -> None:
+    write_dmn_model("Dispatch")
+    result = southbound("tables", "import", "model.dmn", "--path", "Line speed=characteristic[speed]")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert '  - {name: Line speed, path: "characteristic[speed]", type: number}' in result.stdout.splitlines()
+
+
+def test_an_input_that_stands_for_no_fact_is_told_with_what_to_do() -> None:
+    write_dmn_model("Dispatch")
+    result = southbound("tables", "import", "model.dmn")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    wrong, what_next = result.stderr.splitlines()
+    assert wrong == (
+        "southbound: model.dmn, decision 'Dispatch': input 'Line speed': path 'Line speed' is not a fact of a run"
+    )
+    assert what_next.startswith("southbound: model.dmn: say which facts the inputs stand for, such as `southbound")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "model.dmn: the model has several decisions ('One', 'Two'): import one with --decision"),
+        (["--decision", "Three"], "model.dmn: there is no decision 'Three'; it has 'One', 'Two'"),
+        (["--decision", "One", "--path", "Speed=priority"], "model.dmn, decision 'One': there is no input 'Speed'"),
+        (["--path", "Speed"], "--path Speed: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'"),
+    ],
+)
+def test_what_a_model_does_not_have_is_one_sentence(options: list[str], told: str) -> None:
+    write_dmn_model("One", "Two")
+    result = southbound("tables", "import", "model.dmn", *options)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert [line.removeprefix("southbound: ").startswith(told) for line in result.stderr.splitlines()] == [True]
+
+
+def test_one_of_several_decisions_is_imported() -> None:
+    write_dmn_model("One", "Two")
+    result = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
+    assert result.stdout.startswith("table: two\n")
+
+
+def test_a_model_is_named_by_the_version_of_its_yaml() -> None:
+    write_dmn_model("priority")
+    Path("model.dmn").write_text(Path("model.dmn").read_text().replace("Line speed", "priority"))
+    southbound("tables", "import", "model.dmn", "-o", "model.yaml")
+    result = southbound("tables", "check", "model.dmn", "model.yaml")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert len({line.partition(": ")[2] for line in result.stdout.splitlines()}) == 1
+
+
+def test_other_programs_are_told_what_was_checked() -> None:
+    Path("broken.yaml").write_text("table: t\nrows: []\n")
+    result = southbound("tables", "check", POLICY, "broken.yaml", "--json")
+    good, bad = map(json.loads, result.stdout.splitlines())
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert (good["table"], good["kind"], good["mistakes"]) == ("outbound-policy", "policy", [])
+    assert good["version"] == version_of(Path(POLICY).read_text(encoding="utf-8"))
+    assert bad["file"] == "broken.yaml"
+    assert any("broken.yaml:2: there are no rows" in mistake for mistake in bad["mistakes"])
+
+
+def test_other_programs_are_told_what_was_written() -> None:
+    out = json.loads(southbound("tables", "export", POLICY, "--to", "csv", "-o", "policy.csv", "--json").stdout)
+    back = json.loads(southbound("tables", "import", "policy.csv", "--json").stdout)
+    assert (out["table"], out["format"], out["out"]) == ("outbound-policy", "csv", "policy.csv")
+    assert (back["table"], back["format"]) == ("outbound-policy", "yaml")
+    assert back["text"] == southbound("tables", "import", "policy.csv").stdout
+
+
+def test_a_refused_spreadsheet_with_merged_cells_comes_back_all_the_same(spoiled: Path) -> None:
+    workbook = load_workbook(spoiled)
+    workbook["Table"].merge_cells("A1:B2")
+    workbook.save(spoiled)
+    result = southbound("tables", "import", str(spoiled))
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "cell B1: 'table' must be a text" in result.stderr
+    assert load_workbook("policy.errors.xlsx")["Table"]["A1"].comment is not None
+
+
+def test_a_file_of_any_format_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("southbound.operations.tables.formats.MAX_FILE_BYTES", 1_000_000)
+    Path("big.csv").write_text("a,b\n" * 300_000)
+    result = southbound("tables", "check", "big.csv")
+    assert "big.csv: has more than 1 MB: split the table" in result.stderr
+
+
+@pytest.mark.parametrize("out", ["policy.xlsx", "policy.csv", "policy.dmn"])
+def test_importing_a_spreadsheet_over_itself_left_a_spreadsheet_of_yaml(out: str) -> None:
+    southbound("tables", "export", POLICY, "--to", "xlsx", "-o", "policy.xlsx")
+    before = Path("policy.xlsx").read_bytes()
+    result = southbound("tables", "import", "policy.xlsx", "-o", out)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert f"{out}: would hold YAML and be read as {out[7:].upper()}: name it policy.yaml" in result.stderr
+    assert Path("policy.xlsx").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [["--decision", "D"], ["--path", "speed=priority"]])
+def test_an_option_for_models_was_ignored_with_other_formats(option: list[str]) -> None:
+    result = southbound("tables", "import", POLICY, *option)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "--decision and --path are about DMN models" in result.stderr
+
+
+def test_one_decision_could_not_be_imported_where_another_has_to_be_computed() -> None:
+    write_dmn_model("One", "Two")
+    text = Path("model.dmn").read_text(encoding="utf-8")
+    Path("model.dmn").write_text(text.replace("<outputEntry><text>", "<outputEntry><text>1 + ", 1), encoding="utf-8")
+    both = southbound("tables", "import", "model.dmn", "--path", "Line speed=priority")
+    assert "decision 'One', row fast" in both.stderr
+    two = southbound("tables", "import", "model.dmn", "--decision", "Two", "--path", "Line speed=priority")
+    assert (two.exit_code, two.stdout.partition("\n")[0]) == (ExitCode.SUCCESS, "table: two")
+
+
+def test_checking_a_model_did_not_say_how_its_inputs_get_their_facts() -> None:
+    write_dmn_model("Dispatch")
+    result = southbound("tables", "check", "model.dmn")
+    assert "`southbound tables import model.dmn --path 'Age=characteristic[age]'`" in result.stderr

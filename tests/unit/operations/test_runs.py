@@ -1,0 +1,240 @@
+"""What the run store knows is shown to people and to programs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.store.sql_store import open_store
+from router.runs.run import RequestRow
+from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, compact
+from schemas.results import Reason, ReportedMeasure
+from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
+from southbound.cli.exit_codes import ExitCode
+from southbound.operations.run_views import status_sentences
+from tests.builders.runs import NOON, TREE, a_document, a_run
+from tests.harness.command_line import southbound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from router.runs.run import RunRow
+
+MEASURE = ReportedMeasure(
+    id="TM-1", id_origin=MeasureIdOrigin.REPORTED, metric_name="rx power", value=-17.5, unit_of_measure="dBm"
+)
+EXPLANATION = "outbound-policy: row R10 because spec is fibre-tree"
+
+
+def rows() -> list[RunRow | RequestRow]:
+    root = a_run(
+        "TR0001",
+        phase=Phase.FULFILLED,
+        state=RunState.COMPLETED,
+        result=Result.PASS,
+        decision=TREE,
+        measures=(MEASURE,),
+        reasons=(Reason(code="LATE", message="it took long"),),
+    )
+    child = a_run(phase=Phase.RETRYING, decision=TREE, document=a_document("TR0001-1", parent="TR0001"))
+    other = a_run("TR0002", phase=Phase.FALLOUT, request_id="RQ0002", spoke="copper-lab")
+    request = RequestRow(
+        request_id="RQ0001",
+        root_run_id="TR0001",
+        tenant=None,
+        spoke="fibre-lab",
+        decision=TREE,
+        explanation=EXPLANATION,
+        created_at=NOON,
+    )
+    return [request, root, child, other]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """The URL of a store with three runs."""
+    url = f"sqlite:///{tmp_path}/runs.db"
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        await opened.save(*rows())
+        await opened.close()
+
+    asyncio.run(fill())
+    return url
+
+
+def test_list_shows_a_line_per_run(store: str) -> None:
+    result = southbound("runs", "list", SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == ExitCode.SUCCESS
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("TR0001 ")]
+    assert line.split()[:6] == ["TR0001", "fulfilled", "completed", "pass", "fibre-lab", "ext-TR0001"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--phase", "fallout"], {"TR0002"}),
+        (["--spoke", "fibre-lab"], {"TR0001", "TR0001-1"}),
+        (["--spoke", "nobody"], set()),
+    ],
+)
+def test_list_shows_only_what_was_asked_for(store: str, options: list[str], expected: set[str]) -> None:
+    result = southbound("runs", "list", "--json", *options, SOUTHBOUND_STORE__URL=store)
+    assert {json.loads(line)["run_id"] for line in result.stdout.splitlines()} == expected
+
+
+def test_list_knows_the_phases(store: str) -> None:
+    result = southbound("runs", "list", "--phase", "fallen", SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "there are created, routed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["outbound-policy@1#R10", EXPLANATION, "TM-1", "-17.5", "rx power", "LATE: it took long", "fibre-line", "TR0001-1"],
+)
+def test_show_tells_everything(store: str, shown: str) -> None:
+    result = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == ExitCode.SUCCESS
+    assert shown in result.stdout
+
+
+def test_show_tells_for_what_a_run_waits(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    reason = Reason(code="WAITS_FOR_THRESHOLD", message="it is used up until one o'clock")
+    row = a_run(phase=Phase.WAITING, decision=None, spoke="", reasons=(reason,), waits_for=("s#S10",))
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        await opened.save(row)
+        await opened.close()
+
+    asyncio.run(fill())
+    shown = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=url).stdout
+    assert "waits for" in shown
+    assert "s#S10" in shown
+    assert "WAITS_FOR_THRESHOLD: it is used up until one o'clock" in shown
+    assert "TR0001" in southbound("runs", "list", "--phase", "waiting", SOUTHBOUND_STORE__URL=url).stdout
+
+
+def test_show_tells_everything_to_programs(store: str) -> None:
+    result = southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=store)
+    told = json.loads(result.stdout)
+    assert told["run"]["measures"][0]["value"] == -17.5
+    assert told["run"]["result"] == "pass"
+    assert told["request"]["explanation"] == EXPLANATION
+    assert told["runs_of_request"] == ["TR0001", "TR0001-1"]
+
+
+def test_an_unknown_run_is_one_sentence(store: str) -> None:
+    result = southbound("runs", "show", "TR9", SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "has no run TR9" in result.stderr
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    result = southbound("runs", "list", SOUTHBOUND_STORE__URL=f"sqlite:///{tmp_path}/none.db")
+    assert result.exit_code == ExitCode.UNREACHABLE
+    assert "There is no run store" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def runs_why_output(store: str, run_id: str, *options: str) -> str:
+    result = southbound("runs", "why", run_id, *options, SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == ExitCode.SUCCESS, result.stderr
+    return result.stdout
+
+
+def test_why_tells_what_was_decided_and_where_the_run_stands(store: str) -> None:
+    told = runs_why_output(store, "TR0001").splitlines()
+    assert told[0].startswith("TR0001 goes to fibre-lab, decided by outbound-policy@1#R10 (whole hierarchy, per-run)")
+    assert told[1] == f"  {EXPLANATION}"
+    assert told[2] == "TR0001 is in phase fulfilled"
+    assert told[3].startswith("  fibre-lab has completed it with the result pass, since 2026-11-")
+    assert told[4] == "  because LATE: it took long"
+
+
+def test_why_tells_of_a_child_that_it_follows_its_root(store: str) -> None:
+    told = runs_why_output(store, "TR0001-1")
+    assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in told
+    assert "the last attempt at fibre-lab failed for now; it is repeated" in told
+    assert json.loads(runs_why_output(store, "TR0001-1", "--json"))["follows_root"] is True
+
+
+def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
+    told = runs_why_output(store, "TR0002")
+    assert told.startswith("TR0002 is not decided yet")
+    assert "it waits for a person: mend the cause and redrive its dead letter" in told
+
+
+def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    seen = CellComparison("spec", "fibre-tree", "fibre-tree, fibre-flat")
+    close = NearMiss(row="R5", misses=(CellComparison("mode", "ONDEMAND", "PROACTIVE"),))
+    policy = Explanation(reference=TREE.policy, rows=(MatchedRow(row="R10", cells=(seen,)),), close=(close,))
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        request = next(row for row in rows() if isinstance(row, RequestRow))
+        await opened.save(replace(request, explanation=compact([policy])), a_run("TR0001", decision=TREE))
+        await opened.close()
+
+    asyncio.run(fill())
+    sentence = "R5 would have matched but `mode` is ONDEMAND, the cell wants PROACTIVE"
+    for command in ("why", "show"):
+        assert sentence in southbound("runs", command, "TR0001", SOUTHBOUND_STORE__URL=url).stdout
+    shown = json.loads(southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
+    assert shown["request"]["explanation"].splitlines() == policy.sentences
+    found = json.loads(southbound("runs", "why", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
+    assert found["decisions"][0]["close"][0]["row"] == "R5"
+    assert found["sentences"] == policy.sentences
+
+
+def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
+    result = southbound("runs", "why", "TR9", SOUTHBOUND_STORE__URL=store)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "has no run TR9" in result.stderr
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_every_phase_is_told_in_words(phase: Phase) -> None:
+    child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_asked=True)
+    told = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
+    assert "since" in told[0]
+    assert "version 3 is wanted, and version 2 is what fibre-lab was told" in told
+    assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
+
+
+def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_wait_with_it() -> None:
+    assert "its turn at s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
+    child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
+    assert "it waits with its root TR0001" in status_sentences(child)[0]
+
+
+def test_a_root_that_waits_says_for_how_many() -> None:
+    root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
+    assert status_sentences(root)[0].startswith("it waits for the 2 children that it names")
+
+
+@pytest.mark.parametrize("command", ["list", "show", "why"])
+def test_an_id_that_clears_a_terminal_was_obeyed_by_it(tmp_path: Path, command: str) -> None:
+    url, evil = f"sqlite:///{tmp_path}/runs.db", "TR\x1b[2J\x07"
+
+    async def fill() -> None:
+        opened = await open_store(url)
+        reasons = (Reason(code="NO", message="no\x1b]0;title\x07"),)
+        measures = (MEASURE.model_copy(update={"id": evil}),)
+        await opened.save(a_run(evil, decision=TREE, external_id=evil, reasons=reasons, measures=measures))
+        await opened.close()
+
+    asyncio.run(fill())
+    words = [command] if command == "list" else [command, evil]
+    result = southbound("runs", *words, SOUTHBOUND_STORE__URL=url)
+    assert result.exit_code == ExitCode.SUCCESS, result.output
+    assert "TR·[2J·" in result.stdout
+    assert not {"\x1b", "\x07"} & {*result.stdout}

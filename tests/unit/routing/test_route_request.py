@@ -1,0 +1,207 @@
+"""A requested run, or a whole hierarchy, is decided once and commanded once, in whatever order its parts come."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from router.responses import Purpose
+from router.runs.hierarchy_limits import HierarchyLimits
+from schemas.commands import SendRun
+from schemas.lifecycle import RunRequested
+from schemas.vocabulary import Phase, RunState, UpdateKind
+from tests.builders.runs import a_document, a_tree
+from tests.harness.gateway import InMemoryGateway
+
+ROOT = a_document(spec="fibre-tree", child_run_ids=("C1", "C2"))
+C1 = a_document("C1", parent="TR0001", order=1)
+C2 = a_document("C2", root="TR0001", parent="C1", order=1)
+
+
+def commanded(gateway: InMemoryGateway) -> list[str]:
+    sent = [event for event in gateway.published_events() if isinstance(event.data, SendRun)]
+    return [event.data.run.run_id for event in sent if isinstance(event.data, SendRun)]
+
+
+async def test_a_single_run_carries_its_decision() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document())
+    (command,) = [event for event in gateway.published_events() if isinstance(event.data, SendRun)]
+    assert (command.headers.decision or "").startswith("outbound-policy@")
+    assert (command.headers.decision or "").endswith("#R3")
+    assert gateway.store.requests[command.headers.request_id or ""].explanation
+
+
+async def test_a_hierarchy_is_sent_parents_first_under_one_request() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_tree(children=3))
+    assert commanded(gateway) == ["TR0001", "TR0001-1", "TR0001-2", "TR0001-3"]
+    assert len({row.request_id for row in gateway.store.runs.values()}) == 1
+
+
+async def test_of_a_tree_that_is_not_hierarchical_only_the_root_is_sent() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_tree(spec="fibre-flat"))
+    assert commanded(gateway) == ["TR0001"]
+    assert [*gateway.store.runs] == ["TR0001"]
+
+
+@pytest.mark.parametrize("tree", [False, True])
+async def test_the_same_request_twice_is_sent_once(tree: bool) -> None:  # noqa: FBT001 - both kinds of request
+    gateway = InMemoryGateway()
+    run = a_tree() if tree else a_document()
+    await gateway.process_request(run)
+    said = {event.id for event in gateway.published_events()}
+    await gateway.process_request(run)
+    assert {event.id for event in gateway.published_events()} == said
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1 + len(run.children)
+    assert not gateway.dead_lettered
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_document(description="other"),
+        a_document(version=2),
+        a_document("TR0002", spec="fibre-tree", children=(a_document("TR0001", parent="TR0002"),)),
+    ],
+)
+async def test_an_id_that_is_taken_is_a_dead_letter(other: object) -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document())
+    gateway.produce(gateway.names.lifecycle, RunRequested(run=other), "other")
+    await gateway.run_until_idle()
+    assert gateway.dead_letter_codes() == ["RUN_EXISTS"]
+
+
+async def test_a_child_with_other_content_makes_it_another_request() -> None:
+    gateway = InMemoryGateway()
+    tree = a_tree(children=1)
+    await gateway.process_request(tree)
+    other = tree.model_copy(update={"children": (tree.children[0].model_copy(update={"description": "other"}),)})
+    await gateway.process_request(other)
+    assert gateway.dead_letter_codes() == ["RUN_EXISTS"]
+
+
+@pytest.mark.parametrize(
+    ("children", "code"),
+    [
+        ((a_document("A", root="TR0001", parent="B"), a_document("B", root="TR0001", parent="A")), "HIERARCHY_CYCLE"),
+        ((a_document("A", root="TR0001", parent="X"),), "HIERARCHY_PARENT_MISSING"),
+        ((a_document("A", root="TR0009", parent="TR0001"),), "HIERARCHY_OTHER_ROOT"),
+        (tuple(a_document(f"A{n}", parent="TR0001") for n in range(10_000)), "HIERARCHY_TOO_LARGE"),
+    ],
+)
+async def test_a_hierarchy_that_cannot_be_sent_is_a_dead_letter_before_anything_is_stored(
+    children: tuple[object, ...], code: str
+) -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document(spec="fibre-tree", children=children))
+    assert gateway.dead_letter_codes() == [code]
+    assert not gateway.store.runs
+
+
+async def test_ten_thousand_named_children_are_refused_at_once() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document(spec="fibre-tree", child_run_ids=tuple(f"C{n}" for n in range(10_000))))
+    assert gateway.dead_letter_codes() == ["HIERARCHY_TOO_LARGE"]
+    assert not gateway.store.runs
+
+
+@pytest.mark.parametrize(("spec", "table"), [("unplanned", "outbound-policy"), ("nowhere", "spoke-selector")])
+async def test_undecided_tables_are_a_dead_letter_that_names_the_table(spec: str, table: str) -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document(spec=spec))
+    assert gateway.dead_letter_codes() == ["NO_ROW_MATCHES"]
+    assert table in gateway.dead_lettered[0][1].problem.sentence
+    assert not gateway.store.runs
+
+
+@pytest.mark.parametrize("order", [*permutations((ROOT, C1, C2))])
+async def test_children_may_come_by_themselves_in_any_order_and_twice(order: tuple[object, ...]) -> None:
+    gateway = InMemoryGateway()
+    for number, run in enumerate((*order, *order)):
+        gateway.produce(gateway.names.lifecycle, RunRequested(run=run), f"r{number}")
+        await gateway.run_until_idle()
+    assert gateway.system.posted_names() == ["Line test TR0001", "Line test C1", "Line test C2"]
+    assert [*dict.fromkeys(commanded(gateway))] == ["TR0001", "C1", "C2"]
+    assert not gateway.dead_lettered
+
+
+async def test_a_hierarchy_waits_until_all_are_there() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(ROOT)
+    await gateway.process_request(C2)
+    assert gateway.system.calls == []
+    assert {row.phase for row in gateway.store.runs.values()} == {Phase.CREATED}
+
+
+async def test_children_that_came_by_themselves_end_when_only_their_root_is_sent() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(C1)
+    for event_id in ("once", "twice"):
+        await gateway.process_request(a_document(spec="fibre-flat", child_run_ids=("C1",)), event_id)
+    assert gateway.system.posted_names() == ["Line test TR0001"]
+    assert not gateway.dead_lettered
+    assert [result.reasons[0].code for result in gateway.results("C1")] == ["ROOT_SENT_ALONE"]
+    assert not [one for one in gateway.request_results() if one.root_run_id == "TR0001"]
+
+
+async def test_a_child_of_a_root_that_was_sent_alone_ends_too() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document(spec="fibre-flat"))
+    await gateway.process_request(C1)
+    assert gateway.row("C1").state is RunState.CANCELLED
+
+
+async def test_a_child_that_its_root_does_not_name_needs_a_person_and_keeps_no_request_open() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_tree(children=1))
+    await gateway.process_request(C1)
+    assert gateway.dead_letter_codes() == ["CHILD_NOT_NAMED"]
+    assert gateway.updates("C1") == [UpdateKind.FALLOUT]
+    for name in ("ext-TR0001", "ext-TR0001-1"):
+        await gateway.process_callback(name, state="completed", testMeasure=[])
+    assert [one.counts for one in gateway.request_results()][-1] == {"completed": 2}
+
+
+async def test_a_gathered_hierarchy_that_the_tables_cannot_decide_is_told_and_can_be_redriven() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(C1)
+    await gateway.process_request(a_document(spec="unplanned", child_run_ids=("C1",)))
+    assert gateway.dead_letter_codes() == ["NO_ROW_MATCHES"]
+    assert gateway.updates() == [UpdateKind.FALLOUT]
+    await gateway.process_change(a_document(spec="fibre-tree", version=2, child_run_ids=("C1",)))
+    assert gateway.system.posted_names() == ["Line test TR0001", "Line test C1"]
+
+
+async def test_a_gathered_hierarchy_that_is_too_deep_is_told() -> None:
+    gateway = InMemoryGateway(limits=HierarchyLimits(max_depth=2))
+    for run in (ROOT, C1, C2):
+        await gateway.process_request(run)
+    assert gateway.dead_letter_codes() == ["HIERARCHY_TOO_DEEP"]
+    assert gateway.row().phase is Phase.FALLOUT
+
+
+async def test_a_request_that_comes_again_after_its_change_is_no_mistake() -> None:
+    gateway = InMemoryGateway(profile={"patchable": ["description"]})
+    for run in (C1, C2, ROOT):
+        await gateway.process_request(run)
+    await gateway.process_change(C1.model_copy(update={"version": 2, "description": "new"}))
+    await gateway.process_request(C1)
+    assert not gateway.dead_lettered
+
+
+async def test_an_event_that_does_not_belong_on_the_lifecycle_topic_is_a_dead_letter() -> None:
+    gateway = InMemoryGateway()
+    gateway.produce(gateway.names.lifecycle, gateway.a_callback("ext-1"), "x")
+    await gateway.run_until_idle()
+    assert gateway.dead_letter_codes() == ["WRONG_TOPIC"]
+
+
+async def test_a_run_that_is_cancelled_before_its_root_comes_is_not_sent() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(C1)
+    await gateway.process_cancellation("C1", root="TR0001")
+    assert gateway.row("C1").state is RunState.CANCELLED

@@ -1,0 +1,588 @@
+"""Where every definition that fits is used up, a request waits, says so, and goes in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from consumers.routing.child_rows import complete_hierarchy
+from consumers.store.port import ConflictError, StoreUnavailableError
+from producers.publisher import PublishError, TooLargeError
+from router.tables.explain.explanation import told
+from schemas.commands import SendRun
+from schemas.lifecycle import RunChanged, RunRequested
+from schemas.vocabulary import Phase, RunState, UpdateKind
+from tests.builders.runs import a_document, a_tree
+from tests.harness.gateway import InMemoryGateway, a_decider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.store.port import RunStore
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
+
+HOUR = timedelta(hours=1)
+INPUTS = "selector: s\ninputs: [{name: spec, path: test_specification.id, type: string}]\nrows:\n"
+FIBRE = '"not(moon-line)"'
+
+
+def a_selector(first: int = 1, second: int | None = None, *, spec: str = FIBRE) -> str:
+    """Write a definition with a threshold, and perhaps a second one for the same runs."""
+    maxima = [(f"S{n}", most) for n, most in enumerate((first, second), start=1) if most is not None]
+    rows = [
+        f"  - {{id: {name}, order: {order}, when: {{spec: {spec}}}, then: {{spoke: fibre-lab}},"
+        f" threshold: {{max: {most}, period: PT1H}}}}\n"
+        for order, (name, most) in enumerate(maxima)
+    ]
+    return INPUTS + "".join(rows)
+
+
+def with_moon_definition() -> InMemoryGateway:
+    """Have a definition for moon lines beside one that has room for one run."""
+    free = "  - {id: S9, order: 9, when: {spec: moon-line}, then: {spoke: fibre-lab}}\n"
+    return InMemoryGateway(decide=a_decider(a_selector(1) + free))
+
+
+def a_gateway(first: int = 1, second: int | None = None, **more: Any) -> InMemoryGateway:  # noqa: ANN401 - fields of a gateway
+    return InMemoryGateway(decide=a_decider(a_selector(first, second)), **more)
+
+
+async def a_waiting_queue(*runs: RunDocument | str, first: int = 1) -> InMemoryGateway:
+    """Use a definition up with run A, and let these wait for it."""
+    gateway = a_gateway(first, profile={"patchable": ["description"]})
+    for run in ("A", *runs):
+        await gateway.process_request(a_document(run) if isinstance(run, str) else run)
+    return gateway
+
+
+async def an_hour_later(gateway: InMemoryGateway) -> None:
+    gateway.clock.at += HOUR
+    await release_round(gateway)
+
+
+async def release_round(gateway: InMemoryGateway) -> None:
+    await gateway.waiting_release.release_due()
+    await gateway.run_until_idle()
+
+
+def decided_by(gateway: InMemoryGateway, run_id: str) -> str:
+    decision = gateway.row(run_id).decision
+    return decision.selector.partition("#")[2] if decision else ""
+
+
+async def test_what_the_first_definition_has_no_room_for_goes_to_the_next() -> None:
+    gateway = a_gateway(2, 1)
+    for run_id in "ABC":
+        await gateway.process_request(a_document(run_id))
+    assert [decided_by(gateway, run_id) for run_id in "ABC"] == ["S1", "S1", "S2"]
+    assert "S1 matches too, but is used up" in told(gateway.store.requests[gateway.row("C").request_id].explanation)
+
+
+async def test_when_all_are_used_up_the_run_waits_and_says_for_what_and_until_when() -> None:
+    gateway = a_gateway(1, 1)
+    for run_id in "ABC":
+        await gateway.process_request(a_document(run_id))
+    update = gateway.last_update("C")
+    assert (update.kind, update.phase, update.spoke) == (UpdateKind.WAITING, Phase.WAITING, "")
+    (reason,) = update.reasons
+    assert reason.code == "WAITS_FOR_THRESHOLD"
+    assert "s#S1 (1 per PT1H), s#S2 (1 per PT1H)" in reason.message
+    assert "2026-11-23T13:00:00" in reason.message
+    assert gateway.row("C").waits_for == ("s#S1", "s#S2")
+    assert gateway.row("C").reasons == (reason,)
+    assert not gateway.dead_lettered
+    assert not gateway.retries
+
+
+async def test_it_goes_when_the_next_window_opens_and_carries_no_word_of_its_waiting() -> None:
+    gateway = await a_waiting_queue("B")
+    await release_round(gateway)
+    assert gateway.row("B").phase is Phase.WAITING
+    await an_hour_later(gateway)
+    row = gateway.row("B")
+    assert (row.phase, row.reasons, row.waits_for) == (Phase.ACCEPTED, (), ())
+    assert gateway.updates("B") == [UpdateKind.WAITING, UpdateKind.ACCEPTED]
+
+
+async def test_the_first_that_came_is_the_first_that_goes_and_only_as_many_as_fit() -> None:
+    gateway = await a_waiting_queue("D", "C", "B", first=1)
+    for gone in ("D", "C", "B"):
+        await an_hour_later(gateway)
+        assert gateway.system.posted_names()[-1] == f"Line test {gone}"
+    assert len(gateway.system.posted_names()) == 4
+
+
+async def test_who_comes_when_a_window_opens_waits_behind_those_who_wait_already() -> None:
+    gateway = await a_waiting_queue("B")
+    gateway.clock.at += HOUR
+    await gateway.process_request(a_document("C"))
+    assert gateway.row("C").phase is Phase.WAITING
+    await release_round(gateway)
+    assert gateway.system.posted_names() == ["Line test A", "Line test B"]
+
+
+async def test_when_nobody_waits_any_more_who_comes_goes_at_once() -> None:
+    gateway = await a_waiting_queue("B", first=2)
+    gateway.clock.at += HOUR
+    await release_round(gateway)
+    await gateway.process_request(a_document("C"))
+    assert gateway.row("C").phase is Phase.ACCEPTED
+
+
+async def test_a_process_that_knows_nothing_learns_from_the_store_who_waits() -> None:
+    gateway = await a_waiting_queue("B")
+    other = InMemoryGateway(
+        store=gateway.store, publisher=gateway.publisher, decide=gateway.decide, clock=gateway.clock
+    )
+    gateway.clock.at += HOUR
+    await other.process_request(a_document("C"))
+    assert other.row("C").phase is Phase.WAITING
+
+
+async def test_other_runs_are_not_held_up() -> None:
+    gateway = with_moon_definition()
+    for run in (a_document("A"), a_document("B"), a_document("C", spec="moon-line")):
+        await gateway.process_request(run)
+    assert gateway.row("B").phase is Phase.WAITING
+    assert gateway.row("C").phase is Phase.ACCEPTED
+
+
+async def test_a_raised_threshold_lets_them_go_in_the_same_window() -> None:
+    gateway = await a_waiting_queue("B", "C")
+    gateway.decide = a_decider(a_selector(2))
+    await release_round(gateway)
+    assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.ACCEPTED, Phase.WAITING]
+
+
+async def test_a_threshold_that_is_gone_lets_all_go() -> None:
+    gateway = await a_waiting_queue(*"BCD")
+    gateway.decide = a_decider()
+    await release_round(gateway)
+    assert gateway.system.posted_names() == [f"Line test {run_id}" for run_id in "ABCD"]
+
+
+async def test_a_new_version_does_not_reset_the_count() -> None:
+    gateway = a_gateway(1)
+    await gateway.process_request(a_document("A"))
+    gateway.decide = a_decider(a_selector(1, spec='"not(nowhere)"'))
+    await gateway.process_request(a_document("B"))
+    assert gateway.row("B").phase is Phase.WAITING
+
+
+async def test_a_new_selector_under_which_it_waits_for_something_else_is_told() -> None:
+    gateway = await a_waiting_queue("B", "C")
+    gateway.decide = a_decider(a_selector(1, 1))
+    await release_round(gateway)
+    assert decided_by(gateway, "B") == "S2"
+    assert gateway.row("C").waits_for == ("s#S1", "s#S2")
+    assert gateway.updates("C") == [UpdateKind.WAITING, UpdateKind.WAITING]
+
+
+async def test_a_new_selector_that_has_no_row_for_it_is_told_and_it_can_be_requested_again() -> None:
+    gateway = await a_waiting_queue("B")
+    gateway.decide = a_decider(a_selector(1, spec="moon-line"))
+    await release_round(gateway)
+    assert [reason.code for reason in gateway.last_update("B").reasons] == ["NO_ROW_MATCHES"]
+    assert (gateway.row("B").phase, gateway.row("B").waits_for) == (Phase.FALLOUT, ())
+    gateway.decide = a_decider(a_selector(2))
+    await gateway.process_request(a_document("B"))
+    assert gateway.row("B").phase is Phase.ACCEPTED
+    assert not gateway.dead_lettered
+
+
+async def test_the_same_request_twice_is_counted_once_and_told_once() -> None:
+    gateway = await a_waiting_queue("B", first=2)
+    for run_id in ("A", "B", "A"):
+        await gateway.process_request(a_document(run_id))
+    assert [count.uses for count in gateway.store.uses.values()] == [2]
+    await gateway.process_request(a_document("C"))
+    await gateway.process_request(a_document("C"))
+    told = [event.id for event in gateway.published_events() if getattr(event.data, "kind", None) is UpdateKind.WAITING]
+    assert len({*told}) == 1
+    assert not gateway.dead_lettered
+
+
+async def test_other_content_under_the_id_of_a_run_that_waits_is_a_dead_letter() -> None:
+    gateway = await a_waiting_queue("B")
+    await gateway.process_lifecycle_event(RunRequested(run=a_document("B", description="other")), "other")
+    assert gateway.dead_letter_codes() == ["RUN_EXISTS"]
+
+
+async def test_a_cancelled_run_is_not_sent_and_uses_nothing() -> None:
+    gateway = await a_waiting_queue("B", "C")
+    await gateway.process_cancellation("B")
+    assert gateway.row("B").state is RunState.CANCELLED
+    assert [reason.code for reason in gateway.results("B")[0].reasons] == ["CANCELLED_UNSENT"]
+    assert [one.counts for one in gateway.request_results()] == [{"cancelled": 1}]
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names() == ["Line test A", "Line test C"]
+
+
+async def test_a_change_keeps_its_place_and_the_newest_document_is_sent() -> None:
+    gateway = await a_waiting_queue("B", "C")
+    request_id = gateway.row("B").request_id
+    await gateway.process_change(a_document("B", version=2, description="new"))
+    assert gateway.row("B").phase is Phase.WAITING
+    await an_hour_later(gateway)
+    sent = gateway.row("B").sent
+    assert sent is not None
+    assert sent.description == "new"
+    assert gateway.row("B").request_id == request_id
+    await gateway.process_request(a_document("B"))
+    assert not gateway.dead_lettered
+
+
+async def test_a_change_to_what_a_free_definition_fits_goes_at_once() -> None:
+    gateway = with_moon_definition()
+    for run in (a_document("A"), a_document("B")):
+        await gateway.process_request(run)
+    await gateway.process_change(a_document("B", version=2, spec="moon-line"))
+    assert (decided_by(gateway, "B"), gateway.row("B").waits_for) == ("S9", ())
+
+
+async def test_a_run_routed_by_its_change_is_commanded_again_if_nobody_lived_to_do_it() -> None:
+    gateway = with_moon_definition()
+    for run in (a_document("A"), a_document("B")):
+        await gateway.process_request(run)
+    gateway.produce(gateway.names.lifecycle, RunChanged(run=a_document("B", version=2, spec="moon-line")), "change")
+    await gateway.attempt_next(gateway.names.lifecycle)
+    assert gateway.row("B").phase is Phase.ROUTED
+    await gateway.attempt_next(gateway.names.lifecycle)
+    commands = [event.id for event in gateway.published_events() if isinstance(event.data, SendRun)]
+    assert (len(commands), len({*commands})) == (3, 2)  # A's, and twice the one of B
+
+
+async def test_a_change_that_meets_the_moment_of_its_turn_reaches_the_system() -> None:
+    gateway = await a_waiting_queue("B")
+    gateway.clock.at += HOUR
+    stale = gateway.row("B")
+    read, turns = gateway.store.run, gateway.waiting_release
+
+    async def behind_our_back(run_id: str) -> Any:  # noqa: ANN401 - a row or nothing
+        if run_id == "B" and gateway.row("B") is stale:
+            gateway.store.run = read  # type: ignore[method-assign] # once
+            await turns.release_due()
+            gateway._loop_back_published()
+            await gateway.process_next(gateway.names.dispatch("fibre-lab"))
+            return stale
+        return await read(run_id)
+
+    gateway.store.run = behind_our_back  # type: ignore[method-assign] # the race, made to happen
+    await gateway.process_change(a_document("B", version=2, description="new"))
+    sent = gateway.row("B").sent
+    assert sent is not None
+    assert sent.description == "new"
+
+
+# Hierarchies
+
+
+async def test_a_hierarchy_waits_as_a_whole_and_is_one_use() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 2), "B", first=1)
+    assert gateway.row("T").phase is Phase.WAITING
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names()[1:] == ["Line test T", "Line test T-1", "Line test T-2"]
+    assert len({gateway.row(run_id).request_id for run_id in ("T", "T-1", "T-2")}) == 1
+    assert gateway.row("B").phase is Phase.WAITING
+    await gateway.process_request(a_tree("T", 2))
+    assert not gateway.dead_lettered
+
+
+async def test_a_bundle_waits_as_a_whole() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 2, spec="fibre-bundle"))
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names()[1:] == ["Line test T"]
+    assert {gateway.row(run_id).phase for run_id in ("T", "T-1", "T-2")} == {Phase.ACCEPTED}
+
+
+ASSEMBLED_HIERARCHY = (
+    a_document("G", spec="fibre-tree", child_run_ids=("G-1", "G-2")),
+    a_document("G-1", parent="G", order=1),
+    a_document("G-2", parent="G", order=2),
+)
+
+
+async def test_a_gathered_hierarchy_waits_as_a_whole_and_is_not_given_up_for_it() -> None:
+    gateway = await a_waiting_queue(*ASSEMBLED_HIERARCHY)
+    assert {gateway.row(run_id).phase for run_id in ("G", "G-1", "G-2")} == {Phase.WAITING}
+    gateway.clock.at += timedelta(seconds=400)
+    assert await gateway.waiting_expiry.expire_overdue() == 0
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names()[1:] == ["Line test G", "Line test G-1", "Line test G-2"]
+
+
+async def test_a_gathered_hierarchy_that_waits_can_be_cancelled_whole() -> None:
+    gateway = await a_waiting_queue(*ASSEMBLED_HIERARCHY)
+    await gateway.process_cancellation("G")
+    assert {gateway.row(run_id).state for run_id in ("G", "G-1", "G-2")} == {RunState.CANCELLED}
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names() == ["Line test A"]
+
+
+async def test_every_run_of_a_tree_that_is_cancelled_while_it_waits_has_its_end() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 2))
+    await gateway.process_cancellation("T")
+    await gateway.process_cancellation("T")
+    assert {one.run_id for name in ("T", "T-1", "T-2") for one in gateway.results(name)} == {"T", "T-1", "T-2"}
+    assert {frozenset(one.counts.items()) for one in gateway.request_results()} == {frozenset({("cancelled", 3)})}
+    assert not gateway.dead_lettered
+
+
+async def test_a_child_of_a_tree_that_waits_is_changed_in_place() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 2))
+    child = a_document("T-2", spec="fibre-tree-child", parent="T", order=2, version=2, description="new")
+    await gateway.process_change(child)
+    await gateway.process_change(child.model_copy(update={"version": 1, "description": "old"}), "late")
+    assert [reason.code for reason in gateway.last_update("T-2").reasons] == ["VERSION_NOT_HIGHER"]
+    await an_hour_later(gateway)
+    sent = gateway.row("T-2").sent
+    assert sent is not None
+    assert sent.description == "new"
+    assert not gateway.dead_lettered
+
+
+async def test_a_child_of_a_tree_that_waits_is_cancelled_with_those_below_it() -> None:
+    children = (
+        a_document("T-1", parent="T"),
+        a_document("T-2", root="T", parent="T-1"),
+        a_document("T-3", parent="T"),
+    )
+    gateway = await a_waiting_queue(a_document("T", spec="fibre-tree", children=children))
+    await gateway.process_cancellation("T-1", root="T")
+    await gateway.process_cancellation("T-1", root="T")
+    assert [gateway.row(run_id).phase for run_id in ("T-1", "T-2")] == [Phase.CANCELLED, Phase.BLOCKED]
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names()[1:] == ["Line test T", "Line test T-3"]
+    for run_id in ("T", "T-3"):
+        await gateway.process_callback(f"ext-{run_id}", state="completed", testMeasure=[])
+    assert [one.counts for one in gateway.request_results()][-1] == {"completed": 2, "cancelled": 2}
+    assert not gateway.dead_lettered
+
+
+async def test_a_tree_whose_change_removed_a_child_while_it_waited_comes_again_without_harm() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 2))
+    await gateway.process_change(a_tree("T", 1, version=2))
+    await an_hour_later(gateway)
+    assert gateway.system.posted_names()[1:] == ["Line test T", "Line test T-1"]
+    await gateway.process_request(a_tree("T", 2))
+    assert not gateway.dead_lettered
+
+
+async def test_a_root_whose_change_names_a_child_that_never_came_says_so_in_its_turn() -> None:
+    gateway = await a_waiting_queue("B")
+    await gateway.process_change(a_document("B", version=2, spec="fibre-tree", child_run_ids=("B-1",)))
+    await an_hour_later(gateway)
+    assert [reason.code for reason in gateway.last_update("B").reasons] == ["CHILDREN_MISSING"]
+    await gateway.process_request(a_document("B-1", parent="B"))
+    assert gateway.system.posted_names()[1:] == ["Line test B", "Line test B-1"]
+
+
+async def test_a_child_of_a_tree_that_has_gone_is_still_unknown_where_it_never_belonged() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 1))
+    await gateway.process_cancellation("T-9", root="T")
+    assert gateway.dead_letter_codes() == ["UNKNOWN_RUN"]
+
+
+# Deaths and rivals
+
+
+async def test_what_was_taken_and_never_commanded_is_commanded_by_somebody_else() -> None:
+    gateway = await a_waiting_queue(a_tree("T", 2))
+    gateway.clock.at += HOUR
+    gateway.publisher.fail_topic(gateway.names.dispatch("fibre-lab"), "no broker")
+    with pytest.raises(PublishError):
+        await gateway.waiting_release.release_due()
+    assert gateway.row("T").phase is Phase.ROUTED
+    gateway.publisher.restore_topic(gateway.names.dispatch("fibre-lab"))
+    await release_round(gateway)
+    assert gateway.system.posted_names() == ["Line test A"]
+    gateway.clock.at += timedelta(seconds=40)
+    await release_round(gateway)
+    assert gateway.system.posted_names()[1:] == ["Line test T", "Line test T-1", "Line test T-2"]
+    assert gateway.row("T").waits_for == ()
+
+
+async def test_what_kafka_will_never_take_needs_a_person_and_holds_up_nobody() -> None:
+    gateway = await a_waiting_queue("B", "C", first=2)
+    gateway.clock.at += HOUR
+    topic = gateway.names.dispatch("fibre-lab")
+    gateway.publisher.fail_topic(topic, "too large", TooLargeError)
+    await gateway.waiting_release.release_due()
+    assert [reason.code for reason in gateway.last_update("C").reasons] == ["MESSAGE_TOO_LARGE"]
+    assert (gateway.row("C").phase, gateway.row("C").waits_for) == (Phase.FALLOUT, ())
+    gateway.publisher.restore_topic(topic)
+    await gateway.process_request(a_document("D"))
+    assert gateway.row("D").phase is Phase.ACCEPTED
+
+
+async def test_a_command_left_behind_that_kafka_will_never_take_needs_a_person_too() -> None:
+    gateway = await a_waiting_queue("B")
+    gateway.clock.at += HOUR
+    topic = gateway.names.dispatch("fibre-lab")
+    gateway.publisher.fail_topic(topic)
+    with pytest.raises(PublishError):
+        await gateway.waiting_release.release_due()
+    gateway.publisher.fail_topic(topic, "too large", TooLargeError)
+    gateway.clock.at += timedelta(seconds=40)
+    await gateway.waiting_release.release_due()
+    assert gateway.row("B").phase is Phase.FALLOUT
+
+
+async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -> None:
+    gateway = await a_waiting_queue("B")
+    gateway.clock.at += HOUR
+    gateway.store.problems.append(StoreUnavailableError("the database is locked"))
+    turns = gateway.waiting_release
+    turns.every = 0.001
+    looking = asyncio.create_task(turns.run())
+    async with asyncio.timeout(5):
+        while gateway.row("B").waits_for:  # noqa: ASYNC110 - what it waits for is a row, not an event
+            await asyncio.sleep(0.001)
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert gateway.problems == ["Requests that wait for their turn have to wait longer: the database is locked"]
+
+
+async def test_a_store_that_is_away_loses_nobody() -> None:
+    gateway = await a_waiting_queue("B")
+    gateway.clock.at += HOUR
+    gateway.store.problems.append(StoreUnavailableError("locked"))
+    with pytest.raises(StoreUnavailableError):
+        await gateway.waiting_release.release_due()
+    await release_round(gateway)
+    assert gateway.row("B").phase is Phase.ACCEPTED
+
+
+async def test_one_who_was_taken_by_somebody_else_is_left_to_him_and_not_counted_twice() -> None:
+    gateway = await a_waiting_queue("B", "C", first=2)
+    gateway.clock.at += HOUR
+    gateway.store.problems.append(ConflictError("moved"))
+    await release_round(gateway)
+    assert gateway.system.posted_names() == [f"Line test {run_id}" for run_id in "ABC"]
+
+
+async def test_many_who_wait_go_in_one_round_in_order() -> None:
+    runs = [f"R{n:03}" for n in range(450)]
+    gateway = await a_waiting_queue(*runs)
+    gateway.decide = a_decider(a_selector(1 + 430))
+    await release_round(gateway)
+    assert gateway.system.posted_names()[1:] == [f"Line test {run}" for run in runs[:430]]
+    assert await gateway.store.waiting_queue.lengths() == {("s#S1",): 20}
+
+
+async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_line() -> None:
+    tree = a_tree("T", 2)
+    gateway = await a_waiting_queue(tree, "B", "C")
+    await gateway.process_request(tree.children[0])
+    turns = gateway.waiting_release
+    for _ in range(3):
+        gateway.clock.at += HOUR
+        await turns.release_due()
+        await gateway.run_until_idle()
+    assert [reason.code for reason in gateway.last_update("T").reasons] == ["RUN_EXISTS"]
+    assert [gateway.row(run_id).phase for run_id in "TBC"] == [Phase.FALLOUT, Phase.ACCEPTED, Phase.ACCEPTED]
+    await gateway.process_change(a_document("T", version=3, spec="fibre-tree"))
+    assert gateway.row("T").phase is Phase.ACCEPTED
+
+
+async def test_a_change_of_a_tree_that_can_never_be_stored_is_a_dead_letter_and_not_retried_without_end() -> None:
+    tree = a_tree("T", 2)
+    gateway = await a_waiting_queue(tree)
+    await gateway.process_request(tree.children[0])
+    gateway.clock.at += HOUR
+    gateway.threshold_cache.replace_queue(())
+    await gateway.process_change(a_tree("T", 2, version=2, description="new"))
+    assert gateway.dead_letter_codes() == ["RUN_EXISTS"]
+    assert gateway.row("T").phase is Phase.FALLOUT
+
+
+async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind_him() -> None:
+    gateway = await a_waiting_queue("B", "C")
+    gateway.clock.at += HOUR
+    gateway.store.problems.append(ConflictError("moved"))
+    turns = gateway.waiting_release
+    turns._decided_by = gateway.decide.selector
+    await turns.release_due()
+    assert gateway.row("C").phase is Phase.ROUTED
+
+
+async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = await a_waiting_queue("B", "C", first=1)
+    gateway.clock.at += HOUR
+
+    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        if root.run_id == "B":
+            raise RuntimeError("poison")
+        return await complete_hierarchy(store, root)
+
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+    await gateway.waiting_release.release_due()
+    assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
+    assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
+    (complaint,) = gateway.problems
+    first, *frames = complaint.splitlines()
+    assert first == "The turn of request B broke with RuntimeError: tell a developer"
+    assert "test_turns.py" in frames[-1]
+    assert "poison" not in f"{complaint}{gateway.last_update('B').reasons}"
+
+
+async def test_what_is_cancelled_inside_the_turn_of_one_request_ends_no_process_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = await a_waiting_queue("B", "C", first=1)
+    gateway.clock.at += HOUR
+
+    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        if root.run_id == "B":
+            raise asyncio.CancelledError
+        return await complete_hierarchy(store, root)
+
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+    await gateway.waiting_release.release_due()
+    assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
+    assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
+
+
+async def test_a_look_that_is_cancelled_gives_no_request_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = await a_waiting_queue("B", first=1)
+    gateway.clock.at += HOUR
+    reached = asyncio.Event()
+
+    async def never(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        reached.set()
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", never)
+    look = asyncio.create_task(gateway.waiting_release.release_due())
+    async with asyncio.timeout(5):
+        await reached.wait()
+    look.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await look
+    assert (gateway.row("B").phase, gateway.problems) == (Phase.WAITING, [])
+
+
+async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others_from_being_commanded() -> None:
+    gateway = await a_waiting_queue("B", "C", first=1)
+    gateway.decide = a_decider(a_selector(3))
+    gateway.publisher.fail_topic(gateway.names.dispatch("fibre-lab"), "no broker")
+    with pytest.raises(PublishError):
+        await gateway.waiting_release.release_due()
+    gateway.publisher.restore_topic(gateway.names.dispatch("fibre-lab"))
+    gateway.clock.at += timedelta(seconds=40)
+    turns, read = gateway.waiting_release, gateway.store.runs_of_request
+
+    async def moved(request_id: str) -> Sequence[RunRow]:
+        gateway.store.runs_of_request = read  # type: ignore[method-assign] # once
+        raise ConflictError(request_id)
+
+    gateway.store.runs_of_request = moved  # type: ignore[method-assign] # the race, made to happen
+    await turns.release_due()
+    await gateway.run_until_idle()
+    assert gateway.row("C").phase is Phase.ACCEPTED

@@ -1,0 +1,183 @@
+"""A run moves by the table, says what happened, and never leaves its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.runs.advance import NotAllowedError, advance, allows
+from router.runs.events import (
+    Accepted,
+    AttemptFailed,
+    CancelAccepted,
+    CancelAsked,
+    CancelledUnsent,
+    CancelRefused,
+    ChangeAccepted,
+    ChangeAsked,
+    ChangeRefused,
+    GivenUp,
+    OutcomeUnknown,
+    ParentNotAccepted,
+    Refused,
+    Reported,
+    Routed,
+    Sending,
+)
+from router.runs.reports import ExternalMeasure, ExternalReport
+from router.runs.transitions import ENDED, NEXT
+from schemas.results import Reason, RunResult, RunUpdate
+from schemas.vocabulary import Phase, Result, RunState, UpdateKind
+from tests.builders.runs import NOON, SINGLE, a_document, a_run
+
+if TYPE_CHECKING:
+    from router.runs.events import RunEvent
+
+REJECTION_REASONS = (Reason(code="21", message="no such line"),)
+DOCUMENT = a_document(measures=("TM1",))
+SOME_OF_EACH = (
+    Routed(request_id="RQ0001", spoke="fibre-lab", decision=SINGLE, document=DOCUMENT),
+    Sending(document=DOCUMENT),
+    AttemptFailed(),
+    OutcomeUnknown(reasons=REJECTION_REASONS),
+    Accepted(external_id="ext-1", href=None, document=DOCUMENT),
+    Refused(reasons=REJECTION_REASONS),
+    ParentNotAccepted(parent_run_id="TR0000"),
+    GivenUp(reasons=REJECTION_REASONS),
+    Reported(report_id="e-1", report=ExternalReport(external_id="ext-1", state=RunState.IN_PROGRESS)),
+    Reported(report_id="e-2", report=ExternalReport(external_id="ext-1", state=RunState.COMPLETED)),
+    Reported(report_id="e-3", report=ExternalReport(external_id="ext-1", state=RunState.CANCELLED)),
+    Reported(report_id="e-4", report=ExternalReport(external_id="ext-1", raw_state="daydreaming")),
+    ChangeAsked(document=a_document(version=2)),
+    ChangeAccepted(document=a_document(version=2)),
+    ChangeRefused(version=2, reasons=REJECTION_REASONS),
+    CancelAsked(),
+    CancelledUnsent(),
+    CancelAccepted(),
+    CancelRefused(reasons=REJECTION_REASONS),
+)
+
+
+def test_a_run_that_is_answered_at_once_says_accepted_and_then_its_result() -> None:
+    report = ExternalReport(
+        external_id="ext-1",
+        state=RunState.COMPLETED,
+        measures=(ExternalMeasure(id="TM1", value=93.5, has_value=True),),
+    )
+    accepted = Accepted(external_id="ext-1", href="/ext-1", document=DOCUMENT)
+    step = advance(
+        a_run(phase=Phase.SENDING, document=DOCUMENT),
+        (accepted, Reported(report_id="c", report=report)),
+        NOON,
+    )
+    update, result = step.announcements
+    assert isinstance(update, RunUpdate)
+    assert isinstance(result, RunResult)
+    assert (update.kind, result.state, result.result) == (
+        UpdateKind.ACCEPTED,
+        RunState.COMPLETED,
+        Result.PASS,
+    )
+    assert [measure.id for measure in result.test_measure] == ["TM1"]
+    assert step.row.phase is Phase.FULFILLED
+    assert step.row.revision == 2
+
+
+def test_a_report_that_was_heard_before_moves_nothing() -> None:
+    row = a_run(phase=Phase.ACCEPTED, processed_reports=("e-1",))
+    step = advance(row, (SOME_OF_EACH[8],), NOON)
+    assert step.row is row
+    assert not step.moved
+
+
+def test_a_report_after_the_end_is_kept_and_flagged_stale() -> None:
+    row = a_run(phase=Phase.FULFILLED, state=RunState.COMPLETED)
+    late = ExternalReport(external_id="ext-1", state=RunState.FAILED, raw_state="failed")
+    step = advance(row, (Reported(report_id="late", report=late),), NOON)
+    (told,) = step.announcements
+    assert isinstance(told, RunUpdate)
+    assert told.kind is UpdateKind.STALE
+    assert (step.row.state, step.row.phase) == (RunState.COMPLETED, Phase.FULFILLED)
+    assert "STALE_REPORT" in {reason.code for reason in step.row.reasons}
+
+
+def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
+    step = advance(a_run(phase=Phase.ROUTED), (ParentNotAccepted(parent_run_id="TR0000"),), NOON)
+    assert step.row.phase is Phase.BLOCKED
+    assert step.row.state is RunState.CANCELLED
+    assert [type(told) for told in step.announcements] == [RunUpdate, RunResult]
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (ChangeRefused(version=2, reasons=REJECTION_REASONS), UpdateKind.CHANGE_REFUSED),
+        (CancelRefused(reasons=REJECTION_REASONS), UpdateKind.CANCEL_REFUSED),
+    ],
+)
+def test_what_is_refused_leaves_the_run_as_it_is_but_for_the_revision_that_its_update_carries(
+    refused: ChangeRefused | CancelRefused, kind: UpdateKind
+) -> None:
+    row = a_run(phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS)
+    step = advance(row, (refused,), NOON)
+    assert step.moved
+    assert step.row == replace(row, revision=row.revision + 1)
+    (told,) = step.announcements
+    assert isinstance(told, RunUpdate)
+    assert (told.kind, told.reasons, told.revision) == (kind, REJECTION_REASONS, step.row.revision)
+
+
+def test_a_refused_post_ends_the_run_as_rejected_with_their_reasons() -> None:
+    step = advance(a_run(phase=Phase.SENDING), (Refused(reasons=REJECTION_REASONS),), NOON)
+    (told,) = step.announcements
+    assert isinstance(told, RunResult)
+    assert (told.state, told.reasons, told.result) == (RunState.REJECTED, REJECTION_REASONS, None)
+
+
+def test_a_failed_attempt_forgets_that_it_was_perhaps_sent_and_a_doubt_does_not() -> None:
+    sending = a_run(phase=Phase.SENDING, sent_at=NOON)
+    assert advance(sending, (AttemptFailed(),), NOON).row.sent_at is None
+    assert advance(sending, (OutcomeUnknown(reasons=REJECTION_REASONS),), NOON).row.sent_at == NOON
+
+
+def test_progress_is_told_once_per_state() -> None:
+    row = a_run(phase=Phase.ACCEPTED)
+    first = advance(row, (SOME_OF_EACH[8],), NOON)
+    again = Reported(report_id="e-9", report=ExternalReport(external_id="ext-1", state=RunState.IN_PROGRESS))
+    assert [told.kind for told in first.announcements if isinstance(told, RunUpdate)] == [UpdateKind.PROGRESS]
+    assert advance(first.row, (again,), NOON).announcements == ()
+
+
+@given(
+    st.sampled_from([*Phase]),
+    st.lists(st.sampled_from(SOME_OF_EACH), max_size=12),
+)
+def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_one(
+    phase: Phase, happened: list[RunEvent]
+) -> None:
+    row = a_run(phase=phase, document=DOCUMENT)
+    if phase in ENDED:
+        row = a_run(phase=phase, document=DOCUMENT, state=RunState.COMPLETED)
+    for number, run_event in enumerate(happened):
+        if not allows(row, run_event):
+            with pytest.raises(NotAllowedError):
+                advance(row, (run_event,), NOON)
+            continue
+        step = advance(row, (run_event,), NOON + timedelta(seconds=number))
+        assert step.row.revision == row.revision + step.moved
+        if row.phase in ENDED:
+            assert (step.row.phase, step.row.state) == (row.phase, row.state)
+            assert not [told for told in step.announcements if isinstance(told, RunResult)]
+        row = step.row
+
+
+def test_every_phase_can_be_reached_and_no_end_leads_on() -> None:
+    reached = {Phase.CREATED, *NEXT.values()}
+    reached |= {Phase.FULFILLED, Phase.FAILED}  # by a report, see PHASE_OF_STATE
+    assert reached == set(Phase) - {Phase.UNKNOWN}
+    assert all(after is before for (before, _), after in NEXT.items() if before in ENDED)

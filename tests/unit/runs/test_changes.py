@@ -1,0 +1,166 @@
+"""A change tells the external system what differs, whole fields, and only what it may be told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.runs.changes import FIELDS, FieldChange, PermittedChanges, RefusedChange, diff, permit
+from schemas.run_document import (
+    Characteristic,
+    JsonText,
+    RelatedParty,
+    RequestedMeasure,
+    RunDocument,
+    ServiceRef,
+    SpecificationRef,
+)
+from schemas.vocabulary import Mode, RunState
+from tests.builders.runs import NOON, a_document
+
+PARTIES = (
+    RelatedParty(id="P1", referred_type="Individual", role="technician"),
+    RelatedParty(id="P2", referred_type="Organization"),
+)
+VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.text(max_size=3)
+CHARACTERISTICS = st.lists(st.builds(Characteristic, name=st.sampled_from("abc"), value=VALUES), max_size=4).map(tuple)
+FIELD_CHANGES: dict[str, tuple[str, Any]] = {
+    "name": ("name", "Line test 2"),
+    "description": ("description", "again"),
+    "mode": ("mode", Mode.PROACTIVE),
+    "characteristic": ("characteristic", (Characteristic(name="url", value="http://example.org"),)),
+    "relatedParty": ("related_party", PARTIES),
+    "relatedService": ("related_service", ServiceRef(id="PI0002")),
+    "testSpecification": ("test_specification", SpecificationRef(id="copper-line")),
+    "startDateTime": ("start_date_time", NOON),
+    "endDateTime": ("end_date_time", NOON + timedelta(hours=1)),
+}
+
+
+def with_characteristics(*items: Characteristic) -> RunDocument:
+    return a_document(characteristic=items)
+
+
+def changed_document(*fields: str) -> RunDocument:
+    return a_document().model_copy(update=dict(FIELD_CHANGES[field] for field in fields))
+
+
+def a_change(field: str) -> FieldChange:
+    return FieldChange(field=field, old=None, new="x")
+
+
+def test_every_field_that_goes_out_can_be_seen_to_change() -> None:
+    assert set(FIELD_CHANGES) == set(FIELDS)
+
+
+@given(st.sets(st.sampled_from(sorted(FIELD_CHANGES))))
+def test_exactly_the_fields_that_differ_are_listed_with_both_values(fields: set[str]) -> None:
+    before, after = a_document(), changed_document(*fields)
+    changes = diff(before, after)
+    assert {change.field for change in changes} == fields
+    assert all(change.new == getattr(after, FIELD_CHANGES[change.field][0]) for change in changes)
+    assert all(change.old == getattr(before, FIELD_CHANGES[change.field][0]) for change in changes)
+
+
+@given(st.sets(st.sampled_from(sorted(FIELD_CHANGES))))
+def test_a_change_back_is_the_mirror_of_the_change(fields: set[str]) -> None:
+    before, after = a_document(), changed_document(*fields)
+    there = {(change.field, change.old, change.new) for change in diff(before, after)}
+    assert {(change.field, change.new, change.old) for change in diff(after, before)} == there
+
+
+def test_what_the_external_system_owns_or_never_hears_is_no_change() -> None:
+    measured = (RequestedMeasure(id="TM1", metric_name="Flow speed"),)
+    after = a_document(version=7, priority=1, tenant="acme", order=3, child_run_ids=("c1",)).model_copy(
+        update={"test_measure": measured}
+    )
+    assert diff(a_document(), after) == ()
+
+
+@given(CHARACTERISTICS, st.randoms(use_true_random=False))
+def test_the_order_of_characteristics_means_nothing(items: tuple[Characteristic, ...], dice: object) -> None:
+    shuffled = list(items)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined] # hypothesis gives a random.Random
+    assert diff(with_characteristics(*items), with_characteristics(*shuffled)) == ()
+
+
+def test_the_order_of_parties_means_nothing() -> None:
+    assert diff(a_document(related_party=PARTIES), a_document(related_party=PARTIES[::-1])) == ()
+
+
+@given(CHARACTERISTICS, CHARACTERISTICS)
+def test_characteristics_are_equal_only_with_the_same_names_and_json_values(
+    old: tuple[Characteristic, ...], new: tuple[Characteristic, ...]
+) -> None:
+    before, after = with_characteristics(*old), with_characteristics(*new)
+    same = sorted((item.name, repr(item.value)) for item in old) == sorted(
+        (item.name, repr(item.value)) for item in new
+    )
+    assert (diff(before, after) == ()) is same
+
+
+@pytest.mark.parametrize(("old", "new"), [(True, 1), (False, 0), ("1", 1), (None, "null")])
+def test_values_that_only_python_thinks_equal_differ(old: Any, new: Any) -> None:  # noqa: ANN401 - any value
+    before = with_characteristics(Characteristic(name="retry", value=old))
+    after = with_characteristics(Characteristic(name="retry", value=new))
+    (change,) = diff(before, after)
+    assert change.field == "characteristic"
+
+
+def test_the_same_json_object_written_differently_is_the_same() -> None:
+    one = Characteristic(name="window", value=JsonText(json_text='{"a": 1, "b": [2]}'))
+    other = Characteristic(name="window", value=JsonText(json_text='{"b":[2],"a":1}'))
+    assert diff(with_characteristics(one), with_characteristics(other)) == ()
+
+
+def test_an_array_is_sent_whole_although_one_item_changed() -> None:
+    kept = Characteristic(name="url", value="http://example.org")
+    before = with_characteristics(kept, Characteristic(name="port", value=80))
+    after = with_characteristics(kept, Characteristic(name="port", value=443))
+    assert diff(before, after) == (
+        FieldChange(field="characteristic", old=before.characteristic, new=after.characteristic),
+    )
+
+
+def test_a_field_that_was_taken_away_changes_to_none() -> None:
+    (change,) = diff(a_document(description="first"), a_document())
+    assert change == FieldChange(field="description", old="first", new=None)
+
+
+@given(
+    st.sets(st.sampled_from(sorted(FIELDS))),
+    st.frozensets(st.sampled_from(sorted(FIELDS))),
+    st.frozensets(st.sampled_from(sorted(RunState))),
+    st.none() | st.sampled_from(sorted(RunState)),
+)
+def test_a_change_is_permitted_whole_or_refused_with_a_reason_for_everything_against_it(
+    fields: set[str], patchable: frozenset[str], until: frozenset[RunState], state: RunState | None
+) -> None:
+    changes = tuple(map(a_change, sorted(fields)))
+    answer = permit(changes, patchable, until, state)
+    expected: list[tuple[str, str | None]] = [
+        ("FIELD_NOT_CHANGEABLE", f"/{field}") for field in sorted(fields - patchable)
+    ]
+    if fields and state is not None and state not in until:
+        expected.insert(0, ("PAST_POINT_OF_NO_RETURN", None))
+    if not expected:
+        assert answer == PermittedChanges(changes=changes)
+    else:
+        assert isinstance(answer, RefusedChange)
+        assert [(reason.code, reason.property_path) for reason in answer.reasons] == expected
+
+
+def test_a_refusal_names_the_field_and_what_may_change_instead() -> None:
+    answer = permit((a_change("mode"),), frozenset({"name", "description"}), frozenset(), None)
+    assert isinstance(answer, RefusedChange)
+    assert answer.reasons[0].message == (
+        "The external system changes description, name of a run that it has, not mode."
+    )
+    nothing = permit((a_change("mode"),), frozenset(), frozenset({RunState.PENDING}), RunState.IN_PROGRESS)
+    assert isinstance(nothing, RefusedChange)
+    assert "inProgress" in nothing.reasons[0].message
+    assert "nothing" in nothing.reasons[1].message

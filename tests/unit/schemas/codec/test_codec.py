@@ -1,0 +1,339 @@
+"""Whatever comes in becomes an event, or an error that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example as try_also
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
+from schemas.codec.avro import AvroReader
+from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
+from schemas.codec.errors import (
+    InvalidEventError,
+    TombstoneError,
+    UndecodableError,
+    UnknownEventTypeError,
+    UnknownSchemaError,
+    UnreadableBytesError,
+)
+from schemas.codec.schema_registry import RegistryIds
+from schemas.inbound import InboundReceived
+from schemas.lifecycle import RunRequested
+from schemas.vocabulary import Channel
+from tests.builders.example_events import NEWEST, example
+from tests.builders.runs import NOON, a_document
+from tests.generators.messages import messages
+
+IDS = RegistryIds(
+    writing={entry.subject: number for number, entry in enumerate(CATALOGUE, start=100)},
+    reading={number: (entry, avro_schema(entry, entry.versions)) for number, entry in enumerate(CATALOGUE, start=100)},
+)
+SINGLE_OBJECT, REGISTERED, JSON = Codec(), Codec(registry=IDS), Codec(writes="json", registry=IDS)
+TYPE = "southbound.RunRequested"
+RUN = {"run_id": "a", "name": "a", "test_specification": {"id": "s"}, "related_service": {"id": "s"}}
+SMALL = SINGLE_OBJECT.encode(RunRequested(run=a_document()))
+
+codecs = pytest.mark.parametrize("codec", [SINGLE_OBJECT, REGISTERED, JSON], ids=["single-object", "registry", "json"])
+
+
+def decode(value: bytes | None, ce_type: str | None = TYPE) -> Message:
+    return SINGLE_OBJECT.decode(value, ce_type=ce_type)
+
+
+@codecs
+@pytest.mark.parametrize(("name", "version"), NEWEST)
+def test_every_example_comes_back_as_it_went(codec: Codec, name: str, version: int) -> None:
+    event = example(name, version)
+    value, headers = Envelope(codec, source="/test").encode(event)
+    back = Envelope(codec).decode(value, headers, fallback_id="none")
+    assert back.data == event.data
+    assert (back.id, back.type, back.headers.time) == (event.id, event.type, event.headers.time)
+
+
+@codecs
+@settings(max_examples=60, deadline=None)
+@given(message=messages())
+def test_every_message_comes_back_as_it_went(codec: Codec, message: Message) -> None:
+    assert codec.decode(codec.encode(message), ce_type=entry_of(type(message)).ce_type) == message
+
+
+@settings(max_examples=60, deadline=None)
+@given(message=messages())
+def test_a_reader_takes_every_format_whatever_it_writes_itself(message: Message) -> None:
+    for writer in (SINGLE_OBJECT, REGISTERED, JSON):
+        assert JSON.decode(writer.encode(message), ce_type=entry_of(type(message)).ce_type) == message
+
+
+def test_the_registry_format_is_a_zero_byte_and_the_id() -> None:
+    value = REGISTERED.encode(RunRequested(run=a_document()))
+    assert value[:5] == b"\x00" + (100).to_bytes(4, "big")
+    assert value[5:] == SMALL[10:]
+
+
+def test_avro_needs_no_type_header() -> None:
+    assert decode(SMALL, None) == RunRequested(run=a_document())
+
+
+def test_a_type_of_another_world_does_not_matter_to_avro_which_says_what_it_is() -> None:
+    assert decode(SMALL, "com.acme.whatever") == RunRequested(run=a_document())
+
+
+def test_json_may_be_typed_by_the_short_name_and_have_blanks_around() -> None:
+    message = decode(b" \n" + json.dumps({"run": RUN}).encode(), "RunRequested")
+    assert isinstance(message, RunRequested)
+    assert message.run.root_run_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("value", "ce_type", "error", "says"),
+    [
+        (None, TYPE, TombstoneError, "no value (a tombstone); send RunCancelled"),
+        (b"", TYPE, TombstoneError, "The value is empty"),
+        (b"\xff\xfe rubbish", TYPE, UnreadableBytesError, "neither Avro nor a JSON object; it begins with"),
+        (b"[1]", TYPE, UnreadableBytesError, "neither Avro nor a JSON object"),
+        (b'{"run": ', TYPE, UnreadableBytesError, "not JSON: EOF while parsing"),
+        (b'{"run": "\xff"}', TYPE, UnreadableBytesError, "not JSON"),
+        (b"\xc3\x01abc", TYPE, UnreadableBytesError, "before its fingerprint"),
+        (b"\x00\x01", TYPE, UnreadableBytesError, "before its schema id"),
+        (SMALL[:-4], TYPE, UnreadableBytesError, "says it is an Avro RunRequested, but it is damaged"),
+        (b"\xc3\x0112345678", TYPE, UnknownSchemaError, "fingerprint 3132333435363738"),
+        (
+            b"\x00\x00\x00\x00\x07...",
+            TYPE,
+            UnknownSchemaError,
+            "registry schema 7; configure the schema registry",
+        ),
+        (
+            b"{}",
+            None,
+            UnknownEventTypeError,
+            "without the header ce_type; set it to 'southbound.' and one of RunR",
+        ),
+        (b"{}", "RunWished", UnknownEventTypeError, "Nobody knows the event type 'RunWished'"),
+        (b"{}", TYPE, InvalidEventError, "RunRequested is not valid: run is missing. Correct the producer"),
+        (
+            SMALL,
+            "southbound.RunChanged",
+            InvalidEventError,
+            "ce_type says RunChanged and the Avro value is a RunReq",
+        ),
+    ],
+)
+def test_each_kind_of_bad_value_has_its_own_sentence(
+    value: bytes | None, ce_type: str | None, error: type[UndecodableError], says: str
+) -> None:
+    with pytest.raises(error) as caught:
+        decode(value, ce_type)
+    assert says in caught.value.sentence
+    assert caught.value.sentence == str(caught.value)
+    assert caught.value.sentence.endswith(".") or ".." in caught.value.sentence
+
+
+def test_an_unknown_registry_id_tells_who_knows_the_registry_something_else() -> None:
+    with pytest.raises(UnknownSchemaError, match="register it there and restart"):
+        REGISTERED.decode(b"\x00\x00\x00\x00\x07abc")
+
+
+def test_the_codes_are_stable() -> None:
+    assert {error.code for error in UndecodableError.__subclasses__()} == {
+        "UNDECODABLE",
+        "TOMBSTONE",
+        "UNKNOWN_EVENT_TYPE",
+        "UNKNOWN_SCHEMA",
+        "INVALID_EVENT",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "claim"),
+    [
+        ({"related_service": {}}, "run.related_service.id is missing"),
+        ({"name": "  "}, "run.name is empty"),
+        ({"run_id": "TR\0"}, "run.run_id holds a NUL character (U+0000)"),
+        ({"priorty": 1}, "run.priorty is not a known field"),
+        ({"mode": "sometimes"}, "run.mode should be 'ONDEMAND', 'PROACTIVE' or 'unknown'"),
+        ({"order": 2**63}, "run.order should be less than or equal to"),
+        (
+            {"characteristic": [{"name": "x", "value": 2**63}]},
+            "run.characteristic[0].value a number of 64 bits",
+        ),
+        (
+            {"characteristic": [{"name": "x", "value": [2**64]}]},
+            "run.characteristic[0].value cannot be kept as JSON",
+        ),
+        (
+            {"characteristic": [{"name": "x", "value": {"json_text": "no"}}]},
+            "run.characteristic[0].value is not JSON",
+        ),
+        (
+            {"start_date_time": "0001-01-01T00:00:00+14:00"},
+            "run.start_date_time 0001-01-01T00:00:00+14:00 is outside",
+        ),
+        ({"children": [{**RUN, "children": [RUN]}]}, "run children are a flat list"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, object], claim: str) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        decode(json.dumps({"run": {**RUN, **change}}).encode())
+    assert f"RunRequested is not valid: {claim}" in caught.value.sentence
+    assert claim in caught.value.detail
+
+
+def test_a_number_that_is_none_is_refused_and_not_made_null() -> None:
+    with pytest.raises(InvalidEventError, match="nan is not a finite number"):
+        decode(json.dumps({"run": {**RUN, "characteristic": [{"name": "x", "value": float("nan")}]}}).encode())
+
+
+def test_of_many_wrong_fields_the_sentence_names_three_and_the_detail_twenty() -> None:
+    children = [{"run_id": f"c{number}"} for number in range(10_000)]
+    with pytest.raises(InvalidEventError) as caught:
+        decode(json.dumps({"run": {**RUN, "children": children}}).encode())
+    assert len(caught.value.sentence) < 400
+    assert len(caught.value.detail.splitlines()) == 21
+    assert caught.value.detail.endswith("more")
+
+
+def test_no_error_repeats_more_of_a_value_than_a_short_excerpt() -> None:
+    long = "secret" * 1_000
+    for value in (
+        long.encode(),
+        b"{" + long.encode(),
+        json.dumps({"run": {long: long, "mode": long}}).encode(),
+    ):
+        with pytest.raises(UndecodableError) as caught:
+            decode(value)
+        assert (caught.value.sentence + caught.value.detail).count("secret") < 20
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    with pytest.raises(UndecodableError) as caught:
+        decode(b"\x1b[2J\x07 rubbish")
+    assert caught.value.sentence.isprintable()
+
+
+def test_very_deep_json_is_an_error_like_any_other() -> None:
+    with pytest.raises(UnreadableBytesError, match="recursion limit"):
+        decode(b'{"run":' * 100_000)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    value=st.none()
+    | st.binary(max_size=60)
+    | st.builds(lambda tail: SMALL[:10] + tail, st.binary(max_size=60))
+    | st.builds(lambda at, byte: SMALL[:at] + bytes([byte]) + SMALL[at + 1 :], st.integers(0, 80), st.integers(0, 255))
+    | st.builds(lambda tail: b'{"specversion":"1.0","type":"RunRequested",' + tail, st.binary(max_size=30))
+    | st.text(max_size=40).map(lambda text: json.dumps({"run": {**RUN, "name": text}}).encode()),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(["ce_id", "ce_type", "ce_time", "content-type", "traceparent", "Ce_Type"]),
+            st.none() | st.binary(max_size=12) | st.just(TYPE.encode()) | st.just(b"application/cloudevents+json"),
+        ),
+        max_size=4,
+    ),
+)
+@try_also(value=b"\x00", headers=[("ce_time", b"0001-01-01T00:00:00+14:00")])
+@try_also(value=b'{"specversion":"1.0","type":"x","data":' + b"[" * 3_000, headers=[])
+@try_also(value=b'{"specversion":"1.0","type":"x","data":' + b"9" * 5_000 + b"}", headers=[])
+def test_rubbish_is_undecodable_and_nothing_worse(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
+    with suppress(UndecodableError):
+        event = Envelope(SINGLE_OBJECT).decode(value, headers, fallback_id="here")
+        assert entry_named(event.type)
+
+
+def structured(**more: object) -> bytes:
+    return json.dumps({"specversion": "1.0", "type": TYPE, "id": "7", "data": {"run": RUN}, **more}).encode()
+
+
+def test_a_cloudevents_json_event_is_opened_even_without_a_content_type() -> None:
+    event = Envelope(SINGLE_OBJECT).decode(
+        structured(source="/crm", time="2026-03-09T08:00:00+01:00", subject="a"), [], fallback_id="none"
+    )
+    assert isinstance(event.data, RunRequested)
+    assert event.headers == EventHeaders(
+        id="7", type=TYPE, source="/crm", time=datetime(2026, 3, 9, 7, tzinfo=UTC), subject="a"
+    )
+
+
+def test_its_data_may_be_avro() -> None:
+    value = structured(data=None, data_base64=b64encode(SMALL).decode())
+    assert Envelope(SINGLE_OBJECT).decode(value, [], fallback_id="none").data == RunRequested(run=a_document())
+
+
+def test_its_big_numbers_are_refused_and_not_rounded() -> None:
+    run = {**RUN, "characteristic": [{"name": "x", "value": 2**64}]}
+    with pytest.raises(InvalidEventError, match="does not fit into 64 bits"):
+        Envelope(SINGLE_OBJECT).decode(structured(data={"run": run}), [], fallback_id="none")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (structured(data=None), "has neither data nor data_base64"),
+        (structured(data=None, data_base64="?"), "data_base64 of the CloudEvents JSON event is not base64"),
+        (b"[]", "but the value is not a JSON object"),
+        (b"{", "looks like a CloudEvents JSON event, but it is not JSON"),
+        (b'{"x": NaN}', "NaN is not a number in JSON"),
+        (b'{"data":' + b"[" * 100_000, "is nested too deep. Correct the producer"),
+    ],
+)
+def test_a_broken_cloudevents_json_event_says_what_is_broken(value: bytes, says: str) -> None:
+    headers = [("content-type", b"application/cloudevents+json; charset=utf-8")]
+    with pytest.raises(UndecodableError) as caught:
+        Envelope(SINGLE_OBJECT).decode(value, headers, fallback_id="none")
+    assert says in str(caught.value)
+
+
+def test_an_event_that_only_mentions_specversion_is_read_as_what_it_is() -> None:
+    headers = [("ce_type", TYPE.encode())]
+    mentions = json.dumps({"run": {**RUN, "characteristic": [{"name": "specversion", "value": "specversion"}]}})
+    event = Envelope(SINGLE_OBJECT).decode(mentions.encode(), headers, fallback_id="none")
+    assert isinstance(event.data, RunRequested)
+    half = json.dumps({"run": RUN, "specversion": "1.0"})
+    with pytest.raises(InvalidEventError, match="specversion is not a known field"):
+        Envelope(SINGLE_OBJECT).decode(half.encode(), headers, fallback_id="none")
+
+
+@pytest.mark.parametrize("codec", [SINGLE_OBJECT, REGISTERED])
+def test_avro_that_quotes_a_cloudevents_event_was_a_dead_letter(codec: Codec) -> None:
+    body = b'{"specversion": "1.0", "type": "ServiceTestStateChangeEvent", "data": {}}'
+    callback = InboundReceived(
+        spoke="fibre-lab", external_id="1", channel=Channel.CALLBACK, received_at=NOON, body=body
+    )
+    described = RunRequested(run=a_document(description=f"see {body!r}"))
+    for message in (callback, described):
+        sent = Envelope(codec).encode(Event(headers=EventHeaders(id="1"), data=message))
+        assert Envelope(codec).decode(*sent, fallback_id="none").data == message
+
+
+def test_a_byte_order_mark_before_json_was_no_json() -> None:
+    assert decode(b"\xef\xbb\xbf" + json.dumps({"run": RUN}).encode(), TYPE) == decode(
+        json.dumps({"run": RUN}).encode(), TYPE
+    )
+    marked = b"\xef\xbb\xbf" + structured()
+    assert Envelope(SINGLE_OBJECT).decode(marked, [], fallback_id="none").headers.id == "7"
+
+
+def test_a_foreign_version_is_read_with_its_own_schema() -> None:
+    entry = entry_of(RunRequested)
+    foreign = avro_schema(entry, 1)
+    foreign["fields"].append({"name": "colour", "type": "string", "default": "red", "doc": "New over there."})
+    reader = AvroReader(RegistryIds(writing={}, reading={9: (entry, foreign)}))
+    known = reader.read(b"\x00\x00\x00\x00\x09" + SMALL[10:] + b"\x08blue")
+    assert known is not None
+    assert known[0] is entry
+    assert RunRequested.model_validate(known[1]) == RunRequested(run=a_document())
+
+
+def test_an_event_is_typed_by_its_data() -> None:
+    assert Event(headers=EventHeaders(id="1", type="nonsense"), data=RunRequested(run=a_document())).type == TYPE

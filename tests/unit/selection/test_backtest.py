@@ -1,0 +1,187 @@
+"""A backtest tells where the runs of the past would go by a draft, and counts every event once."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict, SkippedEvent
+from router.selection.load import load_any
+from router.selection.redecide import BATCH_SIZE, BacktestDecider
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.codec import Codec
+from schemas.codec.envelope import Envelope, Event
+from schemas.commands import CancelRun
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.run_document import ServiceRef
+from tests.builders.decision_tables import a_file, a_row
+from tests.builders.runs import SINGLE, a_document, a_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from router.selection.load import Loaded
+    from router.selection.redecide import Headers
+    from schemas.catalogue import Message
+
+SINGLE_RUN_OUTPUTS = "{hierarchical: false, payload: per-run}"
+NOW = (a_row("R1", "spec: fibre-line"), a_row("R2", "spec: copper-line", SINGLE_RUN_OUTPUTS))
+DRAFT = (a_row("R1", "spec: fibre-line, mode: PROACTIVE"), a_row("R3", "mode: ONDEMAND", SINGLE_RUN_OUTPUTS))
+
+
+@cache
+def a_policy(*rows: str) -> Loaded:
+    return load_any(a_file(rows), "a.yaml")
+
+
+def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[bytes | None, Headers]]:
+    envelope = Envelope(Codec(writes="json" if writes == "json" else "avro"))
+    return [
+        envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message))
+        for number, message in enumerate(messages)
+    ]
+
+
+def tally_of(redecider: BacktestDecider, *messages: Message, writes: str = "avro") -> BacktestTally:
+    redecider.take(events_of(messages, writes))
+    return redecider.tally
+
+
+def a_redecider(*draft: str, max_named_runs: int = 10) -> BacktestDecider:
+    return BacktestDecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=max_named_runs)
+
+
+def a_request(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
+    return RunRequested(run=a_document(run_id, spec=spec, mode=mode))
+
+
+def an_invalid_request(run_id: str) -> RunRequested:
+    document = a_document(run_id)
+    without_id = document.test_specification.model_copy(update={"id": ""})
+    return RunRequested(run=document.model_copy(update={"test_specification": without_id}))
+
+
+@pytest.mark.parametrize("writes", ["avro", "json"])
+def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None:
+    runs = [a_request("A"), a_request("B"), a_request("C", mode="PROACTIVE"), a_request("D", spec="copper-line")]
+    tally = tally_of(a_redecider(), *runs, writes=writes)
+    whole = RouteVerdict("R1", "hierarchical true, payload per-run")
+    alone = RouteVerdict("R3", "hierarchical false, payload per-run")
+    assert tally.differences == [(RouteChange(whole, alone), 2)]
+    assert tally.runs == {RouteChange(whole, alone): ["A", "B"]}
+    assert tally.decided == tally.events == 4
+
+
+def test_another_row_with_the_same_result_is_no_difference() -> None:
+    tally = tally_of(a_redecider(), a_request("D", spec="copper-line"))
+    [change] = tally.changes
+    assert (change.now.row, change.draft.row) == ("R2", "R3")
+    assert not change.is_difference
+
+
+def test_every_row_is_counted_in_the_order_of_the_table() -> None:
+    tally = tally_of(a_redecider(), a_request("A"), a_request("C", mode="PROACTIVE"), a_request("E", spec="x"))
+    assert tally.by_row(lambda change: change.now, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
+    assert tally.by_row(lambda change: change.draft, ["R1", "R3"]) == {"R1": 1, "R3": 2}
+
+
+def test_a_run_that_the_draft_does_not_decide_goes_elsewhere() -> None:
+    tally = tally_of(a_redecider(a_row("R9", "spec: other")), a_request("A"))
+    [(change, _)] = tally.differences
+    assert change.draft == RouteVerdict("none", "NO_ROW_MATCHES")
+    assert (tally.undecided, change.draft.decided) == (1, False)
+
+
+def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
+    child = RunRequested(run=a_document("A-1", parent="A"))
+    changed = RunChanged(run=a_document("A", version=2))
+    foreign = CancelRun(run_id="A", root_run_id="A", request_id="RQ", spoke="fibre-lab", decision=SINGLE)
+    redecider = a_redecider()
+    redecider.take([(b"nonsense", ()), (None, None)])
+    tally = tally_of(redecider, a_request("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
+    assert tally.asides == {
+        SkippedEvent.CHILD: 1,
+        SkippedEvent.PINNED: 2,
+        SkippedEvent.FOREIGN: 1,
+        SkippedEvent.UNREADABLE: 2,
+    }
+    assert (tally.decided, tally.events) == (1, 7)
+
+
+def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
+    wrong = an_invalid_request("A")
+    tally = tally_of(a_redecider(), wrong, wrong)
+    assert tally.asides == {SkippedEvent.UNREADABLE: 2}
+
+
+def test_no_more_runs_are_named_than_asked_for_and_none_twice() -> None:
+    runs = [a_request(name) for name in "AABBCCDD"]
+    tally = tally_of(a_redecider(max_named_runs=3), *runs)
+    assert list(tally.runs.values()) == [["A", "B", "C"]]
+    assert tally.decided == 8
+
+
+MIXED: list[Message] = [
+    a_request("A"),
+    a_request("B", mode="PROACTIVE"),
+    a_request("C", spec="copper-line"),
+    RunRequested(run=a_document("A-1", parent="A")),
+    RunCancelled(run_id="A", root_run_id="A"),
+    an_invalid_request("W"),
+]
+IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
+
+
+@given(events=st.lists(st.sampled_from([*IN_AVRO, *IN_JSON, (b"nonsense", ())]), max_size=3 * BATCH_SIZE))
+def test_events_that_are_taken_together_are_counted_as_those_that_are_taken_one_by_one(
+    events: list[tuple[bytes | None, Headers]],
+) -> None:
+    together, one_by_one = a_redecider(max_named_runs=2), a_redecider(max_named_runs=2)
+    together.take(events)
+    for event in events:
+        one_by_one.take([event])
+    assert together.tally == one_by_one.tally
+
+
+def test_a_selector_is_compared_by_its_spoke() -> None:
+    def selector(spoke: str) -> Loaded:
+        return load_any(
+            "selector: s\ninputs: [{name: kind, path: related_service.type, type: string}]\n"
+            f"rows: [{{id: S1, order: 1, when: {{kind: fibre}}, then: {{spoke: {spoke}}}}}]\n",
+            "s.yaml",
+        )
+
+    redecider = BacktestDecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
+    fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
+    tally = tally_of(redecider, RunRequested(run=fibre), a_request("B"))
+    assert tally.differences == [
+        (RouteChange(RouteVerdict("S1", "spoke fibre-lab"), RouteVerdict("S1", "spoke other-lab")), 1)
+    ]
+    assert tally.by_row(lambda change: change.draft, ["S1"]) == {"S1": 1, "none": 1}
+
+
+def test_a_tree_is_decided_once_on_its_root() -> None:
+    tally = tally_of(a_redecider(), RunRequested(run=a_tree("A", spec="fibre-line")))
+    assert (tally.decided, tally.events) == (1, 1)
+
+
+runs = st.builds(
+    a_request,
+    st.text("ABCD", min_size=1, max_size=2),
+    st.sampled_from(["fibre-line", "copper-line", "x"]),
+    st.sampled_from(["ONDEMAND", "PROACTIVE"]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(first=st.lists(runs, max_size=6), second=st.lists(runs, max_size=6))
+def test_two_readers_count_together_what_one_counts(first: list[RunRequested], second: list[RunRequested]) -> None:
+    alone = tally_of(a_redecider(max_named_runs=2), *first, *second)
+    both = tally_of(a_redecider(max_named_runs=2), *first)
+    both.add(tally_of(a_redecider(max_named_runs=2), *second))
+    assert (both.changes, both.asides, both.events) == (alone.changes, alone.asides, alone.events)
+    assert both.runs == alone.runs

@@ -1,0 +1,72 @@
+"""What keeps a table from being published, and what is only told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.selection.outbound_policy import load_policy
+from router.selection.publish_checks import Findings, check_before_publishing
+from router.selection.selector_file import load_selector
+from southbound.settings.settings import DEFAULTS
+from tests.harness.gateway import POLICY, SELECTOR
+
+if TYPE_CHECKING:
+    from router.selection.spoke_selector import Selector
+
+SHIPPED = load_policy((DEFAULTS / "tables/outbound-policy.yaml").read_text(), "policy")
+
+
+def test_what_is_shipped_may_be_published() -> None:
+    assert check_before_publishing(SHIPPED, spokes_known=True).errors == ()
+
+
+def test_a_table_without_saved_tests_is_told_and_not_kept_back() -> None:
+    findings = check_before_publishing(load_policy(POLICY, "policy"), spokes_known=True)
+    assert findings.errors == ()
+    assert any("outbound-policy has no saved tests" in sentence for sentence in findings.warnings)
+
+
+def test_a_selector_is_kept_back_while_nobody_knows_which_spokes_there_are() -> None:
+    selector = load_selector(SELECTOR, "selector")
+    assert (
+        "the profiles that would prove them have mistakes"
+        in check_before_publishing(selector, spokes_known=False).errors[0]
+    )
+    assert check_before_publishing(SHIPPED, spokes_known=False).errors == ()
+
+
+def a_selector(*rows: str) -> Selector:
+    listed = "".join(f"  - {row}\n" for row in rows)
+    return load_selector(f"selector: s\ninputs: [{{name: mode, path: mode, type: string}}]\nrows:\n{listed}", "s")
+
+
+ANYTHING = "{id: S1, order: 1, when: {}, then: {spoke: a}}"
+BELOW = "{id: S2, order: 2, when: {mode: ONDEMAND}, then: {spoke: b}}"
+LIMITED = "{id: S1, order: 1, when: {}, then: {spoke: a}, threshold: {max: 9, period: PT1H}}"
+LIMITED_TOO = "{id: S2, order: 2, when: {}, then: {spoke: b}, threshold: {max: 9, period: PT1H}}"
+LAST = "{id: S3, order: 3, when: {mode: ONDEMAND}, then: {spoke: c}}"
+
+
+def test_a_table_with_a_row_that_is_never_reached_is_kept_back() -> None:
+    (error,) = check_before_publishing(a_selector(ANYTHING, BELOW), spokes_known=True).errors
+    assert error.startswith("row S2 is never reached: row S1 above it takes everything")
+
+
+def test_a_row_below_one_with_a_threshold_has_its_turn_when_that_is_used_up() -> None:
+    assert check_before_publishing(a_selector(LIMITED, BELOW), spokes_known=True).errors == ()
+    assert check_before_publishing(a_selector(LIMITED, LIMITED_TOO, LAST), spokes_known=True).errors == ()
+
+
+def test_a_row_below_one_that_is_never_used_up_stays_unreachable_whatever_thresholds_there_are() -> None:
+    third = ANYTHING.replace("S1, order: 1", "S3, order: 3")
+    last = LAST.replace("S3, order: 3", "S4, order: 4")
+    (error,) = check_before_publishing(a_selector(LIMITED, LIMITED_TOO, third, last), spokes_known=True).errors
+    assert error.startswith("row S4 is never reached: row S3 above it")
+    above = ANYTHING.replace("S1, order: 1", "S0, order: 0")
+    errors = check_before_publishing(a_selector(above, LIMITED, LIMITED_TOO), spokes_known=True).errors
+    assert [error.split(" is never")[0] for error in errors] == ["row S1", "row S2"]
+
+
+def test_findings_of_two_looks_are_told_together() -> None:
+    one, other = Findings(errors=("a",), warnings=("b",)), Findings(errors=("c",))
+    assert one + other == Findings(errors=("a", "c"), warnings=("b",))

@@ -1,0 +1,103 @@
+"""What the handlers of one process share is built once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from consumers.metrics import Metrics
+from producers.event_publisher import EventPublisher
+from router.runs.events import Refused
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.lifecycle import RunRequested
+from schemas.results import Reason
+from schemas.topics import TopicNames
+from schemas.vocabulary import Phase
+from southbound.service import compose
+from southbound.service.compose import SharedParts, build_poller, pending_request_expiry, waiting_queue_releaser
+from southbound.service.load_rules import load_rules
+from southbound.service.role_builders import build_workers
+from southbound.service.roles import Role
+from southbound.service.table_sources import FileTables
+from southbound.settings.settings import Settings
+from tests.builders.runs import NOON, SINGLE, a_document, a_run
+from tests.fakes.external_system import FakeSystem
+from tests.fakes.recording_publisher import RecordingPublisher
+from tests.fakes.run_store import InMemoryRunStore
+from tests.harness.gateway import ENVELOPE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import ThresholdUse
+
+
+class CountingStore(InMemoryRunStore):
+    """Counts transactions."""
+
+    transactions = 0
+
+    async def save_each(
+        self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
+    ) -> Sequence[Exception | None]:
+        self.transactions += 1
+        return await super().save_each(saves)
+
+
+def some_parts(store: InMemoryRunStore) -> SharedParts:
+    settings = Settings()
+    rules = load_rules(settings.routing)
+    return SharedParts(
+        settings=settings,
+        rules=rules,
+        tables=FileTables(tables=rules.tables),  # type: ignore[arg-type] # the shipped ones are files
+        store=store,
+        events=EventPublisher(publisher=RecordingPublisher(), envelope=ENVELOPE, topics=TopicNames()),
+        client=FakeSystem(),
+        metrics=Metrics(),
+    )
+
+
+def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
+    """Note every object that composition makes of what it knows by this name."""
+    made: list[object] = []
+    original = getattr(compose, name)
+
+    def noted(*positional: Any, **named: Any) -> Any:  # noqa: ANN401 - as the one it stands in for
+        made.append(original(*positional, **named))
+        return made[-1]
+
+    monkeypatch.setattr(compose, name, noted)
+    return made
+
+
+async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {name: count_instances(monkeypatch, name) for name in ("RunUpdater", "Decider", "spoke_for")}
+    parts = some_parts(InMemoryRunStore())
+    build_workers(parts, tuple(Role))
+    build_poller(parts)
+    pending_request_expiry(parts)
+    waiting_queue_releaser(parts)
+    profiles = len(parts.rules.profiles)
+    assert {name: len(instances) for name, instances in made.items()} == {
+        "RunUpdater": 1,
+        "Decider": 1,
+        "spoke_for": profiles,
+    }
+
+
+async def test_what_two_roles_store_at_once_is_one_transaction() -> None:
+    rows = [a_run(run_id, phase=Phase.SENDING, decision=SINGLE) for run_id in ("TR0001", "TR0002")]
+    store = CountingStore(*rows)
+    parts = some_parts(store)
+    cause = Event(headers=EventHeaders(id="E1", time=NOON), data=RunRequested(run=a_document()))
+    refused = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
+    updaters = (pending_request_expiry(parts).updater, waiting_queue_releaser(parts).updater)
+    await asyncio.gather(
+        *(updater.store_fact(cause, row, refused) for updater, row in zip(updaters, rows, strict=True))
+    )
+    assert store.transactions == 1

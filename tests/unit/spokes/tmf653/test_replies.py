@@ -1,0 +1,297 @@
+"""Whatever a system answers is read loosely, or refused in one sentence."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers.spokes.port import NotUnderstoodError
+from router.responses import HttpResponse
+from router.runs.reports import ExternalMeasure, ExternalReport
+from schemas.results import ReportedMeasure
+from schemas.run_document import JsonText
+from schemas.vocabulary import MeasureIdOrigin, RunState
+from tests.builders.runs import a_document
+from tests.builders.spokes import a_spoke
+
+KEYS = [
+    "id",
+    "href",
+    "name",
+    "state",
+    "testMeasure",
+    "value",
+    "accuracy",
+    "captureDateTime",
+    "ruleViolation",
+    "appliedConsequence",
+    "characteristic",
+    "externalIdentifier",
+    "childServiceTest",
+    "event",
+    "serviceTest",
+    "eventType",
+]
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10)
+    | st.sampled_from(["Completed", "9999-12-31T23:59:59-14:00", "0001-01-01", "nan", "1e999", "//[", "\x00"])
+)
+hostile = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+
+
+def an_answer(body: object = None, status: int = 201, **headers: str) -> HttpResponse:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return HttpResponse(status=status, body=raw, headers=headers)
+
+
+LATIN = {"content-type": "text/json; charset=ISO-8859-1"}
+
+
+def read_report(body: object, **profile: Any) -> ExternalReport:  # noqa: ANN401 - any field of a profile
+    return a_spoke(**profile).read_reply(an_answer(body))
+
+
+def only_measure(**fields: object) -> ExternalMeasure:
+    (measure,) = read_report({"id": "1", "testMeasure": [fields]}).measures
+    return measure
+
+
+@settings(deadline=None)
+@given(hostile | st.dictionaries(st.sampled_from(KEYS), hostile, max_size=8))
+def test_no_json_breaks_the_reading(body: object) -> None:
+    answer = an_answer(body)
+    for attempt in (a_spoke().read_reply, lambda answer: a_spoke().find_run(answer, a_document())):
+        try:
+            report = attempt(answer)
+        except NotUnderstoodError:
+            continue
+        if report is not None:
+            assert report.external_id != ""
+            assert all(_can_be_passed_on(measure) for measure in report.measures)
+
+
+def _can_be_passed_on(measure: ExternalMeasure) -> bool:
+    fields = {name: getattr(measure, name) for name in ("metric_name", "value", "accuracy", "capture_date_time")}
+    passed = ReportedMeasure(id="1", id_origin=MeasureIdOrigin.DERIVED, **fields)
+    return "\x00" not in str(passed.value)
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=60),
+    st.sampled_from([None, "application/json", "text/html; charset=utf-16", "x; charset"]),
+)
+def test_no_bytes_break_the_reading(body: bytes, content_type: str | None) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    with suppress(NotUnderstoodError):
+        a_spoke().read_reply(HttpResponse(status=200, body=body, headers=headers))
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40))
+def test_no_location_breaks_the_reading(location: str) -> None:
+    report = a_spoke().read_reply(an_answer(b"", location=location))
+    assert report.external_id is None or report.external_id.strip()
+
+
+@pytest.mark.parametrize(
+    ("answer", "external_id"),
+    [
+        (an_answer({"id": "89757"}), "89757"),
+        (an_answer({"id": 89757}), "89757"),
+        (an_answer({"href": "https://ext/v4/serviceTest/89757/"}), "89757"),
+        (an_answer({"name": "x"}, location="/v4/serviceTest/a%20b"), "a b"),
+        (an_answer(b"", 202, location="https://ext/v4/serviceTest/89757?x=1"), "89757"),
+        (an_answer(b"", 202), None),
+        (an_answer({"state": "acknowledged"}, 202), None),
+        (an_answer(b"", 204), None),
+        (an_answer(b'\xef\xbb\xbf{"id":"1"}'), "1"),
+        (an_answer('{"id":"é"}'.encode("latin-1"), 200, **LATIN), "é"),
+    ],
+)
+def test_the_external_id_is_found_wherever_it_stands(answer: HttpResponse, external_id: str | None) -> None:
+    assert a_spoke().read_reply(answer).external_id == external_id
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"<html>Welcome</html>", "not JSON"),
+        (b"null", "null instead of an object"),
+        ([], "a list instead of an object"),
+        (7, "a number"),
+        ({"code": "22", "reason": "No such line"}, "error in spite of the status: 22, No such line"),
+        (b"[" * 5000, "not JSON"),
+    ],
+)
+def test_what_is_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
+    with pytest.raises(NotUnderstoodError, match=sentence):
+        read_report(body)
+
+
+@pytest.mark.parametrize(
+    ("raw", "state"),
+    [("In_Progress", RunState.IN_PROGRESS), ("Canceled", RunState.CANCELLED), ("brewing", None)],
+)
+def test_states_are_normalised_and_kept_raw(raw: str, state: RunState | None) -> None:
+    report = read_report({"id": "1", "state": raw})
+    assert (report.state, report.raw_state) == (state, raw)
+
+
+def test_a_profile_teaches_a_spelling() -> None:
+    assert (
+        read_report({"id": "1", "state": "Brewing"}, state_spellings={"brewing": "inProgress"}).state
+        is RunState.IN_PROGRESS
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"name": "v", "valueType": "Number", "value": 3000}, 3000),
+        ("3000", "3000"),
+        (3.5, 3.5),
+        (False, False),
+        (2**63, float(2**63)),
+        ([1, 2], JsonText(json_text="[1,2]")),
+        ({"value": {"a": 1}}, JsonText(json_text='{"a":1}')),
+        ({"amount": 3}, JsonText(json_text='{"amount":3}')),
+    ],
+)
+def test_a_measured_value_is_read_as_object_or_bare(value: object, expected: object) -> None:
+    measure = only_measure(metricName="speed", value=value)
+    assert measure.value == expected
+    assert measure.has_value
+
+
+@pytest.mark.parametrize("value", [None, "", {"name": "v", "value": None}])
+def test_an_empty_value_is_none(value: object) -> None:
+    assert not only_measure(metricName="speed", value=value).has_value
+
+
+def test_a_measure_is_read_as_loosely_as_servicenow_writes_it() -> None:
+    measure = only_measure(
+        id="TM7",
+        metricName="speed",
+        metricHref="urn:speed",
+        accuracy="0.0001",
+        unitOfMeasure="Mbit/s",
+        captureDateTime="2026-11-23 10:00:00",
+        captureMethod="automatic",
+        value={"name": "v", "valueType": "Number", "value": "5"},
+    )
+    assert measure == ExternalMeasure(
+        id="TM7",
+        metric_name="speed",
+        metric_href="urn:speed",
+        accuracy=0.0001,
+        unit_of_measure="Mbit/s",
+        capture_date_time=datetime(2026, 11, 23, 10, tzinfo=UTC),
+        capture_method="automatic",
+        value="5",
+        has_value=True,
+        value_type="Number",
+    )
+
+
+@pytest.mark.parametrize("moment", ["", "soon", 5, None, "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_is_none_is_left_out(moment: object) -> None:
+    assert only_measure(captureDateTime=moment).capture_date_time is None
+
+
+def test_rule_violations_pass_through_with_both_spellings() -> None:
+    (violation,) = only_measure(
+        ruleViolation=[
+            {
+                "name": "tooMuchTraffic",
+                "thresholdRuleSeverity": "high",
+                "conformanceTargetUpper": 2500,
+                "conformanceComporatorUpper": "greater than",
+                "appliedConsequence": [{"appliedAction": "open a ticket"}, {"name": "tell the customer"}],
+            }
+        ]
+    ).rule_violation
+    assert violation.name == "tooMuchTraffic"
+    assert violation.severity == "high"
+    assert violation.conformance_target_upper == "2500"
+    assert violation.conformance_comparator_upper == "greater than"
+    assert violation.consequence == "open a ticket; tell the customer"
+
+
+def test_a_measure_that_cannot_be_read_is_told_and_the_others_are_kept() -> None:
+    report = read_report({"id": "1", "testMeasure": ["broken", {"metricName": "speed", "value": 1}]})
+    assert [measure.metric_name for measure in report.measures] == ["speed"]
+    assert [(reason.code, reason.property_path) for reason in report.reasons] == [
+        ("MEASURE_UNREADABLE", "/testMeasure/0")
+    ]
+
+
+def test_a_value_too_deep_to_pass_on_is_told() -> None:
+    deep = b'{"id":"1","testMeasure":[{"value":' + b"[" * 300 + b"]" * 300 + b"}]}"
+    assert [reason.code for reason in read_report(deep).reasons] == ["MEASURE_UNREADABLE"]
+
+
+def test_our_own_id_is_recognised_where_it_is_echoed() -> None:
+    others = [{"id": "theirs", "owner": "someone"}, {"id": "TR0001", "owner": "southbound"}]
+    assert read_report({"id": "1", "externalIdentifier": others}).external_identifier == "TR0001"
+    echoed = [{"name": "testRunId", "value": "TR0001"}]
+    assert read_report({"id": "1", "characteristic": echoed}).external_identifier == "TR0001"
+
+
+def test_a_bundle_is_answered_with_an_id_per_run() -> None:
+    child = {"id": "2", "externalIdentifier": [{"id": "TR0001-1", "owner": "southbound"}]}
+    report = read_report({"id": "1", "childServiceTest": [child, "rubbish"]})
+    assert [(one.external_id, one.external_identifier) for one in report.children] == [("2", "TR0001-1")]
+
+
+def find_report(body: object, status: int = 200, **headers: str) -> ExternalReport | None:
+    return a_spoke().find_run(an_answer(body, status, **headers), a_document())
+
+
+OURS = {"id": "42", "name": "Line test TR0001", "state": "inProgress"}
+OTHER = {"id": "41", "name": "Line test TR00010"}
+
+
+def test_a_look_up_takes_the_exact_name_only() -> None:
+    report = find_report([OTHER, OURS])
+    assert report is not None
+    assert (report.external_id, report.state) == ("42", RunState.IN_PROGRESS)
+    assert find_report([OTHER]) is None
+    assert find_report([]) is None
+
+
+def test_a_look_up_answered_with_one_object_is_read() -> None:
+    report = find_report(OURS)
+    assert report is not None
+    assert report.external_id == "42"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(206, {}), (200, {"x-total-count": "17"}), (200, {"link": '<http://ext?offset=1>; rel="next"'})],
+)
+def test_a_page_of_other_runs_does_not_mean_that_ours_never_arrived(status: int, headers: dict[str, str]) -> None:
+    with pytest.raises(NotUnderstoodError, match="ignores the filter"):
+        find_report([OTHER], status, **headers)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html/>", {"error": "x"}, "text", None])
+def test_a_look_up_that_is_no_list_is_refused(body: object) -> None:
+    with pytest.raises(NotUnderstoodError):
+        find_report(body)

@@ -1,0 +1,27 @@
+"""A table goes out as CSV and comes back the same; a mistake in it is named by line and cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+
+from router.selection.load import any_from, document_of
+from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
+from tests.generators.decision_tables import selectors, tables, without_version
+
+if TYPE_CHECKING:
+    from router.selection.spoke_selector import Selector
+    from router.tables.table import DecisionTable
+
+
+@settings(deadline=None)
+@given(table=tables())
+def test_a_table_reads_back_as_itself(table: DecisionTable) -> None:
+    assert without_version(any_from(written_in_csv(write_csv(document_of(table)).encode(), "t.csv"))) == table
+
+
+@settings(deadline=None)
+@given(selector=selectors())
+def test_a_selector_reads_back_as_itself(selector: Selector) -> None:
+    assert without_version(any_from(written_in_csv(write_csv(document_of(selector)).encode(), "s.csv"))) == selector

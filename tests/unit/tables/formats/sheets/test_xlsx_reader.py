@@ -1,0 +1,28 @@
+"""A table goes out as a spreadsheet and comes back the same; what Excel made of a cell is refused with its address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+
+from router.selection.load import any_from, document_of
+from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
+from router.tables.formats.sheets.xlsx_writer import write_xlsx
+from tests.generators.decision_tables import selectors, tables, without_version
+
+if TYPE_CHECKING:
+    from router.selection.spoke_selector import Selector
+    from router.tables.table import DecisionTable
+
+
+@settings(deadline=None)
+@given(table=tables())
+def test_a_table_reads_back_as_itself(table: DecisionTable) -> None:
+    assert without_version(any_from(written_in_xlsx(write_xlsx(document_of(table)), "t.xlsx"))) == table
+
+
+@settings(deadline=None)
+@given(selector=selectors())
+def test_a_selector_reads_back_as_itself(selector: Selector) -> None:
+    assert without_version(any_from(written_in_xlsx(write_xlsx(document_of(selector)), "s.xlsx"))) == selector

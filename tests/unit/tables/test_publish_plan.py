@@ -1,0 +1,256 @@
+"""History, rollback and what is live come out of the topic the same before and after compaction."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from router.tables.publish_plan import LARGEST, plan_draft, plan_publish, plan_rollback, too_large, version_before
+from router.tables.versions import PublishedTables, UnreadableRecord
+from schemas.published_tables import MOST_MOVES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
+from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
+from tests.builders.runs import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.tables.publish_plan import PublishPlan
+
+LogEntry = tuple[bytes | None, bytes | None]
+GOLDEN = Path(__file__).parents[2] / "data" / "tables"
+NOTES = ("1", "2", "3", "4")
+
+
+class TableLog:
+    """A topic as a list."""
+
+    def __init__(self, log: Sequence[LogEntry] = ()) -> None:
+        self.log: list[LogEntry] = []
+        self.published = PublishedTables()
+        self.add(*log)
+
+    def add(self, *entries: LogEntry) -> None:
+        self.log += entries
+        self.published = self.published.after(entries)
+
+    @property
+    def live(self) -> LivePointer:
+        found = self.published.live("a-table")
+        assert isinstance(found, LivePointer)
+        return found
+
+    @property
+    def note(self) -> str:
+        """What is live, as the note that was written."""
+        version = self.published.version("a-table", self.live.version)
+        assert isinstance(version, TableVersion)
+        return version.text.partition('"')[2].partition('"')[0]
+
+    def apply(self, plan: PublishPlan) -> None:
+        assert plan.holds(self.published)
+        self.add(*[(key.encode(), value) for key, value in plan.records.items()])
+
+    def publish(self, note: str, author: str = "ann", comment: str = "") -> None:
+        self.apply(
+            plan_publish(
+                self.published, an_authored_table(a_table_text(note)), a_signature(author, comment, len(self.log))
+            )
+        )
+
+    def roll_back(self) -> None:
+        version = self.published.version("a-table", version_before(self.live.moves) or "")
+        assert isinstance(version, TableVersion)
+        self.apply(plan_rollback(self.published, version, a_signature("ben", minutes=len(self.log))))
+
+
+def a_table_log(*notes: str) -> TableLog:
+    shelf = TableLog()
+    for note in notes:
+        shelf.publish(note)
+    return shelf
+
+
+def test_the_history_says_which_version_came_when_by_whom_and_why() -> None:
+    shelf = a_table_log("1")
+    shelf.publish("2", "ben", "quicker")
+    newest, oldest = shelf.live.moves
+    assert (newest.author, newest.comment, newest.how, newest.previous) == (
+        "ben",
+        "quicker",
+        LiveChangeKind.PUBLISH,
+        oldest.version,
+    )
+    assert (oldest.author, oldest.previous) == ("ann", None)
+
+
+def test_going_back_makes_the_version_before_live_and_is_itself_history() -> None:
+    shelf = a_table_log("1", "2")
+    shelf.roll_back()
+    assert shelf.note == "1"
+    assert [move.how for move in shelf.live.moves] == [
+        LiveChangeKind.ROLLBACK,
+        LiveChangeKind.PUBLISH,
+        LiveChangeKind.PUBLISH,
+    ]
+
+
+def test_going_back_twice_goes_back_two_versions_and_not_to_what_was_left() -> None:
+    shelf = a_table_log("1", "2", "3")
+    shelf.roll_back()
+    shelf.roll_back()
+    assert shelf.note == "1"
+    assert version_before(shelf.live.moves) is None
+
+
+def test_after_going_back_and_publishing_anew_back_is_what_was_live_in_between() -> None:
+    shelf = a_table_log("1", "2")
+    shelf.roll_back()
+    shelf.publish("3")
+    shelf.roll_back()
+    assert shelf.note == "1"
+
+
+def test_going_back_from_a_version_that_was_live_twice_goes_to_what_was_live_just_before() -> None:
+    shelf = a_table_log("0", "1", "2", "1", "2")
+    shelf.roll_back()
+    shelf.roll_back()
+    assert shelf.note == "2"
+
+
+def test_a_version_is_written_once_whoever_publishes_it_again() -> None:
+    shelf = a_table_log("1", "2", "1")
+    keys = [key for key, _ in shelf.log if b"@" in (key or b"")]
+    assert len(keys) == len(set(keys)) == 2
+
+
+def test_publishing_a_draft_takes_it_away_and_another_draft_stays() -> None:
+    shelf = TableLog()
+    shelf.apply(plan_draft(an_authored_table(a_table_text("1")), a_signature()))
+    assert isinstance(shelf.published.draft("a-table"), TableDraft)
+    shelf.publish("2")
+    assert isinstance(shelf.published.draft("a-table"), TableDraft)
+    shelf.publish("1")
+    assert shelf.published.draft("a-table") is None
+
+
+def test_a_plan_that_was_made_before_somebody_else_published_does_not_hold_any_more() -> None:
+    shelf = a_table_log("1")
+    plan = plan_publish(shelf.published, an_authored_table(a_table_text("2")), a_signature())
+    assert plan.holds(shelf.published)
+    shelf.publish("3")
+    assert not plan.holds(shelf.published)
+
+
+def test_a_damaged_pointer_can_be_published_over() -> None:
+    shelf = a_table_log("1")
+    shelf.add((b"a-table", b"{"))
+    assert isinstance(shelf.published.live("a-table"), UnreadableRecord)
+    shelf.publish("2")
+    assert shelf.note == "2"
+
+
+def test_a_table_that_kafka_would_not_take_is_refused_in_one_sentence() -> None:
+    plan = plan_publish(PublishedTables(), an_authored_table(a_table_text("x" * LARGEST)), a_signature())
+    assert "900,000 is the most" in (too_large(plan) or "")
+    assert (
+        too_large(
+            plan_publish(PublishedTables(), an_authored_table(a_table_text("x" * (LARGEST - 1_000))), a_signature())
+        )
+        is None
+    )
+
+
+def test_a_pointer_remembers_many_moves_and_stays_small() -> None:
+    shelf = TableLog()
+    for number in range(MOST_MOVES + 20):
+        shelf.publish(str(number % 7), comment="ö" * 500)
+    assert len(shelf.live.moves) == MOST_MOVES + 1
+    assert shelf.live.revision == MOST_MOVES + 20
+    assert len(shelf.log[-1][1] or b"") < LARGEST / 3
+
+
+def compacted(log: list[LogEntry], keep_from: int) -> list[LogEntry]:
+    """Keep of everything before `keep_from` the last record of each key, as Kafka does; the rest is not cleaned yet."""
+    last = {key: at for at, (key, _) in enumerate(log)}
+    return [entry for at, entry in enumerate(log) if at >= keep_from or last[entry[0]] == at]
+
+
+steps = st.lists(st.sampled_from([*NOTES, "back", "draft"]), min_size=1, max_size=12)
+
+
+def after_steps(steps_taken: list[str]) -> TableLog:
+    shelf = TableLog()
+    for step in steps_taken:
+        if step == "draft":
+            shelf.apply(plan_draft(an_authored_table(a_table_text("d")), a_signature()))
+        elif step != "back":
+            shelf.publish(step)
+        elif shelf.published.live("a-table") and version_before(shelf.live.moves):
+            shelf.roll_back()
+    return shelf
+
+
+@given(steps, st.data())
+def test_compaction_changes_nothing(taken: list[str], data: st.DataObject) -> None:
+    shelf = after_steps(taken)
+    kept = compacted(shelf.log, data.draw(st.integers(0, len(shelf.log))))
+    again = TableLog(kept)
+    assert again.published == shelf.published
+    if shelf.published.live("a-table"):
+        assert again.live.moves == shelf.live.moves
+
+
+@given(steps, st.data())
+def test_it_does_not_matter_in_which_portions_the_topic_is_read(taken: list[str], data: st.DataObject) -> None:
+    log = after_steps(taken).log
+    at = data.draw(st.integers(0, len(log)))
+    assert PublishedTables().after(log[:at]).after(log[at:]) == PublishedTables().after(log)
+
+
+@given(st.lists(st.sampled_from([*NOTES, "back"]), max_size=12))
+def test_going_back_undoes_what_was_published_last(taken: list[str]) -> None:
+    shelf, standing = a_table_log("0"), ["0"]
+    for step in taken:
+        if step != "back":
+            shelf.publish(step)
+            standing += [step] * (step != standing[-1])
+        elif len(standing) > 1:
+            shelf.roll_back()
+            standing.pop()
+        assert shelf.note == standing[-1]
+
+
+@pytest.mark.parametrize(("name", "model"), [("version", TableVersion), ("live", LivePointer), ("draft", TableDraft)])
+def test_records_of_today_are_read_for_ever(name: str, model: type[TableVersion | LivePointer | TableDraft]) -> None:
+    value = (GOLDEN / f"{name}.json").read_bytes()
+    record = model.model_validate_json(value)
+    assert json.loads(record.model_dump_json()) == json.loads(value)
+    found = PublishedTables().after([(record.key.encode(), value)])
+    assert found.records == {record.key: record}
+
+
+def test_a_text_that_is_not_the_one_of_its_hash_is_no_version() -> None:
+    value = json.loads((GOLDEN / "version.json").read_bytes())
+    with pytest.raises(ValidationError, match="was changed after it was written"):
+        TableVersion.model_validate_json(json.dumps({**value, "text": value["text"] + " "}))
+
+
+def test_a_text_keeps_its_spaces_because_its_hash_is_its_name() -> None:
+    shelf = TableLog()
+    shelf.apply(plan_publish(shelf.published, an_authored_table(f"\n{a_table_text()}\n\n"), a_signature()))
+    (version,) = shelf.published.versions("a-table")
+    assert version.text == f"\n{a_table_text()}\n\n"
+
+
+def test_a_move_is_known_by_its_time() -> None:
+    assert a_table_log("1").live.moves == (
+        LiveChange(
+            version=an_authored_table(a_table_text("1")).version, how=LiveChangeKind.PUBLISH, author="ann", at=NOON
+        ),
+    )

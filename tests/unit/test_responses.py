@@ -1,0 +1,170 @@
+"""Every answer means exactly one thing, and says why in words of bounded length."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.responses import TABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify, reasons_in
+from schemas.results import Reason
+from tests.builders.runs import NOON
+
+SUCCESS = frozenset({200, 201, 202})
+WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
+REPEATABLE = tuple(purpose for purpose in Purpose if purpose is not Purpose.SEND)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=900),
+    lambda inner: (
+        st.lists(inner, max_size=15)
+        | st.dictionaries(st.sampled_from(("code", "reason", "message", "propertyPath", "error", "errors", "x")), inner)
+    ),
+    max_leaves=25,
+)
+
+
+def verdict(purpose: Purpose, status: int, *, success: frozenset[int] = SUCCESS) -> Verdict:
+    return classify(purpose, HttpResponse(status=status), success, now=NOON).verdict
+
+
+def refused(body: object, status: int = 422) -> tuple[Reason, ...]:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return classify(Purpose.SEND, HttpResponse(status=status, body=raw), SUCCESS, now=NOON).reasons
+
+
+@pytest.mark.parametrize(
+    ("purposes", "statuses", "expected"),
+    [
+        (tuple(Purpose), (200, 201, 202), Verdict.ACCEPTED),
+        (WRITES, (400, 422), Verdict.REFUSED),
+        ((Purpose.READ, Purpose.LOOK_UP), (400, 422), Verdict.CONFIGURATION),
+        (tuple(Purpose), (401, 403, 406, 415), Verdict.CONFIGURATION),
+        ((Purpose.SEND,), (404, 405, 501, 301, 308), Verdict.CONFIGURATION),
+        ((Purpose.CHANGE, Purpose.CANCEL, Purpose.READ), (404, 410), Verdict.LOST),
+        ((Purpose.CHANGE, Purpose.CANCEL), (405, 501), Verdict.REFUSED),
+        (WRITES, (409,), Verdict.CONFLICT),
+        (tuple(Purpose), (423, 425, 429, 503, 507), Verdict.TRANSIENT),
+        (REPEATABLE, (408, 500, 502, 504, 520), Verdict.TRANSIENT),
+        ((Purpose.SEND,), (204, 303, 408, 500, 502, 504, 524), Verdict.AMBIGUOUS),
+        ((Purpose.CANCEL, Purpose.CHANGE), (204, 206), Verdict.ACCEPTED),
+        (WRITES, (413, 418, 451), Verdict.REFUSED),
+    ],
+)
+def test_a_status_means_what_the_table_says(
+    purposes: tuple[Purpose, ...], statuses: tuple[int, ...], expected: Verdict
+) -> None:
+    assert {verdict(purpose, status) for purpose, status in product(purposes, statuses)} == {expected}
+
+
+def test_no_row_of_the_table_overrules_another() -> None:
+    assert {TABLE[key] for key in TABLE if key[1] == 404} == {Verdict.CONFIGURATION, Verdict.LOST}
+    per_status: dict[int, set[Purpose]] = {}
+    for purpose, status in TABLE:
+        per_status.setdefault(status, set()).add(purpose)
+    assert {status for status, purposes in per_status.items() if len(purposes) < len(Purpose)} == {303}
+
+
+@given(st.sampled_from(Purpose), st.integers(100, 999))
+def test_every_status_has_a_verdict_with_reasons_unless_it_is_a_yes(purpose: Purpose, status: int) -> None:
+    judgement = classify(purpose, HttpResponse(status=status), SUCCESS, now=NOON)
+    assert bool(judgement.reasons) is (judgement.verdict is not Verdict.ACCEPTED)
+
+
+@given(st.sampled_from(Purpose), st.integers(100, 999))
+def test_a_profile_has_the_last_word(purpose: Purpose, status: int) -> None:
+    judgement = classify(purpose, HttpResponse(status=status), frozenset({status}), now=NOON)
+    assert judgement == ResponseMeaning(verdict=Verdict.ACCEPTED)
+
+
+@given(st.sampled_from((*range(200, 300), *range(500, 600))))
+def test_a_post_that_may_have_been_taken_is_never_refused(status: int) -> None:
+    assert verdict(Purpose.SEND, status, success=frozenset({201})) is not Verdict.REFUSED
+
+
+@given(st.integers(500, 599) | st.just(408))
+def test_a_500_or_408_to_a_post_was_taken_for_proof_that_nothing_was_done(status: int) -> None:
+    says_not_begun = status in {501, 503, 505, 507, 511}
+    assert (verdict(Purpose.SEND, status) is not Verdict.AMBIGUOUS) is says_not_begun
+
+
+@given(st.sampled_from(Purpose), st.booleans())
+def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent: bool) -> None:  # noqa: FBT001 - drawn
+    judgement = classify(purpose, NoResponse(perhaps_sent=sent, what="read timed out"), SUCCESS, now=NOON)
+    doubt = sent and purpose is Purpose.SEND
+    assert judgement.verdict is (Verdict.AMBIGUOUS if doubt else Verdict.TRANSIENT)
+    assert judgement.reasons == (Reason(code="NO_ANSWER", message="read timed out"),)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_bad_certificate_is_configuration(purpose: Purpose) -> None:
+    silence = NoResponse(perhaps_sent=False, what="the certificate of lab.example expired", certificate=True)
+    judgement = classify(purpose, silence, SUCCESS, now=NOON)
+    assert judgement.verdict is Verdict.CONFIGURATION
+    assert judgement.reasons[0].code == "CERTIFICATE_INVALID"
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("Mon, 23 Nov 2026 12:00:30 GMT", 30), ("later", None)])
+@pytest.mark.parametrize("status", [202, 429, 503])
+def test_retry_after_is_passed_on(status: int, header: str, seconds: float | None) -> None:
+    answer = HttpResponse(status=status, headers={"retry-after": header})
+    assert classify(Purpose.SEND, answer, SUCCESS, now=NOON).retry_after == seconds
+
+
+def test_the_error_body_of_tmf630_becomes_a_reason() -> None:
+    body = {"code": 60, "reason": "Invalid body", "message": "relatedService.id is missing", "status": "400"}
+    assert refused(body) == (Reason(code="60", message="Invalid body: relatedService.id is missing"),)
+
+
+def test_a_list_of_mef_errors_becomes_a_reason_each() -> None:
+    body = [
+        {"code": "missingProperty", "reason": "missing", "message": "no id", "propertyPath": "/a/0/id"},
+        {"code": "invalidValue", "reason": "out of range"},
+    ]
+    assert refused(body) == (
+        Reason(code="missingProperty", message="missing: no id", property_path="/a/0/id"),
+        Reason(code="invalidValue", message="out of range"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", Reason(code="HTTP_422", message="answered 422 Unprocessable Entity")),
+        (b"{}", Reason(code="HTTP_422", message="answered 422 Unprocessable Entity")),
+        (b"[]", Reason(code="HTTP_422", message="answered 422 Unprocessable Entity")),
+        (b" \n", Reason(code="HTTP_422", message="answered 422 Unprocessable Entity")),
+        (b"<h1>No\x00\n  entry</h1>", Reason(code="HTTP_422", message="<h1>No entry</h1>")),
+        (b"\xff\xfe", Reason(code="HTTP_422", message="\ufffd\ufffd")),
+        ({"error": {"code": "E7", "detail": "no line"}}, Reason(code="E7", message="no line")),
+        ({"errors": [{"code": "E8", "message": "no port"}]}, Reason(code="E8", message="no port")),
+        ({"title": "Bad", "detail": "no mode"}, Reason(code="HTTP_422", message="Bad: no mode")),
+        ({"code": True, "reason": "same", "message": "same"}, Reason(code="HTTP_422", message="same")),
+        ({"code": " ", "why": 1}, Reason(code="HTTP_422", message='{"code":" ","why":1}')),
+        ("line busy", Reason(code="HTTP_422", message="line busy")),
+    ],
+)
+def test_any_other_body_becomes_one_line_of_text(body: object, reason: Reason) -> None:
+    assert refused(body) == (reason,)
+
+
+def test_a_status_without_a_name_still_has_a_sentence() -> None:
+    assert refused(b"", status=599) == (Reason(code="HTTP_599", message="answered 599"),)
+
+
+def test_a_flood_of_errors_is_cut_and_says_so() -> None:
+    reasons = refused([{"code": f"E{number}", "reason": "no"} for number in range(37)])
+    assert [reason.code for reason in reasons[:9]] == [f"E{number}" for number in range(9)]
+    assert reasons[9].message == "and 28 more reasons"
+    assert len(reasons) == 10
+
+
+@given(st.binary(max_size=3000) | JSON.map(orjson.dumps), st.integers(100, 599))
+def test_no_body_breaks_the_reader_and_every_reason_is_short(body: bytes, status: int) -> None:
+    reasons = reasons_in(HttpResponse(status=status, body=body))
+    assert 1 <= len(reasons) <= 10
+    assert all(0 < len(reason.message) <= 500 and 0 < len(reason.code) <= 64 for reason in reasons)
+    assert all(reason.property_path is None or len(reason.property_path) <= 500 for reason in reasons)
+    assert all((reason.message + reason.code).isprintable() for reason in reasons)
