@@ -81,6 +81,7 @@ def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple
     runs = {run.run_id: run for run in (root, *root.children)}
     check_ids((root, *root.children))
     for child in root.children:
+        check_root(child)
         check_child(child, root, runs)
     runs[root.run_id] = root.model_copy(update={"children": ()})
     return tuple(runs[run_id] for run_id in _pre_order_ids(root, limits))

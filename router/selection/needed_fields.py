@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.selection.fact_paths import DERIVED, fact_path
-from schemas.avro_pick import ItemsNamed
+from schemas.codec.projection import ItemsNamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from router.tables.table import DecisionTable
-    from schemas.avro_pick import Wanted
+    from schemas.codec.projection import Wanted
 
 _BEHIND: Mapping[str, Wanted] = {
     "has_children": {"children": {}, "child_run_ids": None},  # only how many there are

@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.avro_project import project
-from schemas.avro_read import reader_of
-from schemas.avro_read_scalars import NotAvroError
-from schemas.avro_write import writer_of
 from schemas.catalogue import CATALOGUE
+from schemas.codec.avro_decode import NotAvroError, reader_of
+from schemas.codec.avro_encode import writer_of
+from schemas.codec.avro_resolution import resolve
 from schemas.codec.avro_schemas import SINGLE_OBJECT_MARK, avro_schema, single_object_prefix
 from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.avro_write_scalars import Write
     from schemas.catalogue import EventType, Message
     from schemas.codec.avro_schemas import AvroSchema, Plain
     from schemas.codec.schema_registry import RegistryIds
-
-    MakeReader = Callable[[AvroSchema], Callable[[bytes, int], Plain]]
 
 REGISTRY_MARK = b"\x00"
 SINGLE_OBJECT_SIZE, REGISTRY_SIZE = 10, 5
@@ -39,24 +35,25 @@ class AvroWriter:
     """Write every event in the newest version of its schema."""
 
     def __init__(self, registry: RegistryIds | None = None) -> None:
-        self._known = {entry.model: _prefix_and_write(entry, registry) for entry in CATALOGUE}
+        self._writers = {entry.model: _writer(entry, registry) for entry in CATALOGUE}
 
     def write(self, message: Message) -> bytes:
         """Write a message; raises what `writer_of` says where a value does not fit its schema."""
-        prefix, write = self._known[type(message)]
-        out = bytearray(prefix)
-        write(message, out)
-        return bytes(out)
+        return self._writers[type(message)](message)
 
 
 class AvroReader:
-    """Read every version of every event, in both framings; `make` says how the bytes of a schema are read."""
+    """Read every version of every event, in both framings.
 
-    def __init__(self, registry: RegistryIds | None = None, make: MakeReader = reader_of) -> None:
-        self._by_prefix = _known_by_prefix(make)
+    Raises:
+        UnsafeSchemaError: the registry has a schema that values cannot safely be read by.
+    """
+
+    def __init__(self, registry: RegistryIds | None = None) -> None:
+        self._by_prefix = _known_by_prefix()
         self._has_registry = registry is not None
         foreign = registry.reading if registry else {}
-        self._by_id = {id_: _known(entry, schema, make) for id_, (entry, schema) in foreign.items()}
+        self._by_id = {id_: _known(entry, schema) for id_, (entry, schema) in foreign.items()}
 
     def read(self, value: bytes) -> tuple[EventType, Plain] | None:
         """Return which event this is and its plain values; None where the bytes do not open like Avro.
@@ -100,23 +97,23 @@ class AvroReader:
         )
 
 
-def _prefix_and_write(entry: EventType, registry: RegistryIds | None) -> tuple[bytes, Write]:
+def _writer(entry: EventType, registry: RegistryIds | None) -> Callable[[Message], bytes]:
     schema = avro_schema(entry, entry.versions)
     if registry is None:
-        return single_object_prefix(schema), writer_of(schema)
-    return REGISTRY_MARK + registry.writing[entry.subject].to_bytes(4, "big"), writer_of(schema)
+        return writer_of(schema, single_object_prefix(schema))
+    return writer_of(schema, REGISTRY_MARK + registry.writing[entry.subject].to_bytes(4, "big"))
 
 
-def _known_by_prefix(make: MakeReader) -> dict[bytes, KnownSchema]:
+def _known_by_prefix() -> dict[bytes, KnownSchema]:
     schemas = [(entry, avro_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
-    return {single_object_prefix(schema): _known(entry, schema, make) for entry, schema in schemas}
+    return {single_object_prefix(schema): _known(entry, schema) for entry, schema in schemas}
 
 
-def _known(entry: EventType, schema: AvroSchema, make: MakeReader) -> KnownSchema:
-    read, ours = make(schema), avro_schema(entry, entry.versions)
+def _known(entry: EventType, schema: AvroSchema) -> KnownSchema:
+    read, ours = reader_of(schema), avro_schema(entry, entry.versions)
     if schema == ours:
         return KnownSchema(entry, read)
-    return KnownSchema(entry, lambda value, start: project(read(value, start), ours))
+    return KnownSchema(entry, lambda value, start: resolve(read(value, start), ours))
 
 
 def _values(known: KnownSchema, value: bytes, start: int) -> tuple[EventType, Plain]:

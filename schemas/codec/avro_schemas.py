@@ -34,3 +34,20 @@ def single_object_prefix(schema: AvroSchema) -> bytes:
     """Return the ten bytes that open a single-object value (Avro 1.12, "Single-object encoding")."""
     # fastavro writes the fingerprint's bytes in the little-endian order that the encoding asks for.
     return SINGLE_OBJECT_MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def named_types(schema: AvroSchema) -> dict[str, AvroSchema]:
+    """Collect the records and enums that a schema defines, by their names."""
+    found: dict[str, AvroSchema] = {}
+    _collect(schema, found)
+    return found
+
+
+def _collect(schema: AvroSchema, found: dict[str, AvroSchema]) -> None:
+    for part in schema if isinstance(schema, list) else [schema]:
+        if not isinstance(part, dict):
+            continue
+        if "name" in part:
+            found[part["name"]] = part
+        for inner in (part.get("items"), part.get("values"), *(f["type"] for f in part.get("fields", ()))):
+            _collect(inner, found)

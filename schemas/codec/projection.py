@@ -1,18 +1,18 @@
-"""Read of the events on the lifecycle topic only what a decision needs: many times faster than the whole.
+"""Keep of the events on the lifecycle topic only what a decision needs: models of the whole cost twice as much.
 
-A value in another format than Avro is read whole. What nobody wants is stepped over, so an event that is wrong
-only there passes here, although the gateway refuses it.
+Avro is read whole and only the wanted fields are validated, so an event whose other fields are wrong passes here,
+although the gateway refuses it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_origin
 
 import orjson
 from pydantic import ValidationError, create_model
 
-from schemas.avro_pick import ItemsNamed, picker_of
-from schemas.avro_types import short_name
 from schemas.base import Model
 from schemas.codec.avro import AvroReader
 from schemas.codec.cloudevents import type_in
@@ -23,16 +23,52 @@ from schemas.lifecycle import RunRequested
 from schemas.run_document import RunDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from pydantic.fields import FieldInfo
 
-    from schemas.avro_pick import Wanted
     from schemas.catalogue import Message
-    from schemas.codec.avro_schemas import AvroSchema, Plain
+    from schemas.codec.avro_schemas import Plain
     from schemas.codec.schema_registry import RegistryIds
 
+    Pick = Callable[[Plain], Plain]
     KafkaHeaders = Iterable[tuple[str, bytes | None]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsNamed:
+    """Of a list of records, those with one of these names; without spaces around it, as models read a text."""
+
+    names: frozenset[str]
+
+
+# The fields of a record, and of each what is wanted: some of its own fields, some of its items, or None: all of it.
+Wanted = Mapping[str, "Wanted | ItemsNamed | None"]
+
+
+def picker_of(wanted: Wanted) -> Callable[[Mapping[str, Plain]], dict[str, Plain]]:
+    """Make the function that picks the wanted fields of a record; null and empty lists, which are defaults, are not."""
+    parts = [(name, _picker_of_part(inside)) for name, inside in wanted.items()]
+
+    def pick(values: Mapping[str, Plain]) -> dict[str, Plain]:
+        picked = {}
+        for name, part in parts:
+            value = values.get(name)
+            if value is not None and value != []:
+                picked[name] = value if part is None else part(value)
+        return picked
+
+    return pick
+
+
+def _picker_of_part(inside: Wanted | ItemsNamed | None) -> Pick | None:
+    if inside is None:
+        return None
+    if isinstance(inside, ItemsNamed):
+        names = inside.names
+        return lambda items: [item for item in items if item["name"].strip() in names]
+    pick = picker_of(inside)
+    return lambda value: [pick(item) for item in value] if isinstance(value, list) else pick(value)
 
 
 def partial_model(model: type[Model], wanted: Wanted) -> type[Model]:
@@ -73,8 +109,8 @@ class PartialEventReader:
     """Reads events of the lifecycle topic, and the `wanted` fields of requested runs."""
 
     def __init__(self, wanted: Wanted, registry: RegistryIds | None = None) -> None:
-        self._avro = AvroReader(registry, lambda schema: _reader(schema, wanted))
-        self._beside = [name for name in ("run_id", "parent_run_id") if name not in wanted]
+        self._avro = AvroReader(registry)
+        self._pick = picker_of(wanted)
         self._model = partial_model(RunDocument, wanted)
         self._whole = Envelope(Codec(registry=registry))
 
@@ -89,13 +125,15 @@ class PartialEventReader:
             return _whole(self._whole.decode(value, headers, fallback_id="").data)
         entry, values = known
         agree(entry, type_in(headers))
-        return self._requested(values["run"]) if entry.model is RunRequested else PartialEvent(entry.model)
+        if entry.model is not RunRequested:
+            return PartialEvent(entry.model)
+        try:
+            return self._requested(values["run"])
+        except (AttributeError, KeyError, TypeError):  # of a registry's schema, where these are missing or other types
+            return _whole(self._whole.decode(value, headers, fallback_id="").data)
 
     def _requested(self, run: dict[str, Plain]) -> PartialEvent:
-        run_id, parent = run["run_id"], run.get("parent_run_id")
-        for name in self._beside:
-            run.pop(name, None)
-        return PartialEvent(RunRequested, run_id, parent is not None, run)
+        return PartialEvent(RunRequested, run["run_id"], run.get("parent_run_id") is not None, self._pick(run))
 
     def document(self, part: PartialEvent) -> RunDocument:
         """Judge the wanted fields and give them as a document that has no others.
@@ -110,12 +148,6 @@ class PartialEventReader:
             return cast("RunDocument", self._model.model_validate(part.content))
         except ValidationError as wrong:
             raise invalid(part.kind.__name__, wrong) from None
-
-
-def _reader(schema: AvroSchema, wanted: Wanted) -> Callable[[bytes, int], Plain]:
-    if short_name(schema["name"]) != RunRequested.__name__:
-        return picker_of(schema, {})
-    return picker_of(schema, {"run": {"run_id": None, "parent_run_id": None, **wanted}})
 
 
 def _whole(message: Message) -> PartialEvent:

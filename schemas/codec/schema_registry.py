@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import orjson
 
 from schemas.catalogue import CATALOGUE
+from schemas.codec.avro_decode import UnsafeSchemaError, refuse_unsafe
 from schemas.codec.avro_schemas import avsc_text
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
 
     Raises:
         RegistrySilentError: the registry does not answer.
-        RegistryError: it refuses, or has a schema that cannot be used.
+        RegistryError: it refuses a schema, does not have it, or has a schema under one of our subjects whose values could
+            take all memory or end the process.
     """
     registry = _RegistryClient(url, timeout)
     writing: dict[str, int] = {}
@@ -81,7 +83,19 @@ class _RegistryClient:
     def versions_of(self, subject: str) -> list[tuple[int, AvroSchema]]:
         path = f"/subjects/{quote(subject, safe='')}/versions"
         answers = [self._ask(f"{path}/{version}") for version in self._ask(path)]
-        return [(int(answer["id"]), orjson.loads(answer["schema"])) for answer in answers]
+        return [(int(answer["id"]), self._safe(subject, answer)) for answer in answers]
+
+    def _safe(self, subject: str, answer: Answer) -> AvroSchema:
+        schema = orjson.loads(answer["schema"])
+        try:
+            refuse_unsafe(schema)
+        except UnsafeSchemaError as wrong:
+            raise RegistryError(
+                f"The schema registry at {self._address} has under {subject} the schema {answer['id']} (version "
+                f"{answer['version']}), which Southbound does not read: {wrong}; delete that version, let its "
+                "producer write another, and start again."
+            ) from None
+        return schema
 
     def _ask(self, path: str, body: object = None) -> Answer:
         data = None if body is None else orjson.dumps(body)

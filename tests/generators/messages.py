@@ -7,9 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.avro_project import named_types
 from schemas.catalogue import CATALOGUE, EventType, Message
-from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.avro_schemas import avro_schema, named_types
 
 # Models strip the blanks around texts and refuse empty ids and NUL in them, so generated texts have none of these.
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 PARTS = (
     (r"\(confluent_kafka|kafka_publisher\.py|producers/events\.py", "publish: to librdkafka, and its reports"),
     (r"consumers/runtime/client\.py", "consume: from librdkafka"),
-    (r"schemas/(avro_read|avro_project|structured)|Codec\.decode|_from_values", "decode events"),
-    (r"schemas/avro_write|Codec\.encode", "encode events"),
+    (r"schemas/(avro_decode|avro_resolution|structured)|Codec\.decode|_from_values", "decode events"),
+    (r"schemas/avro_encode|Codec\.encode", "encode events"),
     (r"schemas/(headers|envelope|keys)\.py|consumers/voice\.py", "envelopes: headers and keys"),
     (r"consumers/deciding\.py|router/(tables|index\w*|facts|policy|selector|decisions)\.py", "decide"),
     (r"router/(expla\w*|values)\.py", "decide"),

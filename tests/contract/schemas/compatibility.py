@@ -16,8 +16,9 @@ import avro.errors
 import avro.schema
 
 import schemas
-from schemas.avro_project import named_types
 from schemas.catalogue import CATALOGUE, NAMESPACE
+from schemas.codec.avro_decode import UnsafeSchemaError, refuse_unsafe
+from schemas.codec.avro_schemas import named_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ def violations(history: History) -> list[str]:
         for sentence in (
             *_misnamed(subject, versions[-1]),
             *_unfinished(subject, versions[-1]),
+            *_unsafe(subject, versions),
             *_incompatible(subject, versions),
             *_changed(subject, versions),
         )
@@ -77,6 +79,15 @@ def _unfinished_field(place: str, field: AvroSchema) -> Iterator[str]:
     optional = isinstance(field["type"], list) and "null" in field["type"]
     if optional and field.get("default", UNKNOWN) is not None:
         yield f"{place} may be null, so null must be its default"
+
+
+def _unsafe(subject: str, versions: Sequence[AvroSchema]) -> Iterator[str]:
+    """No version is recursive or has values of no bytes: it could not be read."""
+    for number, schema in enumerate(versions, start=1):
+        try:
+            refuse_unsafe(schema)
+        except UnsafeSchemaError as wrong:
+            yield f"{subject}: v{number} cannot be read: {wrong}"
 
 
 def _incompatible(subject: str, versions: Sequence[AvroSchema]) -> Iterator[str]:

@@ -125,6 +125,13 @@ def test_a_type_that_two_files_repeat_must_be_the_same_in_both() -> None:
     assert told == ["southbound.testrun.Pong: Kind differs from the Kind of southbound.testrun.Ping"]
 
 
+def test_a_recursive_schema_is_found_in_every_version() -> None:
+    recursive = v2(type={"type": "array", "items": "southbound.testrun.Ping"}, default=[])
+    told = found(recursive, recursive)
+    for version in ("v1", "v2"):
+        assert f"{version} cannot be read: it is recursive: southbound.testrun.Ping contains itself" in told
+
+
 def test_the_catalogue_and_the_folder_must_agree() -> None:
     told = history.missing({SUBJECT: [V1]})
     assert f"{SUBJECT}: the catalogue lists 0 versions, the folder has 1" in told

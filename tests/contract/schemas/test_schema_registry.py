@@ -107,6 +107,26 @@ def test_versions_that_others_registered_are_read_too(registry: ThreadingHTTPSer
     assert codec.encode(message)[1:5] == ours.writing[SUBJECT].to_bytes(4, "big")
 
 
+RECURSIVE = {"name": "before", "type": ["null", SUBJECT], "default": None}
+EMPTY = {"name": "gaps", "type": {"type": "array", "items": "null"}, "default": []}
+
+
+@pytest.mark.parametrize(
+    ("field", "why"), [(RECURSIVE, f"it is recursive: {SUBJECT} contains itself"), (EMPTY, "take no bytes")]
+)
+def test_a_schema_whose_values_could_be_endless_is_refused_when_it_is_loaded(
+    registry: ThreadingHTTPServer, field: dict[str, Any], why: str
+) -> None:
+    resolve_ids(address(registry))
+    newer = json.loads(Registry.subjects[SUBJECT][0][1])
+    newer["fields"].append(field)
+    Registry.subjects[SUBJECT].append((900, json.dumps(newer)))
+    with pytest.raises(RegistryError) as caught:
+        resolve_ids(address(registry))
+    for part in (f"under {SUBJECT} the schema 900 (version 2)", why, "delete that version"):
+        assert part in str(caught.value)
+
+
 def test_without_the_right_to_register_a_missing_schema_is_named(registry: ThreadingHTTPServer) -> None:
     with pytest.raises(RegistryError, match=r"answers 404 to /subjects/southbound\.testrun\.RunRequested.*register"):
         resolve_ids(address(registry), register=False)

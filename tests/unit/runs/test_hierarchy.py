@@ -147,6 +147,11 @@ def test_pre_order_goes_down_before_it_goes_on() -> None:
             "HIERARCHY_NOT_ROOT",
             ("'c5'", "'R'"),
         ),
+        (
+            with_children(a_root(), [a_document("c5", parent="R", children=(a_child("c6", parent="c5"),))]),
+            "HIERARCHY_NOT_ROOT",
+            ("'c5'", "'R'", "let the root run carry the whole flat list"),
+        ),
         (a_tree("R", children=500), "HIERARCHY_TOO_LARGE", ("'R'", "501", "500", "max_runs")),
     ],
 )

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from router.selection.fact_paths import DERIVED
 from router.selection.facts import facts_of
 from router.selection.needed_fields import fields_of_paths
-from schemas.avro_pick import ItemsNamed
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.codec.errors import InvalidEventError, UndecodableError
-from schemas.codec.projection import PartialEvent, PartialEventReader
+from schemas.codec.projection import ItemsNamed, PartialEvent, PartialEventReader
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.run_document import Characteristic, RunDocument
 from tests.builders.runs import a_document, a_tree

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import fastavro
 import pytest
 from hypothesis import given, settings
 
-from schemas.avro_project import project
-from schemas.avro_read import reader_of
-from schemas.avro_read_scalars import NotAvroError
-from schemas.avro_write import writer_of
 from schemas.catalogue import CATALOGUE, Message, entry_of
 from schemas.codec.avro import SINGLE_OBJECT_SIZE
+from schemas.codec.avro_decode import DEEPEST, NotAvroError, UnsafeSchemaError, reader_of
+from schemas.codec.avro_encode import writer_of
+from schemas.codec.avro_resolution import resolve
 from schemas.codec.avro_schemas import avro_schema
 from schemas.codec.codec import Codec, UnencodableError
+from schemas.codec.errors import UnreadableBytesError
 from schemas.lifecycle import RunRequested
 from schemas.run_document import Characteristic
 from tests.builders.example_events import EVERY_VERSION, NEWEST, example, golden
-from tests.builders.runs import a_document
+from tests.builders.runs import a_document, a_tree
 from tests.generators.messages import messages
 
 CODEC = Codec()
@@ -29,8 +30,26 @@ READ = {entry.model: reader_of(avro_schema(entry, entry.versions)) for entry in 
 
 def fastavro_bytes(message: Message) -> bytes:
     out = BytesIO()
-    fastavro.schemaless_writer(out, PARSED[type(message)], message.model_dump(), strict=True)
+    fastavro.schemaless_writer(out, PARSED[type(message)], dumped(message), strict=True)
     return out.getvalue()
+
+
+def dumped(message: Message) -> dict[str, Any]:
+    """Return the fields as the schema has them: a child document has no children, not even an empty list."""
+    values = message.model_dump()
+    for child in values.get("run", {}).get("children", ()):
+        assert child.pop("children") == ()
+    return values
+
+
+def read_field(schema: object, raw: bytes) -> object:
+    return reader_of(record(schema))(raw, 0)["f"]
+
+
+def record(*types: object) -> dict[str, Any]:
+    names = ("f", *(f"f{number}" for number in range(1, len(types))))
+    fields = [{"name": name, "type": kind} for name, kind in zip(names, types, strict=True)]
+    return {"type": "record", "name": "R", "fields": fields}
 
 
 @settings(max_examples=150, deadline=None)
@@ -58,8 +77,11 @@ def test_the_golden_bytes_of_every_version_are_still_understood(name: str, versi
 
 
 def test_blocks_with_a_size_are_read_as_other_writers_make_them() -> None:
-    read = reader_of({"type": "array", "items": "long"})
-    assert read(bytes([0x03, 0x04, 0x02, 0x04, 0x02, 0x06, 0x00]), 0) == [1, 2, 3]
+    assert read_field({"type": "array", "items": "long"}, bytes([0x03, 0x04, 0x02, 0x04, 0x02, 0x06, 0x00])) == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_types_by_their_full_name_are_found() -> None:
@@ -71,26 +93,39 @@ def test_types_by_their_full_name_are_found() -> None:
             {"name": "two", "type": "a.b.Side"},
             {"name": "md5", "type": {"type": "fixed", "name": "Two", "size": 2}},
             {"name": "f", "type": {"type": "float"}},
+            {"name": "text", "type": {"type": {"type": "string", "avro.java.string": "String"}}, "default": 5},
         ],
     }
-    raw = b"\x00\x02ab" + b"\x00\x00\x00\x3f"
-    assert reader_of(schema)(raw, 0) == {"one": "left", "two": "right", "md5": b"ab", "f": 0.5}
+    raw = b"\x00\x02ab" + b"\x00\x00\x00\x3f" + b"\x02x"
+    assert reader_of(schema)(raw, 0) == {"one": "left", "two": "right", "md5": b"ab", "f": 0.5, "text": "x"}
+
+
+def test_logical_types_that_no_field_of_ours_has_are_read_as_what_they_are_written_as() -> None:
+    number = {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}
+    uuid = {"type": "string", "logicalType": "uuid"}
+    assert reader_of(record(number, uuid))(b"\x02\x05\x02x", 0) == {"f": b"\x05", "f1": "x"}
 
 
 @pytest.mark.parametrize(
     ("schema", "raw", "says"),
     [
-        ("string", b"\x06ab", "ends early"),
-        ("string", b"\x01", "goes past the end"),
+        ("string", b"\x06ab", r"it ends early, or a length or count in it goes past its end \(byte 3 of 3\)"),
+        ("string", b"\x01", "goes past its end"),
         ("string", b"\x02\xff", "not UTF-8"),
         ("string", b"\x02ab", "1 bytes are left over"),
-        ("bytes", b"\xfe\xff\xff\xff\x0f", "goes past the end"),
-        ("long", b"\xff" * 12, "no number ends"),
+        ("bytes", b"\xfe\xff\xff\xff\x0f", "goes past its end"),
+        ("bytes", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", "goes past its end"),
+        ("long", b"\xff" * 12, "ends early"),
         ("double", b"\x00" * 7, "ends early"),
-        ("boolean", b"\x02", "no boolean"),
-        (["null", "long"], b"\x04\x02", "chooses no branch"),
-        ({"type": "array", "items": "null"}, b"\xfe\xff\xff\xff\xff\x0f\x00", "claims"),
-        ({"type": "enum", "name": "E", "symbols": ["a"]}, b"\x02", "no symbol 1"),
+        ("boolean", b"\x02", "no choice 1"),
+        ("boolean", b"\xff\x01", "no choice -128"),
+        (["null", "long"], b"\x04\x02", "no choice 2"),
+        (["null", "long"], b"\x01\x02", "no choice -1"),
+        ({"type": "array", "items": "long"}, b"\xfe\xff\xff\xff\xff\x0f\x00", "goes past its end"),
+        ({"type": "array", "items": "long"}, b"\x01\xfe\xff\xff\xff\xff\x0f", "ends early"),
+        ({"type": "map", "values": "long"}, b"\xfe\xff\xff\xff\xff\x0f\x00", "goes past its end"),
+        ({"type": "enum", "name": "E", "symbols": ["a"]}, b"\x02", "no choice 1"),
+        ({"type": "enum", "name": "E", "symbols": ["a"]}, b"\x01", "no choice -1"),
         ({"type": "fixed", "name": "F", "size": 4}, b"abc", "ends early"),
         (
             {"type": "long", "logicalType": "timestamp-millis"},
@@ -101,15 +136,65 @@ def test_types_by_their_full_name_are_found() -> None:
 )
 def test_damaged_bytes_are_an_error_that_says_where(schema: object, raw: bytes, says: str) -> None:
     with pytest.raises(NotAvroError, match=says):
-        reader_of(schema)(raw, 0)
+        read_field(schema, raw)
 
 
-def test_children_nested_without_end_are_an_error_and_not_the_end_of_the_process() -> None:
-    """Fastavro answers the same bytes with a segmentation fault."""
+@pytest.mark.parametrize("raw", [b"\x00", b"\x01"])
+def test_a_boolean_is_one_of_two_bytes(raw: bytes) -> None:
+    assert read_field("boolean", raw) is bool(raw[0])
+
+
+SELF = {"type": "record", "name": "n.R", "fields": [{"name": "next", "type": ["null", "n.R"]}]}
+DEEP: Any = "long"
+for _ in range(DEEPEST):
+    DEEP = {"type": "array", "items": DEEP}
+# Each record names the one before it, so that the text of the schema is flat and its values are deep.
+CHAIN = [{"type": "record", "name": f"C{n}", "fields": [{"name": "c", "type": f"C{n - 1}"}]} for n in range(1, 99)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        (SELF, "it is recursive: n.R contains itself"),
+        (record({"type": "map", "values": {"type": "array", "items": "R"}}), "it is recursive: R contains itself"),
+        (record({"type": "array", "items": {**record("R"), "name": "Q"}}), "it is recursive: R contains itself"),
+        (record({"type": "array", "items": "null"}), "a value may take no bytes"),
+        (record({"type": "array", "items": {"type": "null"}}), "a value may take no bytes"),
+        (record("null", "string"), "a value may take no bytes"),
+        (record({"type": "array", "items": {"type": "record", "name": "E", "fields": []}}), "E takes no bytes"),
+        (record({"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}}), "F takes no bytes"),
+        (record(DEEP), "more than 32 levels"),
+        (record({**record("long"), "name": "C0"}, *CHAIN), "more than 32 levels"),
+        ("string", "not the schema of a record"),
+        (["null", "string"], "not the schema of a record"),
+        (record("Unknown"), "not an Avro schema: UnknownType: Unknown"),
+        ({"type": "record", "fields": []}, "not an Avro schema"),
+        ({"type": "record", "name": "R", "fields": 5}, "not an Avro schema"),
+        ({"type": "record", "name": "R", "fields": [{"name": "f"}]}, "not an Avro schema"),
+        ({"type": "record", "name": "R", "fields": [{"name": ["f"], "type": "long"}]}, "is no str"),
+        (record({"type": "fixed", "name": "F", "size": 0.5}), "0.5 is no int"),
+        ({}, "not an Avro schema"),
+    ],
+)
+def test_a_schema_whose_values_could_be_endless_is_refused(schema: object, says: str) -> None:
+    with pytest.raises(UnsafeSchemaError, match=says):
+        reader_of(schema)
+
+
+def test_a_schema_that_nests_without_end_is_refused() -> None:
+    deep: Any = "long"
+    for _ in range(900):
+        deep = {"type": "array", "items": deep}
+    with pytest.raises(UnsafeSchemaError, match="more than 32 levels"):
+        reader_of(record(deep))
+
+
+def test_the_bytes_of_children_nested_without_end_are_an_error_and_not_the_end_of_the_process() -> None:
+    """Of the schema that we had before, where a child was a document with children, they ended it."""
     simple = CODEC.encode(RunRequested(run=a_document()))
     prefix, run = simple[:SINGLE_OBJECT_SIZE], simple[SINGLE_OBJECT_SIZE:-2]
     deep = prefix + (run + b"\x02") * 50_000 + run + b"\x00\x00" + b"\x00\x00" * 50_000
-    with pytest.raises(Exception, match="nested too deeply"):
+    with pytest.raises(UnreadableBytesError, match="it is damaged"):
         CODEC.decode(deep)
 
 
@@ -125,7 +210,7 @@ def test_a_value_of_a_newer_version_is_brought_to_ours() -> None:
         },
         "shape": 5,
     }
-    assert project(value, ours) == {
+    assert resolve(value, ours) == {
         "run": {
             "run_id": "a",
             "mode": "unknown",
@@ -138,7 +223,13 @@ def test_a_value_of_a_newer_version_is_brought_to_ours() -> None:
 def test_unions_of_text_and_enums_are_brought_to_ours_too() -> None:
     enum = {"type": "enum", "name": "E", "symbols": ["a", "unknown"], "default": "unknown"}
     ours = {"type": "map", "values": ["null", enum]}
-    assert project({"x": None, "y": "a", "z": "b"}, ours) == {"x": None, "y": "a", "z": "unknown"}
+    assert resolve({"x": None, "y": "a", "z": "b"}, ours) == {"x": None, "y": "a", "z": "unknown"}
+
+
+def test_what_another_version_made_of_another_type_is_left_for_the_model_to_refuse() -> None:
+    ours = avro_schema(entry_of(RunRequested), 1)
+    other = {"run": {"children": 5, "characteristic": {"a": 1}, "mode": 7, "test_specification": "x"}}
+    assert resolve(other, ours) == other
 
 
 def test_a_message_made_round_its_model_is_refused_with_the_field() -> None:
@@ -159,7 +250,13 @@ def test_a_number_that_does_not_fit_into_64_bits_is_refused_where_it_comes_in() 
 
 
 def test_the_writer_itself_checks_numbers() -> None:
-    with pytest.raises(OverflowError, match="does not fit into an Avro long"):
-        writer_of("long")(2**63, bytearray())
-    with pytest.raises(TypeError):
-        writer_of("null")(0, bytearray())
+    write = writer_of(avro_schema(entry_of(RunRequested), 1), b"")
+    with pytest.raises(OverflowError):
+        write(RunRequested.model_construct(run=a_document().model_copy(update={"order": 2**63})))
+
+
+def test_a_child_with_children_cannot_be_written() -> None:
+    tree = a_tree(children=1)
+    nested = RunRequested.model_construct(run=tree.model_copy(update={"children": (tree,)}))
+    with pytest.raises(UnencodableError, match="children are a flat list with parent_run_id"):
+        CODEC.encode(nested)

@@ -1,39 +1,43 @@
-"""Reading only some fields of an event gives what the whole has there, and notices damage all the same."""
+"""Picking only some fields of an event gives what the whole has there, and damage is noticed all the same."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.avro_pick import ItemsNamed, picker_of
-from schemas.avro_read import reader_of
-from schemas.avro_read_scalars import NotAvroError
-from schemas.avro_skip import skip_of
 from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
 from schemas.codec.avro import SINGLE_OBJECT_SIZE
+from schemas.codec.avro_decode import reader_of
 from schemas.codec.avro_schemas import avro_schema
 from schemas.codec.codec import Codec
+from schemas.codec.errors import InvalidEventError, UndecodableError, UnreadableBytesError
+from schemas.codec.projection import ItemsNamed, PartialEvent, PartialEventReader, picker_of
+from schemas.codec.schema_registry import RegistryIds
+from schemas.lifecycle import RunRequested
+from tests.builders.runs import a_document
+from tests.generators.hostile_avro import damaged
 from tests.generators.messages import messages, messages_of
 
 if TYPE_CHECKING:
-    from schemas.avro_pick import Wanted
     from schemas.catalogue import EventType
+    from schemas.codec.projection import Wanted
 
 CODEC = Codec()
 SCHEMAS = {entry.model: avro_schema(entry, entry.versions) for entry in CATALOGUE}
-PROJECTION: Wanted = {
-    "run": {
-        "run_id": None,
-        "mode": None,
-        "test_specification": {"id": None, "version": None},
-        "related_service": None,
-        "characteristic": ItemsNamed(frozenset({"speed"})),
-        "children": {"run_id": None},
-    }
+OF_A_RUN: Wanted = {
+    "run_id": None,
+    "mode": None,
+    "test_specification": {"id": None, "version": None},
+    "related_service": None,
+    "characteristic": ItemsNamed(frozenset({"speed"})),
+    "children": {"run_id": None},
 }
+WANTED: Wanted = {"run": OF_A_RUN}
+READER = PartialEventReader(OF_A_RUN)
 
 
 def an_entry(name: str) -> EventType:
@@ -60,70 +64,50 @@ def project(value: Any, projection: Any) -> Any:  # noqa: ANN401 - Avro's own sh
 @settings(max_examples=150, deadline=None)
 @given(messages_of(an_entry("RunRequested")))
 def test_what_is_wanted_is_what_the_whole_has_there(message: Message) -> None:
-    schema = SCHEMAS[type(message)]
-    whole = reader_of(schema)(encoded(message), 0)
-    assert picker_of(schema, PROJECTION)(encoded(message), 0) == project(whole, PROJECTION)
+    whole = reader_of(SCHEMAS[type(message)])(raw(message), 0)
+    assert picker_of(WANTED)(whole) == what_is_wanted(whole, WANTED)
 
 
 @settings(max_examples=150, deadline=None)
 @given(messages())
-def test_every_event_is_stepped_over_to_its_very_end(message: Message) -> None:
-    value = encoded(message)
-    assert skip_of(SCHEMAS[type(message)], {})(value, 0) == len(value)
-    assert picker_of(SCHEMAS[type(message)], {})(value, 0) == {}
+def test_of_every_other_event_only_its_kind_is_told(message: Message) -> None:
+    part = READER.read(CODEC.encode(message), ())
+    assert part.kind is type(message)
+    assert (part.content is None) == (not isinstance(message, RunRequested))
 
 
 @settings(max_examples=100, deadline=None)
 @given(messages_of(an_entry("RunRequested")), st.data())
 def test_a_value_that_ends_early_is_noticed_wherever_it_ends(message: Message, data: st.DataObject) -> None:
-    value = encoded(message)
-    shorter = value[: data.draw(st.integers(0, len(value) - 1))]
-    with pytest.raises(NotAvroError):
-        picker_of(SCHEMAS[type(message)], PROJECTION)(shorter, 0)
+    value = CODEC.encode(message)
+    shorter = value[: data.draw(st.integers(SINGLE_OBJECT_SIZE, len(value) - 1))]
+    with pytest.raises(UnreadableBytesError, match="ends early"):
+        READER.read(shorter, ())
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=60))
-def test_any_bytes_are_stepped_over_or_refused(value: bytes) -> None:
-    entry = an_entry("RunRequested")
-    try:
-        picked = picker_of(SCHEMAS[entry.model], PROJECTION)(value, 0)
-    except NotAvroError:
-        return
-    assert set(picked) == {"run"}
+@settings(max_examples=300, deadline=None)
+@given(damaged() | st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(value: bytes) -> None:
+    with suppress(UndecodableError):
+        part = READER.read(value, ())
+        if part.kind is RunRequested:
+            READER.document(part)
 
 
-def test_types_by_their_full_name_and_blocks_with_a_size_are_stepped_over() -> None:
-    schema = {
-        "type": "record",
-        "name": "a.b.Pair",
-        "fields": [
-            {"name": "one", "type": {"type": "enum", "name": "Side", "symbols": ["left", "right"]}},
-            {"name": "two", "type": "a.b.Side"},
-            {"name": "md5", "type": {"type": "fixed", "name": "Two", "size": 2}},
-            {"name": "f", "type": "float"},
-            {"name": "d", "type": "double"},
-            {"name": "list", "type": {"type": "array", "items": "long"}},
-            {"name": "map", "type": {"type": "map", "values": "a.b.Two"}},
-            {
-                "name": "last",
-                "type": {"type": "record", "name": "a.b.Last", "fields": [{"name": "x", "type": "boolean"}]},
-            },
-            {"name": "again", "type": "Last"},
-        ],
-    }
-    block = bytes([0x03, 0x04, 0x02, 0x04, 0x02, 0x06, 0x00])
-    value = b"\x00\x02ab\x00\x00\x00\x3f" + b"12345678" + block + b"\x02\x02kab\x00" + b"\x01\x00"
-    assert picker_of(schema, {"two": None, "again": {"x": None}})(value, 0) == {"two": "right", "again": {"x": False}}
+def test_another_version_without_a_run_is_refused_with_the_field() -> None:
+    entry = entry_of(RunRequested)
+    foreign = {**avro_schema(entry, 1), "fields": [{"name": "colour", "type": "string"}]}
+    ids = RegistryIds(writing={one.subject: 1 for one in CATALOGUE}, reading={9: (entry, foreign)})
+    reader = PartialEventReader(OF_A_RUN, ids)
+    with pytest.raises(InvalidEventError, match="run is missing"):
+        reader.read(b"\x00\x00\x00\x00\x09\x02x", ())
 
 
-@pytest.mark.parametrize(
-    "value", [b"\x01", b"\x02\x01ab", b"\xff\xff\xff\xff\x0f"], ids=["negative", "twice", "far too long"]
-)
-def test_a_length_that_cannot_be_is_refused(value: bytes) -> None:
-    schema = {"type": "record", "name": "R", "fields": [{"name": "text", "type": "string"}]}
-    with pytest.raises(NotAvroError):
-        picker_of(schema, {})(value, 0)
+def test_a_run_whose_unwanted_fields_are_wrong_is_read_all_the_same() -> None:
+    broken = RunRequested.model_construct(run=a_document().model_copy(update={"name": ""}))
+    reader = PartialEventReader({"mode": None})
+    part = reader.read(CODEC.encode(broken), ())
+    assert part == PartialEvent(RunRequested, "TR0001", content={"mode": "ONDEMAND"})
 
 
 def test_every_event_has_a_schema_here() -> None:

@@ -1,0 +1,105 @@
+"""Make values that follow no schema on purpose, and read them all in a process that may take little (`main`)."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from schemas.codec.codec import Codec
+from schemas.codec.errors import UndecodableError
+from tests.builders.example_events import EVERY_VERSION, golden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX = 10
+GOLDEN = [golden(name, version) for name, version in EVERY_VERSION]
+MEGABYTE = 2**20
+MEMORY, CPU_SECONDS = 256 * MEGABYTE, 120  # on top of what a process has once everything is imported
+EVERY = 13  # bytes of a golden value lie between two places where something is put: of all places it takes minutes
+
+
+def zigzag(number: int) -> bytes:
+    """Write a number as Avro does."""
+    rest = (number << 1) ^ (number >> 63)
+    out = bytearray()
+    while rest >= 0x80:
+        out.append((rest & 0x7F) | 0x80)
+        rest >>= 7
+    return bytes([*out, rest])
+
+
+# Counts, lengths and indices that no value has bytes for, and numbers that never end.
+NUMBERS = [
+    *(zigzag(sign * 2**power) for power in (7, 15, 31, 32, 40, 62) for sign in (1, -1)),
+    *map(zigzag, (-1, -2, -64, 2**31 - 1, 2**63 - 1, -(2**63))),
+    b"\xff" * 9,
+    b"\xff" * 30,
+    b"\x80" * 12,
+]
+# A negative count is followed by the size of its block in bytes.
+BLOCKS = [zigzag(count) + zigzag(size) for count in (-1, -(2**40), -(2**62)) for size in (-1, 0, 2**62, -(2**63))]
+
+
+def damaged() -> st.SearchStrategy[bytes]:
+    """Cut, change, repeat and stuff the golden bytes behind their prefix."""
+    return st.sampled_from(GOLDEN).flatmap(_damaged)
+
+
+def _damaged(value: bytes) -> st.SearchStrategy[bytes]:
+    places = st.integers(PREFIX, len(value))
+    stuffing = st.sampled_from(NUMBERS + BLOCKS) | st.binary(max_size=12) | st.sampled_from(GOLDEN).map(_behind_prefix)
+    return st.builds(lambda start, end, more: value[:start] + more + value[end:], places, places, stuffing)
+
+
+def _behind_prefix(value: bytes) -> bytes:
+    return value[PREFIX:]
+
+
+def handmade() -> Iterator[bytes]:
+    """Put every hostile number at many places of every golden value, in front of the rest and instead of a byte."""
+    for value in GOLDEN:
+        for place in range(PREFIX, len(value), EVERY):
+            for number in NUMBERS + BLOCKS:
+                yield value[:place] + number + value[place:]
+                yield value[:place] + number + value[place + 1 :]
+
+
+def large() -> Iterator[bytes]:
+    """Make values of a megabyte in which as much as possible is nested, counted or empty."""
+    for value in GOLDEN:
+        for filling in (b"\x00", b"\x01", b"\x02", b"\x7f", b"\x80", b"\xff", *NUMBERS[:6]):
+            for place in range(PREFIX, len(value), 5 * EVERY):
+                yield value[:place] + filling * (MEGABYTE // len(filling))
+
+
+def read_all(values: Iterator[bytes], codec: Codec) -> tuple[int, int]:
+    """Return how many values were refused in a sentence and how many could be read after all."""
+    refused = read = 0
+    for value in values:
+        try:
+            codec.decode(value)
+        except UndecodableError as error:
+            refused += bool(error.sentence)
+        else:
+            read += 1
+    return refused, read
+
+
+def main() -> None:
+    """Read all of them within a bound on memory and CPU, which ends the process where it is broken."""
+    codec = Codec()
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    for name, values in (("handmade", handmade()), ("large", large())):
+        refused, read = read_all(values, codec)
+        sys.stdout.write(f"{name} {refused} {read}\n")
+
+
+if __name__ == "__main__":
+    main()
