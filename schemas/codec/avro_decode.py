@@ -1,4 +1,4 @@
-"""Read Avro values with fastavro, which trusts schemas and bytes more than it can afford to. See ADR-0010.
+"""Read Avro values with fastavro, which trusts schemas and bytes more than it can afford to. See ADR-0011.
 
 Its compiled reader ends the process where a value nests deep enough, and builds as many items as a count claims.
 Both need a schema that allows it, so such schemas are refused before any byte is read: what is left cannot nest
@@ -92,8 +92,7 @@ def _plan(schema: AvroSchema) -> AvroSchema:
         raise UnsafeSchemaError(f"it is not an Avro schema: {type(wrong).__name__}: {str(wrong)[:120]}") from None
     except RecursionError:
         raise UnsafeSchemaError(f"its types lie more than {DEEPEST} levels inside each other") from None
-    types = {name: _strict(kind) for name, kind in named.items()}
-    return {**_strict(parsed), "__fastavro_parsed": True, "__named_schemas": types}
+    return {**_strict(parsed, {}), "__fastavro_parsed": True, "__named_schemas": {}}
 
 
 def _bare(schema: AvroSchema) -> AvroSchema:
@@ -158,17 +157,20 @@ class _Check:
         return depth
 
 
-def _strict(schema: AvroSchema) -> AvroSchema:
-    """Let fastavro find branches and symbols by their number in a mapping: of a list it takes -1 as the last."""
+def _strict(schema: AvroSchema, named: dict[str, AvroSchema]) -> AvroSchema:
+    """Let fastavro find branches and symbols by their number in a mapping: of a list it takes -1 as the last.
+
+    A type that is named stands in place of its name, which saves looking it up; `named` has those met so far.
+    """
     if isinstance(schema, list):
-        return {"type": "union", **{place: _strict(branch) for place, branch in enumerate(schema)}}
-    if schema == "boolean":
-        return _BOOLEAN
-    if not isinstance(schema, dict):
-        return schema
-    strict = {**schema, **{key: _strict(schema[key]) for key in ("items", "values") if key in schema}}
+        return {"type": "union", **{place: _strict(branch, named) for place, branch in enumerate(schema)}}
+    if isinstance(schema, str):
+        return _BOOLEAN if schema == "boolean" else named.get(schema, schema)
+    strict = {**schema, **{key: _strict(schema[key], named) for key in ("items", "values") if key in schema}}
     if "fields" in schema:
-        strict["fields"] = [{**field, "type": _strict(field["type"])} for field in schema["fields"]]
+        strict["fields"] = [{**field, "type": _strict(field["type"], named)} for field in schema["fields"]]
     if "symbols" in schema:
         strict["symbols"] = dict(enumerate(schema["symbols"]))
+    if "name" in schema:
+        named[schema["name"]] = strict
     return strict

@@ -1,7 +1,7 @@
 """Write messages as Avro, with one small function per field made once per schema.
 
 fastavro validates every branch of every union for each value and takes three times as long; a test holds these bytes
-against its `schemaless_writer(strict=True)`. See ADR-0010.
+against its `schemaless_writer(strict=True)`. See ADR-0011.
 """
 
 from __future__ import annotations

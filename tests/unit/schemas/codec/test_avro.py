@@ -139,6 +139,12 @@ def test_damaged_bytes_are_an_error_that_says_where(schema: object, raw: bytes, 
         read_field(schema, raw)
 
 
+def test_the_least_count_is_a_block_without_items() -> None:
+    """What it counts does not fit into 64 bits, and fastavro takes none of it."""
+    least = b"\xff" * 9 + b"\x01"
+    assert read_field({"type": "array", "items": "long"}, least + b"\x00" + b"\x02\x04\x00") == [2]
+
+
 @pytest.mark.parametrize("raw", [b"\x00", b"\x01"])
 def test_a_boolean_is_one_of_two_bytes(raw: bytes) -> None:
     assert read_field("boolean", raw) is bool(raw[0])
