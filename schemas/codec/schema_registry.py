@@ -51,8 +51,8 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
 
     Raises:
         RegistrySilentError: the registry does not answer.
-        RegistryError: it refuses a schema, does not have it, or has a schema under one of our subjects whose values could
-            take all memory or end the process.
+        RegistryError: it refuses a schema, does not have it, or has one under our subjects whose values could take all
+            memory or end the process.
     """
     registry = _RegistryClient(url, timeout)
     writing: dict[str, int] = {}

@@ -127,7 +127,7 @@ def test_a_type_that_two_files_repeat_must_be_the_same_in_both() -> None:
 
 def test_a_recursive_schema_is_found_in_every_version() -> None:
     recursive = v2(type={"type": "array", "items": "southbound.testrun.Ping"}, default=[])
-    told = found(recursive, recursive)
+    told = violations_in(recursive, recursive)
     for version in ("v1", "v2"):
         assert f"{version} cannot be read: it is recursive: southbound.testrun.Ping contains itself" in told
 

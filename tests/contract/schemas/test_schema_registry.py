@@ -118,9 +118,9 @@ def test_a_schema_whose_values_could_be_endless_is_refused_when_it_is_loaded(
     registry: ThreadingHTTPServer, field: dict[str, Any], why: str
 ) -> None:
     resolve_ids(address(registry))
-    newer = json.loads(Registry.subjects[SUBJECT][0][1])
+    newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][0][1])
     newer["fields"].append(field)
-    Registry.subjects[SUBJECT].append((900, json.dumps(newer)))
+    FakeSchemaRegistry.subjects[SUBJECT].append((900, json.dumps(newer)))
     with pytest.raises(RegistryError) as caught:
         resolve_ids(address(registry))
     for part in (f"under {SUBJECT} the schema 900 (version 2)", why, "delete that version"):
