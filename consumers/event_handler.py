@@ -69,7 +69,7 @@ class DecodingHandler:
     envelope: Envelope
     random: Callable[[], float] = random.random  # jitter, not a secret
 
-    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:
+    async def handle_record(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode the record, handle its event, and turn an exception into an outcome."""
         try:
             event = self._decode(record)

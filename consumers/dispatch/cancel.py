@@ -36,7 +36,7 @@ class CancelRunHandler:
     updater: RunUpdater
     caller: Caller
 
-    async def __call__(self, event: Event, command: CancelRun, attempt: Attempt) -> Outcome:
+    async def handle(self, event: Event, command: CancelRun, attempt: Attempt) -> Outcome:
         """Cancel by the profile's method; a run that was never sent ends at once."""
         row = await self.updater.store.run(command.run_id)
         if row is None:
@@ -48,7 +48,7 @@ class CancelRunHandler:
             return Done()
         if row.phase not in OUT:
             return DeadLetter(_send_first(row))
-        row = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, row)
+        row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
         if row.external_id is None:
             return RetryLater(ID_DELAY, external_id_pending(row))
         return await self._cancel(event, row, command, attempt)

@@ -34,7 +34,7 @@ class ChangeRunHandler:
     updater: RunUpdater
     caller: Caller
 
-    async def __call__(self, event: Event, command: ChangeRun, attempt: Attempt) -> Outcome:
+    async def handle(self, event: Event, command: ChangeRun, attempt: Attempt) -> Outcome:
         """Send what differs from what was sent last, if profile and phase allow it."""
         row = await self.updater.store.run(command.run.run_id)
         if row is None:
@@ -46,7 +46,7 @@ class ChangeRunHandler:
             return Done()
         if row.phase in ENDED:
             return await self._refuse(event, row, (has_ended(row),))
-        row = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, row)
+        row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
         if row.external_id is None:
             return RetryLater(ID_DELAY, external_id_pending(row))
         return await self._send_change(event, row, attempt)

@@ -25,14 +25,14 @@ class CommandHandler:
     change: ChangeRunHandler
     cancel: CancelRunHandler
 
-    async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
+    async def handle(self, event: Event, attempt: Attempt) -> Outcome:
         """Pass a command to the handler of its type."""
         match event.data:
             case SendRun() as command:
-                return await self.send(event, command, attempt)
+                return await self.send.handle(event, command, attempt)
             case ChangeRun() as command:
-                return await self.change(event, command, attempt)
+                return await self.change.handle(event, command, attempt)
             case CancelRun() as command:
-                return await self.cancel(event, command, attempt)
+                return await self.cancel.handle(event, command, attempt)
             case _:
                 return DeadLetter(event_misplaced(event, "a dispatch topic"))

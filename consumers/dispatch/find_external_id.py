@@ -27,7 +27,7 @@ class ExternalIdFinder:
     updater: RunUpdater
     caller: Caller
 
-    async def __call__(self, event: Event, row: RunRow) -> RunRow:
+    async def find(self, event: Event, row: RunRow) -> RunRow:
         """Return the row with its external id if the system names one; else unchanged."""
         if row.external_id is not None:
             return row

@@ -35,7 +35,7 @@ class SendRunHandler:
     updater: RunUpdater
     caller: Caller
 
-    async def __call__(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
+    async def handle(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
         """Send the run, or return why not."""
         # Children of a bundle may be saved without their root, so an outdated root would go unnoticed.
         read = self.updater.store.run if command.run.children else self.updater.store.run_to_send
@@ -67,7 +67,7 @@ class SendRunHandler:
         if parent is not None and parent.accepted_at is None:
             return await self._without_parent(event, rows[0], parent)
         if parent is not None and parent.external_id is None and self._requires_parent(parent):
-            parent = await ExternalIdFinder(updater=self.updater, caller=self.caller)(event, parent)
+            parent = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, parent)
             if parent.external_id is None:
                 return RetryLater(ID_DELAY, external_id_pending(parent))
         posting = PostAttempt(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Authenticate(Protocol):
     """Checks the headers of a request; names are in any case."""
 
-    def __call__(self, headers: Mapping[str, str]) -> bool:
+    def accepts(self, headers: Mapping[str, str]) -> bool:
         """Return whether the request is authentic."""
 
 
@@ -26,7 +26,7 @@ class Authenticate(Protocol):
 class AllowAnyone:
     """Accepts every request: only for a listener that nobody else can reach."""
 
-    def __call__(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the port passes them
+    def accepts(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the port passes them
         """Return True."""
         return True
 
@@ -42,7 +42,7 @@ class SharedToken:
         if not self.token:
             raise ValueError("the token that callbacks must carry is empty: set one")
 
-    def __call__(self, headers: Mapping[str, str]) -> bool:
+    def accepts(self, headers: Mapping[str, str]) -> bool:
         """Compare in constant time."""
         given = headers.get(self.header, "")
         return _equal(_after("bearer", given) if self.header.lower() == "authorization" else given, self.token)
@@ -59,7 +59,7 @@ class BasicPassword:
         if not self.password:
             raise ValueError(f"the password of {self.user!r} that callbacks must carry is empty: set one")
 
-    def __call__(self, headers: Mapping[str, str]) -> bool:
+    def accepts(self, headers: Mapping[str, str]) -> bool:
         """Compare in constant time."""
         expected = b64encode(f"{self.user}:{self.password}".encode()).decode()
         return _equal(_after("basic", headers.get("Authorization", "")), expected)

@@ -168,7 +168,7 @@ class Listener:
         spoke = self._spokes.get(name)
         if spoke is None:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
-        if not spoke.authenticate(request.headers):
+        if not spoke.authenticate.accepts(request.headers):
             sentence = f"the credentials are not those agreed for callbacks of {name}"
             raise CallbackRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
         if self._under_way > self._limits.max_concurrent:

@@ -41,7 +41,7 @@ class ReportHandler:
     park_for: float = 0.5
     park_until: float = 60.0
 
-    async def __call__(self, event: Event, attempt: Attempt) -> Outcome:
+    async def handle(self, event: Event, attempt: Attempt) -> Outcome:
         """Handle one report."""
         received = event.data
         if not isinstance(received, InboundReceived):

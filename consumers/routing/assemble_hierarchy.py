@@ -37,7 +37,7 @@ class HierarchyAssembler:
     router: RequestRouter
     limits: HierarchyLimits
 
-    async def __call__(self, event: Event, run: RunDocument) -> Outcome:
+    async def add(self, event: Event, run: RunDocument) -> Outcome:
         """Store this run; route its hierarchy if it was the last one missing."""
         try:
             check_size(run, self.limits)
@@ -54,7 +54,7 @@ class HierarchyAssembler:
     async def resume(self, event: Event, root: RunRow) -> Outcome:
         """Route a pending root if all children that it names are stored."""
         together = await complete_hierarchy(self.updater.store, root)
-        return await self.router(event, *together) if together else Done()
+        return await self.router.route(event, *together) if together else Done()
 
     async def children(self, root: RunRow) -> dict[str, RunRow]:
         """Return the rows of the children that the root embeds or names, by run id."""

@@ -33,7 +33,7 @@ class PendingRunCanceller:
     updater: RunUpdater
     assembler: HierarchyAssembler
 
-    async def __call__(self, event: Event, row: RunRow) -> Outcome:
+    async def cancel(self, event: Event, row: RunRow) -> Outcome:
         """Cancel a run that has a row of its own."""
         if row.run_id == row.root_run_id:
             return await self._cancel_request(event, row)

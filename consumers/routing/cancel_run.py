@@ -36,13 +36,13 @@ class RunCancelledHandler:
     updater: RunUpdater
     assembler: HierarchyAssembler
 
-    async def __call__(self, event: Event, cancelled: RunCancelled) -> Outcome:
+    async def handle(self, event: Event, cancelled: RunCancelled) -> Outcome:
         """Cancel one run, or a root with all its children."""
         row = await self.updater.store.run(cancelled.run_id)
         if row is None:
             return await self._cancel_embedded(event, cancelled)
         if is_pending(row):
-            return await self._pending_canceller(event, row)
+            return await self._pending_canceller.cancel(event, row)
         rows = await self._affected_rows(row)
         # A child that joined the request after this event was first handled is not affected by it.
         affected = [one for one in rows if _was_cancelled_by(event, one)] or [

@@ -44,7 +44,7 @@ class HierarchyChanger:
     assembler: HierarchyAssembler
     limits: HierarchyLimits
 
-    async def __call__(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
+    async def change(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
         """Store what is requested now, then command what follows."""
         try:
             documents = {run.run_id: run for run in expand(changed.run, self.limits)}

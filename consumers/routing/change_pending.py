@@ -32,7 +32,7 @@ class PendingRunChanger:
     updater: RunUpdater
     assembler: HierarchyAssembler
 
-    async def __call__(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
+    async def change(self, event: Event, row: RunRow, document: RunDocument) -> Outcome:
         """Store what is requested now; route the request if it is complete."""
         if row.run_id == row.root_run_id:
             return await self._change_root(event, row, document)

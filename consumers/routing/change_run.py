@@ -35,15 +35,17 @@ class RunChangedHandler:
     assembler: HierarchyAssembler
     hierarchy_changer: HierarchyChanger
 
-    async def __call__(self, event: Event, changed: RunChanged) -> Outcome:
+    async def handle(self, event: Event, changed: RunChanged) -> Outcome:
         """Change one run, and the children of a hierarchical request with it."""
         row = await self.updater.store.run(changed.run.run_id)
         if row is None:
             return await self._change_embedded(event, changed.run)
         if is_pending(row):
-            return await PendingRunChanger(updater=self.updater, assembler=self.assembler)(event, row, changed.run)
+            return await PendingRunChanger(updater=self.updater, assembler=self.assembler).change(
+                event, row, changed.run
+            )
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
-            return await self.hierarchy_changer(event, row, changed)
+            return await self.hierarchy_changer.change(event, row, changed)
         # An earlier delivery may have routed the run and crashed before it published the command.
         await self.commands.send_again(event, [row])
         await self._change(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)

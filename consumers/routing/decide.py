@@ -79,7 +79,7 @@ class Decider:
         selector = self.selector
         return {one.name: one for row in selector.thresholds for one in [_counted_definition(selector, row)]}
 
-    def __call__(
+    def decide(
         self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _none_used_up
     ) -> Route | MustWait | Problem:
         """Decide, or return why nothing is decided. `used_up` returns the rows that may not be used now."""

@@ -27,15 +27,15 @@ class LifecycleHandler:
     run_changed: RunChangedHandler
     run_cancelled: RunCancelledHandler
 
-    async def __call__(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - nothing here counts attempts
+    async def handle(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - nothing here counts attempts
         """Pass an event to the handler of its type."""
         match event.data:
             case RunRequested() as requested:
-                return await self.run_requested(event, requested.run)
+                return await self.run_requested.handle(event, requested.run)
             case RunChanged() as changed:
-                return await self.run_changed(event, changed)
+                return await self.run_changed.handle(event, changed)
             case RunCancelled() as cancelled:
-                return await self.run_cancelled(event, cancelled)
+                return await self.run_cancelled.handle(event, cancelled)
             case _:
                 return DeadLetter(event_misplaced(event, "the lifecycle topic"))
 
@@ -47,7 +47,7 @@ class RunRequestedHandler:
     router: RequestRouter
     assembler: HierarchyAssembler
 
-    async def __call__(self, event: Event, run: RunDocument) -> Outcome:
+    async def handle(self, event: Event, run: RunDocument) -> Outcome:
         """Route the run, or store it until its hierarchy is complete."""
         alone = not run.child_run_ids and run.parent_run_id is None
-        return await (self.router(event, run) if alone else self.assembler(event, run))
+        return await (self.router.route(event, run) if alone else self.assembler.add(event, run))

@@ -59,7 +59,7 @@ class RequestRouter:
     used_up: ThresholdCache
     kept: Callable[[str, tuple[str, ...]], None] = lambda *_: None
 
-    async def __call__(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
+    async def route(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
         """Route a whole hierarchy, or a single run."""
         outcome = await self.place(event, root, waiting)
         if isinstance(outcome, Problem):
@@ -80,7 +80,7 @@ class RequestRouter:
         refused: set[str] = set()
         while True:
             now = self.updater.now()
-            route = self.decide(root, may_not(now, refused))
+            route = self.decide.decide(root, may_not(now, refused))
             if isinstance(route, MustWait | Problem):
                 return route
             request_builder = RequestBuilder(
@@ -171,7 +171,7 @@ class RequestRouter:
     async def _waits_already(self, event: Event, row: RunRow) -> Outcome:
         if row.phase is Phase.FALLOUT:
             all_there = await complete_hierarchy(self.updater.store, row)  # no table decided it when its turn came
-            return await self(event, *all_there) if all_there else Done()
+            return await self.route(event, *all_there) if all_there else Done()
         await self.updater.republish(event, row)
         return Done()
 

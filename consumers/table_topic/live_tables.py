@@ -47,7 +47,7 @@ class LiveTables:
         self._pair: RoutingTables | None = None
         self._trouble = ""
 
-    def __call__(self) -> RoutingTables:
+    def current(self) -> RoutingTables:
         """Return the policy and the selector to decide by now."""
         if self._pair is None:
             raise TypeError("Nothing may be decided before the tables topic was read to its end.")

@@ -98,7 +98,7 @@ class SharedParts:
     @cached_property
     def decide(self) -> Decider:
         """The decisions by the live tables, with their cache of routes."""
-        return Decider(tables=self.tables, observe=_missing_input_counter(self.metrics))
+        return Decider(tables=self.tables.current, observe=_missing_input_counter(self.metrics))
 
     @cached_property
     def commands(self) -> CommandPublisher:
@@ -205,14 +205,14 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
 def routing_worker(parts: SharedParts) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(parts.updater, parts.commands, parts.route, parts.limits)
-    return _build_worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing)
+    return _build_worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing.handle)
 
 
 def dispatch_worker(parts: SharedParts, spoke: str) -> Worker:
     """Build the consumer of the commands for one spoke."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return command_handler(parts.updater, parts.make_caller(may_send))
+        return command_handler(parts.updater, parts.make_caller(may_send)).handle
 
     return _build_worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
 
@@ -221,7 +221,7 @@ def inbound_worker(parts: SharedParts) -> Worker:
     """Build the consumer of what external systems report."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(updater=parts.updater, caller=parts.make_caller(may_send))
+        return ReportHandler(updater=parts.updater, caller=parts.make_caller(may_send)).handle
 
     return _build_worker(parts, "inbound", parts.events.topics.inbound, handler)
 
@@ -245,13 +245,14 @@ def _build_worker(
         kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
-    # The handler asks the worker that runs it, so one of the two has to come into being first.
+    # The handler asks the worker that runs it, so one of the two has to be made first.
     made: list[Worker] = []
-    edge = DecodingHandler(handler(lambda: made[0].may_send()), resources.events.envelope)  # noqa: PLW0108 - not made yet
+    handle = handler(lambda: made[0].may_send())  # noqa: PLW0108 - not made yet
+    decoding = DecodingHandler(handle, resources.events.envelope)
     made.append(
         Worker(
             client=client,
-            handler=edge,
+            handler=decoding.handle_record,
             publisher=resources.events.publisher,
             policy=policy,
             observer=observer,

@@ -38,7 +38,7 @@ class NoLiveTablesError(Exception):
 class TableSource(Protocol):
     """Call it for the tables of this moment."""
 
-    def __call__(self) -> RoutingTables:
+    def current(self) -> RoutingTables:
         """Return the policy and the selector to decide by now."""
 
     def warnings(self) -> Mapping[str, str]:
@@ -54,7 +54,7 @@ class FileTables:
 
     tables: RoutingTables
 
-    def __call__(self) -> RoutingTables:
+    def current(self) -> RoutingTables:
         """Give them."""
         return self.tables
 
@@ -71,7 +71,7 @@ class FileTables:
 class NoTables:
     """A process without the role `routing` decides nothing."""
 
-    def __call__(self) -> RoutingTables:
+    def current(self) -> RoutingTables:
         """Refuse."""
         raise TypeError("This process has no role that decides.")
 
@@ -91,9 +91,9 @@ class TopicTables:
     live: LiveTables
     changes: AsyncIterator[TableTopicRead]
 
-    def __call__(self) -> RoutingTables:
+    def current(self) -> RoutingTables:
         """Return those that are live."""
-        return self.live()
+        return self.live.current()
 
     def warnings(self) -> Mapping[str, str]:
         """Return what is published and cannot be used."""

@@ -214,7 +214,7 @@ class InMemoryGateway:
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record, with handlers that know nothing but the store."""
-        return await self._event_handler(record.partition.topic)(record, Attempt(number))
+        return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
         """Take in the report of the end while the answer to a call of this purpose is still under way."""
@@ -299,11 +299,13 @@ class InMemoryGateway:
     def _event_handler(self, topic: str) -> DecodingHandler:
         if topic == self.names.lifecycle:
             route = self.route
-            return DecodingHandler(lifecycle_handler(route.updater, route.commands, route, self.limits), self.envelope)
+            return DecodingHandler(
+                lifecycle_handler(route.updater, route.commands, route, self.limits).handle, self.envelope
+            )
         if topic == self.names.inbound:
             inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARK_DELAY)
-            return DecodingHandler(inbound, self.envelope)
-        return DecodingHandler(command_handler(self.updater, self.caller), self.envelope)
+            return DecodingHandler(inbound.handle, self.envelope)
+        return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
 
     # What came of it
 

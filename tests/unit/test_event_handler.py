@@ -43,7 +43,7 @@ class FailingHandler:
 
 
 async def outcome_of(error: Exception, number: int = 1, dice: Callable[[], float] = lambda: 0.5) -> Outcome:
-    return await DecodingHandler(FailingHandler(error), ENVELOPE, dice)(A_RECORD, Attempt(number))
+    return await DecodingHandler(FailingHandler(error), ENVELOPE, dice).handle_record(A_RECORD, Attempt(number))
 
 
 async def delay_of(kind: type[Exception], number: int, dice: float) -> float:
@@ -83,7 +83,9 @@ async def test_what_passes_by_itself_waits_and_says_what_for(kind: type[Exceptio
 
 async def test_what_is_no_event_is_a_dead_letter() -> None:
     rubbish = Record(A_RECORD.partition, 8, b"k", b"rubbish", (), 0)
-    assert isinstance(await DecodingHandler(FailingHandler(ValueError()), ENVELOPE)(rubbish, Attempt(1)), DeadLetter)
+    assert isinstance(
+        await DecodingHandler(FailingHandler(ValueError()), ENVELOPE).handle_record(rubbish, Attempt(1)), DeadLetter
+    )
 
 
 @passing

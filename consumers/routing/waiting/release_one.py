@@ -90,7 +90,7 @@ class RequestRelease:
         return anew and placed.names != root.waits_for
 
     async def _learn_what_it_waits_for(self, root: RunRow) -> bool:
-        found = self.decide(root.requested, lambda selector: selector.thresholds)
+        found = self.decide.decide(root.requested, lambda selector: selector.thresholds)
         self.foreign_waits.add(root.waits_for, found.names if isinstance(found, MustWait) else (UNLIMITED,))
         return False
 

@@ -48,7 +48,7 @@ class EventSample:
 def a_run_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSample:
     """Make one; every external id is its own."""
     document = a_request(run_id)
-    route = decide(document)
+    route = decide.decide(document)
     if not isinstance(route, Route):
         raise TypeError(f"{run_id} cannot be routed: {route}")
     request = _request(run_id, route)

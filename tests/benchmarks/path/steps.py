@@ -92,7 +92,7 @@ async def _pure_steps(
 ) -> list[ScriptedTransition]:
     steps: dict[str, Callable[[EventSample], object]] = {
         "decode RunRequested": lambda one: ENVELOPE.decode(one.record.value, one.record.headers, fallback_id=""),
-        "decide: policy, selector, explanation": lambda one: decide(one.routed.requested),
+        "decide: policy, selector, explanation": lambda one: decide.decide(one.routed.requested),
         "advance: sending": lambda one: advance(one.routed, one.begun, NOON),
         "TMF653: write the request": lambda one: spoke.to_send(one.command, None, "key"),
         "TMF653: read the reply": lambda _: spoke.read_reply(answer),

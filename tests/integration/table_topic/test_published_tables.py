@@ -46,7 +46,7 @@ async def a_running(
 
 
 def versions_of(running: RunningService) -> list[str]:
-    tables = running.resources.tables()
+    tables = running.resources.tables.current()
     return [tables.policy.table.version, tables.selector.table.version]
 
 

@@ -16,29 +16,29 @@ def headers(**values: str) -> CIMultiDict[str]:
 
 def test_a_bearer_token_is_believed_whatever_the_case_of_its_scheme() -> None:
     check = SharedToken(token=SECRET)
-    assert check(headers(authorization="Bearer s3cret"))
-    assert check(headers(authorization="bearer s3cret"))
+    assert check.accepts(headers(authorization="Bearer s3cret"))
+    assert check.accepts(headers(authorization="bearer s3cret"))
 
 
 @pytest.mark.parametrize(
     "value", ["", "s3cret", "Bearer", "Bearer S3CRET", "Basic s3cret", "Bearer s3cret2", "Bearer ü"]
 )
 def test_anything_else_is_not(value: str) -> None:
-    assert not SharedToken(token=SECRET)(headers(authorization=value))
-    assert not SharedToken(token=SECRET)(headers())
+    assert not SharedToken(token=SECRET).accepts(headers(authorization=value))
+    assert not SharedToken(token=SECRET).accepts(headers())
 
 
 def test_a_token_in_its_own_header_stands_alone() -> None:
     check = SharedToken(token=SECRET, header="X-Southbound-Token")
-    assert check(headers(x_southbound_token=SECRET))
-    assert not check(headers(x_southbound_token=f"Bearer {SECRET}"))
-    assert not check(headers(authorization="Bearer s3cret"))
+    assert check.accepts(headers(x_southbound_token=SECRET))
+    assert not check.accepts(headers(x_southbound_token=f"Bearer {SECRET}"))
+    assert not check.accepts(headers(authorization="Bearer s3cret"))
 
 
 def test_user_and_password_must_both_be_right() -> None:
     check = BasicPassword(user="lab", password=SECRET)
-    assert check(headers(authorization="Basic bGFiOnMzY3JldA=="))
-    assert not check(headers(authorization="Basic bGFiOndyb25n"))
+    assert check.accepts(headers(authorization="Basic bGFiOnMzY3JldA=="))
+    assert not check.accepts(headers(authorization="Basic bGFiOndyb25n"))
 
 
 def test_an_empty_secret_is_refused_rather_than_believed() -> None:
@@ -55,7 +55,9 @@ def test_secrets_are_not_printed() -> None:
 def test_a_profile_says_which_check_it_wants() -> None:
     environment = {"TOKEN": SECRET}
     assert authenticator_for(NoAuth(), environment) == AllowAnyone()
-    assert authenticator_for(CallbackToken(token=SECRET_REFERENCE), environment)(headers(x_southbound_token=SECRET))
+    assert authenticator_for(CallbackToken(token=SECRET_REFERENCE), environment).accepts(
+        headers(x_southbound_token=SECRET)
+    )
     basic = authenticator_for(BasicAuth(username="lab", password=SECRET_REFERENCE), environment)
     assert basic == BasicPassword(user="lab", password=SECRET)
 

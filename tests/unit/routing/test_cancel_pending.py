@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -355,13 +356,15 @@ async def test_wherever_the_process_dies_all_of_a_family_come_to_the_same_end(st
 
 
 async def run_scenario(scenario: str, crash_point: CrashPoint) -> CrashingGateway:
-    """Let a family wait, and then meet its fate."""
+    """Let a family wait, and then crash."""
     word, spec = SCENARIOS[scenario]
     peace = CrashPoint()
     gateway = CrashingGateway(peace, {}, 0, decide=a_decider(a_selector(1)))
     for run in (a_document("A"), ROOT, G1, BELOW, G3):
         await gateway.process_request(run)
-    gateway.crash_point = gateway.store.fate = gateway.publisher.fate = gateway.system.fate = crash_point  # type: ignore[attr-defined] # all are mortal
+    mortal: list[Any] = [gateway, gateway.store, gateway.publisher, gateway.system]
+    for one in mortal:
+        one.crash_point = crash_point
     gateway.decide = a_decider(a_selector(1, spec=spec))
     if word is not None:
         gateway.produce(gateway.names.lifecycle, word, "the word")

@@ -23,7 +23,7 @@ def shipped_tables() -> RoutingTables:
 
 
 def route_of(decide: Decider, speed: Value, spec: str = "fibre-line") -> Route:
-    route = decide(a_document(spec=spec, characteristic=(Characteristic(name="speed", value=speed),)))
+    route = decide.decide(a_document(spec=spec, characteristic=(Characteristic(name="speed", value=speed),)))
     assert isinstance(route, Route)
     return route
 
@@ -70,8 +70,8 @@ def test_an_input_that_the_run_has_no_value_for_is_told_each_time() -> None:
     missed: list[tuple[str, str]] = []
     tables = shipped_tables()
     decide = Decider(tables=lambda: tables, observe=lambda table, name: missed.append((table, name)))
-    decide(a_document(spec="fibre-line"))
-    decide(a_document(spec="fibre-line"))
+    decide.decide(a_document(spec="fibre-line"))
+    decide.decide(a_document(spec="fibre-line"))
     assert missed.count(("outbound-policy", "speed")) == 2
     route_of(decide, 1000)
     assert missed.count(("outbound-policy", "speed")) == 2

@@ -104,12 +104,12 @@ EVENTS = st.builds(
 SCENARIOS = st.builds(
     CrashScenario,
     events=EVENTS,
-    room=st.sampled_from((None, 1, 2)),
-    tempers=st.lists(
+    max_requests=st.sampled_from((None, 1, 2)),
+    faults=st.lists(
         st.tuples(
             st.sampled_from(RUNS),
             st.one_of(
-                st.builds(RunFaults, busy=st.sampled_from((1, 99))),
+                st.builds(RunFaults, busy_responses=st.sampled_from((1, 99))),
                 st.just(RunFaults(rejects=True)),
                 st.just(RunFaults(loses_response=True)),
             ),
@@ -118,7 +118,7 @@ SCENARIOS = st.builds(
     ).map(tuple),
     crash_at=st.integers(0, 10_000),
     crash_after=st.booleans(),
-    again=st.integers(0, 4),
+    reread_records=st.integers(0, 4),
 )
 
 

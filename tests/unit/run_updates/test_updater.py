@@ -139,7 +139,7 @@ async def test_children_that_come_at_once_as_events_of_their_own_share_one_trans
     gather = HierarchyAssembler(updater=route.updater, commands=route.commands, router=route, limits=gateway.limits)
     children = [a_document(f"T-{number}", root="T", parent="T") for number in range(50)]
     events = [Event(headers=EventHeaders(id=f"E{n}"), data=RunRequested(run=run)) for n, run in enumerate(children)]
-    await asyncio.gather(*(gather(event, run) for event, run in zip(events, children, strict=True)))
+    await asyncio.gather(*(gather.add(event, run) for event, run in zip(events, children, strict=True)))
     assert len(gateway.store.runs) == 50
     assert isinstance(gateway.store, QueryCountingStore)
     assert gateway.store.transactions == 1

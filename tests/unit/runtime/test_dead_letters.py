@@ -71,7 +71,7 @@ async def test_a_publisher_that_breaks_is_named_by_type_and_place_and_never_quot
     assert isinstance(outcome, RetryLater)
     assert "geheim" not in repr(outcome)
     assert "the publisher raised ValueError" in outcome.problem.sentence
-    assert "test_letters.py" in outcome.problem.detail
+    assert "test_dead_letters.py" in outcome.problem.detail
 
 
 async def test_letters_that_were_refused_together_do_not_come_back_together() -> None:

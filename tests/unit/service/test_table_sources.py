@@ -20,7 +20,7 @@ async def test_files_stay_as_they_were_read_at_start() -> None:
     async with AsyncExitStack() as stack:
         tables = await open_tables(stack, Settings(), rules, ["routing"], Metrics(), StartReason())
     assert isinstance(tables, FileTables)
-    assert tables() is rules.tables
+    assert tables.current() is rules.tables
     assert (list(tables.background_tasks()), tables.warnings()) == ([], {})
 
 
@@ -33,7 +33,7 @@ async def test_a_process_that_does_not_decide_needs_no_published_tables() -> Non
     assert isinstance(tables, NoTables)
     assert (list(tables.background_tasks()), tables.warnings()) == ([], {})
     with pytest.raises(TypeError):
-        tables()
+        tables.current()
 
 
 def test_where_tables_are_published_their_files_need_not_be_there() -> None:

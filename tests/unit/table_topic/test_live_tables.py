@@ -95,7 +95,7 @@ class LiveTablesRig:
 
     @property
     def versions(self) -> tuple[str, str]:
-        pair = self.tables()
+        pair = self.tables.current()
         return pair.policy.table.version, pair.selector.table.version
 
 
@@ -120,7 +120,7 @@ async def test_nothing_is_decided_before_both_tables_are_there_and_what_lacks_is
     await rig.follow()
     assert "outbound-policy" not in (rig.tables.missing or "")
     with pytest.raises(TypeError):
-        rig.tables()
+        rig.tables.current()
     rig.publish(SELECTOR)
     await rig.follow()
     assert rig.tables.missing is None
@@ -139,11 +139,11 @@ async def test_what_was_replaced_before_the_end_of_the_topic_is_never_used() -> 
 
 async def test_a_published_version_decides_the_next_run_and_the_decision_names_it() -> None:
     rig = await a_live_tables_harness()
-    decide = Decider(tables=rig.tables)
-    before = decide(a_document(spec="fibre-line"))
+    decide = Decider(tables=rig.tables.current)
+    before = decide.decide(a_document(spec="fibre-line"))
     version = rig.publish(ALWAYS_HIERARCHICAL)
     await rig.follow()
-    after = decide(a_document(spec="fibre-line"))
+    after = decide.decide(a_document(spec="fibre-line"))
     assert isinstance(before, Route)
     assert isinstance(after, Route)
     assert (before.decision.hierarchical, after.decision.hierarchical) == (False, True)
@@ -196,7 +196,7 @@ async def test_a_refused_version_is_not_tried_again_with_every_record_of_another
     rig.publish(MOON_LAB_SELECTOR)
     await rig.follow()
     assert len(rig.heard.refusals) == 1
-    assert rig.tables().selector.table.rows[0].outputs["spoke"] == "moon-lab"
+    assert rig.tables.current().selector.table.rows[0].outputs["spoke"] == "moon-lab"
 
 
 async def test_a_process_that_starts_while_a_broken_version_is_live_uses_what_the_others_still_use() -> None:

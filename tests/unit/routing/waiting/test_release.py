@@ -528,7 +528,7 @@ async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_pro
     (complaint,) = gateway.problems
     first, *frames = complaint.splitlines()
     assert first == "The turn of request B broke with RuntimeError: tell a developer"
-    assert "test_turns.py" in frames[-1]
+    assert "test_release.py" in frames[-1]
     assert "poison" not in f"{complaint}{gateway.last_update('B').reasons}"
 
 

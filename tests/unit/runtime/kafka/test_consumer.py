@@ -110,5 +110,5 @@ def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
     assert isinstance(failed, ConsumerFailed)
     assert isinstance(closed, Closed)
     assert failed.problem.sentence == "The Kafka client broke with ValueError: tell a developer"
-    assert "test_client.py" in failed.problem.detail
+    assert "test_consumer.py" in failed.problem.detail
     assert "geheim" not in repr(failed)
