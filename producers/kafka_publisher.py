@@ -161,7 +161,7 @@ class KafkaPublisher:
         return publication.refused
 
     def _hand_over(self, producer: Producer, publication: _Publication) -> None:
-        """Give librdkafka as many of the messages as its queue can hold."""
+        """Hand librdkafka as many of the messages as its queue can hold."""
         try:
             while publication.left:
                 self._produce(producer, publication.left[0], publication)

@@ -1,4 +1,4 @@
-"""Give every test what it cannot make itself: a broker, a database, topics of its own."""
+"""Fixtures for every test: a broker, a database, topics of its own."""
 
 from hypothesis import settings
 

@@ -66,7 +66,7 @@ class SqlRunStore:
 
     @property
     def name(self) -> str:
-        """Say for people where rows are kept, without password."""
+        """Describe where rows are stored, without password."""
         return self._database.name
 
     async def run(self, run_id: str) -> RunRow | None:

@@ -1,4 +1,4 @@
-"""Read the tables topic on a thread of its own: no group, no commits, from the beginning."""
+"""Read the tables topic from the beginning on its own thread: no group, no commits."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class KafkaTableReader:
             consumer.close()
 
     def _wait_for_topic(self, consumer: Consumer) -> None:
-        """Say that the topic is not there, because a consumer waits for it without a word."""
+        """Report that the topic does not exist, because a consumer waits for it silently."""
         while not self._ended.is_set() and (problem := self._missing(consumer)):
             self._tell(problem)
             self._ended.wait(POLL)

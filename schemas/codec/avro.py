@@ -1,4 +1,4 @@
-"""Know our events by the first bytes of an Avro value, and write those bytes."""
+"""Encode our events as Avro, and decode Avro values by the schema that their first bytes name."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Positioned:
     _tree: object
 
     def locate(self, path: Sequence[int | str]) -> tuple[int, str]:
-        """Give line and dotted name of a field; of its surroundings where it is missing."""
+        """Return line and dotted name of a field, or of its surroundings if it is missing."""
         node, line, found = self._tree, 1, []
         for place, step in enumerate(path):
             here = _line_of(node, step)

@@ -1,4 +1,4 @@
-"""Say how one Kafka node that is broker and controller at once must be set up."""
+"""The settings of one Kafka node that is broker and controller at once."""
 
 from collections.abc import Mapping
 

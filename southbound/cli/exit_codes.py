@@ -1,4 +1,4 @@
-"""Say how a command ended: the exit codes, and failures that are sentences for an operator."""
+"""Exit codes, and the errors that end a command with sentences for an operator."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class CommandFailedError(Exception):
 
 
 def invalid_input(sentences: Iterable[str]) -> CommandFailedError:
-    """Tell that what the operator wrote cannot be used."""
+    """Return the error for operator input that cannot be used."""
     return CommandFailedError(ExitCode.INVALID_INPUT, *sentences)
 
 
 def unreachable(sentence: str) -> CommandFailedError:
-    """Tell that something outside is not to be had."""
+    """Return the error for something outside that cannot be reached."""
     return CommandFailedError(ExitCode.UNREACHABLE, sentence)

@@ -61,7 +61,7 @@ def why(
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Say in words why a run was sent as it was and where it was, and why it stands where it does.
+    """Explain why a run was sent as it was and where it was, and what it waits for.
 
     The explanation was stored when the decision was made, so it is told although the tables have changed since. A
     child follows what was decided for its root.

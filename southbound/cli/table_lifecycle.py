@@ -136,7 +136,7 @@ def diff(
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Say in words what differs between two tables: rows, cells, results, columns, defaults, tests.
+    """Describe what differs between two tables: rows, cells, results, columns, defaults, tests.
 
     Two files are compared without asking Kafka.
 

@@ -40,10 +40,10 @@ class DemoObservations:
 
 
 class ScenarioCheck(Protocol):
-    """Give what is not yet, or never, as it must be; nothing: the story has ended well."""
+    """Yields what is not as it must be, yet or for good; nothing if the scenario has ended well."""
 
     def __call__(self, evidence: DemoObservations) -> Iterator[str]:
-        """Complain."""
+        """Check the evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

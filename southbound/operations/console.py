@@ -32,5 +32,5 @@ def count_noun(number: int, thing: str) -> str:
 
 
 def print_status(sentence: str) -> None:
-    """Tell on standard error what is going on."""
+    """Write progress to standard error."""
     Console(file=sys.stderr, highlight=False, stderr=True).print(Text(sentence, style="dim"), soft_wrap=True)

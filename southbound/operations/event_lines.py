@@ -1,4 +1,4 @@
-"""Say an event in one line, for people who watch."""
+"""Describe an event in one line."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentenc
 
 
 def reason_text(reason: Reason) -> str:
-    """Say a reason with its code."""
+    """Describe a reason with its code."""
     return f"{reason.code}: {reason.message}"
 
 

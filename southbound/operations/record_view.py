@@ -45,14 +45,14 @@ class RecordView:
     dead_letter: Mapping[str, str]
 
     def as_line(self) -> Text:
-        """Say it in one line."""
+        """Describe the record in one line."""
         moment = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         style = STYLES.get(self.short_topic, "blue")
         said = printable(f" {self._run:<16} {self._summary()}")
         return Text.assemble((moment, "dim"), "  ", (f"{self.short_topic:<10}", style), said)
 
     def as_json(self) -> str:
-        """Say everything, for other programs."""
+        """Return everything, for other programs."""
         place = {"topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.at.isoformat()}
         why = {"dead_letter": dict(self.dead_letter)} if self.dead_letter else {}
         return orjson.dumps({**place, "key": _text(self.key), **why, **self._content()}).decode()

@@ -1,4 +1,4 @@
-"""Say why a run went where it went, and why it stands where it does, from what was stored."""
+"""Explain why a run was sent where it was, and what it waits for, from what was stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Tell it of one run."""
+    """Explain one run."""
     row, request = read_run(settings, run_id)
     if as_json:
         print(_explanation_json(row, request))  # noqa: T201 - it was asked for

@@ -1,4 +1,4 @@
-"""Tell probes whether the process lives and is ready, and Prometheus what it counts."""
+"""Health probes and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HealthCheck(Protocol):
     """One thing that must be well before work is sent here."""
 
     async def __call__(self) -> str | None:
-        """Give None if all is well, else one sentence."""
+        """Return None if all is well, else one sentence."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Tell Kafka clients that are in no group what the settings say."""
+"""Settings of Kafka clients that are in no consumer group."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class LibraryLogHandler(logging.Handler):
         super().__init__(logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell who complains, of what, and where; what an exception says could quote a header with a credential."""
+        """Log the library, its message and the place; the text of an exception could quote a credential."""
         error = record.exc_info[1] if record.exc_info else None
         cause = {"error": type(error).__name__, "detail": frames(error)} if error else {}
         says = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
@@ -78,7 +78,7 @@ log = structlog.get_logger()
 
 
 def log_problem(role: str, problem: Problem, record: Record | None) -> None:
-    """Say a trouble as a warning; with its record, so that whoever reads of a dead letter finds the event."""
+    """Log a problem as a warning, with its record, so that the event of a dead letter can be found."""
     log.warning(problem.sentence, role=role, code=problem.code, detail=problem.detail or None, **_record_fields(record))
 
 

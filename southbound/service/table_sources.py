@@ -1,4 +1,4 @@
-"""Know where the tables of this process come from: files, the topic, or nowhere because it does not decide."""
+"""The source of this process's tables: files, the topic, or none if it does not decide."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TableSource(Protocol):
         """Return the policy and the selector to decide by now."""
 
     def warnings(self) -> Mapping[str, str]:
-        """Say, by table, why it is not the newest that decides."""
+        """Return, by table, why it is not the newest version that decides."""
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
         """Return what has to run as long as the process does."""
@@ -151,7 +151,7 @@ async def _follow_until_live(
 
 
 class TableMonitor:
-    """Tell people and Prometheus which version decides."""
+    """Logs and counts which version decides."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

@@ -1,4 +1,4 @@
-"""Say in one sentence what is wrong with a setting, where it stands and what to write instead."""
+"""Sentences about wrong settings: what is wrong, where, and what to write instead."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class GivenSettings:
     mistakes: tuple[str, ...] = ()
 
     def origin(self, *path: str | int) -> str:
-        """Say who gave a setting: the variable, or the file with its line."""
+        """Return the origin of a setting: the variable, or the file with its line."""
         place = tuple(map(str, path[:2]))
         if place in self.variables:
             return variable_name(*place)

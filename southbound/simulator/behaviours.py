@@ -1,4 +1,4 @@
-"""Say how an external system treats the tests of one specification."""
+"""How an external system treats the tests of one specification."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class ReceivedRequest:
             return None
 
     def as_json(self) -> dict[str, object]:
-        """Tell this request to another process, without credentials."""
+        """Return this request for another process, without credentials."""
         headers = {name: "***" if name in CREDENTIALS else value for name, value in self.headers.items()}
         text = self.body.decode(errors="replace")
         return {

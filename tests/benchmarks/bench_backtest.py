@@ -98,7 +98,7 @@ def _measure_once(settings: Settings, case: BacktestCase, events: int) -> tuple[
 
 @contextmanager
 def _cpu_time() -> Iterator[list[float]]:
-    """Tell the CPU seconds of the block, of this process and of those that it waited for."""
+    """Return the CPU seconds of the block, of this process and of those that it waited for."""
     spent: list[float] = []
     before = _cpu_seconds_used()
     yield spent

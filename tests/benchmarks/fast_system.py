@@ -40,7 +40,7 @@ class FastSystem:
 
     @property
     def base_url(self) -> str:
-        """Give the address below which the API is, once the system is started."""
+        """The address below which the API is, once the system is started."""
         return self._url
 
     async def start(self) -> None:
@@ -73,7 +73,7 @@ class FastSystem:
         await self.stop()
 
     def respond(self, head: bytes, body: bytes) -> bytes:
-        """Give the whole response to a request."""
+        """Return the whole response to a request."""
         if not head.startswith(b"POST "):
             return EMPTY_LIST_RESPONSE
         try:

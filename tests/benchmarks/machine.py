@@ -1,4 +1,4 @@
-"""Say on what machine, and how disturbed, a measurement was made."""
+"""Describe the machine of a measurement, and how disturbed it was."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def yardstick(core: int) -> float:
-    """Give the CPU microseconds of one fixed piece of Python on a core, as it is right now.
+    """Return the CPU microseconds of one fixed piece of Python on a core, as it is right now.
 
     CPU time grows when neighbours use the caches, or the other half of a core: a figure is only as good as this one.
     """
@@ -61,12 +61,12 @@ def describe_machine(package_names: Sequence[str] = PACKAGES) -> str:
 
 
 def command_line() -> str:
-    """Give the command as somebody else would type it."""
+    """Return the command as somebody else would type it."""
     return " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def print_progress(sentence: str) -> None:
-    """Tell at once how far a measurement is; it takes minutes."""
+    """Print at once how far a measurement is; it takes minutes."""
     sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()
 

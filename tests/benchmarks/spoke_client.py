@@ -49,7 +49,7 @@ def _serve(port_pipe: Connection) -> None:
 
 
 async def _cpu_micros_per_call(post: Post, calls: int, concurrency: int) -> float:
-    """Give microseconds of CPU per call."""
+    """Return microseconds of CPU per call."""
     numbers = iter(range(calls))
 
     async def work() -> None:

@@ -63,7 +63,7 @@ def as_xlsx(
 
 
 def workbook_bytes(workbook: Workbook) -> bytes:
-    """Give the bytes of a workbook."""
+    """Return the bytes of a workbook."""
     content = BytesIO()
     workbook.save(content)
     return content.getvalue()
@@ -75,14 +75,14 @@ def open_workbook(content: bytes) -> Workbook:
 
 
 def csv_mistakes(content: bytes, source: str = "policy.csv") -> tuple[str, ...]:
-    """Tell what is wrong with a CSV file."""
+    """Return what is wrong with a CSV file."""
     with pytest.raises(TableErrors) as refused:
         any_from(written_in_csv(content, source))
     return refused.value.sentences
 
 
 def xlsx_mistakes(content: bytes, source: str = "policy.xlsx") -> tuple[str, ...]:
-    """Tell what is wrong with a spreadsheet."""
+    """Return what is wrong with a spreadsheet."""
     with pytest.raises(TableErrors) as refused:
         any_from(written_in_xlsx(content, source))
     return refused.value.sentences

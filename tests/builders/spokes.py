@@ -62,5 +62,5 @@ def _schema_validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
 
 
 def violations(kind: str, body: object, version: str = "4.1") -> list[str]:
-    """Say what the official definition of this version forbids in `body`."""
+    """Describe what the official definition of this version forbids in `body`."""
     return [f"{error.instance_path}: {error.message}" for error in _schema_validator(kind, version).iter_errors(body)]

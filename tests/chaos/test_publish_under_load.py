@@ -46,7 +46,7 @@ class ConstantLoad:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> float:
-        """Order them; give the rate that was reached."""
+        """Order them; return the rate that was reached."""
         started = time.monotonic()
         while not self.stop.is_set():
             documents = runs(f"{self.tag}-{len(self.ids)}", BATCH)

@@ -45,7 +45,7 @@ async def wait_until_finished(site: Deployment, *ids: str) -> None:
 
 
 async def send_callback(site: Deployment) -> tuple[int, str | None]:
-    """Send a notification; give the status and what is said about trying again."""
+    """Send a notification; return the status and what is said about trying again."""
     url = f"http://127.0.0.1:{site.service.settings.listener.port}/fibre-lab/listener"
     ended = next(result for result in site.service.results() if result.spoke == "fibre-lab")
     test = {"id": ended.external_id, "state": "completed"}

@@ -51,12 +51,12 @@ class CallbackSink:
 
     @property
     def types(self) -> list[str]:
-        """Give the types of the events, in the order in which they came."""
+        """The types of the events, in the order in which they came."""
         return [event["eventType"] for event in self.events]
 
     @property
     def states(self) -> list[str]:
-        """Give the states that the events tell, in the order in which they came."""
+        """The states that the events tell, in the order in which they came."""
         return [event["event"]["serviceTest"].get("state") for event in self.events]
 
     async def _receive(self, request: web.Request) -> web.Response:

@@ -82,7 +82,7 @@ class FakeConsumer:
         self._loop.call_soon(self._deliver)
 
     def proven_at(self) -> float:
-        """Tell what the test says, or that all is well."""
+        """Return what the test says, or that all is well."""
         return time.monotonic() if self.proven is None else self.proven
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class FakeConsumer:
         return at
 
     def assign(self, *spots: TopicAndPartition) -> tuple[Partition, ...]:
-        """Give partitions to the worker; it starts at the committed offset."""
+        """Assign partitions to the worker; it starts at the committed offset."""
         lives = tuple(Partition(topic=t, number=n, epoch=next(self._epochs)) for t, n in spots)
         for life in lives:
             self._lives[life.topic, life.number] = life

@@ -54,11 +54,11 @@ class FakeSystem:
         self._planned.setdefault(purpose, []).extend(reactions)
 
     def calls_made(self, *purposes: Purpose) -> list[Call]:
-        """Give the calls of these purposes."""
+        """Return the calls of these purposes."""
         return [call for _, call in self.calls if call.purpose in purposes]
 
     def posted_names(self) -> list[str]:
-        """Give the names under which runs were posted, in order."""
+        """Return the names under which runs were posted, in order."""
         return [body_of(call)["name"] for call in self.calls_made(Purpose.SEND)]
 
     async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:

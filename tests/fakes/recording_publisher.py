@@ -25,7 +25,7 @@ class RecordingPublisher:
 
     @property
     def waiting(self) -> list[Message]:
-        """Give what was handed over and is not acknowledged."""
+        """Return what was handed over and is not acknowledged."""
         return [message for messages, _ in self._handed_over for message in messages]
 
     def publish(self, messages: Sequence[Message]) -> Awaitable[None]:
@@ -59,7 +59,7 @@ class RecordingPublisher:
         return None
 
     def messages_on(self, topic: str) -> list[Message]:
-        """Give what a topic holds."""
+        """Return what a topic holds."""
         return [message for message in self.published if message.topic == topic]
 
     def fail_topic(self, topic: str, why: str = "no such topic", kind: type[PublishError] = PublishError) -> None:

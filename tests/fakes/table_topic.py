@@ -30,7 +30,7 @@ class InMemoryTableTopic:
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self) -> PublishedTables:
-        """Give everything."""
+        """Return everything."""
         await asyncio.sleep(0)
         return PublishedTables().after(self.log)
 
@@ -49,7 +49,7 @@ class InMemoryTableTopic:
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[TableTopicRead]]:
-        """Hear every record."""
+        """Follow every record."""
         yield self._changes()
 
     def install(self, patch: pytest.MonkeyPatch) -> None:

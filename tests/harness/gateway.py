@@ -90,7 +90,7 @@ RETRY = {
 
 @cache
 def a_decider(selector: str = SELECTOR) -> Decider:
-    """Give the policy above with a selector."""
+    """Return the policy above with a selector."""
     both = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(selector, "selector", None))
     return Decider(tables=lambda: both)
 
@@ -102,7 +102,7 @@ class ManualClock:
     at: datetime = NOON
 
     def __call__(self) -> datetime:
-        """Tell it; no two moments are the same."""
+        """Return the time; no two moments are the same."""
         self.at += timedelta(milliseconds=1)
         return self.at
 
@@ -310,31 +310,31 @@ class InMemoryGateway:
     # What came of it
 
     def row(self, run_id: str = "TR0001") -> RunRow:
-        """Give a run's row."""
+        """Return a run's row."""
         return self.store.runs[run_id]
 
     def published_events(self) -> list[Event]:
-        """Give every event that was published, in order."""
+        """Return every event that was published, in order."""
         return [self._event(message) for message in self.publisher.published]
 
     def updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
-        """Give the kinds of a run's updates, in order."""
+        """Return the kinds of a run's updates, in order."""
         return [word.kind for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id]
 
     def last_update(self, run_id: str = "TR0001") -> RunUpdate:
-        """Give a run's last update."""
+        """Return a run's last update."""
         return [word for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id][-1]
 
     def results(self, run_id: str = "TR0001") -> list[RunResult]:
-        """Give a run's results."""
+        """Return a run's results."""
         return [word for word in self._published_data() if isinstance(word, RunResult) and word.run_id == run_id]
 
     def request_results(self) -> list[RequestResult]:
-        """Give the results of requests."""
+        """Return the results of requests."""
         return [word for word in self._published_data() if isinstance(word, RequestResult)]
 
     def dead_letter_codes(self) -> list[str]:
-        """Give the codes of the dead letters."""
+        """Return the codes of the dead letters."""
         return [letter.problem.code for _, letter in self.dead_lettered]
 
     def _published_data(self) -> list[Word]:

@@ -1,4 +1,4 @@
-"""Give integration tests a running service."""
+"""Fixtures for integration tests: a running service."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def match_measures(
     *,
     known: Sequence[ReportedMeasure] = (),
 ) -> MatchedMeasures:
-    """Give every reported measure the id of the requested one, or a stable id of our own.
+    """Assign every reported measure the id of the requested one, or a stable id of our own.
 
     Nothing is dropped but the echo of a requested measure without a value. Of two with one id the later captured stays,
     with a problem. `known` are those of earlier reports, no longer open.

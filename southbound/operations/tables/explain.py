@@ -1,4 +1,4 @@
-"""Say what a table decides for a run that somebody gives, and why."""
+"""Explain what a table decides for a given run."""
 
 from __future__ import annotations
 

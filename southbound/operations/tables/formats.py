@@ -1,4 +1,4 @@
-"""Know the formats of tables: read a file in any of them, write a table in any other."""
+"""Read a table file in any format, and write a table in any other."""
 
 from __future__ import annotations
 

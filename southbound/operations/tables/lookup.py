@@ -1,4 +1,4 @@
-"""Reach the published tables for one command, and find the table that an operator names."""
+"""Find a table by its name: a file, or a published table with a version."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def make_signature(author: str | None, comment: str) -> Authorship:
 
 
 def is_file(name: str) -> bool:
-    """Tell a file from a published table: it exists, or is written like a path."""
+    """Return whether a name is that of a file: it exists, or is written like a path."""
     return Path(name).is_file() or "/" in name or Path(name).suffix in SUFFIXES
 
 

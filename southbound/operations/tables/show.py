@@ -96,7 +96,7 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
 
 
 def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
-    """Say in words what differs between two tables, wherever they are."""
+    """Describe what differs between two tables, files or published ones."""
     needs_topic = not (is_file(before) and is_file(after))
     published = read_published(settings) if needs_topic else PublishedTables()
     old, new = _load_both(settings, published, (before, after))

@@ -1,4 +1,4 @@
-"""Tell a process that is measured where everything is, and bind it to its one core."""
+"""The configuration of a measured process, and the binding to its one core."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ArmConfig:
         return f"{self.prefix}testrun.results"
 
     def command(self, module: str) -> list[str]:
-        """Give the command that runs an arm."""
+        """Return the command that runs an arm."""
         return [sys.executable, "-m", module, orjson.dumps(asdict(self)).decode()]
 
 

@@ -20,7 +20,7 @@ RESULT_TYPE = "southbound.RunResult"
 
 
 def read_request(record: Message) -> tuple[str, bytes]:
-    """Give the run id of an event and the body to POST."""
+    """Return the run id of an event and the body to POST."""
     headers = cast("Iterable[tuple[str, bytes | None]]", record.headers() or ())
     event = ENVELOPE.decode(record.value(), headers, fallback_id="none")
     if not isinstance(event.data, RunRequested):
@@ -40,6 +40,6 @@ def read_request(record: Message) -> tuple[str, bytes]:
 
 
 def encode_result(run_id: str, answer: bytes) -> bytes:
-    """Give the value of the result event."""
+    """Return the value of the result event."""
     said = cast("dict[str, object]", orjson.loads(answer))
     return orjson.dumps({"run_id": run_id, "state": said["state"], "measures": said["testMeasure"]})

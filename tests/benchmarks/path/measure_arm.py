@@ -60,7 +60,7 @@ class Measurement:
 
     @property
     def sentence(self) -> str:
-        """Say it in one line."""
+        """Describe it in one line."""
         return (
             f"{self.arm:12}{self.latency * 1000:4g} ms{self.rate:8.0f} runs/s"
             f"{self.cpu_per_thousand:8.3f} CPU-s per 1,000{self.yardstick:8.1f} µs yardstick"
@@ -121,7 +121,7 @@ class BenchmarkEnvironment:
         )
 
     def measure_steps(self) -> str:
-        """Give the table of single steps."""
+        """Return the table of single steps."""
         self.system.reset(0.0)
         with self._arm_config() as order:
             return measure_steps(self.bootstrap, TopicNames(order.prefix), self.system.base_url, self.core)
@@ -205,7 +205,7 @@ def _stop_arm(process: subprocess.Popen[bytes], config: ArmConfig) -> None:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Give user and system time of a process with all its threads (proc(5), fields 14 and 15)."""
+    """Return user and system time of a process with all its threads (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_SECOND
 

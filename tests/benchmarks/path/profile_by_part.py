@@ -34,7 +34,7 @@ _PARTS = tuple((re.compile(pattern), part) for pattern, part in PARTS)
 
 
 def by_part(samples: Path) -> list[tuple[str, float]]:
-    """Give each part's share of all samples (0 to 1), the largest first."""
+    """Return each part's share of all samples (0 to 1), the largest first."""
     found: Counter[str] = Counter()
     for stack, count in _stacks(samples):
         found[_part(stack)] += count
@@ -43,7 +43,7 @@ def by_part(samples: Path) -> list[tuple[str, float]]:
 
 
 def by_function(samples: Path, most: int) -> list[tuple[str, float]]:
-    """Give the functions in which the process itself was found most often, with their share."""
+    """Return the functions in which the process itself was found most often, with their share."""
     found: Counter[str] = Counter()
     for stack, count in _stacks(samples):
         found[re.sub(r":\d+\)$", ")", stack[-1])] += count

@@ -37,7 +37,7 @@ class CallbackReceiver:
         self._thread.start()
 
     def wait_for(self, results: int, lives: Callable[[], bool]) -> float:
-        """Wait for results of so many runs; give the moment at which the last one came.
+        """Wait for results of so many runs; return the moment at which the last one came.
 
         Raises:
             SilentError: no more come, or whoever makes them has ended.

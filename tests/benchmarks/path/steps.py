@@ -143,7 +143,7 @@ async def _best_cost(samples: Sequence[EventSample], work: SampleWork) -> float:
 
 
 async def _cpu_micros_per_sample(samples: Sequence[EventSample], work: SampleWork) -> float:
-    """Give CPU microseconds for one sample, with as many at once as a spoke allows."""
+    """Return CPU microseconds for one sample, with as many at once as a spoke allows."""
     waiting = iter(samples)
 
     async def lane() -> None:

@@ -30,7 +30,7 @@ class SystemProcess:
         self._pipe.recv()
 
     def posts(self) -> tuple[int, int]:
-        """Give the number of POSTs since `begin`, and of those whose idempotency key came before."""
+        """Return the number of POSTs since `begin`, and of those whose idempotency key came before."""
         self._pipe.send(None)
         return cast("tuple[int, int]", self._pipe.recv())
 

@@ -106,12 +106,12 @@ def check_agreement(sample: TableSample, one: Evaluate, other: Evaluate, limit: 
 
 
 def median_micros(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
-    """Give the median time of one evaluation in microseconds, the best of some rounds."""
+    """Return the median time of one evaluation in microseconds, the best of some rounds."""
     return min(median_micros_once(evaluate, values) for _ in range(ROUNDS))
 
 
 def median_micros_once(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
-    """Give the median time of one evaluation in microseconds."""
+    """Return the median time of one evaluation in microseconds."""
     taken: list[int] = []
     end = time.perf_counter() + MAX_ROUND_SECONDS
     for value in values:
@@ -125,7 +125,7 @@ def median_micros_once(evaluate: Callable[[Value], object], values: Sequence[Val
 
 
 def cpu_millis(work: Callable[[], object]) -> float:
-    """Give the CPU time of one piece of work in milliseconds, the best of three."""
+    """Return the CPU time of one piece of work in milliseconds, the best of three."""
     taken = []
     for _ in range(3):
         began = time.thread_time()

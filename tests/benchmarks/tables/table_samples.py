@@ -101,7 +101,7 @@ def _compared(dice: random.Random, size: int) -> TableWithValues:
 
 
 def _between(dice: random.Random, low: int, high: int) -> float:
-    """Give a whole number or one with a decimal, as events hold them."""
+    """Return a whole number or one with a decimal, as events hold them."""
     whole = dice.randint(low + 1, high - 1)
     return whole if dice.random() < 0.5 else whole - 0.5
 

@@ -1,4 +1,4 @@
-"""Whoever is told yes can be sure that Kafka has the callback."""
+"""A callback that is acknowledged is stored on Kafka."""
 
 from __future__ import annotations
 

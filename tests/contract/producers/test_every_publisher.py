@@ -35,7 +35,7 @@ class PublisherRig(Protocol):
         """Where it may not."""
 
     def arrived(self, count: int) -> list[Message]:
-        """Give what is on the topic; at least this many."""
+        """Return what is on the topic; at least this many."""
 
 
 class FakePublisherRig:

@@ -47,7 +47,7 @@ class ConsumerRig(Protocol):
         """Let another member of the group ask for a partition."""
 
     async def committed(self, partition: Partition) -> int:
-        """Give the offset that a next owner would start from."""
+        """Return the offset that a next owner would start from."""
 
     async def tear_down(self) -> None:
         """Let go of everything."""
@@ -142,7 +142,7 @@ class ConsumerScenario:
                 await self._moved.wait()
 
     async def begin(self) -> tuple[Partition, Partition]:
-        """Wait until both partitions are ours; give them by number."""
+        """Wait until both partitions are ours; return them by number."""
         self.rig.client.control_flow(ASK_FOR_RECORDS)
         await self.until(lambda: len(self.assigned()) == 2)
         first, second = sorted(self.assigned(), key=lambda partition: partition.number)

@@ -151,7 +151,7 @@ def _disagreeing(history: History) -> Iterator[str]:
 
 
 def _spelled_out(definition: AvroSchema) -> AvroSchema:
-    """Give a type with its own fields; a type inside it counts by its name, wherever that is defined."""
+    """Return a type with its own fields; a type inside it counts by its name, wherever that is defined."""
     fields = [{**field, "type": _by_name(field["type"])} for field in definition.get("fields", ())]
     return {**definition, "fields": fields}
 

@@ -52,7 +52,7 @@ class NotificationClient:
         self._url = url
 
     async def send_all(self, *notices: NotificationJson) -> list[int]:
-        """Send all at the same time; give the statuses of the answers."""
+        """Send all at the same time; return the statuses of the answers."""
         return await asyncio.gather(*map(self._post, notices))
 
     async def _post(self, notice: NotificationJson) -> int:

@@ -73,7 +73,7 @@ async def wait_until_all_end(site: Deployment, ids: list[str], seconds: float) -
 
 
 def waiting_runs(site: Deployment) -> set[str]:
-    """Give the runs that were said to wait."""
+    """Return the runs that were said to wait."""
     return {update.run_id for update in site.service.updates() if update.kind is UpdateKind.WAITING}
 
 

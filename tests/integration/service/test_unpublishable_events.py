@@ -38,7 +38,7 @@ def set_max_message_bytes(service: ServiceUnderTest, size: int) -> None:
 
 
 def original_message(letter: ConsumedEvent) -> Message:
-    """Give the message that became a dead letter."""
+    """Return the message that became a dead letter."""
     headers = tuple(header for header in letter.headers if not header[0].startswith("southbound-dlq-"))
     return Message(str(letter.header("southbound-dlq-topic")), letter.key, letter.value, headers)
 

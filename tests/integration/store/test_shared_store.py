@@ -53,7 +53,7 @@ async def test_of_two_who_race_for_a_run_exactly_one_wins_each_revision(pair: tu
 
 
 async def _update_concurrently(store: SqlRunStore, last: int) -> list[int]:
-    """Move one run until it is at its last revision; give the revisions that were ours."""
+    """Move one run until it is at its last revision; return the revisions that were ours."""
     won = []
     while (row := await store.run("TR0001")) is None or row.revision < last:
         wanted = next_revision(row) if row else a_run()

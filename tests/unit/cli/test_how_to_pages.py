@@ -22,7 +22,7 @@ PAGES = [page for page in HOW_TO if any(name for _, name, _ in _BLOCK.findall(pa
 
 
 def commands_with_output(shown: str) -> Iterator[tuple[str, list[str]]]:
-    """Give each command of a block with the lines that it prints."""
+    """Return each command of a block with the lines that it prints."""
     for part in shown.split("$ southbound ")[1:]:
         command, *printed = part.rstrip().splitlines()
         yield command, printed

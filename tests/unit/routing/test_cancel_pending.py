@@ -206,7 +206,7 @@ async def test_who_waits_with_a_root_that_is_given_up_in_its_turn_is_given_up_wi
 
 
 def given_up_runs(gateway: InMemoryGateway) -> list[tuple[str, str]]:
-    """Give the runs that were said to be given up, and under which event ids."""
+    """Return the runs that were said to be given up, and under which event ids."""
     events = [(event.id, event.data) for event in gateway.published_events()]
     return [(word.run_id, i) for i, word in events if isinstance(word, RunUpdate) and word.kind is UpdateKind.FALLOUT]
 

@@ -62,7 +62,7 @@ class AnnouncerHarness:
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
 
     async def announce(self, cause: Event, data: Command | Outcome, decision: PinnedDecision | None) -> EventHeaders:
-        """Give the headers under which this word is published."""
+        """Return the headers under which this word is published."""
         events = EventPublisher(publisher=self.publisher, envelope=ENVELOPE, topics=TopicNames(""))
         await Announcer(events=events, now=lambda: NOON).publish(cause, [data], decision)
         message = self.publisher.published[-1]

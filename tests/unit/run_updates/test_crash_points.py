@@ -276,7 +276,7 @@ def _dead_letters(gateway: CrashingGateway) -> set[tuple[bytes | None, str]]:
 
 
 def _meanings_by_event(gateway: CrashingGateway) -> dict[str, set[tuple[Any, ...]]]:
-    """Give what was said under each id, but for what depends on the disturbance.
+    """Return what was said under each id, but for what depends on the disturbance.
 
     A doubt is told only where there was one. A change that was taken in while its run waited is commanded if it is read
     again after the run has gone: there is nothing left to share then, and what is sent, accepted and told is compared.

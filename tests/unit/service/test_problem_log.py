@@ -1,4 +1,4 @@
-"""Whoever reads the log of a dead letter knows which event it was."""
+"""The log of a dead letter names its event."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ async def test_no_more_calls_than_allowed_run_at_once() -> None:
 async def test_a_call_that_may_not_be_made_any_more_when_its_turn_comes_is_not_sent() -> None:
     gate, sending = asyncio.Event(), asyncio.Event()
 
-    class Slow(FakeTransport):
+    class SlowOnce(FakeTransport):
         async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
             sending.set()
             await gate.wait()
@@ -113,7 +113,7 @@ async def test_a_call_that_may_not_be_made_any_more_when_its_turn_comes_is_not_s
         if gate.is_set():
             raise PermissionError
 
-    transport = Slow([OK])
+    transport = SlowOnce([OK])
     client = a_client(transport, concurrency=1)
     first, second = (asyncio.create_task(client.call("fibre-lab", GET, too_late)) for _ in range(2))
     await sending.wait()

@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[3] / "docs/tables.md").read_text(encoding="utf-8"
 
 
 def section(title: str) -> list[list[str]]:
-    """Give the cells of the first table under a heading, without its head."""
+    """Return the cells of the first table under a heading, without its head."""
     text = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]

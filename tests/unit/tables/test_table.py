@@ -173,7 +173,7 @@ def fits(text: str, value: Any, inputs: Mapping[str, Any]) -> bool:  # noqa: ANN
 
 
 def result(policy: HitPolicy, hits: list[int]) -> object:
-    """Say what a policy makes of rows whose output is their own number."""
+    """Return what a policy makes of rows whose output is their own number."""
     match policy:
         case HitPolicy.FIRST | HitPolicy.PRIORITY | HitPolicy.COLLECT_LEAST:
             return min(hits, default=None)

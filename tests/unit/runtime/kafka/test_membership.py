@@ -15,7 +15,7 @@ def a_member() -> Membership:
 
 
 def poll(member: Membership, since: float, until: float, *, drained: bool = True) -> float:
-    """Poll all the time; give the time of the last poll."""
+    """Poll all the time; return the time of the last poll."""
     polls = int((until - since) / POLL_INTERVAL)
     for n in range(1, polls + 1):
         member.polled(since + n * POLL_INTERVAL, drained=drained)
@@ -27,7 +27,7 @@ def is_certain_member(member: Membership, now: float) -> bool:
 
 
 def a_stalled_member() -> tuple[Membership, float]:
-    """Give a member that has just woken, and the time."""
+    """Return a member that has just woken, and the time."""
     member = a_member()
     asleep = poll(member, 0.0, 5.0)
     member.polled(asleep + 12.0, drained=True)

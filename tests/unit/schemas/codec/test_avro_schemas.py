@@ -27,7 +27,7 @@ entries = pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.na
 
 
 def expected(annotation: Any) -> Any:  # noqa: ANN401 - a type annotation is anything
-    """Say how a model's annotation must look in Avro, named types by their name."""
+    """Return how a model's annotation must look in Avro, named types by their name."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in {Union, types.UnionType}:
         branches = [expected(branch) for branch in inner]

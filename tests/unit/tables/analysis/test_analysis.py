@@ -36,31 +36,31 @@ def matching(table: DecisionTable, inputs: Mapping[str, object]) -> list[str]:
 
 
 def fit_their_columns(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
-    """Say whether the values are single ones, each of its column's type or missing."""
+    """Return whether the values are single ones, each of its column's type or missing."""
     kinds = {column.name: kind_of(canonical(inputs[column.name])) for column in table.inputs}
     typed = all(kinds[column.name] in TYPES[column.type] | {ValueKind.NULL} for column in table.inputs)
     return typed and ValueKind.LIST not in kinds.values()
 
 
 def fit_or_list_fitting(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
-    """Say whether each value, or each element of a list, is of its column's type or missing."""
+    """Return whether each value, or each element of a list, is of its column's type or missing."""
     values = [(column, canonical(inputs[column.name])) for column in table.inputs]
     flat = [(column, one) for column, value in values for one in (value if isinstance(value, tuple) else (value,))]
     return all(kind_of(one) in TYPES[column.type] | {ValueKind.NULL} for column, one in flat)
 
 
 def class_combinations(space: ValueSpace) -> Iterator[tuple[int, ...]]:
-    """Give every combination of classes of a space."""
+    """Return every combination of classes of a space."""
     return product(*(axis.classes for axis in space.axes))
 
 
 def values_at(space: ValueSpace, point: tuple[int, ...]) -> dict[str, object]:
-    """Give the values of a combination of classes."""
+    """Return the values of a combination of classes."""
     return {axis.input.name: axis.classes[bit].sample for axis, bit in zip(space.axes, point, strict=True)}
 
 
 def is_inside(point: tuple[int, ...], box: tuple[int, ...]) -> bool:
-    """Say whether a point lies in a box."""
+    """Return whether a point lies in a box."""
     return all(classes >> bit & 1 for bit, classes in zip(point, box, strict=True))
 
 

@@ -19,7 +19,7 @@ def sentences(text: str, source: str = "outbound-policy.yaml") -> tuple[str, ...
 
 
 def mistake_in(row: str) -> str:
-    """Tell the one sentence about one row, without `outbound-policy.yaml:12: `."""
+    """Return the one sentence about one row, without `outbound-policy.yaml:12: `."""
     (sentence,) = sentences(a_file([row]))
     assert sentence.startswith("outbound-policy.yaml:12: ")
     return sentence.removeprefix("outbound-policy.yaml:12: ")

@@ -68,7 +68,7 @@ random_texts = st.lists(scalars | YAML_CHARACTERS | LINES, max_size=12).map("".j
 
 
 def read_fast(text: str) -> tuple[Any, ...]:
-    """Give what is read and complained of."""
+    """Return what is read and complained of."""
     complaints = Diagnostics(LineNumbers("t.yaml"))
     try:
         return read_yaml(text, "t.yaml", complaints), complaints.told

@@ -25,7 +25,7 @@ def read_model(content: str | bytes) -> DecisionTable:
 
 
 def only_sentence(content: str | bytes) -> str:
-    """Tell the one sentence about a model."""
+    """Return the one sentence about a model."""
     with pytest.raises(TableErrors) as refused:
         read_model(content)
     (sentence,) = refused.value.sentences

@@ -31,7 +31,7 @@ def sentences(content: bytes | str) -> tuple[str, ...]:
 
 
 def only_sentence(changed: Mapping[str, Any]) -> str:
-    """Tell the one sentence about a changed model."""
+    """Return the one sentence about a changed model."""
     (sentence,) = sentences(as_xml(replace(GOOD, **changed)))
     return sentence
 

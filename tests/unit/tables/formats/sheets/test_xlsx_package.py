@@ -27,7 +27,7 @@ WRONG = as_xlsx(a_sheet(["R1", "a", "[1..5", "true", "bundel", ""], ["R2", "a", 
 
 
 def annotated_copy(content: bytes) -> bytes:
-    """Give the copy with the reasons."""
+    """Return the copy with the reasons."""
     with pytest.raises(TableErrors) as refused:
         any_from(written_in_xlsx(content, "t.xlsx"))
     complaints = refused.value.complaints
