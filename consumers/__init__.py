@@ -1,1 +1,1 @@
-"""The ears: everything that reads Kafka and acts."""
+"""Processing: everything that reads Kafka and acts."""

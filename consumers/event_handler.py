@@ -53,7 +53,7 @@ PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
         "CONFLICT",
         Backoff(initial_interval=0.02, max_interval=5.0),
     ),  # another consumer updated the run a moment ago
-    MayNotSendError: ("MAY_NOT_SEND", Backoff(initial_interval=1.0, max_interval=5.0)),
+    MayNotSendError: ("MEMBERSHIP_UNCERTAIN", Backoff(initial_interval=1.0, max_interval=5.0)),
     StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(initial_interval=1.0, max_interval=30.0)),
     PublishError: ("PUBLISH_FAILED", Backoff(initial_interval=1.0, max_interval=30.0)),
 }

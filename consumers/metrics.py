@@ -44,7 +44,7 @@ RECEIVED = Metric(
     meaning="Records that came from Kafka.",
 )
 SETTLED = Metric(
-    name="southbound_records_settled_total",
+    name="southbound_record_attempts_total",
     kind=Counter,
     labels=("role", "topic", "outcome"),
     meaning="Attempts at records by what became of them: done, retry_later, dead_letter.",
@@ -56,7 +56,7 @@ HANDLING = Metric(
     meaning="Seconds that one attempt at a record took.",
 )
 TROUBLES = Metric(
-    name="southbound_troubles_total",
+    name="southbound_problems_total",
     kind=Counter,
     labels=("role", "outcome", "code"),
     meaning="Retries, dead letters and complaints by the code of their trouble.",
@@ -89,7 +89,7 @@ RUNNING = Metric(
     meaning="Records that a handler works on right now.",
 )
 PARKED = Metric(
-    name="southbound_records_parked",
+    name="southbound_records_awaiting_retry",
     kind=Gauge,
     labels=("role",),
     meaning="Records that wait for their next attempt.",

@@ -67,7 +67,7 @@ def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
 def report_unreadable(spoke: str, why: str) -> Problem:
     """Return the problem of a report that cannot be read."""
     return Problem(
-        code="INBOUND_NOT_UNDERSTOOD",
+        code="REPORT_UNREADABLE",
         sentence=f"What {spoke} reported cannot be read ({why}): "
         "correct its profile or ask the system's operators, then redrive this record.",
     )
@@ -101,7 +101,7 @@ def event_misplaced(event: Event, where: str) -> Problem:
 def child_not_named(row: RunRow) -> Problem:
     """Return the problem of a child whose root was sent without naming it."""
     return Problem(
-        code="CHILD_NOT_NAMED",
+        code="CHILD_NOT_LISTED",
         sentence=f"Run {row.run_id} says that its root is {row.root_run_id}, which does not name it: "
         "publish a RunChanged of the root that names or carries it.",
     )

@@ -1,1 +1,1 @@
-"""The mouths: everything that puts events on Kafka."""
+"""Publishing: everything that puts events on Kafka."""

@@ -1,1 +1,1 @@
-"""The words: what every message means. Imports nothing of ours."""
+"""The contracts: what every message means. Imports nothing of ours."""

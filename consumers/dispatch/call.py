@@ -38,7 +38,7 @@ class CallResult:
 
     def as_unknown_outcome(self, why: str) -> CallResult:
         """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
-        reason = Reason(code="ANSWER_NOT_UNDERSTOOD", message=why)
+        reason = Reason(code="RESPONSE_UNREADABLE", message=why)
         return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property

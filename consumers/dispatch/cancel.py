@@ -91,7 +91,7 @@ class CancelRunHandler:
         if row.state is RunState.CANCELLED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
-        ended = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
+        ended = Reason(code="RUN_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
         return await self._refuse(event, row, (ended,))
 
     async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:

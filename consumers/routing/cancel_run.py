@@ -77,7 +77,7 @@ class RunCancelledHandler:
     async def _cancel_ended_run(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED:
             return await self._pending_canceller.handle_redelivery(event, row)
-        reason = Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
+        reason = Reason(code="RUN_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
         await self.updater.store_fact(event, row, CancelRefused(reasons=(reason,)))
         return Done()
 

@@ -1,1 +1,1 @@
-"""Take records from Kafka, run handlers in lanes, commit what is finished."""
+"""Lanes over Kafka: read records, run handlers, commit what is finished."""

@@ -49,7 +49,7 @@ class DeadLetterLimit:
     def problem(self, role: str, dead_letters: str, last: Problem) -> Problem:
         """Return the problem that says why the work stopped and where to look."""
         return Problem(
-            code="DEAD_LETTER_FLOOD",
+            code="DEAD_LETTER_LIMIT_REACHED",
             sentence=f"{self._in_a_row} dead letters in a row in {role}:"
             f" work stops for {self._policy.cool_down:g} s; look at topic {dead_letters}",
             detail=f"the last one: {last.sentence}",

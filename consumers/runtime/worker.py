@@ -361,4 +361,4 @@ class Worker:
         try:
             step(*arguments)
         except Exception as exception:  # noqa: BLE001 - as the docstring says
-            self._fail(fault("WORKER_BROKEN", "The worker broke", exception))
+            self._fail(fault("WORKER_FAILED", "The worker broke", exception))

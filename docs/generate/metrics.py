@@ -17,12 +17,12 @@ Prometheus gets `_bucket`, `_sum` and `_count` of each.
 
 ## What to watch
 
-- **Nothing moves**: `southbound_records_parked` grows and `southbound_records_settled_total{{outcome="done"}}` stands.
-  `southbound_troubles_total` names the code of the trouble.
+- **Nothing moves**: `southbound_records_awaiting_retry` grows, and `southbound_record_attempts_total{{outcome="done"}}`
+  does not. `southbound_problems_total` names the code of the problem.
 - **A system is down**: `southbound_calls_total{{verdict="transient"}}` of one spoke rises. Its records
   wait; nothing is lost.
-- **Somebody has to look**: `southbound_records_settled_total{{outcome="dead_letter"}}` rises, or
-  `southbound_troubles_total{{code="DEAD_LETTER_FLOOD"}}` counts.
+- **Somebody has to look**: `southbound_record_attempts_total{{outcome="dead_letter"}}` rises, or
+  `southbound_problems_total{{code="DEAD_LETTER_LIMIT_REACHED"}}` counts.
 - **Kafka is slow**: `southbound_commit_seconds` rises.
 - **Lag** is the consumer groups' own (`<kafka.group>.<role>`): read it from Kafka, not from here.
 """

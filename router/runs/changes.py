@@ -144,20 +144,20 @@ def not_higher(row: RunRow, document: RunDocument) -> Reason:
 
 def has_ended(row: RunRow) -> Reason:
     """Return the reason that refuses a change of a run that has ended."""
-    return Reason(code="RUN_HAS_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
+    return Reason(code="RUN_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
 
 
 def was_removed(row: RunRow) -> Reason:
     """Return the reason that refuses the return of a removed child."""
     return Reason(
-        code="CHILD_WAS_REMOVED",
+        code="CHILD_REMOVED",
         message=f"Run {row.run_id} was removed or cancelled before: add it again as a new run with a new id.",
     )
 
 
 def _hierarchy_changed(row: RunRow, document: RunDocument) -> Reason:
     return Reason(
-        code="RUN_CANNOT_MOVE",
+        code="PARENT_NOT_CHANGEABLE",
         message=f"Run {row.run_id} belongs to root {row.root_run_id} and parent {row.parent_run_id}; a change cannot "
         f"move it to root {document.root_run_id} and parent {document.parent_run_id}.",
     )

@@ -1,1 +1,1 @@
-"""What an operator types: the commands, their options and their help."""
+"""The command line: commands, their options and their help."""

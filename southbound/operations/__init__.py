@@ -1,1 +1,1 @@
-"""What the commands do, once it is known what was typed."""
+"""What the commands do."""

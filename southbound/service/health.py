@@ -85,4 +85,4 @@ async def _run_check(check: HealthCheck) -> str | None:
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT:g} s"
     except Exception as error:  # noqa: BLE001 - one check that breaks must not silence the others
-        return fault("CHECK_BROKEN", "The check broke", error).sentence
+        return fault("HEALTH_CHECK_FAILED", "The check broke", error).sentence

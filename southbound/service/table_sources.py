@@ -55,7 +55,7 @@ class FileTables:
     tables: RoutingTables
 
     def current(self) -> RoutingTables:
-        """Give them."""
+        """Return them."""
         return self.tables
 
     def warnings(self) -> Mapping[str, str]:

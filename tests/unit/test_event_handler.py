@@ -70,7 +70,7 @@ async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], 
     ("kind", "code"),
     [
         (ConflictError, "CONFLICT"),
-        (MayNotSendError, "MAY_NOT_SEND"),
+        (MayNotSendError, "MEMBERSHIP_UNCERTAIN"),
         (StoreUnavailableError, "STORE_UNAVAILABLE"),
         (PublishError, "PUBLISH_FAILED"),
     ],

@@ -86,7 +86,7 @@ def _reason_of_child(row: RunRow, root: RunRow | None) -> Reason:
         )
     also = is_pending(root)
     return Reason(
-        code="ROOT_WAITS" if also else "PARENT_MISSING",
+        code="ROOT_INCOMPLETE" if also else "PARENT_MISSING",
         message=f"Run {row.run_id} waits for {'its root' if also else 'its parent'} "
         f"{root.run_id if also else row.parent_run_id}: complete the hierarchy, or cancel this run.",
     )

@@ -120,7 +120,7 @@ class KafkaGroupConsumer:
         except KafkaException as exception:
             self._fail(exception.args[0])
         except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
-            self._post(ConsumerFailed(fault("CLIENT_BROKEN", "The Kafka client broke", exception)))
+            self._post(ConsumerFailed(fault("KAFKA_CLIENT_FAILED", "The Kafka client broke", exception)))
         self._post(Closed())
 
     def _consume(self) -> None:

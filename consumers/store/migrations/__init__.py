@@ -1,1 +1,1 @@
-"""How the tables came to be what they are, one step per file."""
+"""The migrations of the tables, one step per file."""

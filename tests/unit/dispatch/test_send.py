@@ -262,7 +262,7 @@ async def test_a_worker_that_may_have_been_replaced_sends_nothing_and_leaves_no_
     answers = [False, True, False, True]
     gateway.may_send = lambda: answers.pop(0) if answers else True
     await gateway.process_request(a_document())
-    assert [later.problem.code for later in gateway.retries] == ["MAY_NOT_SEND", "MAY_NOT_SEND"]
+    assert [later.problem.code for later in gateway.retries] == ["MEMBERSHIP_UNCERTAIN", "MEMBERSHIP_UNCERTAIN"]
     assert gateway.row().phase is Phase.ACCEPTED
     assert len(gateway.system.calls) == 1
 

@@ -94,7 +94,7 @@ async def test_a_body_that_cannot_be_read_after_a_thin_event_is_a_dead_letter() 
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.READ, HttpResponse(status=200, body=b"<html>"))
     await gateway.process_callback("ext-TR0001")
-    assert gateway.dead_letter_codes() == ["INBOUND_NOT_UNDERSTOOD"]
+    assert gateway.dead_letter_codes() == ["REPORT_UNREADABLE"]
 
 
 async def test_a_report_that_overtakes_the_answer_to_our_post_waits_for_it() -> None:
@@ -143,7 +143,7 @@ async def test_what_is_no_report_at_all_is_a_dead_letter_that_says_what_to_do() 
     word = gateway.a_callback("ext-1").model_copy(update={"body": b"\xff\xfe rubbish"})
     gateway.produce(gateway.names.inbound, word, "x")
     await gateway.run_until_idle()
-    assert gateway.dead_letter_codes() == ["INBOUND_NOT_UNDERSTOOD"]
+    assert gateway.dead_letter_codes() == ["REPORT_UNREADABLE"]
     assert "fibre-lab" in gateway.dead_lettered[0][1].problem.sentence
     assert "redrive" in gateway.dead_lettered[0][1].problem.sentence
 

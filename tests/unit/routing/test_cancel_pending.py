@@ -117,7 +117,7 @@ async def test_a_change_that_still_has_a_cancelled_child_is_told_so_and_the_othe
     gateway = await a_waiting_queue(*runs)
     await gateway.process_cancellation("G-1", root="G")
     await gateway.process_change(runs[0].model_copy(update={"version": 2, "description": "new"}))
-    assert codes(gateway, "G-1") == ["CHILD_WAS_REMOVED"]
+    assert codes(gateway, "G-1") == ["CHILD_REMOVED"]
     await an_hour_later(gateway)
     assert gateway.system.posted_names()[1:] == ["Line test G", "Line test G-2", "Line test G-3"]
     sent = gateway.row("G").sent

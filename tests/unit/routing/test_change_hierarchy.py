@@ -68,7 +68,7 @@ async def test_a_removed_child_cannot_come_back_under_its_id() -> None:
     gateway = await a_tree_that_is_out()
     await gateway.process_change(tree(2, child(1)))
     await gateway.process_change(tree(3, child(1), child(2, version=3)))
-    assert [reason.code for reason in gateway.last_update("TR0001-2").reasons] == ["CHILD_WAS_REMOVED"]
+    assert [reason.code for reason in gateway.last_update("TR0001-2").reasons] == ["CHILD_REMOVED"]
 
 
 async def test_an_added_child_whose_id_is_taken_is_a_dead_letter_and_nothing_is_changed() -> None:
@@ -92,7 +92,7 @@ async def test_an_added_child_may_come_by_itself_before_or_after_the_change_that
     await gateway.process_request(child(3))
     assert gateway.system.posted_names()[-1] == "Line test TR0001-3"
     await gateway.process_request(child(4))
-    assert gateway.dead_letter_codes() == ["CHILD_NOT_NAMED"]
+    assert gateway.dead_letter_codes() == ["CHILD_NOT_LISTED"]
     await gateway.process_change(tree(3, child(1), child(2), child_run_ids=("TR0001-3", "TR0001-4")))
     assert gateway.system.posted_names()[-1] == "Line test TR0001-4"
     assert len(gateway.system.posted_names()) == 5

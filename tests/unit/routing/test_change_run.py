@@ -103,7 +103,7 @@ async def test_a_version_that_is_not_higher_is_refused(version: int) -> None:
 async def test_a_run_cannot_move_to_another_root() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_change(a_document(version=2, root="TR0009"))
-    assert [reason.code for reason in gateway.last_update().reasons] == ["RUN_CANNOT_MOVE"]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["PARENT_NOT_CHANGEABLE"]
 
 
 async def test_a_run_that_has_ended_is_not_changed() -> None:
@@ -111,7 +111,7 @@ async def test_a_run_that_has_ended_is_not_changed() -> None:
     gateway.system.states["TR0001"] = "completed"
     await gateway.process_request(a_document())
     await gateway.process_change(a_document(version=2, description="fast"))
-    assert [reason.code for reason in gateway.last_update().reasons] == ["RUN_HAS_ENDED"]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["RUN_ENDED"]
 
 
 async def test_a_change_waits_for_the_id_of_a_run_that_was_accepted_without_one() -> None:

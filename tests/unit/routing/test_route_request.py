@@ -159,7 +159,7 @@ async def test_a_child_that_its_root_does_not_name_needs_a_person_and_keeps_no_r
     gateway = InMemoryGateway()
     await gateway.process_request(a_tree(children=1))
     await gateway.process_request(C1)
-    assert gateway.dead_letter_codes() == ["CHILD_NOT_NAMED"]
+    assert gateway.dead_letter_codes() == ["CHILD_NOT_LISTED"]
     assert gateway.updates("C1") == [UpdateKind.FALLOUT]
     for name in ("ext-TR0001", "ext-TR0001-1"):
         await gateway.process_callback(name, state="completed", testMeasure=[])

@@ -563,7 +563,7 @@ async def test_a_flood_of_dead_letters_stops_the_work_says_so_and_opens_again() 
         bench.client.append(key=value, value=value)
     async with bench.working():
         await wait_until(lambda: bench.problems)
-        assert bench.problems[0].code == "DEAD_LETTER_FLOOD"
+        assert bench.problems[0].code == "DEAD_LETTER_LIMIT_REACHED"
         assert bench.started == values[:3]
         assert bench.worker.figures().paused == 1
         await wait_until(lambda: bench.client.committed.get(FIRST_PARTITION) == 6)
@@ -631,7 +631,7 @@ async def test_a_fault_of_our_own_ends_the_worker_loudly_and_without_its_words()
             await running
     assert "offsets.py" in bench.problems[0].detail
     assert "offset 4 came after" not in repr(bench.problems)
-    assert [problem.code for problem in bench.problems] == ["WORKER_BROKEN"]
+    assert [problem.code for problem in bench.problems] == ["WORKER_FAILED"]
 
 
 async def test_a_worker_that_gives_way_starts_few_while_the_other_is_full() -> None:
