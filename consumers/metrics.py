@@ -59,7 +59,7 @@ TROUBLES = Metric(
     name="southbound_problems_total",
     kind=Counter,
     labels=("role", "outcome", "code"),
-    meaning="Retries, dead letters and complaints by the code of their trouble.",
+    meaning="Retries, dead letters and worker problems by the code of the problem.",
 )
 COMMITS = Metric(
     name="southbound_commit_seconds",
@@ -279,7 +279,7 @@ class WorkerMetrics:
         if isinstance(outcome, DeadLetter):
             self._complain(self._role, outcome.problem, settled.record)
 
-    def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port tells more than we count
+    def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port reports more than is counted
         """Time one commit."""
         self._metrics.observe_duration(COMMITS, seconds, self._role)
 

@@ -40,7 +40,7 @@ def look_up_impossible(row: RunRow) -> Problem:
     """Return the problem of a POST with unknown outcome that only a person can settle."""
     return Problem(
         code="IN_DOUBT",
-        sentence=f"Nobody knows whether the POST of run {row.run_id} reached {row.spoke}, and its profile names no "
+        sentence=f"It is not known whether the POST of run {row.run_id} reached {row.spoke}, and its profile names no "
         "look-up method: ask the system's operators, then redrive or drop this record.",
     )
 

@@ -90,5 +90,5 @@ def code_of(error: KafkaError) -> str:
 def sentence_for(error: KafkaError, what: str) -> str:
     """Explain an error of `what` ("topic testrun.dlq"); librdkafka's message is in brackets."""
     number = _SAME_AS.get(error.code(), error.code())
-    meaning = _MEANINGS[number][1].format(what=what) if number in _MEANINGS else f"Kafka has trouble with {what}"
+    meaning = _MEANINGS[number][1].format(what=what) if number in _MEANINGS else f"Kafka has a problem with {what}"
     return f"{meaning} ({error.name()}: {_TIMING.sub('', error.str())})"

@@ -114,7 +114,7 @@ def _dispatch(names: TopicNames, spoke: str) -> Topic:
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
         carries=names_on("dispatch"),
-        meaning=f"What {spoke} is told. One topic per spoke, so that a dead system lags only its own.",
+        meaning=f"Commands for {spoke}. One topic per spoke, so that a dead system lags only its own.",
     )
 
 

@@ -102,6 +102,6 @@ class CancelRunHandler:
 def _send_first(row: RunRow) -> Problem:
     return Problem(
         code="RUN_IN_FALLOUT",
-        sentence=f"Run {row.run_id} is {row.phase}, and nobody knows whether {row.spoke} has it: "
+        sentence=f"Run {row.run_id} is {row.phase}, and it is not known whether {row.spoke} has it: "
         "redrive the dead letter of its SendRun first, then this cancellation.",
     )

@@ -49,7 +49,7 @@ class EmbeddedChildren:
         return await self.assembler.resume(event, root)
 
     async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:
-        step = advance(row, (refused,), self.updater.now())  # told, and not stored: the child has no row yet
+        step = advance(row, (refused,), self.updater.now())  # published, and not stored: the child has no row yet
         await self.updater.announcer.publish(event, step.announcements, decision=None)
 
 

@@ -50,7 +50,7 @@ NOT_SENT = CancelledUnsent(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRouter:
-    """Decide and command. `waiting` are rows of runs that came earlier, by run id; `kept` is told who has to wait."""
+    """Routes requests. `waiting` are rows that arrived earlier, by run id; `kept` is called for each that waits."""
 
     updater: RunUpdater
     commands: CommandPublisher
@@ -69,7 +69,7 @@ class RequestRouter:
     async def place(
         self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY, *, in_turn: bool = False
     ) -> Outcome | MustWait | Problem:
-        """Route if it can be decided now; `in_turn`: nobody who waits comes before, and no record comes again."""
+        """Route if it can be decided now; `in_turn`: it is first in the queue, and no record is redelivered for it."""
         try:
             runs = expand(root, self.limits)
         except HierarchyError as error:

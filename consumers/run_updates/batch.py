@@ -85,7 +85,7 @@ async def apply_together(
 def _transitions(request: UpdateRequest, at: datetime) -> list[Transition] | Exception:
     try:
         return [_transition(request.cause, row, run_events, at) for row, run_events in request.updates]
-    except Exception as error:  # noqa: BLE001 - it belongs to the one who wished it
+    except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
 
 
@@ -106,7 +106,7 @@ def _result(request: UpdateRequest, steps: list[Transition], announcer: Announce
     try:
         commands = request.commands(rows) if request.commands else ()
         told = _publish(request.cause, rows, news, commands, announcer)
-    except Exception as error:  # noqa: BLE001 - it belongs to the one who wished it
+    except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
     return UpdateResult(rows=rows, notifications=news, commands=commands, published=told)
 

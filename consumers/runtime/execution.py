@@ -73,7 +73,7 @@ async def settle_unexpected(
         return unexpected(cancelled)
     except expected:
         raise
-    except Exception as exception:  # noqa: BLE001 - the one place where exceptions that nobody foresaw end
+    except Exception as exception:  # noqa: BLE001 - the one place where unexpected exceptions end
         return unexpected(exception)
 
 

@@ -95,7 +95,7 @@ class InboundMode(StrEnum):
 
 
 class RelationshipEncoding(StrEnum):
-    """How a child's POST tells the external system who its parent is."""
+    """How a child's POST names its parent to the external system."""
 
     NATIVE = "native"
     EXTENSION = "extension"

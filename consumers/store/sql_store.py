@@ -143,7 +143,7 @@ class SqlRunStore:
         await self._reads.submit(RunById(""))
 
     async def close(self) -> None:
-        """Finish what is asked already, then let go of the database."""
+        """Finish what was requested, then close the database."""
         async with self._writing:
             await self._reads.finish()
         await self._database.close()
@@ -198,7 +198,7 @@ class SqlRunStore:
                     f"spoke {move.spoke!r} gave the id {move.external_id!r} to run {move.run_id!r},"
                     f" but it is already the id of run {holder!r}; ask the people of {move.spoke!r}"
                 )
-        return ConflictError(f"{_names(save)}: somebody else wrote it meanwhile; read and decide again")
+        return ConflictError(f"{_names(save)}: another process wrote it meanwhile; read and decide again")
 
     async def _holder(self, move: RunWrite) -> str | None:
         if move.external_id is None:

@@ -96,7 +96,7 @@ def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
         if move.revision != last + 1:
             return ConflictError(
                 f"run {move.run_id!r} is at revision {last}, so revision {move.revision} cannot follow:"
-                " somebody else moved it; read it again and decide again"
+                " another consumer updated it; read it again and decide again"
             )
         here[move.run_id] = move.revision
     return None

@@ -120,7 +120,7 @@ class KafkaTableReader:
 
 
 def _news_of(messages: Sequence[Message], topic: str) -> TableTopicRead | None:
-    # A broker that is away comes back; whoever works with its records notices, and says so.
+    # A broker that is away comes back; the consumers of its records report it.
     errors = [error for one in messages if (error := one.error()) and error.code() not in _PASSING]
     ends = [error for error in errors if error.code() == KafkaError._PARTITION_EOF]  # noqa: SLF001 - librdkafka's
     entries = tuple((one.key(), one.value()) for one in messages if one.error() is None)

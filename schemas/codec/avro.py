@@ -59,7 +59,7 @@ class AvroReader:
         """Return which event this is and its plain values; None where the bytes do not open like Avro.
 
         Raises:
-            UnknownSchemaError: nobody knows the fingerprint or registry id.
+            UnknownSchemaError: the fingerprint or registry id is unknown.
             UnreadableBytesError: the bytes do not follow the schema that they name.
         """
         if value.startswith(SINGLE_OBJECT_MARK):

@@ -72,7 +72,7 @@ def _reason(wrong: Exception) -> str:
 
 
 def refuse_unsafe(schema: AvroSchema) -> None:
-    """Check a schema of somebody else.
+    """Check a schema that was registered by others.
 
     Raises:
         UnsafeSchemaError: see `reader_of`.

@@ -160,7 +160,7 @@ def _typed(ce_type: str | None) -> EventType:
     entry = entry_named(ce_type)
     if entry is None:
         raise UnknownEventTypeError(
-            f"Nobody knows the event type '{excerpt(ce_type)}'; it must be 'southbound.' and one of {_NAMES}."
+            f"Unknown event type '{excerpt(ce_type)}'; it must be 'southbound.' and one of {_NAMES}."
         )
     return entry
 

@@ -144,7 +144,7 @@ class PartialEventReader:
         if isinstance(part.content, RunDocument):
             return part.content
         try:
-            # Nobody asks it for the fields that were not wanted.
+            # The fields that were not requested are never read.
             return cast("RunDocument", self._model.model_validate(part.content))
         except ValidationError as wrong:
             raise invalid(part.kind.__name__, wrong) from None

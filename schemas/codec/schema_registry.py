@@ -107,7 +107,7 @@ class _RegistryClient:
             raise RegistryError(self._refusal(path, refusal)) from None
         except (URLError, OSError, ValueError) as wrong:
             reason = wrong.reason if isinstance(wrong, URLError) else wrong
-            raise RegistrySilentError(f"The schema registry at {self._address} gives no answer: {reason}.") from None
+            raise RegistrySilentError(f"The schema registry at {self._address} does not answer: {reason}.") from None
 
     def _refusal(self, path: str, refusal: HTTPError) -> str:
         said = refusal.read(_EXCERPT).decode("utf-8", "replace")

@@ -49,7 +49,7 @@ class EventFileError(Exception):
 
 
 class _EventFields(Model):
-    """What stands around the data of a written event; `specversion` lets a CloudEvents event be pasted."""
+    """The fields around the data of a written event; `specversion` lets a CloudEvents event be pasted."""
 
     type: Filled
     data: dict[str, object]
@@ -64,7 +64,7 @@ class _EventFields(Model):
 def read_events(text: str, *, file: str, new_id: Callable[[], str]) -> tuple[Event, ...]:
     """Read every event of a file; `new_id` names those that do not name themselves.
 
-    `file` stands in messages and tells the format: `.json`, `.jsonl` and `.ndjson`, `.yaml` and `.yml`;
+    `file` is named in messages and determines the format: `.json`, `.jsonl` and `.ndjson`, `.yaml` and `.yml`;
     under any other name (`-`) the format is recognised.
 
     Raises:
@@ -95,7 +95,7 @@ def _event(written: WrittenEvent, new_id: Callable[[], str]) -> Event | list[tup
         return [
             (
                 written.line_of(("type",)),
-                f"event: nobody knows the type {frame.type[:40]!r}; known are {_NAMES}",
+                f"event: unknown type {frame.type[:40]!r}; known are {_NAMES}",
             )
         ]
     try:

@@ -57,7 +57,7 @@ def docker_broker(
     name = f"southbound-kafka-{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="southbound-docker-")))
-        # Kafka in a container may be refused a port that we hold, so here they are let go before the start.
+        # Kafka in a container may be refused a port that we hold, so they are released before the start.
         with reserve(port or 0) as broker, reserve() as controller:
             command = container_command(image, name, broker.port, controller.port, platform=sys.platform)
         stack.enter_context(
@@ -87,7 +87,7 @@ def container_command(image: str, name: str, port: int, controller_port: int, *,
 
 
 def volume_name(folder: Path) -> str:
-    """Name the Docker volume that stands for a folder of this machine."""
+    """Return the Docker volume that belongs to a folder of this machine."""
     return f"southbound-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
 
 

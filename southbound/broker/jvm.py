@@ -27,7 +27,7 @@ def ensure_class_archive(jvm: Jvm, report: Callable[[str], None]) -> Jvm:
     if not archive.exists():
         report("Preparing faster starts, this once")
         _write_archive(jvm, archive)
-    # An empty file stands for a Java that wrote none; asking it again would cost seconds at every start.
+    # An empty file marks a Java that wrote none; trying again would cost seconds at every start.
     usable = archive.stat().st_size > 0
     return replace(jvm, flags=(f"-XX:SharedArchiveFile={archive}", "-Xshare:auto")) if usable else jvm
 

@@ -43,7 +43,7 @@ class Jvm:
 def run_node(
     jvm: Jvm, home: Path, *, port: int | None = None, temporary: bool, flags: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """Run a node while the block runs; gives the address it listens on.
+    """Run a node while the block runs; yields the address it listens on.
 
     Args:
         jvm: what runs it.

@@ -1,4 +1,4 @@
-"""Run one server for as long as the process that asked for it lives, and clean up after it.
+"""Run one server for as long as the process that started it lives, and clean up after it.
 
 Started by path with a bare interpreter: `python -I -S keeper.py ORDER`, where ORDER is JSON:
 `run` (the server's command), `afterwards` (a command, or nothing) and `folder` (to remove, or nothing).

@@ -8,7 +8,7 @@ def node_settings(*, port: int, controller_port: int, data: str, listen: str = "
 
     Args:
         port: where clients of this machine connect.
-        controller_port: where the controller listens; nobody else connects to it.
+        controller_port: where the controller listens; nothing else connects to it.
         data: the folder of the log, as the node sees it.
         listen: the address to listen on; a container with its own network needs 0.0.0.0.
     """

@@ -173,7 +173,7 @@ def run_command(command: Sequence[str | Path], *, timeout: float | None = None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservedPort:
-    """A port of this machine that is given to nobody else."""
+    """A port of this machine that is reserved."""
 
     port: int
 
@@ -190,7 +190,7 @@ def reserve(port: int = 0) -> Iterator[ReservedPort]:
     Raises:
         BrokerUnavailableError: the port is taken.
     """
-    # Bound and not listening, with SO_REUSEADDR: the kernel hands the port to nobody else,
+    # Bound and not listening, with SO_REUSEADDR: the kernel gives the port to no other process,
     # yet Java, which sets SO_REUSEADDR too, can listen on it.
     with closing(socket.socket()) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

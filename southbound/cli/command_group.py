@@ -31,9 +31,7 @@ class CommandGroup(TyperGroup):
 
 def _print_errors(code: int, *sentences: str) -> int:
     last = (
-        [f"{len(sentences):,} complaints; the first was: {sentences[0]}"]
-        if len(sentences) > MAX_ERRORS_ON_SCREEN
-        else []
+        [f"{len(sentences):,} mistakes; the first was: {sentences[0]}"] if len(sentences) > MAX_ERRORS_ON_SCREEN else []
     )
     for sentence in (*sentences, *last):
         echo(f"{style('southbound:', fg='red')} {sentence}", err=True)

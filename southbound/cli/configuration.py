@@ -17,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 @configuration.command(epilog=EXIT_CODES)
 def check(config: ConfigOption = None) -> int:
-    """Check settings, tables, profiles and their secrets; contact nobody.
+    """Check settings, tables, profiles and their secrets, without any connection.
 
     Every mistake is one sentence that names the file and line, or the variable, and what to do.
 

@@ -22,11 +22,11 @@ def produce(
     """Publish the events of a file, all or none.
 
     Each event is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `subject` if you care; a file
-    holds one, a list, or one per line. Everything is checked before anything is sent, and every mistake is told with
-    its line. Prints one line per event that Kafka has: id, type, key and topic.
+    holds one, a list, or one per line. Everything is checked before anything is sent, and every mistake is
+    reported with its line. Prints one line per event that Kafka has: id, type, key and topic.
 
     `--redrive` marks events that were dead letters. It matters for one of them: a POST that nobody could look up
-    (`IN_DOUBT`) is made again, because whoever redrives it has asked the system's operators first.
+    (`IN_DOUBT`) is made again, because the person who redrives it has asked the system's operators first.
 
     **Examples**
 

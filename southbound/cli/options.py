@@ -35,7 +35,7 @@ def read_settings(config: Path | None) -> Settings:
 
 
 def read_settings_with_origins(config: Path | None) -> LoadedSettings:
-    """Read the settings and who gave them, or end with every mistake in them."""
+    """Read the settings and their origins, or end with every mistake in them."""
     from southbound.settings.settings import SettingsError, load_with_origins  # noqa: PLC0415 - `--help` needs no settings
 
     try:

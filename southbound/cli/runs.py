@@ -63,7 +63,7 @@ def why(
 ) -> int:
     """Explain why a run was sent as it was and where it was, and what it waits for.
 
-    The explanation was stored when the decision was made, so it is told although the tables have changed since. A
+    The explanation was stored when the decision was made, so it is shown although the tables have changed since. A
     child follows what was decided for its root.
 
     **Examples**

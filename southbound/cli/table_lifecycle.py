@@ -43,7 +43,7 @@ def show(
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Print a published table as it was written; who wrote it goes to standard error.
+    """Print a published table as it was written; its author is written to standard error.
 
     **Examples**
 
@@ -60,7 +60,7 @@ def publish(
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
     author: AuthorOption = None,
     comment: CommentOption = "",
-    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; nobody decides by it yet.")] = False,  # noqa: FBT002 - an option
+    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; it does not decide yet.")] = False,  # noqa: FBT002 - an option
     backtest: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +74,7 @@ def publish(
     """Make a table live: every worker decides by it from the next run on, without a restart.
 
     It is checked first: cells, saved tests, and that a selector names only spokes with a profile in `routing.spokes`.
-    What is wrong keeps it back, what is odd is told as a warning. Runs under way keep the decision that they have.
+    Errors keep it back, oddities are reported as warnings. Runs under way keep their decision.
     With `--backtest` the recorded runs are decided again, and a table that would drop some of them is kept back.
     Workers follow what is published where `routing.tables` is `topic`.
 

@@ -29,7 +29,7 @@ def explain(
     """Return what a table decides for an event, why, and which rows came close.
 
     The event is written as for `southbound produce`, or is the run document in it, or as much of one as a saved test
-    gives. What it does not spell is missing. The table's saved tests need not pass. Thresholds are not counted.
+    has. What it omits is missing. The table's saved tests need not pass. Thresholds are not counted.
 
     Ends with 0 whether or not the table decides; `--json` has `decided`.
 

@@ -32,7 +32,7 @@ def check(
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.
 
-    Every mistake of every file is told at once, as `file:line: what is wrong`. A selector may only name spokes that
+    Every mistake of every file is reported at once, as `file:line: what is wrong`. A selector may only name spokes that
     have a profile in `routing.spokes`.
 
     **Examples**
@@ -109,15 +109,15 @@ def import_(
     ] = "",
     path: Annotated[
         list[str] | None,
-        typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run that an input of a DMN model stands for."),
+        typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run for an input of a DMN model."),
     ] = None,
     as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
     config: ConfigOption = None,
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.
 
-    Every mistake is told at once, with its cell. A spreadsheet that is refused comes back as `NAME.errors.xlsx` with
-    the reasons beside the cells; nothing else is written then.
+    Every mistake is reported at once, with its cell. A spreadsheet that is refused comes back as `NAME.errors.xlsx`
+    with the reasons beside the cells; nothing else is written then.
 
     **Examples**
 

@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 def plan(config: ConfigOption = None) -> int:
     """Show which topics are there and which are missing; change nothing.
 
-    One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are told, never mended.
+    One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are reported, never changed.
 
     **Example**
 

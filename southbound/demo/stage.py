@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 # The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
-# may hold runs of others: none of them is given up here, and nobody asks the simulated systems about them.
+# may hold runs of others: none of them is given up here, and the simulated systems are not asked about them.
 SHIPPED_ROUTING = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
 ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 

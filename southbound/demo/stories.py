@@ -276,7 +276,7 @@ def _check_updates(evidence: DemoObservations, run_id: str, *kinds: UpdateKind) 
     run = evidence.observed_run(run_id)
     for kind in kinds:
         if run is None or kind not in run.kinds:
-            yield f"{run_id} must have told {kind}"
+            yield f"{run_id} must have published {kind}"
 
 
 def _check_request_result(evidence: DemoObservations, root: str, state: RunState, runs: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Follow topics as a bystander: no group, no commits, from a beginning until told to stop."""
+"""Follow topics without a consumer group or commits, from a start until stopped."""
 
 from __future__ import annotations
 

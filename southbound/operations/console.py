@@ -12,7 +12,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-DEFAULT_CONSOLE_WIDTH = 200  # columns where nobody's terminal sets a limit, unless COLUMNS does
+DEFAULT_CONSOLE_WIDTH = 200  # columns without a terminal, unless COLUMNS is set
 
 
 def console() -> Console:

@@ -9,7 +9,7 @@ from southbound.cli.exit_codes import invalid_input
 
 
 def read_input(file: str, expected: str) -> tuple[str, str]:
-    """Return the text of a file, `-` for standard input, and the name by which mistakes in it are told.
+    """Return the text of a file, `-` for standard input, and its name in error messages.
 
     Raises:
         Failure: it cannot be read; `wanted` says what to name instead, such as `a file of events`.

@@ -1,4 +1,4 @@
-"""Keep a local Kafka, or the simulated external systems, until somebody stops them."""
+"""Keep a local Kafka, or the simulated external systems, until they are stopped."""
 
 from __future__ import annotations
 

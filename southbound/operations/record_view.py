@@ -62,7 +62,7 @@ class RecordView:
         if _text(self.key) == run:
             return True
         if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):
-            # Nobody has interpreted these bytes yet, so the id can stand anywhere in them.
+            # These bytes are not interpreted yet, so the id can be anywhere in them.
             return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", self.value or b""))
         return run in _run_ids(self.event)
 

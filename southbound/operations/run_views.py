@@ -136,7 +136,7 @@ def _optional_time(moment: datetime | None) -> str:
 
 
 def status_sentences(row: RunRow) -> list[str]:
-    """Return where a run stands, why, and what else is known to be open."""
+    """Return the status of a run, its reason, and what else is known to be open."""
     reasons = [f"because {reason_text(reason)}" for reason in row.reasons]
     return [
         f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
@@ -154,7 +154,7 @@ def _pending_requests(row: RunRow) -> Iterator[str]:
     if row.cancel_asked and row.phase is not Phase.CANCELLED:
         yield "its cancellation was asked for"
     if row.sent is not None and row.sent.version < row.requested.version:
-        yield f"version {row.requested.version} is wanted, and version {row.sent.version} is what {row.spoke} was told"
+        yield f"version {row.requested.version} is wanted, and version {row.sent.version} is what {row.spoke} was sent"
 
 
 def _describe_created(row: RunRow) -> str:
@@ -165,7 +165,7 @@ def _describe_created(row: RunRow) -> str:
 def _describe_waiting(row: RunRow) -> str:
     if not row.waits_for:
         return f"it waits with its root {row.root_run_id}, for which every request definition that fits is used up"
-    return f"it waits for its turn at {', '.join(row.waits_for)}, and goes by itself"
+    return f"it waits in the queue for {', '.join(row.waits_for)}, and is released by itself"
 
 
 def _describe_routed(row: RunRow) -> str:
@@ -201,5 +201,5 @@ _PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {
     Phase.CANCELLED: lambda _: "it was cancelled",
     Phase.BLOCKED: lambda row: f"it was never sent, because its parent {row.parent_run_id} was never accepted",
     Phase.FALLOUT: _describe_fallout,
-    Phase.UNKNOWN: lambda _: "a newer version of Southbound wrote where it stands",
+    Phase.UNKNOWN: lambda _: "a newer version of Southbound wrote its status",
 }

@@ -76,7 +76,7 @@ class _SignalledService:
         again = self._ended_by is not None
         self._ended_by = number
         log.info("stopping", signal=number.name, at_once=again)
-        if again or not self._up:  # nothing is under way yet, or nobody wants to wait for it
+        if again or not self._up:  # nothing is under way yet, or it is not to be waited for
             serving.cancel()
         else:
             self._stop.set()

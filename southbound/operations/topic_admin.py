@@ -65,7 +65,7 @@ def _count_noun(number: float, thing: str) -> str:
 
 ADMIN_TIMEOUT = 20.0  # seconds the cluster has for one answer
 
-COORDINATOR_TIMEOUT = 5.0  # seconds to find out who knows of a consumer group
+COORDINATOR_TIMEOUT = 5.0  # seconds to find the coordinator of a consumer group
 
 
 class TopicsError(Exception):
@@ -136,7 +136,7 @@ class TopicAdmin:
         """Delete consumer groups that were made for a while; one that never came to be is fine."""
         deleted = self._admin.delete_consumer_groups(list(groups), request_timeout=COORDINATOR_TIMEOUT)
         for future in deleted.values():
-            # A broker whose first group this would have been has nobody yet who knows of groups.
+            # A broker that has had no group yet has no coordinator.
             with suppress(KafkaException, TimeoutError):
                 future.result(COORDINATOR_TIMEOUT)
 
@@ -170,6 +170,6 @@ def _creation_error(name: str, future: object) -> str | None:
         future.result(ADMIN_TIMEOUT)  # type: ignore[attr-defined] # a concurrent.futures.Future
     except KafkaException as error:
         reason: KafkaError = error.args[0]
-        # Somebody else created it meanwhile: that is what we wanted.
+        # Another process created it meanwhile, which is what was wanted.
         return None if reason.code() == KafkaError.TOPIC_ALREADY_EXISTS else sentence_for(reason, f"topic {name}")
     return None

@@ -155,7 +155,7 @@ def callback_counter(metrics: Metrics) -> CountCallback:
 
 
 def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
-    """Make the one who gives up requests whose children never come; it goes with the role `routing`."""
+    """Build the task that gives up requests whose children never arrive; it belongs to the role `routing`."""
     deadline = parts.settings.routing.children_deadline
     return PendingRequestExpiry(
         updater=parts.updater,
@@ -166,7 +166,7 @@ def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
 
 
 def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
-    """Make the one who lets waiting requests go; it goes with the role `routing`."""
+    """Build the task that releases queued requests; it belongs to the role `routing`."""
     made = WaitingQueueReleaser(
         updater=parts.updater,
         commands=parts.commands,

@@ -43,7 +43,7 @@ class HealthServer:
         """Listen.
 
         Raises:
-            CannotListenError: somebody else listens there.
+            CannotListenError: another process listens there.
         """
         app = web.Application()
         app.add_routes(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from southbound.settings.settings import KafkaSettings
 
-# What only a producer knows; a consumer would complain of each.
+# Settings of producers only; a consumer would warn of each.
 PRODUCER_ONLY = ("linger.ms", "compression.type", "message.timeout.ms", "enable.idempotence", "acks")
 
 
@@ -23,13 +23,13 @@ def client_settings(kafka: KafkaSettings) -> dict[str, object]:
 
 
 def consumer_overrides(kafka: KafkaSettings) -> Mapping[str, object]:
-    """Return what the operator tells a consumer that is in no group."""
+    """Return the operator's settings for a consumer without a group."""
     overrides = kafka.overrides()
     return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in PRODUCER_ONLY}
 
 
 def standalone_consumer_settings(kafka: KafkaSettings, purpose: str) -> dict[str, object]:
-    """Return what a consumer needs that only looks: it joins no group, commits nothing, and is told of the end."""
+    """Return the settings of a consumer that only reads: no group, no commits, an event at the end."""
     shared = {name: value for name, value in client_settings(kafka).items() if name not in PRODUCER_ONLY}
     own = {"group.id": f"southbound-{purpose}-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
     return {**shared, **own}

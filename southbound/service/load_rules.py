@@ -1,4 +1,4 @@
-"""Load everything that an operator wrote: tables and profiles, with every mistake told at once."""
+"""Load everything that an operator wrote: tables and profiles, with every mistake reported at once."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def configure_logs(log: LogSettings) -> None:
 
 
 class LibraryLogHandler(logging.Handler):
-    """Write what libraries complain of as events like ours, where Python would print their tracebacks."""
+    """Write warnings of libraries as log events, where Python would print their tracebacks."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -55,7 +55,7 @@ class LibraryLogHandler(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         cause = {"error": type(error).__name__, "detail": frames(error)} if error else {}
         says = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
-        structlog.get_logger().log(record.levelno, "a library complains", library=record.name, says=says, **cause)
+        structlog.get_logger().log(record.levelno, "library warning", library=record.name, says=says, **cause)
 
 
 def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

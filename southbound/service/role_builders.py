@@ -122,7 +122,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
 def build_workers(parts: SharedParts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
     """Build the workers of these roles by name: one per role, for dispatch one per spoke.
 
-    Where one process routes and dispatches, routing gives way: runs under way come before new ones.
+    If one process routes and dispatches, routing yields: runs under way come before new ones.
     """
     built = {role: BUILDERS[role].workers(parts, only_spoke) for role in roles}
     for routing in built.get(Role.ROUTING, {}).values():

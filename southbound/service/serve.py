@@ -56,7 +56,7 @@ class NotReachableError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningService:
-    """What is up, for those who started it."""
+    """The running service, for its caller."""
 
     resources: SharedParts
     workers: Mapping[str, Worker]

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class StartReason:
-    """What the start waits for right now; readiness tells it while it lasts."""
+    """What the start waits for now; the readiness probe reports it."""
 
     reason: str | None = "starting"
 

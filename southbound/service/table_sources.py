@@ -173,5 +173,5 @@ class TableMonitor:
         self._metrics.set(TABLE_REFUSED, 0, table)
 
     def follow_failed(self, why: str) -> None:
-        """Tell that nothing new would be heard."""
+        """Log that the topic cannot be followed."""
         log.error("published tables cannot be followed", why=why)

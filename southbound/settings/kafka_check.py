@@ -17,7 +17,7 @@ QUOTED_NAME = re.compile(r"[\"`]([\w.]+)[\"`]")
 # A value that it quotes could be a secret that slipped into the wrong line.
 QUOTED_VALUE = re.compile(r"(?<=Invalid value )\".*\" (?=for )")
 CREATE_FAILED_PREFIX = re.compile(r"^Failed to create (producer|consumer): ")
-# Nobody is contacted: a client that knows no broker asks none. It is gone at once and prints nothing.
+# Nothing is contacted: a client without brokers connects to none. It ends at once and prints nothing.
 NOT_CHECKED = frozenset({"bootstrap.servers", "debug"})
 
 
@@ -34,7 +34,7 @@ def _errors_of_client(
     settings: Callable[[Mapping[str, object]], Mapping[str, object]],
     overrides: Mapping[str, object],
 ) -> Iterator[tuple[str, str]]:
-    """Ask again without what was wrong: librdkafka tells one mistake at a time."""
+    """Check again without what was wrong: librdkafka reports one mistake at a time."""
     left = dict(overrides)
     while claim := _first_error(kind, {n: value for n, value in settings(left).items() if n not in NOT_CHECKED}):
         name = next((name for name in QUOTED_NAME.findall(claim) if name in left), "")

@@ -70,11 +70,11 @@ class KafkaSettings(Section):
 
     @property
     def servers(self) -> str:
-        """The bootstrap servers to use when nobody starts a broker for us."""
+        """The bootstrap servers if no local broker is started."""
         return self.bootstrap or LOCAL_KAFKA
 
     def overrides(self) -> dict[str, str | int | float | bool]:
-        """What every librdkafka client is told beyond our defaults, the password included."""
+        """The settings of every librdkafka client beyond our defaults, the password included."""
         secret = {"sasl.password": self.password.get_secret_value()} if self.password else {}
         protocol = {"group.protocol": self.protocol} if self.protocol == "consumer" else {}
         return {**self.client, **protocol, **secret}
@@ -195,7 +195,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSettings:
-    """Settings, and who gave each of them."""
+    """Settings, and the origin of each of them."""
 
     settings: Settings
     values: GivenSettings
@@ -220,7 +220,7 @@ def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settin
 
 
 def load_with_origins(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
-    """Do what `load_settings` does, and keep who gave what.
+    """Do what `load_settings` does, and keep the origin of each setting.
 
     Raises:
         SettingsError: with every mistake of the file and the environment.

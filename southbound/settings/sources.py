@@ -1,4 +1,4 @@
-"""Collect what the file and the environment say about settings, and remember who said it."""
+"""Collect the settings of the file and the environment with their origins."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _southbound_variables(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _kubernetes_prefixes(environment: Mapping[str, str]) -> Iterator[str]:
-    # Kubernetes tells every pod of every service: one that is named `southbound` gives SOUTHBOUND_PORT and others.
+    # Kubernetes sets variables for every service: one named `southbound` makes SOUTHBOUND_PORT and others.
     for name in environment:
         if name.endswith(KUBERNETES_HOST_SUFFIX):
             service = name.removesuffix(KUBERNETES_HOST_SUFFIX)

@@ -31,7 +31,7 @@ class Behaviour(Model):
     refusals: tuple[Reason, ...] = ()  # 422 with these reasons
     busy_times: Repetitions = 0
     busy_status: Annotated[int, Field(ge=400, le=599)] = 503
-    retry_after: Seconds | None = None  # told with `busy_status`
+    retry_after: Seconds | None = None  # sent with `busy_status`
     reset_times: Repetitions = 0  # the connection is reset after the request was read
     accept_before_reset: bool = False  # ... and the test exists nevertheless
     response_delay: Seconds = 0.0  # the test exists, the answer lets wait

@@ -1,4 +1,4 @@
-"""Bring notifications to whoever wants them, in order per test, until they are acknowledged."""
+"""Send notifications to subscribers, in order per test, until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Somebody who wants notifications (TMF653 v4.1 `EventSubscription`)."""
+    """A subscription to notifications (TMF653 v4.1 `EventSubscription`)."""
 
     id: str
     callback: str
@@ -55,7 +55,7 @@ class NotificationSender:
         self.undelivered: list[Json] = []
 
     def send(self, test_id: str, event: Json) -> None:
-        """Deliver an event to every subscriber, after those told before about the same test."""
+        """Send an event to every subscriber, after earlier ones about the same test."""
         task = asyncio.create_task(self._deliver(event, after=self._last_delivery.get(test_id)))
         self._last_delivery[test_id] = task
         self._tasks.add(task)

@@ -1,4 +1,4 @@
-"""The resource `/hub` of an external system: who wants notifications (TMF653 v4.1)."""
+"""The resource `/hub` of an external system: subscriptions to notifications (TMF653 v4.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Hub:
-    """Takes subscriptions in and gives them up."""
+    """Adds and removes subscriptions."""
 
     def __init__(self, notifications: NotificationSender, definition: TmfDefinition, new_id: Callable[[], str]) -> None:
         self._subscriptions = notifications.subscriptions

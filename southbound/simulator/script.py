@@ -45,7 +45,7 @@ def read_script(file: Path) -> Script:
     """Read a script from YAML.
 
     Raises:
-        ScriptError: the file cannot be read or has mistakes; all of them are told at once.
+        ScriptError: the file cannot be read or has mistakes; all of them are reported at once.
     """
     try:
         read = read_yaml(file)

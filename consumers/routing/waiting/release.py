@@ -85,7 +85,7 @@ class WaitingQueueReleaser:
             if not rows:
                 break
             moved = await self._release_all(rows)
-            last = None if moved else rows[-1]  # whoever cannot go does not keep those behind him
+            last = None if moved else rows[-1]  # a request that cannot be released does not block those behind it
             lengths = await self.updater.store.waiting_queue.lengths()
         return lengths
 

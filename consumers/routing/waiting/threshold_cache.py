@@ -19,7 +19,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class ThresholdCache:
-    """What one process knows. `observe` is told of a definition that is used up, once in a window.
+    """What one process knows. `observe` is called for a definition that is used up, once per window.
 
     It also knows the queue: the definitions that stored requests wait for. A new request may not use them, or the last
     to come would be the first to go. Only this class writes the queue.

@@ -56,7 +56,7 @@ def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # what it counts, nobody would hear
+        os._exit(1)  # its counts would reach no process
 
 
 def redecide_in_process(task: ReaderTask, texts: tuple[str, str]) -> BacktestTally:

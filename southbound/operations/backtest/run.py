@@ -144,6 +144,6 @@ def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Ite
 
 def reader_pool(count: int) -> ProcessPoolExecutor:
     """Make processes that only read, and that end when this one does."""
-    # Not forked: this process has threads of librdkafka, which a fork would not take along.
+    # Not forked: this process has threads of librdkafka, which a fork would not copy.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=prepare_reader_process)

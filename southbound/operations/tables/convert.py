@@ -1,4 +1,4 @@
-"""Move tables between formats for an operator, and say what stands in the way."""
+"""Convert tables between formats, and report what prevents it."""
 
 from __future__ import annotations
 

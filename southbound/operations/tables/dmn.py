@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DmnOptions:
-    """What of a model is wanted: which decision (empty: its only one), and the fact that each input stands for."""
+    """The decision of a model (empty: its only one), and the fact of each input."""
 
     decision: str = ""
     paths: Mapping[str, str] = field(default_factory=dict)

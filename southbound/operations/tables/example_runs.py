@@ -1,4 +1,4 @@
-"""Read the runs that a person gives a table to decide: events, a run document, or part of one."""
+"""Read the runs that a table is to decide: events, a run document, or part of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRun:
-    """The facts of a run; a child's are told all the same, although its root's count."""
+    """The facts of a run; those of a child are shown too, although its root's are decided on."""
 
     run_id: str
     facts: Facts

@@ -50,7 +50,7 @@ MAX_SHOWN_DIFFERENCES = 40  # differences; `southbound tables diff` shows them a
 
 
 def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) -> int:
-    """Keep what somebody works at; it loads, but nobody decides by it."""
+    """Save a draft; it loads, but it does not decide."""
     named = load_named_file(file, settings.routing, None)
     for sentence in (findings := check_before_publishing(named.loaded, spokes_known=True)).errors:
         print_status(f"will keep it from being published: {sentence}")

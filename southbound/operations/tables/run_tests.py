@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_tables(files: Sequence[str], *, as_json: bool) -> int:
-    """Run the tests of each file; files that cannot be used are all told at the end."""
+    """Run the tests of each file; files that cannot be used are reported at the end."""
     mistakes: list[str] = []
     for file in files:
         try:

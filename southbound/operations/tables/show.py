@@ -65,7 +65,7 @@ def _overview_row(published: PublishedTables, table: str) -> dict[str, object]:
 
 
 def show_table(settings: Settings, table: str, version: str | None, *, as_json: bool) -> int:
-    """Print the text exactly as it was published, and beside it who did that."""
+    """Print the text exactly as it was published, and its author on standard error."""
     table, _, named = table.partition("@")
     published, wanted = read_published(settings), version or named
     found = find_draft(published, table) if wanted == DRAFT else find_version(published, table, wanted)

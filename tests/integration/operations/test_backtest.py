@@ -128,8 +128,8 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
 
 READER_PROGRAM = """
 import os, signal
-from southbound.operations.backtest.run import reading_processes
-with reading_processes(1) as readers:
+from southbound.operations.backtest.run import reader_pool
+with reader_pool(1) as readers:
     print(readers.submit(os.getpid).result(), flush=True)
     signal.pause()
 """
@@ -188,7 +188,7 @@ def test_a_registry_that_is_silent_is_one_sentence(settings: Settings, tmp_path:
         }
         result = southbound("tables", "backtest", str(tmp_path / "draft.yaml"), **kafka)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert "gives no answer" in result.stderr
+    assert "does not answer" in result.stderr
 
 
 def test_a_topic_that_is_not_there_is_named(settings: Settings, tmp_path: Path) -> None:

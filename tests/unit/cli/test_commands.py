@@ -168,7 +168,7 @@ def test_of_more_complaints_than_a_screen_holds_the_first_is_repeated(tmp_path: 
     *complaints, last = southbound("tables", "check", str(policy)).stderr.splitlines()
     assert len(complaints) > 20
     assert (
-        last == f"southbound: {len(complaints)} complaints; the first was: {complaints[0].removeprefix('southbound: ')}"
+        last == f"southbound: {len(complaints)} mistakes; the first was: {complaints[0].removeprefix('southbound: ')}"
     )
 
 

@@ -206,12 +206,12 @@ def test_every_phase_is_told_in_words(phase: Phase) -> None:
     child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_asked=True)
     told = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
     assert "since" in told[0]
-    assert "version 3 is wanted, and version 2 is what fibre-lab was told" in told
+    assert "version 3 is wanted, and version 2 is what fibre-lab was sent" in told
     assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
 
 
 def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_wait_with_it() -> None:
-    assert "its turn at s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
+    assert "in the queue for s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
     child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
     assert "it waits with its root TR0001" in status_sentences(child)[0]
 

@@ -79,7 +79,7 @@ def test_a_library_that_complains_is_one_event_without_the_words_of_its_exceptio
     logging.getLogger("some.library").info("nobody needs this")
     (line,) = capsys.readouterr().err.splitlines()
     told = orjson.loads(line)
-    assert (told["event"], told["level"], told["library"]) == ("a library complains", "error", "some.library")
+    assert (told["event"], told["level"], told["library"]) == ("library warning", "error", "some.library")
     assert (told["says"], told["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
     assert "test_logs.py" in told["detail"]
     assert "hunter2" not in line

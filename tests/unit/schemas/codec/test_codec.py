@@ -119,7 +119,7 @@ def test_json_may_be_typed_by_the_short_name_and_have_blanks_around() -> None:
             UnknownEventTypeError,
             "without the header ce_type; set it to 'southbound.' and one of RunR",
         ),
-        (b"{}", "RunWished", UnknownEventTypeError, "Nobody knows the event type 'RunWished'"),
+        (b"{}", "RunWished", UnknownEventTypeError, "Unknown event type 'RunWished'"),
         (b"{}", TYPE, InvalidEventError, "RunRequested is not valid: run is missing. Correct the producer"),
         (
             SMALL,

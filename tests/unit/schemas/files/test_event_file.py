@@ -87,7 +87,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
     assert [line.split(" known are")[0] for line in told] == [
         "runs.yaml:4: RunCancelled: root_run_id should be a valid string",
         "runs.yaml:5: RunCancelled: reasn is not a known field",
-        "runs.yaml:6: event: nobody knows the type 'RunWished';",
+        "runs.yaml:6: event: unknown type 'RunWished';",
         "runs.yaml:8: event: should be an object",
         "runs.yaml:11: RunRequested: run.test_specification is missing",
         "runs.yaml:14: RunRequested: run.related_service.id is empty",
