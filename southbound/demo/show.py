@@ -21,7 +21,7 @@ from southbound.demo.screen import dead_letter_table, progress_table, summary_ta
 from southbound.demo.seen import ObservedEvents
 from southbound.demo.stage import open_environment
 from southbound.demo.stories import DemoObservations, demo_scenarios
-from southbound.demo.topic_follower import TopicFollower
+from southbound.demo.topic_follower import follow_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ async def _run(settings: Settings, bootstrap: str, folder: Path, console: Consol
         topics = (stage.topics.results, stage.topics.inflight, stage.topics.dlq)
         kafka = {"bootstrap.servers": bootstrap, **settings.kafka.overrides()}
         began = time.monotonic()
-        async with TopicFollower(kafka, topics, evidence.output.add):
+        async with follow_topics(kafka, topics, evidence.output.add):
             await _run_scenarios(stage, played, evidence, console)
         took = time.monotonic() - began
         return await _report(stage, played, evidence, console, took)

@@ -1,24 +1,22 @@
-"""Follow topics without a consumer group or commits, from a start until stopped."""
+"""Follow topics from their beginning and pass every record to the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
-
+from consumers.runtime.kafka.offset_range import OffsetRange
+from consumers.runtime.kafka.partition_reader import FIRST_RECORD, PartitionReader
+from consumers.runtime.kafka.reader_thread import ReaderThread
 from router.runs.ids import event_id_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    import threading
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from confluent_kafka import Message
-
-POLL_TIMEOUT = 0.1  # seconds
-METADATA_TIMEOUT = 10.0  # seconds the cluster has to name its partitions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,58 +37,34 @@ class FollowedRecord:
         return event_id_at(self.topic, self.partition, self.offset)
 
 
-class TopicFollower:
-    """Read topics on a thread of its own and hand every record to the event loop."""
+@asynccontextmanager
+async def follow_topics(
+    settings: Mapping[str, object], topics: Sequence[str], hear: Callable[[FollowedRecord], None]
+) -> AsyncIterator[None]:
+    """Call `hear` on the event loop with every record of these topics while the block runs.
 
-    def __init__(
-        self,
-        settings: Mapping[str, object],
-        topics: Iterable[str],
-        on_record: Callable[[FollowedRecord], None],
-        *,
-        from_start: bool = True,
-    ) -> None:
-        group = f"southbound-follower-{uuid4()}"  # librdkafka wants one; nothing is committed to it
-        self._consumer = Consumer({**settings, "group.id": group, "enable.auto.commit": False})
-        self._topics = tuple(topics)
-        self._on_record = on_record
-        self._offset = OFFSET_BEGINNING if from_start else OFFSET_END
-        self._stopped = threading.Event()
+    Raises:
+        PartitionReadError: Kafka does not answer, or does not have one of the topics.
+    """
+    with PartitionReader(settings) as reader:
+        ranges = await asyncio.to_thread(_whole_topics, reader, topics)
 
-    async def __aenter__(self) -> Self:
-        """Begin to follow."""
-        self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._assign)
-        self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
-        self._thread.start()
-        return self
+        def read(stopped: threading.Event) -> Iterator[FollowedRecord]:
+            for batch in reader.batches(ranges, follow=True):
+                yield from map(_to_record, batch.records)
+                if stopped.is_set():
+                    return
 
-    async def __aexit__(self, *_: object) -> None:
-        """Stop, and wait until the thread is gone."""
-        self._stopped.set()
-        await asyncio.to_thread(self._thread.join)
+        thread = ReaderThread("follower", read, hear)
+        thread.start()
+        try:
+            yield
+        finally:
+            await thread.stop()
 
-    def _assign(self) -> None:
-        known = self._consumer.list_topics(timeout=METADATA_TIMEOUT).topics
-        self._consumer.assign(
-            [
-                TopicPartition(topic, partition, self._offset)
-                for topic in self._topics
-                for partition in known[topic].partitions
-            ]
-        )
 
-    def _follow(self) -> None:
-        while not self._stopped.is_set():
-            first = self._consumer.poll(POLL_TIMEOUT)
-            if first is not None:
-                for message in (first, *self._consumer.consume(500, 0)):
-                    self._deliver(message)
-        self._consumer.close()
-
-    def _deliver(self, message: Message) -> None:
-        if message.error() is None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_record, _to_record(message))
+def _whole_topics(reader: PartitionReader, topics: Sequence[str]) -> list[OffsetRange]:
+    return [OffsetRange(topic, number, FIRST_RECORD) for topic in topics for number in reader.partitions(topic)]
 
 
 def _to_record(message: Message) -> FollowedRecord:

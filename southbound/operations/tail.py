@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
-
-from producers.kafka_errors import sentence_for
+from consumers.runtime.kafka.offset_range import OffsetRange
+from consumers.runtime.kafka.partition_reader import FIRST_RECORD, NEXT_RECORD, PartitionReader, PartitionReadError
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import console
@@ -18,17 +17,14 @@ from southbound.operations.record_view import read_record
 from southbound.service.kafka_settings import standalone_consumer_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from confluent_kafka import Message
     from rich.console import Console
 
     from southbound.operations.record_view import RecordView
     from southbound.settings.settings import Settings
 
 SHORT_TOPIC_NAMES = ("lifecycle", "dispatch", "inbound", "inflight", "results", "dlq")
-METADATA_TIMEOUT = 10.0  # seconds
-POLL_TIMEOUT = 0.2  # seconds; also how long Ctrl-C may wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +43,16 @@ def tail(settings: Settings, options: TailOptions) -> int:
     asyncio.run(wait_until_reachable(settings))
     wrapped = asyncio.run(make_envelope(settings, "/southbound/tail"))
     names = TopicNames(settings.kafka.prefix)
-    consumer = Consumer(standalone_consumer_settings(settings.kafka, "tail"))
     out = console()
     try:
-        for message in _messages(consumer, names, options):
-            reading = read_record(message, wrapped, names)
-            if options.run is None or reading.mentions(options.run):
-                _show(out, reading, options)
-    finally:
-        consumer.close()
+        with PartitionReader(standalone_consumer_settings(settings.kafka)) as reader:
+            ranges = _ranges(reader.topics(), names, options)
+            for message in reader.records(ranges, follow=options.follow):
+                reading = read_record(message, wrapped, names)
+                if options.run is None or reading.mentions(options.run):
+                    _show(out, reading, options)
+    except PartitionReadError as error:
+        raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
 
 
@@ -66,33 +63,12 @@ def _show(out: Console, reading: RecordView, options: TailOptions) -> None:
         out.print(reading.as_line(), soft_wrap=True)
 
 
-def _messages(consumer: Consumer, names: TopicNames, options: TailOptions) -> Iterator[Message]:
-    waiting = set(_assign(consumer, names, options))
-    while waiting or options.follow:
-        message = consumer.poll(POLL_TIMEOUT)
-        if message is None:
-            continue
-        error = message.error()
-        if error is None:
-            yield message
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's spelling
-            waiting.discard((message.topic(), message.partition()))
-        elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - as above
-            raise unreachable(sentence_for(error, f"topic {message.topic()}"))
-
-
-def _assign(consumer: Consumer, names: TopicNames, options: TailOptions) -> list[tuple[str, int]]:
-    try:
-        known = consumer.list_topics(timeout=METADATA_TIMEOUT).topics
-    except KafkaException as error:
-        raise unreachable(sentence_for(error.args[0], "the cluster")) from None
+def _ranges(known: Mapping[str, Sequence[int]], names: TopicNames, wish: TailOptions) -> list[OffsetRange]:
     wanted = dict.fromkeys(
-        name for word in options.topics or SHORT_TOPIC_NAMES for name in _resolve_topics(word, names, known.keys())
+        name for word in wish.topics or SHORT_TOPIC_NAMES for name in _resolve_topics(word, names, known.keys())
     )
-    places = [(name, number) for name in wanted for number in known[name].partitions]
-    start = OFFSET_BEGINNING if options.from_start else OFFSET_END
-    consumer.assign([TopicPartition(name, number, start) for name, number in places])
-    return places
+    start = FIRST_RECORD if wish.from_start else NEXT_RECORD
+    return [OffsetRange(name, number, start) for name in wanted for number in known[name]]
 
 
 def _resolve_topics(topic: str, names: TopicNames, known: Collection[str]) -> list[str]:

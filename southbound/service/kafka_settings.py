@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from producers.kafka_publisher import producer_settings
 
@@ -28,8 +27,6 @@ def consumer_overrides(kafka: KafkaSettings) -> Mapping[str, object]:
     return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in PRODUCER_ONLY}
 
 
-def standalone_consumer_settings(kafka: KafkaSettings, purpose: str) -> dict[str, object]:
-    """Return the settings of a consumer that only reads: no group, no commits, an event at the end."""
-    shared = {name: value for name, value in client_settings(kafka).items() if name not in PRODUCER_ONLY}
-    own = {"group.id": f"southbound-{purpose}-{uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
-    return {**shared, **own}
+def standalone_consumer_settings(kafka: KafkaSettings) -> dict[str, object]:
+    """Return the settings of a consumer that is in no group."""
+    return {name: value for name, value in client_settings(kafka).items() if name not in PRODUCER_ONLY}

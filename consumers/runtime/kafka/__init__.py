@@ -1,1 +1,1 @@
-"""The Kafka consumer behind the runtime: poll, membership of the group, readiness."""
+"""Adapters of the runtime to Kafka."""

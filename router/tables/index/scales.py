@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from router.tables.feel.conditions import Condition, Operand
     from router.tables.feel.unary_test import Cell
 
-Stretch = tuple[int, int]  # the first class, and the one after the last
+OffsetRange = tuple[int, int]  # the first class, and the one after the last
 Asked = list[tuple[ValueKind, "Condition"]]  # what a cell asks for, and of which kind of value
 
 
@@ -105,16 +105,16 @@ def takes_everything(conditions: Asked) -> bool:
     )
 
 
-def stretches(conditions: Asked, kind: ValueKind, scale: Scale) -> list[Stretch]:
+def stretches(conditions: Asked, kind: ValueKind, scale: Scale) -> list[OffsetRange]:
     """Say which classes of a scale the conditions cover; no two stretches share one."""
-    found: list[Stretch] = []
+    found: list[OffsetRange] = []
     for of_kind, condition in conditions:
         if of_kind is kind:
             found += _stretches(condition, scale)
     return found if len(found) < 2 else _merged(found)  # noqa: PLR2004 - one cannot overlap
 
 
-def _stretches(condition: Condition, scale: Scale) -> tuple[Stretch, ...]:
+def _stretches(condition: Condition, scale: Scale) -> tuple[OffsetRange, ...]:
     if isinstance(condition, Interval):
         low, high = (scale.class_of[point] for point in _points(condition))
         return ((low + (not condition.low_in), high + condition.high_in),)
@@ -122,7 +122,7 @@ def _stretches(condition: Condition, scale: Scale) -> tuple[Stretch, ...]:
     return _COVERED[condition.operator](scale.class_of[point], scale.size)
 
 
-_COVERED: dict[Operator, Callable[[int, int], tuple[Stretch, ...]]] = {
+_COVERED: dict[Operator, Callable[[int, int], tuple[OffsetRange, ...]]] = {
     Operator.EQUAL: lambda at, _: ((at, at + 1),),
     Operator.DIFFERENT: lambda at, end: ((0, at), (at + 1, end)),
     Operator.LESS: lambda at, _: ((0, at),),
@@ -132,9 +132,9 @@ _COVERED: dict[Operator, Callable[[int, int], tuple[Stretch, ...]]] = {
 }
 
 
-def _merged(parts: list[Stretch]) -> list[Stretch]:
+def _merged(parts: list[OffsetRange]) -> list[OffsetRange]:
     """Join stretches that touch or overlap."""
-    joined: list[Stretch] = []
+    joined: list[OffsetRange] = []
     for first, end in sorted(parts):
         if joined and first <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))

@@ -13,17 +13,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer
-
+from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from router.selection.backtest import BacktestTally
 from router.selection.load import document_of, table_of
 from router.tables.formats.yaml_writer import write_table
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.backtest.offset_ranges import ranges_since, split_ranges
+from southbound.operations.backtest.offset_ranges import split_ranges
 from southbound.operations.backtest.reader import (
-    BacktestReadError,
     ReaderTask,
     prepare_reader_process,
     redecide_in_process,
@@ -91,17 +89,17 @@ def run_backtest(
 def _reader_tasks(
     settings: Settings, topic: str, since: datetime, max_named_runs: int, readers: Callable[[int], int]
 ) -> list[ReaderTask]:
-    client = standalone_consumer_settings(settings.kafka, "backtest")
-    consumer = Consumer(client)
+    client = standalone_consumer_settings(settings.kafka)
     try:
-        stretches = ranges_since(consumer, topic, since)
-    finally:
-        consumer.close()
+        with PartitionReader(client) as reader:
+            ranges = reader.ranges_since(topic, since)
+    except PartitionReadError as error:
+        raise unreachable(str(error)) from None
     registry = _registry(settings)
-    wanted = readers(sum(stretch.length for stretch in stretches))
+    wanted = readers(sum(one.length for one in ranges))
     return [
-        ReaderTask(client=client, topic=topic, ranges=tuple(part), max_named_runs=max_named_runs, registry=registry)
-        for part in split_ranges(stretches, wanted)
+        ReaderTask(client=client, ranges=tuple(part), max_named_runs=max_named_runs, registry=registry)
+        for part in split_ranges(ranges, wanted)
     ]
 
 
@@ -122,7 +120,7 @@ def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterabl
     try:
         if tasks:
             yield from _run_readers(tasks, current, draft)
-    except BacktestReadError as error:
+    except PartitionReadError as error:
         raise unreachable(str(error)) from None
     except BrokenProcessPool:
         ended = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"

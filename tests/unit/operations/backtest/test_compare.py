@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumers.runtime.kafka.offset_range import OffsetRange
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.backtest.compare import parse_duration
-from southbound.operations.backtest.offset_ranges import OffsetRange, split_ranges
+from southbound.operations.backtest.offset_ranges import split_ranges
 from southbound.operations.backtest.run import reader_count
 from southbound.settings.settings import DEFAULTS
 from tests.builders.decision_tables import a_file
@@ -42,7 +43,7 @@ lengths = st.lists(st.integers(1, 50), max_size=6)
 
 @given(lengths=lengths, readers=st.integers(1, 5))
 def test_readers_share_every_record_evenly_and_none_twice(lengths: list[int], readers: int) -> None:
-    stretches = [OffsetRange(number, 7, 7 + length) for number, length in enumerate(lengths)]
+    stretches = [OffsetRange("t", number, 7, 7 + length) for number, length in enumerate(lengths)]
     shares = split_ranges(stretches, readers)
     offsets = [(part.partition, offset) for share in shares for part in share for offset in range(part.start, part.end)]
     assert sorted(offsets) == [(part.partition, offset) for part in stretches for offset in range(7, part.end)]

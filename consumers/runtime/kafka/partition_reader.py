@@ -1,0 +1,202 @@
+"""Read partitions from given offsets without a consumer group, up to their end or for ever."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+
+from consumers.runtime.kafka.offset_range import OffsetRange, RangeProgress
+from producers.kafka_errors import sentence_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from confluent_kafka import Message
+
+# As the start of a range.
+FIRST_RECORD = OFFSET_BEGINNING
+NEXT_RECORD = OFFSET_END
+
+_ANSWER_WITHIN = 10.0  # seconds for one request
+_POLL = 0.2  # seconds; also how long a caller may wait before it can stop
+_LIMIT = 500  # records of one batch
+_PATIENCE = 30.0  # seconds without a record before reading to an end is given up
+# librdkafka recovers from these by itself. Its local errors begin with an underscore.
+_TRANSIENT = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001 - as above
+
+
+class PartitionReadError(Exception):
+    """Kafka cannot be read; the message is a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one poll returned.
+
+    `at_end`: with this batch, every partition has been read to its end. `problem`: the last error that will not pass
+    by itself, as a sentence. All are empty if nothing arrived in time.
+    """
+
+    records: Sequence[Message] = ()
+    at_end: bool = False
+    problem: str = ""
+
+
+class PartitionReader:
+    """A consumer that joins no group and commits nothing. One thread uses it at a time."""
+
+    def __init__(self, settings: Mapping[str, object], *, answer_within: float = _ANSWER_WITHIN) -> None:
+        """`settings` are those of librdkafka; `answer_within` is in seconds and limits each request for metadata."""
+        self._answer_within = answer_within
+        self._consumer = Consumer(
+            {
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",  # where the first offset is gone, or the topic was created again
+                **settings,
+                "group.id": f"southbound-reader-{uuid4()}",  # librdkafka requires one; nothing is committed to it
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        """Return this reader; it is closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the consumer."""
+        self._consumer.close()
+
+    def topics(self) -> dict[str, tuple[int, ...]]:
+        """Return the partitions of every topic in the cluster.
+
+        Raises:
+            PartitionReadError: Kafka does not answer.
+        """
+        try:
+            known = self._consumer.list_topics(timeout=self._answer_within).topics
+        except KafkaException as error:
+            raise _failure(error, "the cluster") from None
+        return {name: tuple(topic.partitions) for name, topic in known.items()}
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """Return the partitions of one topic.
+
+        Raises:
+            PartitionReadError: Kafka does not answer, does not have the topic, or does not show it to this user.
+        """
+        try:
+            found = self._consumer.list_topics(topic, timeout=self._answer_within).topics[topic]
+        except KafkaException as error:
+            raise _failure(error, f"topic {topic}") from None
+        if found.error is not None:
+            raise PartitionReadError(sentence_for(found.error, f"topic {topic}"))
+        return tuple(found.partitions)
+
+    def ranges_since(self, topic: str, moment: datetime) -> list[OffsetRange]:
+        """Return the ranges from the first record since `moment` to the present end, without empty ones.
+
+        Raises:
+            PartitionReadError: as `partitions`.
+        """
+        since = int(moment.timestamp() * 1000)
+        asked = [TopicPartition(topic, number, since) for number in self.partitions(topic)]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=self._answer_within)
+            ranges = [self._to_present_end(place) for place in found]
+        except KafkaException as error:
+            raise _failure(error, f"topic {topic}") from None
+        return [one for one in ranges if one.length > 0]
+
+    def _to_present_end(self, place: TopicPartition) -> OffsetRange:
+        low, high = self._consumer.get_watermark_offsets(place, timeout=self._answer_within)
+        start = high if place.offset == OFFSET_END else max(low, place.offset)
+        return OffsetRange(place.topic, place.partition, start, high)
+
+    def records(
+        self,
+        ranges: Sequence[OffsetRange],
+        *,
+        follow: bool = False,
+        limit: int = _LIMIT,
+        patience: float = _PATIENCE,
+    ) -> Iterator[Message]:
+        """Yield the records of ranges, each partition in its order; the other arguments are those of `batches`.
+
+        Raises:
+            PartitionReadError: an error will not pass by itself, or no record came for `patience` seconds before all
+                ranges without `follow` were at their end.
+        """
+        deadline = time.monotonic() + patience
+        for batch in self.batches(ranges, follow=follow, limit=limit):
+            yield from batch.records
+            if batch.problem:
+                raise PartitionReadError(batch.problem)
+            if batch.records:
+                deadline = time.monotonic() + patience
+            elif not (follow or batch.at_end) and time.monotonic() > deadline:
+                topics = ", ".join(sorted({one.topic for one in ranges}))
+                raise PartitionReadError(
+                    f"Kafka sent no record of {topics} for {patience:g} s, and the end is not reached: try again"
+                )
+
+    def batches(self, ranges: Sequence[OffsetRange], *, follow: bool = False, limit: int = _LIMIT) -> Iterator[Batch]:
+        """Yield what every poll returns, also if it is nothing, until all ranges are at their end.
+
+        There is at most one range for each partition. `follow`: ignore the ends and never stop. `limit`: so many
+        records at most in one batch.
+        """
+        wanted = [one for one in ranges if follow or one.length > 0]
+        progress = RangeProgress(wanted, follow=follow)
+        self._consumer.assign([TopicPartition(one.topic, one.partition, one.start) for one in wanted])
+        while follow or not progress.at_end:
+            before = progress.ended
+            batch = self._next(progress, limit)
+            if not follow and (ended := progress.ended - before):
+                # Not paused: a pause would outlive the assignment.
+                self._consumer.incremental_unassign([TopicPartition(*place) for place in ended])
+            yield batch
+
+    def _next(self, progress: RangeProgress, limit: int) -> Batch:
+        messages, problem = self._poll(limit)
+        records: list[Message] = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                problem = _note(error, message, progress) or problem
+            # The type stubs allow None for errors that concern no partition.
+            elif progress.accept((message.topic(), message.partition()), message.offset()):  # type: ignore[arg-type]
+                records.append(message)
+        return Batch(records=records, at_end=bool(messages) and progress.at_end, problem=problem)
+
+    def _poll(self, limit: int) -> tuple[list[Message], str]:
+        messages: list[Message] = []
+        try:
+            # consume() with a timeout waits until its batch is full: wait for the first message only.
+            first = self._consumer.poll(_POLL)
+            if first is not None:
+                messages.append(first)
+                messages += self._consumer.consume(limit - 1, 0)
+        except KafkaException as error:
+            return messages, str(_failure(error, "the cluster"))
+        return messages, ""
+
+
+def _note(error: KafkaError, message: Message, progress: RangeProgress) -> str:
+    """Note the end of a partition; return the sentence of an error that will not pass by itself."""
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's spelling
+        progress.reach_end((message.topic(), message.partition()))  # type: ignore[arg-type] # it names its partition
+        return ""
+    if error.retriable() or error.code() in _TRANSIENT:
+        return ""
+    topic = message.topic()
+    return sentence_for(error, f"topic {topic}" if topic else "the cluster")
+
+
+def _failure(error: KafkaException, what: str) -> PartitionReadError:
+    return PartitionReadError(sentence_for(error.args[0], what))

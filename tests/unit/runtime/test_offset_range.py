@@ -1,0 +1,75 @@
+"""Every record of a range is accepted once, and the end is seen however the partition ends."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.runtime.kafka.offset_range import LOG_END, OffsetRange, RangeProgress
+
+# Offsets of the records that a partition has; compaction and transactions leave gaps.
+logs = st.dictionaries(st.integers(0, 3), st.lists(st.integers(0, 30), unique=True).map(sorted), min_size=1)
+bounds = st.tuples(st.integers(0, 30), st.integers(1, 12))
+
+
+def ranges_over(log: dict[int, list[int]], start: int, length: int) -> list[OffsetRange]:
+    return [OffsetRange("t", number, start, start + length) for number in log]
+
+
+@given(log=logs, bound=bounds)
+def test_exactly_the_records_of_the_range_are_accepted_and_then_it_is_at_its_end(
+    log: dict[int, list[int]], bound: tuple[int, int]
+) -> None:
+    ranges = ranges_over(log, *bound)
+    progress = RangeProgress(ranges)
+    for one in ranges:
+        assert one.place not in progress.ended
+        sent = [offset for offset in log[one.partition] if offset >= one.start]
+        accepted = [offset for offset in sent if progress.accept(one.place, offset)]
+        assert accepted == [offset for offset in sent if offset < one.end]
+        assert (one.place in progress.ended) == any(offset >= one.end - 1 for offset in sent)
+        progress.reach_end(one.place)
+        assert one.place in progress.ended
+    assert progress.at_end
+
+
+@given(log=logs, bound=bounds, after=st.integers(0, 40))
+def test_what_comes_after_the_end_is_refused(log: dict[int, list[int]], bound: tuple[int, int], after: int) -> None:
+    ranges = ranges_over(log, *bound)
+    progress = RangeProgress(ranges)
+    for one in ranges:
+        progress.reach_end(one.place)
+    assert not any(progress.accept(one.place, after) for one in ranges)
+    assert progress.at_end
+
+
+def test_a_range_to_the_end_of_the_log_ends_where_kafka_reports_it() -> None:
+    progress = RangeProgress([OffsetRange("t", 0, -2)])
+    assert progress.accept(("t", 0), LOG_END // 2)
+    assert not progress.at_end
+    progress.reach_end(("t", 0))
+    assert progress.at_end
+
+
+def test_a_followed_partition_leaves_its_end_with_the_next_record() -> None:
+    places = [("t", 0), ("u", 0)]
+    progress = RangeProgress([OffsetRange(*place, 0, 1) for place in places], follow=True)
+    for place in places:
+        assert not progress.at_end
+        progress.reach_end(place)
+    assert progress.at_end
+    assert progress.accept(("u", 0), 7)
+    assert not progress.at_end
+    progress.reach_end(("u", 0))
+    assert progress.at_end
+
+
+def test_a_partition_without_a_range_is_ignored() -> None:
+    progress = RangeProgress([OffsetRange("t", 0, 0, 5)])
+    progress.reach_end(("t", 1))
+    assert not progress.accept(("t", 1), 3)
+    assert not progress.at_end
+
+
+def test_no_range_is_at_its_end_from_the_beginning() -> None:
+    assert RangeProgress([]).at_end
