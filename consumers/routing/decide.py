@@ -11,7 +11,7 @@ from router.selection.spoke_selector import AllUsedUp, choose_spoke
 from router.selection.thresholds import CountedDefinition
 from router.tables.decision import Undecided
 from router.tables.explain.explain import explain_decision, problem_of
-from router.tables.explain.explanation import compact
+from router.tables.explain.explanation import dump_explanations
 from schemas.commands import PinnedDecision
 
 if TYPE_CHECKING:
@@ -126,6 +126,6 @@ def _make_route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) ->
         # A run that is sent alone has no children to bundle.
         payload=what.payload if what.hierarchical else Payload.PER_RUN,
     )
-    explanation = compact([explain_decision(what.decision), explain_decision(where.decision)])
+    explanation = dump_explanations([explain_decision(what.decision), explain_decision(where.decision)])
     counted = _counted_definition(selector, where.decision.row.id) if where.threshold else None
     return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted_definition=counted)

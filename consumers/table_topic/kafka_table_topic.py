@@ -48,7 +48,7 @@ class KafkaTableTopic:
         try:
             async with asyncio.timeout(READ_TIMEOUT) as limit, self.follow() as news:
                 async for some in news:
-                    published = published.after(some.entries)
+                    published = published.with_records(some.entries)
                     if some.at_end:
                         break
                     if some.problem != why and some.problem:
@@ -70,7 +70,7 @@ class KafkaTableTopic:
         try:
             await asyncio.to_thread(writer.take_over)
             # Only now no other process can write unseen.
-            if not plan.holds(await self.read()):
+            if not plan.is_current(await self.read()):
                 raise PlanOutdatedError
             await asyncio.to_thread(writer.write, [self._message(*record) for record in plan.records.items()])
         except FencedError:

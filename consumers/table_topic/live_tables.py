@@ -70,7 +70,7 @@ class LiveTables:
 
     async def process(self, news: TableTopicRead) -> None:
         """Process records of the topic."""
-        self._published = self._published.after(news.entries)
+        self._published = self._published.with_records(news.entries)
         if news.problem and news.problem != self._trouble:
             self._observer.follow_failed(news.problem)
         self._trouble = news.problem

@@ -12,7 +12,7 @@ from router.selection.selector_file import load_selector, selector_document, sel
 from router.selection.spoke_selector import Selector, decide_selector
 from router.tables.decision import decide
 from router.tables.formats.document import document_of_table
-from router.tables.formats.loader import load_table, table_from, written_in_yaml
+from router.tables.formats.loader import load_table, table_from_tree, table_tree_from_yaml
 from router.tables.formats.tree import Block, Scalar
 from router.tables.table import DecisionTable
 from schemas.published_tables import TableKind
@@ -77,12 +77,12 @@ def load_any(
 ) -> OutboundPolicy | Selector | DecisionTable:
     """Load a selector (it has the key `selector`), the table `outbound-policy`, or any other table.
 
-    With `tested=False`, its saved tests are read but not run.
+    With `runs_tests=False`, its saved tests are read but not run.
 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return any_from(replace(written_in_yaml(text, source_name), tested=tested), spokes)
+    return any_from(replace(table_tree_from_yaml(text, source_name), runs_tests=tested), spokes)
 
 
 def any_from(written: TableTree, spokes: Collection[str] | None = None) -> OutboundPolicy | Selector | DecisionTable:
@@ -97,7 +97,7 @@ def any_from(written: TableTree, spokes: Collection[str] | None = None) -> Outbo
         case Block(entries={"table": Scalar(text=table_id)}) if table_id.strip() == POLICY_ID:
             return policy_from(written)
         case _:
-            return table_from(written, RUN_FACTS)
+            return table_from_tree(written, RUN_FACTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

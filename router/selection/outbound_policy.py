@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.selection.fact_model import RUN_FACTS
 from router.tables.decision import Undecided, decide
-from router.tables.formats.loader import TABLE, finish, read_file, written_in_yaml
+from router.tables.formats.loader import TABLE, check_file, read_file, table_tree_from_yaml
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def load_policy(text: str, source_name: str) -> OutboundPolicy:
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return policy_from(written_in_yaml(text, source_name))
+    return policy_from(table_tree_from_yaml(text, source_name))
 
 
 def policy_from(written: TableTree) -> OutboundPolicy:
@@ -62,7 +62,7 @@ def policy_from(written: TableTree) -> OutboundPolicy:
     file = read_file(written, TABLE, RUN_FACTS)
     _check_outputs(file)
     _check_hits(file)
-    finish(file, partial(decide, file.table))
+    check_file(file, partial(decide, file.table))
     return OutboundPolicy(table=file.table)
 
 
@@ -74,23 +74,23 @@ def _check_outputs(file: TableFile) -> None:
 
 def _check_hits(file: TableFile) -> None:
     policy = file.table.policy
-    if policy.gives_several:
-        single = ", ".join(other for other in HitPolicy if not other.gives_several)
+    if policy.is_multiple_hit:
+        single = ", ".join(other for other in HitPolicy if not other.is_multiple_hit)
         problem = f"policy '{policy}' gives several rows, but a run is sent one way: take one of {single}"
-        file.fields.complain(problem, file.fields.line_of("policy"))
+        file.fields.report(problem, file.fields.line_of("policy"))
 
 
 def _check_hierarchical(column: Output | None, fields: BlockReader) -> None:
     if column is None or column.type != "boolean":
         problem = "a policy needs the output {name: hierarchical, type: boolean}"
-        fields.complain(problem, fields.line_of("outputs"))
+        fields.report(problem, fields.line_of("outputs"))
 
 
 def _check_payload(column: Output | None, fields: BlockReader) -> None:
     known = set(Payload)
     if column is None or column.type != "string" or not column.allowed or set(column.allowed) - known:
         problem = "a policy needs the output {name: payload, type: string, values: [per-run, bundle]}"
-        fields.complain(problem, fields.line_of("outputs"))
+        fields.report(problem, fields.line_of("outputs"))
 
 
 def decide_policy(policy: OutboundPolicy, facts: Facts) -> PolicyDecision | Undecided:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.selection.load import table_of
 from router.selection.spoke_selector import Selector
 from router.tables.analysis.analysis import analyse
-from router.tables.analysis.wording import unreachable_in_words
+from router.tables.analysis.wording import unreachable_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def analyse_loaded(loaded: Loaded) -> Analysis:
         return analysis
     found = {one.row: one for one in _never_chosen(loaded, {one.row for one in analysis.unreachable})}
     never = tuple(found[one.row] for one in analysis.unreachable if one.row in found)
-    return replace(analysis, unreachable=never, errors=unreachable_in_words(never))
+    return replace(analysis, unreachable=never, errors=unreachable_errors(never))
 
 
 def _never_chosen(selector: Selector, suspects: AbstractSet[str]) -> Iterator[Unreachable]:

@@ -13,8 +13,8 @@ from router.tables.feel.literals import read_duration
 from router.tables.feel.unary_test import CellError
 from router.tables.feel.writer import value_text
 from router.tables.formats.document import ExtraField, TableDocument
-from router.tables.formats.entries import not_allowed
-from router.tables.formats.loader import FileLayout, finish, read_file, written_in_yaml
+from router.tables.formats.entries import not_allowed_sentence
+from router.tables.formats.loader import FileLayout, check_file, read_file, table_tree_from_yaml
 from router.tables.formats.tree import Block, Scalar
 from router.tables.model import Output
 
@@ -30,7 +30,7 @@ _LAYOUT = FileLayout(
     keys=("selector", "inputs", "rows", "default", "tests", "note"),
     row_keys=("id", "order", "active", "when", "then", "threshold", "note"),
     outputs=(Output(name="spoke", type="string"),),
-    foreign={
+    foreign_keys={
         "outputs": "a selector decides 'spoke' and nothing else: leave it out",
         "policy": "a selector takes the first row that fits, by 'order': leave it out",
     },
@@ -43,7 +43,7 @@ def load_selector(text: str, source_name: str, spokes: Collection[str] | None = 
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return selector_from(written_in_yaml(text, source_name), spokes)
+    return selector_from(table_tree_from_yaml(text, source_name), spokes)
 
 
 def selector_from(written: TableTree, spokes: Collection[str] | None = None) -> Selector:
@@ -55,7 +55,7 @@ def selector_from(written: TableTree, spokes: Collection[str] | None = None) -> 
     file = read_file(written, _LAYOUT, RUN_FACTS)
     selector = _selector(file)
     _check_spokes(file, spokes)
-    finish(file, lambda facts: decide_selector(selector, facts))
+    check_file(file, lambda facts: decide_selector(selector, facts))
     return selector
 
 
@@ -79,7 +79,7 @@ def _orders(file: TableFile) -> dict[str, int]:
     for fields, row in file.rows:
         order = orders[row.id] = _whole(fields, "order")
         if order in first:
-            fields.complain(f"row {first[order]} has the order {order} already", fields.line_of("order"))
+            fields.report(f"row {first[order]} has the order {order} already", fields.line_of("order"))
         if fields.tree("order"):
             first.setdefault(order, row.id)
     return orders
@@ -90,7 +90,7 @@ def _whole(fields: BlockReader, key: str) -> int:
     if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
         return tree.value
     problem = "is missing; write" if tree is None else "must be"
-    fields.complain(f"'{key}' {problem} a whole number", fields.line_of(key))
+    fields.report(f"'{key}' {problem} a whole number", fields.line_of(key))
     return 0
 
 
@@ -100,7 +100,7 @@ def _active(fields: BlockReader) -> bool:
         return True
     if isinstance(tree, Scalar) and isinstance(tree.value, bool):
         return tree.value
-    fields.complain("'active' must be true or false", fields.line_of("active"))
+    fields.report("'active' must be true or false", fields.line_of("active"))
     return True
 
 
@@ -110,11 +110,11 @@ def _threshold(fields: BlockReader) -> Threshold | None:
     block = fields.block("threshold", f"{fields.where}, threshold")
     if not isinstance(fields.tree("threshold"), Block):
         return None
-    block.only(("max", "period"))
+    block.check_keys(("max", "period"))
     most = _whole(block, "max")
     written = block.tree("max")
     if most < 1 and isinstance(written, Scalar) and written.value == most:
-        block.complain("'max' must be at least 1; switch a definition off with 'active: false'")
+        block.report("'max' must be at least 1; switch a definition off with 'active: false'")
     return Threshold(max=most, period=_period(block))
 
 
@@ -123,11 +123,11 @@ def _period(block: BlockReader) -> timedelta:
     try:
         period = read_duration(written) if written else timedelta()
     except CellError as error:
-        block.complain(f"period: {error}", block.line_of("period"))
+        block.report(f"period: {error}", block.line_of("period"))
         return timedelta()
     if isinstance(period, timedelta) and (period > timedelta() or not written):
         return period
-    block.complain("'period' must be a span of days or time, such as PT1H or P1D", block.line_of("period"))
+    block.report("'period' must be a span of days or time, such as PT1H or P1D", block.line_of("period"))
     return timedelta()
 
 
@@ -137,14 +137,14 @@ def _check_spokes(file: TableFile, spokes: Collection[str] | None) -> None:
     for fields, row in file.rows:
         _check_spoke(fields, row, spokes, "then")
     if file.table.default:
-        _check_spoke(file.fields.under("default row"), file.table.default, spokes, "default")
+        _check_spoke(file.fields.named("default row"), file.table.default, spokes, "default")
 
 
 def _check_spoke(fields: BlockReader, row: Row, spokes: Collection[str], key: str) -> None:
     spoke = row.outputs["spoke"]
     if spoke is not None and spoke not in spokes:
-        what = not_allowed(str(spoke), sorted(spokes)).replace("allowed values", "known spokes")
-        fields.under(f"{fields.where}, output 'spoke'").complain(what, fields.line_of(key))
+        what = not_allowed_sentence(str(spoke), sorted(spokes)).replace("allowed values", "known spokes")
+        fields.named(f"{fields.where}, output 'spoke'").report(what, fields.line_of(key))
 
 
 def selector_document(selector: Selector) -> TableDocument:

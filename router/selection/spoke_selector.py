@@ -83,7 +83,7 @@ def decide_selector(selector: Selector, facts: Facts, used_up: Container[str] = 
     table = selector.table
     values = table.values_of(facts)
     skipped: list[Row] = []
-    for row in table.hits(values):
+    for row in table.matching_rows(values):
         if row.id not in used_up:
             return Decision(table=table, row=row, values=values, skipped=tuple(skipped))
         skipped.append(row)
@@ -98,4 +98,4 @@ def _without_row(selector: Selector, values: tuple[object, ...], skipped: tuple[
     if table.default is not None:
         return Decision(table=table, row=table.default, values=values)
     reason = UndecidedReason.NO_ROW_MATCHES
-    return Undecided(table=table, values=values, reason=reason, aside=selector.inactive)
+    return Undecided(table=table, values=values, reason=reason, inactive_rows=selector.inactive)

@@ -1,1 +1,1 @@
-"""The DMN decision-table engine. It knows nothing of test runs."""
+"""The decision-table engine, after DMN 1.5. It does not depend on test runs."""

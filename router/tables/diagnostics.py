@@ -1,4 +1,4 @@
-"""Collect everything that is wrong with a table file, to tell it all at once."""
+"""Collect all problems of a table file, so that they are reported together."""
 
 from __future__ import annotations
 
@@ -9,74 +9,74 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class TableErrors(ValueError):  # noqa: N818 - it carries all of them at once
-    """A table file cannot be used; each sentence names file, line, row and column.
+class TableErrors(ValueError):  # noqa: N818 - one exception carries all errors
+    """A table file cannot be used. Each sentence names the file, line, row and column.
 
-    `complaints` has the same by place, unless the file could not be read that far.
+    `diagnostics` has the same problems by place. It is None if the file could not be parsed at all.
     """
 
-    def __init__(self, sentences: Iterable[str], complaints: Diagnostics | None = None) -> None:
+    def __init__(self, sentences: Iterable[str], diagnostics: Diagnostics | None = None) -> None:
         self.sentences = tuple(sentences)
-        self.complaints = complaints
+        self.diagnostics = diagnostics
         super().__init__("\n".join(self.sentences))
 
 
 class SourcePlaces(Protocol):
-    """Says in words where in a file something stands. Places are numbers that grow from its start to its end."""
+    """Names the places of a source file. A place is a number that increases from the start of the file to its end."""
 
-    def at(self, place: int) -> str:
-        """Name a place with its file, to start a sentence."""
+    def full_name(self, place: int) -> str:
+        """Return the place with its file, as the start of an error sentence."""
 
-    def within(self, place: int) -> str:
-        """Name a place inside the file, in the middle of a sentence."""
+    def short_name(self, place: int) -> str:
+        """Return the place without its file, for use inside a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineNumbers:
-    """The places of a text: its lines, counted from 1."""
+    """The places of a text file: line numbers, counted from 1."""
 
     source: str
 
-    def at(self, place: int) -> str:
-        """Name a line as editors do."""
+    def full_name(self, place: int) -> str:
+        """Return `file:line`."""
         return f"{self.source}:{place}"
 
-    def within(self, place: int) -> str:
-        """Name a line."""
+    def short_name(self, place: int) -> str:
+        """Return `line N`."""
         return f"line {place}"
 
 
 class Diagnostics:
-    """The complaints about one file, told in the order of their places."""
+    """The problems of one file."""
 
     def __init__(self, places: SourcePlaces) -> None:
         self.places = places
-        self._told: list[tuple[int, str]] = []
-        self._closed: set[int] = set()
+        self._entries: list[tuple[int, str]] = []
+        self._unreadable: set[int] = set()
 
     @property
-    def told(self) -> tuple[tuple[int, str], ...]:
-        """Place and complaint of each, in the order of their places."""
-        return tuple(sorted(self._told, key=lambda complaint: complaint[0]))
+    def entries(self) -> tuple[tuple[int, str], ...]:
+        """Place and sentence of each problem, ordered by place."""
+        return tuple(sorted(self._entries, key=lambda entry: entry[0]))
 
-    def add(self, place: int, what: str) -> None:
-        """Note what is wrong at a place."""
-        if place not in self._closed:
-            self._told.append((place, what))
+    def add(self, place: int, problem: str) -> None:
+        """Add a problem at a place. It is ignored after `add_unreadable` for the same place."""
+        if place not in self._unreadable:
+            self._entries.append((place, problem))
 
-    def add_only(self, place: int, what: str) -> None:
-        """Note why what stands at a place cannot be read; whatever follows from that is not told."""
-        self.add(place, what)
-        self._closed.add(place)
+    def add_unreadable(self, place: int, problem: str) -> None:
+        """Add the reason why a place cannot be read, and ignore later problems there: they only follow from it."""
+        self.add(place, problem)
+        self._unreadable.add(place)
 
     def __bool__(self) -> bool:
-        return bool(self._told)
+        return bool(self._entries)
 
     def raise_any(self) -> None:
-        """Raise all of them, if there are any.
+        """Raise the problems, if there are any.
 
         Raises:
-            TableErrors: there are.
+            TableErrors: there is at least one problem.
         """
-        if self._told:
-            raise TableErrors([f"{self.places.at(place)}: {what}" for place, what in self.told], self)
+        if self._entries:
+            raise TableErrors([f"{self.places.full_name(place)}: {problem}" for place, problem in self.entries], self)

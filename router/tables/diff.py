@@ -1,4 +1,4 @@
-"""Say in words what differs between two versions of a table."""
+"""Describe the differences between two versions of a table in sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import bare_cell
-from router.tables.formats.yaml_writer import in_one_line
+from router.tables.formats.yaml_writer import flow_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,50 +19,55 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
 
-Kind = Literal["table", "input", "output", "row", "default", "test"]
+PartKind = Literal["table", "input", "output", "row", "default", "test"]
 
-Part = tuple[str, str]  # what it is, and in which column
+AttributeKey = tuple[str, str]  # the attribute, and the column that it belongs to (or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePart:
-    """A column, a row, a test … with its parts. Equal things are written equally."""
+    """A column, a row, a saved test, the default row or the table itself, with its attributes as text.
 
-    kind: Kind
+    Equal values have equal texts, so two versions of a part can be compared attribute by attribute.
+    """
+
+    kind: PartKind
     name: str
-    parts: Mapping[Part, str]
+    attributes: Mapping[AttributeKey, str]
 
     @property
-    def key(self) -> tuple[Kind, str]:
-        """What makes it the same thing in another version."""
+    def key(self) -> tuple[PartKind, str]:
+        """What identifies the part across versions."""
         return self.kind, self.name
 
 
 def parts_of(document: TableDocument) -> list[TablePart]:
-    """Take a table apart, in its own order."""
-    return list(_things(document.table, (_row(row, document) for row in document.rows)))
+    """Return the parts of a table in the order of its file."""
+    return list(_table_parts(document.table, (_row(row, document) for row in document.rows)))
 
 
-def _things(table: DecisionTable, rows: Iterator[TablePart]) -> Iterator[TablePart]:
-    about = {("policy", ""): str(table.policy), **_if_said("note", table.note)}
-    yield TablePart(kind="table", name=table.id, parts=about)
+def _table_parts(table: DecisionTable, rows: Iterator[TablePart]) -> Iterator[TablePart]:
+    attributes = {("policy", ""): str(table.policy), **_if_present("note", table.note)}
+    yield TablePart(kind="table", name=table.id, attributes=attributes)
     yield from map(_input, table.inputs)
     yield from map(_output, table.outputs)
     yield from rows
     if table.default is not None:
-        yield TablePart(kind="default", name="", parts=_results(table.default))
+        yield TablePart(kind="default", name="", attributes=_outputs(table.default))
     yield from map(_test, table.tests)
 
 
 def _input(column: Input) -> TablePart:
-    about = {("path", ""): column.path or column.name, ("type", ""): column.type}
+    attributes = {("path", ""): column.path or column.name, ("type", ""): column.type}
     values = bare_cell(column.allowed) if column.allowed else ""
-    return TablePart(kind="input", name=column.name, parts={**about, **_if_said("values", values)})
+    return TablePart(kind="input", name=column.name, attributes={**attributes, **_if_present("values", values)})
 
 
 def _output(column: Output) -> TablePart:
     values = ", ".join(map(value_text, column.allowed))
-    return TablePart(kind="output", name=column.name, parts={("type", ""): column.type, **_if_said("values", values)})
+    return TablePart(
+        kind="output", name=column.name, attributes={("type", ""): column.type, **_if_present("values", values)}
+    )
 
 
 def _row(row: Row, document: TableDocument) -> TablePart:
@@ -71,7 +76,7 @@ def _row(row: Row, document: TableDocument) -> TablePart:
     written = {("cell", column.name): _cell(cell, column, table) for column, cell in cells if not cell.is_any}
     extras = {(extra.label, ""): extra.text for extra in document.extras.get(row.id, ()) if extra.text}
     return TablePart(
-        kind="row", name=row.id, parts={**extras, **written, **_results(row), **_if_said("note", row.note)}
+        kind="row", name=row.id, attributes={**extras, **written, **_outputs(row), **_if_present("note", row.note)}
     )
 
 
@@ -79,38 +84,44 @@ def _cell(cell: Cell, column: Input, table: DecisionTable) -> str:
     return bare_cell(cell, [other.name for other in table.inputs if other is not column])
 
 
-def _results(row: Row) -> dict[Part, str]:
-    return {("output", name): _value(value) for name, value in row.outputs.items()}
+def _outputs(row: Row) -> dict[AttributeKey, str]:
+    return {("output", name): _value_text(value) for name, value in row.outputs.items()}
 
 
 def _test(test: SavedTest) -> TablePart:
-    row = _if_said("expected row", test.row or "")
-    expected = {("expected", name): _value(value) for name, value in test.outputs.items()}
-    given = {("given", ""): in_one_line(test.given)}
-    return TablePart(kind="test", name=test.name, parts={**given, **row, **expected, **_if_said("note", test.note)})
+    row = _if_present("expected row", test.row or "")
+    expected = {("expected", name): _value_text(value) for name, value in test.outputs.items()}
+    given = {("given", ""): flow_yaml(test.given)}
+    return TablePart(
+        kind="test", name=test.name, attributes={**given, **row, **expected, **_if_present("note", test.note)}
+    )
 
 
-def _value(value: object) -> str:
+def _value_text(value: object) -> str:
     return "null" if value is None else value_text(value)
 
 
-def _if_said(what: str, text: str) -> dict[Part, str]:
+def _if_present(what: str, text: str) -> dict[AttributeKey, str]:
     return {(what, ""): text} if text else {}
 
 
-ANY = "-"
+ANY_CELL = "-"
 
-NOTHING = "(none)"
+NO_VALUE = "(none)"
 
-ORDERED: tuple[Kind, ...] = ("input", "output", "row")
+ORDERED_KINDS: tuple[PartKind, ...] = ("input", "output", "row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableChange:
-    """One difference. `part` and `column` say where in the thing, `before` and `after` what stood and stands there."""
+    """One difference between two versions.
+
+    `part` and `column` name the changed attribute. `before` and `after` are its texts; `after` is empty for what was
+    removed, `before` for what was added.
+    """
 
     what: Literal["added", "removed", "changed", "moved"]
-    kind: Kind
+    kind: PartKind
     name: str
     part: str = ""
     column: str = ""
@@ -119,41 +130,41 @@ class TableChange:
 
     @property
     def sentence(self) -> str:
-        """Say it."""
-        thing = self.kind if self.kind == "default" else f"{self.kind} {self._named}"
+        """The difference in one sentence."""
+        thing = self.kind if self.kind == "default" else f"{self.kind} {self._name_in_sentence}"
         match self.what:
             case "moved":
                 return f"{thing} moved from place {self.before} to {self.after}"
             case "changed" if self.part == "switched":
                 return f"{thing} switched {self.after}"
             case "changed":
-                return f"{thing}: {self._where} {self.before} → {self.after}"
+                return f"{thing}: {self._location} {self.before} → {self.after}"
             case _:
                 return f"{thing} {self.what}: {self.before or self.after}"
 
     @property
-    def _named(self) -> str:
+    def _name_in_sentence(self) -> str:
         return self.name if self.kind in ("row", "table") else f"'{self.name}'"
 
     @property
-    def _where(self) -> str:
+    def _location(self) -> str:
         return f"{self.part} '{self.column}'" if self.column else self.part
 
 
 def differences(before: TableDocument, after: TableDocument) -> tuple[TableChange, ...]:
-    """Compare two versions; nothing is said of comments and layout, which change no decision."""
-    old, new = ({thing.key: thing for thing in parts_of(one)} for one in (before, after))
-    about = _about(next(iter(old.values())), next(iter(new.values())))
-    gone = [_removed(thing) for key, thing in old.items() if key not in new and thing.kind != "table"]
-    taken_along = {name for kind, name in old.keys() - new.keys() if kind in ("input", "output")}
-    both = [key for key in new if key in old]
-    changed = [change for key in both for change in _changes(old[key], new[key], taken_along)]
-    come = [_added(thing) for key, thing in new.items() if key not in old and thing.kind != "table"]
-    return (*about, *gone, *come, *_moves([*old.values()], [*new.values()]), *changed)
+    """Return the differences between two versions. Comments and layout of the files are not compared."""
+    old, new = ({part.key: part for part in parts_of(document)} for document in (before, after))
+    of_table = _table_changes(next(iter(old.values())), next(iter(new.values())))
+    removed = [_removed(part) for key, part in old.items() if key not in new and part.kind != "table"]
+    removed_columns = {name for kind, name in old.keys() - new.keys() if kind in ("input", "output")}
+    common = [key for key in new if key in old]
+    changed = [change for key in common for change in _changes(old[key], new[key], removed_columns)]
+    added = [_added(part) for key, part in new.items() if key not in old and part.kind != "table"]
+    return (*of_table, *removed, *added, *_moves([*old.values()], [*new.values()]), *changed)
 
 
-def _about(before: TablePart, after: TablePart) -> Iterator[TableChange]:
-    """Compare what is said of the table as a whole, under whatever id."""
+def _table_changes(before: TablePart, after: TablePart) -> Iterator[TableChange]:
+    """Yield the changes of the table's own attributes, also if its id changed."""
     if before.name != after.name:
         yield TableChange(
             what="changed", kind="table", name=after.name, part="id", before=before.name, after=after.name
@@ -162,69 +173,71 @@ def _about(before: TablePart, after: TablePart) -> Iterator[TableChange]:
 
 
 def _removed(thing: TablePart) -> TableChange:
-    return TableChange(what="removed", kind=thing.kind, name=thing.name, before=_in_words(thing))
+    return TableChange(what="removed", kind=thing.kind, name=thing.name, before=_description(thing))
 
 
 def _added(thing: TablePart) -> TableChange:
-    return TableChange(what="added", kind=thing.kind, name=thing.name, after=_in_words(thing))
+    return TableChange(what="added", kind=thing.kind, name=thing.name, after=_description(thing))
 
 
-def _in_words(thing: TablePart) -> str:
-    cells = ", ".join(f"{column} {text}" for (part, column), text in thing.parts.items() if part == "cell")
-    results = ", ".join(f"{column} {text}" for (part, column), text in thing.parts.items() if part == "output")
-    rest = ", ".join(_said(part, text) for part, text in thing.parts.items() if part[0] not in ("cell", "output"))
+def _description(thing: TablePart) -> str:
+    cells = ", ".join(f"{column} {text}" for (part, column), text in thing.attributes.items() if part == "cell")
+    results = ", ".join(f"{column} {text}" for (part, column), text in thing.attributes.items() if part == "output")
+    rest = ", ".join(
+        _attribute_text(part, text) for part, text in thing.attributes.items() if part[0] not in ("cell", "output")
+    )
     decides = f"{cells or 'anything'} → {results}" if thing.kind == "row" else results
     return "; ".join(filter(None, [decides, rest]))
 
 
-def _said(part: Part, text: str) -> str:
+def _attribute_text(part: AttributeKey, text: str) -> str:
     return " ".join(filter(None, [*part, text]))
 
 
-def _changes(before: TablePart, after: TablePart, taken_along: frozenset[str] | set[str]) -> Iterator[TableChange]:
-    for part in dict.fromkeys((*before.parts, *after.parts)):
+def _changes(before: TablePart, after: TablePart, removed_columns: frozenset[str] | set[str]) -> Iterator[TableChange]:
+    for part in dict.fromkeys((*before.attributes, *after.attributes)):
         what, column = part
-        old, new = (_text(thing.parts, part) for thing in (before, after))
-        # A column that is gone is told once, and not with every row.
-        if old != new and not (column in taken_along and part not in after.parts):
+        old, new = (_attribute(thing.attributes, part) for thing in (before, after))
+        # A removed column is reported once, and not again for every row.
+        if old != new and not (column in removed_columns and part not in after.attributes):
             name = after.name
             yield TableChange(
                 what="changed", kind=after.kind, name=name, part=what, column=column, before=old, after=new
             )
 
 
-def _text(parts: Mapping[Part, str], part: Part) -> str:
-    return parts.get(part, ANY if part[0] == "cell" else NOTHING)
+def _attribute(parts: Mapping[AttributeKey, str], part: AttributeKey) -> str:
+    return parts.get(part, ANY_CELL if part[0] == "cell" else NO_VALUE)
 
 
 def _moves(old: Sequence[TablePart], new: Sequence[TablePart]) -> Iterator[TableChange]:
-    """Name as few things as possible whose moving explains the new order."""
-    for kind in ORDERED:
-        before, after = (_places(things, kind) for things in (old, new))
-        if any(("order", "") in thing.parts for thing in new if thing.kind == kind):
-            continue  # a definition says its order itself, and a new one is a change of that
+    """Yield a smallest set of moves that turns the old order into the new one."""
+    for kind in ORDERED_KINDS:
+        before, after = (_positions(things, kind) for things in (old, new))
+        if any(("order", "") in thing.attributes for thing in new if thing.kind == kind):
+            continue  # the rows of a selector have an `order` attribute, whose change is reported instead
         common = [name for name in after if name in before]
         for name in _displaced([before[name] for name in common], common):
             yield TableChange(what="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
 
 
-def _places(things: Sequence[TablePart], kind: Kind) -> dict[str, int]:
+def _positions(things: Sequence[TablePart], kind: PartKind) -> dict[str, int]:
     names = [thing.name for thing in things if thing.kind == kind]
     return {name: place for place, name in enumerate(names, start=1)}
 
 
 def _displaced(places: Sequence[int], names: Sequence[str]) -> list[str]:
-    """Give the names outside a longest rising sequence of places."""
-    ends: list[int] = []  # the lowest end of a rising sequence of each length
-    at: list[int] = []
+    """Return the names whose places are not part of a longest increasing subsequence."""
+    ends: list[int] = []  # the smallest last place of an increasing subsequence of each length
+    lengths: list[int] = []
     for place in places:
-        at.append(bisect_left(ends, place))
-        ends[at[-1] : at[-1] + 1] = [place]
+        lengths.append(bisect_left(ends, place))
+        ends[lengths[-1] : lengths[-1] + 1] = [place]
     length = len(ends)
     kept: set[str] = set()
-    ceiling = float("inf")
-    for place, long, name in reversed([*zip(places, at, names, strict=True)]):
-        if long == length - 1 and place < ceiling:
+    bound = float("inf")
+    for place, shorter, name in reversed([*zip(places, lengths, names, strict=True)]):
+        if shorter == length - 1 and place < bound:
             kept.add(name)
-            length, ceiling = long, place
+            length, bound = shorter, place
     return [name for name in names if name not in kept]

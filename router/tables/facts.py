@@ -1,4 +1,4 @@
-"""What a decision table needs to know of the facts that it decides on; the caller says what they are facts of."""
+"""What a decision table needs from the facts that it decides on. The caller implements both protocols."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FactModel(Protocol):
     """The facts that the input columns of a table may refer to."""
 
     def type_of(self, path: str) -> str:
-        """Return the column type that fits the values at a path; `any` if only the facts themselves know.
+        """Return the column type of the values at a path; `any` if it is not known before the decision.
 
         A path of type `datetime` has values with a time zone.
 
@@ -35,7 +35,7 @@ class FactModel(Protocol):
         """
 
     def facts_from(self, example: Mapping[str, object]) -> Facts:
-        """Make facts from the part of them that a saved test spells; the rest is missing.
+        """Build facts from the part of them that a saved test contains. The other facts are missing.
 
         Raises:
             ExampleFactsError: a name is unknown, or a value is of the wrong type.
@@ -43,11 +43,11 @@ class FactModel(Protocol):
 
 
 class UnknownFactError(ValueError):
-    """A path leads to no fact; the message names the nearest one."""
+    """No fact has this path. The message names the nearest path."""
 
 
 class ExampleFactsError(ValueError):
-    """The facts of an example are wrong. Each of `sentences` names one field; `fields` has the keys that lead to it."""
+    """The facts of an example are invalid. Each of `sentences` is about one field; `fields` has the paths to them."""
 
     def __init__(self, sentences: list[str], fields: list[tuple[int | str, ...]]) -> None:
         super().__init__("; ".join(sentences))

@@ -10,28 +10,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.tables.facts import Facts
-    from router.tables.feel.conditions import Holds, Inputs
+    from router.tables.feel.conditions import CellCheck, Inputs
     from router.tables.feel.unary_test import Cell
 
 DEFAULT_ROW = "default"
 NO_ROW = "none"
-ROW_SEPARATOR = ", "  # between the rows that a saved test expects
+ROW_SEPARATOR = ", "  # separates the rows that a saved test expects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A column of conditions. `path` is where the facts of a run hold its value, `allowed` what it may be."""
+    """An input column.
+
+    `path` is the path of its value in the facts; None for the name itself. `allowed` is the unary test of its allowed
+    values; None for any value.
+    """
 
     name: str
     type: str
     path: str | None = None
     allowed: Cell | None = None
-    may_be_list: bool = field(default=True, compare=False)  # whether a value at the path may be a list
+    may_be_list: bool = field(default=True, compare=False)  # whether the value at the path may be a list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A column of results. No `allowed` values: every value of the type."""
+    """An output column. `allowed` lists its allowed values; empty for every value of the type."""
 
     name: str
     type: str
@@ -40,40 +44,41 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row: a cell for every input, a value for every output. The default row has no cells."""
+    """One rule of a table: a cell for every input, a value for every output. The default row has no cells."""
 
     id: str
     cells: tuple[Cell, ...] = ()
     outputs: Mapping[str, object]
     note: str = ""
     first_output: object = field(init=False, repr=False, compare=False)
-    _checks: tuple[tuple[int, Holds], ...] = field(init=False, repr=False, compare=False)
+    _checks: tuple[tuple[int, CellCheck], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "first_output", next(iter(self.outputs.values()), None))
-        checks = tuple((place, cell.holds) for place, cell in enumerate(self.cells) if not cell.is_any)
+        checks = tuple((place, cell.matches_canonical) for place, cell in enumerate(self.cells) if not cell.is_any)
         object.__setattr__(self, "_checks", checks)
         object.__setattr__(self, "outputs", MappingProxyType(dict(self.outputs)))
 
     def matches(self, values: tuple[object, ...], inputs: Inputs) -> bool:
-        """Say whether every cell fits; values are canonical, one per input."""
+        """Return whether every cell matches. `values` are canonical, one per input; `inputs` has them by name."""
         for place, holds in self._checks:  # noqa: SIM110 - `all()` with a generator takes twice as long
             if not holds(values[place], inputs):
                 return False
         return True
 
-    def misses(self, values: tuple[object, ...], inputs: Inputs) -> list[int]:
-        """Give the places of the cells that do not fit."""
+    def mismatches(self, values: tuple[object, ...], inputs: Inputs) -> list[int]:
+        """Return the positions of the cells that do not match, counted from 0."""
         return [place for place, holds in self._checks if not holds(values[place], inputs)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedTest:
-    """One example that a table must decide as expected.
+    """An example that a table must decide as expected.
 
-    `row` None: any row with these outputs. A policy that gives several rows is asked for `R1, R3`, in this order;
-    `outputs` are then those of the first. `given` is the part of a run document as it was written; `facts` are made
-    of it.
+    `given` is the part of a run document as it was written; `facts` are built from it. `row` is the expected row, or
+    several separated by commas (`R1, R3`) under a multiple hit policy; None for any row with these outputs. `outputs`
+    are
+    the expected outputs, of the first row if there are several.
     """
 
     name: str

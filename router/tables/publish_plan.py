@@ -1,4 +1,4 @@
-"""Plan what is written to the tables topic when a draft is saved, a version goes live, or an older one comes back."""
+"""Plan the records that save a draft, publish a version or roll back to an earlier one."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ if TYPE_CHECKING:
     from router.tables.versions import PublishedTables, Record
     from schemas.published_tables import LiveChange, TableKind
 
-LARGEST = 900_000  # bytes of one record; Kafka's own limit for a message is 1,048,588
+MAX_RECORD_BYTES = 900_000  # of one record; Kafka's default limit for a message is 1,048,588 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPlan:
-    """Records to be written together, oldest first; None takes a key away.
+    """Records to write together to the tables topic, in this order. The value None deletes a key.
 
-    `expects`: what must still stand under these keys, or the plan was made in ignorance of somebody else's.
+    `expects` has the records under which the plan was made, by key. If one of them has changed since then, somebody
+    else
+    has written in the meantime and the plan must be made again.
     """
 
     records: Mapping[str, bytes | None]
     expects: Mapping[str, Record | None]
 
-    def holds(self, published: PublishedTables) -> bool:
-        """Say whether everything still stands as it did."""
+    def is_current(self, published: PublishedTables) -> bool:
+        """Return whether all expected records are still in place."""
         return all(published.records.get(key) == record for key, record in self.expects.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorship:
-    """Who does it, why, and when."""
+    """The author of a change, the reason and the time."""
 
     author: str
     comment: str = ""
@@ -52,7 +54,7 @@ class Authorship:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSubmission:
-    """A table as an operator wrote it."""
+    """The text of a table, as an operator submits it."""
 
     table: str
     kind: TableKind
@@ -60,61 +62,71 @@ class TableSubmission:
 
     @property
     def version(self) -> str:
-        """The name of exactly this content."""
+        """The version of this exact content."""
         return version_of(self.text)
 
 
-def plan_draft(written: TableSubmission, signed: Authorship) -> PublishPlan:
-    """Save a draft; a draft has no history, so whoever saves last is right."""
-    draft = TableDraft(**_content(written, signed), saved_at=signed.at)
+def plan_draft(submission: TableSubmission, authorship: Authorship) -> PublishPlan:
+    """Plan saving a draft. A draft has no history: the last write wins."""
+    draft = TableDraft(**_text_fields(submission, authorship), saved_at=authorship.at)
     return PublishPlan(records={draft.key: _json(draft)}, expects={})
 
 
-def plan_publish(published: PublishedTables, written: TableSubmission, signed: Authorship) -> PublishPlan:
-    """Make a version live: its text if it is new, then the pointer; a draft of the same text has served its purpose."""
+def plan_publish(published: PublishedTables, submission: TableSubmission, authorship: Authorship) -> PublishPlan:
+    """Plan publishing a version.
+
+    Its text if it is new, the live pointer, and the deletion of a draft of the same text.
+    """
     records: dict[str, bytes | None] = {}
-    version = TableVersion(**_content(written, signed), published_at=signed.at)
-    if not isinstance(published.version(written.table, version.version), TableVersion):
+    version = TableVersion(**_text_fields(submission, authorship), published_at=authorship.at)
+    if not isinstance(published.version(submission.table, version.version), TableVersion):
         records[version.key] = _json(version)
-    pointer = _pointer(published, written.table, written.kind, version.version, signed, LiveChangeKind.PUBLISH)
+    pointer = _next_pointer(
+        published, submission.table, submission.kind, version.version, authorship, LiveChangeKind.PUBLISH
+    )
     records[pointer.key] = _json(pointer)
-    draft = published.draft(written.table)
+    draft = published.draft(submission.table)
     if isinstance(draft, TableDraft) and draft.version == version.version:
-        records[draft_key(written.table)] = None
-    return PublishPlan(records=records, expects={pointer.key: published.live(written.table)})
+        records[draft_key(submission.table)] = None
+    return PublishPlan(records=records, expects={pointer.key: published.live(submission.table)})
 
 
-def plan_rollback(published: PublishedTables, to: TableVersion, signed: Authorship) -> PublishPlan:
-    """Make a version live that is on the topic already."""
-    pointer = _pointer(published, to.table, to.kind, to.version, signed, LiveChangeKind.ROLLBACK)
-    return PublishPlan(records={pointer.key: _json(pointer)}, expects={pointer.key: published.live(to.table)})
+def plan_rollback(published: PublishedTables, version: TableVersion, authorship: Authorship) -> PublishPlan:
+    """Plan making an earlier version live again. Its text is on the topic already."""
+    pointer = _next_pointer(
+        published, version.table, version.kind, version.version, authorship, LiveChangeKind.ROLLBACK
+    )
+    return PublishPlan(records={pointer.key: _json(pointer)}, expects={pointer.key: published.live(version.table)})
 
 
-def version_before(moves: tuple[LiveChange, ...]) -> str | None:
-    """Name the version to go back to; `moves` are newest first. Going back twice goes back two versions."""
-    standing: list[str] = []
-    for move in reversed(moves):
-        if move.how is LiveChangeKind.ROLLBACK and move.version in standing:
-            while standing[-1] != move.version:
-                standing.pop()
-        elif move.version not in standing[-1:]:
-            standing.append(move.version)
-    return standing[-2] if len(standing) > 1 else None
+def rollback_version(changes: tuple[LiveChange, ...]) -> str | None:
+    """Return the version to roll back to; `changes` are newest first.
+
+    A second rollback goes back one version further.
+    """
+    history: list[str] = []
+    for change in reversed(changes):
+        if change.how is LiveChangeKind.ROLLBACK and change.version in history:
+            while history[-1] != change.version:
+                history.pop()
+        elif change.version not in history[-1:]:
+            history.append(change.version)
+    return history[-2] if len(history) > 1 else None
 
 
-def too_large(plan: PublishPlan) -> str | None:
-    """Say that a record would not fit into Kafka with room to spare."""
+def size_problem(plan: PublishPlan) -> str | None:
+    """Return a sentence if a record exceeds `MAX_RECORD_BYTES`, else None."""
     for key, value in plan.records.items():
-        if value is not None and len(value) > LARGEST:
+        if value is not None and len(value) > MAX_RECORD_BYTES:
             return (
-                f"{key} would take {len(value):,} bytes and {LARGEST:,} is the most: split the table, or move what its"
-                " rows have in common into fewer rows"
+                f"{key} would take {len(value):,} bytes, the limit is {MAX_RECORD_BYTES:,}: split the table, or move"
+                " what its rows have in common into fewer rows"
             )
     return None
 
 
-def _pointer(
-    published: PublishedTables, table: str, kind: TableKind, version: str, signed: Authorship, how: LiveChangeKind
+def _next_pointer(
+    published: PublishedTables, table: str, kind: TableKind, version: str, authorship: Authorship, how: LiveChangeKind
 ) -> LivePointer:
     live = published.live(table)
     known = live if isinstance(live, LivePointer) else None
@@ -124,23 +136,23 @@ def _pointer(
         version=version,
         previous=known.version if known else None,
         how=how,
-        author=signed.author,
-        comment=signed.comment,
-        at=signed.at,
+        author=authorship.author,
+        comment=authorship.comment,
+        at=authorship.at,
         revision=known.revision + 1 if known else 1,
         earlier=known.moves[:MOST_MOVES] if known else (),
     )
 
 
-def _content(written: TableSubmission, signed: Authorship) -> dict[str, str]:
+def _text_fields(submission: TableSubmission, authorship: Authorship) -> dict[str, str]:
     return {
-        "table": written.table,
-        "kind": written.kind,
-        "version": written.version,
-        "sha256": sha256_of(written.text),
-        "text": written.text,
-        "author": signed.author,
-        "comment": signed.comment,
+        "table": submission.table,
+        "kind": submission.kind,
+        "version": submission.version,
+        "sha256": sha256_of(submission.text),
+        "text": submission.text,
+        "author": authorship.author,
+        "comment": authorship.comment,
     }
 
 

@@ -1,4 +1,4 @@
-"""Run the tests that are saved with a table, and compare what it decides with what they expect."""
+"""Run the saved tests of a table, and compare its decisions with the expected ones."""
 
 from __future__ import annotations
 
@@ -20,43 +20,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestOutcome:
-    """A saved test and what its table decided; `expected` and `found` are in words."""
+    """A saved test with the decision of its table. `expected` and `actual` are in words."""
 
     test: SavedTest
     decision: Decision | Undecided
     expected: str
-    found: str
+    actual: str
     passed: bool
 
 
-def tried(test: SavedTest, decision: Decision | Undecided) -> TestOutcome:
-    """Hold a decision against what a test expects."""
-    got = NO_ROW if isinstance(decision, Undecided) else ROW_SEPARATOR.join(row.id for row in decision.rows)
+def check_test(test: SavedTest, decision: Decision | Undecided) -> TestOutcome:
+    """Compare a decision with what a saved test expects."""
+    rows = NO_ROW if isinstance(decision, Undecided) else ROW_SEPARATOR.join(row.id for row in decision.rows)
     outputs = {} if isinstance(decision, Undecided) else decision.outputs
     wrong = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
     return TestOutcome(
         test=test,
         decision=decision,
-        expected=_in_words(test.row, test.outputs),
-        found=_in_words(got, {name: outputs[name] for name in wrong if name in outputs}),
-        passed=not wrong and test.row in (None, got),
+        expected=_expectation_text(test.row, test.outputs),
+        actual=_expectation_text(rows, {name: outputs[name] for name in wrong if name in outputs}),
+        passed=not wrong and test.row in (None, rows),
     )
 
 
-def failure(test: SavedTest, decision: Decision | Undecided) -> str | None:
-    """Say what a test expected and what it got; None where they agree."""
-    one = tried(test, decision)
-    why = "" if one.passed else "; ".join(explanation_lines(decision))
-    return None if one.passed else f"test '{test.name}' expected {one.expected}, got {one.found} ({why})"
+def failure_sentence(test: SavedTest, decision: Decision | Undecided) -> str | None:
+    """Return a sentence with the expected and the actual decision; None if they agree."""
+    outcome = check_test(test, decision)
+    reason = "" if outcome.passed else "; ".join(explanation_lines(decision))
+    return (
+        None if outcome.passed else f"test '{test.name}' expected {outcome.expected}, got {outcome.actual} ({reason})"
+    )
 
 
-def _in_words(row: str | None, outputs: Mapping[str, object]) -> str:
+def _expectation_text(row: str | None, outputs: Mapping[str, object]) -> str:
     words = [f"{name} {value_in_words(value)}" for name, value in outputs.items()]
     named = {None: [], NO_ROW: ["no row"], DEFAULT_ROW: ["the default row"]}.get(row, [f"row {row}"])
     return " with ".join(filter(None, [*named, ", ".join(words)]))
 
 
 def run_tests(tests: Iterable[SavedTest], decide: Callable[[Facts], Decision | Undecided]) -> list[tuple[int, str]]:
-    """Run saved tests; give line and sentence of each that fails."""
-    outcomes = [(test.line, failure(test, decide(test.facts))) for test in tests]
+    """Run saved tests. Return the line and a sentence for each test that fails."""
+    outcomes = [(test.line, failure_sentence(test, decide(test.facts))) for test in tests]
     return [(line, sentence) for line, sentence in outcomes if sentence is not None]

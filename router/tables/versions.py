@@ -1,4 +1,4 @@
-"""Know from the records of the tables topic what is live, what is drafted, and which versions there are."""
+"""Read the records of the tables topic: which version of a table is live, its draft, and all its versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableRecord:
-    """A record that is none of ours, or damaged."""
+    """A record of the tables topic that cannot be read, with the reason."""
 
     sentence: str
 
@@ -30,48 +30,51 @@ Record = TableVersion | LivePointer | TableDraft | UnreadableRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTables:
-    """The last record of every key. Compaction takes away nothing else, so it changes nothing here."""
+    """The last record of every key of the tables topic.
+
+    Compaction deletes only older ones, so it changes nothing here.
+    """
 
     records: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
 
-    def after(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> PublishedTables:
-        """Take in records, key and value, in the order of the topic."""
+    def with_records(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> PublishedTables:
+        """Return the state after more records (key and value), in the order of the topic."""
         known = dict(self.records)
         for raw, value in records:
             key = (raw or b"").decode("utf-8", "backslashreplace")
             if value is None:
                 known.pop(key, None)
             else:
-                known[key] = _record(key, value)
+                known[key] = _parse_record(key, value)
         return PublishedTables(records=MappingProxyType(known))
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Every table that has any record."""
+        """The ids of all tables that have a record."""
         return tuple(sorted({key.partition("@")[0] for key in self.records}))
 
     def live(self, table: str) -> LivePointer | UnreadableRecord | None:
-        """Say which version is live."""
-        found = self.records.get(table)
-        return found if isinstance(found, LivePointer | UnreadableRecord) else None
+        """Return the pointer to the live version of a table; None if there is none."""
+        record = self.records.get(table)
+        return record if isinstance(record, LivePointer | UnreadableRecord) else None
 
     def version(self, table: str, version: str) -> TableVersion | UnreadableRecord | None:
-        """Give one version."""
-        found = self.records.get(version_key(table, version))
-        return found if isinstance(found, TableVersion | UnreadableRecord) else None
+        """Return one version of a table; None if it is not on the topic."""
+        record = self.records.get(version_key(table, version))
+        return record if isinstance(record, TableVersion | UnreadableRecord) else None
 
     def versions(self, table: str) -> tuple[TableVersion, ...]:
-        """Give all versions, newest first."""
-        found = (one for one in self.records.values() if isinstance(one, TableVersion) and one.table == table)
-        return tuple(sorted(found, key=lambda one: one.published_at, reverse=True))
+        """Return all versions of a table, newest first."""
+        versions = (each for each in self.records.values() if isinstance(each, TableVersion) and each.table == table)
+        return tuple(sorted(versions, key=lambda version: version.published_at, reverse=True))
 
     def draft(self, table: str) -> TableDraft | UnreadableRecord | None:
-        """Give the draft."""
-        found = self.records.get(draft_key(table))
-        return found if isinstance(found, TableDraft | UnreadableRecord) else None
+        """Return the draft of a table; None if there is none."""
+        record = self.records.get(draft_key(table))
+        return record if isinstance(record, TableDraft | UnreadableRecord) else None
 
 
-def _record(key: str, value: bytes) -> Record:
+def _parse_record(key: str, value: bytes) -> Record:
     _, at, name = key.partition("@")
     model = TableDraft if name == DRAFT else TableVersion if at else LivePointer
     try:
@@ -81,5 +84,5 @@ def _record(key: str, value: bytes) -> Record:
         where = ".".join(map(str, first["loc"]))
         return UnreadableRecord(sentence=f"record {key} cannot be read: {f'{where}: ' if where else ''}{first['msg']}")
     if record.key != key:
-        return UnreadableRecord(sentence=f"record {key} says that it is {record.key}")
+        return UnreadableRecord(sentence=f"record {key} contains the key {record.key}")
     return record

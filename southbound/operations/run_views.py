@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from router.tables.explain.explanation import told
+from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
@@ -59,7 +59,7 @@ def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[
     """Draw everything about one run."""
     parts: list[RenderableType] = [_fields_table(row)]
     if request is not None:
-        parts += [_heading("why it went there"), _printable_lines(told(request.explanation))]
+        parts += [_heading("why it went there"), _printable_lines(explanation_text(request.explanation))]
     if row.measures:
         parts += [_heading("measures"), _measures_table(row)]
     if row.reasons:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 from rich.text import Text
 
-from router.tables.explain.explanation import explanations_in, told
+from router.tables.explain.explanation import explanation_text, load_explanations
 from schemas.codec.errors import printable
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import print_result
@@ -30,7 +30,7 @@ def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
 
 
 def _explanation_lines(row: RunRow, request: RequestRow | None) -> list[str]:
-    decided = [f"  {line}" for line in told(request.explanation).splitlines()] if request else []
+    decided = [f"  {line}" for line in explanation_text(request.explanation).splitlines()] if request else []
     here = [f"  {line}" for line in status_sentences(row)]
     return [_decision_line(row, request), *decided, f"{row.run_id} is in phase {row.phase}", *here]
 
@@ -55,8 +55,8 @@ def _explanation_json(row: RunRow, request: RequestRow | None) -> str:
             "spoke": row.spoke or None,
             "decision": row.decision.model_dump(mode="json") if row.decision else None,
             "decided_at": request.created_at if request else None,
-            "decisions": explanations_in(request.explanation) if request else (),
-            "sentences": told(request.explanation).splitlines() if request else [],
+            "decisions": load_explanations(request.explanation) if request else (),
+            "sentences": explanation_text(request.explanation).splitlines() if request else [],
             "phase": row.phase,
             "state": row.state,
             "result": row.result,

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
-from router.tables.explain.explanation import told
+from router.tables.explain.explanation import explanation_text
 from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_result
@@ -54,7 +54,7 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
     if row is None:
         raise _unknown_run_error(run_id)
     if as_json:
-        in_words = replace(request, explanation=told(request.explanation)) if request else None
+        in_words = replace(request, explanation=explanation_text(request.explanation)) if request else None
         _print_json({"run": row, "request": in_words, "runs_of_request": [one.run_id for one in family]})
     else:
         print_result(run_details(row, request, family))

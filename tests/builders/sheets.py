@@ -11,8 +11,8 @@ from openpyxl import Workbook, load_workbook
 
 from router.selection.load import any_from
 from router.tables.diagnostics import TableErrors
-from router.tables.formats.sheets.csv_file import written_in_csv
-from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
+from router.tables.formats.sheets.csv_file import table_tree_from_csv
+from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,12 +77,12 @@ def open_workbook(content: bytes) -> Workbook:
 def csv_mistakes(content: bytes, source: str = "policy.csv") -> tuple[str, ...]:
     """Return what is wrong with a CSV file."""
     with pytest.raises(TableErrors) as refused:
-        any_from(written_in_csv(content, source))
+        any_from(table_tree_from_csv(content, source))
     return refused.value.sentences
 
 
 def xlsx_mistakes(content: bytes, source: str = "policy.xlsx") -> tuple[str, ...]:
     """Return what is wrong with a spreadsheet."""
     with pytest.raises(TableErrors) as refused:
-        any_from(written_in_xlsx(content, source))
+        any_from(table_tree_from_xlsx(content, source))
     return refused.value.sentences

@@ -32,12 +32,12 @@ class InMemoryTableTopic:
     async def read(self) -> PublishedTables:
         """Return everything."""
         await asyncio.sleep(0)
-        return PublishedTables().after(self.log)
+        return PublishedTables().with_records(self.log)
 
     async def write(self, plan: PublishPlan) -> None:
         """Write all or nothing."""
         await asyncio.sleep(0)
-        if not plan.holds(PublishedTables().after(self.log)):
+        if not plan.is_current(PublishedTables().with_records(self.log)):
             raise PlanOutdatedError
         self.put(*[(key.encode(), value) for key, value in plan.records.items()])
 

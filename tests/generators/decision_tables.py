@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from router.selection.partial_facts import facts_given
 from router.selection.spoke_selector import Selector, Threshold, decide_selector
 from router.tables.decision import Decision, decide
-from router.tables.feel.literals import quoted
+from router.tables.feel.literals import quote
 from router.tables.feel.unary_test import Cell, Months, parse
 from router.tables.feel.values import at_fixed_offset
 from router.tables.feel.writer import value_text
-from router.tables.hit_policy import HitPolicy, lacking
+from router.tables.hit_policy import HitPolicy, hit_policy_problems
 from router.tables.model import DEFAULT_ROW, NO_ROW, Input, Output, Row, SavedTest
 from router.tables.table import DecisionTable
 
@@ -58,7 +58,7 @@ def literal(column_type: str, value: object) -> str:
     """Write a value as the literal of a cell."""
     text = value_text(value)
     if column_type == "string":
-        return quoted(text)
+        return quote(text)
     return f'{FUNCTIONS[column_type]}("{text}")' if column_type in FUNCTIONS else text
 
 
@@ -177,7 +177,7 @@ def tables(draw: st.DrawFn) -> DecisionTable:
         rows=tuple(draw(rows(row_id, ins, outs)) for row_id in ids),
         default=None if default is None else Row(id=DEFAULT_ROW, outputs=default),
     )
-    if any(lacking(table.policy, table.outputs, table.rows)):
+    if any(hit_policy_problems(table.policy, table.outputs, table.rows)):
         table = replace(table, policy=HitPolicy.FIRST)
     return replace(table, tests=draw(st.lists(_tests(table), max_size=2).map(tuple)))
 

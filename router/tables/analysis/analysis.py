@@ -1,4 +1,4 @@
-"""Check a whole table before it decides anything: what overlaps, what is never reached, what is left out."""
+"""Analyse a whole table before it decides anything: overlaps, unreachable rows and gaps."""
 
 from __future__ import annotations
 
@@ -8,53 +8,57 @@ from router.tables.analysis.findings import Analysis
 from router.tables.analysis.gaps import find_gaps
 from router.tables.analysis.overlaps import find_overlaps, find_unreachable
 from router.tables.analysis.search import StepBudget
-from router.tables.analysis.space import named_rows, space_of
+from router.tables.analysis.space import build_space, ids_of_rows
 from router.tables.analysis.wording import (
     gap_notes,
     gap_warnings,
     list_warnings,
     overlap_errors,
     overlap_warnings,
-    unchecked_in_words,
-    unreachable_in_words,
+    unchecked_sentence,
+    unreachable_errors,
 )
 
 if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
-STEPS = 120_000  # a quarter of a second for each of the two searches, in a table of a thousand rows
-MOST_GAPS = 20
-MOST_OVERLAPS = 200
+MAX_STEPS = 120_000  # 0.25 s for each of the two searches, in a table of a thousand rows
+MAX_GAPS = 20
+MAX_OVERLAPS = 200
 
 
 def analyse(
-    table: DecisionTable, steps: int = STEPS, *, most_gaps: int = MOST_GAPS, most_overlaps: int = MOST_OVERLAPS
+    table: DecisionTable, max_steps: int = MAX_STEPS, *, max_gaps: int = MAX_GAPS, max_overlaps: int = MAX_OVERLAPS
 ) -> Analysis:
-    """Look for overlaps, rows that are never reached, and gaps.
+    """Find overlaps, unreachable rows and gaps.
 
-    Every finding is true for single values; a list fits where one of its elements does, so it may hit rows that share
-    no value, and rows that no single value reaches. A row whose cell looks at another input is never said to overlap,
-    to cover another or to leave a gap.
+    Every finding holds for single values. A list matches if one of its elements does, so a list may match rows that
+    share
+    no value, and rows that no single value reaches. A row with a cell that refers to another input is never reported as
+    overlapping, as covering another row or as leaving a gap.
 
     Args:
-        table: any table that was loaded.
-        steps: after so many steps each of the two searches, for gaps and for rows that several cover together, ends.
-        most_gaps: how many gaps are kept, from the largest on.
-        most_overlaps: how many overlaps are kept, from those that matter most on.
+        table: any loaded table.
+        max_steps: the limit of steps for each of the two searches, for gaps and for rows that several rows cover
+            together.
+        max_gaps: how many gaps are returned, the largest first.
+        max_overlaps: how many overlaps are returned, the most important first.
     """
-    space = space_of(table)
-    first_decides = table.policy == "first"
-    unreachable, unknown = find_unreachable(space, StepBudget(steps), first_decides=first_decides)
-    overlaps = find_overlaps(space, most_overlaps, unreachable)
-    for_gaps = StepBudget(steps)
-    gaps = find_gaps(space, for_gaps, most_gaps)
+    space = build_space(table)
+    is_first_policy = table.policy == "first"
+    unreachable, unknown = find_unreachable(space, StepBudget(max_steps), is_first_policy=is_first_policy)
+    overlaps = find_overlaps(space, max_overlaps, unreachable)
+    gap_budget = StepBudget(max_steps)
+    gaps = find_gaps(space, gap_budget, max_gaps)
     return Analysis(
         overlaps=overlaps.pairs,
         overlap_count=overlaps.count,
         unreachable=tuple(unreachable),
         gaps=gaps,
-        unchecked=unchecked_in_words(named_rows(space, space.doubtful), unknown, steps if for_gaps.is_spent else 0),
-        errors=(*unreachable_in_words(unreachable), *overlap_errors(table, overlaps)),
+        unchecked=unchecked_sentence(
+            ids_of_rows(space, space.unindexed_rows), unknown, max_steps if gap_budget.is_spent else 0
+        ),
+        errors=(*unreachable_errors(unreachable), *overlap_errors(table, overlaps)),
         warnings=(*list_warnings(unreachable), *overlap_warnings(table, overlaps), *gap_warnings(table, gaps)),
         notes=gap_notes(table, gaps),
     )

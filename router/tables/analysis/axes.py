@@ -1,4 +1,4 @@
-"""Part all values of an input into classes that no row tells apart, and say which classes each row takes."""
+"""Divide the values of an input into classes that no row distinguishes, and compute which classes each row accepts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.tables.feel.conditions import NO_INPUTS
-from router.tables.feel.samples import SAMPLES, between
+from router.tables.feel.samples import SAMPLES, value_between
 from router.tables.feel.values import TYPES, ValueKind
-from router.tables.index.bitsets import masks_of
-from router.tables.index.scales import asked, stretches, takes_everything
+from router.tables.index.bitsets import column_bitsets
+from router.tables.index.scales import accepts_all_but_null, class_ranges, conditions_by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,112 +18,114 @@ if TYPE_CHECKING:
     from router.tables.index.bitsets import ColumnBitsets, Rows
     from router.tables.model import Input
 
-# A set of classes of one axis is an int, like a set of rows; its bits are the keys of `Axis.classes`.
+# A set of classes of one axis is an int, like a set of rows. Bit n is the class with the key n in `Axis.classes`.
 Classes = int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueClass:
-    """Values that every cell of a column takes, or none of them. `place`: its class on the scale of its kind.
+    """Values of one kind that each cell of a column either accepts all or rejects all.
 
-    `rows` take it, `sample` is one of its values.
+    `position` is its class on the scale of its kind. `rows` accept it; `sample` is one of its values.
     """
 
     kind: ValueKind
-    place: int
+    position: int
     rows: Rows
     sample: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """The classes of one input.
+    """The value classes of one input.
 
     Attributes:
-        classes: by bit, in order; those without any value, or with none that is allowed, are left out.
-        expected: the classes that a column is made for. A missing value is among them only where a cell says `null`,
-            a value of a kind that no cell names only where no cell names a value at all.
-        all: every class.
-        of_kind: the classes by kind.
-        between: those of a kind that hold none of the values that cells name.
-        easy: those whose sample is easy to read.
-        of_row: what each row takes; all, where only other inputs decide that.
-        doubtful: the rows for which other inputs decide.
+        classes: the classes by bit number, in order. Classes without any value, or without an allowed one, are left
+            out.
+        expected: the classes that the column is meant for. A missing value is among them only if a cell contains
+            `null`,
+            and a value of a kind that occurs in no cell only if no cell contains a value at all.
+        all_classes: every class.
+        classes_by_kind: the classes of each kind.
+        unnamed_by_kind: of each kind, the classes between and beside the values that occur in cells.
+        readable: the classes whose sample is easy to read.
+        classes_by_row: the classes that each row accepts; all of them if the cell depends on other inputs.
+        unindexed_rows: the rows whose cell depends on other inputs.
     """
 
     input: Input
-    masks: ColumnBitsets
+    bitsets: ColumnBitsets
     classes: Mapping[int, ValueClass]
     expected: Classes
-    all: Classes
-    of_kind: Mapping[ValueKind, Classes]
-    between: Mapping[ValueKind, Classes]
-    easy: Classes
-    of_row: tuple[Classes, ...]
-    doubtful: Rows
+    all_classes: Classes
+    classes_by_kind: Mapping[ValueKind, Classes]
+    unnamed_by_kind: Mapping[ValueKind, Classes]
+    readable: Classes
+    classes_by_row: tuple[Classes, ...]
+    unindexed_rows: Rows
 
 
-def axis_of(column: Input, cells: Sequence[Cell]) -> Axis:
-    """Part the values of an input by the cells of its column, one per row."""
-    masks = masks_of(cells, [column.allowed] if column.allowed else [])
+def build_axis(column: Input, cells: Sequence[Cell]) -> Axis:
+    """Divide the values of an input into classes, by the cells of its column, one per row."""
+    masks = column_bitsets(cells, [column.allowed] if column.allowed else [])
     classes = dict(enumerate(_classes(column, masks)))
-    kept = {bit: one for bit, one in classes.items() if one.sample is not _NOTHING}
+    kept = {bit: each for bit, each in classes.items() if each.sample is not _NO_SAMPLE}
     full = _bits(kept)
-    of_kind: dict[ValueKind, Classes] = {}
-    for bit, one in kept.items():
-        of_kind[one.kind] = of_kind.get(one.kind, 0) | 1 << bit
-    unnamed = _bits(bit for bit, one in kept.items() if not one.place % 2)
+    by_kind: dict[ValueKind, Classes] = {}
+    for bit, value_class in kept.items():
+        by_kind[value_class.kind] = by_kind.get(value_class.kind, 0) | 1 << bit
+    unnamed = _bits(bit for bit, each in kept.items() if not each.position % 2)
     firsts = _first_bits(classes)
     return Axis(
         input=column,
-        masks=masks,
+        bitsets=masks,
         classes=kept,
         expected=_bits(_expected(kept, masks)) or full,
-        all=full,
-        of_kind=of_kind,
-        between={kind: bits & unnamed for kind, bits in of_kind.items()},
-        easy=_bits(bit for bit, one in kept.items() if one.sample is SAMPLES.get(one.kind)),
-        of_row=tuple([_taken(cell, masks, firsts, full) for cell in cells]),
-        doubtful=masks.doubtful,
+        all_classes=full,
+        classes_by_kind=by_kind,
+        unnamed_by_kind={kind: bits & unnamed for kind, bits in by_kind.items()},
+        readable=_bits(bit for bit, each in kept.items() if each.sample is SAMPLES.get(each.kind)),
+        classes_by_row=tuple([_classes_of_cell(cell, masks, firsts, full) for cell in cells]),
+        unindexed_rows=masks.unindexed_rows,
     )
 
 
-_NOTHING = object()  # the sample of a class that has no value
+_NO_SAMPLE = object()  # the sample of a class without values
 
 
 def _classes(column: Input, masks: ColumnBitsets) -> Iterator[ValueClass]:
-    """Give the classes of every kind that the type has: on the scale of the kind, then null, then all other kinds."""
+    """Yield the classes of every kind of the column's type: those on scales, then null, then all other kinds as one."""
     for kind, scale in masks.scales.items():
-        for place, rows in enumerate(masks.of_class[kind]):
+        for place, rows in enumerate(masks.rows_by_class[kind]):
             sample = _sample(kind, scale.points, place)
-            yield ValueClass(kind=kind, place=place, rows=rows, sample=_if_allowed(sample, column))
+            yield ValueClass(kind=kind, position=place, rows=rows, sample=_if_allowed(sample, column))
     if ValueKind.NULL not in masks.scales:
-        yield ValueClass(kind=ValueKind.NULL, place=1, rows=masks.of_null, sample=None)
+        yield ValueClass(kind=ValueKind.NULL, position=1, rows=masks.null_rows, sample=None)
     others = (SAMPLES[kind] for kind in SAMPLES if kind in TYPES[column.type] and kind not in masks.scales)
-    sample = next(others, _NOTHING)
-    yield ValueClass(kind=ValueKind.OTHER, place=0, rows=masks.elsewhere, sample=_if_allowed(sample, column))
+    sample = next(others, _NO_SAMPLE)
+    yield ValueClass(kind=ValueKind.OTHER, position=0, rows=masks.other_kind_rows, sample=_if_allowed(sample, column))
 
 
 def _sample(kind: ValueKind, points: Sequence[object], place: int) -> object:
-    at = place // 2
+    index = place // 2
     if place % 2:
-        return points[at]
-    low, high = points[at - 1] if at else None, points[at] if at < len(points) else None
-    found = between(kind, low, high)
-    return _NOTHING if found is None else found
+        return points[index]
+    low, high = points[index - 1] if index else None, points[index] if index < len(points) else None
+    sample = value_between(kind, low, high)
+    return _NO_SAMPLE if sample is None else sample
 
 
 def _if_allowed(sample: object, column: Input) -> object:
-    """Keep the sample of a class only if the column allows it; every value may be missing."""
-    if sample is None or sample is _NOTHING or column.allowed is None:
+    """Return the sample of a class if the column allows it. A missing value is always allowed."""
+    if sample is None or sample is _NO_SAMPLE or column.allowed is None:
         return sample
-    return sample if column.allowed.holds(sample, NO_INPUTS) else _NOTHING
+    return sample if column.allowed.matches_canonical(sample, NO_INPUTS) else _NO_SAMPLE
 
 
 def _expected(classes: Mapping[int, ValueClass], masks: ColumnBitsets) -> Iterator[int]:
     named = {kind for kind in masks.scales if kind is not ValueKind.NULL} or {ValueKind.OTHER}
-    says_null = {ValueKind.NULL} & masks.scales.keys()
-    return (bit for bit, one in classes.items() if one.kind in named | says_null)
+    null = {ValueKind.NULL} & masks.scales.keys()
+    return (bit for bit, each in classes.items() if each.kind in named | null)
 
 
 def _bits(places: Mapping[int, object] | Iterator[int]) -> Classes:
@@ -132,20 +134,20 @@ def _bits(places: Mapping[int, object] | Iterator[int]) -> Classes:
 
 def _first_bits(classes: Mapping[int, ValueClass]) -> dict[ValueKind, int]:
     firsts: dict[ValueKind, int] = {}
-    for bit, one in classes.items():
-        firsts.setdefault(one.kind, bit)
+    for bit, value_class in classes.items():
+        firsts.setdefault(value_class.kind, bit)
     return firsts
 
 
-def _taken(cell: Cell, masks: ColumnBitsets, firsts: Mapping[ValueKind, int], full: Classes) -> Classes:
-    conditions = asked(cell)
+def _classes_of_cell(cell: Cell, masks: ColumnBitsets, firsts: Mapping[ValueKind, int], full: Classes) -> Classes:
+    conditions = conditions_by_kind(cell)
     if not conditions:
         return full
-    found: Classes = 0
-    if takes_everything(conditions):
+    accepted: Classes = 0
+    if accepts_all_but_null(conditions):
         null = firsts[ValueKind.NULL] + (ValueKind.NULL in masks.scales)
-        found = full & ~(1 << null)
+        accepted = full & ~(1 << null)
     for kind in {kind for kind, _ in conditions}:
-        for first, end in stretches(conditions, kind, masks.scales[kind]):
-            found |= ((1 << end) - (1 << first)) << firsts[kind]
-    return full & ~found if cell.negated else full & found
+        for first, end in class_ranges(conditions, kind, masks.scales[kind]):
+            accepted |= ((1 << end) - (1 << first)) << firsts[kind]
+    return full & ~accepted if cell.negated else full & accepted

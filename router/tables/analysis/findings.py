@@ -1,4 +1,4 @@
-"""What an analysis finds in a table: rows that overlap, rows that nothing reaches, values that no row takes."""
+"""The findings of an analysis: overlapping rows, unreachable rows, and gaps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
-    """Two rows that both match at `example`.
+    """Two rows that both match; `where` describes the shared values, and `example` is one of them.
 
-    `nested`: one of them takes all that the other takes, as a rule and its exception do.
+    `nested`: one of the rows accepts everything that the other accepts, like a rule and its exception.
     """
 
     rows: tuple[str, str]
@@ -25,29 +25,34 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlaps:
-    """The pairs that matter most, and how many there are: `partly` neither nested nor alike, `differing` in outputs."""
+    """The most important overlaps, and the number of all of them.
+
+    `differing_count` of them have different outputs; `partial_count` of these are not nested either.
+    """
 
     pairs: tuple[Overlap, ...]
-    partly: int
-    differing: int
+    partial_count: int
+    differing_count: int
     count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
-    """A row that never decides: the rows of `covered_by` above it take all that it takes; none: it takes nothing.
+    """A row that never decides.
 
-    `except_lists`: inputs that may be lists, by which a run could still reach it.
+    The rows of `covered_by`, above it, together accept everything that it accepts; if there are none, it accepts no
+    value.
+    `list_inputs` are inputs that may be lists, by which a run could still reach the row.
     """
 
     row: str
     covered_by: tuple[str, ...]
-    except_lists: tuple[str, ...] = ()
+    list_inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Values that no row takes. `share`: how much of the table's classes of values, from 0 to 1."""
+    """Values that no row accepts. `share` is their share of the table's value classes, from 0 to 1."""
 
     where: str
     example: Mapping[str, object]
@@ -56,17 +61,17 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What is wrong with a table, worth a look, or good to know; each sentence names the rows.
+    """The result of an analysis. Each sentence names the rows.
 
     Attributes:
-        overlaps: pairs of rows, those that matter most first; not more than were asked for.
-        overlap_count: how many pairs there are.
-        unreachable: rows that no single values reach; under policy first only, elsewhere those that take nothing.
-        gaps: what no row takes, the largest first; not more than were asked for.
-        unchecked: what could not be checked, and why; empty if everything was.
-        errors: sentences for which a table should not be published.
-        warnings: sentences that somebody should read before.
-        notes: sentences that are good to know.
+        overlaps: pairs of rows, the most important first, up to the requested number.
+        overlap_count: the number of all pairs.
+        unreachable: rows that no single value reaches; under policies other than first, only rows that accept no value.
+        gaps: values that no row accepts, the largest gaps first, up to the requested number.
+        unchecked: what could not be checked, and why; empty if everything was checked.
+        errors: sentences that should prevent a table from being published.
+        warnings: sentences to read before a table is published.
+        notes: sentences for information.
     """
 
     overlaps: tuple[Overlap, ...]

@@ -1,4 +1,4 @@
-"""Find what no row of a table takes, in few and large boxes."""
+"""Find the values that no row of a table accepts, as few and large boxes."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ if TYPE_CHECKING:
     from router.tables.analysis.search import StepBudget
     from router.tables.analysis.space import Box, ValueSpace
 
-_MOST_WIDENED = 200
+_MAX_WIDENED = 200
 
 
-def find_gaps(space: ValueSpace, budget: StepBudget, most: int) -> tuple[Gap, ...]:
-    """Find the largest gaps among the values that the columns are made for.
+def find_gaps(space: ValueSpace, budget: StepBudget, max_gaps: int) -> tuple[Gap, ...]:
+    """Find the largest gaps among the values that the columns are meant for.
 
-    A value may always be missing, and an operator who left that case out on purpose wants to hear of the others
-    first: so gaps that need a missing value, or one of an unexpected kind, are only looked for where there is no other.
+    Any value may be missing, and a table often leaves that case out on purpose. So gaps that need a missing value, or
+    one
+    of an unexpected kind, are only searched if there are no others.
     """
-    missed = UncoveredSearch(space, space.expected, budget).all_missed(space.rows)
+    uncovered = UncoveredSearch(space, space.expected, budget).find_all_uncovered(space.rows)
     within = space.expected
-    if not missed and not budget.is_spent and space.everything != space.expected:
-        within = space.everything
-        missed = UncoveredSearch(space, within, budget).all_missed(space.rows)
-    boxes = _widest(space, missed, within, most)
+    if not uncovered and not budget.is_spent and space.all_values != space.expected:
+        within = space.all_values
+        uncovered = UncoveredSearch(space, within, budget).find_all_uncovered(space.rows)
+    boxes = _largest_boxes(space, uncovered, within, max_gaps)
     return tuple(_gap(space, box, within) for box in boxes)
 
 
-def _widest(space: ValueSpace, missed: list[Box], within: Box, most: int) -> list[Box]:
-    """Widen each box as far as no row comes in, and leave out those that are inside of another."""
-    largest = sorted(missed, key=lambda box: -_share(box, within))[:_MOST_WIDENED]
-    widened = sorted({_widened(space, box, within) for box in largest}, key=lambda box: (-_share(box, within), box))
+def _largest_boxes(space: ValueSpace, uncovered: list[Box], within: Box, most: int) -> list[Box]:
+    """Widen each box as far as no row accepts a part of it, and leave out boxes inside others."""
+    largest = sorted(uncovered, key=lambda box: -_share(box, within))[:_MAX_WIDENED]
+    widened = sorted({_widen(space, box, within) for box in largest}, key=lambda box: (-_share(box, within), box))
     kept: list[Box] = []
     for box in widened:
-        if len(kept) < most and not any(_inside(box, other) for other in kept):
+        if len(kept) < most and not any(_is_inside(box, other) for other in kept):
             kept.append(box)
     return kept
 
 
-def _widened(space: ValueSpace, box: Box, within: Box) -> Box:
+def _widen(space: ValueSpace, box: Box, within: Box) -> Box:
     for axis, classes in enumerate(within):
         wider = (*box[:axis], classes, *box[axis + 1 :])
-        if not space.touching(wider):
+        if not space.rows_overlapping(wider):
             box = wider
     return box
 
 
-def _inside(box: Box, other: Box) -> bool:
+def _is_inside(box: Box, other: Box) -> bool:
     return all(some & ~classes == 0 for some, classes in zip(box, other, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Ask which rows of a table touch a box of values, and which take all of it."""
+"""The value space of a table: which rows overlap a box of values, and which cover all of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate
 from operator import and_, or_
 from typing import TYPE_CHECKING
 
-from router.tables.analysis.axes import axis_of
+from router.tables.analysis.axes import build_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,33 +21,33 @@ Box = tuple["Classes", ...]  # the classes of each axis
 
 
 class RangeUnionTree:
-    """Joins the row sets of any stretch of classes in a few steps: each node holds the join of its two halves."""
+    """A segment tree over the row sets of classes: it combines the sets of any range of classes in few steps."""
 
-    def __init__(self, leaves: list[Rows], join: Callable[[Rows, Rows], Rows], neutral: Rows) -> None:
-        self._join = join
+    def __init__(self, leaves: list[Rows], combine: Callable[[Rows, Rows], Rows], neutral: Rows) -> None:
+        self._combine = combine
         self._neutral = neutral
         self._size = len(leaves)
         self._nodes = [neutral] * self._size + leaves
         for place in range(self._size - 1, 0, -1):
-            self._nodes[place] = join(self._nodes[2 * place], self._nodes[2 * place + 1])
+            self._nodes[place] = combine(self._nodes[2 * place], self._nodes[2 * place + 1])
 
-    def joined(self, first: int, end: int) -> Rows:
-        """Join the sets from `first` to just before `end`."""
-        found = self._neutral
+    def join(self, first: int, end: int) -> Rows:
+        """Combine the sets from `first` to just before `end`."""
+        result = self._neutral
         low, high = first + self._size, end + self._size
         while low < high:
             if low & 1:
-                found = self._join(found, self._nodes[low])
+                result = self._combine(result, self._nodes[low])
                 low += 1
             if high & 1:
                 high -= 1
-                found = self._join(found, self._nodes[high])
+                result = self._combine(result, self._nodes[high])
             low, high = low >> 1, high >> 1
-        return found
+        return result
 
 
-def runs(classes: Classes) -> Iterator[tuple[int, int]]:
-    """Give the stretches of neighbours in a set, from the lowest."""
+def contiguous_ranges(classes: Classes) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of adjacent classes in a set, the lowest first."""
     while classes:
         first = (classes & -classes).bit_length() - 1
         above = ~(classes >> first)
@@ -57,101 +57,114 @@ def runs(classes: Classes) -> Iterator[tuple[int, int]]:
 
 
 class AxisRows:
-    """What the rows of a table do on one axis; asked for the same classes again, it answers from memory."""
+    """The rows that accept classes on one axis. Results are remembered by set of classes."""
 
     def __init__(self, axis: Axis, rows: Rows) -> None:
         size = max(axis.classes, default=0) + 1
         self._all = rows
-        self._any = RangeUnionTree(
+        self._any_tree = RangeUnionTree(
             [axis.classes[bit].rows if bit in axis.classes else 0 for bit in range(size)], or_, 0
         )
-        self._every = RangeUnionTree(
+        self._all_tree = RangeUnionTree(
             [axis.classes[bit].rows if bit in axis.classes else rows for bit in range(size)], and_, rows
         )
-        self._touching: dict[Classes, Rows] = {}
-        self._taking: dict[Classes, Rows] = {}
+        self._overlapping: dict[Classes, Rows] = {}
+        self._covering: dict[Classes, Rows] = {}
 
-    def touching(self, classes: Classes) -> Rows:
-        """Give the rows that take some of these classes."""
-        if classes not in self._touching:
-            self._touching[classes] = reduce(or_, (self._any.joined(*run) for run in runs(classes)), 0)
-        return self._touching[classes]
+    def rows_overlapping(self, classes: Classes) -> Rows:
+        """Return the rows that accept some of these classes."""
+        if classes not in self._overlapping:
+            self._overlapping[classes] = reduce(
+                or_, (self._any_tree.join(*run) for run in contiguous_ranges(classes)), 0
+            )
+        return self._overlapping[classes]
 
-    def taking(self, classes: Classes) -> Rows:
-        """Give the rows that take all of these classes."""
-        if classes not in self._taking:
-            self._taking[classes] = reduce(and_, (self._every.joined(*run) for run in runs(classes)), self._all)
-        return self._taking[classes]
+    def rows_covering(self, classes: Classes) -> Rows:
+        """Return the rows that accept all of these classes."""
+        if classes not in self._covering:
+            self._covering[classes] = reduce(
+                and_, (self._all_tree.join(*run) for run in contiguous_ranges(classes)), self._all
+            )
+        return self._covering[classes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueSpace:
-    """All values of a table's inputs, single values only: a list is taken for its elements one by one.
+    """All single values of a table's inputs. A list is treated as its elements, one by one.
 
-    A row whose cell looks at other inputs counts as taking any value there, and is `doubtful`.
+    A row with a cell that refers to other inputs counts as accepting any value there, and is in `unindexed_rows`.
     """
 
     table: DecisionTable
     axes: tuple[Axis, ...]
     rows: Rows
-    doubtful: Rows
-    _on: tuple[AxisRows, ...]
+    unindexed_rows: Rows
+    _rows_on_axes: tuple[AxisRows, ...]
 
     @property
     def expected(self) -> Box:
-        """The values that the columns are made for."""
+        """The box of values that the columns are meant for."""
         return tuple(axis.expected for axis in self.axes)
 
     @property
-    def everything(self) -> Box:
-        """All values."""
-        return tuple(axis.all for axis in self.axes)
+    def all_values(self) -> Box:
+        """The box of all values."""
+        return tuple(axis.all_classes for axis in self.axes)
 
-    def box_of(self, place: int) -> Box:
-        """Give what a row takes."""
-        return tuple(axis.of_row[place] for axis in self.axes)
+    def box_of_row(self, place: int) -> Box:
+        """Return the box that a row accepts."""
+        return tuple(axis.classes_by_row[place] for axis in self.axes)
 
-    def bit(self, place: int) -> Rows:
-        """Give the set of one row."""
+    def row_bit(self, place: int) -> Rows:
+        """Return the set that contains one row."""
         return 1 << (len(self.table.rows) - 1 - place)
 
-    def above(self, place: int) -> Rows:
-        """Give the set of the rows above a row."""
+    def rows_above(self, place: int) -> Rows:
+        """Return the set of the rows above a row."""
         return self.rows ^ ((1 << (len(self.table.rows) - place)) - 1)
 
-    def touching(self, box: Box) -> Rows:
-        """Give the rows that take something of a box."""
-        return reduce(and_, (on.touching(classes) for on, classes in zip(self._on, box, strict=True)), self.rows)
+    def rows_overlapping(self, box: Box) -> Rows:
+        """Return the rows that accept part of a box."""
+        return reduce(
+            and_, (on.rows_overlapping(classes) for on, classes in zip(self._rows_on_axes, box, strict=True)), self.rows
+        )
 
-    def taking(self, box: Box) -> Rows:
-        """Give the rows that take the whole box."""
-        return reduce(and_, (on.taking(classes) for on, classes in zip(self._on, box, strict=True)), self.rows)
+    def rows_covering(self, box: Box) -> Rows:
+        """Return the rows that accept the whole box."""
+        return reduce(
+            and_, (on.rows_covering(classes) for on, classes in zip(self._rows_on_axes, box, strict=True)), self.rows
+        )
 
-    def taking_from(self, box: Box, order: Sequence[int]) -> list[Rows]:
-        """Give for each step of an order of axes the rows that take the box there and further on; last, all rows."""
-        on_each = [self._on[axis].taking(box[axis]) for axis in reversed(order)]
-        return list(accumulate(on_each, and_, initial=self.rows))[::-1]
+    def rows_covering_from(self, box: Box, order: Sequence[int]) -> list[Rows]:
+        """Return for each step of an axis order the rows that accept the box on this axis and all later ones.
 
-    def places(self, rows: Rows) -> Iterator[int]:
-        """Give the places of the rows of a set, from the top."""
+        Last, all rows.
+        """
+        covering = [self._rows_on_axes[axis].rows_covering(box[axis]) for axis in reversed(order)]
+        return list(accumulate(covering, and_, initial=self.rows))[::-1]
+
+    def positions(self, rows: Rows) -> Iterator[int]:
+        """Yield the positions of the rows of a set, from the top."""
         while rows:
             yield len(self.table.rows) - rows.bit_length()
             rows ^= 1 << (rows.bit_length() - 1)
 
 
-def space_of(table: DecisionTable) -> ValueSpace:
-    """Put the rows of a table on the axes of its inputs."""
-    axes = tuple(axis_of(column, [row.cells[place] for row in table.rows]) for place, column in enumerate(table.inputs))
+def build_space(table: DecisionTable) -> ValueSpace:
+    """Build the value space of a table."""
+    axes = tuple(
+        build_axis(column, [row.cells[place] for row in table.rows]) for place, column in enumerate(table.inputs)
+    )
     rows = (1 << len(table.rows)) - 1
     return ValueSpace(
         table=table,
         axes=axes,
         rows=rows,
-        doubtful=reduce(or_, (axis.doubtful for axis in axes), 0),
-        _on=tuple(AxisRows(axis, rows) for axis in axes),
+        unindexed_rows=reduce(or_, (axis.unindexed_rows for axis in axes), 0),
+        _rows_on_axes=tuple(AxisRows(axis, rows) for axis in axes),
     )
 
 
-def named_rows(space: ValueSpace, rows: Rows) -> tuple[str, ...]:
-    """Give the ids of the rows of a set, from the top."""
-    return tuple(space.table.rows[place].id for place in space.places(rows))
+def ids_of_rows(space: ValueSpace, rows: Rows) -> tuple[str, ...]:
+    """Return the ids of the rows of a set, from the top."""
+    return tuple(space.table.rows[place].id for place in space.positions(rows))

@@ -1,1 +1,1 @@
-"""Explain why a decision matched its rules, and how close other rules came."""
+"""Explain a decision: which cells matched, and which rows nearly matched."""

@@ -1,4 +1,4 @@
-"""Put into words why a row decided, or why none did."""
+"""Explain why a row decided, or why none did."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from router.tables.decision import Undecided
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss
-from router.tables.explain.wording import cell_in_words, shortened, value_in_words
-from router.tables.index.bitsets import places_from_end
+from router.tables.explain.wording import cell_in_words, shorten, value_in_words
+from router.tables.index.bitsets import positions_from_end
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -24,58 +24,63 @@ if TYPE_CHECKING:
     Values = tuple[object, ...]
 
 
-def missed_once(table: DecisionTable, values: Values, before: Row, most: int) -> list[tuple[Row, int]]:
-    """Give the first rows above another that failed in exactly one column, with the place of that column."""
-    inputs = table.inputs_for(values)
+def find_near_misses(table: DecisionTable, values: Values, until: Row, max_rows: int) -> list[tuple[Row, int]]:
+    """Return the first rows above `until` that mismatch in exactly one column, with the position of that column."""
+    inputs = table.inputs_for_cells(values)
     above = (
-        _likely(table.index, values, before) if table.index else takewhile(lambda row: row is not before, table.rows)
+        _candidate_rows(table.index, values, until)
+        if table.index
+        else takewhile(lambda row: row is not until, table.rows)
     )
     found = []
     for row in above:
-        if len(missed := row.misses(values, inputs)) == 1:
-            found.append((row, missed[0]))
-            if len(found) == most:
+        if len(places := row.mismatches(values, inputs)) == 1:
+            found.append((row, places[0]))
+            if len(found) == max_rows:
                 break
     return found
 
 
-def _likely(index: AnyIndex, values: Sequence[object], before: Row) -> Iterator[Row]:
-    """Give the rows above another that failed in one column, and those of which the index cannot say it."""
+def _candidate_rows(index: AnyIndex, values: Sequence[object], until: Row) -> Iterator[Row]:
+    """Yield the rows above `until` that may mismatch in one column only, according to the index.
+
+    Rows that the index cannot evaluate are among them.
+    """
     exact = index.exact
-    matching, missed = exact.all, 0
+    matching, near = exact.all_rows, 0
     for place, by_type, rare in exact.steps:
-        takes = by_type.get(type(values[place]), rare)(values[place])
-        missed = missed & takes | matching & ~takes
-        matching &= takes
-    end = next((place for place in places_from_end(matching) if exact.rows[-place] is before), 0)
-    likely = missed | matching & exact.doubtful
-    return (exact.rows[-place] for place in places_from_end(likely >> end << end))
+        accepting = by_type.get(type(values[place]), rare)(values[place])
+        near = near & accepting | matching & ~accepting
+        matching &= accepting
+    end = next((place for place in positions_from_end(matching) if exact.rows[-place] is until), 0)
+    candidates = near | matching & exact.unindexed_rows
+    return (exact.rows[-place] for place in positions_from_end(candidates >> end << end))
 
 
-def closest(table: DecisionTable, values: Values, aside: Iterable[Row] = ()) -> list[Row]:
-    """Give the rows that failed in the fewest columns; being `aside`, switched off, counts as one more."""
-    inputs = table.by_name(values)  # a row that is aside may look at others where no row of the table does
-    counted = [(len(row.misses(values, inputs)), row) for row in table.rows]
-    counted += [(1 + len(row.misses(values, inputs)), row) for row in aside]
-    fewest = min((count for count, _ in counted), default=0)
-    return [row for count, row in counted if count == fewest]
+def closest_rows(table: DecisionTable, values: Values, inactive_rows: Iterable[Row] = ()) -> list[Row]:
+    """Return the rows with the fewest mismatches. Being switched off, as `inactive_rows` are, counts as one more."""
+    inputs = table.values_by_name(values)  # an inactive row may refer to other inputs even if no row of the table does
+    counts = [(len(row.mismatches(values, inputs)), row) for row in table.rows]
+    counts += [(1 + len(row.mismatches(values, inputs)), row) for row in inactive_rows]
+    fewest = min((count for count, _ in counts), default=0)
+    return [row for count, row in counts if count == fewest]
 
 
-# More than these nobody reads, and they are stored with every request.
-MOST_ROWS = 5
+# An explanation is stored with every request, so its length is limited.
+MAX_ROWS = 5
 
-MOST_CELLS = 20
+MAX_CELLS = 20
 
-_LONGEST_CELL = 160
+_MAX_CELL_LENGTH = 160
 
 
 def explain(decision: Decision | Undecided) -> Explanation:
-    """Explain a decision, or why nothing was decided."""
+    """Return the explanation of a decision, or of why nothing was decided."""
     return explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
 
 
 def explanation_lines(decision: Decision | Undecided) -> list[str]:
-    """Explain a decision, or why nothing was decided, one sentence per line."""
+    """Return the explanation of a decision, or of why nothing was decided, as sentences."""
     return explain(decision).sentences
 
 
@@ -86,51 +91,53 @@ def problem_of(undecided: Undecided) -> Problem:
 
 
 def explain_decision(decision: Decision) -> Explanation:
-    """Say which cells of the row took which values, and which earlier rows failed in exactly one column."""
+    """Explain which cells of the row matched which values, and which earlier rows mismatched in exactly one column."""
     table, values = decision.table, decision.values
-    missed = missed_once(table, values, decision.row, MOST_ROWS) if len(decision.rows) == 1 else []
+    misses = find_near_misses(table, values, decision.row, MAX_ROWS) if len(decision.rows) == 1 else []
     return Explanation(
         reference=decision.reference,
-        rows=tuple([matched(table, row, values) for row in decision.rows[:MOST_ROWS]]),
-        used_up=tuple([row.id for row in decision.skipped[:MOST_ROWS]]),
-        close=tuple([NearMiss(row=row.id, misses=(seen(table, row, values, at),)) for row, at in missed]),
+        rows=tuple([describe_match(table, row, values) for row in decision.rows[:MAX_ROWS]]),
+        used_up=tuple([row.id for row in decision.skipped[:MAX_ROWS]]),
+        near_misses=tuple(
+            [NearMiss(row=row.id, mismatches=(describe_cell(table, row, values, place),)) for row, place in misses]
+        ),
     )
 
 
 def explain_undecided(undecided: Undecided) -> Explanation:
-    """Say which rows match all the same, or else which came closest."""
+    """Explain which rows match nevertheless, or else which rows came closest."""
     table, values = undecided.table, undecided.values
     reference = f"{table.id}@{table.version}"
     if undecided.rows:
-        rows = [matched(table, row, values) for row in undecided.rows[:MOST_ROWS]]
+        rows = [describe_match(table, row, values) for row in undecided.rows[:MAX_ROWS]]
         return Explanation(reference=reference, rows=tuple(rows))
-    found = closest(table, values, undecided.aside)
-    close = [_close(table, row, values, undecided.aside) for row in found[:MOST_ROWS]]
-    return Explanation(reference=reference, close=tuple(close), as_close=len(found) - len(close))
+    closest = closest_rows(table, values, undecided.inactive_rows)
+    near = [_near_miss(table, row, values, undecided.inactive_rows) for row in closest[:MAX_ROWS]]
+    return Explanation(reference=reference, near_misses=tuple(near), unnamed_near_misses=len(closest) - len(near))
 
 
-def matched(table: DecisionTable, row: Row, values: Sequence[object]) -> MatchedRow:
-    """Say which cells of a row that matches took which values."""
-    asking = [place for place, cell in enumerate(row.cells) if not cell.is_any]
+def describe_match(table: DecisionTable, row: Row, values: Sequence[object]) -> MatchedRow:
+    """Describe which cells of a matching row matched which values."""
+    conditional = [place for place, cell in enumerate(row.cells) if not cell.is_any]
     return MatchedRow(
         row=row.id,
-        cells=tuple([seen(table, row, values, place) for place in asking[:MOST_CELLS]]),
-        more=max(0, len(asking) - MOST_CELLS),
+        cells=tuple([describe_cell(table, row, values, place) for place in conditional[:MAX_CELLS]]),
+        more_cells=max(0, len(conditional) - MAX_CELLS),
         is_default=not row.cells,
     )
 
 
-def _close(table: DecisionTable, row: Row, values: tuple[object, ...], aside: Iterable[Row]) -> NearMiss:
-    places = row.misses(values, table.by_name(values))[:MOST_CELLS]
-    missed = tuple([seen(table, row, values, place) for place in places])
-    return NearMiss(row=row.id, misses=missed, switched_off=any(row is other for other in aside))
+def _near_miss(table: DecisionTable, row: Row, values: tuple[object, ...], inactive_rows: Iterable[Row]) -> NearMiss:
+    places = row.mismatches(values, table.values_by_name(values))[:MAX_CELLS]
+    mismatches = tuple([describe_cell(table, row, values, place) for place in places])
+    return NearMiss(row=row.id, mismatches=mismatches, switched_off=any(row is other for other in inactive_rows))
 
 
-def seen(table: DecisionTable, row: Row, values: Sequence[object], place: int) -> CellComparison:
-    """Put a value and the cell that it met into words."""
-    return CellComparison(table.inputs[place].name, value_in_words(values[place]), _wanted(row.cells[place]))
+def describe_cell(table: DecisionTable, row: Row, values: Sequence[object], place: int) -> CellComparison:
+    """Describe the value of an input and the cell that it was compared with."""
+    return CellComparison(table.inputs[place].name, value_in_words(values[place]), _expected_in_words(row.cells[place]))
 
 
-@lru_cache(maxsize=4096)  # the rows above are nearly always the same, and their words take longest
-def _wanted(cell: Cell) -> str:
-    return shortened(cell_in_words(cell), _LONGEST_CELL)
+@lru_cache(maxsize=4096)  # the near misses are nearly always the same rows, and writing their cells takes longest
+def _expected_in_words(cell: Cell) -> str:
+    return shorten(cell_in_words(cell), _MAX_CELL_LENGTH)

@@ -1,6 +1,6 @@
-"""Why a table decided as it did: the cells that fitted, and the rows that came close, ready to be kept and told.
+"""Why a table decided as it did, as a value that can be stored and printed.
 
-Everything is in words already, so that it can be told when the version that decided is gone.
+It contains texts only, so it can be printed when the version of the table that decided is no longer loaded.
 """
 
 from __future__ import annotations
@@ -16,134 +16,148 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CellComparison:
-    """A value, and the cell that it met."""
+    """The value of an input and the cell that it was compared with, both in words."""
 
     column: str
     value: str
-    wants: str
+    expected: str
 
     @property
-    def fit(self) -> str:
-        """Say how they fit."""
-        told = f"`{self.column}` is {self.value}"
-        return told if self.value == self.wants else f"{told} (the cell wants {self.wants})"
+    def match_text(self) -> str:
+        """A sentence part for a cell that matches."""
+        text = f"`{self.column}` is {self.value}"
+        return text if self.value == self.expected else f"{text} (the cell requires {self.expected})"
 
     @property
-    def miss(self) -> str:
-        """Say how they do not fit."""
-        return f"`{self.column}` is {self.value}, the cell wants {self.wants}"
+    def mismatch_text(self) -> str:
+        """A sentence part for a cell that does not match."""
+        return f"`{self.column}` is {self.value}, the cell requires {self.expected}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedRow:
-    """A row that matches, with the cells that ask for something. `more` were left out for their number."""
+    """A row that matches, with the comparisons of its cells; cells that match anything are left out.
+
+    `more_cells` counts the cells that were left out because there are too many.
+    """
 
     row: str
     cells: tuple[CellComparison, ...] = ()
-    more: int = 0
+    more_cells: int = 0
     is_default: bool = False
 
     @property
-    def fit(self) -> str:
-        """Say which values fit which cells."""
+    def match_text(self) -> str:
+        """Which values match which cells."""
         if self.is_default:
             return "no other row matches"
-        more = [f"and {self.more} more"] if self.more else []
-        return ", ".join([*[cell.fit for cell in self.cells], *more]) or "the row takes anything"
+        more = [f"and {self.more_cells} more"] if self.more_cells else []
+        return ", ".join([*[cell.match_text for cell in self.cells], *more]) or "the row matches anything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearMiss:
-    """A row that does not match, with every cell that does not fit."""
+    """A row that does not match, with the comparison of every cell that does not match."""
 
     row: str
-    misses: tuple[CellComparison, ...]
+    mismatches: tuple[CellComparison, ...]
     switched_off: bool = False
 
     @property
     def sentence(self) -> str:
-        """Say what it failed for."""
-        reasons = [miss.miss for miss in self.misses] + (["it is switched off"] if self.switched_off else [])
+        """Why the row does not match, in one sentence."""
+        reasons = [cell.mismatch_text for cell in self.mismatches] + (
+            ["it is switched off"] if self.switched_off else []
+        )
         start = "would have matched" if len(reasons) == 1 else "came closest"
         return f"{self.row} {start} but {', and '.join(reasons)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why `reference`, as `table@version#row`, decided; or, without a row in it, why nothing did.
+    """Why `reference` (`table@version#row`) decided; without a row in it, why nothing was decided.
 
-    `rows` match, `used_up` match too but could not be taken, `close` came close; `as_close` counts those
-    that came as close and are not named.
+    `rows` match. `used_up` match too but could not be chosen. `near_misses` nearly match; `unnamed_near_misses` counts
+    further rows that came as close.
     """
 
     reference: str
     rows: tuple[MatchedRow, ...] = ()
     used_up: tuple[str, ...] = ()
-    close: tuple[NearMiss, ...] = ()
-    as_close: int = 0
+    near_misses: tuple[NearMiss, ...] = ()
+    unnamed_near_misses: int = 0
 
     @property
     def sentences(self) -> list[str]:
-        """Tell it, a line each."""
+        """The explanation, one sentence per element."""
         used_up = [f"{row} matches too, but is used up for now" for row in self.used_up]
-        more = [f"{self.as_close} more rows came as close"] if self.as_close else []
-        return [*self._matched(), *used_up, *[row.sentence for row in self.close], *more]
+        more = [f"{self.unnamed_near_misses} more rows came as close"] if self.unnamed_near_misses else []
+        return [*self._match_sentences(), *used_up, *[row.sentence for row in self.near_misses], *more]
 
-    def _matched(self) -> list[str]:
+    def _match_sentences(self) -> list[str]:
         if len(self.rows) == 1 and "#" in self.reference:
-            return [f"{self.reference}: {self.rows[0].fit}"]
-        return [f"{row.row}: {row.fit}" for row in self.rows]
+            return [f"{self.reference}: {self.rows[0].match_text}"]
+        return [f"{row.row}: {row.match_text}" for row in self.rows]
 
 
-_START = '{"v":1,'
+_JSON_START = '{"v":1,'
 
 
-def compact(explanations: Iterable[Explanation]) -> str:
-    """Write explanations, one per table that was asked."""
-    return orjson.dumps({"v": 1, "why": [_written(one) for one in explanations]}).decode()
+def dump_explanations(explanations: Iterable[Explanation]) -> str:
+    """Write explanations, one per table that decided, as compact JSON."""
+    return orjson.dumps({"v": 1, "why": [_dump_explanation(each) for each in explanations]}).decode()
 
 
-def explanations_in(text: str) -> tuple[Explanation, ...]:
-    """Read what `compact` wrote; nothing where the text is in words."""
-    return tuple([_read(one) for one in orjson.loads(text)["why"]]) if text.startswith(_START) else ()
-
-
-def told(text: str) -> str:
-    """Tell what was kept, one sentence per line."""
-    explanations = explanations_in(text)
-    return "\n".join(line for one in explanations for line in one.sentences) if explanations else text
-
-
-def _written(one: Explanation) -> list[object]:
-    rows = [[row.row, None if row.is_default else [_cell(cell) for cell in row.cells], row.more] for row in one.rows]
-    close = [[row.row, [_cell(miss) for miss in row.misses], row.switched_off] for row in one.close]
-    return [one.reference, rows, one.used_up, close, one.as_close]
-
-
-def _cell(seen: CellComparison) -> list[str]:
-    same = seen.value == seen.wants
-    return [seen.column, seen.value] if same else [seen.column, seen.value, seen.wants]
-
-
-def _read(written: list[Any]) -> Explanation:
-    reference, rows, used_up, close, as_close = written
-    return Explanation(
-        reference=reference,
-        rows=tuple([_matched(*row) for row in rows]),
-        used_up=tuple(used_up),
-        close=tuple([_close(*row) for row in close]),
-        as_close=as_close,
+def load_explanations(text: str) -> tuple[Explanation, ...]:
+    """Read what `dump_explanations` wrote. Return nothing if the text is not JSON (older versions stored sentences)."""
+    return (
+        tuple([_load_explanation(written) for written in orjson.loads(text)["why"]])
+        if text.startswith(_JSON_START)
+        else ()
     )
 
 
-def _matched(row: str, cells: list[list[str]] | None, more: int) -> MatchedRow:
-    seen = tuple([_seen(*cell) for cell in cells or ()])
-    return MatchedRow(row=row, cells=seen, more=more, is_default=cells is None)
+def explanation_text(text: str) -> str:
+    """Return a stored explanation as text, one sentence per line."""
+    explanations = load_explanations(text)
+    return "\n".join(line for each in explanations for line in each.sentences) if explanations else text
 
 
-def _close(row: str, misses: list[list[str]], switched_off: bool) -> NearMiss:  # noqa: FBT001 - as it was written
-    return NearMiss(row=row, misses=tuple([_seen(*cell) for cell in misses]), switched_off=switched_off)
+def _dump_explanation(explanation: Explanation) -> list[object]:
+    rows = [
+        [row.row, None if row.is_default else [_dump_cell(cell) for cell in row.cells], row.more_cells]
+        for row in explanation.rows
+    ]
+    near = [
+        [row.row, [_dump_cell(cell) for cell in row.mismatches], row.switched_off] for row in explanation.near_misses
+    ]
+    return [explanation.reference, rows, explanation.used_up, near, explanation.unnamed_near_misses]
 
 
-def _seen(column: str, value: str, wants: str | None = None) -> CellComparison:
+def _dump_cell(cell: CellComparison) -> list[str]:
+    same = cell.value == cell.expected
+    return [cell.column, cell.value] if same else [cell.column, cell.value, cell.expected]
+
+
+def _load_explanation(written: list[Any]) -> Explanation:
+    reference, rows, used_up, near, unnamed = written
+    return Explanation(
+        reference=reference,
+        rows=tuple([_load_match(*row) for row in rows]),
+        used_up=tuple(used_up),
+        near_misses=tuple([_load_near_miss(*row) for row in near]),
+        unnamed_near_misses=unnamed,
+    )
+
+
+def _load_match(row: str, cells: list[list[str]] | None, more: int) -> MatchedRow:
+    comparisons = tuple([_load_cell(*cell) for cell in cells or ()])
+    return MatchedRow(row=row, cells=comparisons, more_cells=more, is_default=cells is None)
+
+
+def _load_near_miss(row: str, mismatches: list[list[str]], switched_off: bool) -> NearMiss:  # noqa: FBT001 - the order of the stored list
+    return NearMiss(row=row, mismatches=tuple([_load_cell(*cell) for cell in mismatches]), switched_off=switched_off)
+
+
+def _load_cell(column: str, value: str, wants: str | None = None) -> CellComparison:
     return CellComparison(column, value, value if wants is None else wants)

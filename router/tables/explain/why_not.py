@@ -1,4 +1,4 @@
-"""Say why one row of a table did not decide: which cells did not fit, or which row was taken in its place."""
+"""Explain why one row of a table did not decide: which cells do not match, or which row decided instead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.tables.decision import Undecided
-from router.tables.explain.explain import seen
+from router.tables.explain.explain import describe_cell
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
@@ -18,76 +18,79 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedCell:
-    """A cell that asks for something, the value that it met, and whether they fit."""
+    """The comparison of a cell that has conditions, and whether it matches."""
 
-    seen: CellComparison
-    fits: bool
+    comparison: CellComparison
+    matches: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyNot:
-    """One row beside what was decided. `taken` are the rows that decided; none where nothing was decided."""
+    """One row compared with the decision. `deciding_rows` is empty if nothing was decided."""
 
     row: str
-    columns: tuple[CheckedCell, ...]
+    cells: tuple[CheckedCell, ...]
     switched_off: bool
-    taken: tuple[str, ...]
-    taken_because: str
+    deciding_rows: tuple[str, ...]
+    reason: str
 
     @property
     def matches(self) -> bool:
-        """Whether every cell fits."""
-        return all(column.fits for column in self.columns)
+        """Whether every cell matches."""
+        return all(column.matches for column in self.cells)
 
     @property
     def decides(self) -> bool:
-        """Whether it is this row, or one of those, that decided."""
-        return self.row in self.taken
+        """Whether this row is the deciding one, or one of several."""
+        return self.row in self.deciding_rows
 
     @property
     def sentence(self) -> str:
-        """Say it in one sentence."""
-        missed = [column.seen.miss for column in self.columns if not column.fits]
+        """Why the row did not decide, in one sentence."""
+        mismatches = [column.comparison.mismatch_text for column in self.cells if not column.matches]
         off = ["it is switched off"] if self.switched_off else []
-        if reasons := [*missed, *off]:
+        if reasons := [*mismatches, *off]:
             return f"{self.row} does not match: {', and '.join(reasons)}"
         if self.decides:
             return f"{self.row} is the row that decides"
-        return f"{self.row} matches, but {self.taken_because}"
+        return f"{self.row} matches, but {self.reason}"
 
 
 def why_not(decision: Decision | Undecided, row: Row, *, switched_off: bool = False) -> WhyNot:
-    """Hold a row beside a decision of its table."""
+    """Explain why a row of the table did not make this decision."""
     return WhyNot(
         row=row.id,
-        columns=_checked(decision.table, row, decision.values),
+        cells=_checked_cells(decision.table, row, decision.values),
         switched_off=switched_off,
-        taken=() if isinstance(decision, Undecided) else tuple([one.id for one in decision.rows]),
-        taken_because=_because(decision, row),
+        deciding_rows=() if isinstance(decision, Undecided) else tuple([deciding.id for deciding in decision.rows]),
+        reason=_reason(decision, row),
     )
 
 
-def _checked(table: DecisionTable, row: Row, values: tuple[object, ...]) -> tuple[CheckedCell, ...]:
-    inputs = table.by_name(values)
+def _checked_cells(table: DecisionTable, row: Row, values: tuple[object, ...]) -> tuple[CheckedCell, ...]:
+    inputs = table.values_by_name(values)
     return tuple(
         [
-            CheckedCell(seen=seen(table, row, values, place), fits=cell.holds(values[place], inputs))
+            CheckedCell(
+                comparison=describe_cell(table, row, values, place),
+                matches=cell.matches_canonical(values[place], inputs),
+            )
             for place, cell in enumerate(row.cells)
             if not cell.is_any
         ]
     )
 
 
-def _because(decision: Decision | Undecided, row: Row) -> str:
+def _reason(decision: Decision | Undecided, row: Row) -> str:
     if isinstance(decision, Undecided):
         return decision.sentence
-    taken = ", ".join(one.id for one in decision.rows)
+    deciding = ", ".join(each.id for each in decision.rows)
     if not row.cells:
-        return f"{taken} does, and the default row takes only what no other row wants"
-    if any(row is one for one in decision.skipped):
-        return f"it is used up for now, so {taken} decides"
+        return f"{deciding} does, and the default row decides only where no other row matches"
+    if any(row is skipped for skipped in decision.skipped):
+        return f"it is used up for now, so {deciding} decides"
     if decision.table.policy is HitPolicy.PRIORITY:
-        return f"{taken} comes first by the priority of its outputs"
+        return f"{deciding} comes first by the priority of its outputs"
     if decision.table.policy is HitPolicy.ANY:
-        return f"{taken} comes earlier and wants the same"
-    return f"{taken} comes earlier"
+        return f"{deciding} comes earlier and has equal outputs"
+    return f"{deciding} comes earlier"

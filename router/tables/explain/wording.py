@@ -1,46 +1,46 @@
-"""Write values and cells as an operator would."""
+"""Write values and cells in the words of an explanation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.tables.feel.conditions import Literal, in_text
+from router.tables.feel.conditions import Literal, condition_text
 from router.tables.feel.values import Months
 
 if TYPE_CHECKING:
     from router.tables.feel.conditions import Operand
     from router.tables.feel.unary_test import Cell
 
-_LONGEST_VALUE = 80
-_LONGEST_NUMBER = 200  # bits
+_MAX_VALUE_LENGTH = 80
+_MAX_NUMBER_BITS = 200
 
 
 def value_in_words(value: object) -> str:
-    """Write a value as an operator would."""
+    """Return a value in words: null is `missing`, and long values are shortened."""
     match value:
         case None:
             return "missing"
         case bool():
             return str(value).lower()
-        case int() if value.bit_length() > _LONGEST_NUMBER:
-            return "a number of very many digits"  # Python refuses to write the longest ones
+        case int() if value.bit_length() > _MAX_NUMBER_BITS:
+            return "a number of very many digits"  # Python refuses to convert the longest ones to text
         case Months():
             return f"P{value.count}M"
         case tuple():
-            return f"[{shortened(', '.join(map(value_in_words, value)), _LONGEST_VALUE)}]"
+            return f"[{shorten(', '.join(map(value_in_words, value)), _MAX_VALUE_LENGTH)}]"
         case _:
-            return shortened(str(value), _LONGEST_VALUE) or "empty"
+            return shorten(str(value), _MAX_VALUE_LENGTH) or "empty"
 
 
-def shortened(text: str, longest: int) -> str:
-    """Cut a text that is longer, and show that it was cut."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def shorten(text: str, max_length: int) -> str:
+    """Cut a text that is longer than `max_length`, and end it with an ellipsis."""
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"
 
 
 def cell_in_words(cell: Cell) -> str:
-    """Write what a cell wants, strings without their quotes."""
-    wanted = ", ".join([in_text(condition, _operand_in_words) for condition in cell.conditions])
-    return f"anything but {wanted}" if cell.negated else wanted or "anything"
+    """Return what a cell matches, in words, with strings unquoted."""
+    words = ", ".join([condition_text(condition, _operand_in_words) for condition in cell.conditions])
+    return f"anything but {words}" if cell.negated else words or "anything"
 
 
 def _operand_in_words(operand: Operand) -> str:

@@ -1,4 +1,4 @@
-"""Compare a value with what a cell asks for: the parts of a cell, and how each is checked."""
+"""The conditions of a cell, and how a value is checked against them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from router.tables.feel.values import ORDERED, ValueKind, canonical, kind_of, same, value_at
+from router.tables.feel.values import ORDERED, ValueKind, are_equal, canonical, kind_of, value_at
 
 Inputs = Mapping[str, object]
-Holds = Callable[[object, Inputs], bool]
+CellCheck = Callable[[object, Inputs], bool]
 
-_NUMBERS = frozenset({int, Decimal})  # the types of canonical numbers; bool is neither
+_NUMBERS = frozenset({int, Decimal})  # the types of canonical numbers; `type()` keeps bool out
 
 NO_INPUTS: Inputs = MappingProxyType({})
 
 
 class Operator(StrEnum):
-    """How two values are compared."""
+    """A comparison operator, as FEEL spells it."""
 
     EQUAL = "="
     DIFFERENT = "!="
@@ -49,7 +49,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class InputReference:
-    """The value of another input."""
+    """A reference to the value of another input."""
 
     text: str
 
@@ -59,7 +59,7 @@ Operand = Literal | InputReference
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`= 5`, `< 5`, or just `5`."""
+    """A comparison with one operand: `= 5`, `< 5`, or just `5`."""
 
     operator: Operator
     operand: Operand
@@ -67,111 +67,111 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """`[1..5)`; each end is in or out."""
+    """An interval such as `[1..5)`, with each end included or excluded."""
 
     low: Operand
-    low_in: bool
+    includes_low: bool
     high: Operand
-    high_in: bool
+    includes_high: bool
 
     @property
     def ends(self) -> tuple[Comparison, Comparison]:
-        """The two comparisons that the interval stands for."""
-        low = Comparison(Operator.AT_LEAST if self.low_in else Operator.MORE, self.low)
-        return low, Comparison(Operator.AT_MOST if self.high_in else Operator.LESS, self.high)
+        """The two comparisons that the interval consists of."""
+        low = Comparison(Operator.AT_LEAST if self.includes_low else Operator.MORE, self.low)
+        return low, Comparison(Operator.AT_MOST if self.includes_high else Operator.LESS, self.high)
 
 
 Condition = Comparison | Interval
 
 
-def in_text(condition: Condition, write: Callable[[Operand], str]) -> str:
-    """Write a condition as it stands in a cell; `write` says how its values and names are written."""
+def condition_text(condition: Condition, operand_text: Callable[[Operand], str]) -> str:
+    """Return the text of a condition in a cell; `operand_text` writes its values and names."""
     if isinstance(condition, Interval):
-        opening, closing = "[" if condition.low_in else "(", "]" if condition.high_in else ")"
-        return f"{opening}{write(condition.low)}..{write(condition.high)}{closing}"
-    operand = write(condition.operand)
+        opening, closing = "[" if condition.includes_low else "(", "]" if condition.includes_high else ")"
+        return f"{opening}{operand_text(condition.low)}..{operand_text(condition.high)}{closing}"
+    operand = operand_text(condition.operand)
     return operand if condition.operator is Operator.EQUAL else f"{condition.operator.value} {operand}"
 
 
-def compare(how: Operator, value: object, other: object) -> bool:
-    """Compare two canonical values; different kinds never compare, and null only equals null."""
-    if how is Operator.EQUAL:
-        return same(value, other)
-    if how is Operator.DIFFERENT:
-        return value is not None and _comparable(value, other) and not same(value, other)
+def compare(comparison: Operator, value: object, other: object) -> bool:
+    """Compare two canonical values. Values of different kinds never compare, and null equals only null."""
+    if comparison is Operator.EQUAL:
+        return are_equal(value, other)
+    if comparison is Operator.DIFFERENT:
+        return value is not None and _comparable(value, other) and not are_equal(value, other)
     kind = kind_of(value)
-    return kind in ORDERED and kind is kind_of(other) and _ORDER[how](value, other)
+    return kind in ORDERED and kind is kind_of(other) and _ORDER[comparison](value, other)
 
 
 def _comparable(value: object, other: object) -> bool:
     return other is None or kind_of(value) is kind_of(other)
 
 
-def check_for(conditions: tuple[Condition, ...], *, negated: bool) -> Holds:
-    """Make the function that says whether a canonical value fits; a list fits if an element does."""
+def compile_check(conditions: tuple[Condition, ...], *, negated: bool) -> CellCheck:
+    """Compile a function that checks a canonical value. A list matches if one of its elements does."""
     if not conditions:
-        return _anything
-    words = frozenset(word_of(condition) for condition in conditions)
-    if None not in words:
-        return _words_check(words, negated=negated)
-    return _for_lists_too(_any_of([_check(condition) for condition in conditions]), negated=negated)
+        return _matches_any
+    strings = frozenset(required_string(condition) for condition in conditions)
+    if None not in strings:
+        return _string_set_check(strings, negated=negated)
+    return _with_list_elements(_any_of([_check(condition) for condition in conditions]), negated=negated)
 
 
-def _anything(_value: object, _inputs: Inputs) -> bool:
+def _matches_any(_value: object, _inputs: Inputs) -> bool:
     return True
 
 
-def _words_check(words: frozenset[str | None], *, negated: bool) -> Holds:
-    """Look strings up in a set: the cell that nearly every table is made of."""
+def _string_set_check(strings: frozenset[str | None], *, negated: bool) -> CellCheck:
+    """Look strings up in a set: nearly every cell of a real table is a list of strings."""
 
-    def holds(value: object, _inputs: Inputs) -> bool:
+    def check(value: object, _inputs: Inputs) -> bool:
         if type(value) is str:
-            return (value in words) is not negated
+            return (value in strings) is not negated
         if type(value) is tuple:
-            return any(type(item) is str and item in words for item in value) is not negated
+            return any(type(item) is str and item in strings for item in value) is not negated
         return negated
 
-    return holds
+    return check
 
 
-def _for_lists_too(positive: Holds, *, negated: bool) -> Holds:
-    def holds(value: object, inputs: Inputs) -> bool:
+def _with_list_elements(positive: CellCheck, *, negated: bool) -> CellCheck:
+    def check(value: object, inputs: Inputs) -> bool:
         if type(value) is tuple:
             return any(positive(item, inputs) for item in value) is not negated
         return positive(value, inputs) is not negated
 
-    return holds
+    return check
 
 
-def word_of(condition: Condition) -> str | None:
-    """Give the word that a condition asks for, if that is all it does."""
+def required_string(condition: Condition) -> str | None:
+    """Return the string that a condition compares for equality; None for any other condition."""
     match condition:
-        case Comparison(Operator.EQUAL, Literal(str() as word)):
-            return word
+        case Comparison(Operator.EQUAL, Literal(str() as text)):
+            return text
         case _:
             return None
 
 
-def _any_of(checks: list[Holds]) -> Holds:
+def _any_of(checks: list[CellCheck]) -> CellCheck:
     if len(checks) == 1:
         return checks[0]
     return lambda value, inputs: any(check(value, inputs) for check in checks)
 
 
-def _check(condition: Condition) -> Holds:
+def _check(condition: Condition) -> CellCheck:
     if isinstance(condition, Interval):
         low, high = (_check(end) for end in condition.ends)
         return lambda value, inputs: low(value, inputs) and high(value, inputs)
     if isinstance(condition.operand, InputReference):
-        return _name_check(condition.operator, condition.operand.text)
+        return _reference_check(condition.operator, condition.operand.text)
     return _literal_check(condition.operator, condition.operand.value)
 
 
-def _literal_check(how: Operator, literal: object) -> Holds:
+def _literal_check(comparison: Operator, literal: object) -> CellCheck:
     kind = kind_of(literal)
-    if how is Operator.DIFFERENT:
-        return lambda value, _inputs: compare(how, value, literal)
-    compared: Callable[[Any, Any], bool] = _ORDER.get(how, operator.eq)
+    if comparison is Operator.DIFFERENT:
+        return lambda value, _inputs: compare(comparison, value, literal)
+    compared: Callable[[Any, Any], bool] = _ORDER.get(comparison, operator.eq)
     if kind is ValueKind.BOOLEAN or kind is ValueKind.NULL:
         return lambda value, _inputs: value is literal
     if kind is ValueKind.NUMBER:
@@ -179,23 +179,23 @@ def _literal_check(how: Operator, literal: object) -> Holds:
     return lambda value, _inputs: kind_of(value) is kind and compared(value, literal)
 
 
-def _name_check(how: Operator, name: str) -> Holds:
+def _reference_check(comparison: Operator, name: str) -> CellCheck:
     def check(value: object, inputs: Inputs) -> bool:
         other = canonical(value_at(inputs, name))
-        if type(other) is tuple and how is Operator.EQUAL:
-            return any(same(value, item) for item in other)
-        return compare(how, value, other)
+        if type(other) is tuple and comparison is Operator.EQUAL:
+            return any(are_equal(value, item) for item in other)
+        return compare(comparison, value, other)
 
     return check
 
 
-def check_is_ordered(literal: object) -> bool:
-    """Say whether a literal can stand beside `<` or in an interval."""
+def is_ordered(literal: object) -> bool:
+    """Return whether a literal may stand beside `<` or in an interval."""
     return kind_of(literal) in ORDERED
 
 
-def is_empty(low: Literal, high: Literal, *, both_in: bool) -> bool:
-    """Say whether nothing lies between two ends of one kind."""
+def is_empty_interval(low: Literal, high: Literal, *, includes_both: bool) -> bool:
+    """Return whether no value lies between two ends of the same kind."""
     first: Any = low.value
     last: Any = high.value
-    return bool(first > last) or (first == last and not both_in)
+    return bool(first > last) or (first == last and not includes_both)

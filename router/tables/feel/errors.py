@@ -1,5 +1,5 @@
-"""Say what is wrong with one cell of a table."""
+"""The error of a cell that cannot be read."""
 
 
 class CellError(ValueError):
-    """A cell is not in the grammar; the message names the part of it and what to write instead."""
+    """A cell is not a valid unary test or literal. The message names the faulty part and what to write instead."""

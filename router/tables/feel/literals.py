@@ -1,4 +1,4 @@
-"""Read the literals of a cell: numbers, strings, dates, times and durations (DMN 1.5, S-FEEL)."""
+"""Read the literals of FEEL: numbers, strings, dates, times and durations (DMN 1.5, S-FEEL)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from router.tables.feel.values import Months, at_fixed_offset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LONGEST_NUMBER = 34  # digits of a FEEL number (IEEE 754 decimal128)
-_LARGEST_EXPONENT = 6144
-_LARGEST_WHOLE = 40  # beyond this exponent an int would only be a long row of zeros
+_MAX_DIGITS = 34  # of a FEEL number (IEEE 754 decimal128)
+_MAX_EXPONENT = 6144
+_MAX_INT_EXPONENT = 40  # a number with a larger exponent stays a decimal instead of becoming a very long int
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\"}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{6}|.)", re.DOTALL)
-_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# Java writes nanoseconds; Python has no place for what is below a microsecond, and cuts it off.
+# Java writes nanoseconds; Python's `time` keeps microseconds and drops the rest.
 _CLOCK = re.compile(r"T?([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)(.*)", re.DOTALL)
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
 _MONTHS = re.compile(r"(-?)P(?:([0-9]+)Y)?(?:([0-9]+)M)?")
@@ -30,34 +30,34 @@ _DAYS = re.compile(r"(-?)P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9
 
 
 def read_number(text: str) -> int | Decimal:
-    """Read a number exactly: an int where it is whole, else a decimal."""
+    """Read a number exactly: an int if it is whole, else a decimal."""
     try:
         number = Decimal(text.replace(" ", ""))
     except DecimalException:
         raise CellError(f'"{text}" is not a number') from None
     _, digits, exponent = number.as_tuple()
-    if len(digits) > _LONGEST_NUMBER or not isinstance(exponent, int) or abs(exponent) > _LARGEST_EXPONENT:
-        raise CellError(f'the number "{text[:40]}" is longer than {_LONGEST_NUMBER} digits')
+    if len(digits) > _MAX_DIGITS or not isinstance(exponent, int) or abs(exponent) > _MAX_EXPONENT:
+        raise CellError(f'the number "{text[:40]}" is longer than {_MAX_DIGITS} digits')
     is_whole = exponent >= 0 or number == number.to_integral_value()
-    return int(number) if is_whole and exponent < _LARGEST_WHOLE else number
+    return int(number) if is_whole and exponent < _MAX_INT_EXPONENT else number
 
 
-def read_string(quoted: str) -> str:
-    """Read a string with its quotes and escapes; the two halves of a character make it whole."""
-    text = _ESCAPE.sub(_unescaped, quoted[1:-1])
-    return joined(text) if "\\" in quoted else text
+def read_string(literal: str) -> str:
+    """Read a string literal with its quotes and escapes. A pair of surrogate escapes becomes one character."""
+    text = _ESCAPE.sub(_unescape, literal[1:-1])
+    return join_surrogates(text) if "\\" in literal else text
 
 
-def joined(text: str) -> str:
-    """Make one character of each pair of halves, which JSON's escapes write it as."""
-    return _HALVES.sub(_whole, text)
+def join_surrogates(text: str) -> str:
+    """Replace each pair of surrogates, which JSON's escapes produce, with the character that it encodes."""
+    return _SURROGATE_PAIR.sub(_combined_surrogates, text)
 
 
-def _whole(halves: re.Match[str]) -> str:
-    return halves[0].encode("utf-16", "surrogatepass").decode("utf-16")
+def _combined_surrogates(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     code = match[1]
     if len(code) > 1:
         return _character(code)
@@ -73,13 +73,13 @@ def _character(code: str) -> str:
         raise CellError(f'there is no character "\\{code}"') from None
 
 
-def quoted(text: str) -> str:
-    """Write a string as the literal that reads back as it."""
+def quote(text: str) -> str:
+    """Return the FEEL string literal of a text."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def read_date(text: str) -> date:
-    """Read `2026-03-12`."""
+    """Read a date such as `2026-03-12`."""
     if not _DATE.fullmatch(text):
         raise CellError(f'"{text}" is not a date such as 2026-03-12')
     try:
@@ -89,30 +89,33 @@ def read_date(text: str) -> date:
 
 
 def read_time(text: str) -> time:
-    """Read `08:30:00`, with an offset such as `Z` or `+01:00` or none."""
-    clock, zone = _clock(text)
+    """Read a time such as `08:30:00`, without a zone or with an offset such as `Z` or `+01:00`."""
+    clock, zone = _clock_and_zone(text)
     if isinstance(zone, ZoneInfo):
         raise CellError(f'"{text}": a time with the name of a zone needs a date; write an offset such as +01:00')
     return clock.replace(tzinfo=zone)
 
 
 def read_datetime(text: str) -> datetime:
-    """Read `2026-03-12T08:30:00`, with an offset, `@Europe/Paris` or no zone; a date is its midnight."""
+    """Read a date and time such as `2026-03-12T08:30:00`, with an offset, with `@Europe/Paris` or without a zone.
+
+    A date alone is its midnight.
+    """
     day, separator, rest = text.partition("T")
     if not separator:
         return datetime.combine(read_date(day), time())
-    clock, zone = _clock(rest)
+    clock, zone = _clock_and_zone(rest)
     return at_fixed_offset(datetime.combine(read_date(day), clock, tzinfo=zone))
 
 
-def _clock(text: str) -> tuple[time, tzinfo | None]:
-    found = _CLOCK.fullmatch(text)
-    if found is None:
+def _clock_and_zone(text: str) -> tuple[time, tzinfo | None]:
+    match = _CLOCK.fullmatch(text)
+    if match is None:
         raise CellError(f'"{text}" is not a time such as 08:30:00')
-    if found[1].startswith("24"):  # newer Pythons take it for midnight
+    if match[1].startswith("24"):  # newer versions of Python read it as midnight
         raise CellError(f"there is no time {text}; a day ends at 23:59:59.999999")
     try:
-        return time.fromisoformat(found[1]), _zone(found[2])
+        return time.fromisoformat(match[1]), _zone(match[2])
     except ValueError as error:
         if isinstance(error, CellError):
             raise
@@ -135,48 +138,48 @@ def _named_zone(name: str) -> tzinfo:
 
 
 def _offset(text: str) -> tzinfo:
-    found = _OFFSET.fullmatch(text)
-    if found is None:
+    match = _OFFSET.fullmatch(text)
+    if match is None:
         raise CellError(f'"{text}" is not an offset such as Z or +01:00')
-    size = timedelta(hours=int(found[2]), minutes=int(found[3]), seconds=int(found[4] or 0))
+    size = timedelta(hours=int(match[2]), minutes=int(match[3]), seconds=int(match[4] or 0))
     try:
-        return timezone(-size if found[1] == "-" else size)
+        return timezone(-size if match[1] == "-" else size)
     except ValueError:
         raise CellError(f"there is no offset {text}") from None
 
 
 def read_duration(text: str) -> timedelta | Months:
-    """Read `P1DT2H` (days-time) or `P1Y2M` (years-months)."""
-    if (found := _MONTHS.fullmatch(text)) and any(found.groups()[1:]):
-        return _months(found)
-    if (found := _DAYS.fullmatch(text)) and any(found.groups()[1:]) and not text.endswith("T"):
-        return _days(found)
+    """Read a duration: `P1DT2H` (days-time) or `P1Y2M` (years-months)."""
+    if (match := _MONTHS.fullmatch(text)) and any(match.groups()[1:]):
+        return _months(match)
+    if (match := _DAYS.fullmatch(text)) and any(match.groups()[1:]) and not text.endswith("T"):
+        return _days(match)
     raise CellError(f'"{text}" is not a duration such as P2D, PT1H30M or P1Y6M (years-months stand alone)')
 
 
-def _months(found: re.Match[str]) -> Months:
+def _months(match: re.Match[str]) -> Months:
     try:
-        count = int(found[2] or 0) * 12 + int(found[3] or 0)
-    except ValueError:  # more digits than Python reads
+        count = int(match[2] or 0) * 12 + int(match[3] or 0)
+    except ValueError:  # more digits than Python converts to an int
         raise CellError("the duration is too long") from None
-    return Months(-count if found[1] else count)
+    return Months(-count if match[1] else count)
 
 
-def _days(found: re.Match[str]) -> timedelta:
-    days, hours, minutes, seconds = (Decimal(part or 0) for part in found.groups()[1:])
+def _days(match: re.Match[str]) -> timedelta:
+    days, hours, minutes, seconds = (Decimal(part or 0) for part in match.groups()[1:])
     try:
         size = timedelta(days=int(days), hours=int(hours), minutes=int(minutes)) + _seconds(seconds)
     except (ArithmeticError, ValueError):
-        raise CellError(f'the duration "{found[0][:40]}" is too long') from None
-    return -size if found[1] else size
+        raise CellError(f'the duration "{match[0][:40]}" is too long') from None
+    return -size if match[1] else size
 
 
 def _seconds(seconds: Decimal) -> timedelta:
     return timedelta(seconds=int(seconds), microseconds=int(seconds % 1 * 1_000_000))
 
 
-def read_at(text: str) -> object:
-    """Read the content of `@"…"`: whichever of duration, date and time, time or date it is."""
+def read_at_literal(text: str) -> object:
+    """Read the content of `@"…"`: a duration, a date and time, a time or a date."""
     return _reader_for(text)(text)
 
 

@@ -1,4 +1,4 @@
-"""Turn the pieces of a cell into conditions (DMN 1.5, S-FEEL unary tests), refusing everything else."""
+"""Parse the tokens of a cell into conditions (DMN 1.5, S-FEEL unary tests)."""
 
 from __future__ import annotations
 
@@ -12,40 +12,44 @@ from router.tables.feel.conditions import (
     Literal,
     Operand,
     Operator,
-    check_is_ordered,
-    is_empty,
+    is_empty_interval,
+    is_ordered,
 )
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import Token, TokenKind
-from router.tables.feel.literals import READERS, read_at, read_number, read_string
+from router.tables.feel.literals import READERS, read_at_literal, read_number, read_string
 from router.tables.feel.values import TYPES, ValueKind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_WORDS: dict[str, object] = {"true": True, "false": False, "null": None}
+_CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 _KEYWORDS = frozenset({"between", "every", "for", "function", "if", "in", "not", "some"})
 _END = Token(TokenKind.DASH, "", -1)
 
 
 class CellParser:
-    """Reads one cell from left to right.
+    """Parses one cell from left to right.
 
-    `names` are the other inputs with their types; None takes any name.
+    `names` are the other inputs with their types. None accepts any name as a reference.
     """
 
-    def __init__(self, text: str, pieces: list[Token], column_type: str, names: Mapping[str, str] | None) -> None:
+    def __init__(self, text: str, tokens: list[Token], column_type: str, names: Mapping[str, str] | None) -> None:
         self._text = text
-        self._pieces = pieces
+        self._tokens = tokens
         self._type = column_type
         self._names = names
         self._next = 0
 
     def parse(self) -> tuple[tuple[Condition, ...], bool]:
-        """Read the conditions of the cell, and whether they are negated; none at all means any value."""
-        if not self._pieces:
+        """Return the conditions of the cell, and whether they are negated. No conditions match any value.
+
+        Raises:
+            CellError: the cell is not an S-FEEL unary test of the column's type.
+        """
+        if not self._tokens:
             raise CellError('the cell is empty; write "-" for any value')
-        if len(self._pieces) == 1 and self._peek().token is TokenKind.DASH:
+        if len(self._tokens) == 1 and self._peek().kind is TokenKind.DASH:
             return (), False
         negated = self._starts_with_not()
         conditions = self._negated() if negated else self._conditions()
@@ -53,13 +57,13 @@ class CellParser:
         return conditions, negated
 
     def _peek(self, ahead: int = 0) -> Token:
-        place = self._next + ahead
-        return self._pieces[place] if place < len(self._pieces) else _END
+        index = self._next + ahead
+        return self._tokens[index] if index < len(self._tokens) else _END
 
     def _take(self) -> Token:
-        piece = self._peek()
+        token = self._peek()
         self._next += 1
-        return piece
+        return token
 
     def _take_if(self, text: str) -> bool:
         if self._peek().text != text:
@@ -81,8 +85,8 @@ class CellParser:
         rest = self._peek()
         if rest is _END:
             return
-        tail = self._text[rest.at :]
-        raise CellError(f'"{self._text}" is not understood from "{tail}" on; alternatives are parted by commas')
+        tail = self._text[rest.offset :]
+        raise CellError(f'"{self._text}" is not understood from "{tail}" on; alternatives are separated by commas')
 
     def _conditions(self) -> tuple[Condition, ...]:
         conditions = [self._condition()]
@@ -91,21 +95,21 @@ class CellParser:
         return tuple(conditions)
 
     def _condition(self) -> Condition:
-        piece = self._peek()
-        if piece.token is TokenKind.OPERATOR:
+        token = self._peek()
+        if token.kind is TokenKind.OPERATOR:
             return self._comparison()
-        if piece.token is TokenKind.BRACKET and piece.text in "[](":
+        if token.kind is TokenKind.BRACKET and token.text in "[](":
             return self._interval()
         if self._starts_with_not():
             raise CellError(f'"{self._text}": not(…) stands once, around the whole cell')
         return Comparison(Operator.EQUAL, self._operand())
 
     def _comparison(self) -> Comparison:
-        how = Operator(self._take().text)
+        operator = Operator(self._take().text)
         operand = self._operand()
-        if how not in (Operator.EQUAL, Operator.DIFFERENT):
+        if operator not in (Operator.EQUAL, Operator.DIFFERENT):
             self._check_order(operand)
-        return Comparison(how, operand)
+        return Comparison(operator, operand)
 
     def _interval(self) -> Interval:
         opening = self._take()
@@ -114,47 +118,47 @@ class CellParser:
             hint = "one is written [1..5], alternatives stand without brackets"
             raise CellError(f'"{self._span(opening)}" is not an interval; {hint}')
         high = self._operand()
-        if self._peek().token is not TokenKind.BRACKET or self._peek().text == "(":
+        if self._peek().kind is not TokenKind.BRACKET or self._peek().text == "(":
             raise CellError(f'interval "{self._span(opening)}" is not closed')
         interval = Interval(low, opening.text == "[", high, self._take().text == "]")
         self._check_interval(interval, self._span(opening))
         return interval
 
     def _span(self, opening: Token) -> str:
-        last = self._pieces[min(self._next, len(self._pieces)) - 1]
-        return self._text[opening.at : last.at + len(last.text)]
+        last = self._tokens[min(self._next, len(self._tokens)) - 1]
+        return self._text[opening.offset : last.offset + len(last.text)]
 
     def _check_interval(self, interval: Interval, span: str) -> None:
         self._check_order(interval.low)
         self._check_order(interval.high)
         match interval:
             case Interval(Literal() as low, low_in, Literal() as high, high_in):
-                _check_ends(low, high, span, both_in=low_in and high_in)
+                _check_ends(low, high, span, includes_both=low_in and high_in)
             case _:
                 pass
 
     def _check_order(self, operand: Operand) -> None:
-        if isinstance(operand, Literal) and not check_is_ordered(operand.value):
+        if isinstance(operand, Literal) and not is_ordered(operand.value):
             raise CellError(f'"{self._text}": {operand.text} is neither greater nor smaller than anything')
 
     def _operand(self) -> Operand:
-        piece = self._take()
-        read = _LITERALS.get(piece.token)
+        token = self._take()
+        read = _LITERALS.get(token.kind)
         if read is not None:
-            return self._literal(read(piece.text), piece.text)
-        if piece.token is not TokenKind.NAME:
-            raise CellError(self._value_missing(piece))
+            return self._literal(read(token.text), token.text)
+        if token.kind is not TokenKind.NAME:
+            raise CellError(self._missing_value_problem(token))
         if self._peek().text == "(":
-            return self._call(piece)
-        if piece.text in _WORDS:
-            return self._literal(_WORDS[piece.text], piece.text)
-        return self._name(piece.text)
+            return self._call(token)
+        if token.text in _CONSTANTS:
+            return self._literal(_CONSTANTS[token.text], token.text)
+        return self._name(token.text)
 
-    def _value_missing(self, piece: Token) -> str:
-        if piece is _END:
+    def _missing_value_problem(self, token: Token) -> str:
+        if token is _END:
             return f'"{self._text}" ends where a value is expected'
-        hint = f"; the comparisons are {', '.join(Operator)}" if piece.token is TokenKind.OPERATOR else ""
-        return f'"{self._text}": a value is expected where "{piece.text}" stands{hint}'
+        hint = f"; the comparisons are {', '.join(Operator)}" if token.kind is TokenKind.OPERATOR else ""
+        return f'"{self._text}": a value is expected where "{token.text}" stands{hint}'
 
     def _call(self, function: Token) -> Literal:
         reader = READERS.get(" ".join(function.text.split()))
@@ -162,7 +166,7 @@ class CellParser:
             raise CellError(f'"{function.text}(" is a function; cells take none but date, time and duration')
         self._next += 1
         argument = self._take()
-        if argument.token is not TokenKind.STRING or not self._take_if(")"):
+        if argument.kind is not TokenKind.STRING or not self._take_if(")"):
             raise CellError(f'{function.text}(…) takes one string in quotes: "{self._span(function)}"')
         return self._literal(reader(read_string(argument.text)), self._span(function))
 
@@ -176,41 +180,41 @@ class CellParser:
     def _name(self, written: str) -> InputReference:
         name = written if written in (self._names or ()) else " ".join(written.split())
         if self._names is None:
-            return _undeclared(name)
+            return _undeclared_reference(name)
         if name not in self._names:
-            raise CellError(f'unknown name "{name}"; {_meant(name) or _known(self._names)}')
+            raise CellError(f'unknown name "{name}"; {_suggestion(name) or _other_inputs(self._names)}')
         other = self._names[name]
         if "any" not in (other, self._type) and other != self._type:
             raise CellError(f'input "{name}" is of type {other}, the column takes {self._type}')
         return InputReference(name)
 
 
-def _undeclared(name: str) -> InputReference:
+def _undeclared_reference(name: str) -> InputReference:
     first = name.partition(" ")[0]
     if first in _KEYWORDS:
         raise CellError(f'"{name}" starts with the keyword "{first}"; a cell takes no expression')
     return InputReference(name)
 
 
-def _check_ends(low: Literal, high: Literal, span: str, *, both_in: bool) -> None:
+def _check_ends(low: Literal, high: Literal, span: str, *, includes_both: bool) -> None:
     if kind_of(low.value) is not kind_of(high.value):
         raise CellError(f'interval "{span}" has ends of different types')
-    if is_empty(low, high, both_in=both_in):
+    if is_empty_interval(low, high, includes_both=includes_both):
         raise CellError(f'interval "{span}" is empty: nothing lies in it')
 
 
-def _meant(name: str) -> str:
-    return f"did you mean {name.lower()}?" if name.lower() in _WORDS else ""
+def _suggestion(name: str) -> str:
+    return f"did you mean {name.lower()}?" if name.lower() in _CONSTANTS else ""
 
 
-def _known(names: Mapping[str, str]) -> str:
+def _other_inputs(names: Mapping[str, str]) -> str:
     if not names:
         return "there is no other input"
     return f"the other inputs are {', '.join(sorted(names))}"
 
 
 def _read_at(text: str) -> object:
-    return read_at(read_string(text[1:]))
+    return read_at_literal(read_string(text[1:]))
 
 
 _LITERALS: dict[TokenKind, Callable[[str], object]] = {

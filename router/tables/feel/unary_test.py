@@ -1,45 +1,45 @@
-"""Read one cell of a decision table, and say whether a value fits it."""
+"""Parse one cell of a decision table, and test values against it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router.tables.feel.conditions import NO_INPUTS, Comparison, InputReference, Interval, Literal, check_for
+from router.tables.feel.conditions import NO_INPUTS, Comparison, InputReference, Interval, Literal, compile_check
 from router.tables.feel.errors import CellError
-from router.tables.feel.lexer import cut, without_comments
+from router.tables.feel.lexer import strip_comments, tokenize
 from router.tables.feel.parser import CellParser
 from router.tables.feel.values import TYPES, Months, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.tables.feel.conditions import Condition, Holds, Inputs, Operand
+    from router.tables.feel.conditions import CellCheck, Condition, Inputs, Operand
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one input must be in one row. No conditions: anything fits.
+    """The unary test of one input in one row. Without conditions it matches any value.
 
-    `holds` takes a canonical value; it is what the hot path calls. `matches` takes any value.
+    `matches` accepts any value. `matches_canonical` accepts only canonical values and saves the conversion.
     """
 
     text: str
     type: str
     conditions: tuple[Condition, ...] = ()
     negated: bool = False
-    holds: Holds = field(init=False, repr=False, compare=False)
+    matches_canonical: CellCheck = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "holds", check_for(self.conditions, negated=self.negated))
+        object.__setattr__(self, "matches_canonical", compile_check(self.conditions, negated=self.negated))
 
     def matches(self, value: object, inputs: Inputs = NO_INPUTS) -> bool:
-        """Say whether a value fits; `inputs` are the values by input name, for cells that name one."""
-        return self.holds(canonical(value), inputs)
+        """Return whether a value matches; `inputs` are the values by input name, for cells that refer to others."""
+        return self.matches_canonical(canonical(value), inputs)
 
     @property
     def is_any(self) -> bool:
-        """Whether every value fits."""
+        """Whether every value matches."""
         return not self.conditions
 
     @property
@@ -54,13 +54,13 @@ class Cell:
 
     @property
     def operands(self) -> Iterator[Operand]:
-        """Every value and name that stands in the cell."""
+        """All values and references in the cell."""
         for condition in self.conditions:
             yield from _operands(condition)
 
     @property
     def names(self) -> frozenset[str]:
-        """The other inputs that the cell looks at."""
+        """The other inputs that the cell refers to."""
         return frozenset(operand.text for operand in self.operands if isinstance(operand, InputReference))
 
 
@@ -70,21 +70,21 @@ def _operands(condition: Condition) -> tuple[Operand, ...]:
     return (condition.operand,)
 
 
-def parse(text: str, type: str, names: Mapping[str, str] | None = None) -> Cell:  # noqa: A002 - the word of tables
-    """Read a cell: an S-FEEL unary test (DMN 1.5 §9).
+def parse(text: str, type: str, names: Mapping[str, str] | None = None) -> Cell:  # noqa: A002 - the term of table files
+    """Parse a cell: an S-FEEL unary test (DMN 1.5 §9).
 
     Args:
-        text: what stands in the cell, strings in double quotes.
+        text: the text of the cell, with strings in double quotes.
         type: one of string, number, boolean, date, time, datetime, days-duration, months-duration, any.
-        names: the other inputs with their types; None takes every name that could be one.
+        names: the other inputs with their types; None accepts every valid name.
 
     Raises:
         CellError: the text is not in the grammar, or does not fit the type.
     """
     if type not in TYPES:
         raise CellError(f'there is no type "{type}"; the types are {", ".join(TYPES)}')
-    text = without_comments(text, names or ())
-    conditions, negated = CellParser(text, cut(text, names or ()), type, names).parse()
+    text = strip_comments(text, names or ())
+    conditions, negated = CellParser(text, tokenize(text, names or ()), type, names).parse()
     return Cell(text.strip(), type, conditions, negated)
 
 

@@ -1,4 +1,4 @@
-"""Know what kinds of values a table can compare, and give each value one canonical form."""
+"""The kinds of values that a table can compare, and the canonical form of each value."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True, order=True)
 class Months:
-    """A years-months duration: one year and two months is `Months(14)`."""
+    """A years-months duration in months: one year and two months is `Months(14)`."""
 
     count: int
 
 
 class ValueKind(Enum):
-    """What a value is; only values of one kind are ever equal, smaller or greater."""
+    """The kind of a value. Only values of one kind are ever equal, smaller or greater."""
 
     NULL = "null"
     BOOLEAN = "a boolean"
@@ -38,7 +38,7 @@ class ValueKind(Enum):
     LIST = "a list"
     OTHER = "neither text, number nor date"
 
-    __hash__ = object.__hash__  # there is one of each, and the hash of an enum is a call of Python
+    __hash__ = object.__hash__  # members are singletons, and the default hash of an enum is a slow call into Python
 
 
 ORDERED = frozenset(ValueKind) - {ValueKind.NULL, ValueKind.BOOLEAN, ValueKind.LIST, ValueKind.OTHER}
@@ -73,7 +73,7 @@ _CANONICAL = frozenset({str, int, bool, NoneType, date, time, timedelta, Months}
 
 
 class _Incomparable:
-    """Stands for a value that equals nothing, such as a number that is not one."""
+    """A value that equals nothing, such as NaN."""
 
     def __repr__(self) -> str:
         return "not a number"
@@ -83,11 +83,11 @@ INCOMPARABLE = _Incomparable()
 
 
 def kind_of(value: object) -> ValueKind:
-    """Tell the kind of a value; a zone makes times and moments a kind of their own."""
-    return _KINDS.get(type(value)) or _kind_by_family(value)
+    """Return the kind of a value. Times with and without a zone are different kinds."""
+    return _KINDS.get(type(value)) or _kind_by_instance(value)
 
 
-def _kind_by_family(value: object) -> ValueKind:
+def _kind_by_instance(value: object) -> ValueKind:
     match value:
         case datetime():
             return ValueKind.DATETIME if value.utcoffset() is None else ValueKind.ZONED_DATETIME
@@ -101,26 +101,26 @@ def _kind_by_family(value: object) -> ValueKind:
             return ValueKind.OTHER
 
 
-def same(some: object, other: object) -> bool:
-    """Say whether two canonical values are equal; values of different kinds never are."""
-    return kind_of(some) is kind_of(other) and some == other
+def are_equal(one: object, other: object) -> bool:
+    """Return whether two canonical values are equal. Values of different kinds never are."""
+    return kind_of(one) is kind_of(other) and one == other
 
 
 def canonical(value: object) -> object:
-    """Give the form in which equal values compare equal: floats as decimals, lists as tuples, plain types."""
-    return value if type(value) in _CANONICAL else _converted(value)
+    """Return the form in which equal values compare equal: floats as decimals, lists as tuples, plain types."""
+    return value if type(value) in _CANONICAL else _convert(value)
 
 
-def _converted(value: object) -> object:
+def _convert(value: object) -> object:
     match value:
         case float():
-            return _exact(value)
+            return _exact_decimal(value)
         case Decimal():
             return INCOMPARABLE if value.is_nan() else value
         case list() | tuple() | set() | frozenset():
             return tuple([canonical(item) for item in value])
         case str():
-            return str.__str__(value)  # an enum's word
+            return str.__str__(value)  # the text of a string enum
         case int():
             return int(value)
         case _:
@@ -128,16 +128,20 @@ def _converted(value: object) -> object:
 
 
 def at_fixed_offset(moment: datetime) -> datetime:
-    """Give a moment of a named zone its offset: Python compares two of one zone by their clocks alone (PEP 495)."""
+    """Return a moment of a named zone at its current offset.
+
+    Python compares two moments of the same zone by their clocks alone (PEP 495), so after a change of the offset their
+    order would be wrong.
+    """
     if not isinstance(moment.tzinfo, ZoneInfo):
         return moment
     return moment.replace(tzinfo=timezone(moment.utcoffset() or timedelta()))
 
 
-def _exact(number: float) -> object:
+def _exact_decimal(number: float) -> object:
     if math.isnan(number):
         return INCOMPARABLE
-    # 0.1 is what the event said, so it must equal the cell's 0.1 and not the nearest binary fraction.
+    # An event's 0.1 must equal the cell's 0.1 and not the nearest binary fraction, so its decimal text is converted.
     return Decimal(repr(number))
 
 
@@ -147,40 +151,40 @@ Key_contra = TypeVar("Key_contra", contravariant=True)
 
 
 class Holder(Protocol[Key_contra]):
-    """Holds values, by name or by place."""
+    """A mapping or a sequence of values."""
 
     def __getitem__(self, key: Key_contra, /) -> object:
-        """Give one of them."""
+        """Return the value at a key."""
 
 
-def all_of(names: Sequence[Key]) -> Callable[[Holder[Key]], tuple[object, ...]]:
-    """Make the function that takes the values of all names at once; it raises `KeyError` where one is missing."""
+def values_getter(names: Sequence[Key]) -> Callable[[Holder[Key]], tuple[object, ...]]:
+    """Return a function that gets the values of all names at once. It raises `KeyError` if one is missing."""
     if len(names) > 1:
         return itemgetter(*names)
     return lambda inputs: tuple([inputs[name] for name in names])
 
 
 def value_at(inputs: Mapping[str, object], path: str) -> object:
-    """Take the value of a name, or follow a path into nested mappings; None where there is none.
+    """Return the value of a name, or at a path into nested mappings; None if it is missing.
 
-    A name may itself have dots. A list on the way gives the list of what its elements have (DMN 1.5 §10.3.2.5).
+    A name may contain dots. A path through a list returns the list of its elements' values (DMN 1.5 §10.3.2.5).
     """
     if path in inputs:
         return inputs[path]
     head, dot, rest = path.partition(".")
     while dot:
         if head in inputs:
-            return _inside(inputs[head], rest)
+            return _value_inside(inputs[head], rest)
         more, dot, rest = rest.partition(".")
         head = f"{head}.{more}"
     return None
 
 
-def _inside(value: object, path: str) -> object:
+def _value_inside(value: object, path: str) -> object:
     match value:
         case Mapping():
             return value_at(value, path)
         case list() | tuple():
-            return [_inside(item, path) for item in value]
+            return [_value_inside(item, path) for item in value]
         case _:
             return None

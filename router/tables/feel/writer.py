@@ -1,4 +1,4 @@
-"""Write values and cells as the S-FEEL text that reads back as them."""
+"""Write values and cells as S-FEEL text that reads back as the same value or cell."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from router.tables.feel.conditions import Literal, in_text
-from router.tables.feel.literals import quoted
+from router.tables.feel.conditions import Literal, condition_text
+from router.tables.feel.literals import quote
 from router.tables.feel.values import Months, at_fixed_offset
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def value_text(value: object) -> str:
-    """Write a value so that its column reads it back: words bare, dates and durations without their function."""
+    """Return the text of a value as its column reads it: strings without quotes, dates without `date(…)`."""
     match value:
         case bool():
             return str(value).lower()
@@ -53,28 +53,28 @@ def _days(size: timedelta) -> str:
     return f"{sign}P{day}{'T' * bool(clock)}{clock}"
 
 
-_LONGEST_PLAIN = 40  # digits; a larger number is written with an exponent
+_MAX_PLAIN_DIGITS = 40  # a longer number is written with an exponent
 
-_NOT_PLAIN = re.compile(
+_NEEDS_ESCAPE = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
-)  # lost, changed or refused by XML or a terminal
+)  # XML or a terminal would drop, change or refuse them
 
 
-def cell_as_text(cell: Cell) -> str:
-    """Write a cell as a unary test."""
-    tests = ", ".join([in_text(condition, _operand) for condition in cell.conditions])
+def unary_test_text(cell: Cell) -> str:
+    """Return the text of a cell as a unary test."""
+    tests = ", ".join([condition_text(condition, _operand) for condition in cell.conditions])
     return f"not({tests})" if cell.negated else tests or "-"
 
 
 def _operand(operand: Operand) -> str:
-    return literal(operand.value) if isinstance(operand, Literal) else operand.text
+    return literal_text(operand.value) if isinstance(operand, Literal) else operand.text
 
 
-def literal(value: object) -> str:
-    """Write a value that a table can hold.
+def literal_text(value: object) -> str:
+    """Return the FEEL literal of a value.
 
     Raises:
-        ValueError: it is none.
+        ValueError: a table cannot hold the value.
     """
     write = next((writer for kind, writer in _WRITERS if isinstance(value, kind)), None)
     if write is None:
@@ -83,20 +83,20 @@ def literal(value: object) -> str:
 
 
 def _number(number: Decimal) -> str:
-    return f"{number:f}" if abs(number.adjusted()) < _LONGEST_PLAIN else str(number)
+    return f"{number:f}" if abs(number.adjusted()) < _MAX_PLAIN_DIGITS else str(number)
 
 
-def _escaped(sign: re.Match[str]) -> str:
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(sign[0], f"\\u{ord(sign[0]):04x}")
+def _escape(match: re.Match[str]) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0], f"\\u{ord(match[0]):04x}")
 
 
-# From the special to the general: a boolean is an int, and a moment a date, in Python.
+# Subclasses first: in Python a bool is an int, and a datetime a date.
 _WRITERS: list[tuple[type, Callable[[Any], str]]] = [
     (NoneType, lambda _: "null"),
     (bool, lambda value: "true" if value else "false"),
     (int, lambda value: _number(Decimal(value))),
     (Decimal, _number),
-    (str, lambda value: _NOT_PLAIN.sub(_escaped, quoted(value))),
+    (str, lambda value: _NEEDS_ESCAPE.sub(_escape, quote(value))),
     (timedelta, lambda value: f'duration("{value_text(value)}")'),
     (Months, lambda value: f'duration("{value_text(value)}")'),
     (datetime, lambda value: f'date and time("{value_text(value)}")'),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from router.tables.formats.fields import BlockReader
 
 _NAME = re.compile(rf"{NAME_START}(?:{NAME_PART}|[ '/+*-]|\.(?!\.))*")
-_TAKEN = frozenset({"true", "false", "null", "not", "date", "time", "duration", "date and time", "row"})
+_RESERVED = frozenset({"true", "false", "null", "not", "date", "time", "duration", "date and time", "row"})
 _OUTPUT_TYPES = tuple(name for name in TYPES if name != "any")
 
 Column = TypeVar("Column", Input, Output)
@@ -29,22 +29,22 @@ Column = TypeVar("Column", Input, Output)
 def read_inputs(file: BlockReader, model: FactModel) -> tuple[Input, ...]:
     """Read the columns of conditions; what is wrong with one does not hide what is wrong with its cells."""
     blocks = file.blocks("inputs", "input")
-    return _named_once(blocks, [_input(fields, model) for fields in blocks])
+    return _without_duplicates(blocks, [_input(fields, model) for fields in blocks])
 
 
 def read_outputs(file: BlockReader) -> tuple[Output, ...]:
     """Read the columns of results."""
     blocks = file.blocks("outputs", "output")
     if not blocks and isinstance(file.tree("outputs"), Listing):
-        file.complain("there are no outputs: a table must decide something", file.line_of("outputs"))
-    return _named_once(blocks, [_output(fields) for fields in blocks])
+        file.report("there are no outputs: a table must decide something", file.line_of("outputs"))
+    return _without_duplicates(blocks, [_output(fields) for fields in blocks])
 
 
-def _named_once(blocks: list[BlockReader], columns: list[Column]) -> tuple[Column, ...]:
+def _without_duplicates(blocks: list[BlockReader], columns: list[Column]) -> tuple[Column, ...]:
     kept: dict[str, Column] = {}
     for fields, column in zip(blocks, columns, strict=True):
         if column.name in kept:
-            fields.complain(f"column '{column.name}' stands twice")
+            fields.report(f"column '{column.name}' stands twice")
         if column.name:
             kept.setdefault(column.name, column)
     return tuple(kept.values())
@@ -52,31 +52,31 @@ def _named_once(blocks: list[BlockReader], columns: list[Column]) -> tuple[Colum
 
 def _input(block: BlockReader, model: FactModel) -> Input:
     name = _name(block)
-    fields = block.under(f"input '{name}'")
-    fields.only(("name", "path", "type", "values"))
+    fields = block.named(f"input '{name}'")
+    fields.check_keys(("name", "path", "type", "values"))
     column_type = _type(fields, tuple(TYPES))
     path = fields.text("path", default=name)
     return Input(
         name=name,
         type=column_type,
         path=path,
-        allowed=_allowed(fields, column_type),
+        allowed=_allowed_values(fields, column_type),
         may_be_list=_check_path(fields, path, column_type, model),
     )
 
 
 def _output(block: BlockReader) -> Output:
     name = _name(block)
-    fields = block.under(f"output '{name}'")
-    fields.only(("name", "type", "values"))
+    fields = block.named(f"output '{name}'")
+    fields.check_keys(("name", "type", "values"))
     column = Output(name=name, type=_type(fields, _OUTPUT_TYPES))
-    return Output(name=name, type=column.type, allowed=_allowed_results(fields, column))
+    return Output(name=name, type=column.type, allowed=_allowed_outputs(fields, column))
 
 
 def _name(block: BlockReader) -> str:
     name = block.text("name")
-    if name and (name in _TAKEN or not _NAME.fullmatch(name)):
-        block.complain(f"'{name}' cannot name a column: it means something else in a cell or a test")
+    if name and (name in _RESERVED or not _NAME.fullmatch(name)):
+        block.report(f"'{name}' cannot name a column: it means something else in a cell or a test")
     return name
 
 
@@ -84,7 +84,7 @@ def _type(fields: BlockReader, known: Collection[str]) -> str:
     written = fields.text("type")
     if not written or written in known:
         return written or "any"
-    fields.complain(f"there is no type '{written}'; the types are {', '.join(known)}", fields.line_of("type"))
+    fields.report(f"there is no type '{written}'; the types are {', '.join(known)}", fields.line_of("type"))
     return "any"
 
 
@@ -95,16 +95,16 @@ def _check_path(fields: BlockReader, path: str, column_type: str, model: FactMod
     try:
         fact_type = model.type_of(path)
     except UnknownFactError as error:
-        fields.complain(str(error), fields.line_of("path"))
+        fields.report(str(error), fields.line_of("path"))
         return True
     if "any" not in (fact_type, column_type) and fact_type != column_type:
-        fields.complain(
+        fields.report(
             f"path '{path}' is of type {fact_type}, but the column says {column_type}", fields.line_of("type")
         )
     return model.may_be_list(path)
 
 
-def _allowed(fields: BlockReader, column_type: str) -> Cell | None:
+def _allowed_values(fields: BlockReader, column_type: str) -> Cell | None:
     """Read allowed values: a list of them, or one cell such as `"[0..1000]"`."""
     tree = fields.tree("values")
     if tree is None:
@@ -114,7 +114,7 @@ def _allowed(fields: BlockReader, column_type: str) -> Cell | None:
         texts = [cell_text(item, column_type, ()) for item in items]
         return _without_wildcard(parse(", ".join(texts), column_type, {}))
     except CellError as error:
-        fields.complain(f"values: {error}", fields.line_of("values"))
+        fields.report(f"values: {error}", fields.line_of("values"))
         return None
 
 
@@ -124,19 +124,19 @@ def _without_wildcard(cell: Cell) -> Cell:
     return cell
 
 
-def _allowed_results(fields: BlockReader, column: Output) -> tuple[object, ...]:
+def _allowed_outputs(fields: BlockReader, column: Output) -> tuple[object, ...]:
     tree = fields.tree("values")
     if tree is None:
         return ()
     if not isinstance(tree, Listing) or not tree.items:
-        fields.complain("'values' must be a list of values", fields.line_of("values"))
+        fields.report("'values' must be a list of values", fields.line_of("values"))
         return ()
-    return tuple(value for item in tree.items if (value := _result(fields, item, column)) is not None)
+    return tuple(value for item in tree.items if (value := _allowed_output(fields, item, column)) is not None)
 
 
-def _result(fields: BlockReader, item: object, column: Output) -> object:
+def _allowed_output(fields: BlockReader, item: object, column: Output) -> object:
     try:
         return output_value(item, column) if isinstance(item, Scalar) else None
     except CellError as error:
-        fields.complain(f"values: {error}", fields.line_of("values"))
+        fields.report(f"values: {error}", fields.line_of("values"))
         return None

@@ -11,7 +11,7 @@ from router.tables.explain.wording import value_in_words
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import is_literal_of_another_type, quote_bare_words
 from router.tables.feel.literals import (
-    quoted,
+    quote,
     read_date,
     read_datetime,
     read_duration,
@@ -44,7 +44,7 @@ def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:
         case Scalar(value=bool() as value):
             return str(value).lower()
         case Scalar(text=text, value=str()) if column_type == "string" and is_literal_of_another_type(text):
-            return quoted(text)  # YAML's own quotes already said that it is text
+            return quote(text)  # YAML's own quotes already said that it is text
         case Scalar(text=text):
             return quote_bare_words(text, names) if column_type == "string" else text
 
@@ -59,20 +59,20 @@ def output_value(scalar: Scalar, column: Output) -> object:
         raise CellError("has no value, and unset is not possible: write one")
     value = _READERS[column.type](scalar) if column.type in _READERS else scalar.text
     if kind_of(value) not in TYPES[column.type]:
-        raise CellError(_other_type(scalar, value, column.type))
+        raise CellError(_wrong_type_sentence(scalar, value, column.type))
     if column.allowed and value not in column.allowed:
-        raise CellError(not_allowed(scalar.text, [value_in_words(allowed) for allowed in column.allowed]))
+        raise CellError(not_allowed_sentence(scalar.text, [value_in_words(allowed) for allowed in column.allowed]))
     return value
 
 
-def _other_type(scalar: Scalar, value: object, wanted: str) -> str:
+def _wrong_type_sentence(scalar: Scalar, value: object, wanted: str) -> str:
     return f"{scalar.text} is {kind_of(value).value}, the column takes {wanted}{_HINTS.get(wanted, '')}"
 
 
 _HINTS = {"string": "; put it in quotes", "boolean": "; write true or false"}
 
 
-def not_allowed(text: str, allowed: list[str]) -> str:
+def not_allowed_sentence(text: str, allowed: list[str]) -> str:
     """Say that a value is none of those that its column lists."""
     near = difflib.get_close_matches(text, allowed, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -112,7 +112,7 @@ def bare_cell(cell: Cell, names: Collection[str] = ()) -> str:
     """Write the shortest text that loads as this cell; `names` are the other inputs of its table."""
     if cell.type != "string":
         return cell.text
-    bare = _QUOTED.sub(_without_quotes, cell.text)
+    bare = _QUOTED.sub(_unquote, cell.text)
     return bare if reads_as(bare, cell, names) else _bare_word_by_word(cell, names)
 
 
@@ -120,7 +120,7 @@ def _bare_word_by_word(cell: Cell, names: Collection[str]) -> str:
     """Take the quotes of one word after the other away, and keep those without which the cell reads otherwise."""
     text, at = cell.text, 0
     while found := _QUOTED.search(text, at):
-        word = _without_quotes(found)
+        word = _unquote(found)
         shorter = text[: found.start()] + word + text[found.end() :]
         if reads_as(shorter, cell, names):
             text, at = shorter, found.start() + len(word)
@@ -137,7 +137,7 @@ def reads_as(text: str, cell: Cell, names: Collection[str] = ()) -> bool:
         return False
 
 
-def _without_quotes(found: re.Match[str]) -> str:
+def _unquote(found: re.Match[str]) -> str:
     try:
         return found[0] if found[0].startswith("@") else read_string(found[0])
     except CellError:

@@ -21,9 +21,9 @@ _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 class BlockReader:
     """The fields of one block of the file; `where` starts every complaint about it, such as `row R10`."""
 
-    def __init__(self, block: Block, where: str, complaints: Diagnostics) -> None:
+    def __init__(self, block: Block, where: str, diagnostics: Diagnostics) -> None:
         self._block = block
-        self._complaints = complaints
+        self._diagnostics = diagnostics
         self.where = where
         self.line = block.line
 
@@ -32,25 +32,25 @@ class BlockReader:
         """The keys that were written."""
         return tuple(self._block.entries)
 
-    def complain(self, what: str, line: int | None = None) -> None:
+    def report(self, problem: str, line: int | None = None) -> None:
         """Note what is wrong here."""
         start = f"{self.where}: " if self.where else ""
-        self._complaints.add(line or self.line, start + what)
+        self._diagnostics.add(line or self.line, start + problem)
 
-    def named_place(self, line: int) -> str:
+    def place_name(self, line: int) -> str:
         """Name a place of the same file, for a complaint about another place."""
-        return self._complaints.places.within(line)
+        return self._diagnostics.places.short_name(line)
 
-    def under(self, where: str) -> BlockReader:
+    def named(self, where: str) -> BlockReader:
         """Look at the same block under another name."""
-        return BlockReader(self._block, where, self._complaints)
+        return BlockReader(self._block, where, self._diagnostics)
 
-    def only(self, known: Collection[str], foreign: Mapping[str, str] = _NO_HINTS) -> None:
+    def check_keys(self, known: Collection[str], foreign_keys: Mapping[str, str] = _NO_HINTS) -> None:
         """Complain about every key that is not known; `foreign` says of some what they are elsewhere."""
         for key in self._block.entries:
             if key not in known:
-                hint = foreign.get(key) or _hint(key, known)
-                self.complain(f"unknown key '{key}'; {hint}", self._block.lines[key])
+                hint = foreign_keys.get(key) or _hint(key, known)
+                self.report(f"unknown key '{key}'; {hint}", self._block.lines[key])
 
     def line_of(self, key: str) -> int:
         """Tell the line of a key, or of the block where the key is missing."""
@@ -68,33 +68,33 @@ class BlockReader:
         if isinstance(tree, Scalar) and tree.text.strip() and tree.value is not None:
             return tree.text.strip()
         problem = "is missing" if tree is None else "must be a text"
-        self.complain(f"'{key}' {problem}", self.line_of(key))
+        self.report(f"'{key}' {problem}", self.line_of(key))
         return ""
 
     def block(self, key: str, where: str) -> BlockReader:
         """Take a block of fields; empty after a complaint."""
         tree = self.tree(key)
         if isinstance(tree, Block):
-            return BlockReader(tree, where, self._complaints)
-        self.complain(f"'{key}' {_problem(tree)} {{name: value}}", self.line_of(key))
-        return BlockReader(Block({}, {}, self.line_of(key)), where, self._complaints)
+            return BlockReader(tree, where, self._diagnostics)
+        self.report(f"'{key}' {_shape_problem(tree)} {{name: value}}", self.line_of(key))
+        return BlockReader(Block({}, {}, self.line_of(key)), where, self._diagnostics)
 
     def blocks(self, key: str, where: str) -> list[BlockReader]:
         """Take a list of blocks; empty after a complaint."""
         tree = self.tree(key)
         if not isinstance(tree, Listing):
-            self.complain(f"'{key}' {_problem(tree)} a list of {where}s", self.line_of(key))
+            self.report(f"'{key}' {_shape_problem(tree)} a list of {where}s", self.line_of(key))
             return []
-        return [fields for item in tree.items if (fields := self._listed(item, where))]
+        return [fields for item in tree.items if (fields := self._listed_block(item, where))]
 
-    def _listed(self, item: Tree, where: str) -> BlockReader | None:
+    def _listed_block(self, item: Tree, where: str) -> BlockReader | None:
         if isinstance(item, Block):
-            return BlockReader(item, where, self._complaints)
-        self._complaints.add(item.line, f"{where}: must be {{name: value}}")
+            return BlockReader(item, where, self._diagnostics)
+        self._diagnostics.add(item.line, f"{where}: must be {{name: value}}")
         return None
 
 
-def _problem(tree: Tree | None) -> str:
+def _shape_problem(tree: Tree | None) -> str:
     return "is missing; write it as" if tree is None else "must be"
 
 

@@ -16,7 +16,7 @@ from router.tables.formats.rows import RowReader, check_ids
 from router.tables.formats.saved_tests import read_tests
 from router.tables.formats.tree import Block, Listing
 from router.tables.formats.yaml_reader import read_yaml
-from router.tables.hit_policy import HitPolicy, lacking, policy_named
+from router.tables.hit_policy import HitPolicy, find_hit_policy, hit_policy_problems
 from router.tables.model import DEFAULT_ROW, Row
 from router.tables.table import DecisionTable
 from router.tables.test_cases import run_tests
@@ -44,14 +44,14 @@ class FileLayout:
     keys: tuple[str, ...]
     row_keys: tuple[str, ...] = ("id", "when", "then", "note")
     outputs: tuple[Output, ...] = ()
-    foreign: Mapping[str, str] = field(default_factory=dict)
+    foreign_keys: Mapping[str, str] = field(default_factory=dict)
 
 
-_OF_SELECTORS = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
+_SELECTOR_ONLY = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
 TABLE = FileLayout(
     kind="table",
     keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"),
-    foreign=dict.fromkeys(("order", "active", "threshold"), _OF_SELECTORS),
+    foreign_keys=dict.fromkeys(("order", "active", "threshold"), _SELECTOR_ONLY),
 )
 
 
@@ -65,8 +65,8 @@ class TableTree:
 
     root: Tree
     version: str
-    complaints: Diagnostics
-    tested: bool = True
+    diagnostics: Diagnostics
+    runs_tests: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class TableFile:
     table: DecisionTable
     rows: tuple[tuple[BlockReader, Row], ...]
     fields: BlockReader
-    complaints: Diagnostics
-    tested: bool
+    diagnostics: Diagnostics
+    runs_tests: bool
 
 
 def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
@@ -88,17 +88,17 @@ def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return table_from(written_in_yaml(text, source_name), model)
+    return table_from_tree(table_tree_from_yaml(text, source_name), model)
 
 
-def table_from(written: TableTree, model: FactModel) -> DecisionTable:
+def table_from_tree(tree: TableTree, model: FactModel) -> DecisionTable:
     """Check a decision table and run its saved tests.
 
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
     """
-    file = read_file(written, TABLE, model)
-    finish(file, partial(decide, file.table))
+    file = read_file(tree, TABLE, model)
+    check_file(file, partial(decide, file.table))
     return file.table
 
 
@@ -112,7 +112,7 @@ def version_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
 
 
-def written_in_yaml(text: str, source_name: str) -> TableTree:
+def table_tree_from_yaml(text: str, source_name: str) -> TableTree:
     """Read what was written as YAML.
 
     Raises:
@@ -122,29 +122,29 @@ def written_in_yaml(text: str, source_name: str) -> TableTree:
     return TableTree(read_yaml(text, source_name, complaints), version_of(text), complaints)
 
 
-def read_file(written: TableTree, layout: FileLayout, model: FactModel) -> TableFile:
+def read_file(tree: TableTree, layout: FileLayout, model: FactModel) -> TableFile:
     """Read a file as far as possible, collecting complaints.
 
     Raises:
         TableErrors: it is not a mapping.
     """
-    root, complaints = written.root, written.complaints
+    root, complaints = tree.root, tree.diagnostics
     if not isinstance(root, Block):
-        place = complaints.places.at(root.line)
+        place = complaints.places.full_name(root.line)
         raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
     fields = BlockReader(root, "", complaints)
-    fields.only(layout.keys, layout.foreign)
-    return _read(fields, layout, written, model)
+    fields.check_keys(layout.keys, layout.foreign_keys)
+    return _read(fields, layout, tree, model)
 
 
-def _read(fields: BlockReader, layout: FileLayout, written: TableTree, model: FactModel) -> TableFile:
+def _read(fields: BlockReader, layout: FileLayout, tree: TableTree, model: FactModel) -> TableFile:
     inputs = read_inputs(fields, model)
     outputs = layout.outputs or read_outputs(fields)
     reader = RowReader(inputs, outputs, model)
     rows = tuple(_rows(fields, reader, layout))
     table = DecisionTable(
         id=_id(fields, layout.kind),
-        version=written.version,
+        version=tree.version,
         note=fields.text("note", default=""),
         inputs=inputs,
         outputs=outputs,
@@ -153,9 +153,9 @@ def _read(fields: BlockReader, layout: FileLayout, written: TableTree, model: Fa
         default=_default(fields, reader),
         tests=read_tests(fields, {row.id for _, row in rows}, outputs, model),
     )
-    for problem in lacking(table.policy, table.outputs, table.rows):
-        fields.complain(problem, fields.line_of("policy"))
-    return TableFile(table, rows, fields, written.complaints, written.tested)
+    for problem in hit_policy_problems(table.policy, table.outputs, table.rows):
+        fields.report(problem, fields.line_of("policy"))
+    return TableFile(table, rows, fields, tree.diagnostics, tree.runs_tests)
 
 
 def _rows(file: BlockReader, reader: RowReader, layout: FileLayout) -> list[tuple[BlockReader, Row]]:
@@ -163,21 +163,21 @@ def _rows(file: BlockReader, reader: RowReader, layout: FileLayout) -> list[tupl
     rows = [_row(block, place, reader, layout) for place, block in enumerate(blocks, start=1)]
     check_ids(rows)
     if isinstance(listed := file.tree("rows"), Listing) and not listed.items:
-        file.complain("there are no rows", file.line_of("rows"))
+        file.report("there are no rows", file.line_of("rows"))
     return rows
 
 
 def _row(block: BlockReader, place: int, reader: RowReader, layout: FileLayout) -> tuple[BlockReader, Row]:
     written = block.tree("id")
-    fields = block.under(f"row {getattr(written, 'text', '') or f'number {place}'}")
-    fields.only(layout.row_keys, layout.foreign)
+    fields = block.named(f"row {getattr(written, 'text', '') or f'number {place}'}")
+    fields.check_keys(layout.row_keys, layout.foreign_keys)
     return fields, reader.read(fields)
 
 
 def _id(fields: BlockReader, kind: str) -> str:
     table_id = fields.text(kind)
     if table_id and not _ID.fullmatch(table_id):
-        fields.complain(f"the id '{table_id}' has other signs than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
+        fields.report(f"the id '{table_id}' has other signs than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
     return table_id
 
 
@@ -185,25 +185,25 @@ def _policy(fields: BlockReader, layout: FileLayout) -> HitPolicy:
     if "policy" not in layout.keys:
         return HitPolicy.FIRST
     written = fields.text("policy", default=HitPolicy.FIRST)
-    if policy := policy_named(written):
+    if policy := find_hit_policy(written):
         return policy
-    fields.complain(f"policy '{written}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
+    fields.report(f"policy '{written}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
     return HitPolicy.FIRST
 
 
 def _default(fields: BlockReader, reader: RowReader) -> Row | None:
     if fields.tree("default") is None:
         return None
-    return Row(id=DEFAULT_ROW, outputs=reader.outputs(fields.under("default row"), "default"))
+    return Row(id=DEFAULT_ROW, outputs=reader.outputs(fields.named("default row"), "default"))
 
 
-def finish(file: TableFile, decide: Callable[[Facts], Decision | Undecided]) -> None:
+def check_file(file: TableFile, decide: Callable[[Facts], Decision | Undecided]) -> None:
     """Raise what was complained of; if nothing was, run the saved tests unless they shall not be.
 
     Raises:
         TableErrors: the file or a test of it is wrong.
     """
-    file.complaints.raise_any()
-    for line, sentence in run_tests(file.table.tests, decide) if file.tested else ():
-        file.complaints.add(line, sentence)
-    file.complaints.raise_any()
+    file.diagnostics.raise_any()
+    for line, sentence in run_tests(file.table.tests, decide) if file.runs_tests else ():
+        file.diagnostics.add(line, sentence)
+    file.diagnostics.raise_any()

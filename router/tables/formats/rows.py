@@ -9,7 +9,7 @@ from router.tables.explain.wording import cell_in_words
 from router.tables.facts import UnknownFactError
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import ValueKind, kind_of
-from router.tables.formats.entries import cell_text, not_allowed, output_value
+from router.tables.formats.entries import cell_text, not_allowed_sentence, output_value
 from router.tables.formats.tree import Block, Scalar
 from router.tables.model import DEFAULT_ROW, NO_ROW, Row
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.tables.model import Input, Output
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ANYTHING = "-"
+_ANY_TEXT = "-"
 
 
 class RowReader:
@@ -51,23 +51,23 @@ class RowReader:
         for name in block.keys:
             if name not in self._outputs:
                 known = ", ".join(self._outputs)
-                block.complain(f"unknown output '{name}'; the outputs are {known}", block.line_of(name))
+                block.report(f"unknown output '{name}'; the outputs are {known}", block.line_of(name))
         return {name: self._output(block, column) for name, column in self._outputs.items()}
 
     def _output(self, block: BlockReader, column: Output) -> object:
         tree = block.tree(column.name)
         try:
-            return _output_of(tree, column)
+            return _output_value(tree, column)
         except CellError as error:
             where = tree.line if tree else block.line
-            block.under(_place(block.where, f"output '{column.name}'")).complain(str(error), where)
+            block.named(_join_names(block.where, f"output '{column.name}'")).report(str(error), where)
             return None
 
     def _cells(self, fields: BlockReader) -> tuple[Cell, ...]:
         when = fields.block("when", fields.where)
         for name in when.keys:
             if name not in self._inputs:
-                when.complain(self._unknown_column(name, when.tree(name)), when.line_of(name))
+                when.report(self._unknown_column(name, when.tree(name)), when.line_of(name))
         return tuple([self._cell(when, column) for column in self._inputs.values()])
 
     def _unknown_column(self, name: str, tree: Tree | None) -> str:
@@ -78,14 +78,14 @@ class RowReader:
     def _cell(self, when: BlockReader, column: Input) -> Cell:
         tree = when.tree(column.name)
         if tree is None:
-            return Cell(_ANYTHING, column.type)
+            return Cell(_ANY_TEXT, column.type)
         try:
-            return self._checked(tree, column)
+            return self._parse_cell(tree, column)
         except CellError as error:
-            when.under(_place(when.where, f"column '{column.name}'")).complain(str(error), tree.line)
-            return Cell(_ANYTHING, column.type)
+            when.named(_join_names(when.where, f"column '{column.name}'")).report(str(error), tree.line)
+            return Cell(_ANY_TEXT, column.type)
 
-    def _checked(self, tree: Tree, column: Input) -> Cell:
+    def _parse_cell(self, tree: Tree, column: Input) -> Cell:
         others = {name: other.type for name, other in self._inputs.items() if name != column.name}
         cell = parse(cell_text(tree, column.type, others), column.type, others)
         for literal in cell.literals:
@@ -95,11 +95,11 @@ class RowReader:
         return cell
 
 
-def _place(row: str, column: str) -> str:
+def _join_names(row: str, column: str) -> str:
     return f"{row}, {column}" if row else column
 
 
-def _output_of(tree: Tree | None, column: Output) -> object:
+def _output_value(tree: Tree | None, column: Output) -> object:
     if tree is None:
         raise CellError("is missing, and unset is not possible: write a value")
     if not isinstance(tree, Scalar):
@@ -117,7 +117,7 @@ def check_allowed(literal: Literal, column: Input) -> None:
     if allowed is None or literal.value is None or allowed.matches(literal.value):
         return
     text = literal.value if isinstance(literal.value, str) else literal.text
-    raise CellError(not_allowed(text, cell_in_words(allowed).split(", ")))
+    raise CellError(not_allowed_sentence(text, cell_in_words(allowed).split(", ")))
 
 
 def _is_zoned(column: Input, model: FactModel) -> bool:
@@ -139,10 +139,10 @@ def check_ids(rows: Sequence[tuple[BlockReader, Row]]) -> None:
     first: dict[str, int] = {}
     for fields, row in rows:
         if row.id and not _ID.fullmatch(row.id):
-            fields.complain("an id has letters, digits, '.', '_' and '-' only", fields.line_of("id"))
+            fields.report("an id has letters, digits, '.', '_' and '-' only", fields.line_of("id"))
         if row.id in (DEFAULT_ROW, NO_ROW):
-            fields.complain(f"the id '{row.id}' is reserved", fields.line_of("id"))
+            fields.report(f"the id '{row.id}' is reserved", fields.line_of("id"))
         if row.id in first:
-            fields.complain(f"the id stands twice, first in {fields.named_place(first[row.id])}", fields.line_of("id"))
+            fields.report(f"the id stands twice, first in {fields.place_name(first[row.id])}", fields.line_of("id"))
         if row.id:
             first.setdefault(row.id, fields.line_of("id"))

@@ -34,12 +34,12 @@ def _test(
     block: BlockReader, row_ids: Collection[str], columns: Mapping[str, Output], model: FactModel
 ) -> SavedTest | None:
     name = block.text("name")
-    fields = block.under(f"test '{name}'")
-    fields.only(("name", "given", "expect", "note"))
+    fields = block.named(f"test '{name}'")
+    fields.check_keys(("name", "given", "expect", "note"))
     given = _given(fields)
     facts = None if given is None else _facts(fields, given, model)
     expect = fields.block("expect", fields.where)
-    expect.only(("row", *columns))
+    expect.check_keys(("row", *columns))
     row = _row(expect, row_ids)
     expected = _expected(expect, columns)
     note = fields.text("note", default="")
@@ -55,7 +55,7 @@ def _given(fields: BlockReader) -> Mapping[str, object] | None:
     if isinstance(data, dict):
         return MappingProxyType(data)
     what = "'given' must be part of a run document, of the form {field: value}"
-    fields.complain(what, fields.line_of("given"))
+    fields.report(what, fields.line_of("given"))
     return None
 
 
@@ -64,19 +64,19 @@ def _facts(fields: BlockReader, given: Mapping[str, object], model: FactModel) -
         return model.facts_from(given)
     except ExampleFactsError as error:
         for sentence in error.sentences:
-            fields.complain(sentence, fields.line_of("given"))
+            fields.report(sentence, fields.line_of("given"))
         return None
 
 
 def _row(expect: BlockReader, row_ids: Collection[str]) -> str | None:
     if not expect.keys:
-        expect.complain("expects nothing: name a row, an output or both")
+        expect.report("expects nothing: name a row, an output or both")
     if expect.tree("row") is None:
         return None
     row = expect.text("row")
     for one in row.split(ROW_SEPARATOR):
         if one not in {*row_ids, DEFAULT_ROW, NO_ROW}:
-            expect.complain(f"expects row {one}, which the table does not have", expect.line_of("row"))
+            expect.report(f"expects row {one}, which the table does not have", expect.line_of("row"))
     return row
 
 
@@ -88,5 +88,5 @@ def _expected(expect: BlockReader, columns: Mapping[str, Output]) -> dict[str, o
             try:
                 expected[name] = output_value(tree, column)
             except CellError as error:
-                expect.complain(f"output '{name}': {error}", tree.line)
+                expect.report(f"output '{name}': {error}", tree.line)
     return expected

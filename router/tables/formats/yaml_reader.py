@@ -18,7 +18,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import ScalarNode
 
 from router.tables.diagnostics import Diagnostics, TableErrors
-from router.tables.feel.literals import joined
+from router.tables.feel.literals import join_surrogates
 from router.tables.formats.tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def grown(text: str, complaints: Diagnostics, *, quick: bool) -> Tree:
     reader = YAML(typ="safe", pure=not quick)
     found = Diagnostics(complaints.places)
     tree = _Grower(reader.parse(text), reader.resolver, found).document()
-    for line, complaint in found.told:
+    for line, complaint in found.entries:
         complaints.add(line, complaint)
     return tree
 
@@ -101,7 +101,7 @@ class _Grower:
         self._next()  # the start of the stream
         start = self._next()
         if isinstance(start, StreamEndEvent):
-            raise TableErrors([f"{self._complaints.places.at(1)}: the file is empty"])
+            raise TableErrors([f"{self._complaints.places.full_name(1)}: the file is empty"])
         tree = self._grow(self._next(), _DEEPEST)
         self._next()  # the end of the document
         another = self._next()
@@ -134,7 +134,7 @@ class _Grower:
             yield event
 
     def _refuse(self, event: Event, why: str) -> NoReturn:
-        raise TableErrors([f"{self._complaints.places.at(event.start_mark.line + 1)}: {why}"])
+        raise TableErrors([f"{self._complaints.places.full_name(event.start_mark.line + 1)}: {why}"])
 
     def _tag(self, scalar: ScalarEvent) -> str:
         tag = scalar.tag
@@ -143,7 +143,7 @@ class _Grower:
         return str(tag)
 
     def _text(self, written: str, line: int) -> str:
-        text = joined(written)
+        text = join_surrogates(written)
         if any("\ud800" <= sign <= "\udfff" for sign in text):
             self._complaints.add(line, "half a character stands here (an escape such as \\ud800): write the whole one")
         return text
@@ -157,7 +157,7 @@ class _Grower:
             if not isinstance(name, Scalar):
                 self._complaints.add(place, "a list or a block cannot name a value: write a word")
             elif name.text in entries:
-                first = self._complaints.places.within(lines[name.text])
+                first = self._complaints.places.short_name(lines[name.text])
                 self._complaints.add(place, f"'{name.text}' stands twice, first in {first}")
             else:
                 lines[name.text], entries[name.text] = place, value

@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[^\W\d_][\w./-]*(?: [\w.(/-][\w.;()/'-]*)*")
 
 
 # What some reader of YAML, ours or an older one, takes for something else than a word.
-_TAKEN = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_RESERVED = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -36,16 +36,16 @@ class UnquotedText(str):
     __slots__ = ()
 
 
-def in_one_line(data: object) -> str:
+def flow_yaml(data: object) -> str:
     """Write data: mappings, lists, texts, numbers, booleans and null."""
     match data:
         case str():
             return _text(data)
         case Mapping():
-            pairs = (f"{_text(str(key))}: {in_one_line(value)}" for key, value in data.items())
+            pairs = (f"{_text(str(key))}: {flow_yaml(value)}" for key, value in data.items())
             return f"{{{', '.join(pairs)}}}"
         case Sequence():
-            return f"[{', '.join(map(in_one_line, data))}]"
+            return f"[{', '.join(map(flow_yaml, data))}]"
         case _:
             return _plain(data)
 
@@ -69,14 +69,14 @@ def _number(number: float) -> str:
 
 def _text(text: str) -> str:
     """Write a text: plain where that is the same text, else in the quotes that need the fewest escapes."""
-    if isinstance(text, UnquotedText) or (_PLAIN.fullmatch(text) and text.lower() not in _TAKEN):
+    if isinstance(text, UnquotedText) or (_PLAIN.fullmatch(text) and text.lower() not in _RESERVED):
         return text
     if text.isprintable() and ('"' in text or "\\" in text):
         return "'" + text.replace("'", "''") + "'"
-    return '"' + "".join(map(_escaped, text)) + '"'
+    return '"' + "".join(map(_escape, text)) + '"'
 
 
-def _escaped(sign: str) -> str:
+def _escape(sign: str) -> str:
     if sign in _ESCAPES:
         return _ESCAPES[sign]
     return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
@@ -96,22 +96,22 @@ def _lines(document: TableDocument) -> Iterator[str]:
     if document.has_policy:
         yield _line("policy", str(table.policy))
     yield from _note(table)
-    yield from _listed("inputs", map(_input, table.inputs))
+    yield from _list_lines("inputs", map(_input, table.inputs))
     if document.has_policy:
-        yield from _listed("outputs", map(_output, table.outputs))
-    yield from _listed("rows", (_row(row, document) for row in document.rows))
-    yield from _ending(table)
+        yield from _list_lines("outputs", map(_output, table.outputs))
+    yield from _list_lines("rows", (_row(row, document) for row in document.rows))
+    yield from _last_lines(table)
 
 
-def _ending(table: DecisionTable) -> Iterator[str]:
+def _last_lines(table: DecisionTable) -> Iterator[str]:
     if table.default is not None:
-        yield _line("default", _results(table.default.outputs))
+        yield _line("default", _outputs(table.default.outputs))
     if table.tests:
-        yield from _listed("tests", map(_test, table.tests))
+        yield from _list_lines("tests", map(_test, table.tests))
 
 
 def _line(key: str, data: object) -> str:
-    return f"{key}: {in_one_line(data)}\n"
+    return f"{key}: {flow_yaml(data)}\n"
 
 
 def _note(table: DecisionTable) -> Iterator[str]:
@@ -119,8 +119,8 @@ def _note(table: DecisionTable) -> Iterator[str]:
         yield _line("note", table.note)
 
 
-def _listed(key: str, items: Iterable[object]) -> Iterator[str]:
-    lines = [f"  - {in_one_line(item)}\n" for item in items]
+def _list_lines(key: str, items: Iterable[object]) -> Iterator[str]:
+    lines = [f"  - {flow_yaml(item)}\n" for item in items]
     yield f"{key}:\n" if lines else f"{key}: []\n"
     yield from lines
 
@@ -140,13 +140,13 @@ def _allowed(cell: Cell) -> object:
 def _output(column: Output) -> dict[str, object]:
     written: dict[str, object] = {"name": column.name, "type": column.type}
     if column.allowed:
-        written["values"] = [_result(value) for value in column.allowed]
+        written["values"] = [_output_data(value) for value in column.allowed]
     return written
 
 
 def _row(row: Row, document: TableDocument) -> dict[str, object]:
     written: dict[str, object] = {"id": row.id, **document.extra_data(row)}
-    written |= {"when": _cells(row, document.table), "then": _results(row.outputs)}
+    written |= {"when": _cells(row, document.table), "then": _outputs(row.outputs)}
     if row.note:
         written["note"] = row.note
     return written
@@ -166,11 +166,11 @@ def _cell(text: str, column_type: str) -> str:
     return UnquotedText(text) if is_plain else text
 
 
-def _results(outputs: Mapping[str, object]) -> dict[str, object]:
-    return {name: _result(value) for name, value in outputs.items()}
+def _outputs(outputs: Mapping[str, object]) -> dict[str, object]:
+    return {name: _output_data(value) for name, value in outputs.items()}
 
 
-def _result(value: object) -> object:
+def _output_data(value: object) -> object:
     if isinstance(value, str):
         return value
     text = NULL if value is None else value_text(value)
@@ -178,13 +178,13 @@ def _result(value: object) -> object:
 
 
 def _test(test: SavedTest) -> dict[str, object]:
-    written: dict[str, object] = {"name": test.name, "given": test.given, "expect": expected_of(test)}
+    written: dict[str, object] = {"name": test.name, "given": test.given, "expect": expectation_data(test)}
     if test.note:
         written["note"] = test.note
     return written
 
 
-def expected_of(test: SavedTest) -> dict[str, object]:
+def expectation_data(test: SavedTest) -> dict[str, object]:
     """Give what a saved test expects, as plain data."""
     row = {"row": test.row} if test.row is not None else {}
-    return {**row, **_results(test.outputs)}
+    return {**row, **_outputs(test.outputs)}

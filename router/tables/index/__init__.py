@@ -1,1 +1,1 @@
-"""Find the rules that match a value without reading every rule."""
+"""Indexes that find the matching rows of a table without testing every row."""

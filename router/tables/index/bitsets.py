@@ -1,4 +1,4 @@
-"""Say for each class of values of a column which rows take it, as sets of rows."""
+"""For each column, the sets of rows that accept each class of values."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from operator import xor
 from typing import TYPE_CHECKING
 
 from router.tables.feel.values import ValueKind
-from router.tables.index.scales import asked, scales_of, stretches, takes_everything
+from router.tables.index.scales import accepts_all_but_null, class_ranges, conditions_by_kind, scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.scales import Asked, Scale, Scales
+    from router.tables.index.scales import KindConditions, Scale, Scales
 
-# A set of rows is an int, because Python joins two of a thousand rows in 40 ns. The last row is bit 0, so that
-# the length of the int finds the first row of a set without making another one.
+# A set of rows is an int: Python intersects two sets of a thousand rows in 40 ns. The last row is bit 0, so that the
+# bit length of the int finds the first row of a set without creating another int.
 Rows = int
 
 
-def places_from_end(rows: Rows) -> Iterator[int]:
-    """Give where the rows of a set stand, the first row first, counted from the last one, which is 1."""
+def positions_from_end(rows: Rows) -> Iterator[int]:
+    """Yield the positions of the rows in a set, the first row first. They count from the end: the last row is 1."""
     while rows:
         first = rows.bit_length()
         yield first
@@ -31,62 +31,71 @@ def places_from_end(rows: Rows) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnBitsets:
-    """The rows that take each class of values. Lists are not in it: they follow from their elements.
+    """The rows that accept each class of values of one column. A list is looked up by its elements.
 
     Attributes:
-        scales: the values that cells name, by kind.
-        of_class: for each kind with a scale, the rows of each of its classes.
-        of_null: the rows that take a missing value, where no cell names null.
-        elsewhere: the rows that take a value of a kind without a scale.
-        always: the rows that are in every set, unless `negated` turns them round: those without a condition here.
-        negated: the rows whose cell is `not(…)`; they are in the other sets where their content is not.
-        doubtful: the rows whose cell looks at another input; `always` has them, too.
+        scales: the values that occur in cells, by kind.
+        rows_by_class: for each kind with a scale, the rows that accept each class of that scale.
+        null_rows: the rows that accept a missing value, where no cell contains null.
+        other_kind_rows: the rows that accept a value of a kind without a scale.
+        unconditional_rows: the rows in all of the sets above: those without a condition here, and `unindexed_rows`.
+        negated_rows: the rows whose cell is `not(…)`. In the sets above they already count as rows that accept a class
+            if the content of `not` does not match it.
+        unindexed_rows: the rows whose cell refers to another input. Whether they match must be tested row by row.
     """
 
     scales: Scales
-    of_class: Mapping[ValueKind, Sequence[Rows]]
-    of_null: Rows
-    elsewhere: Rows
-    always: Rows
-    negated: Rows
-    doubtful: Rows
+    rows_by_class: Mapping[ValueKind, Sequence[Rows]]
+    null_rows: Rows
+    other_kind_rows: Rows
+    unconditional_rows: Rows
+    negated_rows: Rows
+    unindexed_rows: Rows
 
-    def usual_share(self, count: int) -> float:
-        """Give the share of so many rows that a value leaves on average, each class taken as likely as another."""
-        counts = [rows.bit_count() for of_kind in self.of_class.values() for rows in of_kind]
+    def average_share(self, count: int) -> float:
+        """Return the average share of `count` rows that accept a value, if every class is equally likely."""
+        counts = [rows.bit_count() for sets in self.rows_by_class.values() for rows in sets]
         return sum(counts) / max(1, len(counts) * count)
 
 
-def masks_of(cells: Sequence[Cell], also: Iterable[Cell] = ()) -> ColumnBitsets:
-    """Sort the cells of a column, one per row, into sets of rows; the classes tell what `also` names apart, too."""
-    bits = [(1 << place, cell, asked(cell)) for place, cell in enumerate(reversed(cells))]
+def column_bitsets(cells: Sequence[Cell], more_cells: Iterable[Cell] = ()) -> ColumnBitsets:
+    """Build the sets of rows of a column from its cells, one per row.
+
+    The values in `more_cells` separate classes too, although these cells are in no set.
+    """
+    bits = [(1 << place, cell, conditions_by_kind(cell)) for place, cell in enumerate(reversed(cells))]
     fixed = [(bit, conditions) for bit, _, conditions in bits if conditions]
-    scales = scales_of([*(conditions for _, conditions in fixed), *filter(None, map(asked, also))])
+    scales = scales_of([*(conditions for _, conditions in fixed), *filter(None, map(conditions_by_kind, more_cells))])
     negated = sum(bit for bit, cell, conditions in bits if conditions and cell.negated)
-    always = ((1 << len(cells)) - 1) ^ sum(bit for bit, _ in fixed)
-    everything = sum(bit for bit, conditions in fixed if takes_everything(conditions))
-    # `not` turns every class round alike, so it is done once, in what the classes begin with.
-    begin = {kind: always ^ negated ^ (0 if kind is ValueKind.NULL else everything) for kind in ValueKind}
+    unconditional = ((1 << len(cells)) - 1) ^ sum(bit for bit, _ in fixed)
+    everything = sum(bit for bit, conditions in fixed if accepts_all_but_null(conditions))
+    # `not` inverts every class alike, so it is applied once, to the initial set of each kind.
+    initial = {kind: unconditional ^ negated ^ (0 if kind is ValueKind.NULL else everything) for kind in ValueKind}
     return ColumnBitsets(
         scales=scales,
-        of_class={kind: _of_class(kind, scale, fixed, begin[kind], everything) for kind, scale in scales.items()},
-        of_null=begin[ValueKind.NULL],
-        elsewhere=begin[ValueKind.OTHER],
-        always=always,
-        negated=negated,
-        doubtful=sum(bit for bit, _, conditions in bits if conditions is None),
+        rows_by_class={
+            kind: _rows_by_class(kind, scale, fixed, initial[kind], everything) for kind, scale in scales.items()
+        },
+        null_rows=initial[ValueKind.NULL],
+        other_kind_rows=initial[ValueKind.OTHER],
+        unconditional_rows=unconditional,
+        negated_rows=negated,
+        unindexed_rows=sum(bit for bit, _, conditions in bits if conditions is None),
     )
 
 
-def _of_class(
-    kind: ValueKind, scale: Scale, cells: Iterable[tuple[Rows, Asked]], begin: Rows, everything: Rows
+def _rows_by_class(
+    kind: ValueKind, scale: Scale, cells: Iterable[tuple[Rows, KindConditions]], initial: Rows, everything: Rows
 ) -> list[Rows]:
-    """Walk up the classes: a row comes in where a stretch of its cell begins, and goes where it ends."""
-    toggled = [begin, *[0] * scale.size]
+    """Return the rows of each class.
+
+    A row enters where a class range of its cell begins, and leaves where the range ends.
+    """
+    toggled = [initial, *[0] * scale.size]
     in_already = 0 if kind is ValueKind.NULL else everything
     for bit, conditions in cells:
-        for first, end in () if bit & in_already else stretches(conditions, kind, scale):
+        for first, end in () if bit & in_already else class_ranges(conditions, kind, scale):
             toggled[first] ^= bit
             toggled[end] ^= bit
-    same: dict[Rows, Rows] = {}  # many classes have the same rows, and a set of 10,000 takes a kilobyte
+    same: dict[Rows, Rows] = {}  # many classes have the same rows, and a set of 10,000 rows takes a kilobyte
     return [same.setdefault(rows, rows) for rows in accumulate(toggled[:-1], xor)]

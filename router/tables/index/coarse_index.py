@@ -1,4 +1,4 @@
-"""Find the rows of a large table that match, with an index that leaves a few rows open."""
+"""Find the matching rows of a large table with a smaller index that leaves a few rows undecided."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from types import NoneType
 from typing import TYPE_CHECKING
 
 from router.tables.feel.values import ValueKind
-from router.tables.index.bitsets import places_from_end
-from router.tables.index.coarse_sets import apart, blurred_scale, only_points, pair_of
-from router.tables.index.columns import TYPES_OF
-from router.tables.index.lookups import by_equality, by_number, by_order, narrowed, numbers_only
+from router.tables.index.bitsets import positions_from_end
+from router.tables.index.coarse_sets import coarse_scale, has_equality_only, pack_pair, unpack_pair
+from router.tables.index.columns import TYPES_BY_KIND
+from router.tables.index.lookups import (
+    equality_lookup,
+    intersect_columns,
+    number_lookups,
+    ordered_lookup,
+    with_nan_check,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from router.tables.feel.conditions import Inputs
     from router.tables.index.bitsets import ColumnBitsets, Rows
-    from router.tables.index.coarse_sets import Pair
+    from router.tables.index.coarse_sets import RowSetPair
     from router.tables.index.exact_index import ExactIndex
     from router.tables.index.lookups import Steps, ValueLookup
     from router.tables.model import Row
@@ -26,71 +32,74 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoarseIndex:
-    """Which rows may take which value, and which surely do, column by column; doubtful rows never do surely.
+    """Which rows may accept a value and which certainly do, column by column. Unindexed rows are never certain.
 
-    `begin` is the pair before any column is looked at. What is open in the end, the `exact` index decides.
+    `initial_pair` is the pair of row sets before any column is looked up. Rows that stay undecided are looked up in the
+    `exact` index.
     """
 
     exact: ExactIndex
     steps: Steps
-    begin: Pair
+    initial_pair: RowSetPair
 
-    def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
-        """Give the first row that matches; mostly it is one that surely does."""
-        pair = narrowed(self.begin, self.steps, values)
+    def first_match(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
+        """Return the first row that matches. Usually it is certain without the exact index."""
+        pair = intersect_columns(self.initial_pair, self.steps, values)
         if not pair:
             return None
         rows = self.exact.rows
         from_end = pair.bit_length() - len(rows)
         if pair >> (from_end - 1) & 1:
             return rows[-from_end]
-        return self.exact.first(values, inputs)
+        return self.exact.first_match(values, inputs)
 
-    def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
-        """Give the rows that match, in order."""
+    def matching_rows(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+        """Yield the rows that match, in table order."""
         rows = self.exact.rows
-        found, sure = apart(narrowed(self.begin, self.steps, values), len(rows))
-        if found != sure:
-            return self.exact.hits(values, inputs)
-        return (rows[-place] for place in places_from_end(found))
+        possible, certain = unpack_pair(intersect_columns(self.initial_pair, self.steps, values), len(rows))
+        if possible != certain:
+            return self.exact.matching_rows(values, inputs)
+        return (rows[-place] for place in positions_from_end(certain))
 
 
-def blurred_index(exact: ExactIndex, masks: Mapping[int, ColumnBitsets]) -> CoarseIndex:
-    """Blur an index, whose sets are there already."""
+def build_coarse_index(exact: ExactIndex, bitsets: Mapping[int, ColumnBitsets]) -> CoarseIndex:
+    """Build the coarse index from an exact one and its row sets."""
     count = len(exact.rows)
     return CoarseIndex(
         exact=exact,
         steps=tuple(
-            (place, _by_type(masks[place], count), _exactly(by_type, rare, count))
+            (place, _lookups_by_type(bitsets[place], count), _exact_lookup(by_type, rare, count))
             for place, by_type, rare in exact.steps
         ),
-        begin=pair_of(exact.all, exact.all ^ exact.doubtful, count),
+        initial_pair=pack_pair(exact.all_rows, exact.all_rows ^ exact.unindexed_rows, count),
     )
 
 
-def _exactly(by_type: Mapping[type, ValueLookup[Rows]], rare: ValueLookup[Rows], count: int) -> ValueLookup[Pair]:
-    """Look rare values up in the index that leaves nothing open."""
+def _exact_lookup(
+    by_type: Mapping[type, ValueLookup[Rows]], rare: ValueLookup[Rows], count: int
+) -> ValueLookup[RowSetPair]:
+    """Return a look-up in the exact index, for types that occur rarely."""
 
-    def look_up(value: object, /) -> Pair:
+    def look_up(value: object, /) -> RowSetPair:
         rows = by_type.get(type(value), rare)(value)
-        return pair_of(rows, rows, count)
+        return pack_pair(rows, rows, count)
 
     return look_up
 
 
-def _by_type(masks: ColumnBitsets, count: int) -> dict[type, ValueLookup[Pair]]:
-    of_null, elsewhere = (pair_of(rows, rows, count) for rows in (masks.of_null, masks.elsewhere))
-    found: dict[type, ValueLookup[Pair]] = {NoneType: lambda _: of_null}
-    for kind, scale in masks.scales.items():
-        of_class = masks.of_class[kind]
-        if only_points(of_class):
-            between, *pairs = (pair_of(rows, rows, count) for rows in (of_class[0], *of_class[1::2]))
-            by_value = by_equality(dict(zip(scale.points, pairs, strict=True)), between)
-            found |= dict.fromkeys(TYPES_OF.get(kind, ()), by_value)
+def _lookups_by_type(bitsets: ColumnBitsets, count: int) -> dict[type, ValueLookup[RowSetPair]]:
+    null_pair, other_pair = (pack_pair(rows, rows, count) for rows in (bitsets.null_rows, bitsets.other_kind_rows))
+    lookups: dict[type, ValueLookup[RowSetPair]] = {NoneType: lambda _: null_pair}
+    for kind, scale in bitsets.scales.items():
+        rows_by_class = bitsets.rows_by_class[kind]
+        if has_equality_only(rows_by_class):
+            between, *pairs = (pack_pair(rows, rows, count) for rows in (rows_by_class[0], *rows_by_class[1::2]))
+            by_value = equality_lookup(dict(zip(scale.points, pairs, strict=True)), between)
+            lookups |= dict.fromkeys(TYPES_BY_KIND.get(kind, ()), by_value)
         else:
-            points, of_scale = blurred_scale(scale.points, of_class, count)
-            found |= dict.fromkeys(TYPES_OF.get(kind, ()), by_order(points, of_scale))
-            found |= by_number(points, of_scale, elsewhere) if kind is ValueKind.NUMBER else {}
-    if Decimal in found:
-        found[Decimal] = numbers_only(found[Decimal], elsewhere)
-    return found
+            points, scale_pairs = coarse_scale(scale.points, rows_by_class, count)
+            lookups |= dict.fromkeys(TYPES_BY_KIND.get(kind, ()), ordered_lookup(points, scale_pairs))
+            lookups |= number_lookups(points, scale_pairs, other_pair) if kind is ValueKind.NUMBER else {}
+    if Decimal in lookups:
+        lookups[Decimal] = with_nan_check(lookups[Decimal], other_pair)
+    return lookups

@@ -1,4 +1,4 @@
-"""Look up in one column of a table which rows take a value."""
+"""Look up which rows of one column accept a value."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.conditions import NO_INPUTS
 from router.tables.feel.values import Months, ValueKind, canonical, kind_of
-from router.tables.index.coarse_sets import only_points
-from router.tables.index.lookups import by_equality, by_number, by_order, numbers_only
-from router.tables.index.scales import wanders
+from router.tables.index.coarse_sets import has_equality_only
+from router.tables.index.lookups import equality_lookup, number_lookups, ordered_lookup, with_nan_check
+from router.tables.index.scales import has_variable_offset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from router.tables.index.bitsets import ColumnBitsets, Rows
     from router.tables.index.lookups import ValueLookup
 
-# Values of these types are of one kind, whatever they are.
-TYPES_OF: dict[ValueKind, tuple[type, ...]] = {
+# All values of these types have the same kind.
+TYPES_BY_KIND: dict[ValueKind, tuple[type, ...]] = {
     ValueKind.NULL: (NoneType,),
     ValueKind.BOOLEAN: (bool,),
     ValueKind.NUMBER: (int, Decimal),
@@ -35,52 +35,58 @@ TYPES_OF: dict[ValueKind, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnIndex:
-    """Finds the rows that take a value, canonical or not; `by_type` answers for usual types, `rare` for all others."""
+    """Finds the rows that accept a value, canonical or not.
 
-    masks: ColumnBitsets
+    `by_type` has the look-ups for common types; values of any other type go to `rows_for_other_type`.
+    """
+
+    bitsets: ColumnBitsets
     by_type: Mapping[type, ValueLookup[Rows]]
     by_kind: Mapping[ValueKind, ValueLookup[Rows]]
     cells: Sequence[Cell]
 
-    def rare(self, value: object) -> Rows:
-        """Look up the rows for a list, or for a value whose type does not tell its kind."""
+    def rows_for_other_type(self, value: object) -> Rows:
+        """Return the rows for a list, or for a value whose kind does not follow from its type."""
         value = canonical(value)
-        return self._for_list(value) if type(value) is tuple else self._for_element(value)
+        return self._rows_for_list(value) if type(value) is tuple else self._rows_for_element(value)
 
-    def _for_list(self, items: tuple[object, ...]) -> Rows:
-        """Join what the elements find; a cell with `not` takes a list if its content takes none of them."""
-        negated = self.masks.negated
-        found = self.masks.always
+    def _rows_for_list(self, items: tuple[object, ...]) -> Rows:
+        """Return the rows that accept a list: a row accepts it if it accepts an element.
+
+        A row with `not(…)` accepts a list if the content of `not` accepts none of its elements.
+        """
+        negated = self.bitsets.negated_rows
+        rows = self.bitsets.unconditional_rows
         for item in items:
-            found |= self._for_element(item) ^ negated
-        return found ^ negated
+            rows |= self._rows_for_element(item) ^ negated
+        return rows ^ negated
 
-    def _for_element(self, item: object) -> Rows:
+    def _rows_for_element(self, item: object) -> Rows:
         if type(item) is tuple:
-            return self.masks.elsewhere  # a list in a list is only itself
-        return self.by_type.get(type(item), self._for_one)(item)
+            return self.bitsets.other_kind_rows  # a nested list equals no value of a cell
+        return self.by_type.get(type(item), self._rows_for_single_value)(item)
 
-    def _for_one(self, value: object) -> Rows:
-        if wanders(value):
-            takes = (cell.holds(value, NO_INPUTS) for cell in reversed(self.cells))
-            return sum(1 << place for place, fits in enumerate(takes) if fits) | self.masks.doubtful
+    def _rows_for_single_value(self, value: object) -> Rows:
+        if has_variable_offset(value):
+            matches = (cell.matches_canonical(value, NO_INPUTS) for cell in reversed(self.cells))
+            return sum(1 << place for place, matching in enumerate(matches) if matching) | self.bitsets.unindexed_rows
         look_up = self.by_kind.get(kind_of(value))
-        return look_up(value) if look_up else self.masks.elsewhere
+        return look_up(value) if look_up else self.bitsets.other_kind_rows
 
 
-def compile_column(cells: Sequence[Cell], masks: ColumnBitsets) -> ColumnIndex:
-    """Compile the cells of a column, one per row."""
+def compile_column(cells: Sequence[Cell], bitsets: ColumnBitsets) -> ColumnIndex:
+    """Compile the look-ups of a column from its cells, one per row, and their row sets."""
     by_kind: dict[ValueKind, ValueLookup[Rows]] = {}
-    by_type: dict[type, ValueLookup[Rows]] = {NoneType: lambda _: masks.of_null}
-    for kind, scale in masks.scales.items():
-        points, of_class = scale.points, masks.of_class[kind]
-        if only_points(of_class):
-            by_kind[kind] = by_equality(dict(zip(points, of_class[1::2], strict=True)), of_class[0])
+    by_type: dict[type, ValueLookup[Rows]] = {NoneType: lambda _: bitsets.null_rows}
+    for kind, scale in bitsets.scales.items():
+        points, rows_by_class = scale.points, bitsets.rows_by_class[kind]
+        if has_equality_only(rows_by_class):
+            by_kind[kind] = equality_lookup(dict(zip(points, rows_by_class[1::2], strict=True)), rows_by_class[0])
         else:
-            by_kind[kind] = by_order(points, of_class)
-        by_type |= dict.fromkeys(TYPES_OF.get(kind, ()), by_kind[kind])
-        if kind is ValueKind.NUMBER and not only_points(of_class):
-            by_type |= by_number(points, of_class, masks.elsewhere)
+            by_kind[kind] = ordered_lookup(points, rows_by_class)
+        by_type |= dict.fromkeys(TYPES_BY_KIND.get(kind, ()), by_kind[kind])
+        if kind is ValueKind.NUMBER and not has_equality_only(rows_by_class):
+            by_type |= number_lookups(points, rows_by_class, bitsets.other_kind_rows)
     if Decimal in by_type:
-        by_type[Decimal] = numbers_only(by_type[Decimal], masks.elsewhere)
-    return ColumnIndex(masks=masks, by_kind=by_kind, by_type=by_type, cells=cells)
+        by_type[Decimal] = with_nan_check(by_type[Decimal], bitsets.other_kind_rows)
+    return ColumnIndex(bitsets=bitsets, by_kind=by_kind, by_type=by_type, cells=cells)

@@ -1,4 +1,4 @@
-"""Find the rows that match from the exact set of rows that each column takes."""
+"""Find the matching rows from the exact set of rows that accept a value in each column."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from operator import or_
 from typing import TYPE_CHECKING
 
 from router.tables.feel.values import canonical
-from router.tables.index.bitsets import places_from_end
+from router.tables.index.bitsets import positions_from_end
 from router.tables.index.columns import compile_column
-from router.tables.index.lookups import narrowed
+from router.tables.index.lookups import intersect_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,47 +24,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactIndex:
-    """Which rows take which value, column by column.
-
-    `doubtful` rows look at other inputs; they are asked once more whether they match.
-    """
+    """Which rows accept which value, column by column. `unindexed_rows` are tested once more after the look-up."""
 
     rows: Sequence[Row]
-    all: Rows
-    doubtful: Rows
+    all_rows: Rows
+    unindexed_rows: Rows
     steps: Steps
 
     @property
     def exact(self) -> ExactIndex:
-        """What an index that takes short cuts has, too: the sets of all rows, which leave nothing open."""
+        """The index itself. The other indexes have the same attribute, for what they cannot decide."""
         return self
 
-    def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
-        """Give the first row that matches, without the cost of an iterator where no row is doubtful."""
-        if self.doubtful:
-            return next(self.hits(values, inputs), None)
-        found = narrowed(self.all, self.steps, values)
-        return self.rows[-found.bit_length()] if found else None
+    def first_match(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
+        """Return the first row that matches; without an iterator, which would cost time, if all rows are indexed."""
+        if self.unindexed_rows:
+            return next(self.matching_rows(values, inputs), None)
+        rows = intersect_columns(self.all_rows, self.steps, values)
+        return self.rows[-rows.bit_length()] if rows else None
 
-    def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
-        """Give the rows that match, in order."""
-        found = narrowed(self.all, self.steps, values)
-        if found and self.doubtful:
+    def matching_rows(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+        """Yield the rows that match, in table order."""
+        rows = intersect_columns(self.all_rows, self.steps, values)
+        if rows and self.unindexed_rows:
             values = tuple(map(canonical, values))
-        for place in places_from_end(found):
+        for place in positions_from_end(rows):
             row = self.rows[-place]
-            if not self.doubtful >> (place - 1) & 1 or row.matches(values, inputs):
+            if not self.unindexed_rows >> (place - 1) & 1 or row.matches(values, inputs):
                 yield row
 
 
-def exact_index(
-    rows: Sequence[Row], columns: Mapping[int, Sequence[Cell]], masks: Mapping[int, ColumnBitsets], order: Sequence[int]
+def build_exact_index(
+    rows: Sequence[Row],
+    columns: Mapping[int, Sequence[Cell]],
+    bitsets: Mapping[int, ColumnBitsets],
+    order: Sequence[int],
 ) -> ExactIndex:
-    """Compile the sets of rows of every column; columns are looked up in `order`."""
-    exact = {place: compile_column(columns[place], masks[place]) for place in order}
+    """Compile the row sets of every column. `order` is the order in which the columns are looked up."""
+    indexes = {place: compile_column(columns[place], bitsets[place]) for place in order}
     return ExactIndex(
         rows=rows,
-        all=(1 << len(rows)) - 1,
-        doubtful=reduce(or_, (of.doubtful for of in masks.values()), 0),
-        steps=tuple((place, exact[place].by_type, exact[place].rare) for place in order),
+        all_rows=(1 << len(rows)) - 1,
+        unindexed_rows=reduce(or_, (column.unindexed_rows for column in bitsets.values()), 0),
+        steps=tuple((place, indexes[place].by_type, indexes[place].rows_for_other_type) for place in order),
     )

@@ -1,14 +1,14 @@
-"""Choose and compile the index of a large table, which finds the rows that match without trying them one by one."""
+"""Choose and build the index of a large table, which finds the matching rows without testing each of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.tables.index.bitsets import masks_of
-from router.tables.index.coarse_index import blurred_index
-from router.tables.index.coarse_sets import is_worth_blurring
-from router.tables.index.exact_index import exact_index
-from router.tables.index.word_index import FEWEST_FILED, filed_index
+from router.tables.index.bitsets import column_bitsets
+from router.tables.index.coarse_index import build_coarse_index
+from router.tables.index.coarse_sets import is_coarse_index_worthwhile
+from router.tables.index.exact_index import build_exact_index
+from router.tables.index.word_index import MIN_WORD_INDEX_ROWS, build_word_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 
 def compile_index(rows: Sequence[Row], width: int) -> AnyIndex:
-    """Compile the rows of a table with so many inputs."""
+    """Build the index of the rows of a table with `width` input columns."""
     columns = {place: [row.cells[place] for row in rows] for place in range(width)}
-    masks = {place: masks_of(cells) for place, cells in columns.items() if not all(cell.is_any for cell in cells)}
-    # The column that leaves the fewest rows comes first: a value that nothing takes ends the search there.
-    order = sorted(masks, key=lambda place: masks[place].usual_share(len(rows)))
-    exact = exact_index(rows, columns, masks, order)
-    if is_worth_blurring(list(masks.values()), len(rows)):
-        return blurred_index(exact, masks)
-    return (filed_index(exact) if len(rows) >= FEWEST_FILED else None) or exact
+    bitsets = {
+        place: column_bitsets(cells) for place, cells in columns.items() if not all(cell.is_any for cell in cells)
+    }
+    # The most selective column comes first: if no row accepts its value, the search ends there.
+    order = sorted(bitsets, key=lambda place: bitsets[place].average_share(len(rows)))
+    exact = build_exact_index(rows, columns, bitsets, order)
+    if is_coarse_index_worthwhile(list(bitsets.values()), len(rows)):
+        return build_coarse_index(exact, bitsets)
+    return (build_word_index(exact) if len(rows) >= MIN_WORD_INDEX_ROWS else None) or exact

@@ -1,4 +1,4 @@
-"""Search the class of a value among the points of its kind, and give what belongs to that class."""
+"""Find the class of a value among the points of its kind, and return what is stored for that class."""
 
 from __future__ import annotations
 
@@ -14,118 +14,121 @@ if TYPE_CHECKING:
 
     Steps = tuple[tuple[int, Mapping[type, "ValueLookup[int]"], "ValueLookup[int]"], ...]  # sets of rows are ints
 
-Found = TypeVar("Found")
-Found_co = TypeVar("Found_co", covariant=True)
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
 
-class ValueLookup(Protocol[Found_co]):
-    """Finds what belongs to a value."""
+class ValueLookup(Protocol[Result_co]):
+    """Returns what is stored for a value, such as a set of rows."""
 
-    def __call__(self, value: Any, /) -> Found_co:  # noqa: ANN401 - of the kind or type that it is for
-        """Look it up."""
+    def __call__(self, value: Any, /) -> Result_co:  # noqa: ANN401 - of the kind or type that it is for
+        """Return the result for a value."""
 
 
-def narrowed(found: int, steps: Steps, values: Sequence[object]) -> int:
-    """Keep of a set what takes the value of every column; each step is a column's place, its look-ups and the rest."""
+def intersect_columns(rows: int, steps: Steps, values: Sequence[object]) -> int:
+    """Return the rows of a set that accept the value of every column.
+
+    Each step is the position of a column, its look-ups by type, and the look-up for other types.
+    """
     for place, by_type, rare in steps:
         value = values[place]
-        found &= by_type.get(type(value), rare)(value)
-        if not found:
+        rows &= by_type.get(type(value), rare)(value)
+        if not rows:
             break
-    return found
+    return rows
 
 
-class _RowSets(dict[object, Found]):
-    """Sets of rows by value; `__getitem__` of a dict is quicker to call than any function that we could write."""
+class _RowSets(dict[object, Result]):
+    """Results by value, with a default. `dict.__getitem__` is faster to call than a function written in Python."""
 
-    def __init__(self, rows: Mapping[object, Found], other: Found) -> None:
+    def __init__(self, rows: Mapping[object, Result], other: Result) -> None:
         super().__init__(rows)
         self._other = other
 
-    def __missing__(self, _value: object) -> Found:
+    def __missing__(self, _value: object) -> Result:
         return self._other
 
 
-def by_equality(rows: Mapping[object, Found], other: Found) -> ValueLookup[Found]:
-    """Search a value that only points take."""
+def equality_lookup(rows: Mapping[object, Result], other: Result) -> ValueLookup[Result]:
+    """Return a look-up for a column with equality conditions only. `other` is the result for all other values."""
     return _RowSets(rows, other).__getitem__
 
 
-def numbers_only(look_up: ValueLookup[Found], of_nothing: Found) -> ValueLookup[Found]:
-    """Guard a search against decimals that are no numbers: they cannot be searched, and some not even be hashed."""
-    return lambda value: of_nothing if value.is_nan() else look_up(value)
+def with_nan_check(look_up: ValueLookup[Result], nan_result: Result) -> ValueLookup[Result]:
+    """Return a look-up that first checks for NaN: NaN cannot be searched, and a signalling NaN cannot be hashed."""
+    return lambda value: nan_result if value.is_nan() else look_up(value)
 
 
-def by_order(points: tuple[Any, ...], masks: Sequence[Found]) -> ValueLookup[Found]:
-    """Search a value among points and what lies between them."""
+def ordered_lookup(points: tuple[Any, ...], results: Sequence[Result]) -> ValueLookup[Result]:
+    """Return a look-up that finds a value among points, or in the interval between two of them."""
     count = len(points)
 
-    def look_up(value: Any) -> Found:  # noqa: ANN401 - of the kind of the points
+    def look_up(value: Any) -> Result:  # noqa: ANN401 - of the kind of the points
         at = bisect_left(points, value)
         is_point = at < count and points[at] == value
-        return masks[2 * at + is_point]
+        return results[2 * at + is_point]
 
     return look_up
 
 
-def by_number(
-    points: tuple[int | Decimal, ...], masks: Sequence[Found], of_nothing: Found
-) -> dict[type, ValueLookup[Found]]:
-    """Search numbers of every type, exactly; `of_nothing` is for a float that is no number.
+def number_lookups(
+    points: tuple[int | Decimal, ...], results: Sequence[Result], nan_result: Result
+) -> dict[type, ValueLookup[Result]]:
+    """Return exact look-ups for each type of number. `nan_result` is the result for NaN.
 
-    Floats are compared in a quarter of the time of decimals, so the nearest floats of the points are searched. The
-    points themselves are looked at only where a float is the same.
+    Comparing floats takes a quarter of the time of comparing decimals, so the floats nearest to the points are
+    searched. The points themselves are compared only where their nearest float equals that of the value.
     """
-    floats = (*map(nearest, points), inf)  # the last one ends every search
+    floats = (*map(nearest_float, points), inf)  # infinity ends every search
 
-    def of_any(value: float | Decimal) -> Found:
+    def look_up_any(value: float | Decimal) -> Result:
         try:
             near = float(value)
         except OverflowError:
-            near = nearest(value)
+            near = nearest_float(value)
         at = bisect_left(floats, near)
         if floats[at] == near:
-            return masks[exactly(canonical(value), at, near)]
-        return masks[2 * at] if near == near else of_nothing  # noqa: PLR0124 - what is no number equals nothing
+            return results[class_of(canonical(value), at, near)]
+        return results[2 * at] if near == near else nan_result  # noqa: PLR0124 - NaN does not equal itself
 
-    def exactly(value: Any, at: int, near: float) -> int:  # noqa: ANN401 - what a float means is a decimal
+    def class_of(value: Any, at: int, near: float) -> int:  # noqa: ANN401 - any canonical number
         end = bisect_right(floats, near, at, len(points))
         at = bisect_left(points, value, at, end)
         return 2 * at + (at < end and points[at] == value)
 
-    plain = _by_plain_number(floats[:-1], masks, of_nothing) if all(map(_is_plain, points)) else {}
-    return {int: of_any, Decimal: of_any, float: of_any, **plain}
+    plain = _plain_number_lookups(floats[:-1], results, nan_result) if all(map(_is_exact_float, points)) else {}
+    return {int: look_up_any, Decimal: look_up_any, float: look_up_any, **plain}
 
 
-def _by_plain_number(
-    floats: Sequence[float], masks: Sequence[Found], of_nothing: Found
-) -> dict[type, ValueLookup[Found]]:
-    """Search whole numbers and floats among points that are floats themselves: how many edges are not above it?"""
+def _plain_number_lookups(
+    floats: Sequence[float], results: Sequence[Result], nan_result: Result
+) -> dict[type, ValueLookup[Result]]:
+    """Return look-ups for ints and floats among points that are exact floats, by the number of edges below a value."""
     edges = tuple([edge for point in floats for edge in (point, nextafter(point, inf))])
 
-    def of_int(value: int) -> Found:
+    def look_up_int(value: int) -> Result:
         try:
-            return masks[bisect_right(edges, float(value))]
-        except OverflowError:  # a whole number of more than 308 digits
-            return masks[-1 if value > 0 else 0]
+            return results[bisect_right(edges, float(value))]
+        except OverflowError:  # an int of more than 308 digits
+            return results[-1 if value > 0 else 0]
 
-    def of_float(value: float) -> Found:
-        return masks[bisect_right(edges, value)] if value == value else of_nothing  # noqa: PLR0124 - see above
+    def look_up_float(value: float) -> Result:
+        return results[bisect_right(edges, value)] if value == value else nan_result  # noqa: PLR0124 - see above
 
-    return {int: of_int, float: of_float}
-
-
-def _is_plain(point: int | Decimal) -> bool:
-    """Say whether a number is what its nearest float is written as, and not too large for floats beside it."""
-    return -_WHOLE < point < _WHOLE and canonical(float(point)) == point
+    return {int: look_up_int, float: look_up_float}
 
 
-_WHOLE = 2**53  # up to here every whole number is a float
+def _is_exact_float(point: int | Decimal) -> bool:
+    """Return whether a number equals the decimal text of its nearest float, and is small enough for exact ints."""
+    return -_MAX_EXACT_INT < point < _MAX_EXACT_INT and canonical(float(point)) == point
 
 
-def nearest(number: float | Decimal) -> float:
-    """Give the float next to a number; beyond all floats, infinity."""
+_MAX_EXACT_INT = 2**53  # up to here every int is exactly a float
+
+
+def nearest_float(number: float | Decimal) -> float:
+    """Return the float nearest to a number; infinity if it is beyond all floats."""
     try:
         return float(number)
-    except OverflowError:  # a whole number of more than 308 digits
+    except OverflowError:  # an int of more than 308 digits
         return inf if number > 0 else -inf

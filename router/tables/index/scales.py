@@ -1,4 +1,4 @@
-"""Put the values that a column's cells name in order, and say which stretch of that order a cell covers."""
+"""Order the values that occur in the cells of a column, and compute which classes of values a cell covers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from router.tables.feel.conditions import Condition, Operand
     from router.tables.feel.unary_test import Cell
 
-OffsetRange = tuple[int, int]  # the first class, and the one after the last
-Asked = list[tuple[ValueKind, "Condition"]]  # what a cell asks for, and of which kind of value
+ClassRange = tuple[int, int]  # the first class, and the one after the last
+KindConditions = list[tuple[ValueKind, "Condition"]]  # the conditions of a cell, each with the kind of its values
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The values of one kind that the cells of a column name, in order.
+    """The values of one kind that occur in the cells of a column, in ascending order.
 
-    They part all values of the kind into classes that no cell tells apart: class 2i + 1 is the i-th point itself,
-    class 2i what lies between it and the point before, the last class what lies above all.
+    They divide all values of the kind into classes within which every cell gives the same result. Class 2i + 1 is the
+    i-th
+    point, class 2i the values between it and the point before, the last class the values above all points.
     """
 
     points: tuple[Any, ...]
@@ -34,28 +35,29 @@ class Scale:
 
     @property
     def size(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return 2 * len(self.points) + 1
 
 
 Scales = dict[ValueKind, Scale]
 
 
-def asked(cell: Cell) -> Asked | None:
-    """Give the conditions of a cell with the kind of each.
+def conditions_by_kind(cell: Cell) -> KindConditions | None:
+    """Return the conditions of a cell with the kind of each.
 
-    None: the cell cannot be put on scales, because what it takes depends on other inputs, or on moments without order.
+    None: the cell cannot be put on scales, because it refers to another input or to moments that have no reliable
+    order.
     """
-    found: Asked = []
+    conditions: KindConditions = []
     for condition in cell.conditions:
-        kind = _kind(condition)
+        kind = _kind_of_condition(condition)
         if kind is None:
             return None
-        found.append((kind, condition))
-    return found
+        conditions.append((kind, condition))
+    return conditions
 
 
-def _kind(condition: Condition) -> ValueKind | None:
+def _kind_of_condition(condition: Condition) -> ValueKind | None:
     if isinstance(condition, Interval):
         low, high = _kind_of_operand(condition.low), _kind_of_operand(condition.high)
         return low if low is high and low in ORDERED else None
@@ -64,27 +66,27 @@ def _kind(condition: Condition) -> ValueKind | None:
 
 
 def _kind_of_operand(operand: Operand) -> ValueKind | None:
-    if isinstance(operand, Literal) and not wanders(operand.value):
+    if isinstance(operand, Literal) and not has_variable_offset(operand.value):
         return kind_of(operand.value)
     return None
 
 
-def wanders(value: object) -> bool:
-    """Say whether a moment is in a zone that changes its offset: Python gives such moments no order to rely on."""
-    # Two of one zone are compared by their clocks, two of different zones by the instant, and one that an
-    # offset change makes ambiguous equals none of another zone (PEP 495).
+def has_variable_offset(value: object) -> bool:
+    """Return whether a moment is in a zone whose offset changes. Python does not order such moments reliably."""
+    # Two moments of one zone are compared by their clocks, two of different zones by the instant, and one that
+    # an offset change makes ambiguous equals no moment of another zone (PEP 495).
     zone = getattr(value, "tzinfo", None)
     return zone is not None and zone.utcoffset(None) is None
 
 
-def scales_of(cells: Iterable[Asked]) -> Scales:
-    """Collect the values that cells name, by kind."""
+def scales_of(cells: Iterable[KindConditions]) -> Scales:
+    """Collect the values that occur in cells, by kind."""
     found: dict[ValueKind, set[Any]] = {}
     for conditions in cells:
         for kind, condition in conditions:
             found.setdefault(kind, set()).update(_points(condition))
     if ValueKind.BOOLEAN in found:
-        found[ValueKind.BOOLEAN] = {False, True}  # there is nothing else between and beside them
+        found[ValueKind.BOOLEAN] = {False, True}  # there are no other values of this kind
     return {kind: Scale(tuple(sorted(points))) for kind, points in found.items()}
 
 
@@ -98,31 +100,32 @@ def _points(condition: Condition) -> tuple[object, ...]:
             return ()
 
 
-def takes_everything(conditions: Asked) -> bool:
-    """Say whether `!= null` is among the conditions: it takes every value of every kind but null."""
+def accepts_all_but_null(conditions: KindConditions) -> bool:
+    """Return whether `!= null` is among the conditions: it accepts every value of every kind but null."""
     return any(
-        kind is ValueKind.NULL and getattr(one, "operator", None) is Operator.DIFFERENT for kind, one in conditions
+        kind is ValueKind.NULL and getattr(condition, "operator", None) is Operator.DIFFERENT
+        for kind, condition in conditions
     )
 
 
-def stretches(conditions: Asked, kind: ValueKind, scale: Scale) -> list[OffsetRange]:
-    """Say which classes of a scale the conditions cover; no two stretches share one."""
-    found: list[OffsetRange] = []
+def class_ranges(conditions: KindConditions, kind: ValueKind, scale: Scale) -> list[ClassRange]:
+    """Return the ranges of classes of a scale that the conditions cover, without overlaps."""
+    found: list[ClassRange] = []
     for of_kind, condition in conditions:
         if of_kind is kind:
-            found += _stretches(condition, scale)
-    return found if len(found) < 2 else _merged(found)  # noqa: PLR2004 - one cannot overlap
+            found += _condition_ranges(condition, scale)
+    return found if len(found) < 2 else _merge(found)  # noqa: PLR2004 - one cannot overlap
 
 
-def _stretches(condition: Condition, scale: Scale) -> tuple[OffsetRange, ...]:
+def _condition_ranges(condition: Condition, scale: Scale) -> tuple[ClassRange, ...]:
     if isinstance(condition, Interval):
         low, high = (scale.class_of[point] for point in _points(condition))
-        return ((low + (not condition.low_in), high + condition.high_in),)
+        return ((low + (not condition.includes_low), high + condition.includes_high),)
     (point,) = _points(condition)
-    return _COVERED[condition.operator](scale.class_of[point], scale.size)
+    return _COVERED_RANGES[condition.operator](scale.class_of[point], scale.size)
 
 
-_COVERED: dict[Operator, Callable[[int, int], tuple[OffsetRange, ...]]] = {
+_COVERED_RANGES: dict[Operator, Callable[[int, int], tuple[ClassRange, ...]]] = {
     Operator.EQUAL: lambda at, _: ((at, at + 1),),
     Operator.DIFFERENT: lambda at, end: ((0, at), (at + 1, end)),
     Operator.LESS: lambda at, _: ((0, at),),
@@ -132,9 +135,9 @@ _COVERED: dict[Operator, Callable[[int, int], tuple[OffsetRange, ...]]] = {
 }
 
 
-def _merged(parts: list[OffsetRange]) -> list[OffsetRange]:
-    """Join stretches that touch or overlap."""
-    joined: list[OffsetRange] = []
+def _merge(parts: list[ClassRange]) -> list[ClassRange]:
+    """Merge ranges that touch or overlap."""
+    joined: list[ClassRange] = []
     for first, end in sorted(parts):
         if joined and first <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))

@@ -1,4 +1,4 @@
-"""Find the rows that match in a large table of words: look two words up, and compare the others."""
+"""Find the matching rows of a large table of strings: look two words up, and compare the others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from router.tables.feel.conditions import word_of
-from router.tables.feel.values import all_of
+from router.tables.feel.conditions import required_string
+from router.tables.feel.values import values_getter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,138 +18,151 @@ if TYPE_CHECKING:
     from router.tables.index.exact_index import ExactIndex
     from router.tables.model import Row
 
-    Choice = tuple[str | None, ...]  # a word for each column; None where the row takes anything
-    Take = Callable[[Sequence[Any]], Sequence[Any]]
-    Filed = tuple[int, Take, str]  # where a row stands, how to take the values that it asks about, its words, joined
-    File = Mapping[str, tuple[Filed, ...]]
-    Choices = Sequence[tuple[Choice, Filed]]
+    WordChoice = tuple[str | None, ...]  # a word (string) for each column; None where the row accepts any value
+    ValuesGetter = Callable[[Sequence[Any]], Sequence[Any]]
+    IndexedRow = tuple[int, ValuesGetter, str]  # position of a row, getter of the values to compare, its words joined
+    RowsByWords = Mapping[str, tuple[IndexedRow, ...]]
+    WordChoices = Sequence[tuple[WordChoice, IndexedRow]]
 
 
-END = "\0"  # between words; none that is filed has it
+SEPARATOR = "\0"  # between words; a cell that contains it is not indexed
 
-joined = END.join
+join_words = SEPARATOR.join
 
-MOST_CHOICES = 4  # for each row: one that lists words is filed once for each choice of them
+MAX_CHOICES_PER_ROW = 4  # a row that lists several words is indexed once for each combination
 
-MOST_TOGETHER = 4  # rows under the same words, on average
+MAX_ROWS_PER_KEY = 4  # on average
 
 
-def choices_of(rows: Sequence[Row]) -> Choices | None:
-    """Choose a word of each cell, in every way; None if there are too many, or a cell asks for more than words."""
-    room = MOST_CHOICES * len(rows)
-    found: list[tuple[Choice, Filed]] = []
-    takes: dict[tuple[int, ...], Take] = {}  # few differ
+def word_choices(rows: Sequence[Row]) -> WordChoices | None:
+    """Return every combination of words that each row accepts.
+
+    None if there are too many or a cell has other conditions.
+    """
+    room = MAX_CHOICES_PER_ROW * len(rows)
+    found: list[tuple[WordChoice, IndexedRow]] = []
+    getters: dict[tuple[int, ...], ValuesGetter] = {}  # rows share few of them
     for place, row in enumerate(rows):
-        words = [_words_of(cell) for cell in row.cells]
+        words = [_words_of_cell(cell) for cell in row.cells]
         if not 0 < prod(map(len, words)) <= room - len(found):
             return None
         for choice in product(*words):
-            asked = tuple(column for column, word in enumerate(choice) if word is not None)
-            take = takes.setdefault(asked, all_of(asked))
-            found.append((choice, (place, take, joined(take(choice)))))
+            conditional = tuple(column for column, word in enumerate(choice) if word is not None)
+            get_values = getters.setdefault(conditional, values_getter(conditional))
+            found.append((choice, (place, get_values, join_words(get_values(choice)))))
     return found
 
 
-def _words_of(cell: Cell) -> Sequence[str | None]:
-    """Give the words that a cell takes, None for all; nothing if that does not say it."""
+def _words_of_cell(cell: Cell) -> Sequence[str | None]:
+    """Return the words that a cell accepts, None for any; an empty sequence if it has other conditions."""
     if cell.is_any:
         return (None,)
-    words = {word_of(condition) for condition in cell.conditions}
-    return () if cell.negated or any(word is None or END in word for word in words) else tuple(words)
+    words = {required_string(condition) for condition in cell.conditions}
+    return () if cell.negated or any(word is None or SEPARATOR in word for word in words) else tuple(words)
 
 
-def filed(choices: Choices, *columns: int) -> tuple[File, Choices]:
-    """File rows under their words in one or two columns; second, those that take anything there."""
-    found: dict[str, list[Filed]] = {}
+def group_by_words(choices: WordChoices, *columns: int) -> tuple[RowsByWords, WordChoices]:
+    """Group rows by their words in one or two columns. Return the groups, and the rows that accept any value there."""
+    found: dict[str, list[IndexedRow]] = {}
     left = []
     for choice, row in choices:
         words = [choice[column] or "" for column in columns]
         if any(words):
-            found.setdefault(joined(words) if len(words) > 1 else END + words[0], []).append(row)
+            found.setdefault(join_words(words) if len(words) > 1 else SEPARATOR + words[0], []).append(row)
         else:
             left.append((choice, row))
     return {under: tuple(rows) for under, rows in found.items()}, left
 
 
-def are_small(files: Iterable[File]) -> bool:
-    """Say whether few rows are under the same key."""
-    together = [len(rows) for file in files for rows in file.values()]
-    return sum(count * count for count in together) <= MOST_TOGETHER * sum(together)
+def are_groups_small(groupings: Iterable[RowsByWords]) -> bool:
+    """Return whether a group has few rows on average, weighted by its size."""
+    sizes = [len(rows) for groups in groupings for rows in groups.values()]
+    return sum(count * count for count in sizes) <= MAX_ROWS_PER_KEY * sum(sizes)
 
 
 # With 10,000 rows, six columns of 2,000 words have 15 MB of row sets, and an evaluation waits for 7 kB of them that are
-# in no cache. Few rows ask for the same two words: to find them and to compare their other words takes less memory.
-FEWEST_FILED = 3_000  # rows; with fewer, sets of rows are as quick
+# in no cache. Few rows have the same two words: finding these and comparing their other words needs less memory.
+MIN_WORD_INDEX_ROWS = 3_000  # with fewer, sets of rows are as fast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordIndex:
-    """The rows under the words of two columns; those that take anything in both, under the word of a `later` one.
+    """The rows grouped by their words in two columns.
 
-    `always` are the rows that take anything in every column. Values that are no words the `exact` index looks up.
+    Rows that accept any value in both are grouped by the word of one of `later_columns`; `unconditional_rows` accept
+    any value in every column. Values that are not strings are looked up in the `exact` index.
     """
 
     exact: ExactIndex
     columns: tuple[int, int]
-    file: File
-    later: tuple[tuple[int, File], ...]
-    always: tuple[Filed, ...]
+    rows_by_words: RowsByWords
+    later_columns: tuple[tuple[int, RowsByWords], ...]
+    unconditional_rows: tuple[IndexedRow, ...]
 
-    def first(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
-        """Give the first row that matches."""
+    def first_match(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
+        """Return the first row that matches."""
         candidates = self._candidates(values)
         if candidates is None:
-            return self.exact.first(values, inputs)
+            return self.exact.first_match(values, inputs)
         first = None
-        for place, take, asked in candidates:
-            if joined(take(values)) == asked and (first is None or place < first):
+        for place, get_values, words in candidates:
+            if join_words(get_values(values)) == words and (first is None or place < first):
                 first = place
         return None if first is None else self.exact.rows[first]
 
-    def hits(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
-        """Give the rows that match, in order."""
+    def matching_rows(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+        """Yield the rows that match, in table order."""
         candidates = self._candidates(values)
         if candidates is None:
-            return self.exact.hits(values, inputs)
-        places = {place for place, take, asked in candidates if joined(take(values)) == asked}
+            return self.exact.matching_rows(values, inputs)
+        places = {place for place, get_values, words in candidates if join_words(get_values(values)) == words}
         return (self.exact.rows[place] for place in sorted(places))
 
-    def _candidates(self, values: Any) -> tuple[Filed, ...] | None:  # noqa: ANN401 - words, if it succeeds
-        """Give the rows that match if all of their words are these; None if a value is no word."""
+    def _candidates(self, values: Any) -> tuple[IndexedRow, ...] | None:  # noqa: ANN401 - see TypeError
+        """Return the rows that match if all of their words do; None if a value is not a string."""
         try:
-            joined(values)
+            join_words(values)
         except TypeError:
             return None
-        one, other = self.columns
-        some, more = values[one] + END, values[other]  # a word that is an enum becomes one that can be looked up
-        get = self.file.get
-        found = self.always + get(some + more, ()) + get(some, ()) + get(END + more, ())
-        for column, file in self.later:
-            if rows := file.get(END + values[column]):
-                found += rows
-        return found
+        first, second = self.columns
+        # Adding SEPARATOR also turns a string enum into a plain string, which can be looked up.
+        start, end = values[first] + SEPARATOR, values[second]
+        get = self.rows_by_words.get
+        rows = self.unconditional_rows + get(start + end, ()) + get(start, ()) + get(SEPARATOR + end, ())
+        for column, groups in self.later_columns:
+            if grouped := groups.get(SEPARATOR + values[column]):
+                rows += grouped
+        return rows
 
 
-def filed_index(exact: ExactIndex) -> WordIndex | None:
-    """File the rows of an index, by the columns that leave the fewest; None if that cannot be or is not quicker."""
+def build_word_index(exact: ExactIndex) -> WordIndex | None:
+    """Group the rows of an index by its two most selective columns; None if that is not possible or not faster."""
     columns = [place for place, *_ in exact.steps]
-    choices = choices_of(exact.rows) if len(columns) > 1 else None
+    choices = word_choices(exact.rows) if len(columns) > 1 else None
     if choices is None:
         return None
-    one, other, *others = columns
-    file, left = filed(choices, one, other)
-    later, left = _later_files(left, others)
-    always = tuple(row for _, row in left)
-    if not are_small([file, *(of_column for _, of_column in later), {END: always}]):
+    first, second, *others = columns
+    groups, left = group_by_words(choices, first, second)
+    later, left = _group_by_later_columns(left, others)
+    unconditional = tuple(row for _, row in left)
+    if not are_groups_small([groups, *(of_column for _, of_column in later), {SEPARATOR: unconditional}]):
         return None
-    return WordIndex(exact=exact, columns=(one, other), file=file, later=later, always=always)
+    return WordIndex(
+        exact=exact,
+        columns=(first, second),
+        rows_by_words=groups,
+        later_columns=later,
+        unconditional_rows=unconditional,
+    )
 
 
-def _later_files(left: Choices, columns: list[int]) -> tuple[tuple[tuple[int, File], ...], Choices]:
-    """File each row under the first of these columns in which it does not take anything."""
-    found = []
+def _group_by_later_columns(
+    left: WordChoices, columns: list[int]
+) -> tuple[tuple[tuple[int, RowsByWords], ...], WordChoices]:
+    """Group each row by the first of these columns in which it has a condition."""
+    later = []
     for column in columns:
-        file, left = filed(left, column)
-        if file:
-            found.append((column, file))
-    return tuple(found), left
+        groups, left = group_by_words(left, column)
+        if groups:
+            later.append((column, groups))
+    return tuple(later), left

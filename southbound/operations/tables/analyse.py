@@ -70,8 +70,7 @@ def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
         "complete": found.complete,
         "unchecked": found.unchecked,
         "unreachable": [
-            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.except_lists}
-            for one in found.unreachable
+            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.list_inputs} for one in found.unreachable
         ],
         "overlap_count": found.overlap_count,
         "overlaps": [

@@ -11,7 +11,7 @@ from router.selection.load import table_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import SheetPlaces
-from router.tables.formats.sheets.xlsx_markup import with_reasons
+from router.tables.formats.sheets.xlsx_markup import add_reasons
 from router.tables.table import DecisionTable
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_status
@@ -98,7 +98,7 @@ def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loade
 
 def _follow_up_sentences(file: str, error: TableErrors) -> list[str]:
     """Describe what helps with mistakes of a format; a refused spreadsheet gets its copy."""
-    complaints = error.complaints
+    complaints = error.diagnostics
     if format_of(file) is Format.XLSX and complaints and isinstance(complaints.places, SheetPlaces):
         return _write_annotated_copy(file, complaints, complaints.places)
     return []
@@ -109,7 +109,7 @@ def _write_annotated_copy(file: str, complaints: Diagnostics, places: SheetPlace
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
     try:
-        copy.write_bytes(with_reasons(source.read_bytes(), file, complaints, places))
+        copy.write_bytes(add_reasons(source.read_bytes(), file, complaints, places))
     except OSError as error:
         return [f"{copy}: cannot be written ({error.strerror}), so there is no copy with the reasons in it"]
     return [f"{copy}: a copy with the reasons beside the cells; correct it there and import it"]

@@ -36,11 +36,11 @@ class _DecisionPlaces:
 
     name: str
 
-    def at(self, _place: int) -> str:
+    def full_name(self, _place: int) -> str:
         """Name the decision with its file."""
         return self.name
 
-    def within(self, _place: int) -> str:
+    def short_name(self, _place: int) -> str:
         """Name a place inside the decision."""
         return "the same decision"
 

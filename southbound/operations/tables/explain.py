@@ -74,10 +74,10 @@ def _pairs_table(named: Mapping[str, str]) -> Table:
 
 
 def _cells_table(why_not: WhyNot) -> Table:
-    table = Table("", "column", "value", "the cell wants", box=None, pad_edge=False)
-    for one in why_not.columns:
-        sign = "✓" if one.fits else "✗"
-        table.add_row(sign, Text(one.seen.column), Text(one.seen.value), Text(one.seen.wants))
+    table = Table("", "column", "value", "the cell requires", box=None, pad_edge=False)
+    for one in why_not.cells:
+        sign = "✓" if one.matches else "✗"
+        table.add_row(sign, Text(one.comparison.column), Text(one.comparison.value), Text(one.comparison.expected))
     return table
 
 
@@ -112,7 +112,7 @@ def _why_not_json(beside: WhyNot) -> dict[str, object]:
         "matches": beside.matches,
         "decides": beside.decides,
         "switched_off": beside.switched_off,
-        "columns": beside.columns,
+        "columns": beside.cells,
     }
 
 

@@ -11,8 +11,8 @@ from router.selection.load import any_from, document_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
-from router.tables.formats.loader import version_of, written_in_yaml
-from router.tables.formats.sheets.csv_file import write_csv, written_in_csv
+from router.tables.formats.loader import table_tree_from_yaml, version_of
+from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
 from router.tables.formats.yaml_writer import write_table
 from southbound.operations.tables.dmn import DmnOptions, read_dmn, write_dmn
 
@@ -33,9 +33,9 @@ class Format(StrEnum):
 
 
 def _read_xlsx(content: bytes, source: str) -> TableTree:
-    from router.tables.formats.sheets.xlsx_reader import written_in_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
+    from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
 
-    return written_in_xlsx(content, source)
+    return table_tree_from_xlsx(content, source)
 
 
 def _write_xlsx(table: Loaded) -> bytes:
@@ -49,8 +49,8 @@ MAX_FILE_BYTES = 20_000_000  # bytes; a table of 10,000 rows has about one milli
 _UNSUPPORTED_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".ods")
 _NO_DMN_OPTIONS = DmnOptions()
 _READERS: dict[Format, Callable[[bytes, str, DmnOptions], TableTree]] = {
-    Format.YAML: lambda content, source, _: written_in_yaml(_decode_text(content, source), source),
-    Format.CSV: lambda content, source, _: written_in_csv(content, source),
+    Format.YAML: lambda content, source, _: table_tree_from_yaml(_decode_text(content, source), source),
+    Format.CSV: lambda content, source, _: table_tree_from_csv(content, source),
     Format.XLSX: lambda content, source, _: _read_xlsx(content, source),
     Format.DMN: read_dmn,
 }
@@ -76,7 +76,7 @@ def load_file(
     suffix = Path(file).suffix.lower()
     if suffix in _UNSUPPORTED_SUFFIXES:
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
-    written = replace(_READERS[format_of(file)](_read_content(file), file, options), tested=tested)
+    written = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
     try:
         table = any_from(written, spokes)
     except TableErrors as error:

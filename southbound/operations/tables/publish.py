@@ -17,8 +17,8 @@ from router.tables.publish_plan import (
     plan_draft,
     plan_publish,
     plan_rollback,
-    too_large,
-    version_before,
+    rollback_version,
+    size_problem,
 )
 from router.tables.versions import PublishedTables
 from schemas.published_tables import DRAFT, LivePointer
@@ -124,7 +124,7 @@ def roll_back(settings: Settings, table: str, version: str | None, by: Authorshi
     """Make an older version live again, if it still loads."""
     published, spokes = read_published(settings), known_spokes(settings.routing.spokes)
     live = find_live(published, table)
-    wanted = version or version_before(live.moves)
+    wanted = version or rollback_version(live.moves)
     if wanted is None:
         raise invalid_input([f"{table} has no version before {live.version}: publish the one that you want"])
     if wanted == live.version:
@@ -153,7 +153,7 @@ def _print_warnings(warnings: tuple[str, ...]) -> None:
 
 
 def _write_plan(settings: Settings, plan: PublishPlan, table: str) -> None:
-    if sentence := too_large(plan):
+    if sentence := size_problem(plan):
         raise invalid_input([sentence])
 
     async def write(topic: KafkaTableTopic) -> PublishedTables | None:

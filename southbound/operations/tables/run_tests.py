@@ -8,7 +8,7 @@ import orjson
 
 from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
-from router.tables.test_cases import tried
+from router.tables.test_cases import check_test
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.tables.lookup import load_untested
 
@@ -44,7 +44,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
 def _test_results(file: str) -> Iterator[TestOutcome]:
     loaded = load_untested(file)
     decide = decision_function(loaded)
-    return (tried(test, decide(test.facts)) for test in table_of(loaded).tests)
+    return (check_test(test, decide(test.facts)) for test in table_of(loaded).tests)
 
 
 def _result_summary(tests: int, failed: int) -> str:
@@ -57,7 +57,7 @@ def _result_text(one: TestOutcome) -> str:
     if one.passed:
         return f"✓ {one.test.name}"
     why = "".join(f"\n    {line}" for line in explanation_lines(one.decision))
-    return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.found}{why}"
+    return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.actual}{why}"
 
 
 def _result_json(file: str, one: TestOutcome) -> str:
@@ -70,7 +70,7 @@ def _result_json(file: str, one: TestOutcome) -> str:
             "line": one.test.line,
             "passed": one.passed,
             "expected": one.expected,
-            "found": one.found,
+            "found": one.actual,
             "explanation": explanation_lines(one.decision),
         }
     ).decode()

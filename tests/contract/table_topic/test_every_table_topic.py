@@ -85,13 +85,13 @@ async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableT
     async with asyncio.timeout(60), topic.follow() as news:
         seen = PublishedTables()
         async for some in news:
-            seen = seen.after(some.entries)
+            seen = seen.with_records(some.entries)
             if some.at_end:
                 break
         assert seen == await topic.read()
         await publish_table(topic, a_table_text("2"), "ben")
         async for some in news:
-            seen = seen.after(some.entries)
+            seen = seen.with_records(some.entries)
             if len(seen.versions("a-table")) == 2 and some.at_end:
                 break
         assert seen == await topic.read()

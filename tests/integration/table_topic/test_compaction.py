@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
 from producers.kafka_publisher import producer_settings
-from router.tables.publish_plan import plan_publish, plan_rollback, version_before
+from router.tables.publish_plan import plan_publish, plan_rollback, rollback_version
 from schemas.published_tables import LivePointer, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 
@@ -59,7 +59,7 @@ async def test_after_compaction_the_history_is_whole_and_the_way_back_is_open(
     live = before.live("a-table")
     assert isinstance(live, LivePointer)
     assert [move.author for move in live.moves] == ["four", "three", "two", "one"]
-    wanted = (await topic.read()).version("a-table", version_before(live.moves) or "")
+    wanted = (await topic.read()).version("a-table", rollback_version(live.moves) or "")
     assert isinstance(wanted, TableVersion)
     await topic.write(plan_rollback(before, wanted, a_signature("back")))
     after = (await topic.read()).live("a-table")

@@ -11,7 +11,7 @@ import pytest
 
 from consumers.store.sql_store import open_store
 from router.runs.run import RequestRow
-from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, compact
+from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
 from southbound.cli.exit_codes import ExitCode
@@ -175,23 +175,23 @@ def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) 
 def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
     seen = CellComparison("spec", "fibre-tree", "fibre-tree, fibre-flat")
-    close = NearMiss(row="R5", misses=(CellComparison("mode", "ONDEMAND", "PROACTIVE"),))
-    policy = Explanation(reference=TREE.policy, rows=(MatchedRow(row="R10", cells=(seen,)),), close=(close,))
+    close = NearMiss(row="R5", mismatches=(CellComparison("mode", "ONDEMAND", "PROACTIVE"),))
+    policy = Explanation(reference=TREE.policy, rows=(MatchedRow(row="R10", cells=(seen,)),), near_misses=(close,))
 
     async def fill() -> None:
         opened = await open_store(url)
         request = next(row for row in rows() if isinstance(row, RequestRow))
-        await opened.save(replace(request, explanation=compact([policy])), a_run("TR0001", decision=TREE))
+        await opened.save(replace(request, explanation=dump_explanations([policy])), a_run("TR0001", decision=TREE))
         await opened.close()
 
     asyncio.run(fill())
-    sentence = "R5 would have matched but `mode` is ONDEMAND, the cell wants PROACTIVE"
+    sentence = "R5 would have matched but `mode` is ONDEMAND, the cell requires PROACTIVE"
     for command in ("why", "show"):
         assert sentence in southbound("runs", command, "TR0001", SOUTHBOUND_STORE__URL=url).stdout
     shown = json.loads(southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
     assert shown["request"]["explanation"].splitlines() == policy.sentences
     found = json.loads(southbound("runs", "why", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
-    assert found["decisions"][0]["close"][0]["row"] == "R5"
+    assert found["decisions"][0]["near_misses"][0]["row"] == "R5"
     assert found["sentences"] == policy.sentences
 
 

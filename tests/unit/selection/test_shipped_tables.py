@@ -72,7 +72,7 @@ def test_a_satellite_link_is_nobodys_but_rows_came_close(selector: Selector) -> 
     run = a_document(spec="satellite-link").model_copy(update={"related_service": ServiceRef(id="S", type="satellite")})
     nobody = choose_spoke(selector, facts_of(run))
     assert isinstance(nobody, Undecided)
-    assert "S40 would have matched but `service_type` is satellite, the cell wants copper, dsl" in "\n".join(
+    assert "S40 would have matched but `service_type` is satellite, the cell requires copper, dsl" in "\n".join(
         explanation_lines(nobody)
     )
     assert problem_of(nobody).code == "NO_ROW_MATCHES"

@@ -51,7 +51,7 @@ def test_the_lowest_order_that_matches_is_chosen_wherever_it_stands() -> None:
     choice = choose(text)
     assert (choice.spoke, choice.decision.row.id) == ("copper-lab", "S10")
     assert choice.decision.reference.startswith("a-selector@")
-    assert "S5 would have matched but `spec` is fibre-line, the cell wants x" in "\n".join(
+    assert "S5 would have matched but `spec` is fibre-line, the cell requires x" in "\n".join(
         explanation_lines(choice.decision)
     )
 

@@ -151,7 +151,7 @@ def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_alw
         known.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
     known.replace_queue(f"s#{row}" for row in queued)
     facts = facts_of(a_document())
-    fitting = [row.id for row in selector.table.hits(selector.table.values_of(facts))]
+    fitting = [row.id for row in selector.table.matching_rows(selector.table.values_of(facts))]
     for may_not, taken in ((known.blocked_for_new_request, full | queued), (known.blocked_for_next_in_queue, full)):
         choice = choose_spoke(selector, facts, may_not(NOON, set())(selector))
         free = [row for row in fitting if row not in selector.thresholds or row not in taken]

@@ -11,7 +11,7 @@ import pytest
 from consumers.routing.decide import Decider, Route
 from consumers.table_topic.live_tables import LiveTables, PublishedTableIds
 from consumers.table_topic.port import TableTopicRead
-from router.tables.publish_plan import TableSubmission, plan_publish, plan_rollback, version_before
+from router.tables.publish_plan import TableSubmission, plan_publish, plan_rollback, rollback_version
 from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer, TableKind, TableVersion
 from tests.builders.published_tables import a_signature
@@ -69,7 +69,7 @@ class LiveTablesRig:
 
     @property
     def published(self) -> PublishedTables:
-        return PublishedTables().after(self.log)
+        return PublishedTables().with_records(self.log)
 
     def publish(self, text: str) -> str:
         kind = TableKind.SELECTOR if "selector:" in text else TableKind.POLICY
@@ -81,7 +81,7 @@ class LiveTablesRig:
     def roll_back(self, table: str) -> None:
         live = self.published.live(table)
         assert isinstance(live, LivePointer)
-        before = self.published.version(table, version_before(live.moves) or "")
+        before = self.published.version(table, rollback_version(live.moves) or "")
         assert isinstance(before, TableVersion)
         self.put(plan_rollback(self.published, before, a_signature()))
 

@@ -10,9 +10,9 @@ import pytest
 from router.selection.fact_model import RUN_FACTS
 from router.selection.selector_file import load_selector
 from router.tables.feel.unary_test import parse
-from router.tables.formats.dmn.rules import read_output
+from router.tables.formats.dmn.rules import read_output_entry
 from router.tables.formats.loader import load_table
-from router.tables.hit_policy import HitPolicy, policy_named
+from router.tables.hit_policy import HitPolicy, find_hit_policy
 from router.tables.model import Input, Output, Row
 from router.tables.table import DecisionTable
 
@@ -37,8 +37,8 @@ CELLS = [row for row in section("Cells") if "input" not in row[1]]
 def test_a_cell_of_the_page_fits_what_the_page_says(cell: str, fitting: str, missing: str) -> None:
     (text,) = in_backticks(cell)
     parsed = parse(text, "any")
-    assert all(parsed.matches(read_output(value, "any")) for value in in_backticks(fitting))
-    assert not any(parsed.matches(read_output(value, "any")) for value in in_backticks(missing))
+    assert all(parsed.matches(read_output_entry(value, "any")) for value in in_backticks(fitting))
+    assert not any(parsed.matches(read_output_entry(value, "any")) for value in in_backticks(missing))
 
 
 def test_the_page_has_most_forms_of_a_cell() -> None:
@@ -81,7 +81,7 @@ def test_the_page_tells_every_policy_and_its_letter() -> None:
     told = [(in_backticks(row[0]), row[1].split(", ")) for row in section("Hit policies")]
     pairs = [pair for policies, letters in told for pair in zip(policies, letters, strict=True)]
     assert [policy for policy, _ in pairs] == list(HitPolicy)
-    assert all(policy_named(letter) == policy_named(policy) == policy for policy, letter in pairs)
+    assert all(find_hit_policy(letter) == find_hit_policy(policy) == policy for policy, letter in pairs)
 
 
 @pytest.mark.parametrize(("policy", "result"), RESULTS.items())

@@ -15,7 +15,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.explain.explain import explanation_lines
 from router.tables.feel.unary_test import parse
 from router.tables.formats.loader import load_table
-from router.tables.hit_policy import HitPolicy, UndecidedReason, lacking, policy_named
+from router.tables.hit_policy import HitPolicy, UndecidedReason, find_hit_policy, hit_policy_problems
 from router.tables.model import Input, Output, Row
 from router.tables.table import DecisionTable
 from tests.builders.decision_tables import SENT, a_file, a_row, a_table
@@ -72,7 +72,7 @@ def test_a_policy_makes_its_own_result_of_the_same_rows(policy: HitPolicy, resul
     assert grades(policy, "low", "high", "low", "mid") == result
 
 
-@pytest.mark.parametrize("policy", [policy for policy in HitPolicy if not policy.gives_several])
+@pytest.mark.parametrize("policy", [policy for policy in HitPolicy if not policy.is_multiple_hit])
 def test_a_single_match_is_the_result_of_every_single_hit_policy(policy: HitPolicy) -> None:
     assert grades(policy, "mid") == "mid"
 
@@ -92,7 +92,7 @@ def test_rows_that_differ_under_any_are_named() -> None:
     decision = decide_on(table, (2,))
     assert isinstance(decision, Undecided)
     assert decision.reason is UndecidedReason.OUTPUTS_DIFFER
-    assert decision.sentence == "rows R1, R2 of t@1 all match but want different things: give them equal outputs"
+    assert decision.sentence == "rows R1, R2 of t@1 all match but have different outputs: give them equal outputs"
 
 
 def test_importance_goes_column_by_column() -> None:
@@ -121,8 +121,8 @@ def test_a_column_without_allowed_values_has_no_say_in_the_importance() -> None:
     ("policy", "result"),
     [
         (HitPolicy.COLLECT_SUM, Decimal("6.3")),
-        (HitPolicy.COLLECT_LEAST, Decimal("0.1")),
-        (HitPolicy.COLLECT_MOST, 6),
+        (HitPolicy.COLLECT_MIN, Decimal("0.1")),
+        (HitPolicy.COLLECT_MAX, 6),
         (HitPolicy.COLLECT_COUNT, 4),
         (HitPolicy.COLLECT, [Decimal("0.1"), 6, Decimal("0.1"), Decimal("0.1")]),
     ],
@@ -144,7 +144,7 @@ def test_a_sum_does_not_depend_on_the_order_of_the_rows(values: list[object]) ->
 
 
 def test_a_null_among_the_values_makes_an_aggregation_null() -> None:
-    policies = (HitPolicy.COLLECT_SUM, HitPolicy.COLLECT_LEAST, HitPolicy.COLLECT_MOST)
+    policies = (HitPolicy.COLLECT_SUM, HitPolicy.COLLECT_MIN, HitPolicy.COLLECT_MAX)
     assert [numbers(policy, 1, None) for policy in policies] == [None, None, None]
     assert numbers(HitPolicy.COLLECT_COUNT, 1, None) == 2
 
@@ -185,7 +185,7 @@ def test_a_decision_of_several_rows_names_and_explains_them_all() -> None:
     assert decision.reference == "t@1#R2,R1"
     assert (
         "\n".join(explanation_lines(decision))
-        == "R2: `x` is 2 (the cell wants >= 2)\nR1: `x` is 2 (the cell wants >= 1)"
+        == "R2: `x` is 2 (the cell requires >= 2)\nR1: `x` is 2 (the cell requires >= 1)"
     )
 
 
@@ -198,8 +198,8 @@ def test_a_decision_of_several_rows_names_and_explains_them_all() -> None:
         ("OUTPUT ORDER", HitPolicy.OUTPUT_ORDER),
         ("output_order", HitPolicy.OUTPUT_ORDER),
         ("COLLECT SUM", HitPolicy.COLLECT_SUM),
-        ("collect min", HitPolicy.COLLECT_LEAST),
-        ("Collect >", HitPolicy.COLLECT_MOST),
+        ("collect min", HitPolicy.COLLECT_MIN),
+        ("Collect >", HitPolicy.COLLECT_MAX),
         ("COLLECT COUNT", HitPolicy.COLLECT_COUNT),
         ("C#", HitPolicy.COLLECT_COUNT),
         ("P", HitPolicy.PRIORITY),
@@ -209,7 +209,7 @@ def test_a_decision_of_several_rows_names_and_explains_them_all() -> None:
     ],
 )
 def test_a_policy_is_known_by_the_words_of_files_and_of_the_standard(written: str, policy: HitPolicy | None) -> None:
-    assert policy_named(written) is policy
+    assert find_hit_policy(written) is policy
 
 
 def test_a_file_names_its_policy() -> None:
@@ -242,7 +242,7 @@ def test_a_test_names_the_rows_of_a_multiple_hit_in_their_order() -> None:
 def test_what_a_policy_lacks_is_said(
     policy: str, columns: tuple[Output, ...], outputs: dict[str, object], problem: str
 ) -> None:
-    (sentence,) = lacking(
+    (sentence,) = hit_policy_problems(
         rows_giving(outputs, columns=columns, policy=HitPolicy(policy)).policy,
         rows_giving(outputs, columns=columns, policy=HitPolicy(policy)).outputs,
         rows_giving(outputs, columns=columns, policy=HitPolicy(policy)).rows,
@@ -253,8 +253,8 @@ def test_what_a_policy_lacks_is_said(
 
 def test_values_of_two_kinds_have_no_smallest() -> None:
     column = (Output(name="n", type="any"),)
-    table = rows_giving({"n": 1}, {"n": "a"}, columns=column, policy=HitPolicy.COLLECT_LEAST)
-    assert list(lacking(table.policy, table.outputs, table.rows)) == [
+    table = rows_giving({"n": 1}, {"n": "a"}, columns=column, policy=HitPolicy.COLLECT_MIN)
+    assert list(hit_policy_problems(table.policy, table.outputs, table.rows)) == [
         "policy 'collect<' compares values of one kind, but output 'n' has a number, a string"
     ]
 

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from router.tables.publish_plan import LARGEST, plan_draft, plan_publish, plan_rollback, too_large, version_before
+from router.tables.publish_plan import (
+    MAX_RECORD_BYTES,
+    plan_draft,
+    plan_publish,
+    plan_rollback,
+    rollback_version,
+    size_problem,
+)
 from router.tables.versions import PublishedTables, UnreadableRecord
 from schemas.published_tables import MOST_MOVES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
@@ -37,7 +44,7 @@ class TableLog:
 
     def add(self, *entries: LogEntry) -> None:
         self.log += entries
-        self.published = self.published.after(entries)
+        self.published = self.published.with_records(entries)
 
     @property
     def live(self) -> LivePointer:
@@ -53,7 +60,7 @@ class TableLog:
         return version.text.partition('"')[2].partition('"')[0]
 
     def apply(self, plan: PublishPlan) -> None:
-        assert plan.holds(self.published)
+        assert plan.is_current(self.published)
         self.add(*[(key.encode(), value) for key, value in plan.records.items()])
 
     def publish(self, note: str, author: str = "ann", comment: str = "") -> None:
@@ -64,7 +71,7 @@ class TableLog:
         )
 
     def roll_back(self) -> None:
-        version = self.published.version("a-table", version_before(self.live.moves) or "")
+        version = self.published.version("a-table", rollback_version(self.live.moves) or "")
         assert isinstance(version, TableVersion)
         self.apply(plan_rollback(self.published, version, a_signature("ben", minutes=len(self.log))))
 
@@ -105,7 +112,7 @@ def test_going_back_twice_goes_back_two_versions_and_not_to_what_was_left() -> N
     shelf.roll_back()
     shelf.roll_back()
     assert shelf.note == "1"
-    assert version_before(shelf.live.moves) is None
+    assert rollback_version(shelf.live.moves) is None
 
 
 def test_after_going_back_and_publishing_anew_back_is_what_was_live_in_between() -> None:
@@ -142,9 +149,9 @@ def test_publishing_a_draft_takes_it_away_and_another_draft_stays() -> None:
 def test_a_plan_that_was_made_before_somebody_else_published_does_not_hold_any_more() -> None:
     shelf = a_table_log("1")
     plan = plan_publish(shelf.published, an_authored_table(a_table_text("2")), a_signature())
-    assert plan.holds(shelf.published)
+    assert plan.is_current(shelf.published)
     shelf.publish("3")
-    assert not plan.holds(shelf.published)
+    assert not plan.is_current(shelf.published)
 
 
 def test_a_damaged_pointer_can_be_published_over() -> None:
@@ -156,11 +163,13 @@ def test_a_damaged_pointer_can_be_published_over() -> None:
 
 
 def test_a_table_that_kafka_would_not_take_is_refused_in_one_sentence() -> None:
-    plan = plan_publish(PublishedTables(), an_authored_table(a_table_text("x" * LARGEST)), a_signature())
-    assert "900,000 is the most" in (too_large(plan) or "")
+    plan = plan_publish(PublishedTables(), an_authored_table(a_table_text("x" * MAX_RECORD_BYTES)), a_signature())
+    assert "the limit is 900,000" in (size_problem(plan) or "")
     assert (
-        too_large(
-            plan_publish(PublishedTables(), an_authored_table(a_table_text("x" * (LARGEST - 1_000))), a_signature())
+        size_problem(
+            plan_publish(
+                PublishedTables(), an_authored_table(a_table_text("x" * (MAX_RECORD_BYTES - 1_000))), a_signature()
+            )
         )
         is None
     )
@@ -172,7 +181,7 @@ def test_a_pointer_remembers_many_moves_and_stays_small() -> None:
         shelf.publish(str(number % 7), comment="ö" * 500)
     assert len(shelf.live.moves) == MOST_MOVES + 1
     assert shelf.live.revision == MOST_MOVES + 20
-    assert len(shelf.log[-1][1] or b"") < LARGEST / 3
+    assert len(shelf.log[-1][1] or b"") < MAX_RECORD_BYTES / 3
 
 
 def compacted(log: list[LogEntry], keep_from: int) -> list[LogEntry]:
@@ -191,7 +200,7 @@ def after_steps(steps_taken: list[str]) -> TableLog:
             shelf.apply(plan_draft(an_authored_table(a_table_text("d")), a_signature()))
         elif step != "back":
             shelf.publish(step)
-        elif shelf.published.live("a-table") and version_before(shelf.live.moves):
+        elif shelf.published.live("a-table") and rollback_version(shelf.live.moves):
             shelf.roll_back()
     return shelf
 
@@ -210,7 +219,7 @@ def test_compaction_changes_nothing(taken: list[str], data: st.DataObject) -> No
 def test_it_does_not_matter_in_which_portions_the_topic_is_read(taken: list[str], data: st.DataObject) -> None:
     log = after_steps(taken).log
     at = data.draw(st.integers(0, len(log)))
-    assert PublishedTables().after(log[:at]).after(log[at:]) == PublishedTables().after(log)
+    assert PublishedTables().with_records(log[:at]).with_records(log[at:]) == PublishedTables().with_records(log)
 
 
 @given(st.lists(st.sampled_from([*NOTES, "back"]), max_size=12))
@@ -231,7 +240,7 @@ def test_records_of_today_are_read_for_ever(name: str, model: type[TableVersion 
     value = (GOLDEN / f"{name}.json").read_bytes()
     record = model.model_validate_json(value)
     assert json.loads(record.model_dump_json()) == json.loads(value)
-    found = PublishedTables().after([(record.key.encode(), value)])
+    found = PublishedTables().with_records([(record.key.encode(), value)])
     assert found.records == {record.key: record}
 
 

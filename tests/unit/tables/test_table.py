@@ -77,7 +77,7 @@ def test_two_matches_of_a_unique_table_decide_nothing() -> None:
 def test_a_cell_may_name_another_input() -> None:
     table = a_table([a_row("R1", "speed: <= priority")])
     assert expect_decision(table, priority=300, characteristic=(SPEED,)).row.id == "R1"
-    assert "the cell wants <= the value of `priority`" in "\n".join(
+    assert "the cell requires <= the value of `priority`" in "\n".join(
         explanation_lines(expect_undecided(table, characteristic=(SPEED,)))
     )
 
@@ -107,10 +107,10 @@ def test_a_decision_explains_its_row_and_the_rows_that_failed_in_one_column() ->
     decision = expect_decision(a_table(rows))
     why, near = "\n".join(explanation_lines(decision)).split("\n")
     assert why == (
-        f"{decision.reference}: `spec` is fibre-line (the cell wants fibre-line, fibre-quick), "
-        "`priority` is missing (the cell wants null)"
+        f"{decision.reference}: `spec` is fibre-line (the cell requires fibre-line, fibre-quick), "
+        "`priority` is missing (the cell requires null)"
     )
-    assert near == "R1 would have matched but `mode` is ONDEMAND, the cell wants PROACTIVE"
+    assert near == "R1 would have matched but `mode` is ONDEMAND, the cell requires PROACTIVE"
 
 
 def test_a_run_that_no_row_takes_is_told_which_rows_came_close() -> None:
@@ -123,16 +123,16 @@ def test_a_run_that_no_row_takes_is_told_which_rows_came_close() -> None:
     assert problem.code == "NO_ROW_MATCHES"
     assert "add a row" in problem.sentence
     assert problem.detail.split("\n") == [
-        "R24 would have matched but `spec` is fibre-line, the cell wants created-started",
-        "R26 would have matched but `speed` is 300, the cell wants (300..1000]",
+        "R24 would have matched but `spec` is fibre-line, the cell requires created-started",
+        "R26 would have matched but `speed` is 300, the cell requires (300..1000]",
     ]
 
 
 def test_without_a_near_miss_the_closest_rows_are_told() -> None:
     rows = [a_row("R1", "spec: x, mode: PROACTIVE, priority: 1"), a_row("R2", "spec: not(fibre-line), mode: PROACTIVE")]
     assert "\n".join(explanation_lines(expect_undecided(a_table(rows)))) == (
-        "R2 came closest but `spec` is fibre-line, the cell wants anything but fibre-line, "
-        "and `mode` is ONDEMAND, the cell wants PROACTIVE"
+        "R2 came closest but `spec` is fibre-line, the cell requires anything but fibre-line, "
+        "and `mode` is ONDEMAND, the cell requires PROACTIVE"
     )
 
 
@@ -175,7 +175,7 @@ def fits(text: str, value: Any, inputs: Mapping[str, Any]) -> bool:  # noqa: ANN
 def result(policy: HitPolicy, hits: list[int]) -> object:
     """Return what a policy makes of rows whose output is their own number."""
     match policy:
-        case HitPolicy.FIRST | HitPolicy.PRIORITY | HitPolicy.COLLECT_LEAST:
+        case HitPolicy.FIRST | HitPolicy.PRIORITY | HitPolicy.COLLECT_MIN:
             return min(hits, default=None)
         case HitPolicy.UNIQUE | HitPolicy.ANY:
             return hits[0] if len(hits) == 1 else None
@@ -183,7 +183,7 @@ def result(policy: HitPolicy, hits: list[int]) -> object:
             return hits
         case HitPolicy.COLLECT_SUM:
             return sum(hits) if hits else None
-        case HitPolicy.COLLECT_MOST:
+        case HitPolicy.COLLECT_MAX:
             return max(hits, default=None)
         case HitPolicy.COLLECT_COUNT:
             return len(hits)

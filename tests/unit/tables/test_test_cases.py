@@ -70,7 +70,9 @@ def test_a_failing_or_wrong_test_keeps_the_table_from_being_used(test: str, sent
 
 def test_a_failing_test_says_why_the_table_decided_otherwise() -> None:
     test = "given: {test_specification: {id: fibre-lime}}, expect: {row: R10}"
-    with pytest.raises(TableErrors, match="R10 would have matched but `spec` is fibre-lime, the cell wants fibre-line"):
+    with pytest.raises(
+        TableErrors, match="R10 would have matched but `spec` is fibre-lime, the cell requires fibre-line"
+    ):
         load_table(with_test(test), "t.yaml", RUN_FACTS)
 
 

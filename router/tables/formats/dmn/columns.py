@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from router.tables.feel.conditions import Comparison, Literal, Operator
-from router.tables.feel.lexer import without_comments
+from router.tables.feel.lexer import strip_comments
 from router.tables.feel.unary_test import CellError, parse
-from router.tables.formats.dmn.scope import kept, one_line
+from router.tables.formats.dmn.scope import extension_text, normalize_name
 from router.tables.formats.dmn.types import FeelType, UnknownTypeError
-from router.tables.formats.dmn.xml import text_in
+from router.tables.formats.dmn.xml import expression_text
 from router.tables.model import Input, Output
 
 if TYPE_CHECKING:
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from router.tables.formats.dmn.xml import Element
 
 
-def type_of(element: Element, scope: ModelScope, place: ModelPlace) -> FeelType:
+def read_type(element: Element, scope: ModelScope, place: ModelPlace) -> FeelType:
     """Find what the `typeRef` of an element means, complaining about one that means nothing."""
     try:
-        return scope.types.meaning(element.get("typeRef"))
+        return scope.types.resolve(element.attribute("typeRef"))
     except UnknownTypeError as error:
-        place.complain(str(error), element.line)
+        place.report(str(error), element.line)
         return FeelType()
 
 
-def allowed_by(values: Element | None, kind: FeelType, place: ModelPlace) -> Cell | None:
+def read_allowed_values(values: Element | None, kind: FeelType, place: ModelPlace) -> Cell | None:
     """Read the allowed values of a column, or else those of its type; None where it takes all."""
     try:
-        written = text_in(values) if values else ""
+        written = expression_text(values) if values else ""
         cell = parse(written, kind.column, {}) if written else _constraint(kind)
     except CellError as error:
-        place.complain(f"allowed values: {error}", values.line if values else 0)
+        place.report(f"allowed values: {error}", values.line if values else 0)
         return None
     return None if cell is None or cell.is_any else cell
 
@@ -52,54 +52,54 @@ class OutputClause:
     """A column of results. `takes` is what its entries may be: also a range, which has no order of its own."""
 
     column: Output
-    takes: Cell | None
+    allowed: Cell | None
 
 
 def read_outputs(decision: Element, table: Element, scope: ModelScope, place: ModelPlace) -> tuple[OutputClause, ...]:
     """Read the columns of results; a single one takes the name of the decision where it has none."""
-    elements = table.all("output")
+    elements = table.children_named("output")
     if not elements:
-        place.complain("there is no output: a table must decide something", table.line)
+        place.report("there is no output: a table must decide something", table.line)
     is_single = len(elements) == 1
     whole = _whole_type(decision, table, scope)
     columns: dict[str, OutputClause] = {}
     for number, element in enumerate(elements, start=1):
-        under = place.under(f"output {number}")
-        name = _output_name(element, decision.get("name") if is_single else "", under)
+        under = place.part(f"output {number}")
+        name = _output_name(element, decision.attribute("name") if is_single else "", under)
         if name in columns:
-            under.complain(f"'{name}' stands twice", element.line)
-        columns[name] = _output(element, name, whole if is_single else scope.part(whole, [name]), scope, under)
+            under.report(f"'{name}' stands twice", element.line)
+        columns[name] = _output(element, name, whole if is_single else scope.component(whole, [name]), scope, under)
     return tuple(columns.values())
 
 
 def _whole_type(decision: Element, table: Element, scope: ModelScope) -> FeelType:
-    variable = decision.first("variable")
+    variable = decision.first_child("variable")
     try:
-        return scope.types.meaning(table.get("typeRef") or (variable.get("typeRef") if variable else ""))
+        return scope.types.resolve(table.attribute("typeRef") or (variable.attribute("typeRef") if variable else ""))
     except UnknownTypeError:
         return FeelType()
 
 
-def _output_name(element: Element, alone: str, place: ModelPlace) -> str:
-    name = one_line(element.get("name") or alone or element.get("label"))
+def _output_name(element: Element, fallback: str, place: ModelPlace) -> str:
+    name = normalize_name(element.attribute("name") or fallback or element.attribute("label"))
     if not name:
-        place.complain("has no name", element.line)
+        place.report("has no name", element.line)
     return name or place.where
 
 
 def _output(element: Element, name: str, inherited: FeelType, scope: ModelScope, place: ModelPlace) -> OutputClause:
     """Read one output. A type that only the decision names tells allowed values, but not the type of entries."""
-    kind = type_of(element, scope, place)
+    kind = read_type(element, scope, place)
     kind = replace(kind, column="any") if kind.is_list else kind
-    if not element.get("typeRef"):
+    if not element.attribute("typeRef"):
         kind = replace(kind, allowed=inherited.allowed)
-    takes = allowed_by(element.first("outputValues"), kind, place)
+    takes = read_allowed_values(element.first_child("outputValues"), kind, place)
     return OutputClause(
-        column=Output(name=name, type=kind.column, allowed=_listed(takes) if takes else ()), takes=takes
+        column=Output(name=name, type=kind.column, allowed=_listed_values(takes) if takes else ()), allowed=takes
     )
 
 
-def _listed(cell: Cell) -> tuple[object, ...]:
+def _listed_values(cell: Cell) -> tuple[object, ...]:
     """Take the values that a list of literals allows, in order; nothing of a range, which has no order of its own."""
     literals = [
         condition.operand.value
@@ -114,8 +114,8 @@ def _listed(cell: Cell) -> tuple[object, ...]:
 def read_inputs(table: Element, scope: ModelScope, place: ModelPlace) -> tuple[Input, ...]:
     """Read the columns of conditions, each named by its expression (or its label where it has none)."""
     columns: dict[str, Input] = {}
-    for number, element in enumerate(table.all("input"), start=1):
-        column = _input(element, place.under(f"input {number}"), scope)
+    for number, element in enumerate(table.children_named("input"), start=1):
+        column = _input(element, place.part(f"input {number}"), scope)
         # Two columns may test the same expression; their names must differ all the same.
         name = column.name if column.name not in columns else f"{column.name} ({number})"
         columns[name] = Input(name=name, type=column.type, path=column.path, allowed=column.allowed)
@@ -123,22 +123,22 @@ def read_inputs(table: Element, scope: ModelScope, place: ModelPlace) -> tuple[I
 
 
 def _input(element: Element, place: ModelPlace, scope: ModelScope) -> Input:
-    expression = element.first("inputExpression") or element
+    expression = element.first_child("inputExpression") or element
     place.check_language(expression)
     name = _name(element, expression, place, scope)
-    kind = type_of(expression, scope, place)
-    allowed = allowed_by(element.first("inputValues"), kind, place)
-    return Input(name=name, type=kind.column, path=kept(element, "path") or name, allowed=allowed)
+    kind = read_type(expression, scope, place)
+    allowed = read_allowed_values(element.first_child("inputValues"), kind, place)
+    return Input(name=name, type=kind.column, path=extension_text(element, "path") or name, allowed=allowed)
 
 
 def _name(element: Element, expression: Element, place: ModelPlace, scope: ModelScope) -> str:
     try:
-        name = _expression(expression, scope) or one_line(element.get("label"))
+        name = _expression(expression, scope) or normalize_name(element.attribute("label"))
     except CellError as error:
-        place.complain(str(error), expression.line)
+        place.report(str(error), expression.line)
         return place.where
     if not name:
-        place.complain("has no expression and no label", element.line)
+        place.report("has no expression and no label", element.line)
     return name or place.where
 
 
@@ -148,10 +148,10 @@ def _expression(element: Element, scope: ModelScope) -> str:
     Raises:
         CellError: it is more.
     """
-    written = text_in(element)
+    written = expression_text(element)
     with suppress(CellError):
-        written = written if scope.is_name(one_line(written)) else without_comments(written)
-    text = one_line(written)
+        written = written if scope.is_name(normalize_name(written)) else strip_comments(written)
+    text = normalize_name(written)
     if text and not scope.is_name(text):
         raise CellError(f'"{text}" is more than a name or a path: let the caller compute it')
     return text

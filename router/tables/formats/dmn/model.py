@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
-from router.tables.formats.dmn.scope import ModelPlace, ModelScope, one_line
+from router.tables.formats.dmn.scope import ModelPlace, ModelScope, normalize_name
 from router.tables.formats.dmn.table import read_table, table_id
 from router.tables.formats.dmn.types import TypeRefs
 from router.tables.formats.dmn.writer import write
-from router.tables.formats.dmn.xml import LARGEST, read_xml
+from router.tables.formats.dmn.xml import MAX_BYTES, read_xml
 from router.tables.formats.loader import version_of_bytes
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
 _KINDS = {"businessKnowledgeModel": "business knowledge model"}
-_MOST_NAMES = 1000  # every cell is searched for every name
+_MAX_NAMES = 1000  # every cell is searched for every name
 
 # 1.1 (which tools also call dmn11, or nothing), 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and
 # files in the wild mix them up.
@@ -41,7 +41,7 @@ def load(path: str | Path) -> dict[str, DecisionTable]:
         OSError: the file cannot be read.
     """
     with Path(path).open("rb") as file:
-        return read(file.read(LARGEST + 1), Path(path).name)
+        return read(file.read(MAX_BYTES + 1), Path(path).name)
 
 
 def read(content: bytes, source_name: str, only: str = "") -> dict[str, DecisionTable]:
@@ -53,7 +53,7 @@ def read(content: bytes, source_name: str, only: str = "") -> dict[str, Decision
     tables = _tables(root, only, version_of_bytes(content), complaints)
     complaints.raise_any()
     if not tables:
-        nothing = f"no decision of the model is a decision table{_elsewhere(root)}"
+        nothing = f"no decision of the model is a decision table{_other_tables(root)}"
         raise TableErrors([f"{source_name}:{root.line}: {nothing}"])
     return tables
 
@@ -61,14 +61,14 @@ def read(content: bytes, source_name: str, only: str = "") -> dict[str, Decision
 def _is_model(root: Element) -> bool:
     """Say whether a document is a DMN model; some converters leave the elements in the namespace of their own tool."""
     return root.name == "definitions" and any(
-        _NAMESPACE.fullmatch(name) for name in (root.namespace, *root.known_namespaces)
+        _NAMESPACE.fullmatch(name) for name in (root.namespace, *root.declared_namespaces)
     )
 
 
-def _elsewhere(root: Element) -> str:
+def _other_tables(root: Element) -> str:
     """Say where tables stand that are no decision, such as functions that others call."""
     found = [one for one in root.children if _has_table(one)]
-    parts = [f"{_KINDS.get(one.name, one.name)} '{one_line(one.get('name'))}'" for one in found]
+    parts = [f"{_KINDS.get(one.name, one.name)} '{normalize_name(one.attribute('name'))}'" for one in found]
     return f"; what stands in {', '.join(parts)} is not read: make it all of a decision" if parts else ""
 
 
@@ -76,18 +76,18 @@ def _has_table(element: Element) -> bool:
     return any(child.name == "decisionTable" or _has_table(child) for child in element.children)
 
 
-def _tables(root: Element, only: str, version: str, complaints: Diagnostics) -> dict[str, DecisionTable]:
-    ModelPlace(complaints, "the model").check_language(root)
-    if len(root.all("inputData")) + len(root.all("decision")) > _MOST_NAMES:
-        complaints.add(root.line, f"the model has more than {_MOST_NAMES} decisions and input data: split it")
+def _tables(root: Element, only: str, version: str, diagnostics: Diagnostics) -> dict[str, DecisionTable]:
+    ModelPlace(diagnostics, "the model").check_language(root)
+    if len(root.children_named("inputData")) + len(root.children_named("decision")) > _MAX_NAMES:
+        diagnostics.add(root.line, f"the model has more than {_MAX_NAMES} decisions and input data: split it")
         return {}
     scope = ModelScope(root, TypeRefs(root))
     tables: dict[str, DecisionTable] = {}
     for name, decision in _decisions(root, only):
-        place = ModelPlace(complaints, f"decision '{name}'")
+        place = ModelPlace(diagnostics, f"decision '{name}'")
         table = read_table(decision, scope, version, place)
         if table and name in tables:
-            place.complain("the name stands twice in the model", decision.line)
+            place.report("the name stands twice in the model", decision.line)
         if table:
             tables[name] = table
     return tables
@@ -95,8 +95,11 @@ def _tables(root: Element, only: str, version: str, complaints: Diagnostics) -> 
 
 def _decisions(root: Element, only: str) -> list[tuple[str, Element]]:
     """Name the decisions; with `only`, what is wrong with the others does not matter."""
-    named = [(one_line(one.get("name")) or one.get("id") or "decision", one) for one in root.all("decision")]
-    return [(name, one) for name, one in named if name == only and one.first("decisionTable")] or named
+    named = [
+        (normalize_name(one.attribute("name")) or one.attribute("id") or "decision", one)
+        for one in root.children_named("decision")
+    ]
+    return [(name, one) for name, one in named if name == only and one.first_child("decisionTable")] or named
 
 
 __all__ = ["load", "read", "table_id", "write"]

@@ -7,11 +7,11 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from router.tables.explain.wording import cell_in_words
-from router.tables.feel.lexer import TokenKind, without_comments
+from router.tables.feel.lexer import TokenKind, strip_comments
 from router.tables.feel.unary_test import Cell, CellError, parse
-from router.tables.formats.dmn.scope import kept
-from router.tables.formats.dmn.xml import is_empty, text_in
-from router.tables.formats.entries import not_allowed
+from router.tables.formats.dmn.scope import extension_text
+from router.tables.formats.dmn.xml import expression_text, is_empty_expression
+from router.tables.formats.entries import not_allowed_sentence
 from router.tables.formats.rows import check_allowed
 from router.tables.model import DEFAULT_ROW, NO_ROW, Row
 
@@ -31,13 +31,13 @@ _LITERAL = re.compile(
 )  # a call is looked at more closely when it is read
 
 
-def read_output(text: str, column_type: str) -> object:
+def read_output_entry(text: str, column_type: str) -> object:
     """Read the value of an output entry; `null` is a value.
 
     Raises:
         CellError: it is no literal, or one of another type.
     """
-    text = without_comments(text).strip()
+    text = strip_comments(text).strip()
     if not text:
         raise CellError("has no value; write null if nothing is what it means")
     if not _LITERAL.fullmatch(text):
@@ -48,12 +48,12 @@ def read_output(text: str, column_type: str) -> object:
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-ANYTHING = Cell("-", "any")
+ANY_CELL = Cell("-", "any")
 
 
 def row_ids(rules: Sequence[Element]) -> list[str]:
     """Keep the ids of the rules where all of them can stand in a reference, else number them (R1, R2)."""
-    ids = [kept(rule, "row") or rule.get("id") for rule in rules]
+    ids = [extension_text(rule, "row") or rule.attribute("id") for rule in rules]
     usable = all(_ID.fullmatch(row_id) and row_id not in (DEFAULT_ROW, NO_ROW) for row_id in ids)
     return ids if usable and len(set(ids)) == len(ids) else [f"R{number}" for number in range(1, len(ids) + 1)]
 
@@ -68,33 +68,33 @@ class RuleReader:
 
     def read(self, rule: Element, row_id: str, place: ModelPlace) -> Row:
         """Read one rule; broken cells take anything, because the file is refused anyway."""
-        entries, results = rule.all("inputEntry"), rule.all("outputEntry")
+        entries, results = rule.children_named("inputEntry"), rule.children_named("outputEntry")
         _check_count(entries, self._inputs, "input", rule, place)
         _check_count(results, self._outputs, "output", rule, place)
         return Row(
             id=row_id,
             cells=self._cells(entries, place),
-            outputs=_results(results, self._outputs, place),
+            outputs=_outputs(results, self._outputs, place),
             note=_note(rule),
         )
 
     def _cells(self, entries: Sequence[Element], place: ModelPlace) -> tuple[Cell, ...]:
         """Read the entries of the columns; where one is missing, anything fits."""
         pairs = zip_longest(self._inputs, entries[: len(self._inputs)])
-        return tuple([self._cell(entry, column, place) if entry else ANYTHING for column, entry in pairs])
+        return tuple([self._cell(entry, column, place) if entry else ANY_CELL for column, entry in pairs])
 
     def _cell(self, entry: Element, column: Input, place: ModelPlace) -> Cell:
-        under = place.under(f"column '{column.name}'")
+        under = place.part(f"column '{column.name}'")
         under.check_language(entry)
         try:
-            return self._checked(text_in(entry), column)
+            return self._parse_entry(expression_text(entry), column)
         except CellError as error:
-            under.complain(str(error), entry.line)
-            return ANYTHING
+            under.report(str(error), entry.line)
+            return ANY_CELL
 
-    def _checked(self, text: str, column: Input) -> Cell:
+    def _parse_entry(self, text: str, column: Input) -> Cell:
         if text in ("", "-"):  # modelers write nothing where the standard writes a dash
-            return ANYTHING
+            return ANY_CELL
         others = {name: other for name, other in self._names.items() if name != column.name}
         cell = parse(text, column.type, others)
         for literal in cell.literals:
@@ -104,20 +104,20 @@ class RuleReader:
 
 def read_default(table: Element, outputs: Sequence[OutputClause], place: ModelPlace) -> Row | None:
     """Read the default outputs; where only some columns have one, the others are null."""
-    entries = [element.first("defaultOutputEntry") for element in table.all("output")]
-    if all(map(is_empty, entries)):
+    entries = [element.first_child("defaultOutputEntry") for element in table.children_named("output")]
+    if all(map(is_empty_expression, entries)):
         return None
-    return Row(id=DEFAULT_ROW, outputs=_results(entries, outputs, place))
+    return Row(id=DEFAULT_ROW, outputs=_outputs(entries, outputs, place))
 
 
 def _check_count(
     entries: Sequence[Element], columns: Sequence[Input | OutputClause], what: str, rule: Element, place: ModelPlace
 ) -> None:
     if len(entries) != len(columns):
-        place.complain(f"has {len(entries)} {what} entries for {len(columns)} {what} columns", rule.line)
+        place.report(f"has {len(entries)} {what} entries for {len(columns)} {what} columns", rule.line)
 
 
-def _results(
+def _outputs(
     entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: ModelPlace
 ) -> dict[str, object]:
     """Read the entries of the columns; where one is missing, its value is null."""
@@ -129,19 +129,19 @@ def _results(
 
 
 def _output(entry: Element, output: OutputClause, place: ModelPlace) -> object:
-    under = place.under(f"output '{output.column.name}'")
+    under = place.part(f"output '{output.column.name}'")
     under.check_language(entry)
     try:
-        text = text_in(entry)
-        value = read_output(text, output.column.type)
+        text = expression_text(entry)
+        value = read_output_entry(text, output.column.type)
     except CellError as error:
-        under.complain(str(error), entry.line)
+        under.report(str(error), entry.line)
         return None
-    if output.takes and value is not None and not output.takes.matches(value):
-        under.complain(not_allowed(text, cell_in_words(output.takes).split(", ")), entry.line)
+    if output.allowed and value is not None and not output.allowed.matches(value):
+        under.report(not_allowed_sentence(text, cell_in_words(output.allowed).split(", ")), entry.line)
     return value
 
 
 def _note(rule: Element) -> str:
-    texts = [rule.text_of("description"), *[entry.text_of("text") for entry in rule.all("annotationEntry")]]
+    texts = [rule.text_of("description"), *[entry.text_of("text") for entry in rule.children_named("annotationEntry")]]
     return "; ".join(filter(None, texts))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
-from router.tables.feel.lexer import TokenKind, cut
+from router.tables.feel.lexer import TokenKind, tokenize
 from router.tables.formats.dmn.types import FeelType, TypeRefs, UnknownTypeError
-from router.tables.formats.dmn.writer import OURS
+from router.tables.formats.dmn.writer import EXTENSION_NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from router.tables.diagnostics import Diagnostics
     from router.tables.formats.dmn.xml import Element
 
-_LONGEST = 500  # signs of a complaint: a cell may be a book
+_MAX_LENGTH = 500  # signs of a complaint: a cell may be a book
 _NAME = re.compile(TokenKind.NAME.value)
 _RESERVED = frozenset({"true", "false", "null", "not"})
 _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel)", re.IGNORECASE)
@@ -28,24 +28,24 @@ _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel
 class ModelPlace:
     """A part of a model, as complaints about it name it: `decision 'Fee', row R3, column 'age'`."""
 
-    complaints: Diagnostics
+    diagnostics: Diagnostics
     where: str
 
-    def complain(self, what: str, line: int) -> None:
+    def report(self, problem: str, line: int) -> None:
         """Note in one line what is wrong here."""
-        told = " ".join(what.splitlines())
-        told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
-        self.complaints.add(line, f"{self.where}: {told}")
+        told = " ".join(problem.splitlines())
+        told = told if len(told) <= _MAX_LENGTH else f"{told[: _MAX_LENGTH - 1]}…"
+        self.diagnostics.add(line, f"{self.where}: {told}")
 
-    def under(self, part: str) -> ModelPlace:
+    def part(self, name: str) -> ModelPlace:
         """Name a part of this part."""
-        return ModelPlace(self.complaints, f"{self.where}, {part}")
+        return ModelPlace(self.diagnostics, f"{self.where}, {name}")
 
     def check_language(self, element: Element) -> None:
         """Complain about an expression language other than FEEL."""
-        language = element.get("expressionLanguage")
+        language = element.attribute("expressionLanguage")
         if language and not _FEEL.fullmatch(language):
-            self.complain(f"expression language '{language}' is not taken, only FEEL", element.line)
+            self.report(f"expression language '{language}' is not taken, only FEEL", element.line)
 
 
 class ModelScope:
@@ -65,47 +65,49 @@ class ModelScope:
         """Give every name that cells of a decision may hold, with its type: columns, variables, paths into these."""
         variables = {name: _column_type(of) for name, of in self._variables.items() if name != decision}
         known = variables | dict(columns)
-        pieces = [piece for text in texts if "." in text for piece in _pieces(text, known)]
-        return known | {path: self._type_at(path) for path in pieces if path not in known and self._starts(path)}
+        pieces = [piece for text in texts if "." in text for piece in _names_in(text, known)]
+        return known | {
+            path: self._type_at(path) for path in pieces if path not in known and self._starts_with_variable(path)
+        }
 
-    def _starts(self, path: str) -> bool:
+    def _starts_with_variable(self, path: str) -> bool:
         return path.partition(".")[0] in self._variables
 
-    def part(self, whole: FeelType, path: Sequence[str]) -> FeelType:
+    def component(self, whole: FeelType, path: Sequence[str]) -> FeelType:
         """Follow a path into the components of a type; anything where it leads nowhere."""
         with suppress(UnknownTypeError):
-            return self.types.part(whole, path)
+            return self.types.component(whole, path)
         return FeelType()
 
     def _type_at(self, path: str) -> str:
         head, *rest = path.split(".")
-        return _column_type(self.part(self._variables[head], rest))
+        return _column_type(self.component(self._variables[head], rest))
 
 
-def kept(element: Element, name: str) -> str:
+def extension_text(element: Element, name: str) -> str:
     """Take what our own export kept in an extension element."""
-    extension = element.first("extensionElements")
-    ours = (child for child in extension.children if child.namespace == OURS) if extension else ()
+    extension = element.first_child("extensionElements")
+    ours = (child for child in extension.children if child.namespace == EXTENSION_NAMESPACE) if extension else ()
     return next((child.text_of() for child in ours if child.name == name), "")
 
 
-def one_line(text: str) -> str:
+def normalize_name(text: str) -> str:
     """Write a name or path with single spaces, and none around its dots."""
     return re.sub(r"\s*\.\s*", ".", " ".join(text.split()))
 
 
 def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, FeelType]]:
-    for element in (*definitions.all("inputData"), *definitions.all("decision")):
-        variable = element.first("variable")
+    for element in (*definitions.children_named("inputData"), *definitions.children_named("decision")):
+        variable = element.first_child("variable")
         # The two names are one in the standard; modelers that know labels give the variable one of its own.
-        names = {one_line(named.get("name")) for named in (element, variable) if named}
+        names = {normalize_name(named.attribute("name")) for named in (element, variable) if named}
         for name in sorted(names - {""}):
             yield name, _type_of(variable, types)
 
 
 def _type_of(variable: Element | None, types: TypeRefs) -> FeelType:
     with suppress(UnknownTypeError):
-        return types.meaning(variable.get("typeRef")) if variable else FeelType()
+        return types.resolve(variable.attribute("typeRef")) if variable else FeelType()
     return FeelType()  # a column that needs the type complains
 
 
@@ -113,7 +115,7 @@ def _column_type(of: FeelType) -> str:
     return "any" if of.is_list else of.column
 
 
-def _pieces(text: str, known: Mapping[str, str]) -> list[str]:
+def _names_in(text: str, known: Mapping[str, str]) -> list[str]:
     with suppress(CellError):
-        return [one_line(piece.text) for piece in cut(text, known) if piece.token is TokenKind.NAME]
+        return [normalize_name(piece.text) for piece in tokenize(text, known) if piece.kind is TokenKind.NAME]
     return []

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.tables.formats.dmn.columns import read_inputs, read_outputs
-from router.tables.formats.dmn.rules import ANYTHING, RuleReader, read_default, row_ids
-from router.tables.formats.dmn.scope import one_line
-from router.tables.hit_policy import HitPolicy, lacking, policy_named
+from router.tables.formats.dmn.rules import ANY_CELL, RuleReader, read_default, row_ids
+from router.tables.formats.dmn.scope import normalize_name
+from router.tables.hit_policy import HitPolicy, find_hit_policy, hit_policy_problems
 from router.tables.model import Input, Row
 from router.tables.table import DecisionTable
 
@@ -23,45 +23,47 @@ if TYPE_CHECKING:
 
 def read_table(decision: Element, scope: ModelScope, version: str, place: ModelPlace) -> DecisionTable | None:
     """Read the decision table of a decision, complaining about what is wrong; None where it has none."""
-    element = decision.first("decisionTable")
+    element = decision.first_child("decisionTable")
     if element is None:
         return None
     place.check_language(element)
     outputs = read_outputs(decision, element, scope, place)
-    table = _without_rows(decision, element, outputs, version, place)
+    table = _table_without_rows(decision, element, outputs, version, place)
     table = replace(table, inputs=read_inputs(element, scope, place))
     names = _names(decision, element, table, scope)
-    table = _with_hidden_inputs(table, _rows(element, RuleReader(table.inputs, outputs, names), place), names)
-    for problem in lacking(table.policy, table.outputs, table.rows):
-        place.complain(problem, element.line)
+    table = _add_hidden_inputs(table, _rows(element, RuleReader(table.inputs, outputs, names), place), names)
+    for problem in hit_policy_problems(table.policy, table.outputs, table.rows):
+        place.report(problem, element.line)
     return table
 
 
-def _without_rows(
+def _table_without_rows(
     decision: Element, element: Element, outputs: Sequence[OutputClause], version: str, place: ModelPlace
 ) -> DecisionTable:
     return DecisionTable(
-        id=table_id(decision.get("name")),
+        id=table_id(decision.attribute("name")),
         version=version,
         note=decision.text_of("description"),
         inputs=(),
         outputs=tuple(output.column for output in outputs),
         policy=_policy(element, place),
         rows=(),
-        default=read_default(element, outputs, place.under("default")),
+        default=read_default(element, outputs, place.part("default")),
     )
 
 
 def _rows(element: Element, reader: RuleReader, place: ModelPlace) -> tuple[Row, ...]:
-    rules = element.all("rule")
+    rules = element.children_named("rule")
     named = zip(rules, row_ids(rules), strict=True)
-    return tuple([reader.read(rule, row_id, place.under(f"row {row_id}")) for rule, row_id in named])
+    return tuple([reader.read(rule, row_id, place.part(f"row {row_id}")) for rule, row_id in named])
 
 
 def _names(decision: Element, element: Element, table: DecisionTable, scope: ModelScope) -> dict[str, str]:
-    texts = [entry.text_of("text") for rule in element.all("rule") for entry in rule.all("inputEntry")]
+    texts = [
+        entry.text_of("text") for rule in element.children_named("rule") for entry in rule.children_named("inputEntry")
+    ]
     columns = {column.name: column.type for column in table.inputs}
-    return scope.names_for(one_line(decision.get("name")), columns, texts)
+    return scope.names_for(normalize_name(decision.attribute("name")), columns, texts)
 
 
 def table_id(name: str) -> str:
@@ -70,17 +72,17 @@ def table_id(name: str) -> str:
 
 
 def _policy(element: Element, place: ModelPlace) -> HitPolicy:
-    written = f"{element.get('hitPolicy') or 'UNIQUE'} {element.get('aggregation')}".strip()
-    policy = policy_named(written)
+    written = f"{element.attribute('hitPolicy') or 'UNIQUE'} {element.attribute('aggregation')}".strip()
+    policy = find_hit_policy(written)
     if policy is None:
-        place.complain(f"there is no hit policy '{written}'", element.line)
+        place.report(f"there is no hit policy '{written}'", element.line)
     return policy or HitPolicy.UNIQUE
 
 
-def _with_hidden_inputs(table: DecisionTable, rows: Sequence[Row], names: Mapping[str, str]) -> DecisionTable:
+def _add_hidden_inputs(table: DecisionTable, rows: Sequence[Row], names: Mapping[str, str]) -> DecisionTable:
     """Add a column that takes anything for every variable that cells name and no column tests."""
     columns = {column.name for column in table.inputs}
     hidden = sorted({name for row in rows for cell in row.cells for name in cell.names} - columns)
     inputs = [Input(name=name, type=names[name], path=name) for name in hidden]
-    wide = [replace(row, cells=(*row.cells, *[ANYTHING] * len(hidden))) for row in rows] if hidden else rows
+    wide = [replace(row, cells=(*row.cells, *[ANY_CELL] * len(hidden))) for row in rows] if hidden else rows
     return replace(table, inputs=(*table.inputs, *inputs), rows=tuple(wide))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from router.tables.formats.dmn.xml import Element
 
-_DEEPEST = 50  # types that are defined by another one
+_MAX_DEPTH = 50  # types that are defined by another one
 
 # The names of DMN 1.1 to 1.5, of XML Schema and of Java, as far as a column here says the same, and what tools write
 # for no type. A duration that may be of both kinds, like a structure, is checked cell by cell instead of by column.
@@ -42,49 +42,52 @@ class FeelType:
     column: str = "any"
     allowed: str = ""
     is_list: bool = False
-    parts: Mapping[str, Element] = field(default_factory=dict)
+    components: Mapping[str, Element] = field(default_factory=dict)
 
 
 class TypeRefs:
     """The types of one model."""
 
     def __init__(self, definitions: Element) -> None:
-        self._items = {item.get("name"): item for item in definitions.all("itemDefinition")}
+        self._items = {item.attribute("name"): item for item in definitions.children_named("itemDefinition")}
 
-    def meaning(self, reference: str) -> FeelType:
+    def resolve(self, reference: str) -> FeelType:
         """Find what a `typeRef` means; without one, anything.
 
         Raises:
             UnknownTypeError: nobody defines it, or it is defined by itself.
         """
-        return self._meaning(reference, ())
+        return self._resolve(reference, ())
 
-    def part(self, whole: FeelType, path: Sequence[str]) -> FeelType:
+    def component(self, whole: FeelType, path: Sequence[str]) -> FeelType:
         """Follow a path into the components of a type; anything where it has no such component."""
         for name in path:
-            if name not in whole.parts:
+            if name not in whole.components:
                 return FeelType()
-            whole = self._of_item(whole.parts[name], ())
+            whole = self._from_definition(whole.components[name], ())
         return whole
 
-    def _meaning(self, reference: str, seen: tuple[str, ...]) -> FeelType:
+    def _resolve(self, reference: str, seen: tuple[str, ...]) -> FeelType:
         if not reference:
             return FeelType()
         name = next((name for name in _spellings(reference) if name in self._items), None)
-        if name in seen or len(seen) > _DEEPEST:
+        if name in seen or len(seen) > _MAX_DEPTH:
             raise UnknownTypeError(f"type '{name}' is defined by itself, or through too many others")
         if name is not None:
-            return self._of_item(self._items[name], (*seen, name))
+            return self._from_definition(self._items[name], (*seen, name))
         return FeelType(column=_built_in(reference))
 
-    def _of_item(self, item: Element, seen: tuple[str, ...]) -> FeelType:
-        is_list = item.get("isCollection") == "true"
-        if components := item.all("itemComponent"):
-            return FeelType(is_list=is_list, parts={part.get("name"): part for part in components})
-        base = self._meaning(item.text_of("typeRef") or item.get("typeRef"), seen)
+    def _from_definition(self, item: Element, seen: tuple[str, ...]) -> FeelType:
+        is_list = item.attribute("isCollection") == "true"
+        if components := item.children_named("itemComponent"):
+            return FeelType(is_list=is_list, components={part.attribute("name"): part for part in components})
+        base = self._resolve(item.text_of("typeRef") or item.attribute("typeRef"), seen)
         allowed = item.text_of("allowedValues", "text") or item.text_of("typeConstraint", "text")
         return FeelType(
-            column=base.column, allowed=allowed or base.allowed, is_list=is_list or base.is_list, parts=base.parts
+            column=base.column,
+            allowed=allowed or base.allowed,
+            is_list=is_list or base.is_list,
+            components=base.components,
         )
 
 

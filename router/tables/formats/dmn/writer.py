@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from router.tables.feel.writer import cell_as_text, literal
+from router.tables.feel.writer import literal_text, unary_test_text
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
     from router.tables.model import Input, Output, Row
     from router.tables.table import DecisionTable
 
-NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
-OURS = "urn:southbound:tables"  # where an export keeps what DMN has no place for
+DMN_NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
+EXTENSION_NAMESPACE = "urn:southbound:tables"  # where an export keeps what DMN has no place for
 _TYPES = {
     "string": "string",
     "number": "number",
@@ -31,8 +31,8 @@ _POLICIES = {
     HitPolicy.OUTPUT_ORDER: ("OUTPUT ORDER", ""),
     HitPolicy.RULE_ORDER: ("RULE ORDER", ""),
     HitPolicy.COLLECT_SUM: ("COLLECT", "SUM"),
-    HitPolicy.COLLECT_LEAST: ("COLLECT", "MIN"),
-    HitPolicy.COLLECT_MOST: ("COLLECT", "MAX"),
+    HitPolicy.COLLECT_MIN: ("COLLECT", "MIN"),
+    HitPolicy.COLLECT_MAX: ("COLLECT", "MAX"),
     HitPolicy.COLLECT_COUNT: ("COLLECT", "COUNT"),
 }
 _XML_ID = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
@@ -45,24 +45,26 @@ def write(table: DecisionTable) -> str:
     Saved tests are not part of it. Paths, and row ids that XML does not take, travel as extension elements.
     """
     root = etree.Element(
-        _dmn("definitions"), {"id": "model", "name": table.id, "namespace": OURS}, nsmap={None: NAMESPACE}
+        _dmn("definitions"),
+        {"id": "model", "name": table.id, "namespace": EXTENSION_NAMESPACE},
+        nsmap={None: DMN_NAMESPACE},
     )
     for number, column in enumerate(table.inputs, start=1):
         _add_input_data(root, column, number)
     _add_decision(root, table)
     etree.indent(root)
-    _put_entries_on_one_line(root)
+    _unindent_entries(root)
     written: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
     return written.decode() + "\n"
 
 
-def _put_entries_on_one_line(root: etree._Element) -> None:
+def _unindent_entries(root: etree._Element) -> None:
     for text in root.iter(_dmn("text")):
         text.getparent().text = text.tail = None
 
 
 def _dmn(name: str) -> str:
-    return f"{{{NAMESPACE}}}{name}"
+    return f"{{{DMN_NAMESPACE}}}{name}"
 
 
 def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
@@ -70,15 +72,17 @@ def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
 
 
 def _add_text(parent: etree._Element, name: str, text: str, **attributes: str) -> None:
-    etree.SubElement(_add(parent, name, **attributes), _dmn("text")).text = _in_xml(text)
+    etree.SubElement(_add(parent, name, **attributes), _dmn("text")).text = _xml_text(text)
 
 
-def _in_xml(text: str) -> str:
+def _xml_text(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _keep(parent: etree._Element, name: str, text: str) -> None:
-    kept = etree.SubElement(_add(parent, "extensionElements"), f"{{{OURS}}}{name}", nsmap={"southbound": OURS})
+def _add_extension(parent: etree._Element, name: str, text: str) -> None:
+    kept = etree.SubElement(
+        _add(parent, "extensionElements"), f"{{{EXTENSION_NAMESPACE}}}{name}", nsmap={"southbound": EXTENSION_NAMESPACE}
+    )
     kept.text = text
 
 
@@ -90,7 +94,7 @@ def _add_input_data(root: etree._Element, column: Input, number: int) -> None:
 def _add_decision(root: etree._Element, table: DecisionTable) -> None:
     decision = _add(root, "decision", id="decision", name=table.id)
     if table.note:
-        _add(decision, "description").text = _in_xml(table.note)
+        _add(decision, "description").text = _xml_text(table.note)
     _add(decision, "variable", name=table.id)
     for number in range(1, len(table.inputs) + 1):
         _add(_add(decision, "informationRequirement"), "requiredInput", href=f"#data-{number}")
@@ -119,18 +123,18 @@ def _has_notes(table: DecisionTable) -> bool:
 def _add_input(element: etree._Element, column: Input) -> None:
     added = _add(element, "input")
     if column.path and column.path != column.name:
-        _keep(added, "path", column.path)
+        _add_extension(added, "path", column.path)
     _add_text(added, "inputExpression", column.name, typeRef=_TYPES[column.type])
     if column.allowed:
-        _add_text(added, "inputValues", cell_as_text(column.allowed))
+        _add_text(added, "inputValues", unary_test_text(column.allowed))
 
 
 def _add_output(element: etree._Element, column: Output, default: Row | None) -> None:
     added = _add(element, "output", name=column.name, typeRef=_TYPES[column.type])
     if column.allowed:
-        _add_text(added, "outputValues", ", ".join(map(literal, column.allowed)))
+        _add_text(added, "outputValues", ", ".join(map(literal_text, column.allowed)))
     if default:
-        _add_text(added, "defaultOutputEntry", literal(default.outputs[column.name]))
+        _add_text(added, "defaultOutputEntry", literal_text(default.outputs[column.name]))
 
 
 def _add_rule(element: etree._Element, row: Row, table: DecisionTable) -> None:
@@ -138,10 +142,10 @@ def _add_rule(element: etree._Element, row: Row, table: DecisionTable) -> None:
     if _XML_ID.fullmatch(row.id):
         rule.set("id", row.id)
     else:
-        _keep(rule, "row", row.id)
+        _add_extension(rule, "row", row.id)
     for cell in row.cells:
-        _add_text(rule, "inputEntry", cell_as_text(cell))
+        _add_text(rule, "inputEntry", unary_test_text(cell))
     for column in table.outputs:
-        _add_text(rule, "outputEntry", literal(row.outputs[column.name]))
+        _add_text(rule, "outputEntry", literal_text(row.outputs[column.name]))
     if _has_notes(table):
         _add_text(rule, "annotationEntry", row.note)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-LARGEST = 10_000_000  # bytes; an export of 10,000 rows and six columns has about half of it
+MAX_BYTES = 10_000_000  # bytes; an export of 10,000 rows and six columns has about half of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,24 @@ class Element:
     text: str
     children: tuple[Element, ...]
     line: int
-    known_namespaces: tuple[str, ...] = ()  # of the root: those it names, whether it uses them or not
+    declared_namespaces: tuple[str, ...] = ()  # of the root: those it names, whether it uses them or not
 
-    def all(self, name: str) -> list[Element]:
+    def children_named(self, name: str) -> list[Element]:
         """Give the children of this name and of the same namespace."""
         return [child for child in self.children if child.name == name and child.namespace == self.namespace]
 
-    def first(self, name: str) -> Element | None:
+    def first_child(self, name: str) -> Element | None:
         """Give the first child of this name, if there is one."""
-        return next(iter(self.all(name)), None)
+        return next(iter(self.children_named(name)), None)
 
     def text_of(self, *path: str) -> str:
         """Give the text at the end of a path of children, without the space around it; empty if there is none."""
         if not path:
             return self.text.strip()
-        child = self.first(path[0])
+        child = self.first_child(path[0])
         return child.text_of(*path[1:]) if child else ""
 
-    def get(self, attribute: str) -> str:
+    def attribute(self, attribute: str) -> str:
         """Give an attribute without the space around it; empty if there is none."""
         return self.attributes.get(attribute, "").strip()
 
@@ -61,18 +61,18 @@ def read_xml(content: bytes, source: str) -> Element:
     Raises:
         TableErrors: it is too large, no XML, or brings definitions of its own (DOCTYPE).
     """
-    if len(content) > LARGEST:
-        raise TableErrors([f"{source}:1: the file has more than {LARGEST:,} bytes; split the model"])
+    if len(content) > MAX_BYTES:
+        raise TableErrors([f"{source}:1: the file has more than {MAX_BYTES:,} bytes; split the model"])
     try:
-        root = etree.fromstring(content, _careful_parser())
+        root = etree.fromstring(content, _safe_parser())
     except etree.XMLSyntaxError as error:
         raise TableErrors([_not_xml(source, error.lineno, error.msg)]) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise TableErrors([f"{source}:1: the file has a DOCTYPE, which no model needs: take it out"])
-    return replace(_grown(root), known_namespaces=tuple(root.nsmap.values()))
+    return replace(_element(root), declared_namespaces=tuple(root.nsmap.values()))
 
 
-def _careful_parser() -> etree.XMLParser:
+def _safe_parser() -> etree.XMLParser:
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -90,7 +90,7 @@ def _not_xml(source: str, line: int | None, what: str | None) -> str:
     return f"{source}:{line or 1}: not valid XML: {(what or 'nothing can be read').partition(', line')[0]}"
 
 
-def _grown(node: etree._Element) -> Element:
+def _element(node: etree._Element) -> Element:
     name = etree.QName(node)
     return Element(
         name=name.localname,
@@ -98,7 +98,7 @@ def _grown(node: etree._Element) -> Element:
         # Attributes of a tool carry its namespace; those of the standard have none.
         attributes=MappingProxyType({key: value for key, value in node.attrib.items() if not key.startswith("{")}),
         text="".join([node.text or "", *[child.tail or "" for child in node]]),
-        children=tuple(_grown(child) for child in _elements(node)),
+        children=tuple(_element(child) for child in _elements(node)),
         line=node.sourceline or 1,
     )
 
@@ -107,7 +107,7 @@ def _elements(node: etree._Element) -> Iterator[etree._Element]:
     return (child for child in node if isinstance(child.tag, str))
 
 
-def text_in(element: Element) -> str:
+def expression_text(element: Element) -> str:
     """Give the text of an expression, empty where it has none.
 
     A reader that looked no further would take a cell that is written in another way for an empty one, and let
@@ -121,7 +121,7 @@ def text_in(element: Element) -> str:
     return element.text_of("text")
 
 
-def is_empty(element: Element | None) -> bool:
+def is_empty_expression(element: Element | None) -> bool:
     """Say whether nothing is written in an expression, not even in a way that is refused."""
     return element is None or not (element.text_of("text") or any(_misplaced(element)))
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
-from router.tables.feel.literals import quoted, read_number, read_string
+from router.tables.feel.literals import quote, read_number, read_string
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL
 from router.tables.formats.tree import Listing, Scalar
@@ -20,14 +20,14 @@ _BOOLEANS = {"true": True, "false": False}
 _DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
 
 
-def condition(cell: Scalar, column_type: str) -> Scalar:
+def read_condition(cell: Scalar, column_type: str) -> Scalar:
     """Read a cell of conditions: `null` is the missing value, and spreadsheets shout TRUE."""
     if cell.text.strip() == NULL:
         return Scalar(NULL, None, cell.line)
-    return boolean(cell) if column_type == "boolean" else cell
+    return read_boolean(cell) if column_type == "boolean" else cell
 
 
-def result(cell: Scalar, column_type: str) -> Scalar:
+def read_output(cell: Scalar, column_type: str) -> Scalar:
     """Read a result; a string that spreadsheets would spoil stands in double quotes.
 
     Raises:
@@ -37,31 +37,31 @@ def result(cell: Scalar, column_type: str) -> Scalar:
         case "string":
             return _string(cell)
         case "boolean":
-            return boolean(cell)
+            return read_boolean(cell)
         case "number":
-            return number(cell)
+            return read_numeric(cell)
         case _:
             return Scalar(cell.text.strip(), cell.value, cell.line)
 
 
-def results(cell: Scalar, column_type: str) -> Listing:
+def read_output_list(cell: Scalar, column_type: str) -> Listing:
     """Read a list of results, parted by commas.
 
     Raises:
         CellError: the quotes of one are not closed.
     """
     parts = [found[1] for found in _LISTED.finditer(cell.text) if found[0]]
-    listed = [result(Scalar(part, part, cell.line), column_type) for part in parts]
+    listed = [read_output(Scalar(part, part, cell.line), column_type) for part in parts]
     return Listing(tuple(listed), cell.line)
 
 
-def boolean(cell: Scalar) -> Scalar:
+def read_boolean(cell: Scalar) -> Scalar:
     """Read true or false, in capitals or not; anything else stays what it is."""
     word = cell.text.strip().lower()
     return Scalar(word, _BOOLEANS[word], cell.line) if word in _BOOLEANS else cell
 
 
-def number(cell: Scalar) -> Scalar:
+def read_numeric(cell: Scalar) -> Scalar:
     """Read a number; anything else stays the text that it is."""
     text = cell.text.strip()
     try:
@@ -82,7 +82,7 @@ def _string(cell: Scalar) -> Scalar:
     return Scalar(text, None if text == NULL else value, cell.line)
 
 
-def check_comma(cell: Scalar) -> None:
+def check_decimal_comma(cell: Scalar) -> None:
     """Refuse what reads as two numbers but may have been meant as one.
 
     Raises:
@@ -92,18 +92,18 @@ def check_comma(cell: Scalar) -> None:
         raise CellError(f'"{cell.text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
 
 
-def bare_result(value: object) -> str:
+def output_text(value: object) -> str:
     """Write a result so that `result` reads it back."""
     if not isinstance(value, str):
         return NULL if value is None else value_text(value)
     is_plain = value == value.strip() and not value.startswith('"') and value not in ("", NULL)
-    return value if is_plain else quoted(value)
+    return value if is_plain else quote(value)
 
 
-def bare_results(values: Iterable[object]) -> str:
+def output_list_text(values: Iterable[object]) -> str:
     """Write results in one cell so that `results` reads them back."""
-    return ", ".join(_in_a_list(value) for value in values)
+    return ", ".join(_list_item_text(value) for value in values)
 
 
-def _in_a_list(value: object) -> str:
-    return quoted(value) if isinstance(value, str) and "," in value else bare_result(value)
+def _list_item_text(value: object) -> str:
+    return quote(value) if isinstance(value, str) and "," in value else output_text(value)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
-from router.tables.formats.sheets.cells import results
-from router.tables.formats.sheets.grid import COLUMNS, OWN_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
+from router.tables.formats.sheets.cells import read_output_list
+from router.tables.formats.sheets.grid import COLUMNS, FIXED_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
 from router.tables.formats.tree import Scalar, block_of
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 class SheetColumn:
     """One column. `role` is when, then, or empty for a column of the sheet's own, whose name says what it holds."""
 
-    at: int
+    index: int
     role: str
     name: str
     type: str
-    about: Block
+    definition: Block
 
 
-def columns_of(
-    head: Mapping[str, SheetLine], names: SheetLine, sheets: Sheets, complaints: Diagnostics
+def read_columns(
+    head: Mapping[str, SheetLine], headings: SheetLine, sheets: Sheets, diagnostics: Diagnostics
 ) -> list[SheetColumn]:
     """Read the columns from the lines above the rows; what stands where no column is becomes a complaint.
 
@@ -42,61 +42,61 @@ def columns_of(
     if COLUMNS not in head:
         what = f"no line above the rows starts with '{COLUMNS}': it has '{WHEN}' over conditions, '{THEN}' over results"
         raise TableErrors([f"{sheets.source}: {what}"])
-    found = list(_columns(head, names, complaints))
-    _check_names(found, names, complaints)
+    found = list(_columns(head, headings, diagnostics))
+    _check_names(found, headings, diagnostics)
     return found
 
 
-def _columns(head: Mapping[str, SheetLine], names: SheetLine, complaints: Diagnostics) -> Iterator[SheetColumn]:
-    widest = max(len(line.cells) for line in (names, *head.values()))
+def _columns(head: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics) -> Iterator[SheetColumn]:
+    widest = max(len(line.cells) for line in (headings, *head.values()))
     for at in range(1, widest):
-        role, name = head[COLUMNS].cell(at), names.cell(at)
+        role, name = head[COLUMNS].cell(at), headings.cell(at)
         if role.text.strip() not in (WHEN, THEN, ""):
-            complaints.add(
+            diagnostics.add(
                 role.line, f"'{role.text}' says nothing about a column; write '{WHEN}' or '{THEN}', or empty it"
             )
         elif role.text.strip() or name.text.strip():
-            yield _column(at, role.text.strip(), head, names, complaints)
+            yield _column(at, role.text.strip(), head, headings, diagnostics)
 
 
 def _column(
-    at: int, role: str, head: Mapping[str, SheetLine], names: SheetLine, complaints: Diagnostics
+    index: int, role: str, head: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics
 ) -> SheetColumn:
-    name, column_type = names.cell(at), _about(head, TYPE, at)
+    name, column_type = headings.cell(index), _cell_of_line(head, TYPE, index)
     type_name = column_type.text.strip() if column_type else ""
     written: dict[str, Tree] = {"name": name} if name.text.strip() else {}
-    written |= {key: cell for key, cell in ((PATH, _about(head, PATH, at)), (TYPE, column_type)) if cell}
-    if allowed := _about(head, VALUES, at):
-        written[VALUES] = _allowed(allowed, role, type_name, complaints)
+    written |= {key: cell for key, cell in ((PATH, _cell_of_line(head, PATH, index)), (TYPE, column_type)) if cell}
+    if allowed := _cell_of_line(head, VALUES, index):
+        written[VALUES] = _allowed(allowed, role, type_name, diagnostics)
     about = block_of(written, name.line)
-    return SheetColumn(at=at, role=role, name=name.text.strip(), type=type_name, about=about)
+    return SheetColumn(index=index, role=role, name=name.text.strip(), type=type_name, definition=about)
 
 
-def _about(head: Mapping[str, SheetLine], key: str, at: int) -> Scalar | None:
-    cell = head[key].cell(at) if key in head else None
+def _cell_of_line(head: Mapping[str, SheetLine], key: str, index: int) -> Scalar | None:
+    cell = head[key].cell(index) if key in head else None
     return cell if cell and cell.text.strip() else None
 
 
-def _allowed(cell: Scalar, role: str, column_type: str, complaints: Diagnostics) -> Tree:
+def _allowed(cell: Scalar, role: str, column_type: str, diagnostics: Diagnostics) -> Tree:
     if role != THEN:
         return cell
     try:
-        return results(cell, column_type)
+        return read_output_list(cell, column_type)
     except CellError as error:
-        complaints.add_only(cell.line, f"values: {error}")
+        diagnostics.add_unreadable(cell.line, f"values: {error}")
         return cell
 
 
-def _check_names(columns: list[SheetColumn], names: SheetLine, complaints: Diagnostics) -> None:
+def _check_names(columns: list[SheetColumn], headings: SheetLine, diagnostics: Diagnostics) -> None:
     for column in columns:
-        place = names.cell(column.at).line
-        if not column.role and column.name not in OWN_COLUMNS:
-            near = difflib.get_close_matches(column.name, OWN_COLUMNS, n=1)
+        place = headings.cell(column.index).line
+        if not column.role and column.name not in FIXED_COLUMNS:
+            near = difflib.get_close_matches(column.name, FIXED_COLUMNS, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             what = f"column '{column.name}' has neither '{WHEN}' nor '{THEN}' in the line '{COLUMNS}'{hint}"
-            complaints.add(place, what)
+            diagnostics.add(place, what)
 
 
-def no_row_line(source: str) -> TableErrors:
+def missing_row_line(source: str) -> TableErrors:
     """Say that the line above the rows is missing."""
     return TableErrors([f"{source}: no line starts with '{ROW}': the line above the rows names the columns"])

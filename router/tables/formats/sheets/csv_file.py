@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import LinePlace, SheetPlaces, Sheets, line_of_cells
-from router.tables.formats.sheets.reader import written_in_sheets
+from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.writer import write_sheets
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
 # What spreadsheets run or retype when it starts a cell. A lone dash is safe, and stands in most cells.
-_RUNS = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
+_FORMULA_START = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
 
 
 def write_csv(table: TableDocument) -> str:
@@ -30,41 +30,41 @@ def write_csv(table: TableDocument) -> str:
     lines = [*sheets.table, *([()] if sheets.tests else []), *sheets.tests]
     width = max(map(len, lines))
     text = StringIO(newline="")
-    csv.writer(text).writerows([*map(_escaped, line), *[""] * (width - len(line))] for line in lines)
+    csv.writer(text).writerows([*map(_escape, line), *[""] * (width - len(line))] for line in lines)
     return text.getvalue()
 
 
-def _escaped(text: str) -> str:
-    return f"'{text}" if _RUNS.match(text) else text
+def _escape(text: str) -> str:
+    return f"'{text}" if _FORMULA_START.match(text) else text
 
 
-def _unescaped(text: str) -> str:
-    return text[1:] if text.startswith("'") and _RUNS.match(text) else text
+def _unescape(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA_START.match(text) else text
 
 
-def written_in_csv(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
     """Read what was written as CSV: UTF-8, parted by commas, semicolons or tabs.
 
     Raises:
         TableErrors: it is not such a file, or does not have the shape of a table.
     """
-    text = _decoded(content, source_name)
+    text = _decode(content, source_name)
     found = _DELIMITER.match(text)
     delimiter = found[1] if found else ","
     places, lines = [], []
     for number, (line, cells) in enumerate(_records(text, delimiter, source_name)):
         places.append(LinePlace(start=f"{source_name}:{line}", sheet="", row=number + 1))
-        lines.append(line_of_cells(number, ((cell, cell) for cell in map(_unescaped, cells))))
+        lines.append(line_of_cells(number, ((cell, cell) for cell in map(_unescape, cells))))
     sheets = Sheets(
         source=source_name,
         lines=tuple(lines),
         places=SheetPlaces(tuple(places)),
         decimal_comma=delimiter != ",",
     )
-    return written_in_sheets(sheets)
+    return table_tree_from_sheets(sheets)
 
 
-def _decoded(content: bytes, source: str) -> str:
+def _decode(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

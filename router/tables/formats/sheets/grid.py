@@ -41,19 +41,19 @@ MAX = "max"
 
 PERIOD = "period"
 
-ABOUT_COLUMNS = (COLUMNS, PATH, TYPE, VALUES)
+COLUMN_LINES = (COLUMNS, PATH, TYPE, VALUES)
 
-OWN_COLUMNS = (NOTE, ORDER, ACTIVE, MAX, PERIOD)
+FIXED_COLUMNS = (NOTE, ORDER, ACTIVE, MAX, PERIOD)
 
-_WIDEST = 16_384  # columns of a spreadsheet
+_MAX_COLUMNS = 16_384  # columns of a spreadsheet
 
 EMPTY = ""
 
-UNREAD = "-"  # stands for what could not be read, until that is told
+UNREADABLE = "-"  # stands for what could not be read, until that is told
 
 
 # The heading of the column with which a refused spreadsheet comes back; it is skipped when read again.
-REASONS = "what is wrong (this column is not read)"
+REASONS_HEADING = "what is wrong (this column is not read)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,21 +94,21 @@ class SheetPlaces:
 
     lines: tuple[LinePlace, ...]
 
-    def at(self, place: int) -> str:
+    def full_name(self, place: int) -> str:
         """Name a cell with its file and sheet."""
-        return f"{self.lines[place // _WIDEST].start}, {self.within(place)}"
+        return f"{self.lines[place // _MAX_COLUMNS].start}, {self.short_name(place)}"
 
-    def within(self, place: int) -> str:
+    def short_name(self, place: int) -> str:
         """Name a cell."""
         return f"cell {self.address(place)}"
 
     def address(self, place: int) -> str:
         """Give the address of a cell, such as C14."""
-        return f"{column_letters(place % _WIDEST)}{self.lines[place // _WIDEST].row}"
+        return f"{column_letters(place % _MAX_COLUMNS)}{self.lines[place // _MAX_COLUMNS].row}"
 
     def sheet(self, place: int) -> str:
         """Name the sheet of a cell."""
-        return self.lines[place // _WIDEST].sheet
+        return self.lines[place // _MAX_COLUMNS].sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,18 +122,18 @@ class Sheets:
     source: str
     lines: tuple[SheetLine, ...]
     places: SheetPlaces
-    unread: tuple[tuple[int, str], ...] = ()
+    unreadable: tuple[tuple[int, str], ...] = ()
     decimal_comma: bool = False
 
 
 def place_of(line: int, column: int) -> int:
     """Number a cell by its line and column, both from 0."""
-    return line * _WIDEST + column
+    return line * _MAX_COLUMNS + column
 
 
 def column_of(place: int) -> int:
     """Tell the column of a cell, from 0."""
-    return place % _WIDEST
+    return place % _MAX_COLUMNS
 
 
 def line_of_cells(number: int, cells: Iterable[tuple[str, object]], sheet: str = "") -> SheetLine:
@@ -143,13 +143,13 @@ def line_of_cells(number: int, cells: Iterable[tuple[str, object]], sheet: str =
     return SheetLine(made, sheet, start)
 
 
-def without_reasons(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
+def without_reasons_column(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
     """Leave out the column of reasons of a spreadsheet that came back refused."""
     columns = {
         line.sheet: column
         for line in lines
         for column, cell in enumerate(line.cells)
-        if cell.text == REASONS and heads_columns(line.first)
+        if cell.text == REASONS_HEADING and is_heading(line.first)
     }
     return tuple(
         SheetLine(line.cells[: columns[line.sheet]], line.sheet, line.place) if line.sheet in columns else line
@@ -157,7 +157,7 @@ def without_reasons(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
     )
 
 
-def heads_columns(first: str) -> bool:
+def is_heading(first: str) -> bool:
     """Say whether a line with this first cell has the headings of columns."""
     return first in (ROW, TEST)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import Diagnostics
 from router.tables.formats.loader import TableTree
-from router.tables.formats.sheets.columns import columns_of, no_row_line
+from router.tables.formats.sheets.columns import missing_row_line, read_columns
 from router.tables.formats.sheets.grid import (
-    ABOUT_COLUMNS,
+    COLUMN_LINES,
     COLUMNS,
     GIVEN,
     NOTE,
@@ -19,10 +19,10 @@ from router.tables.formats.sheets.grid import (
     TYPE,
     WHEN,
     column_of,
-    without_reasons,
+    without_reasons_column,
 )
 from router.tables.formats.sheets.rows import SheetRows
-from router.tables.formats.sheets.tests import tests_of
+from router.tables.formats.sheets.tests import read_sheet_tests
 from router.tables.formats.tree import Block, Listing
 from router.tables.model import DEFAULT_ROW
 
@@ -41,87 +41,93 @@ class _SheetSections:
     """The lines of a sheet, parted by what they are about."""
 
     head: dict[str, SheetLine]
-    names: SheetLine
+    headings: SheetLine
     rows: tuple[SheetLine, ...]
     tests: tuple[SheetLine, ...]
 
 
-def written_in_sheets(sheets: Sheets, version: str = "") -> TableTree:
+def table_tree_from_sheets(sheets: Sheets, version: str = "") -> TableTree:
     """Read what was written as lines of cells.
 
     Raises:
         TableErrors: the lines do not have the shape of a table.
     """
     complaints = Diagnostics(sheets.places)
-    parts = _parted(sheets, complaints)
-    for place, why in sheets.unread:
-        complaints.add_only(place, f"{_where(place, parts)}{why}")
-    columns = columns_of(parts.head, parts.names, sheets, complaints)
+    parts = _split_sections(sheets, complaints)
+    for place, why in sheets.unreadable:
+        complaints.add_unreadable(place, f"{_location(place, parts)}{why}")
+    columns = read_columns(parts.head, parts.headings, sheets, complaints)
     reader = SheetRows(columns, complaints, decimal_comma=sheets.decimal_comma)
     return TableTree(_tree(parts, columns, reader, complaints), version, complaints)
 
 
-def _parted(sheets: Sheets, complaints: Diagnostics) -> _SheetSections:
-    lines = without_reasons(sheets.lines)
+def _split_sections(sheets: Sheets, diagnostics: Diagnostics) -> _SheetSections:
+    lines = without_reasons_column(sheets.lines)
     starts = [at for at, line in enumerate(lines) if line.first == ROW]
     if not starts:
-        raise no_row_line(sheets.source)
-    tests = next((at for at in range(starts[0], len(lines)) if _start_tests(lines, at)), len(lines))
+        raise missing_row_line(sheets.source)
+    tests = next((at for at in range(starts[0], len(lines)) if _starts_tests(lines, at)), len(lines))
     return _SheetSections(
-        head=_head(lines[: starts[0]], complaints),
-        names=lines[starts[0]],
+        head=_head(lines[: starts[0]], diagnostics),
+        headings=lines[starts[0]],
         rows=tuple(line for line in lines[starts[0] + 1 : tests] if not line.is_empty),
         tests=tuple(line for line in lines[tests:] if not line.is_empty),
     )
 
 
-def _start_tests(lines: Sequence[SheetLine], at: int) -> bool:
+def _starts_tests(lines: Sequence[SheetLine], index: int) -> bool:
     """Tests start on a sheet of their own or after an empty line: a row may have the id `test`."""
-    line, before = lines[at], lines[at - 1]
+    line, before = lines[index], lines[index - 1]
     is_heading = line.first == TEST and line.cell(1).text.strip() == GIVEN
     return is_heading and (before.is_empty or before.sheet != line.sheet)
 
 
-def _where(place: int, parts: _SheetSections) -> str:
+def _location(place: int, sections: _SheetSections) -> str:
     """Name the row and column of a cell, where it has them."""
     column = column_of(place)
-    line = next((line for line in parts.rows if line.place == place - column), None)
+    line = next((line for line in sections.rows if line.place == place - column), None)
     if line is None or not column:
         return ""
-    what = "output" if COLUMNS in parts.head and parts.head[COLUMNS].cell(column).text.strip() == THEN else "column"
-    return f"row {line.first}, {what} '{parts.names.cell(column).text.strip()}': "
+    what = (
+        "output" if COLUMNS in sections.head and sections.head[COLUMNS].cell(column).text.strip() == THEN else "column"
+    )
+    return f"row {line.first}, {what} '{sections.headings.cell(column).text.strip()}': "
 
 
-def _head(lines: Iterable[SheetLine], complaints: Diagnostics) -> dict[str, SheetLine]:
+def _head(lines: Iterable[SheetLine], diagnostics: Diagnostics) -> dict[str, SheetLine]:
     head: dict[str, SheetLine] = {}
     for line in lines:
         if line.first in head:
-            complaints.add(line.place, f"'{line.first}' stands twice")
+            diagnostics.add(line.place, f"'{line.first}' stands twice")
         elif line.first:
             head[line.first] = line
         elif not line.is_empty:
-            complaints.add(line.place, f"the first cell is empty; it says what a line is, such as '{TYPE}' or '{NOTE}'")
+            diagnostics.add(
+                line.place, f"the first cell is empty; it says what a line is, such as '{TYPE}' or '{NOTE}'"
+            )
     return head
 
 
-def _tree(parts: _SheetSections, columns: list[SheetColumn], reader: SheetRows, complaints: Diagnostics) -> Block:
+def _tree(sections: _SheetSections, columns: list[SheetColumn], reader: SheetRows, diagnostics: Diagnostics) -> Block:
     entries: dict[str, Tree] = {}
-    for key, line in parts.head.items():
-        if key not in ABOUT_COLUMNS:
+    for key, line in sections.head.items():
+        if key not in COLUMN_LINES:
             entries[key] = line.cell(1)
-            reader.nothing_else(line, {0, 1})
-    top = parts.names.place
-    entries["inputs"] = Listing(tuple(c.about for c in columns if c.role == WHEN), top)
+            reader.report_unknown_cells(line, {0, 1})
+    top = sections.headings.place
+    entries["inputs"] = Listing(tuple(c.definition for c in columns if c.role == WHEN), top)
     if _SELECTOR not in entries:
-        entries["outputs"] = Listing(tuple(c.about for c in columns if c.role == THEN), top)
-    entries["rows"] = Listing(tuple(reader.row(line) for line in parts.rows if line.first != DEFAULT_ROW), top)
-    for line in parts.rows:
+        entries["outputs"] = Listing(tuple(c.definition for c in columns if c.role == THEN), top)
+    entries["rows"] = Listing(tuple(reader.row(line) for line in sections.rows if line.first != DEFAULT_ROW), top)
+    for line in sections.rows:
         if line.first == DEFAULT_ROW:
             reader.add_default(line, entries)
-    if parts.tests:
-        entries["tests"] = tests_of(parts.tests, complaints)
-    return Block(entries, {key: _line_of(key, tree, parts) for key, tree in entries.items()}, parts.names.place)
+    if sections.tests:
+        entries["tests"] = read_sheet_tests(sections.tests, diagnostics)
+    return Block(
+        entries, {key: _line_of(key, tree, sections) for key, tree in entries.items()}, sections.headings.place
+    )
 
 
-def _line_of(key: str, tree: Tree, parts: _SheetSections) -> int:
-    return parts.head[key].cell(1).line if key in parts.head else tree.line
+def _line_of(key: str, tree: Tree, sections: _SheetSections) -> int:
+    return sections.head[key].cell(1).line if key in sections.head else tree.line

@@ -21,35 +21,35 @@ _COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
 class _CellPlaces:
     """The places of YAML in a cell: all of them are the cell."""
 
-    def at(self, _place: int) -> str:
+    def full_name(self, _place: int) -> str:
         """Name a place, to start a sentence."""
-        return self.within(_place)
+        return self.short_name(_place)
 
-    def within(self, _place: int) -> str:
+    def short_name(self, _place: int) -> str:
         """Name a place inside the cell."""
         return "the same cell"
 
 
-def tests_of(lines: Sequence[SheetLine], complaints: Diagnostics) -> Listing:
+def read_sheet_tests(lines: Sequence[SheetLine], diagnostics: Diagnostics) -> Listing:
     """Read the tests; the first line has the headings."""
     heading = lines[0]
     columns = {cell.text.strip(): at for at, cell in enumerate(heading.cells) if cell.text.strip()}
     for name, at in columns.items():
         if name not in _COLUMNS:
             place = heading.cell(at).line
-            complaints.add(place, f"tests have no column '{name}'; known are {', '.join(_COLUMNS)}")
-    return Listing(tuple(_test(line, columns, complaints) for line in lines[1:]), heading.place)
+            diagnostics.add(place, f"tests have no column '{name}'; known are {', '.join(_COLUMNS)}")
+    return Listing(tuple(_test(line, columns, diagnostics) for line in lines[1:]), heading.place)
 
 
-def _test(line: SheetLine, columns: dict[str, int], complaints: Diagnostics) -> Block:
+def _test(line: SheetLine, columns: dict[str, int], diagnostics: Diagnostics) -> Block:
     for at, cell in enumerate(line.cells):
         if at not in columns.values() and cell.text.strip():
-            complaints.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
-    entries = dict(_entries(line, columns, complaints))
+            diagnostics.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
+    entries = dict(_entries(line, columns, diagnostics))
     return block_of(entries, line.place)
 
 
-def _entries(line: SheetLine, columns: dict[str, int], complaints: Diagnostics) -> Iterator[tuple[str, Tree]]:
+def _entries(line: SheetLine, columns: dict[str, int], diagnostics: Diagnostics) -> Iterator[tuple[str, Tree]]:
     for name, at in columns.items():
         cell = line.cell(at)
         if not cell.text.strip():
@@ -59,10 +59,10 @@ def _entries(line: SheetLine, columns: dict[str, int], complaints: Diagnostics) 
         elif name == NOTE:
             yield name, cell
         elif name in (GIVEN, EXPECT):
-            yield name, _inner(cell, f"test '{line.first}': '{name}'", complaints)
+            yield name, _yaml_in_cell(cell, f"test '{line.first}': '{name}'", diagnostics)
 
 
-def _inner(cell: Scalar, what: str, complaints: Diagnostics) -> Tree:
+def _yaml_in_cell(cell: Scalar, what: str, diagnostics: Diagnostics) -> Tree:
     """Read the YAML inside a cell; everything in it stands at the cell."""
     inside = Diagnostics(_CellPlaces())
     try:
@@ -70,19 +70,19 @@ def _inner(cell: Scalar, what: str, complaints: Diagnostics) -> Tree:
     except TableErrors as error:
         for sentence in error.sentences:
             said = sentence.removeprefix(f"{what}:").partition(": ")[2]
-            complaints.add_only(cell.line, f"{what}: {said}")
+            diagnostics.add_unreadable(cell.line, f"{what}: {said}")
         return Scalar(cell.text, cell.value, cell.line)
-    for _, sentence in inside.told:
-        complaints.add(cell.line, f"{what}: {sentence}")
-    return _placed(tree, cell.line)
+    for _, sentence in inside.entries:
+        diagnostics.add(cell.line, f"{what}: {sentence}")
+    return _at_place(tree, cell.line)
 
 
-def _placed(tree: Tree, place: int) -> Tree:
+def _at_place(tree: Tree, place: int) -> Tree:
     match tree:
         case Block():
-            entries = {key: _placed(value, place) for key, value in tree.entries.items()}
+            entries = {key: _at_place(value, place) for key, value in tree.entries.items()}
             return Block(entries, dict.fromkeys(entries, place), place)
         case Listing():
-            return Listing(tuple(_placed(item, place) for item in tree.items), place)
+            return Listing(tuple(_at_place(item, place) for item in tree.items), place)
         case Scalar():
             return Scalar(tree.text, tree.value, place)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.tables.formats.entries import bare_cell
-from router.tables.formats.sheets.cells import bare_result, bare_results
+from router.tables.formats.sheets.cells import output_list_text, output_text
 from router.tables.formats.sheets.grid import (
     ACTIVE,
     COLUMNS,
@@ -25,7 +25,7 @@ from router.tables.formats.sheets.grid import (
     VALUES,
     WHEN,
 )
-from router.tables.formats.yaml_writer import expected_of, in_one_line
+from router.tables.formats.yaml_writer import expectation_data, flow_yaml
 from router.tables.model import DEFAULT_ROW
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SheetContent:
     """The lines of a table; `names` is the number of the line above its rows. No `tests`: there are none."""
 
     table: tuple[Line, ...]
-    names: int
+    heading_line: int
     tests: tuple[Line, ...]
 
 
@@ -62,25 +62,25 @@ def _note(table: DecisionTable) -> list[Line]:
 def _sheets(
     head: Sequence[Line], table: DecisionTable, rows: Iterable[Line], before: Line, after: Line
 ) -> SheetContent:
-    lines = [*head, (), *_about_columns(table, before, after)]
+    lines = [*head, (), *_column_lines(table, before, after)]
     names = len(lines)
     lines.append((ROW, *before, *_names(table), *after, NOTE))
     lines.extend(rows)
     if table.default is not None:
         blank = ("",) * (len(before) + len(table.inputs))
-        lines.append((DEFAULT_ROW, *blank, *_results(table.default, table)))
-    return SheetContent(table=tuple(lines), names=names, tests=tuple(_tests(table)))
+        lines.append((DEFAULT_ROW, *blank, *_outputs(table.default, table)))
+    return SheetContent(table=tuple(lines), heading_line=names, tests=tuple(_tests(table)))
 
 
 def _names(table: DecisionTable) -> Line:
     return (*(column.name for column in table.inputs), *(column.name for column in table.outputs))
 
 
-def _about_columns(table: DecisionTable, before: Line, after: Line) -> list[Line]:
+def _column_lines(table: DecisionTable, before: Line, after: Line) -> list[Line]:
     own, ins, outs = ("",) * len(before), table.inputs, table.outputs
     end = ("",) * (len(after) + 1)
     allowed = [bare_cell(column.allowed) if column.allowed else "" for column in ins]
-    allowed += [bare_results(column.allowed) for column in outs]
+    allowed += [output_list_text(column.allowed) for column in outs]
     return [
         (COLUMNS, *own, *(WHEN for _ in ins), *(THEN for _ in outs), *end),
         (PATH, *own, *(column.path or column.name for column in ins), *("" for _ in outs), *end),
@@ -91,7 +91,7 @@ def _about_columns(table: DecisionTable, before: Line, after: Line) -> list[Line
 
 def _row(row: Row, document: TableDocument) -> Line:
     before, after = _extras(document.extra_data(row)) if document.extras else ((), ())
-    return (row.id, *before, *_cells(row, document.table), *_results(row, document.table), *after, row.note)
+    return (row.id, *before, *_cells(row, document.table), *_outputs(row, document.table), *after, row.note)
 
 
 def _extras(data: Mapping[str, object]) -> tuple[Line, Line]:
@@ -106,12 +106,12 @@ def _cells(row: Row, table: DecisionTable) -> Line:
     return tuple(bare_cell(cell, [other for other in names if other != name]) for name, cell in written)
 
 
-def _results(row: Row, table: DecisionTable) -> Line:
-    return tuple(bare_result(row.outputs[column.name]) for column in table.outputs)
+def _outputs(row: Row, table: DecisionTable) -> Line:
+    return tuple(output_text(row.outputs[column.name]) for column in table.outputs)
 
 
 def _tests(table: DecisionTable) -> Iterable[Line]:
     if table.tests:
         yield (TEST, GIVEN, EXPECT, NOTE)
     for test in table.tests:
-        yield (test.name, in_one_line(test.given), in_one_line(expected_of(test)), test.note)
+        yield (test.name, flow_yaml(test.given), flow_yaml(expectation_data(test)), test.note)

@@ -9,8 +9,8 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from router.tables.formats.sheets.grid import REASONS, heads_columns
-from router.tables.formats.sheets.xlsx_package import in_xlsx, open_workbook
+from router.tables.formats.sheets.grid import REASONS_HEADING, is_heading
+from router.tables.formats.sheets.xlsx_package import escape_for_xlsx, open_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from router.tables.formats.sheets.grid import SheetPlaces
 
 _AUTHOR = "southbound"
-_WRONG = PatternFill("solid", fgColor="FFFFC7CE")
-_NOTHING = PatternFill()
-_TELLING = Font(color="FF9C0006")
+_WRONG_FILL = PatternFill("solid", fgColor="FFFFC7CE")
+_NO_FILL = PatternFill()
+_REASON_FONT = Font(color="FF9C0006")
 _WIDTH = 80
-_MOST_SIGNS = 32_767  # of a cell in Excel
+_MAX_CELL_CHARACTERS = 32_767  # of a cell in Excel
 
 
-def with_reasons(content: bytes, source: str, complaints: Diagnostics, places: SheetPlaces) -> bytes:
+def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: SheetPlaces) -> bytes:
     """Mark every cell that was complained of, and tell the reasons in a last column.
 
     Marks of an earlier refusal are taken away. The copy can be corrected and imported as it is.
@@ -41,8 +41,8 @@ def with_reasons(content: bytes, source: str, complaints: Diagnostics, places: S
     workbook = open_workbook(content, source, read_only=False)
     for sheet in workbook.worksheets:
         _clean(sheet)
-    for title in dict.fromkeys(places.sheet(place) for place, _ in complaints.told):
-        told = [(places.address(place), what) for place, what in complaints.told if places.sheet(place) == title]
+    for title in dict.fromkeys(places.sheet(place) for place, _ in diagnostics.entries):
+        told = [(places.address(place), what) for place, what in diagnostics.entries if places.sheet(place) == title]
         _mark(workbook, title, told)
     marked = BytesIO()
     workbook.save(marked)
@@ -52,35 +52,35 @@ def with_reasons(content: bytes, source: str, complaints: Diagnostics, places: S
 def _clean(sheet: Worksheet) -> None:
     for cell in [cell for row in sheet.iter_rows() for cell in row if cell.comment is not None]:
         if cell.comment.author == _AUTHOR:
-            cell.comment, cell.fill = None, _NOTHING
-    headings = [cell.column for cell in sheet[_heading_row(sheet)] if cell.value == REASONS]
+            cell.comment, cell.fill = None, _NO_FILL
+    headings = [cell.column for cell in sheet[_heading_row(sheet)] if cell.value == REASONS_HEADING]
     for column in headings:
         sheet.delete_cols(column)
 
 
-def _mark(workbook: Workbook, title: str, told: Sequence[tuple[str, str]]) -> None:
+def _mark(workbook: Workbook, title: str, problems: Sequence[tuple[str, str]]) -> None:
     sheet = workbook[title]
     last = sheet.max_column + 1
-    beside: dict[int, list[str]] = {_heading_row(sheet): [REASONS]}
-    for address, sentences in _by_cell(told).items():
-        cell = _written(sheet, address)
-        cell.fill = _WRONG
-        cell.comment = Comment(in_xlsx("\n".join(sentences)), _AUTHOR, height=120, width=360)
+    beside: dict[int, list[str]] = {_heading_row(sheet): [REASONS_HEADING]}
+    for address, sentences in _by_cell(problems).items():
+        cell = _writable_cell(sheet, address)
+        cell.fill = _WRONG_FILL
+        cell.comment = Comment(escape_for_xlsx("\n".join(sentences)), _AUTHOR, height=120, width=360)
         beside.setdefault(cell.row, []).extend(f"{address}: {sentence}" for sentence in sentences)
     for row, lines in beside.items():
-        _tell(sheet.cell(row, last), "\n".join(lines))
+        _write_reason(sheet.cell(row, last), "\n".join(lines))
     sheet.column_dimensions[get_column_letter(last)].width = _WIDTH
 
 
-def _written(sheet: Worksheet, address: str) -> WorkbookCell:
+def _writable_cell(sheet: Worksheet, address: str) -> WorkbookCell:
     """Find the cell that can be marked: of cells that were merged, only the first can."""
     merged = (span for span in sheet.merged_cells.ranges if address in span)
     return sheet[next((span.start_cell.coordinate for span in merged), address)]
 
 
-def _by_cell(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def _by_cell(problems: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     by_cell: dict[str, list[str]] = {}
-    for address, what in told:
+    for address, what in problems:
         by_cell.setdefault(address, []).append(what)
     return by_cell
 
@@ -88,12 +88,12 @@ def _by_cell(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 def _heading_row(sheet: Worksheet) -> int:
     """Find the line above the rows or tests; what is told on a sheet without one is about its first line."""
     firsts = (str(cell.value).strip() for (cell,) in sheet.iter_rows(max_col=1))
-    return next((row for row, first in enumerate(firsts, start=1) if heads_columns(first)), 1)
+    return next((row for row, first in enumerate(firsts, start=1) if is_heading(first)), 1)
 
 
-def _tell(cell: WorkbookCell, text: str) -> None:
-    cell.value = in_xlsx(text)[:_MOST_SIGNS]
+def _write_reason(cell: WorkbookCell, text: str) -> None:
+    cell.value = escape_for_xlsx(text)[:_MAX_CELL_CHARACTERS]
     cell.data_type = "s"
     cell.number_format = "@"
-    cell.font = _TELLING
+    cell.font = _REASON_FONT
     cell.alignment = Alignment(wrap_text=True, vertical="top")

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 
-MOST_UNPACKED = 40_000_000  # a table of 10,000 rows and ten columns has about 10 MB
+MAX_UNPACKED_BYTES = 40_000_000  # a table of 10,000 rows and ten columns has about 10 MB
 
-_MOST_PARTS = 1_000
+_MAX_PARTS = 1_000
 
 
 # All that zip, XML and the reader of spreadsheets raise at files that are not what they say.
-BROKEN = (
+READ_ERRORS = (
     AttributeError, BadZipFile, EOFError, InvalidFileException, KeyError, IndexError, NotImplementedError, OSError,
     RuntimeError, SyntaxError, TypeError, ValueError, zlib.error,
 )  # fmt: skip
@@ -37,47 +37,47 @@ def open_workbook(content: bytes, source: str, *, read_only: bool) -> Workbook:
     Raises:
         TableErrors: it is none, too large, or holds what a table has no need of.
     """
-    if len(content) > MOST_BYTES:
-        raise _refused(source, f"has more than {MOST_BYTES // 1_000_000} MB: a table needs no pictures, remove them")
+    if len(content) > MAX_BYTES:
+        raise _error(source, f"has more than {MAX_BYTES // 1_000_000} MB: a table needs no pictures, remove them")
     try:
         _check_parts(content, source)
         return load_workbook(BytesIO(content), read_only=read_only)
     except TableErrors:
         raise
-    except BROKEN:
-        raise not_readable(source) from None
+    except READ_ERRORS:
+        raise not_readable_error(source) from None
 
 
 def _check_parts(content: bytes, source: str) -> None:
     with ZipFile(BytesIO(content)) as parts:
-        entries, left = parts.infolist(), MOST_UNPACKED
-        if len(entries) > _MOST_PARTS or sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-            raise _too_large(source)
+        entries, left = parts.infolist(), MAX_UNPACKED_BYTES
+        if len(entries) > _MAX_PARTS or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+            raise _too_large_error(source)
         for entry in entries:
             with parts.open(entry) as file:  # what it says of its size may not be true
                 part = file.read(left + 1)
             left -= len(part)
             if left < 0:
-                raise _too_large(source)
+                raise _too_large_error(source)
             _check_xml(part, source)
 
 
-def _too_large(source: str) -> TableErrors:
-    return _refused(source, f"unpacks to more than {MOST_UNPACKED // 1_000_000} MB: save only the table itself")
+def _too_large_error(source: str) -> TableErrors:
+    return _error(source, f"unpacks to more than {MAX_UNPACKED_BYTES // 1_000_000} MB: save only the table itself")
 
 
 def _check_xml(part: bytes, source: str) -> None:
     # Excel writes UTF-8 and declares no types; in UTF-16 a declaration would hide from this search.
     if b"<!DOCTYPE" in part or part.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
-        raise _refused(source, "declares XML types, which Excel never does: save it anew with Excel or LibreOffice")
+        raise _error(source, "declares XML types, which Excel never does: save it anew with Excel or LibreOffice")
 
 
-def not_readable(source: str) -> TableErrors:
+def not_readable_error(source: str) -> TableErrors:
     """Say that a file is no spreadsheet."""
-    return _refused(source, "is not an XLSX file, or is protected by a password: save it as .xlsx without one")
+    return _error(source, "is not an XLSX file, or is protected by a password: save it as .xlsx without one")
 
 
-def _refused(source: str, why: str) -> TableErrors:
+def _error(source: str, why: str) -> TableErrors:
     return TableErrors([f"{source}: {why}"])
 
 
@@ -87,11 +87,11 @@ _TO_ESCAPE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|_
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
-def in_xlsx(text: str) -> str:
+def escape_for_xlsx(text: str) -> str:
     """Escape a text for a cell."""
     return _TO_ESCAPE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
 
 
-def from_xlsx(text: str) -> str:
+def unescape_from_xlsx(text: str) -> str:
     """Undo the escapes of a cell."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.grid import (
-    UNREAD,
+    UNREADABLE,
     LinePlace,
     SheetPlaces,
     Sheets,
@@ -15,8 +15,8 @@ from router.tables.formats.sheets.grid import (
     line_of_cells,
     place_of,
 )
-from router.tables.formats.sheets.reader import written_in_sheets
-from router.tables.formats.sheets.xlsx_package import BROKEN, from_xlsx, not_readable, open_workbook
+from router.tables.formats.sheets.reader import table_tree_from_sheets
+from router.tables.formats.sheets.xlsx_package import READ_ERRORS, not_readable_error, open_workbook, unescape_from_xlsx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from router.tables.formats.sheets.grid import SheetLine
 
 
-_MOST_DIGITS = 10**15  # Excel keeps 15 digits of a number and makes the others zero
+_MAX_NUMBER = 10**15  # Excel keeps 15 digits of a number and makes the others zero
 
-_AGAIN = "format the column as text and type the value again"
+_REMEDY = "format the column as text and type the value again"
 
 
 def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
@@ -44,9 +44,9 @@ def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
         case _, None:
             return "", ""
         case "f", _:
-            raise CellError(f"the cell holds a formula: {_AGAIN}")
+            raise CellError(f"the cell holds a formula: {_REMEDY}")
         case "d", _:
-            raise CellError(f"the cell holds a date or time of Excel: {_AGAIN}")
+            raise CellError(f"the cell holds a date or time of Excel: {_REMEDY}")
         case "e", error:
             raise CellError(f"the cell holds the error {error}: write a value")
         case "b", value:
@@ -54,15 +54,15 @@ def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
         case "n", int() | float() as number:
             return _number(number, str(cell.number_format))
         case _, value:
-            text = from_xlsx(str(value))
+            text = unescape_from_xlsx(str(value))
             return text, text
 
 
 def _number(number: float, shown_as: str) -> tuple[str, object]:
     if "%" in shown_as:
-        raise CellError(f"the cell shows {number * 100:g}%, but holds {number}: {_AGAIN}")
-    if abs(number) >= _MOST_DIGITS:
-        raise CellError(f"the cell holds a number of more digits than Excel keeps: {_AGAIN}")
+        raise CellError(f"the cell shows {number * 100:g}%, but holds {number}: {_REMEDY}")
+    if abs(number) >= _MAX_NUMBER:
+        raise CellError(f"the cell holds a number of more digits than Excel keeps: {_REMEDY}")
     whole = int(number)
     return (str(whole), whole) if whole == number else (repr(number), number)
 
@@ -71,36 +71,36 @@ TABLE_SHEET = "Table"
 
 TESTS_SHEET = "Tests"
 
-_MOST_ROWS = 100_000
+_MAX_ROWS = 100_000
 
-_MOST_COLUMNS = 500
+_MAX_COLUMNS = 500
 
 _LAST_ROW = 1_048_576  # of a spreadsheet; what claims to stand below is a trap
 
 
-def written_in_xlsx(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_xlsx(content: bytes, source_name: str) -> TableTree:
     """Read what was written in the sheets `Table` and `Tests`; other sheets are the operator's own.
 
     Raises:
         TableErrors: it is no XLSX file, has formulas or dates in it, or does not have the shape of a table.
     """
-    return written_in_sheets(_sheets(content, source_name))
+    return table_tree_from_sheets(_sheets(content, source_name))
 
 
 def _sheets(content: bytes, source: str) -> Sheets:
     reader = _SheetCollector(source)
     try:
         workbook = open_workbook(content, source, read_only=True)
-        for sheet in _our_sheets(workbook, source):
+        for sheet in _table_sheets(workbook, source):
             reader.read(sheet)
     except TableErrors:
         raise
-    except BROKEN:
-        raise not_readable(source) from None
+    except READ_ERRORS:
+        raise not_readable_error(source) from None
     return reader.sheets()
 
 
-def _our_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
+def _table_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
     by_name = {sheet.title.strip().lower(): sheet for sheet in workbook.worksheets}
     if TABLE_SHEET.lower() not in by_name:
         has = ", ".join(sheet.title for sheet in workbook.worksheets)
@@ -128,7 +128,7 @@ class _SheetCollector:
         self._source = source
         self._places: list[LinePlace] = []
         self._lines: list[SheetLine] = []
-        self._unread: list[tuple[int, str]] = []
+        self._unreadable: list[tuple[int, str]] = []
 
     def read(self, sheet: Worksheet) -> None:
         """Read one sheet."""
@@ -141,8 +141,8 @@ class _SheetCollector:
             before = row
 
     def _check_size(self, title: str, row: int, width: int) -> None:
-        if row > _MOST_ROWS or width > _MOST_COLUMNS:
-            where = f"row {_MOST_ROWS} or column {column_letters(_MOST_COLUMNS - 1)}"
+        if row > _MAX_ROWS or width > _MAX_COLUMNS:
+            where = f"row {_MAX_ROWS} or column {column_letters(_MAX_COLUMNS - 1)}"
             raise TableErrors([f"{self._source}, sheet {title}: something stands beyond {where}: delete it"])
 
     def _add(self, title: str, row: int, cells: Iterable[WorkbookCell]) -> None:
@@ -156,8 +156,8 @@ class _SheetCollector:
         try:
             return text_and_value(cell)
         except CellError as error:
-            self._unread.append((place, str(error)))
-            return UNREAD, UNREAD
+            self._unreadable.append((place, str(error)))
+            return UNREADABLE, UNREADABLE
 
     def sheets(self) -> Sheets:
         """Give what was read."""
@@ -165,5 +165,5 @@ class _SheetCollector:
             source=self._source,
             lines=tuple(self._lines),
             places=SheetPlaces(tuple(self._places)),
-            unread=tuple(self._unread),
+            unreadable=tuple(self._unreadable),
         )

@@ -11,7 +11,7 @@ from openpyxl.utils import get_column_letter
 
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.writer import write_sheets
-from router.tables.formats.sheets.xlsx_package import in_xlsx
+from router.tables.formats.sheets.xlsx_package import escape_for_xlsx
 from router.tables.formats.sheets.xlsx_reader import TABLE_SHEET, TESTS_SHEET
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ _AS_TEXT = "@"
 _HEADING = Font(bold=True)
 _SHADE = PatternFill("solid", fgColor="FFDDE6F0")
 _WRAPPED = Alignment(wrap_text=True, vertical="top")
-_MOST_SIGNS = 32_767  # of a cell in Excel
-_NARROWEST, _WIDEST = 10, 60
+_MAX_CELL_CHARACTERS = 32_767  # of a cell in Excel
+_MIN_WIDTH, _MAX_WIDTH = 10, 60
 
 
 def write_xlsx(table: TableDocument) -> bytes:
@@ -42,8 +42,8 @@ def write_xlsx(table: TableDocument) -> bytes:
     workbook = Workbook()
     sheet = workbook.active
     sheet.title = TABLE_SHEET
-    _fill(sheet, written.table, headings=range(written.names + 1))
-    sheet.freeze_panes = sheet.cell(written.names + 2, 2)
+    _fill(sheet, written.table, headings=range(written.heading_line + 1))
+    sheet.freeze_panes = sheet.cell(written.heading_line + 2, 2)
     tests = workbook.create_sheet(TESTS_SHEET)
     _fill(tests, written.tests, headings=range(1))
     tests.freeze_panes = "A2"
@@ -57,14 +57,14 @@ def _fill(sheet: Worksheet, lines: Sequence[Line], *, headings: range) -> None:
         for column, text in enumerate(line):
             _write(sheet.cell(number + 1, column + 1), text, is_heading=number in headings)
     for column in range(max(map(len, lines), default=0)):
-        _shape(sheet, column, [line[column] for line in lines if column < len(line)])
+        _format_column(sheet, column, [line[column] for line in lines if column < len(line)])
 
 
 def _write(cell: WorkbookCell, text: str, *, is_heading: bool) -> None:
-    written = in_xlsx(text)
-    if len(written) > _MOST_SIGNS:
+    written = escape_for_xlsx(text)
+    if len(written) > _MAX_CELL_CHARACTERS:
         where = f"sheet {cell.parent.title}, cell {cell.coordinate}"
-        what = f"needs {len(written)} signs, and Excel holds {_MOST_SIGNS}: export the table as YAML or CSV"
+        what = f"needs {len(written)} signs, and Excel holds {_MAX_CELL_CHARACTERS}: export the table as YAML or CSV"
         raise TableErrors([f"{where}: {what}"])
     cell.number_format = _AS_TEXT
     cell.alignment = _WRAPPED
@@ -75,8 +75,8 @@ def _write(cell: WorkbookCell, text: str, *, is_heading: bool) -> None:
         cell.font, cell.fill = _HEADING, _SHADE
 
 
-def _shape(sheet: Worksheet, column: int, texts: Sequence[str]) -> None:
+def _format_column(sheet: Worksheet, column: int, texts: Sequence[str]) -> None:
     """Give a column its width, and make text of what is typed below the last row."""
     dimension = sheet.column_dimensions[get_column_letter(column + 1)]
     dimension.number_format = _AS_TEXT
-    dimension.width = min(max(_NARROWEST, *(len(text) + 2 for text in texts), 0), _WIDEST)
+    dimension.width = min(max(_MIN_WIDTH, *(len(text) + 2 for text in texts), 0), _MAX_WIDTH)

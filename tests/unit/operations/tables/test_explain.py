@@ -38,12 +38,12 @@ def test_a_decision_is_told_with_its_inputs_and_the_rows_that_came_close(tmp_pat
     assert lines[0].startswith("TR1: outbound-policy@")
     assert lines[0].endswith("#default decides hierarchical false, payload per-run")
     assert "speed         900" in lines
-    assert "R10 would have matched but `spec` is fibre-audit, the cell wants fibre-tree" in lines
+    assert "R10 would have matched but `spec` is fibre-audit, the cell requires fibre-tree" in lines
 
 
 def test_a_row_that_did_not_decide_is_held_beside_it(tmp_path: Path) -> None:
     result = southbound("tables", "explain", POLICY, "--event", "-", "--row", "R30", stdin=EVENT)
-    assert "R30 does not match: `has_children` is false, the cell wants true, and `speed` is 900" in result.stdout
+    assert "R30 does not match: `has_children` is false, the cell requires true, and `speed` is 900" in result.stdout
     assert [line.split()[:2] for line in result.stdout.splitlines() if line[:1] in "✓✗" and line] == [
         ["✓", "service_type"],
         ["✓", "mode"],
@@ -58,7 +58,7 @@ def test_programs_are_told_the_same(tmp_path: Path) -> None:
     assert (told["run"], told["decided"], told["is_child"]) == ("TR1", True, False)
     assert told["rows"] == [{"row": "default", "outputs": {"hierarchical": False, "payload": "per-run"}}]
     assert (told["inputs"]["speed"], told["inputs"]["has_children"]) == (900, False)
-    assert [close["row"] for close in told["explanation"]["close"]] == ["R10", "R20"]
+    assert [row["row"] for row in told["explanation"]["near_misses"]] == ["R10", "R20"]
     assert (told["why_not"]["matches"], told["why_not"]["decides"]) == (False, False)
 
 
@@ -134,7 +134,7 @@ def test_every_saved_test_is_shown_and_why_one_fails(failing: str) -> None:
         "✗ too much (line 15)",
         "  expected row R1",
         "  found no row",
-        "    R1 would have matched but `spec` is copper-line, the cell wants fibre-line",
+        "    R1 would have matched but `spec` is copper-line, the cell requires fibre-line",
     ]
     assert f"{failing}: 1 of 2 saved tests failed" in result.stderr
     assert f"{POLICY}: all 5 saved tests passed" in lines

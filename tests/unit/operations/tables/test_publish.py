@@ -225,7 +225,7 @@ def test_a_spreadsheet_is_published_as_the_yaml_that_it_stands_for(file: Path, t
 def test_a_table_that_kafka_would_not_take_is_refused(tmp_path: Path, topic: PublishedTopic) -> None:
     table = tmp_path / "table.yaml"
     table.write_text(a_table_text() + f"# {'x' * 900_000}\n")
-    assert "900,000 is the most" in run_refused_command("publish", str(table))
+    assert "the limit is 900,000" in run_refused_command("publish", str(table))
     assert topic.log == []
 
 
@@ -235,7 +235,7 @@ def test_whoever_is_overtaken_is_told_by_whom_and_writes_nothing(file: Path, top
     told = run_refused_command("publish", str(file))
     theirs = an_authored_table(a_table_text("theirs")).version
     assert f"nothing was written, because ben made a-table@{theirs} live meanwhile" in told
-    live = PublishedTables().after(topic.log).live("a-table")
+    live = PublishedTables().with_records(topic.log).live("a-table")
     assert isinstance(live, LivePointer)
     assert live.author == "ben"
 

@@ -11,7 +11,7 @@ import pytest
 from consumers.routing.child_rows import complete_hierarchy
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import PublishError, TooLargeError
-from router.tables.explain.explanation import told
+from router.tables.explain.explanation import explanation_text
 from schemas.commands import SendRun
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -79,7 +79,9 @@ async def test_what_the_first_definition_has_no_room_for_goes_to_the_next() -> N
     for run_id in "ABC":
         await gateway.process_request(a_document(run_id))
     assert [decided_by(gateway, run_id) for run_id in "ABC"] == ["S1", "S1", "S2"]
-    assert "S1 matches too, but is used up" in told(gateway.store.requests[gateway.row("C").request_id].explanation)
+    assert "S1 matches too, but is used up" in explanation_text(
+        gateway.store.requests[gateway.row("C").request_id].explanation
+    )
 
 
 async def test_when_all_are_used_up_the_run_waits_and_says_for_what_and_until_when() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.tables.analysis.analysis import analyse
 from router.tables.analysis.search import StepBudget, UncoveredSearch
-from router.tables.analysis.space import ValueSpace, space_of
+from router.tables.analysis.space import ValueSpace, build_space
 from router.tables.feel.values import TYPES, ValueKind, canonical, kind_of
 from tests.builders.decision_tables import a_row, a_table
 from tests.generators.tables_with_values import DrawnSearch, tables
@@ -32,7 +32,7 @@ slow = settings(
 def matching(table: DecisionTable, inputs: Mapping[str, object]) -> list[str]:
     """Find the rows that match, without the index."""
     values = tuple(canonical(inputs[column.name]) for column in table.inputs)
-    return [row.id for row in table.hits_one_by_one(values, table.by_name(values))]
+    return [row.id for row in table.scan_rows(values, table.values_by_name(values))]
 
 
 def fit_their_columns(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
@@ -66,11 +66,11 @@ def is_inside(point: tuple[int, ...], box: tuple[int, ...]) -> bool:
 
 def small_space(table: DecisionTable) -> ValueSpace:
     """Put a table on its axes, if it is small enough to look at every point."""
-    space = space_of(table)
+    space = build_space(table)
     number = 1
     for axis in space.axes:
         number *= len(axis.classes)
-    assume(number <= MOST_POINTS and not space.doubtful)
+    assume(number <= MOST_POINTS and not space.unindexed_rows)
     return space
 
 
@@ -84,7 +84,7 @@ def test_whatever_an_analysis_says_is_true(drawn: DrawnSearch, steps: int) -> No
     for overlap in found.overlaps:
         assert set(overlap.rows) <= set(matching(table, overlap.example))
     covered_by = {one.row: set(one.covered_by) for one in found.unreachable}
-    surely = {one.row for one in found.unreachable if one.covered_by and not one.except_lists}
+    surely = {one.row for one in found.unreachable if one.covered_by and not one.list_inputs}
     for inputs in filter(lambda one: fit_or_list_fitting(table, one), drawn.values):
         assert not set(matching(table, inputs)[:1]) & surely
     for inputs in filter(lambda one: fit_their_columns(table, one), drawn.values):
@@ -99,14 +99,14 @@ def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: D
     table = drawn.table
     space = small_space(table)
     hits = {point: matching(table, values_at(space, point)) for point in class_combinations(space)}
-    found = analyse(table, 10**9, most_overlaps=10**6)
+    found = analyse(table, 10**9, max_overlaps=10**6)
     assert found.complete
     firsts = {ids[0] for ids in hits.values() if ids}
     assert {one.row for one in found.unreachable} == {row.id for row in table.rows} - firsts
     pairs = {pair for ids in hits.values() for pair in combinations(ids, 2)}
     assert {one.rows for one in found.overlaps} == pairs
     assert found.overlap_count == len(pairs)
-    boxes = UncoveredSearch(space, space.everything, StepBudget(10**9)).all_missed(space.rows)
+    boxes = UncoveredSearch(space, space.all_values, StepBudget(10**9)).find_all_uncovered(space.rows)
     missed = {point for point in hits if any(is_inside(point, box) for box in boxes)}
     assert missed == {point for point, ids in hits.items() if not ids}
 
@@ -125,8 +125,8 @@ def test_a_row_that_only_a_list_may_reach_is_a_warning() -> None:
     found = analyse(table)
     assert found.errors == ()
     assert found.warnings[0] == (
-        "row R2 is reached by a list in 'speed' at most: row R1 above it takes every single value that it takes;"
-        " move it up unless that is meant"
+        "row R2 is reached only by a list in 'speed': row R1 above it takes every single value that it takes;"
+        " move it up unless that is intended"
     )
 
 
@@ -142,7 +142,7 @@ def test_an_empty_list_reaches_a_row_that_others_cover_only_together() -> None:
     table = a_table([a_row(f"R{n}", f'speed: "{cell}"') for n, cell in enumerate(["< 5", "not(< 5)", "-"], start=1)])
     assert analyse(table).errors == ()
     table = a_table([a_row("R1", 'speed: "not(null)"'), a_row("R2", 'speed: "null"'), a_row("R3", 'speed: "-"')])
-    assert analyse(table).unreachable[0].except_lists == ("speed",)
+    assert analyse(table).unreachable[0].list_inputs == ("speed",)
 
 
 def test_rows_that_only_together_cover_another_are_named_without_those_that_are_not_needed() -> None:

@@ -13,9 +13,9 @@ from router.selection.selector_file import load_selector
 from router.selection.spoke_selector import decide_selector
 from router.tables.decision import Decision, Undecided, decide_on
 from router.tables.explain.explain import (
-    MOST_CELLS,
-    MOST_ROWS,
-    _likely,
+    MAX_CELLS,
+    MAX_ROWS,
+    _candidate_rows,
     explain_decision,
     explain_undecided,
     explanation_lines,
@@ -25,16 +25,16 @@ from router.tables.explain.explanation import (
     Explanation,
     MatchedRow,
     NearMiss,
-    compact,
-    explanations_in,
-    told,
+    dump_explanations,
+    explanation_text,
+    load_explanations,
 )
 from router.tables.explain.why_not import why_not
 from router.tables.feel.unary_test import parse
 from router.tables.feel.values import canonical
 from router.tables.hit_policy import HitPolicy
-from router.tables.index.bitsets import masks_of
-from router.tables.index.coarse_index import blurred_index
+from router.tables.index.bitsets import column_bitsets
+from router.tables.index.coarse_index import build_coarse_index
 from router.tables.index.exact_index import ExactIndex
 from router.tables.index.index import compile_index
 from router.tables.model import DEFAULT_ROW, Input, Output, Row
@@ -93,8 +93,10 @@ def test_a_near_miss_is_an_earlier_row_that_failed_in_exactly_one_column(
             break
         failed = [n for n, cell in zip("abc", row.cells, strict=True) if not cell.matches(inputs[n], inputs)]
         expected += [(row.id, failed[0])] if len(failed) == 1 else []
-    told_of = [(close.row, *[miss.column for miss in close.misses]) for close in explain_decision(decision).close]
-    assert told_of == expected[:MOST_ROWS]
+    told_of = [
+        (close.row, *[miss.column for miss in close.mismatches]) for close in explain_decision(decision).near_misses
+    ]
+    assert told_of == expected[:MAX_ROWS]
 
 
 @given(table=tables, values=input_values)
@@ -105,12 +107,12 @@ def test_the_rows_that_come_closest_fail_in_the_fewest_columns(
     if not isinstance(decision, Undecided) or decision.rows:
         return
     explanation = explain_undecided(decision)
-    inputs = table.by_name(values)
+    inputs = table.values_by_name(values)
     failed = {r.id: sum(not c.matches(v, inputs) for c, v in zip(r.cells, values, strict=True)) for r in table.rows}
     closest = [row for row, count in failed.items() if count == min(failed.values())]
-    assert [close.row for close in explanation.close] == closest[:MOST_ROWS]
-    assert explanation.as_close == len(closest[MOST_ROWS:])
-    assert all(len(close.misses) == failed[close.row] for close in explanation.close)
+    assert [close.row for close in explanation.near_misses] == closest[:MAX_ROWS]
+    assert explanation.unnamed_near_misses == len(closest[MAX_ROWS:])
+    assert all(len(close.mismatches) == failed[close.row] for close in explanation.near_misses)
 
 
 @given(table=tables, values=input_values, place=st.integers(0, 7))
@@ -118,10 +120,10 @@ def test_why_not_agrees_with_the_row_itself(table: DecisionTable, values: tuple[
     row = table.rows[place % len(table.rows)]
     decision = decide_on(table, values)
     answer = why_not(decision, row)
-    assert answer.matches == row.matches(values, table.by_name(values))
+    assert answer.matches == row.matches(values, table.values_by_name(values))
     assert answer.decides == (isinstance(decision, Decision) and row in decision.rows)
     assert answer.matches or not answer.decides
-    assert [one.seen.column for one in answer.columns] == [
+    assert [one.comparison.column for one in answer.cells] == [
         name for name, cell in zip("abc", row.cells, strict=True) if not cell.is_any
     ]
 
@@ -131,16 +133,16 @@ def test_what_is_kept_is_told_in_the_same_words(
     table: DecisionTable, values: tuple[object, ...], other: DecisionTable
 ) -> None:
     both = [explained(decide_on(one, values)) for one in (table, other)]
-    text = compact(both)
-    assert explanations_in(text) == tuple(both)
-    assert told(text) == "\n".join(line for one in both for line in one.sentences)
-    assert told(text).startswith(both[0].sentences[0])
+    text = dump_explanations(both)
+    assert load_explanations(text) == tuple(both)
+    assert explanation_text(text) == "\n".join(line for one in both for line in one.sentences)
+    assert explanation_text(text).startswith(both[0].sentences[0])
 
 
 words = st.text(max_size=12)
 compared_cells = st.lists(st.builds(CellComparison, words, words, words), max_size=3).map(tuple)
-matched = st.builds(MatchedRow, row=words, cells=compared_cells, more=st.integers(0, 9))
-close_rows = st.builds(NearMiss, row=words, misses=compared_cells, switched_off=st.booleans())
+matched = st.builds(MatchedRow, row=words, cells=compared_cells, more_cells=st.integers(0, 9))
+close_rows = st.builds(NearMiss, row=words, mismatches=compared_cells, switched_off=st.booleans())
 
 
 @given(
@@ -149,18 +151,18 @@ close_rows = st.builds(NearMiss, row=words, misses=compared_cells, switched_off=
         reference=words,
         rows=st.lists(matched, max_size=3).map(tuple),
         used_up=st.lists(words, max_size=3).map(tuple),
-        close=st.lists(close_rows, max_size=3).map(tuple),
-        as_close=st.integers(0, 9),
+        near_misses=st.lists(close_rows, max_size=3).map(tuple),
+        unnamed_near_misses=st.integers(0, 9),
     )
 )
 def test_any_explanation_can_be_kept(explanation: Explanation) -> None:
-    assert explanations_in(compact([explanation])) == (explanation,)
+    assert load_explanations(dump_explanations([explanation])) == (explanation,)
 
 
 @pytest.mark.parametrize("text", ["", "outbound-policy@1#R10: `spec` is x\nR5 would have matched but", "{not json"])
 def test_what_older_versions_kept_is_told_as_it_is(text: str) -> None:
-    assert told(text) == text
-    assert explanations_in(text) == ()
+    assert explanation_text(text) == text
+    assert load_explanations(text) == ()
 
 
 def test_what_is_kept_has_an_end_however_wide_and_long_the_table_is() -> None:
@@ -175,9 +177,9 @@ def test_what_is_kept_has_an_end_however_wide_and_long_the_table_is() -> None:
     decision = decide_on(table, ("x" * 60 + "7",) * 200)
     assert isinstance(decision, Decision)
     explanation = explain_decision(decision)
-    assert len(explanation.rows[0].cells) == MOST_CELLS
-    assert explanation.rows[0].fit.endswith(f"and {200 - MOST_CELLS} more")
-    assert len(compact([explanation])) < 8_000
+    assert len(explanation.rows[0].cells) == MAX_CELLS
+    assert explanation.rows[0].match_text.endswith(f"and {200 - MAX_CELLS} more")
+    assert len(dump_explanations([explanation])) < 8_000
 
 
 def test_a_usual_explanation_takes_less_than_its_words() -> None:
@@ -185,7 +187,7 @@ def test_a_usual_explanation_takes_less_than_its_words() -> None:
     decision = decide_on(a_table(rows), ("fibre-line", "ONDEMAND", None, None, None))
     assert isinstance(decision, Decision)
     explanation = explain_decision(decision)
-    assert len(compact([explanation])) < len("\n".join(explanation.sentences)) + 20
+    assert len(dump_explanations([explanation])) < len("\n".join(explanation.sentences)) + 20
 
 
 def test_why_not_tells_each_cell_and_what_was_taken_instead() -> None:
@@ -197,8 +199,11 @@ def test_why_not_tells_each_cell_and_what_was_taken_instead() -> None:
     assert sentences == [
         "R1 is the row that decides",
         "R2 matches, but R1 comes earlier",
-        "R3 does not match: `spec` is fibre-line, the cell wants x, and `mode` is ONDEMAND, the cell wants PROACTIVE",
-        "default matches, but R1 does, and the default row takes only what no other row wants",
+        (
+            "R3 does not match: `spec` is fibre-line, the cell requires x, "
+            "and `mode` is ONDEMAND, the cell requires PROACTIVE"
+        ),
+        "default matches, but R1 does, and the default row decides only where no other row matches",
     ]
 
 
@@ -206,7 +211,7 @@ def test_why_not_tells_each_cell_and_what_was_taken_instead() -> None:
     ("policy", "because"),
     [
         (HitPolicy.UNIQUE, "R1 matches, but rows R0, R1 of t@1 all match but only one may"),
-        (HitPolicy.ANY, "R1 matches, but rows R0, R1 of t@1 all match but want different things"),
+        (HitPolicy.ANY, "R1 matches, but rows R0, R1 of t@1 all match but have different outputs"),
         (HitPolicy.PRIORITY, "R1 is the row that decides"),
         (HitPolicy.COLLECT, "R1 is the row that decides"),
     ],
@@ -222,7 +227,7 @@ def test_why_not_tells_what_priority_and_agreement_mean() -> None:
     assert answer.sentence == "R0 matches, but R1 comes first by the priority of its outputs"
     agreed = table_of([("-", "-", "-"), ("9", "-", "-"), ("1", "-", "-")], HitPolicy.ANY)
     answer = why_not(decide_on(agreed, (1, 1, 1)), agreed.rows[2])
-    assert answer.sentence == "R2 matches, but R0 comes earlier and wants the same"
+    assert answer.sentence == "R2 matches, but R0 comes earlier and has equal outputs"
 
 
 def test_why_not_of_a_definition_that_is_used_up_or_switched_off() -> None:
@@ -255,7 +260,7 @@ def test_a_row_that_is_switched_off_may_look_at_other_inputs_where_no_other_row_
     decision = decide_selector(selector, facts_of(a_document(characteristic=given_values)))
     assert isinstance(decision, Undecided)
     assert "\n".join(explanation_lines(decision)) == "S2 would have matched but it is switched off"
-    assert why_not(decision, selector.inactive[0], switched_off=True).columns[0].fits
+    assert why_not(decision, selector.inactive[0], switched_off=True).cells[0].matches
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -265,13 +270,13 @@ def test_every_index_leads_to_the_near_misses_that_are_found_one_by_one(drawn: D
     columns = {place: [row.cells[place] for row in table.rows] for place in range(len(table.inputs))}
     exact = compile_index(table.rows, len(columns))
     assert isinstance(exact, ExactIndex)
-    blurred = blurred_index(exact, {at: masks_of(cells) for at, cells in columns.items()})
+    blurred = build_coarse_index(exact, {at: column_bitsets(cells) for at, cells in columns.items()})
     for given_values in drawn.values:
         values = tuple(canonical(given_values[column.name]) for column in table.inputs)
-        inputs = table.by_name(values)
+        inputs = table.values_by_name(values)
         for before in table.rows:
             above = table.rows[: [row.id for row in table.rows].index(before.id)]
-            expected = [row.id for row in above if len(row.misses(values, inputs)) == 1]
+            expected = [row.id for row in above if len(row.mismatches(values, inputs)) == 1]
             for index in (exact, blurred):
-                likely = _likely(index, values, before) if before.matches(values, inputs) else above
-                assert [row.id for row in likely if len(row.misses(values, inputs)) == 1] == expected
+                likely = _candidate_rows(index, values, before) if before.matches(values, inputs) else above
+                assert [row.id for row in likely if len(row.mismatches(values, inputs)) == 1] == expected

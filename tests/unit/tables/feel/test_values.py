@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.tables.feel.unary_test import Months, parse
-from router.tables.feel.writer import literal
+from router.tables.feel.writer import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_values_of_one_kind_compare_as_they_do_in_python(data: st.DataObject, ho
     if not has_order and how not in ("=", "!="):
         how = "="
     here, there = exact(data.draw(values)), data.draw(values)
-    assert parse(f"{how} {literal(here)}", "any").matches(there) is OPERATORS[how](exact(there), here)
+    assert parse(f"{how} {literal_text(here)}", "any").matches(there) is OPERATORS[how](exact(there), here)
     assert parse(f"{how} other", "any").matches(there, {"other": here}) is OPERATORS[how](exact(there), here)
 
 
@@ -56,7 +56,7 @@ def test_values_of_two_kinds_never_compare(data: st.DataObject, how: str) -> Non
     here, there = exact(data.draw(KINDS[one][1])), data.draw(KINDS[other][1])
     assert not parse(f"{how} other", "any").matches(there, {"other": here})
     if KINDS[one][0] or how in ("=", "!="):
-        assert not parse(f"{how} {literal(here)}", "any").matches(there)
+        assert not parse(f"{how} {literal_text(here)}", "any").matches(there)
 
 
 @given(data=st.data())
@@ -66,6 +66,6 @@ def test_an_interval_holds_what_lies_between_its_ends(data: st.DataObject) -> No
     value = exact(data.draw(values))
     inside = parse("[low..high]", "any").matches(value, {"low": low, "high": high})
     assert inside is (low <= value <= high)
-    assert parse(f"[{literal(low)}..{literal(high)}]", "any").matches(value) is inside
+    assert parse(f"[{literal_text(low)}..{literal_text(high)}]", "any").matches(value) is inside
     if low != high:
-        assert parse(f"({literal(low)}..{literal(high)})", "any").matches(value) is (low < value < high)
+        assert parse(f"({literal_text(low)}..{literal_text(high)})", "any").matches(value) is (low < value < high)

@@ -224,7 +224,7 @@ def test_words_need_no_quotes_in_a_column_of_strings() -> None:
     ]
     table = load_table(a_file(rows), "t.yaml", RUN_FACTS)
     given = ["other", "fibre-line", "in progress", "007", "true"]
-    hits = [[row.id for row in table.hits((spec, None, None, None, None))] for spec in given]
+    hits = [[row.id for row in table.matching_rows((spec, None, None, None, None))] for spec in given]
     assert hits == [["R1"], [], [], ["R1", "R2"], ["R1", "R3"]]
 
 

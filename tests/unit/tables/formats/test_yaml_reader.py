@@ -71,7 +71,7 @@ def read_fast(text: str) -> tuple[Any, ...]:
     """Return what is read and complained of."""
     complaints = Diagnostics(LineNumbers("t.yaml"))
     try:
-        return read_yaml(text, "t.yaml", complaints), complaints.told
+        return read_yaml(text, "t.yaml", complaints), complaints.entries
     except TableErrors as error:
         return error.sentences
 
@@ -134,4 +134,4 @@ def test_a_key_that_is_no_word_is_named() -> None:
     complaints = Diagnostics(LineNumbers("t.yaml"))
     tree = read_yaml("a: 1\n? [b, c]\n: 2\n{d: e}: 3\n", "t.yaml", complaints)
     assert plain_data(tree) == {"a": 1}
-    assert [line for line, _ in complaints.told] == [2, 4]
+    assert [line for line, _ in complaints.entries] == [2, 4]

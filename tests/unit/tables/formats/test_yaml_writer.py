@@ -23,7 +23,7 @@ from router.tables.feel.values import canonical
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import bare_cell
 from router.tables.formats.loader import load_table
-from router.tables.formats.yaml_writer import in_one_line, write_table
+from router.tables.formats.yaml_writer import flow_yaml, write_table
 from tests.builders.decision_tables import a_file, a_row
 from tests.generators.decision_tables import moments, selectors, tables, texts, without_version
 
@@ -123,12 +123,12 @@ def test_dates_times_and_durations_read_back_as_themselves(value: object) -> Non
 def test_any_name_and_note_reads_back_as_itself(word: str) -> None:
     from ruamel.yaml import YAML  # noqa: PLC0415 - as the reader of tables reads
 
-    assert YAML(typ="safe", pure=True).load(f"a: {in_one_line({'k': word, word: [word]})}")["a"][word] == [word]
+    assert YAML(typ="safe", pure=True).load(f"a: {flow_yaml({'k': word, word: [word]})}")["a"][word] == [word]
 
 
 def test_what_is_no_plain_data_is_not_written_as_if_it_were() -> None:
     with pytest.raises(TypeError, match="no writing of ours"):
-        in_one_line(object())
+        flow_yaml(object())
 
 
 def test_a_character_that_json_escapes_in_two_halves_is_one() -> None:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from router.tables.feel.unary_test import parse
 from router.tables.feel.values import canonical
-from router.tables.hit_policy import HitPolicy, result_of, rows_that_count
-from router.tables.index.bitsets import masks_of
-from router.tables.index.coarse_index import CoarseIndex, blurred_index
-from router.tables.index.coarse_sets import apart, pair_of
+from router.tables.hit_policy import HitPolicy, aggregate_results, select_rows
+from router.tables.index.bitsets import column_bitsets
+from router.tables.index.coarse_index import CoarseIndex, build_coarse_index
+from router.tables.index.coarse_sets import pack_pair, unpack_pair
 from router.tables.index.exact_index import ExactIndex
 from router.tables.index.index import compile_index
-from router.tables.index.word_index import FEWEST_FILED, WordIndex, filed_index
+from router.tables.index.word_index import MIN_WORD_INDEX_ROWS, WordIndex, build_word_index
 from router.tables.model import Input, Output, Row
 from router.tables.table import DecisionTable
 from tests.generators.tables_with_values import DrawnSearch, tables, tables_of_words
@@ -36,11 +36,11 @@ def finds_the_same(drawn: DrawnSearch, index: AnyIndex) -> None:
     for given_values in drawn.values:
         as_they_come = tuple(given_values[column.name] for column in table.inputs)
         values = tuple(map(canonical, as_they_come))
-        inputs = table.by_name(values)
-        expected = [row.id for row in table.hits_one_by_one(values, inputs)]
-        assert [row.id for row in index.hits(values, inputs)] == expected
-        assert [row.id for row in index.hits(as_they_come, inputs)] == expected
-        first = index.first(as_they_come, inputs)
+        inputs = table.values_by_name(values)
+        expected = [row.id for row in table.scan_rows(values, inputs)]
+        assert [row.id for row in index.matching_rows(values, inputs)] == expected
+        assert [row.id for row in index.matching_rows(as_they_come, inputs)] == expected
+        first = index.first_match(as_they_come, inputs)
         assert (first.id if first else None) == next(iter(expected), None)
 
 
@@ -55,16 +55,16 @@ def test_the_index_finds_the_rows_that_are_found_one_by_one(drawn: DrawnSearch) 
 def test_a_blurred_index_finds_the_rows_that_are_found_one_by_one(drawn: DrawnSearch) -> None:
     rows = drawn.table.rows
     columns = {place: [row.cells[place] for row in rows] for place in range(len(drawn.table.inputs))}
-    masks = {place: masks_of(cells) for place, cells in columns.items()}
+    masks = {place: column_bitsets(cells) for place, cells in columns.items()}
     exact = compile_index(rows, len(columns))
     assert isinstance(exact, ExactIndex)
-    finds_the_same(drawn, blurred_index(exact, masks))
+    finds_the_same(drawn, build_coarse_index(exact, masks))
 
 
 @slow
 @given(drawn=tables_of_words())
 def test_an_index_of_filed_rows_finds_the_rows_that_are_found_one_by_one(drawn: DrawnSearch) -> None:
-    index = filed_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
+    index = build_word_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
     assume(index is not None)
     assert index is not None
     finds_the_same(drawn, index)
@@ -73,7 +73,7 @@ def test_an_index_of_filed_rows_finds_the_rows_that_are_found_one_by_one(drawn: 
 @slow
 @given(drawn=tables())
 def test_a_table_of_any_cells_is_not_filed_or_decides_the_same(drawn: DrawnSearch) -> None:
-    index = filed_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
+    index = build_word_index(compile_index(drawn.table.rows, len(drawn.table.inputs)).exact)
     finds_the_same(drawn, index or compile_index(drawn.table.rows, len(drawn.table.inputs)))
 
 
@@ -81,7 +81,7 @@ def many_words(policy: HitPolicy, last: str = "-") -> DecisionTable:
     """Make a table that is large enough to be filed; every 50th row takes anything in the first two columns."""
     texts = [
         (f'"w{place % 1_500}"' if place % 50 else "-", f'"v{place % 1_499}"' if place % 50 else "-", f'"u{place % 7}"')
-        for place in range(FEWEST_FILED)
+        for place in range(MIN_WORD_INDEX_ROWS)
     ]
     cells = [tuple(parse(text, "string") for text in row) for row in [*texts, ("-", "-", last)]]
     return DecisionTable(
@@ -98,14 +98,14 @@ def many_words(policy: HitPolicy, last: str = "-") -> DecisionTable:
 def test_a_large_table_of_words_is_filed_and_decides_the_same_under_every_hit_policy(policy: HitPolicy) -> None:
     table = many_words(policy)
     assert isinstance(table.index, WordIndex)
-    for place in range(0, FEWEST_FILED, 97):
+    for place in range(0, MIN_WORD_INDEX_ROWS, 97):
         words = (f"w{place % 1_500}", f"v{place % 1_499}", f"u{place % 7}")
         for values in (words, ("w1", *words[1:]), (None, *words[1:]), (words[:1], *words[1:]), ("-", "-", "-")):
-            expected = tuple(table.hits_one_by_one(values, {}))
-            assert tuple(table.hits(values)) == expected
-            rows = rows_that_count(table.policy, table.outputs, expected)
-            results = [table.result_of(row) for row in rows] if isinstance(rows, tuple) else []
-            result = result_of(table.policy, results) if results else None
+            expected = tuple(table.scan_rows(values, {}))
+            assert tuple(table.matching_rows(values)) == expected
+            rows = select_rows(table.policy, table.outputs, expected)
+            results = [table.row_result(row) for row in rows] if isinstance(rows, tuple) else []
+            result = aggregate_results(table.policy, results) if results else None
             assert table.evaluate(dict(zip(("w", "v", "u"), values, strict=True))) == result
 
 
@@ -116,7 +116,7 @@ def test_one_cell_that_is_no_word_keeps_a_large_table_from_being_filed() -> None
 @given(may=st.sets(st.integers(0, 99)), does=st.sets(st.integers(0, 99)))
 def test_two_sets_of_rows_come_out_of_a_pair_as_they_went_in(may: set[int], does: set[int]) -> None:
     sets = sum(1 << row for row in may), sum(1 << row for row in does)
-    assert apart(pair_of(*sets, 100), 100) == sets
+    assert unpack_pair(pack_pair(*sets, 100), 100) == sets
 
 
 @slow
@@ -124,7 +124,7 @@ def test_two_sets_of_rows_come_out_of_a_pair_as_they_went_in(may: set[int], does
 def test_evaluate_and_decide_agree_on_every_table(drawn: DrawnSearch) -> None:
     for given_values in drawn.values:
         values = tuple(canonical(given_values[column.name]) for column in drawn.table.inputs)
-        row = next(drawn.table.hits_one_by_one(values, drawn.table.by_name(values)), None)
+        row = next(drawn.table.scan_rows(values, drawn.table.values_by_name(values)), None)
         assert drawn.table.evaluate(given_values) == (row.outputs["out"] if row else None)
 
 
@@ -136,7 +136,7 @@ def test_a_decimal_that_is_no_number_was_searched_among_numbers_and_could_not_be
     rows = tuple(Row(id=text, cells=(parse(text, "any"),), outputs={"out": text}) for text in (cell, '"a"', '"b"', "-"))
     index = compile_index(rows, 1)
     expected = [row.id for row in rows if row.cells[0].matches(nothing)]
-    assert [row.id for row in index.hits((nothing,), {})] == expected
+    assert [row.id for row in index.matching_rows((nothing,), {})] == expected
 
 
 def many_rows(cell: Callable[[int], str], width: int, count: int = 6_000) -> DecisionTable:
@@ -154,8 +154,8 @@ def test_wide_ranges_in_many_columns_are_blurred_and_decide_the_same(count: int)
     assert isinstance(index, CoarseIndex)
     for number in range(0, 9_000, 450):
         values = (number, number // 2, 4_000 - number // 3, 3_000)
-        expected = next(table.hits_one_by_one(values, {}), None)
-        assert index.first(values, {}) is expected
+        expected = next(table.scan_rows(values, {}), None)
+        assert index.first_match(values, {}) is expected
 
 
 def test_ranges_that_take_turns_are_not_blurred_because_every_row_would_have_to_be_tried() -> None:

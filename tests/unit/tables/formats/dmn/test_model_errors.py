@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.dmn import model as dmn
-from router.tables.formats.dmn.xml import LARGEST
+from router.tables.formats.dmn.xml import MAX_BYTES
 from tests.builders.dmn_models import DmnText, an_item, as_xml
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def test_all_mistakes_are_told_at_once_with_line_row_and_column() -> None:
     [
         ({"policy": "LAST"}, "there is no hit policy 'LAST'"),
         ({"policy": "UNIQUE SUM"}, "there is no hit policy 'UNIQUE SUM'"),
-        ({"policy": "PRIORITY"}, "policy 'priority' goes by the order of the allowed values, but no output lists"),
-        ({"policy": "OUTPUT ORDER"}, "policy 'output-order' goes by the order of the allowed values"),
+        ({"policy": "PRIORITY"}, "policy 'priority' sorts by the order of the allowed values, but no output lists"),
+        ({"policy": "OUTPUT ORDER"}, "policy 'output-order' sorts by the order of the allowed values"),
         ({"policy": "COLLECT SUM", "outputs": "y: string", "rules": ('1 | - => "a"',)}, "adds numbers, but output 'y'"),
         ({"policy": "COLLECT MAX", "outputs": "y", "rules": ("1 | - => true",)}, "compares values of one kind"),
         ({"policy": "COLLECT COUNT", "outputs": "a: number | b: number", "rules": ()}, "but the table has 2"),
@@ -178,7 +178,7 @@ def test_a_file_with_definitions_of_its_own_is_refused_at_once(content: str, enc
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.dmn"
-    path.write_bytes(as_xml(GOOD) + b" " * LARGEST)
+    path.write_bytes(as_xml(GOOD) + b" " * MAX_BYTES)
     with pytest.raises(TableErrors, match=r"large\.dmn:1: the file has more than 10,000,000 bytes"):
         dmn.load(path)
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from router.tables.feel.literals import read_string
 from router.tables.feel.unary_test import Cell, Months, parse
-from router.tables.feel.values import TYPES, canonical, same
-from router.tables.feel.writer import cell_as_text, literal
+from router.tables.feel.values import TYPES, are_equal, canonical
+from router.tables.feel.writer import literal_text, unary_test_text
 from router.tables.formats.dmn import model as dmn
-from router.tables.formats.dmn.rules import read_output
-from router.tables.hit_policy import HitPolicy, lacking
+from router.tables.formats.dmn.rules import read_output_entry
+from router.tables.hit_policy import HitPolicy, hit_policy_problems
 from router.tables.model import DEFAULT_ROW, Input, Output, Row
 from router.tables.table import DecisionTable
 from tests.builders.decision_tables import a_row, a_table
@@ -51,30 +51,30 @@ INPUTS = st.fixed_dictionaries(
 
 @given(value=VALUES["any"] | st.none())
 def test_a_value_reads_back_from_its_literal(value: object) -> None:
-    assert same(read_output(literal(value), "any"), canonical(value))
+    assert are_equal(read_output_entry(literal_text(value), "any"), canonical(value))
 
 
 def test_a_lone_half_of_a_character_stays_one() -> None:
-    assert literal("\ud83d") == '"\\ud83d"'
+    assert literal_text("\ud83d") == '"\\ud83d"'
     assert read_string('"\\ud83d"') == "\ud83d"
     assert read_string('"\\ud83d\\ude00"') == "😀"
 
 
 def test_a_moment_of_a_named_zone_is_written_with_its_offset() -> None:
     moment = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Paris"))
-    assert literal(moment) == 'date and time("2026-07-01T12:00:00+02:00")'
+    assert literal_text(moment) == 'date and time("2026-07-01T12:00:00+02:00")'
 
 
 def test_what_no_table_can_hold_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="cannot be written as a literal"):
-        literal(object())
+        literal_text(object())
 
 
 @st.composite
 def cells(draw: st.DrawFn, kind: str, others: dict[str, str]) -> Cell:
     """Draw a cell of a type, by its text."""
     name = st.sampled_from(sorted(name for name, of in others.items() if "any" in (of, kind) or of == kind) or ["null"])
-    operand = VALUES[kind].map(literal) | name
+    operand = VALUES[kind].map(literal_text) | name
     equal = st.builds("{}{}".format, st.sampled_from(["", "= ", "!= "]), operand | st.just("null"))
     ordered = st.builds("{} {}".format, st.sampled_from(["<", "<=", ">", ">="]), operand)
     interval = st.builds("{}{}..{}{}".format, st.sampled_from("[(]"), operand, name, st.sampled_from("])["))
@@ -105,7 +105,7 @@ def tables(draw: st.DrawFn) -> DecisionTable:
         rows=tuple(rows),
         default=draw(st.none() | st.just(Row(id=DEFAULT_ROW, outputs=defaults))),
     )  # fmt: skip
-    return table if not list(lacking(table.policy, table.outputs, table.rows)) else DecisionTable(
+    return table if not list(hit_policy_problems(table.policy, table.outputs, table.rows)) else DecisionTable(
         id="a-table", version="1", inputs=table.inputs, outputs=outputs, rows=table.rows, default=table.default
     )  # fmt: skip
 
@@ -147,8 +147,8 @@ def test_columns_rows_and_policy_come_back(table: DecisionTable) -> None:
     assert [(row.id, row.note, dict(row.outputs)) for row in again.rows] == [
         (row.id, row.note, dict(row.outputs)) for row in table.rows
     ]
-    assert [[cell_as_text(cell) for cell in row.cells] for row in again.rows] == [
-        [cell_as_text(cell) for cell in row.cells] for row in table.rows
+    assert [[unary_test_text(cell) for cell in row.cells] for row in again.rows] == [
+        [unary_test_text(cell) for cell in row.cells] for row in table.rows
     ]
     assert (again.default and dict(again.default.outputs)) == (table.default and dict(table.default.outputs))
 
@@ -166,7 +166,7 @@ def test_a_table_of_an_operator_keeps_its_paths_and_its_row_ids() -> None:
     assert [column.path for column in again.inputs] == [column.path for column in table.inputs]
     assert [row.id for row in again.rows] == ["10", "R11"]
     assert again.inputs[1].allowed is not None
-    assert cell_as_text(again.inputs[1].allowed) == '"ONDEMAND", "PROACTIVE"'
+    assert unary_test_text(again.inputs[1].allowed) == '"ONDEMAND", "PROACTIVE"'
 
 
 def test_a_note_with_a_sign_that_xml_cannot_carry_is_written_without_it() -> None:

@@ -14,10 +14,10 @@ from router.selection.fact_model import RUN_FACTS
 from router.selection.load import any_from, document_of
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets import xlsx_package as xlsx_files
-from router.tables.formats.sheets.grid import REASONS, SheetPlaces
-from router.tables.formats.sheets.xlsx_markup import with_reasons
-from router.tables.formats.sheets.xlsx_package import from_xlsx, in_xlsx
-from router.tables.formats.sheets.xlsx_reader import written_in_xlsx
+from router.tables.formats.sheets.grid import REASONS_HEADING, SheetPlaces
+from router.tables.formats.sheets.xlsx_markup import add_reasons
+from router.tables.formats.sheets.xlsx_package import escape_for_xlsx, unescape_from_xlsx
+from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
 from tests.builders.decision_tables import a_file, a_row, a_table
 from tests.builders.sheets import a_sheet, as_xlsx, open_workbook, workbook_bytes, xlsx_mistakes
@@ -29,11 +29,11 @@ WRONG = as_xlsx(a_sheet(["R1", "a", "[1..5", "true", "bundel", ""], ["R2", "a", 
 def annotated_copy(content: bytes) -> bytes:
     """Return the copy with the reasons."""
     with pytest.raises(TableErrors) as refused:
-        any_from(written_in_xlsx(content, "t.xlsx"))
-    complaints = refused.value.complaints
+        any_from(table_tree_from_xlsx(content, "t.xlsx"))
+    complaints = refused.value.diagnostics
     assert complaints is not None
     assert isinstance(complaints.places, SheetPlaces)
-    return with_reasons(content, "t.xlsx", complaints, complaints.places)
+    return add_reasons(content, "t.xlsx", complaints, complaints.places)
 
 
 def with_zip_part(content: bytes, name: str, part: bytes) -> bytes:
@@ -53,7 +53,7 @@ def test_the_copy_shows_the_reason_at_the_cell_and_beside_the_row() -> None:
     assert "bundel is not one of the allowed values" in sheet["E8"].comment.text
     assert sheet["C8"].fill.fgColor.rgb == sheet["E8"].fill.fgColor.rgb == "FFFFC7CE"
     assert sheet["C9"].comment is None
-    assert sheet["G7"].value == REASONS
+    assert sheet["G7"].value == REASONS_HEADING
     assert sheet["G8"].value.splitlines() == [
         "C8: row R1, column 'priority': interval \"[1..5\" is not closed",
         "E8: row R1, output 'payload': bundel is not one of the allowed values per-run, bundle; did you mean bundle?",
@@ -63,7 +63,7 @@ def test_the_copy_shows_the_reason_at_the_cell_and_beside_the_row() -> None:
 def test_the_copy_can_be_corrected_and_imported_as_it_is() -> None:
     workbook = open_workbook(annotated_copy(WRONG))
     workbook["Table"]["C8"], workbook["Table"]["E8"] = "[1..5]", "bundle"
-    any_from(written_in_xlsx(workbook_bytes(workbook), "t.errors.xlsx"))
+    any_from(table_tree_from_xlsx(workbook_bytes(workbook), "t.errors.xlsx"))
 
 
 def test_a_copy_that_is_refused_again_has_only_the_new_reasons() -> None:
@@ -72,7 +72,7 @@ def test_a_copy_that_is_refused_again_has_only_the_new_reasons() -> None:
     sheet = open_workbook(annotated_copy(workbook_bytes(workbook)))["Table"]
     assert sheet["C8"].comment is None
     assert sheet["C8"].fill.fill_type is None
-    assert [cell.value for cell in sheet[7]].count(REASONS) == 1
+    assert [cell.value for cell in sheet[7]].count(REASONS_HEADING) == 1
     assert sheet["G8"].value.startswith("E8: row R1, output 'payload': bundel")
 
 
@@ -82,18 +82,18 @@ def test_a_test_that_fails_has_its_reason_on_the_sheet_of_tests() -> None:
     workbook["Table"]["D9"] = "2"
     sheet = open_workbook(annotated_copy(workbook_bytes(workbook)))["Tests"]
     assert "expected row R1, got no row" in sheet["A2"].comment.text
-    assert sheet["E1"].value == REASONS
+    assert sheet["E1"].value == REASONS_HEADING
 
 
 @given(text=st.text())
 def test_any_text_survives_the_escapes_of_a_spreadsheet(text: str) -> None:
-    assert from_xlsx(in_xlsx(text)) == text
+    assert unescape_from_xlsx(escape_for_xlsx(text)) == text
 
 
 @pytest.mark.parametrize("word", ["_x0041_", "a\r\nb", "\x07", "\0", "￾", "#N/A", "=1+1", " a "])
 def test_signs_that_xml_does_not_keep_come_back(word: str) -> None:
-    lines = a_sheet(["R1", "a", "-", "true", "bundle", in_xlsx(f"x{word}x")])
-    table = any_from(written_in_xlsx(as_xlsx(lines), "t.xlsx"))
+    lines = a_sheet(["R1", "a", "-", "true", "bundle", escape_for_xlsx(f"x{word}x")])
+    table = any_from(table_tree_from_xlsx(as_xlsx(lines), "t.xlsx"))
     assert getattr(table, "rows")[0].note == f"x{word}x"  # noqa: B009 - a decision table, as the lines say
 
 
@@ -117,14 +117,14 @@ def test_a_spreadsheet_without_our_sheet_is_refused() -> None:
 
 
 def test_a_spreadsheet_that_unpacks_to_much_is_refused_before_it_is_unpacked() -> None:
-    bomb = with_zip_part(as_xlsx(a_sheet(GOOD)), "xl/media/x.xml", b"\0" * (xlsx_files.MOST_UNPACKED + 1))
-    assert len(bomb) < xlsx_files.MOST_BYTES
+    bomb = with_zip_part(as_xlsx(a_sheet(GOOD)), "xl/media/x.xml", b"\0" * (xlsx_files.MAX_UNPACKED_BYTES + 1))
+    assert len(bomb) < xlsx_files.MAX_BYTES
     (sentence,) = xlsx_mistakes(bomb, "t.xlsx")
     assert sentence.startswith("t.xlsx: unpacks to more than 40 MB")
 
 
 def test_a_file_that_is_too_large_is_refused_unread() -> None:
-    (sentence,) = xlsx_mistakes(b"\0" * (xlsx_files.MOST_BYTES + 1), "t.xlsx")
+    (sentence,) = xlsx_mistakes(b"\0" * (xlsx_files.MAX_BYTES + 1), "t.xlsx")
     assert sentence.startswith("t.xlsx: has more than 10 MB")
 
 
