@@ -59,7 +59,7 @@ class FileTables:
         return self.tables
 
     def warnings(self) -> Mapping[str, str]:
-        """Say nothing."""
+        """Return no warnings."""
         return NO_WARNINGS
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
@@ -76,7 +76,7 @@ class NoTables:
         raise TypeError("This process has no role that decides.")
 
     def warnings(self) -> Mapping[str, str]:
-        """Say nothing."""
+        """Return no warnings."""
         return NO_WARNINGS
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:

@@ -73,7 +73,7 @@ _HINTS = {"string": "; put it in quotes", "boolean": "; write true or false"}
 
 
 def not_allowed_sentence(text: str, allowed: list[str]) -> str:
-    """Say that a value is none of those that its column lists."""
+    """Return a sentence that says that a value is none of those that its column lists."""
     near = difflib.get_close_matches(text, allowed, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{text} is not one of the allowed values {', '.join(allowed)}{hint}"
@@ -130,7 +130,7 @@ def _bare_word_by_word(cell: Cell, names: Collection[str]) -> str:
 
 
 def reads_as(text: str, cell: Cell, names: Collection[str] = ()) -> bool:
-    """Say whether a text loads as the cell; `null` alone is the missing value, as in every format."""
+    """Return whether a text loads as the cell; `null` alone is the missing value, as in every format."""
     try:
         return cell_text(Scalar(text, None if text == NULL else text, 0), cell.type, names).strip() == cell.text
     except CellError:

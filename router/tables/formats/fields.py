@@ -53,7 +53,7 @@ class BlockReader:
                 self.report(f"unknown key '{key}'; {hint}", self._block.lines[key])
 
     def line_of(self, key: str) -> int:
-        """Tell the line of a key, or of the block where the key is missing."""
+        """Return the line of a key, or of the block where the key is missing."""
         return self._block.lines.get(key, self.line)
 
     def tree(self, key: str) -> Tree | None:

@@ -44,7 +44,7 @@ def block_of(entries: dict[str, Tree], line: int) -> Block:
 
 
 def line_of(tree: Tree, path: Sequence[int | str]) -> int:
-    """Tell the line of what a path leads to, or of the last that is there on the way."""
+    """Return the line of what a path leads to, or of the last that is there on the way."""
     line = tree.line
     for step in path:
         if isinstance(tree, Block) and step in tree.entries:

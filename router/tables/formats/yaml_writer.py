@@ -185,6 +185,6 @@ def _test(test: SavedTest) -> dict[str, object]:
 
 
 def expectation_data(test: SavedTest) -> dict[str, object]:
-    """Give what a saved test expects, as plain data."""
+    """Return what a saved test expects, as plain data."""
     row = {"row": test.row} if test.row is not None else {}
     return {**row, **_outputs(test.outputs)}

@@ -99,7 +99,7 @@ def yaml_text(file: str, table: Loaded) -> str:
 
 
 def format_of(file: str) -> Format:
-    """Know a format by the end of the file's name; a name that says nothing is one of YAML."""
+    """Return the format by the end of the file's name; YAML if the name has no known ending."""
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 

@@ -33,7 +33,7 @@ def test_a_sentence_names_the_thing_and_what_librdkafka_says() -> None:
 def test_an_unknown_error_still_names_the_thing() -> None:
     error = KafkaError(KafkaError.INVALID_REQUIRED_ACKS)
     assert code_of(error) == "KAFKA_INVALID_REQUIRED_ACKS"
-    assert "trouble with topic t" in sentence_for(error, "topic t")
+    assert "problem with topic t" in sentence_for(error, "topic t")
 
 
 @pytest.mark.parametrize(

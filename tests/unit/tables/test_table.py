@@ -152,7 +152,7 @@ values = st.sampled_from([None, 0, 1, 2, 3, 1.5, True, "1"])
 
 
 def fits(text: str, value: Any, inputs: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a cell takes any value
-    """Say the meaning of the few cells above in the plainest way."""
+    """Compute the meaning of the few cells above in the plainest way."""
     b = inputs["b"]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     b_number = isinstance(b, int | float) and not isinstance(b, bool)

@@ -143,7 +143,7 @@ def _name(element: Element, expression: Element, place: ModelPlace, scope: Model
 
 
 def _expression(element: Element, scope: ModelScope) -> str:
-    """Give the name or the path that an input tests.
+    """Return the name or the path that an input tests.
 
     Raises:
         CellError: it is more.

@@ -59,14 +59,17 @@ def read(content: bytes, source_name: str, only: str = "") -> dict[str, Decision
 
 
 def _is_model(root: Element) -> bool:
-    """Say whether a document is a DMN model; some converters leave the elements in the namespace of their own tool."""
+    """Return whether a document is a DMN model.
+
+    Some converters leave the elements in the namespace of their own tool.
+    """
     return root.name == "definitions" and any(
         _NAMESPACE.fullmatch(name) for name in (root.namespace, *root.declared_namespaces)
     )
 
 
 def _other_tables(root: Element) -> str:
-    """Say where tables stand that are no decision, such as functions that others call."""
+    """Return where tables stand that are no decision, such as functions that others call."""
     found = [one for one in root.children if _has_table(one)]
     parts = [f"{_KINDS.get(one.name, one.name)} '{normalize_name(one.attribute('name'))}'" for one in found]
     return f"; what stands in {', '.join(parts)} is not read: make it all of a decision" if parts else ""

@@ -1,4 +1,4 @@
-"""Know what a decision table of a DMN model may name: its inputs, and the variables of the whole model."""
+"""The names that a decision table of a DMN model may use: its inputs, and the variables of the whole model."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class ModelScope:
         self._variables = dict(_variables(definitions, types))
 
     def is_name(self, expression: str) -> bool:
-        """Say whether an expression is nothing but a name or a path."""
+        """Return whether an expression is nothing but a name or a path."""
         if expression in self._variables:
             return True
         return _NAME.fullmatch(expression) is not None and expression not in _RESERVED
 
     def names_for(self, decision: str, columns: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
-        """Give every name that cells of a decision may hold, with its type: columns, variables, paths into these."""
+        """Return every name that cells of a decision may hold, with its type: columns, variables, paths into these."""
         variables = {name: _column_type(of) for name, of in self._variables.items() if name != decision}
         known = variables | dict(columns)
         pieces = [piece for text in texts if "." in text for piece in _names_in(text, known)]

@@ -1,4 +1,4 @@
-"""Know what a `typeRef` of a DMN model means: a type of a column, the values it allows, the parts it has."""
+"""Resolve a `typeRef` of a DMN model to a column type, its allowed values and its components."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class TypeRefs:
 
 
 def _spellings(reference: str) -> Iterator[str]:
-    """Give a reference as it is, and without its namespace: `feel:string`, `{uri}string`."""
+    """Return a reference as it is, and without its namespace: `feel:string`, `{uri}string`."""
     yield reference
     yield reference.rpartition("}")[2].rpartition(":")[2]
 

@@ -34,22 +34,22 @@ class Element:
     declared_namespaces: tuple[str, ...] = ()  # of the root: those it names, whether it uses them or not
 
     def children_named(self, name: str) -> list[Element]:
-        """Give the children of this name and of the same namespace."""
+        """Return the children of this name and of the same namespace."""
         return [child for child in self.children if child.name == name and child.namespace == self.namespace]
 
     def first_child(self, name: str) -> Element | None:
-        """Give the first child of this name, if there is one."""
+        """Return the first child of this name, if there is one."""
         return next(iter(self.children_named(name)), None)
 
     def text_of(self, *path: str) -> str:
-        """Give the text at the end of a path of children, without the space around it; empty if there is none."""
+        """Return the text at the end of a path of children, without the space around it; empty if there is none."""
         if not path:
             return self.text.strip()
         child = self.first_child(path[0])
         return child.text_of(*path[1:]) if child else ""
 
     def attribute(self, attribute: str) -> str:
-        """Give an attribute without the space around it; empty if there is none."""
+        """Return an attribute without the space around it; empty if there is none."""
         return self.attributes.get(attribute, "").strip()
 
 
@@ -108,7 +108,7 @@ def _elements(node: etree._Element) -> Iterator[etree._Element]:
 
 
 def expression_text(element: Element) -> str:
-    """Give the text of an expression, empty where it has none.
+    """Return the text of an expression, empty where it has none.
 
     A reader that looked no further would take a cell that is written in another way for an empty one, and let
     everything pass.
@@ -122,7 +122,7 @@ def expression_text(element: Element) -> str:
 
 
 def is_empty_expression(element: Element | None) -> bool:
-    """Say whether nothing is written in an expression, not even in a way that is refused."""
+    """Return whether nothing is written in an expression, not even in a way that is refused."""
     return element is None or not (element.text_of("text") or any(_misplaced(element)))
 
 

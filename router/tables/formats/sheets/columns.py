@@ -1,4 +1,4 @@
-"""Know the columns of a sheet: which hold conditions, which results, and which the sheet's own words."""
+"""The columns of a sheet: conditions, results, and the sheet's own."""
 
 from __future__ import annotations
 
@@ -98,5 +98,5 @@ def _check_names(columns: list[SheetColumn], headings: SheetLine, diagnostics: D
 
 
 def missing_row_line(source: str) -> TableErrors:
-    """Say that the line above the rows is missing."""
+    """Report that the line above the rows is missing."""
     return TableErrors([f"{source}: no line starts with '{ROW}': the line above the rows names the columns"])

@@ -74,7 +74,7 @@ def _decode(content: bytes, source: str) -> str:
 
 
 def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the records, each with the line where it starts."""
+    """Return the records, each with the line where it starts."""
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:

@@ -103,7 +103,7 @@ class SheetPlaces:
         return f"cell {self.address(place)}"
 
     def address(self, place: int) -> str:
-        """Give the address of a cell, such as C14."""
+        """Return the address of a cell, such as C14."""
         return f"{column_letters(place % _MAX_COLUMNS)}{self.lines[place // _MAX_COLUMNS].row}"
 
     def sheet(self, place: int) -> str:
@@ -132,7 +132,7 @@ def place_of(line: int, column: int) -> int:
 
 
 def column_of(place: int) -> int:
-    """Tell the column of a cell, from 0."""
+    """Return the column of a cell, from 0."""
     return place % _MAX_COLUMNS
 
 
@@ -158,7 +158,7 @@ def without_reasons_column(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
 
 
 def is_heading(first: str) -> bool:
-    """Say whether a line with this first cell has the headings of columns."""
+    """Return whether a line with this first cell has the headings of columns."""
     return first in (ROW, TEST)
 
 

@@ -1,4 +1,4 @@
-"""Give a refused spreadsheet back with the reasons beside its cells."""
+"""Return a refused spreadsheet with the reasons beside its cells."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _check_xml(part: bytes, source: str) -> None:
 
 
 def not_readable_error(source: str) -> TableErrors:
-    """Say that a file is no spreadsheet."""
+    """Return the error for a file that is no spreadsheet."""
     return _error(source, "is not an XLSX file, or is protected by a password: save it as .xlsx without one")
 
 

@@ -35,7 +35,7 @@ _REMEDY = "format the column as text and type the value again"
 
 
 def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
-    """Give the text of a cell and its value: a text, a number or a boolean; both empty for an empty cell.
+    """Return the text of a cell and its value: a text, a number or a boolean; both empty for an empty cell.
 
     Raises:
         CellError: it holds a formula, a date, an error or a number that Excel has changed.
@@ -110,7 +110,7 @@ def _table_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
 
 
 def _rows(sheet: Worksheet) -> Iterator[tuple[int, tuple[WorkbookCell, ...]]]:
-    """Give the rows in which something stands, up to their last cell in which something stands."""
+    """Return the rows in which something stands, up to their last cell in which something stands."""
     sheet.reset_dimensions()  # what a file says of its own size is not always so
     for row, cells in enumerate(sheet.rows, start=1):
         while cells and cells[-1].value is None:
@@ -160,7 +160,7 @@ class _SheetCollector:
             return UNREADABLE, UNREADABLE
 
     def sheets(self) -> Sheets:
-        """Give what was read."""
+        """Return what was read."""
         return Sheets(
             source=self._source,
             lines=tuple(self._lines),

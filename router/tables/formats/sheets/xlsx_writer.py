@@ -76,7 +76,7 @@ def _write(cell: WorkbookCell, text: str, *, is_heading: bool) -> None:
 
 
 def _format_column(sheet: Worksheet, column: int, texts: Sequence[str]) -> None:
-    """Give a column its width, and make text of what is typed below the last row."""
+    """Return a column its width, and make text of what is typed below the last row."""
     dimension = sheet.column_dimensions[get_column_letter(column + 1)]
     dimension.number_format = _AS_TEXT
     dimension.width = min(max(_MIN_WIDTH, *(len(text) + 2 for text in texts), 0), _MAX_WIDTH)
