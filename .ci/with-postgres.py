@@ -7,14 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.fixtures.postgres import MISSING, find_programs, throw_away_cluster
+from tests.fixtures.postgres import INITDB_MISSING, find_programs, throw_away_cluster
 
 
 def main() -> int:
-    """Give back the exit code of the command."""
+    """Return the exit code of the command."""
     programs = find_programs()
     if programs is None:
-        sys.exit(MISSING)
+        sys.exit(INITDB_MISSING)
     with throw_away_cluster(programs) as url:
         environment = {**os.environ, "SOUTHBOUND_STORE__URL": url}
         return subprocess.run(sys.argv[1:], env=environment, check=False).returncode  # noqa: S603 - the caller's command

@@ -41,8 +41,8 @@ add_java() {
 
 add_kafka() {
     local jars
-    jars="$("$python" -c 'import sys; from southbound.broker.jars import have_jars
-print(have_jars(lambda said: print(said, file=sys.stderr)))')"
+    jars="$("$python" -c 'import sys; from southbound.broker.jars import ensure_jars
+print(ensure_jars(lambda said: print(said, file=sys.stderr)))')"
     cp -p "$jars"/*.jar "$root/opt/kafka/libs/"
     "$python" -c 'from southbound.broker.node import as_properties, node_settings
 settings = node_settings(port=9092, controller_port=9093, data="/var/lib/kafka/data", listen="0.0.0.0")
