@@ -61,8 +61,9 @@ def describe_machine(package_names: Sequence[str] = PACKAGES) -> str:
 
 
 def command_line() -> str:
-    """Return the command as somebody else would type it."""
-    return " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    """Return the command as it is typed at the root of the sources."""
+    script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).parents[2])
+    return " ".join(["python", str(script), *sys.argv[1:]])
 
 
 def print_progress(sentence: str) -> None:

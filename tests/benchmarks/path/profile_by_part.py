@@ -11,23 +11,22 @@ if TYPE_CHECKING:
 
 # A pattern for `function (file)` of one frame, and the part that it opens. The innermost frame wins.
 PARTS = (
-    (r"\(confluent_kafka|kafka_publisher\.py|producers/events\.py", "publish: to librdkafka, and its reports"),
-    (r"consumers/runtime/client\.py", "consume: from librdkafka"),
-    (r"schemas/(avro_decode|avro_resolution|structured)|Codec\.decode|_from_values", "decode events"),
-    (r"schemas/avro_encode|Codec\.encode", "encode events"),
-    (r"schemas/(headers|envelope|keys)\.py|consumers/voice\.py", "envelopes: headers and keys"),
-    (r"consumers/deciding\.py|router/(tables|index\w*|facts|policy|selector|decisions)\.py", "decide"),
-    (r"router/(expla\w*|values)\.py", "decide"),
-    (r"router/identity\.py", "derive ids"),
+    (r"\(confluent_kafka|kafka_publisher\.py|producers/event_publisher\.py", "publish: to librdkafka, and its reports"),
+    (r"consumers/runtime/kafka/", "consume: from librdkafka"),
+    (r"schemas/codec/(avro_decode|avro_resolution)|open_structured|Codec\.decode|_from_values", "decode events"),
+    (r"schemas/codec/avro_encode|Codec\.encode", "encode events"),
+    (r"schemas/(codec/(cloudevents|envelope)|partition_keys)\.py|announce\.py", "envelopes: headers and keys"),
+    (r"routing/decide\.py|router/(tables|selection)/", "decide"),
+    (r"router/runs/ids\.py", "derive ids"),
     (r"router/", "advance: the pure state machine, measures, results"),
-    (r"_Desk\._transact|consumers/store/(transactions|planning)\.py", "store: SQL, on its two threads"),
+    (r"_ConnectionThread\._transact|consumers/store/(transactions|write_plan)\.py", "store: SQL, on its two threads"),
     (r"consumers/store/", "store: rows to values and back, grouping"),
-    (r"\(aiohttp/|aiohttp_transport\.py|spokes/(client|transport|auth)\.py", "HTTP: aiohttp, limits"),
-    (r"consumers/spokes/", "TMF653: write the request, read the reply"),
-    (r"consumers/runtime/", "runtime: lanes, tasks, progress"),
+    (r"\(aiohttp/|spokes/(aiohttp_\w+|http_client|transport|authentication)\.py", "HTTP: aiohttp, limits"),
+    (r"consumers/spokes/", "TMF653: write the request, read the response"),
+    (r"consumers/runtime/", "runtime: lanes, tasks, offsets"),
     (r"consumers/metrics\.py|prometheus_client", "metrics"),
-    (r"structlog|_count_ends", "the one log line"),
-    (r"consumers/\w+\.py", "handlers: the order of steps"),
+    (r"structlog|_result_counter", "the one log line"),
+    (r"consumers/", "handlers: the order of steps"),
 )
 OTHER = "event loop and the rest"
 _PARTS = tuple((re.compile(pattern), part) for pattern, part in PARTS)
