@@ -1,5 +1,7 @@
 """Fixtures for every test: a broker, a database, topics of its own."""
 
+import signal
+
 from hypothesis import settings
 
 pytest_plugins = ["tests.fixtures.kafka", "tests.fixtures.topics", "tests.fixtures.postgres"]
@@ -7,3 +9,7 @@ pytest_plugins = ["tests.fixtures.kafka", "tests.fixtures.topics", "tests.fixtur
 # No deadline: how long an example takes depends on what else the machine does.
 settings.register_profile("southbound", deadline=None)
 settings.load_profile("southbound")
+
+# A shell's background job, which a CI job may be, ignores SIGINT, and every process started here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

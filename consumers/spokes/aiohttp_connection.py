@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from consumers.spokes.transport import UnfitRequestError
+
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
 _FIRST_FINAL_STATUS = 200  # a status below it announces another one
 _SCHEMES = ("http", "https")
 _WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
-
-
-class UnfitRequestError(ValueError):
-    """The request cannot be written as HTTP, so nothing was sent."""
 
 
 def origin_of(url: str) -> str:
@@ -63,7 +61,7 @@ class OriginConnections:
         head += [f"{name}: {value}" for name, value in request.headers.items()]
         if request.body is not None or request.method in _WITH_BODY:
             head.append(f"Content-Length: {len(request.body or b'')}")
-        if " " in target or not "".join(head).isprintable():
+        if not request.is_valid_http:
             raise UnfitRequestError("the address or a header has a character that HTTP does not allow there")
         return "\r\n".join([*head, "", ""]).encode() + (request.body or b"")
 

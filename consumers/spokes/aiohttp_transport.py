@@ -1,18 +1,15 @@
-"""Send HTTP requests with aiohttp, and know for each failure whether the request may have arrived."""
+"""Send HTTP requests with aiohttp, and know of each failure whether the request may have arrived."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
-from yarl import URL
 
-from consumers.spokes.aiohttp_connection import OriginConnections, UnfitRequestError, abort, origin_of
-from router.responses import HttpResponse, NoResponse
+from consumers.spokes.aiohttp_connection import OriginConnections, abort, origin_of
+from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError, ResponseReader
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -20,12 +17,8 @@ if TYPE_CHECKING:
     from consumers.spokes.aiohttp_connection import Head
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import HttpRequest
+    from router.responses import HttpResponse, NoResponse
 
-# Only these prove that nothing was sent: the connection was never made (the contract suite shows each).
-# A trace without `headers_sent` proves it too, but would cost every call and tell hardly more.
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, UnfitRequestError)
-_CERTIFICATE = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
-_ERROR_STATUS = 300
 _REPEATABLE = frozenset({"GET", "DELETE"})
 
 
@@ -38,16 +31,18 @@ class AiohttpTransport:
         self._connector: aiohttp.TCPConnector | None = None
         self._origins: dict[str, OriginConnections] = {}  # by origin; a spoke has one
         self._closed = False
-        self._where = _where(profile.base_url)
+        self._responses = ResponseReader.for_profile(profile)
 
     async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
         """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
         if self._closed:
-            return NoResponse(perhaps_sent=False, what=f"we are stopping, {self._where} was not called")
+            return self._responses.not_called()
         try:
             return await self._attempt(self._connections_to(origin_of(request.url)), request)
-        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError) as error:
-            return _no_response(error, self._where)
+        except HttpProcessingError:
+            return self._responses.failed(NotHttpError())
+        except FAILURES as error:
+            return self._responses.failed(error)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -62,8 +57,8 @@ class AiohttpTransport:
         try:
             return await self._exchange(line, written)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            # An idle connection may have been closed by the other side in this very moment.
-            if request.method not in _REPEATABLE or isinstance(error, _NEVER_SENT):
+            # A kept connection may have been closed by the other side in this very moment.
+            if request.method not in _REPEATABLE or isinstance(error, NEVER_SENT):
                 raise
             return await self._exchange(line, written)
 
@@ -76,89 +71,21 @@ class AiohttpTransport:
         except BaseException:
             abort(connection)
             raise
-        connection.release()  # which closes it if the response was not read to its end
+        connection.release()  # which closes it where the answer was not read to its end
         return answer
 
     async def _answer(
         self, line: OriginConnections, head: Head, stream: aiohttp.StreamReader, until: float
     ) -> HttpResponse | NoResponse:
-        limit = self._profile.max_answer_bytes
-        body = await _read_bounded(line, stream, limit, until)
-        if body is None and head.code < _ERROR_STATUS:
-            return NoResponse(perhaps_sent=True, what=f"{self._where} answered with more than {limit} bytes")
-        headers = {name.lower(): _valid(value) for name, value in head.headers.items()}
-        return HttpResponse(status=head.code, headers=headers, body=body or b"")
+        return await self._responses.read(head.code, head.headers, stream, lambda body: line.read_more(body, until))
 
     def _connections_to(self, origin: str) -> OriginConnections:
         line = self._origins.get(origin)
         if line is None:
-            line = self._origins[origin] = OriginConnections(origin, self._open_connector(), self._profile.timeouts)
+            line = self._origins[origin] = OriginConnections(origin, self._open(), self._profile.timeouts)
         return line
 
-    def _open_connector(self) -> aiohttp.TCPConnector:
+    def _open(self) -> aiohttp.TCPConnector:
         if self._connector is None:
             self._connector = aiohttp.TCPConnector(limit=self._profile.concurrency, resolver=self._resolver)
         return self._connector
-
-
-async def _read_bounded(
-    line: OriginConnections, stream: aiohttp.StreamReader, limit: int, until: float
-) -> bytes | None:
-    """Read the body as it comes; None as soon as it is longer than `limit`."""
-    first = stream.read_nowait()
-    if stream.at_eof():  # mostly it arrived with the head
-        return first if len(first) <= limit else None
-    body = bytearray(first)
-    while not stream.at_eof():
-        if len(body) > limit:
-            return None
-        body += await line.read_more(stream, until)
-    return bytes(body) if len(body) <= limit else None
-
-
-def _valid(value: str) -> str:
-    # aiohttp keeps bytes that are not UTF-8 as lone surrogates, which cannot be encoded later.
-    return value if value.isascii() else value.encode(errors="replace").decode()
-
-
-def _no_response(error: Exception, where: str) -> NoResponse:
-    return NoResponse(
-        perhaps_sent=not isinstance(error, _NEVER_SENT),
-        what=_sentence(error, where),
-        certificate=isinstance(error, _CERTIFICATE),
-    )
-
-
-def _sentence(error: Exception, where: str) -> str:
-    """Describe what happened without the text of the exception, which may repeat what was sent."""
-    for kinds, sentence in _SENTENCES:
-        if isinstance(error, kinds):
-            return sentence.format(where=where) + _code(error)
-    return f"the call to {where} failed ({type(error).__name__})"
-
-
-def _code(error: Exception) -> str:
-    # The numbers of TLS errors are OpenSSL's own.
-    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
-    return f" ({errno.errorcode[number]})" if number is not None and number in errno.errorcode else ""
-
-
-_SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    (_CERTIFICATE, "the certificate of {where} is not valid"),
-    (aiohttp.ClientConnectorSSLError, "no TLS connection could be made to {where}"),
-    (aiohttp.ClientConnectorDNSError, "the name in {where} could not be resolved"),
-    (aiohttp.ClientConnectorError, "no connection could be made to {where}"),
-    (aiohttp.ConnectionTimeoutError, "no connection to {where} in time"),
-    (UnfitRequestError, "the address of {where} cannot be used"),
-    (aiohttp.SocketTimeoutError, "{where} was silent for too long"),
-    (asyncio.TimeoutError, "{where} did not answer in time"),
-    (aiohttp.ClientPayloadError, "the answer of {where} broke off"),
-    (HttpProcessingError, "the answer of {where} is not HTTP"),
-    (aiohttp.ServerDisconnectedError, "{where} closed the connection without an answer"),
-    (OSError, "the connection to {where} broke"),
-)
-
-
-def _where(base_url: str) -> str:
-    url = URL(base_url)
-    return f"{url.host}:{url.port}"

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from router.responses import HttpResponse, NoResponse
 
 
+class UnfitRequestError(ValueError):
+    """The request cannot be written as HTTP, so nothing was sent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
     """One request, credentials included; that is why its headers are never printed."""
@@ -23,6 +27,12 @@ class HttpRequest:
     def with_header(self, name: str, value: str) -> HttpRequest:
         """Return the same request with one more header."""
         return replace(self, headers={**self.headers, name: value})
+
+    @property
+    def is_valid_http(self) -> bool:
+        """Whether the address has no space, and neither it nor a header has a line break."""
+        text = (self.method, self.url, *self.headers, *self.headers.values())
+        return " " not in self.url and "".join(text).isprintable()
 
 
 class Transport(Protocol):

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from consumers.runtime.kafka.readiness import wait_for_kafka
+from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.session_transport import SessionTransport
 from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
@@ -24,7 +26,7 @@ from southbound.service.kafka_settings import client_settings
 from southbound.service.table_sources import open_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
 
     from consumers.metrics import Metrics
@@ -54,6 +56,13 @@ DECODED_COMMAND_CACHE_BYTES = 4 * 2**20  # bytes of commands that need not be re
 RETRY_INTERVAL = 1.0  # seconds between attempts
 
 
+# By the values of `http.transport`; the contract suite of transports runs over all of them.
+TRANSPORTS: Mapping[str, type[AiohttpTransport | SessionTransport]] = {
+    "connection": AiohttpTransport,
+    "session": SessionTransport,
+}
+
+
 async def open_resources(
     stack: AsyncExitStack,
     settings: Settings,
@@ -73,7 +82,7 @@ async def open_resources(
         SchemaError: a newer version wrote its tables.
         SecretMissingError: a profile names a secret that is not there.
     """
-    client = SpokeClient(rules.profiles, os.environ)
+    client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
     await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=status.on)

@@ -143,6 +143,16 @@ class WorkerSettings(Section):
     drain: float = Field(20.0, gt=0, description="Seconds that records under way get to finish at a stop or rebalance.")
 
 
+class HttpSettings(Section):
+    """How external systems are called."""
+
+    transport: Literal["connection", "session"] = Field(
+        "connection",
+        description="`connection` writes requests on aiohttp's connections. `session` uses aiohttp's `ClientSession`:"
+        " it behaves the same and costs more CPU, for versions of aiohttp that `connection` does not work with.",
+    )
+
+
 class ListenerSettings(Section):
     """Where external systems send their notifications."""
 
@@ -179,6 +189,7 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     routing: RoutingSettings = RoutingSettings()
     worker: WorkerSettings = WorkerSettings()
+    http: HttpSettings = HttpSettings()
     listener: ListenerSettings = ListenerSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

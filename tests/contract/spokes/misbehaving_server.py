@@ -32,7 +32,7 @@ class ServerConnection:
         self.server.requests.append(head + await self.reader.readexactly(length))
         return head
 
-    async def send(self, text: bytes) -> None:
+    async def say(self, text: bytes) -> None:
         self.writer.write(text)
         await self.writer.drain()
 
@@ -64,10 +64,15 @@ class MisbehavingServer:
 
 
 @asynccontextmanager
-async def serving(behaviour: ServerBehaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[MisbehavingServer]:
+async def serving(
+    behaviour: ServerBehaviour, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None
+) -> AsyncIterator[MisbehavingServer]:
     server = MisbehavingServer(behaviour)
-    running = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
-    server.port = running.sockets[0].getsockname()[1]
+    bound = socket.create_server(("127.0.0.1", 0))
+    if receive_buffer is not None:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    running = await asyncio.start_server(server.serve, sock=bound, ssl=tls)
+    server.port = bound.getsockname()[1]
     try:
         yield server
     finally:
@@ -75,23 +80,23 @@ async def serving(behaviour: ServerBehaviour, tls: ssl.SSLContext | None = None)
 
 
 def replying(status: str = "201 Created", body: bytes = b'{"id":"1"}', *headers: str) -> ServerBehaviour:
-    """Answer every request on every connection in the same good way."""
+    """HttpResponse every request on every connection in the same good way."""
     head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""])
 
     async def reply(connection: ServerConnection) -> None:
         while True:
             await connection.read_request()
-            await connection.send(head.encode("latin-1") + body)
+            await connection.say(head.encode("latin-1") + body)
 
     return reply
 
 
-def sending(raw: bytes) -> ServerBehaviour:
+def saying(raw: bytes) -> ServerBehaviour:
     """Read one request, write these bytes, close."""
 
     async def say(connection: ServerConnection) -> None:
         await connection.read_request()
-        await connection.send(raw)
+        await connection.say(raw)
 
     return say
 
@@ -120,27 +125,27 @@ async def hang(connection: ServerConnection) -> None:
 
 async def hang_in_body(connection: ServerConnection) -> None:
     await connection.read_request()
-    await connection.send(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
+    await connection.say(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
     await connection.reader.read()
 
 
-async def send_slowly(connection: ServerConnection) -> None:
+async def drip(connection: ServerConnection) -> None:
     """Send a byte now and then, so that only the total timeout ends it."""
     await connection.read_request()
-    await connection.send(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
+    await connection.say(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
     while not connection.writer.is_closing():
-        await connection.send(b" ")
+        await connection.say(b" ")
         await asyncio.sleep(0.02)
 
 
 async def close_when_idle(connection: ServerConnection) -> None:
-    """Answer once as if the connection stayed open, then close it."""
+    """HttpResponse once as if the connection stayed open, then close it."""
     await connection.read_request()
-    await connection.send(b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
+    await connection.say(b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
 
 
 async def reset_second(connection: ServerConnection) -> None:
-    """Answer the first request, reset on the second one of the same connection."""
+    """HttpResponse the first request, reset on the second one of the same connection."""
     await close_when_idle(connection)
     await connection.read_request()
     connection.reset()

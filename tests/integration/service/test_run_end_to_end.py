@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from schemas.vocabulary import Phase, RunState, UpdateKind
-from southbound.settings.settings import RoutingSettings
+from southbound.settings.settings import HttpSettings, RoutingSettings
 from tests.builders.runs import a_document, a_tree
 from tests.fixtures.service import a_service
 
@@ -38,6 +38,12 @@ async def test_a_run_and_a_hierarchy_come_back_with_their_results(service: Servi
     )
     assert closing[0].counts == {"completed": 4}
     assert await service.stop()
+
+
+async def test_a_run_comes_back_over_a_plain_client_session(kafka_bootstrap: str, tmp_path: Path) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, http=HttpSettings(transport="session")) as service:
+        await service.request(a_document("TR1", measures=("TM1",)))
+        assert (await service.result_of("TR1")).state is RunState.COMPLETED
 
 
 async def test_a_bundle_is_one_post_and_every_run_of_it_has_its_own_result(

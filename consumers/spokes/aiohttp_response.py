@@ -1,0 +1,127 @@
+"""Convert what aiohttp received or raised into an answer, the same for every transport that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from consumers.spokes.transport import UnfitRequestError
+from router.responses import HttpResponse, NoResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from consumers.spokes.profile import Profile
+
+# What a call may raise for what the network or the other side does.
+FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+# Only these prove that nothing was sent: the connection was never made (the contract suite shows each).
+# A trace without `headers_sent` proves it too, but would cost every call and tell hardly more.
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, UnfitRequestError)
+_CERTIFICATE = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
+_ERROR_STATUS = 300
+
+
+class NotHttpError(aiohttp.ClientError):
+    """What came back is not HTTP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseReader:
+    """Reads the responses of one system, at most `limit` bytes of each body; `where` is its host and port."""
+
+    where: str
+    limit: int
+
+    @classmethod
+    def for_profile(cls, profile: Profile) -> ResponseReader:
+        """Return the reader for the system of a profile."""
+        url = URL(profile.base_url)
+        return cls(where=f"{url.host}:{url.port}", limit=profile.max_answer_bytes)
+
+    async def read(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        stream: aiohttp.StreamReader,
+        read_more: Callable[[aiohttp.StreamReader], Awaitable[bytes]],
+    ) -> HttpResponse | NoResponse:
+        """Read the body up to the limit and return the answer; a refusal with a longer body is an answer without it.
+
+        Raises:
+            ClientPayloadError: the body was abort off.
+            TimeoutError: it did not arrive in time.
+        """
+        body = await _bounded(stream, self.limit, read_more)
+        if body is None and status < _ERROR_STATUS:
+            return NoResponse(perhaps_sent=True, what=f"{self.where} answered with more than {self.limit} bytes")
+        lower = {name.lower(): _valid(value) for name, value in headers.items()}
+        return HttpResponse(status=status, headers=lower, body=body or b"")
+
+    def not_called(self) -> NoResponse:
+        """Return what a transport answers after it was closed."""
+        return NoResponse(perhaps_sent=False, what=f"we are stopping, {self.where} was not called")
+
+    def failed(self, error: Exception) -> NoResponse:
+        """Return what an exception means: whether the request was perhaps sent, and a sentence without secrets."""
+        return NoResponse(
+            perhaps_sent=not isinstance(error, NEVER_SENT),
+            what=_sentence(error, self.where),
+            certificate=isinstance(error, _CERTIFICATE),
+        )
+
+
+async def _bounded(
+    stream: aiohttp.StreamReader, limit: int, read_more: Callable[[aiohttp.StreamReader], Awaitable[bytes]]
+) -> bytes | None:
+    """Read the body as it comes; None as soon as it is longer than `limit`."""
+    first = stream.read_nowait()
+    if stream.at_eof():  # mostly it came with the head
+        return first if len(first) <= limit else None
+    body = bytearray(first)
+    while not stream.at_eof():
+        if len(body) > limit:
+            return None
+        body += await read_more(stream)
+    return bytes(body) if len(body) <= limit else None
+
+
+def _valid(value: str) -> str:
+    # aiohttp keeps bytes that are not UTF-8 as lone surrogates, which nothing further on can write.
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+def _sentence(error: Exception, where: str) -> str:
+    """Describe what happened without the text of the exception, which may repeat what was sent."""
+    for kinds, sentence in _SENTENCES:
+        if isinstance(error, kinds):
+            return sentence.format(where=where) + _code(error)
+    return f"the call to {where} failed ({type(error).__name__})"
+
+
+def _code(error: Exception) -> str:
+    # The numbers of TLS errors are OpenSSL's own.
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    return f" ({errno.errorcode[number]})" if number is not None and number in errno.errorcode else ""
+
+
+_SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (_CERTIFICATE, "the certificate of {where} is not valid"),
+    (aiohttp.ClientConnectorSSLError, "no TLS connection could be made to {where}"),
+    (aiohttp.ClientConnectorDNSError, "the name in {where} could not be resolved"),
+    (aiohttp.ClientConnectorError, "no connection could be made to {where}"),
+    (aiohttp.ConnectionTimeoutError, "no connection to {where} in time"),
+    (UnfitRequestError, "the address of {where} cannot be used"),
+    (aiohttp.SocketTimeoutError, "{where} was silent for too long"),
+    (asyncio.TimeoutError, "{where} did not answer in time"),
+    (aiohttp.ClientPayloadError, "the answer of {where} broke off"),
+    ((NotHttpError, aiohttp.ClientResponseError), "the answer of {where} is not HTTP"),
+    (aiohttp.ServerDisconnectedError, "{where} closed the connection without an answer"),
+    (OSError, "the connection to {where} broke"),
+)

@@ -1,0 +1,140 @@
+"""Send HTTP requests with aiohttp's `ClientSession`, which costs more CPU and uses less of aiohttp's internals.
+
+`http.transport: session` chooses it: ADR-0024.
+"""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from yarl import URL
+
+from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
+from consumers.spokes.transport import UnfitRequestError
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
+    from aiohttp.connector import Connection
+
+    from consumers.spokes.profile import Profile, Timeouts
+    from consumers.spokes.transport import HttpRequest
+    from router.responses import HttpResponse, NoResponse
+
+# Only what the client passes is sent, besides Host, Accept-Encoding and Content-Length.
+_NOT_ADDED = ("Accept", "Content-Type", "User-Agent")
+_SCHEMES = ("http", "https")
+_WRITTEN_AT_ONCE = 2**20  # bytes
+
+
+class SessionTransport:
+    """A `Transport` with a session of its own to one system; made on first use, within the running loop.
+
+    aiohttp repeats GET and DELETE once where a kept connection broke, and never POST or PATCH. It would also repeat
+    HEAD, OPTIONS, PUT and TRACE, which no spoke uses.
+    """
+
+    def __init__(self, profile: Profile, resolver: AbstractResolver | None = None) -> None:
+        self._profile = profile
+        self._resolver = resolver
+        self._connector: _Connector | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._responses = ResponseReader.for_profile(profile)
+
+    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
+        """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
+        if self._closed:
+            return self._responses.not_called()
+        try:
+            return await self._attempt(self._open(), request)
+        except FAILURES as error:
+            return self._responses.failed(error)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._closed = True
+        if self._connector is not None:
+            # `session.close()` would also remove the connector from the session, and calls under way still use it.
+            await self._connector.close()
+
+    async def _attempt(self, session: aiohttp.ClientSession, request: HttpRequest) -> HttpResponse | NoResponse:
+        response = await session.request(
+            request.method, _address(request), headers=request.headers, data=_data(request.body), allow_redirects=False
+        )
+        try:
+            answer = await self._responses.read(
+                response.status, response.headers, response.content, aiohttp.StreamReader.readany
+            )
+        except BaseException:
+            response.close()
+            raise
+        response.release()  # which closes the connection where the body was not read to its end
+        return answer
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._connector = _Connector(limit=self._profile.concurrency, resolver=self._resolver)
+            self._session = aiohttp.ClientSession(
+                connector=self._connector,
+                timeout=_timeouts(self._profile.timeouts),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=_NOT_ADDED,
+                response_class=_Response,
+                trust_env=False,  # neither proxies nor a .netrc of the environment
+            )
+        return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool whose idle connections are used only if nothing arrived on them."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401 - passed on as they are
+        """Take an idle connection, or open one."""
+        connection = await super().connect(*args, **kwargs)
+        # What the system sent on an idle connection must not be taken for the response to the next request.
+        while connection.protocol is not None and connection.protocol.should_close:
+            connection.close()
+            connection = await super().connect(*args, **kwargs)
+        return connection
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response whose connection is aborted where it is given up: a close would first send the rest of the request."""
+
+    def close(self) -> None:
+        """Abort the connection."""
+        if self.connection is not None and self.connection.transport is not None:
+            self.connection.transport.abort()
+        super().close()
+
+
+def _address(request: HttpRequest) -> URL:
+    if not request.is_valid_http:
+        raise UnfitRequestError("the address or a header has a character that HTTP does not allow there")
+    try:
+        url = URL(request.url, encoded=True)
+        valid = url.scheme in _SCHEMES and url.host and url.port
+    except ValueError as error:
+        raise UnfitRequestError(f"{request.url!r} is no address") from error
+    if not valid:
+        raise UnfitRequestError(f"{request.url!r} is no address of HTTP")
+    return url
+
+
+def _data(body: bytes | None) -> bytes | BytesIO | None:
+    # aiohttp writes bytes at once and a file in pieces; it warns about bytes that are longer than this.
+    return BytesIO(body) if body is not None and len(body) > _WRITTEN_AT_ONCE else body
+
+
+def _timeouts(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        connect=timeouts.connect,
+        sock_connect=timeouts.connect,
+        sock_read=timeouts.read,
+        total=timeouts.total,
+        # Rounded up, `connect` and `total` could end together, and only `connect` proves that nothing was sent.
+        ceil_threshold=math.inf,
+    )
