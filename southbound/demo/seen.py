@@ -65,7 +65,10 @@ class ObservedEvents:
                 run = self.runs[result.run_id]
                 run.result, run.last_state = result, result.state
             case RequestResult() as result:
-                self.requests.setdefault(result.root_run_id, []).append(result)
+                # Runs that end at the same moment may each publish the result, the same one under the same id.
+                results = self.requests.setdefault(result.root_run_id, [])
+                if result not in results:
+                    results.append(result)
 
     def _update_run(self, event: RunUpdate | RunResult, decision: str | None) -> None:
         run = self.runs.setdefault(event.run_id, ObservedRun(run_id=event.run_id))
