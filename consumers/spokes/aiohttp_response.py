@@ -55,7 +55,7 @@ class ResponseReader:
         """Read the body up to the limit and return the answer; a refusal with a longer body is an answer without it.
 
         Raises:
-            ClientPayloadError: the body was abort off.
+            ClientPayloadError: the body was cut off.
             TimeoutError: it did not arrive in time.
         """
         body = await _bounded(stream, self.limit, read_more)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from schemas.topics import Topic, all_topics
@@ -67,6 +68,21 @@ def test_every_dependency_is_locked() -> None:
     assert requirement_names([*needed, *also]) - dev.keys() == set()
 
 
+@pytest.mark.parametrize("lock", ["runtime", "dev"])
+def test_what_is_locked_is_what_the_project_allows(lock: str) -> None:
+    versions = locked_versions(lock)
+    allowed = {SEPARATORS.sub("-", one.name).lower(): one.specifier for one in requirements()}
+    known = allowed.keys() & versions.keys()
+    assert "aiohttp" in known
+    assert {name: versions[name] for name in known if not allowed[name].contains(versions[name])} == {}
+
+
+def test_aiohttp_is_capped_at_the_minor_that_is_tested() -> None:
+    (aiohttp,) = [requirement for requirement in requirements() if requirement.name == "aiohttp"]
+    major, minor, _ = locked_versions("runtime")["aiohttp"].split(".")
+    assert not aiohttp.specifier.contains(f"{major}.{int(minor) + 1}.0")
+
+
 @pytest.mark.parametrize("lock", ["runtime", "build"])
 def test_what_is_tested_is_what_is_shipped(lock: str) -> None:
     dev = locked_versions("dev")
@@ -95,6 +111,11 @@ def is_setting(name: str, field: str) -> bool:
 def locked_versions(lock: str) -> dict[str, str]:
     text = (ROOT / "locks" / f"{lock}.txt").read_text()
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, flags=re.MULTILINE))
+
+
+def requirements() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [Requirement(line) for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
 
 
 def requirement_names(requirements: list[str]) -> set[str]:

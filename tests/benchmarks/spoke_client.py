@@ -1,4 +1,7 @@
-"""Measure the CPU that one POST through `SpokeClient` costs, beside a bare aiohttp session and the translation."""
+"""Measure the CPU that one POST through `SpokeClient` costs with each transport, and with the translation.
+
+A bare aiohttp session is measured beside them. The rounds of all alternate in one run.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import asyncio
 import multiprocessing
 import resource
+import statistics
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -18,6 +22,7 @@ from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
 from router.responses import HttpResponse
 from schemas.commands import SendRun
+from southbound.service.open import TRANSPORTS
 from tests.builders.runs import SINGLE, a_document
 
 if TYPE_CHECKING:
@@ -64,15 +69,16 @@ async def _cpu_micros_per_call(post: Post, calls: int, concurrency: int) -> floa
 
 async def _compare(port: int, calls: int, concurrency: int) -> None:
     profile = Profile(name="lab", base_url=f"http://127.0.0.1:{port}/v4", concurrency=concurrency)
-    spoke, client = spoke_for(profile), SpokeClient([profile], {})
+    spoke = spoke_for(profile)
+    clients = {name: SpokeClient([profile], {}, transport) for name, transport in TRANSPORTS.items()}
     command = SendRun(run=a_document(measures=("TM1",)), request_id="RQ1", spoke="lab", decision=SINGLE)
     fixed = spoke.to_send(command, None, "key")
 
-    async def through_client(_: int) -> object:
-        return await client.call("lab", fixed)
+    def through(client: SpokeClient) -> Post:
+        return lambda _: client.call("lab", fixed)
 
     async def all_in(number: int) -> object:
-        answer = await client.call("lab", spoke.to_send(command, None, f"key-{number}"))
+        answer = await clients["connection"].call("lab", spoke.to_send(command, None, f"key-{number}"))
         assert isinstance(answer, HttpResponse)
         return spoke.read_reply(answer)
 
@@ -83,7 +89,8 @@ async def _compare(port: int, calls: int, concurrency: int) -> None:
             async with session.post(f"{profile.base_url}/serviceTest", data=fixed.body, headers=headers) as answer:
                 return await answer.read()
 
-        posts = {"bare aiohttp": bare, "SpokeClient": through_client, "with translation": all_in}
+        posts = {name: through(client) for name, client in clients.items()}
+        posts |= {"bare aiohttp": bare, "with translation": all_in}
         rounds = [
             {name: await _cpu_micros_per_call(post, calls, concurrency) for name, post in posts.items()}
             for _ in range(5)
@@ -91,8 +98,11 @@ async def _compare(port: int, calls: int, concurrency: int) -> None:
     for name in posts:
         # The best of interleaved rounds: a busy neighbour spoils one, not all.
         best = min(one[name] for one in rounds)
-        sys.stdout.write(f"{name:18}{best:6.0f} µs CPU per POST, {concurrency} at once\n")
-    await client.close()
+        sys.stdout.write(f"{name:18}{best:6.0f} ms CPU per 1,000 POSTs, {concurrency} at once\n")
+    ratio = statistics.median(one["session"] / one["connection"] for one in rounds)
+    sys.stdout.write(f"session costs {ratio:.2f} times connection (median of {len(rounds)} rounds)\n")
+    for client in clients.values():
+        await client.close()
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from consumers.spokes.session_transport import SessionTransport
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from southbound.settings.settings import HttpSettings, RoutingSettings
 from tests.builders.runs import a_document, a_tree
@@ -14,6 +15,10 @@ from tests.fixtures.service import a_service
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
+    from consumers.spokes.transport import HttpRequest
+    from router.responses import HttpResponse, NoResponse
     from schemas.results import RunResult
     from tests.fixtures.service import ServiceUnderTest
 
@@ -40,10 +45,21 @@ async def test_a_run_and_a_hierarchy_come_back_with_their_results(service: Servi
     assert await service.stop()
 
 
-async def test_a_run_comes_back_over_a_plain_client_session(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_a_run_comes_back_over_a_plain_client_session(
+    kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[HttpRequest] = []
+    send = SessionTransport.send
+
+    async def recorded(self: SessionTransport, request: HttpRequest) -> HttpResponse | NoResponse:
+        sent.append(request)
+        return await send(self, request)
+
+    monkeypatch.setattr(SessionTransport, "send", recorded)
     async with a_service(kafka_bootstrap, tmp_path, http=HttpSettings(transport="session")) as service:
         await service.request(a_document("TR1", measures=("TM1",)))
         assert (await service.result_of("TR1")).state is RunState.COMPLETED
+        assert [request.method for request in sent] == ["POST"]
 
 
 async def test_a_bundle_is_one_post_and_every_run_of_it_has_its_own_result(

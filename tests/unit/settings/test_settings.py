@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from southbound.service.open import TRANSPORTS
 from southbound.settings.settings import (
     DEFAULT_FILE,
+    HttpSettings,
     Settings,
     SettingsError,
     load_settings,
@@ -246,3 +248,7 @@ def test_every_setting_has_a_description() -> None:
         for setting, field in section.model_fields.items()
         if not field.description
     ] == []
+
+
+def test_every_transport_that_can_be_chosen_is_known() -> None:
+    assert get_args(HttpSettings.model_fields["transport"].annotation) == tuple(TRANSPORTS)
