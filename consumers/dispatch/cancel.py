@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
-from consumers.problems import call_failed, external_id_pending, reason_of, run_unknown
+from consumers.dispatch.follow_up import call_about_run
+from consumers.problems import external_id_pending, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.responses import Verdict
 from router.runs.events import CancelAccepted, CancelledUnsent, CancelRefused, Reported
 from router.runs.processed_events import has_led_to
 from router.runs.reports import ExternalReport
@@ -33,6 +33,7 @@ GONE = 204  # the response to a DELETE without a body: the run no longer exists
 class CancelRunHandler:
     """Handles `CancelRun`."""
 
+    noun: ClassVar[str] = "cancellation"
     updater: RunUpdater
     caller: Caller
 
@@ -55,46 +56,31 @@ class CancelRunHandler:
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
         call = self.caller.spoke(row.spoke).to_cancel(row, command.reason, event.id)
-        asked = await self.caller.call(row.spoke, call)
-        match asked.meaning.verdict:
-            case Verdict.ACCEPTED:
-                return await self._accepted(event, row, asked)
-            case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
-                return await self._refuse(event, row, asked.meaning.reasons)
-            case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
-                return await self._retry(event, row, asked, attempt)
-            case _:
-                assert_never(asked.meaning.verdict)
+        return await call_about_run(self, event, row, call, attempt)
 
-    async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
-        report = self._report(row, asked)
+    async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        """Store what was accepted, and what the response reports."""
+        report = self._report(row, result)
         await self.updater.store_fact(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
         return Done()
 
-    def _report(self, row: RunRow, asked: CallResult) -> ExternalReport:
-        if asked.accepted_response().status == GONE:
+    def _report(self, row: RunRow, result: CallResult) -> ExternalReport:
+        if result.accepted_response().status == GONE:
             return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
         try:
-            return self.caller.spoke(row.spoke).read_reply(asked.accepted_response())
+            return self.caller.spoke(row.spoke).read_reply(result.accepted_response())
         except NotUnderstoodError:
             return ExternalReport(external_id=row.external_id)
-
-    async def _retry(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
-        problem = call_failed(asked, f"The cancellation of run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.delay_after(row.spoke, asked, attempt, event.id)
-        if delay is not None:
-            return RetryLater(delay, problem)
-        await self._refuse(event, row, (reason_of(problem),))
-        return DeadLetter(problem)
 
     async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
         ended = Reason(code="RUN_ENDED", message=f"Run {row.run_id} is {row.state}; nothing is left to cancel.")
-        return await self._refuse(event, row, (ended,))
+        return await self.refused(event, row, (ended,))
 
-    async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+    async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        """Store why it does not happen."""
         await self.updater.store_fact(event, row, CancelRefused(reasons=reasons))
         return Done()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
-from consumers.problems import call_failed, external_id_pending, reason_of, run_unknown
+from consumers.dispatch.follow_up import call_about_run
+from consumers.problems import external_id_pending, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.responses import Verdict
 from router.runs.changes import PermittedChanges, diff, has_ended, permit
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
 from router.runs.processed_events import has_led_to
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 class ChangeRunHandler:
     """Handles `ChangeRun`."""
 
+    noun: ClassVar[str] = "change"
     updater: RunUpdater
     caller: Caller
 
@@ -45,7 +46,7 @@ class ChangeRunHandler:
         if _is_idle(row, command):
             return Done()
         if row.phase in ENDED:
-            return await self._refuse(event, row, (has_ended(row),))
+            return await self.refused(event, row, (has_ended(row),))
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
         if row.external_id is None:
             return RetryLater(ID_DELAY, external_id_pending(row))
@@ -56,26 +57,18 @@ class ChangeRunHandler:
         profile = self.caller.spoke(row.spoke).profile
         permission = permit(changes, profile.patchable, profile.change_until, row.state)
         if not isinstance(permission, PermittedChanges):
-            return await self._refuse(event, row, permission.reasons)
+            return await self.refused(event, row, permission.reasons)
         return await self._patch(event, row, changes, attempt)
 
     async def _patch(self, event: Event, row: RunRow, changes: tuple[FieldChange, ...], attempt: Attempt) -> Outcome:
         call = self.caller.spoke(row.spoke).to_change(row, changes, event.id)
-        asked = await self.caller.call(row.spoke, call)
-        match asked.meaning.verdict:
-            case Verdict.ACCEPTED:
-                return await self._accepted(event, row, asked)
-            case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
-                return await self._refuse(event, row, asked.meaning.reasons)
-            case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
-                return await self._retry(event, row, asked, attempt)
-            case _:
-                assert_never(asked.meaning.verdict)
+        return await call_about_run(self, event, row, call, attempt)
 
-    async def _accepted(self, event: Event, row: RunRow, asked: CallResult) -> Outcome:
+    async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        """Store what was accepted, and what the response reports."""
         accepted = ChangeAccepted(document=row.requested)
         try:
-            report = self.caller.spoke(row.spoke).read_reply(asked.accepted_response())
+            report = self.caller.spoke(row.spoke).read_reply(result.accepted_response())
         except NotUnderstoodError:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, accepted)
@@ -83,15 +76,8 @@ class ChangeRunHandler:
         await self.updater.store_fact(event, row, accepted, Reported(report_id=event.id, report=report))
         return Done()
 
-    async def _retry(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
-        problem = call_failed(asked, f"The change of run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.delay_after(row.spoke, asked, attempt, event.id)
-        if delay is not None:
-            return RetryLater(delay, problem)
-        await self._refuse(event, row, (reason_of(problem),))
-        return DeadLetter(problem)
-
-    async def _refuse(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+    async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        """Store why it does not happen."""
         refused = ChangeRefused(version=row.requested.version, reasons=reasons)
         await self.updater.store_fact(event, row, refused)
         return Done()

@@ -1,0 +1,58 @@
+"""Make a call about a run that was sent: what a change and a cancellation have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from consumers.problems import call_failed, reason_of
+from consumers.runtime.handler import DeadLetter, RetryLater
+from router.responses import Verdict
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.runtime.handler import Attempt, Outcome
+    from consumers.spokes.port import Call
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.results import Reason
+
+
+class FollowUp(Protocol):
+    """A command about a run that was sent; `noun` is what a sentence about its failure calls it."""
+
+    @property
+    def noun(self) -> str:
+        """For example "change"."""
+
+    @property
+    def caller(self) -> Caller:
+        """Calls the external system."""
+
+    async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        """Store that the external system accepted it."""
+
+    async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        """Store why it does not happen."""
+
+
+async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
+    """Make one attempt and act on the response: store it, wait for the next attempt, or give up."""
+    result = await command.caller.call(row.spoke, call)
+    match result.meaning.verdict:
+        case Verdict.ACCEPTED:
+            return await command.accepted(event, row, result)
+        case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
+            return await command.refused(event, row, result.meaning.reasons)
+        case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
+            return await _retry(command, event, row, result, attempt)
+        case _:
+            assert_never(result.meaning.verdict)
+
+
+async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+    problem = call_failed(result, f"The {command.noun} of run {row.run_id} could not be sent to {row.spoke}")
+    delay = command.caller.delay_after(row.spoke, result, attempt, event.id)
+    if delay is not None:
+        return RetryLater(delay, problem)
+    await command.refused(event, row, (reason_of(problem),))
+    return DeadLetter(problem)
