@@ -17,7 +17,7 @@ from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
 from router.tables.publish_plan import Authorship
 from router.tables.versions import UnreadableRecord
-from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableDraft, TableKind, TableVersion
+from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableKind, TableVersion
 from southbound.cli.exit_codes import invalid_input, unreachable
 from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
@@ -115,32 +115,29 @@ def load_named_version(published: PublishedTables, name: str, spokes: Sequence[s
 def find_draft(published: PublishedTables, table: str) -> TableText:
     """Return a draft, or end the command."""
     _check_table_exists(published, table)
-    found = published.draft(table)
-    if isinstance(found, TableDraft):
-        return found
-    what = found.sentence if isinstance(found, UnreadableRecord) else f"{table} has no draft"
-    raise invalid_input([f"{what}: save one with `southbound tables publish FILE --draft`"])
+    advice = "save one with `southbound tables publish FILE --draft`"
+    return _require(published.draft(table), f"{table} has no draft", advice)
 
 
 def find_version(published: PublishedTables, table: str, version: str = "") -> TableVersion:
     """Return a version, without a name the one that is live, or end the command."""
     name = version or find_live(published, table).version
     _check_table_exists(published, table)
-    found = published.version(table, name)
-    if isinstance(found, TableVersion):
-        return found
-    what = found.sentence if isinstance(found, UnreadableRecord) else f"{table} has no version {name}"
-    raise invalid_input([f"{what}: see `southbound tables history {table}`"])
+    advice = f"see `southbound tables history {table}`"
+    return _require(published.version(table, name), f"{table} has no version {name}", advice)
 
 
 def find_live(published: PublishedTables, table: str) -> LivePointer:
     """Return which version is live, or end the command."""
     _check_table_exists(published, table)
-    found = published.live(table)
-    if isinstance(found, LivePointer):
-        return found
-    what = found.sentence if isinstance(found, UnreadableRecord) else f"no version of {table} is live"
-    raise invalid_input([f"{what}: publish one with `southbound tables publish FILE`"])
+    advice = "publish one with `southbound tables publish FILE`"
+    return _require(published.live(table), f"no version of {table} is live", advice)
+
+
+def _require(record: T | UnreadableRecord | None, absent: str, advice: str) -> T:
+    if record is None or isinstance(record, UnreadableRecord):
+        raise invalid_input([f"{record.sentence if record else absent}: {advice}"])
+    return record
 
 
 def _check_table_exists(published: PublishedTables, table: str) -> None:
