@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +20,15 @@ def run_store_url(postgres_url: str) -> str:
     name = f"runs_{uuid4().hex}"
     asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}"))
     return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+
+def empty_database(request: pytest.FixtureRequest, sqlite: Path) -> str:
+    """Return the address of a database without tables: of the fixture's parameter, `sqlite` or `postgresql`."""
+    if request.param == "sqlite":
+        return f"sqlite:///{sqlite}"
+    url = str(request.getfixturevalue("run_store_url"))
+    asyncio.run(execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    return url
 
 
 async def execute(url: str, statement: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
 from tests.builders.runs import a_document
-from tests.integration.store.postgres_database import execute, run_store_url
+from tests.integration.store.postgres_database import empty_database, run_store_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +31,7 @@ __all__ = ["run_store_url"]  # a fixture
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/a folder to make/100 % of runs.db"
-    url = str(request.getfixturevalue("run_store_url"))
-    asyncio.run(execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-    return url
+    return empty_database(request, tmp_path / "a folder to make/100 % of runs.db")
 
 
 OLD_RUN = """

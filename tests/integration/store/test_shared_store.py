@@ -16,7 +16,7 @@ from tests.builders.runs import NOON, a_run
 from tests.contract.store.test_every_run_store import next_revision
 from tests.contract.store.test_waiting_queue import a_use, uses_by_window
 from tests.fixtures.postgres import PostgresCluster, find_programs
-from tests.integration.store.postgres_database import execute, run_store_url
+from tests.integration.store.postgres_database import empty_database, execute, run_store_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,11 +29,7 @@ __all__ = ["run_store_url"]  # a fixture
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without rows."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/runs.db"
-    url = str(request.getfixturevalue("run_store_url"))
-    asyncio.run(execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-    return url
+    return empty_database(request, tmp_path / "runs.db")
 
 
 @pytest.fixture

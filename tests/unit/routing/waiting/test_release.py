@@ -512,18 +512,21 @@ async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind
     assert gateway.row("C").phase is Phase.ROUTED
 
 
+def break_turn_of_b(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+        if root.run_id == "B":
+            raise error
+        return await complete_hierarchy(store, root)
+
+    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+
+
 async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway = await a_waiting_queue("B", "C", first=1)
     gateway.clock.at += HOUR
-
-    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
-        if root.run_id == "B":
-            raise RuntimeError("poison")
-        return await complete_hierarchy(store, root)
-
-    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+    break_turn_of_b(monkeypatch, RuntimeError("poison"))
     await gateway.waiting_release.release_due()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
@@ -539,13 +542,7 @@ async def test_what_is_cancelled_inside_the_turn_of_one_request_ends_no_process_
 ) -> None:
     gateway = await a_waiting_queue("B", "C", first=1)
     gateway.clock.at += HOUR
-
-    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
-        if root.run_id == "B":
-            raise asyncio.CancelledError
-        return await complete_hierarchy(store, root)
-
-    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+    break_turn_of_b(monkeypatch, asyncio.CancelledError())
     await gateway.waiting_release.release_due()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
