@@ -21,8 +21,7 @@ class Decision:
     """The result of a table: the row that decides, for one set of input values.
 
     `values` are the canonical values of the inputs, in column order. `skipped` are earlier rows that match but may not
-    be
-    used now (`router.selection` skips rows whose threshold is reached).
+    be used now (`router.selection` skips rows whose threshold is reached).
     """
 
     table: DecisionTable
@@ -73,8 +72,7 @@ class Undecided:
     """No row decides.
 
     `rows` are the rows that match nevertheless. `inactive_rows` are switched off and did not take part; they are kept
-    for
-    the explanation.
+    for the explanation.
     """
 
     table: DecisionTable

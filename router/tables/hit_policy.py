@@ -77,8 +77,7 @@ def result_of_default(policy: HitPolicy, result: object) -> object:
     """Return the result where no row matches and the default row has `result`.
 
     DMN leaves this open. Here the default row takes the place of the missing row: policies that return lists return a
-    list
-    of it, aggregations return it unchanged.
+    list of it, aggregations return it unchanged.
     """
     aggregation = _AGGREGATIONS.get(policy)
     return aggregation.aggregate_default(result) if aggregation else result

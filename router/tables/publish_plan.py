@@ -31,8 +31,7 @@ class PublishPlan:
     """Records to write together to the tables topic, in this order. The value None deletes a key.
 
     `expects` has the records under which the plan was made, by key. If one of them has changed since then, somebody
-    else
-    has written in the meantime and the plan must be made again.
+    else has written in the meantime and the plan must be made again.
     """
 
     records: Mapping[str, bytes | None]

@@ -68,8 +68,7 @@ class DecisionTable:
         Returns:
             The value of a single output, or a dict of several by name. Under a multiple hit policy a list of these, or
             their sum, minimum, maximum or count. None if nothing is decided: no row matches and there is no default,
-            two
-            rows match under UNIQUE, or their outputs differ under ANY (`decision.decide_on` returns the reason).
+            two rows match under UNIQUE, or their outputs differ under ANY (`decision.decide_on` returns the reason).
         """
         try:
             values = self._get_values(inputs)

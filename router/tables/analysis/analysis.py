@@ -33,9 +33,8 @@ def analyse(
     """Find overlaps, unreachable rows and gaps.
 
     Every finding holds for single values. A list matches if one of its elements does, so a list may match rows that
-    share
-    no value, and rows that no single value reaches. A row with a cell that refers to another input is never reported as
-    overlapping, as covering another row or as leaving a gap.
+    share no value, and rows that no single value reaches. A row with a cell that refers to another input is never
+    reported as overlapping, as covering another row or as leaving a gap.
 
     Args:
         table: any loaded table.

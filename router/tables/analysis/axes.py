@@ -43,8 +43,7 @@ class Axis:
         classes: the classes by bit number, in order. Classes without any value, or without an allowed one, are left
             out.
         expected: the classes that the column is meant for. A missing value is among them only if a cell contains
-            `null`,
-            and a value of a kind that occurs in no cell only if no cell contains a value at all.
+            `null`, and a value of a kind that occurs in no cell only if no cell contains a value at all.
         all_classes: every class.
         classes_by_kind: the classes of each kind.
         unnamed_by_kind: of each kind, the classes between and beside the values that occur in cells.

@@ -22,8 +22,7 @@ def find_gaps(space: ValueSpace, budget: StepBudget, max_gaps: int) -> tuple[Gap
     """Find the largest gaps among the values that the columns are meant for.
 
     Any value may be missing, and a table often leaves that case out on purpose. So gaps that need a missing value, or
-    one
-    of an unexpected kind, are only searched if there are no others.
+    one of an unexpected kind, are only searched if there are no others.
     """
     uncovered = UncoveredSearch(space, space.expected, budget).find_all_uncovered(space.rows)
     within = space.expected

@@ -30,8 +30,7 @@ def _cover_lists(cell: Cell, above: Sequence[Cell]) -> bool:
     """Return whether cells that accept every single value of a cell certainly accept its lists too.
 
     An element that matches the cell also matches one of those above. But a list may have further elements, which
-    `not(…)`
-    rejects, and an empty list has none.
+    `not(…)` rejects, and an empty list has none.
     """
     if all(other.is_any for other in above):
         return True
@@ -44,12 +43,12 @@ def find_unreachable(
     space: ValueSpace, budget: StepBudget, *, is_first_policy: bool
 ) -> tuple[list[Unreachable], list[str]]:
     """Find the rows that never decide. Return them, and the ids of rows for which the budget did not suffice."""
-    found: list[Unreachable] = []
+    unreachable: list[Unreachable] = []
     unknown: list[str] = []
     for place, row in enumerate(space.table.rows):
         box = space.box_of_row(place)
         if not all(box):
-            found.append(Unreachable(row=row.id, covered_by=()))
+            unreachable.append(Unreachable(row=row.id, covered_by=()))
         elif is_first_policy:
             covering = _covering(space, box, space.rows_above(place) & ~space.unindexed_rows, budget)
             if covering is None:
@@ -57,8 +56,8 @@ def find_unreachable(
             elif covering:
                 above = [space.table.rows[above] for above in space.positions(covering)]
                 lists = list_inputs_reaching(space.table.inputs, row, above)
-                found.append(Unreachable(row=row.id, covered_by=ids_of_rows(space, covering), list_inputs=lists))
-    return found, unknown
+                unreachable.append(Unreachable(row=row.id, covered_by=ids_of_rows(space, covering), list_inputs=lists))
+    return unreachable, unknown
 
 
 def _covering(space: ValueSpace, box: Box, above: Rows, budget: StepBudget) -> Rows | None:
@@ -89,7 +88,7 @@ def _minimal_cover(space: ValueSpace, box: Box, rows: Rows, budget: StepBudget) 
 
 def find_overlaps(space: ValueSpace, max_pairs: int, unreachable: Sequence[Unreachable] = ()) -> Overlaps:
     """Find pairs of rows that both match some values; up to `max_pairs`, the most important first."""
-    ids = {found.row for found in unreachable}
+    ids = {each.row for each in unreachable}
     table = _OverlappingPairs(
         space, sum(space.row_bit(place) for place, row in enumerate(space.table.rows) if row.id in ids)
     )

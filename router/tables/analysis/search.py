@@ -69,11 +69,11 @@ class UncoveredSearch:
             return ()
         if (depth, rows) in self._uncovered:
             return self._uncovered[depth, rows]
-        found: dict[Box, Classes] = {}
+        classes_by_rest: dict[Box, Classes] = {}
         for left, classes in self._partition(self._order[depth], rows).items():
             for rest in self._find_uncovered_from(left, depth + 1):
-                found[rest] = found.get(rest, 0) | classes
-        uncovered = tuple((classes, *rest) for rest, classes in found.items())
+                classes_by_rest[rest] = classes_by_rest.get(rest, 0) | classes
+        uncovered = tuple((classes, *rest) for rest, classes in classes_by_rest.items())
         self._budget.remaining -= len(uncovered)
         if not self._budget.is_spent:
             self._uncovered[depth, rows] = uncovered

@@ -138,22 +138,22 @@ def list_warnings(rows: Sequence[Unreachable]) -> tuple[str, ...]:
     return _limited([_reached_by_lists(row) for row in only], len(only), "rows are reached by lists only")
 
 
-def _reached_by_lists(found: Unreachable) -> str:
-    lists = f"a list in {_ids_in_words([repr(name) for name in found.list_inputs])}"
-    covered = f"{_covered_by(found)} every single value that it takes"
-    return f"row {found.row} is reached only by {lists}: {covered}; move it up unless that is intended"
+def _reached_by_lists(row: Unreachable) -> str:
+    lists = f"a list in {_ids_in_words([repr(name) for name in row.list_inputs])}"
+    covered = f"{_covered_by(row)} every single value that it takes"
+    return f"row {row.row} is reached only by {lists}: {covered}; move it up unless that is intended"
 
 
-def _unreachable(found: Unreachable) -> str:
-    if not found.covered_by:
-        return f"row {found.row} never matches: there is no value that one of its cells takes; correct the cell"
-    return f"row {found.row} is never reached: {_covered_by(found)} everything that it takes; move it up or delete it"
+def _unreachable(row: Unreachable) -> str:
+    if not row.covered_by:
+        return f"row {row.row} never matches: there is no value that one of its cells takes; correct the cell"
+    return f"row {row.row} is never reached: {_covered_by(row)} everything that it takes; move it up or delete it"
 
 
-def _covered_by(found: Unreachable) -> str:
-    if len(found.covered_by) == 1:
-        return f"row {found.covered_by[0]} above it takes"
-    return f"rows {_ids_in_words(found.covered_by)} above it together take"
+def _covered_by(row: Unreachable) -> str:
+    if len(row.covered_by) == 1:
+        return f"row {row.covered_by[0]} above it takes"
+    return f"rows {_ids_in_words(row.covered_by)} above it together take"
 
 
 def overlap_errors(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...]:
@@ -182,12 +182,12 @@ def overlap_warnings(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...
 _DIFFERING = "pairs of rows overlap with different outputs"
 
 
-def _first_row_decides(found: Overlap) -> str:
-    return f"with different outputs, and {found.rows[0]} decides because it stands above"
+def _first_row_decides(overlap: Overlap) -> str:
+    return f"with different outputs, and {overlap.rows[0]} decides because it stands above"
 
 
-def _overlap(found: Overlap, consequence: str) -> str:
-    return f"rows {found.rows[0]} and {found.rows[1]} both match where {found.where}, {consequence}"
+def _overlap(overlap: Overlap, consequence: str) -> str:
+    return f"rows {overlap.rows[0]} and {overlap.rows[1]} both match where {overlap.where}, {consequence}"
 
 
 def gap_warnings(table: DecisionTable, gaps: Sequence[Gap]) -> tuple[str, ...]:

@@ -32,13 +32,13 @@ def find_near_misses(table: DecisionTable, values: Values, until: Row, max_rows:
         if table.index
         else takewhile(lambda row: row is not until, table.rows)
     )
-    found = []
+    near = []
     for row in above:
         if len(places := row.mismatches(values, inputs)) == 1:
-            found.append((row, places[0]))
-            if len(found) == max_rows:
+            near.append((row, places[0]))
+            if len(near) == max_rows:
                 break
-    return found
+    return near
 
 
 def _candidate_rows(index: AnyIndex, values: Sequence[object], until: Row) -> Iterator[Row]:

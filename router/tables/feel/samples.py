@@ -66,8 +66,7 @@ class _CountableKind:
     """A kind whose values can be numbered.
 
     `to_number` returns the number of a value, `from_number` the value of a number. `steps` are the distances from a
-    bound
-    that are tried, the roundest first.
+    bound that are tried, the roundest first.
     """
 
     def __init__(

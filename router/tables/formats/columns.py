@@ -27,13 +27,13 @@ Column = TypeVar("Column", Input, Output)
 
 
 def read_inputs(file: BlockReader, model: FactModel) -> tuple[Input, ...]:
-    """Read the columns of conditions; what is wrong with one does not hide what is wrong with its cells."""
+    """Read the input columns. A problem of one column does not hide the problems of its cells."""
     blocks = file.blocks("inputs", "input")
     return _without_duplicates(blocks, [_input(fields, model) for fields in blocks])
 
 
 def read_outputs(file: BlockReader) -> tuple[Output, ...]:
-    """Read the columns of results."""
+    """Read the output columns."""
     blocks = file.blocks("outputs", "output")
     if not blocks and isinstance(file.tree("outputs"), Listing):
         file.report("there are no outputs: a table must decide something", file.line_of("outputs"))
@@ -44,7 +44,7 @@ def _without_duplicates(blocks: list[BlockReader], columns: list[Column]) -> tup
     kept: dict[str, Column] = {}
     for fields, column in zip(blocks, columns, strict=True):
         if column.name in kept:
-            fields.report(f"column '{column.name}' stands twice")
+            fields.report(f"column '{column.name}' appears twice")
         if column.name:
             kept.setdefault(column.name, column)
     return tuple(kept.values())
@@ -89,7 +89,7 @@ def _type(fields: BlockReader, known: Collection[str]) -> str:
 
 
 def _check_path(fields: BlockReader, path: str, column_type: str, model: FactModel) -> bool:
-    """Report a path that leads nowhere or to another type; return whether the value there may be a list."""
+    """Report a path to no fact or to one of another type. Return whether the value there may be a list."""
     if not path:
         return True
     try:
@@ -99,7 +99,7 @@ def _check_path(fields: BlockReader, path: str, column_type: str, model: FactMod
         return True
     if "any" not in (fact_type, column_type) and fact_type != column_type:
         fields.report(
-            f"path '{path}' is of type {fact_type}, but the column says {column_type}", fields.line_of("type")
+            f"path '{path}' is of type {fact_type}, but the column is of type {column_type}", fields.line_of("type")
         )
     return model.may_be_list(path)
 

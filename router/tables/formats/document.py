@@ -1,4 +1,4 @@
-"""A decision table as its file spells it: what the writers of all formats and the comparison of versions read."""
+"""A decision table as its file writes it: what the writers of all formats and the comparison of versions read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class ExtraField(NamedTuple):
-    """What one row has besides its cells and outputs. `data` is written under `key`, unless it is None.
+    """A field of a row besides its cells and outputs. `data` is written under `key`, unless it is None.
 
-    `label` and `text` name it and its value where two versions are compared; an empty text stands for nothing.
+    `label` and `text` are the name and the value in a comparison of two versions. A field with an empty text is left
+    out of it.
     """
 
     key: str
@@ -26,7 +27,7 @@ class ExtraField(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableDocument:
-    """A table with the first key of its file, its rows in the order of the file, and their extra fields by row id."""
+    """A table with the first key of its file (`kind`), its rows in file order, and their extra fields by row id."""
 
     table: DecisionTable
     rows: tuple[Row, ...]
@@ -35,10 +36,10 @@ class TableDocument:
     extras: Mapping[str, tuple[ExtraField, ...]] = field(default_factory=dict)
 
     def extra_data(self, row: Row) -> dict[str, object]:
-        """Return the extra fields of a row that are written, by their keys."""
+        """Return the extra fields of a row that are written, by key."""
         return {extra.key: extra.data for extra in self.extras.get(row.id, ()) if extra.data is not None}
 
 
 def document_of_table(table: DecisionTable) -> TableDocument:
-    """Return the document of a table that has nothing but columns and rows."""
+    """Return the document of a table that has no extra fields."""
     return TableDocument(table=table, rows=table.rows)

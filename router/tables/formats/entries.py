@@ -1,4 +1,4 @@
-"""Read what stands in one place of a table file: the text of a cell, or the value of an output."""
+"""Read one entry of a table file: the text of a cell, or the value of an output."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:
-    """Write what YAML holds as the text of a cell, with quotes around the bare words of a string column.
+    """Return the text of a cell from its YAML value. The bare words of a string column are quoted.
 
     Raises:
-        CellError: it is not one value.
+        CellError: the value is a list or a mapping, or is empty.
     """
     match tree:
         case Listing() | Block():
@@ -44,16 +44,16 @@ def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:
         case Scalar(value=bool() as value):
             return str(value).lower()
         case Scalar(text=text, value=str()) if column_type == "string" and is_literal_of_another_type(text):
-            return quote(text)  # YAML's own quotes already said that it is text
+            return quote(text)  # YAML's quotes mark it as a string
         case Scalar(text=text):
             return quote_bare_words(text, names) if column_type == "string" else text
 
 
 def output_value(scalar: Scalar, column: Output) -> object:
-    """Read the value of an output, which must be there, of the column's type and allowed.
+    """Read the value of an output. It must be present, of the column's type and allowed.
 
     Raises:
-        CellError: it is not.
+        CellError: it is missing, of another type or not allowed.
     """
     if scalar.value is None or scalar.text == "":
         raise CellError("has no value, and unset is not possible: write one")
@@ -65,15 +65,15 @@ def output_value(scalar: Scalar, column: Output) -> object:
     return value
 
 
-def _wrong_type_sentence(scalar: Scalar, value: object, wanted: str) -> str:
-    return f"{scalar.text} is {kind_of(value).value}, the column takes {wanted}{_HINTS.get(wanted, '')}"
+def _wrong_type_sentence(scalar: Scalar, value: object, column_type: str) -> str:
+    return f"{scalar.text} is {kind_of(value).value}, the column takes {column_type}{_HINTS.get(column_type, '')}"
 
 
 _HINTS = {"string": "; put it in quotes", "boolean": "; write true or false"}
 
 
 def not_allowed_sentence(text: str, allowed: list[str]) -> str:
-    """Return a sentence that says that a value is none of those that its column lists."""
+    """Return the sentence for a value that is not one of the allowed values of its column."""
     near = difflib.get_close_matches(text, allowed, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{text} is not one of the allowed values {', '.join(allowed)}{hint}"
@@ -109,7 +109,7 @@ _QUOTED = re.compile(r'@?"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def bare_cell(cell: Cell, names: Collection[str] = ()) -> str:
-    """Write the shortest text that loads as this cell; `names` are the other inputs of its table."""
+    """Return the shortest text that loads as this cell; `names` are the other inputs of its table."""
     if cell.type != "string":
         return cell.text
     bare = _QUOTED.sub(_unquote, cell.text)
@@ -117,35 +117,35 @@ def bare_cell(cell: Cell, names: Collection[str] = ()) -> str:
 
 
 def _bare_word_by_word(cell: Cell, names: Collection[str]) -> str:
-    """Take the quotes of one word after the other away, and keep those without which the cell reads otherwise."""
+    """Remove the quotes of each word unless the cell would load differently without them."""
     text, at = cell.text, 0
-    while found := _QUOTED.search(text, at):
-        word = _unquote(found)
-        shorter = text[: found.start()] + word + text[found.end() :]
+    while match := _QUOTED.search(text, at):
+        word = _unquote(match)
+        shorter = text[: match.start()] + word + text[match.end() :]
         if reads_as(shorter, cell, names):
-            text, at = shorter, found.start() + len(word)
+            text, at = shorter, match.start() + len(word)
         else:
-            at = found.end()
+            at = match.end()
     return text
 
 
 def reads_as(text: str, cell: Cell, names: Collection[str] = ()) -> bool:
-    """Return whether a text loads as the cell; `null` alone is the missing value, as in every format."""
+    """Return whether a text loads as the cell. `null` alone is the missing value, as in every format."""
     try:
         return cell_text(Scalar(text, None if text == NULL else text, 0), cell.type, names).strip() == cell.text
     except CellError:
         return False
 
 
-def _unquote(found: re.Match[str]) -> str:
+def _unquote(match: re.Match[str]) -> str:
     try:
-        return found[0] if found[0].startswith("@") else read_string(found[0])
+        return match[0] if match[0].startswith("@") else read_string(match[0])
     except CellError:
-        return found[0]
+        return match[0]
 
 
 def bare_values(cell: Cell) -> list[str]:
-    """Write a cell that only lists values as that list; empty where the cell says more than `this or that`."""
+    """Return the values of a cell that only lists values; an empty list for any other cell."""
     only_values = [literal.text for literal in cell.literals]
     if cell.negated or len(only_values) != len(cell.conditions) or ", ".join(only_values) != cell.text:
         return []

@@ -1,4 +1,4 @@
-"""Take the fields of one part of a table file, complaining about what is missing, unknown or misshapen."""
+"""Read the fields of one part of a table file, and report missing, unknown or malformed ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 
 class BlockReader:
-    """The fields of one block of the file; `where` starts every complaint about it, such as `row R10`."""
+    """The fields of one block of a file. `where`, such as `row R10`, starts every sentence about the block."""
 
     def __init__(self, block: Block, where: str, diagnostics: Diagnostics) -> None:
         self._block = block
@@ -29,39 +29,39 @@ class BlockReader:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that were written."""
+        """The keys of the block, in file order."""
         return tuple(self._block.entries)
 
     def report(self, problem: str, line: int | None = None) -> None:
-        """Note what is wrong here."""
+        """Add a problem of the block; without `line`, at the block's own line."""
         start = f"{self.where}: " if self.where else ""
         self._diagnostics.add(line or self.line, start + problem)
 
     def place_name(self, line: int) -> str:
-        """Name a place of the same file, for a complaint about another place."""
+        """Return the name of a line, to refer to it in a sentence about another line."""
         return self._diagnostics.places.short_name(line)
 
     def named(self, where: str) -> BlockReader:
-        """Look at the same block under another name."""
+        """Return a reader of the same block with another name in its sentences."""
         return BlockReader(self._block, where, self._diagnostics)
 
     def check_keys(self, known: Collection[str], foreign_keys: Mapping[str, str] = _NO_HINTS) -> None:
-        """Complain about every key that is not known; `foreign` says of some what they are elsewhere."""
+        """Report every key that is not in `known`. `foreign_keys` are hints for keys that other kinds of file have."""
         for key in self._block.entries:
             if key not in known:
                 hint = foreign_keys.get(key) or _hint(key, known)
                 self.report(f"unknown key '{key}'; {hint}", self._block.lines[key])
 
     def line_of(self, key: str) -> int:
-        """Return the line of a key, or of the block where the key is missing."""
+        """Return the line of a key; the line of the block if the key is missing."""
         return self._block.lines.get(key, self.line)
 
     def tree(self, key: str) -> Tree | None:
-        """Take what stands under a key."""
+        """Return the value of a key; None if it is missing."""
         return self._block.entries.get(key)
 
     def text(self, key: str, *, default: str | None = None) -> str:
-        """Take a text; without a default it must be there. Empty after a complaint."""
+        """Return the text of a key. If it is missing, return `default`, or report it and return an empty text."""
         tree = self.tree(key)
         if tree is None and default is not None:
             return default
@@ -72,7 +72,7 @@ class BlockReader:
         return ""
 
     def block(self, key: str, where: str) -> BlockReader:
-        """Take a block of fields; empty after a complaint."""
+        """Return the block under a key. If it is missing, report it and return an empty block."""
         tree = self.tree(key)
         if isinstance(tree, Block):
             return BlockReader(tree, where, self._diagnostics)
@@ -80,7 +80,7 @@ class BlockReader:
         return BlockReader(Block({}, {}, self.line_of(key)), where, self._diagnostics)
 
     def blocks(self, key: str, where: str) -> list[BlockReader]:
-        """Take a list of blocks; empty after a complaint."""
+        """Return the list of blocks under a key. If it is missing, report it and return an empty list."""
         tree = self.tree(key)
         if not isinstance(tree, Listing):
             self.report(f"'{key}' {_shape_problem(tree)} a list of {where}s", self.line_of(key))

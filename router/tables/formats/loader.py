@@ -1,4 +1,4 @@
-"""Load a decision table from its YAML text, or say everything that is wrong with it at once."""
+"""Load a decision table from its YAML text, or report all of its problems together."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _VERSION_DIGITS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLayout:
-    """Which keys a kind of file has.
+    """The keys of one kind of table file.
 
-    `outputs`: the columns of results where the file does not list them; `foreign`: keys that only another kind has.
+    `outputs` are the output columns if the file does not list them itself. `foreign_keys` are keys of other kinds of
+    file, each with a hint.
     """
 
     kind: str
@@ -57,10 +58,10 @@ TABLE = FileLayout(
 
 @dataclass(frozen=True, slots=True)
 class TableTree:
-    """What an operator wrote, in whichever format: read as a tree, not yet checked.
+    """The content of a table file of any format, read as a tree but not checked yet.
 
-    `version` names its content; empty where the YAML that it stands for is to name it.
-    Unless it shall be `tested`, its saved tests are read but not run.
+    `version` names the content; it is empty if the YAML text that the content becomes will define the version. Unless
+    `runs_tests` is set, saved tests are read but not run.
     """
 
     root: Tree
@@ -71,7 +72,7 @@ class TableTree:
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A file as far as it could be read, with the complaints so far."""
+    """A table file as far as it could be read, with its problems so far."""
 
     table: DecisionTable
     rows: tuple[tuple[BlockReader, Row], ...]
@@ -81,12 +82,12 @@ class TableFile:
 
 
 def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
-    """Load a decision table; its saved tests have passed.
+    """Load a decision table and run its saved tests.
 
-    The version is the first 8 hex digits of the SHA-256 of the text in UTF-8.
+    The version of the table is the first 8 hex digits of the SHA-256 of its text in UTF-8.
 
     Raises:
-        TableErrors: everything that is wrong, each with file, line, row and column.
+        TableErrors: the problems of the file, each with file, line, row and column.
     """
     return table_from_tree(table_tree_from_yaml(text, source_name), model)
 
@@ -95,7 +96,7 @@ def table_from_tree(tree: TableTree, model: FactModel) -> DecisionTable:
     """Check a decision table and run its saved tests.
 
     Raises:
-        TableErrors: everything that is wrong, each with its place, row and column.
+        TableErrors: the problems of the file, each with its place, row and column.
     """
     file = read_file(tree, TABLE, model)
     check_file(file, partial(decide, file.table))
@@ -103,36 +104,36 @@ def table_from_tree(tree: TableTree, model: FactModel) -> DecisionTable:
 
 
 def version_of(text: str) -> str:
-    """Name the exact content of a table file."""
+    """Return the version of a text: it is derived from its exact content."""
     return version_of_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def version_of_bytes(content: bytes) -> str:
-    """Name the exact content of a file as it is."""
+    """Return the version of the bytes of a file."""
     return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
 
 
 def table_tree_from_yaml(text: str, source_name: str) -> TableTree:
-    """Read what was written as YAML.
+    """Read the YAML text of a table file.
 
     Raises:
-        TableErrors: it is not YAML at all.
+        TableErrors: it is not YAML.
     """
-    complaints = Diagnostics(LineNumbers(source_name))
-    return TableTree(read_yaml(text, source_name, complaints), version_of(text), complaints)
+    diagnostics = Diagnostics(LineNumbers(source_name))
+    return TableTree(read_yaml(text, source_name, diagnostics), version_of(text), diagnostics)
 
 
 def read_file(tree: TableTree, layout: FileLayout, model: FactModel) -> TableFile:
-    """Read a file as far as possible, collecting complaints.
+    """Read a table file as far as possible, and collect its problems.
 
     Raises:
         TableErrors: it is not a mapping.
     """
-    root, complaints = tree.root, tree.diagnostics
+    root, diagnostics = tree.root, tree.diagnostics
     if not isinstance(root, Block):
-        place = complaints.places.full_name(root.line)
+        place = diagnostics.places.full_name(root.line)
         raise TableErrors([f"{place}: a {layout.kind} file starts with '{layout.kind}: its-id'"])
-    fields = BlockReader(root, "", complaints)
+    fields = BlockReader(root, "", diagnostics)
     fields.check_keys(layout.keys, layout.foreign_keys)
     return _read(fields, layout, tree, model)
 
@@ -177,7 +178,7 @@ def _row(block: BlockReader, place: int, reader: RowReader, layout: FileLayout) 
 def _id(fields: BlockReader, kind: str) -> str:
     table_id = fields.text(kind)
     if table_id and not _ID.fullmatch(table_id):
-        fields.report(f"the id '{table_id}' has other signs than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
+        fields.report(f"the id '{table_id}' has other characters than a-z, 0-9, '.', '_', '-'", fields.line_of(kind))
     return table_id
 
 
@@ -198,10 +199,10 @@ def _default(fields: BlockReader, reader: RowReader) -> Row | None:
 
 
 def check_file(file: TableFile, decide: Callable[[Facts], Decision | Undecided]) -> None:
-    """Raise what was complained of; if nothing was, run the saved tests unless they shall not be.
+    """Raise the problems of a file. If there are none and `runs_tests` is set, run its saved tests.
 
     Raises:
-        TableErrors: the file or a test of it is wrong.
+        TableErrors: the file has a problem, or a test failed.
     """
     file.diagnostics.raise_any()
     for line, sentence in run_tests(file.table.tests, decide) if file.runs_tests else ():

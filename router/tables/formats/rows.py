@@ -27,7 +27,7 @@ _ANY_TEXT = "-"
 
 
 class RowReader:
-    """Reads rows against the columns of their table."""
+    """Reads the rows of a table by its columns."""
 
     def __init__(self, inputs: Sequence[Input], outputs: Sequence[Output], model: FactModel) -> None:
         self._inputs = {column.name: column for column in inputs}
@@ -35,7 +35,7 @@ class RowReader:
         self._zoned = frozenset(column.name for column in inputs if _is_zoned(column, model))
 
     def read(self, fields: BlockReader) -> Row:
-        """Read one row; broken cells take anything, because the file is refused anyway."""
+        """Read one row. An invalid cell becomes one that matches anything, because the file is refused anyway."""
         return Row(
             id=fields.text("id"),
             cells=self._cells(fields),
@@ -108,10 +108,10 @@ def _output_value(tree: Tree | None, column: Output) -> object:
 
 
 def check_allowed(literal: Literal, column: Input) -> None:
-    """Refuse a literal that the column's allowed values leave out.
+    """Check that a literal is one of the column's allowed values.
 
     Raises:
-        CellError: it is none of them.
+        CellError: it is not.
     """
     allowed = column.allowed
     if allowed is None or literal.value is None or allowed.matches(literal.value):
@@ -123,19 +123,23 @@ def check_allowed(literal: Literal, column: Input) -> None:
 def _is_zoned(column: Input, model: FactModel) -> bool:
     try:
         return column.type == "datetime" and model.type_of(column.path or column.name) == "datetime"
-    except UnknownFactError:  # reported with its column
+    except UnknownFactError:  # the problem is reported with the column
         return False
 
 
 def _check_zones(cell: Cell) -> None:
-    """Refuse a moment without a zone in a column of moments with one: neither is earlier or later than the other."""
+    """Check that a column of times with a zone has no time without one: the two cannot be compared.
+
+    Raises:
+        CellError: a time has no zone.
+    """
     for operand in cell.operands:
         if kind_of(getattr(operand, "value", None)) is ValueKind.DATETIME:
             raise CellError(f"{operand.text} has no zone, but the run's moments have one: add Z or an offset")
 
 
 def check_ids(rows: Sequence[tuple[BlockReader, Row]]) -> None:
-    """Complain about ids that stand twice or could not be written in a decision's reference."""
+    """Report ids that appear twice, are reserved, or cannot be part of a decision's reference."""
     first: dict[str, int] = {}
     for fields, row in rows:
         if row.id and not _ID.fullmatch(row.id):
@@ -143,6 +147,6 @@ def check_ids(rows: Sequence[tuple[BlockReader, Row]]) -> None:
         if row.id in (DEFAULT_ROW, NO_ROW):
             fields.report(f"the id '{row.id}' is reserved", fields.line_of("id"))
         if row.id in first:
-            fields.report(f"the id stands twice, first in {fields.place_name(first[row.id])}", fields.line_of("id"))
+            fields.report(f"the id appears twice, first in {fields.place_name(first[row.id])}", fields.line_of("id"))
         if row.id:
             first.setdefault(row.id, fields.line_of("id"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def read_tests(
     file: BlockReader, row_ids: Collection[str], outputs: Iterable[Output], model: FactModel
 ) -> tuple[SavedTest, ...]:
-    """Read the tests of a table file; a file need not have any."""
+    """Read the saved tests of a table file; none if it has no `tests`."""
     if file.tree("tests") is None:
         return ()
     columns = {column.name: column for column in outputs}
@@ -74,9 +74,9 @@ def _row(expect: BlockReader, row_ids: Collection[str]) -> str | None:
     if expect.tree("row") is None:
         return None
     row = expect.text("row")
-    for one in row.split(ROW_SEPARATOR):
-        if one not in {*row_ids, DEFAULT_ROW, NO_ROW}:
-            expect.report(f"expects row {one}, which the table does not have", expect.line_of("row"))
+    for row_id in row.split(ROW_SEPARATOR):
+        if row_id not in {*row_ids, DEFAULT_ROW, NO_ROW}:
+            expect.report(f"expects row {row_id}, which the table does not have", expect.line_of("row"))
     return row
 
 

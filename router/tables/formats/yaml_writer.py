@@ -1,4 +1,4 @@
-"""Write a table as the YAML that an operator would write: one line for each column, row and test."""
+"""Write a table as YAML, with one line for each column, row and test."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
 
-# Words with single spaces; a letter in front keeps them from being numbers, dates or signs of YAML.
+# Words with single spaces. The letter at the start excludes numbers, dates and YAML's indicator characters.
 _PLAIN = re.compile(r"[^\W\d_][\w./-]*(?: [\w.(/-][\w.;()/'-]*)*")
 
 
-# What some reader of YAML, ours or an older one, takes for something else than a word.
+# Words that a YAML parser, of 1.1 or 1.2, reads as another type than string.
 _RESERVED = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 class UnquotedText(str):
-    """A text that stands without quotes, such as a number or `true`."""
+    """A text that is written without quotes, such as a number or `true`."""
 
     __slots__ = ()
 
 
 def flow_yaml(data: object) -> str:
-    """Write data: mappings, lists, texts, numbers, booleans and null."""
+    """Return data in YAML's flow style, on one line: mappings, lists, strings, numbers, booleans and null."""
     match data:
         case str():
             return _text(data)
@@ -58,17 +58,17 @@ def _plain(value: object) -> str:
             return str(value).lower()
         case int() | float():
             return _number(value)
-    raise TypeError(f"YAML has no writing of ours for {value!r}")
+    raise TypeError(f"{value!r} cannot be written as YAML")
 
 
 def _number(number: float) -> str:
     if math.isinf(number):
-        return "1e999" if number > 0 else "-1e999"  # what a test file wrote to get it
+        return "1e999" if number > 0 else "-1e999"  # a test file writes this to get infinity
     return str(number)
 
 
 def _text(text: str) -> str:
-    """Write a text: plain where that is the same text, else in the quotes that need the fewest escapes."""
+    """Return a string plain if that reads back the same, else in the quotes that need the fewest escapes."""
     if isinstance(text, UnquotedText) or (_PLAIN.fullmatch(text) and text.lower() not in _RESERVED):
         return text
     if text.isprintable() and ('"' in text or "\\" in text):
@@ -76,17 +76,17 @@ def _text(text: str) -> str:
     return '"' + "".join(map(_escape, text)) + '"'
 
 
-def _escape(sign: str) -> str:
-    if sign in _ESCAPES:
-        return _ESCAPES[sign]
-    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
+def _escape(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 _NEEDS_NO_QUOTES = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|true|false|null")
 
 
 def write_table(document: TableDocument) -> str:
-    """Write a table in full; what is written loads as an equal table. Comments of its file are not kept."""
+    """Return a table as YAML text that loads as an equal table. Comments of its file are not kept."""
     return "".join(_lines(document))
 
 
@@ -133,8 +133,8 @@ def _input(column: Input) -> dict[str, object]:
 
 
 def _allowed(cell: Cell) -> object:
-    listed = bare_values(cell)
-    return [_cell(text, cell.type) for text in listed] if listed else _cell(bare_cell(cell), cell.type)
+    values = bare_values(cell)
+    return [_cell(text, cell.type) for text in values] if values else _cell(bare_cell(cell), cell.type)
 
 
 def _output(column: Output) -> dict[str, object]:
@@ -185,6 +185,6 @@ def _test(test: SavedTest) -> dict[str, object]:
 
 
 def expectation_data(test: SavedTest) -> dict[str, object]:
-    """Return what a saved test expects, as plain data."""
+    """Return the expectation of a saved test as plain data."""
     row = {"row": test.row} if test.row is not None else {}
     return {**row, **_outputs(test.outputs)}

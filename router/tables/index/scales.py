@@ -23,8 +23,7 @@ class Scale:
     """The values of one kind that occur in the cells of a column, in ascending order.
 
     They divide all values of the kind into classes within which every cell gives the same result. Class 2i + 1 is the
-    i-th
-    point, class 2i the values between it and the point before, the last class the values above all points.
+    i-th point, class 2i the values between it and the point before, the last class the values above all points.
     """
 
     points: tuple[Any, ...]
@@ -81,13 +80,13 @@ def has_variable_offset(value: object) -> bool:
 
 def scales_of(cells: Iterable[KindConditions]) -> Scales:
     """Collect the values that occur in cells, by kind."""
-    found: dict[ValueKind, set[Any]] = {}
+    points_by_kind: dict[ValueKind, set[Any]] = {}
     for conditions in cells:
         for kind, condition in conditions:
-            found.setdefault(kind, set()).update(_points(condition))
-    if ValueKind.BOOLEAN in found:
-        found[ValueKind.BOOLEAN] = {False, True}  # there are no other values of this kind
-    return {kind: Scale(tuple(sorted(points))) for kind, points in found.items()}
+            points_by_kind.setdefault(kind, set()).update(_points(condition))
+    if ValueKind.BOOLEAN in points_by_kind:
+        points_by_kind[ValueKind.BOOLEAN] = {False, True}  # there are no other values of this kind
+    return {kind: Scale(tuple(sorted(points))) for kind, points in points_by_kind.items()}
 
 
 def _points(condition: Condition) -> tuple[object, ...]:
@@ -110,11 +109,11 @@ def accepts_all_but_null(conditions: KindConditions) -> bool:
 
 def class_ranges(conditions: KindConditions, kind: ValueKind, scale: Scale) -> list[ClassRange]:
     """Return the ranges of classes of a scale that the conditions cover, without overlaps."""
-    found: list[ClassRange] = []
+    ranges: list[ClassRange] = []
     for of_kind, condition in conditions:
         if of_kind is kind:
-            found += _condition_ranges(condition, scale)
-    return found if len(found) < 2 else _merge(found)  # noqa: PLR2004 - one cannot overlap
+            ranges += _condition_ranges(condition, scale)
+    return ranges if len(ranges) < 2 else _merge(ranges)  # noqa: PLR2004 - one cannot overlap
 
 
 def _condition_ranges(condition: Condition, scale: Scale) -> tuple[ClassRange, ...]:

@@ -40,17 +40,17 @@ def word_choices(rows: Sequence[Row]) -> WordChoices | None:
     None if there are too many or a cell has other conditions.
     """
     room = MAX_CHOICES_PER_ROW * len(rows)
-    found: list[tuple[WordChoice, IndexedRow]] = []
+    choices: list[tuple[WordChoice, IndexedRow]] = []
     getters: dict[tuple[int, ...], ValuesGetter] = {}  # rows share few of them
     for place, row in enumerate(rows):
         words = [_words_of_cell(cell) for cell in row.cells]
-        if not 0 < prod(map(len, words)) <= room - len(found):
+        if not 0 < prod(map(len, words)) <= room - len(choices):
             return None
         for choice in product(*words):
             conditional = tuple(column for column, word in enumerate(choice) if word is not None)
             get_values = getters.setdefault(conditional, values_getter(conditional))
-            found.append((choice, (place, get_values, join_words(get_values(choice)))))
-    return found
+            choices.append((choice, (place, get_values, join_words(get_values(choice)))))
+    return choices
 
 
 def _words_of_cell(cell: Cell) -> Sequence[str | None]:
@@ -63,15 +63,15 @@ def _words_of_cell(cell: Cell) -> Sequence[str | None]:
 
 def group_by_words(choices: WordChoices, *columns: int) -> tuple[RowsByWords, WordChoices]:
     """Group rows by their words in one or two columns. Return the groups, and the rows that accept any value there."""
-    found: dict[str, list[IndexedRow]] = {}
+    groups: dict[str, list[IndexedRow]] = {}
     left = []
     for choice, row in choices:
         words = [choice[column] or "" for column in columns]
         if any(words):
-            found.setdefault(join_words(words) if len(words) > 1 else SEPARATOR + words[0], []).append(row)
+            groups.setdefault(join_words(words) if len(words) > 1 else SEPARATOR + words[0], []).append(row)
         else:
             left.append((choice, row))
-    return {under: tuple(rows) for under, rows in found.items()}, left
+    return {key: tuple(rows) for key, rows in groups.items()}, left
 
 
 def are_groups_small(groupings: Iterable[RowsByWords]) -> bool:

@@ -1,1 +1,1 @@
-"""Decision tables in DMN 1.1 to 1.5 XML."""
+"""Decision tables in DMN XML, versions 1.1 to 1.5."""

@@ -1,4 +1,4 @@
-"""Read the output columns of a DMN decision table."""
+"""Read the columns of a DMN decision table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_type(element: Element, scope: ModelScope, place: ModelPlace) -> FeelType:
-    """Find what the `typeRef` of an element means, complaining about one that means nothing."""
+    """Return the type that the `typeRef` of an element names. Report an unknown one."""
     try:
         return scope.types.resolve(element.attribute("typeRef"))
     except UnknownTypeError as error:
@@ -30,7 +30,7 @@ def read_type(element: Element, scope: ModelScope, place: ModelPlace) -> FeelTyp
 
 
 def read_allowed_values(values: Element | None, kind: FeelType, place: ModelPlace) -> Cell | None:
-    """Read the allowed values of a column, or else those of its type; None where it takes all."""
+    """Read the allowed values of a column, else those of its type; None if every value is allowed."""
     try:
         written = expression_text(values) if values else ""
         cell = parse(written, kind.column, {}) if written else _constraint(kind)
@@ -41,7 +41,7 @@ def read_allowed_values(values: Element | None, kind: FeelType, place: ModelPlac
 
 
 def _constraint(kind: FeelType) -> Cell | None:
-    """Read the constraint of a type; one outside the grammar is not checked."""
+    """Read the allowed values of a type. Those outside of the S-FEEL grammar are not checked."""
     with suppress(CellError):
         return parse(kind.allowed, kind.column, {}) if kind.allowed else None
     return None
@@ -49,14 +49,14 @@ def _constraint(kind: FeelType) -> Cell | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputClause:
-    """A column of results. `takes` is what its entries may be: also a range, which has no order of its own."""
+    """An output column. `allowed` is the unary test of its entries; unlike `column.allowed` it may be a range."""
 
     column: Output
     allowed: Cell | None
 
 
 def read_outputs(decision: Element, table: Element, scope: ModelScope, place: ModelPlace) -> tuple[OutputClause, ...]:
-    """Read the columns of results; a single one takes the name of the decision where it has none."""
+    """Read the output columns. A single one without a name gets the name of the decision."""
     elements = table.children_named("output")
     if not elements:
         place.report("there is no output: a table must decide something", table.line)
@@ -67,7 +67,7 @@ def read_outputs(decision: Element, table: Element, scope: ModelScope, place: Mo
         under = place.part(f"output {number}")
         name = _output_name(element, decision.attribute("name") if is_single else "", under)
         if name in columns:
-            under.report(f"'{name}' stands twice", element.line)
+            under.report(f"'{name}' appears twice", element.line)
         columns[name] = _output(element, name, whole if is_single else scope.component(whole, [name]), scope, under)
     return tuple(columns.values())
 
@@ -88,7 +88,7 @@ def _output_name(element: Element, fallback: str, place: ModelPlace) -> str:
 
 
 def _output(element: Element, name: str, inherited: FeelType, scope: ModelScope, place: ModelPlace) -> OutputClause:
-    """Read one output. A type that only the decision names tells allowed values, but not the type of entries."""
+    """Read one output. The type of the decision's variable defines allowed values, but not the type of the entries."""
     kind = read_type(element, scope, place)
     kind = replace(kind, column="any") if kind.is_list else kind
     if not element.attribute("typeRef"):
@@ -100,7 +100,7 @@ def _output(element: Element, name: str, inherited: FeelType, scope: ModelScope,
 
 
 def _listed_values(cell: Cell) -> tuple[object, ...]:
-    """Take the values that a list of literals allows, in order; nothing of a range, which has no order of its own."""
+    """Return the values of a cell that only lists values, in order; nothing for a range, which has no order."""
     literals = [
         condition.operand.value
         for condition in cell.conditions
@@ -112,11 +112,11 @@ def _listed_values(cell: Cell) -> tuple[object, ...]:
 
 
 def read_inputs(table: Element, scope: ModelScope, place: ModelPlace) -> tuple[Input, ...]:
-    """Read the columns of conditions, each named by its expression (or its label where it has none)."""
+    """Read the input columns, each named by its expression, else by its label."""
     columns: dict[str, Input] = {}
     for number, element in enumerate(table.children_named("input"), start=1):
         column = _input(element, place.part(f"input {number}"), scope)
-        # Two columns may test the same expression; their names must differ all the same.
+        # Two columns may test the same expression, but names must be unique.
         name = column.name if column.name not in columns else f"{column.name} ({number})"
         columns[name] = Input(name=name, type=column.type, path=column.path, allowed=column.allowed)
     return tuple(columns.values())
@@ -143,10 +143,10 @@ def _name(element: Element, expression: Element, place: ModelPlace, scope: Model
 
 
 def _expression(element: Element, scope: ModelScope) -> str:
-    """Return the name or the path that an input tests.
+    """Return the name or the path that an input tests; empty without an expression.
 
     Raises:
-        CellError: it is more.
+        CellError: the expression is more than a name or a path.
     """
     written = expression_text(element)
     with suppress(CellError):

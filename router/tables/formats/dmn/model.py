@@ -1,8 +1,8 @@
-"""Take the decision tables out of a DMN model, of version 1.1 to 1.5, or say everything that is wrong with them.
+"""Read the decision tables of a DMN model of version 1.1 to 1.5, or report all of their problems together.
 
-What is read is the table: its columns with types and allowed values, its rules, default, hit policy and notes.
-Decisions that are no table (literal expressions, contexts, invocations) are left out. Refused are a model without any
-table, and a table that needs more than S-FEEL unary tests and literals.
+A table is read with the types and allowed values of its columns, its rules, default, hit policy and annotations.
+Decisions of another kind (literal expressions, contexts, invocations) are left out. A model without any table is
+refused, and so is a table that needs more than S-FEEL unary tests and literals.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
 _KINDS = {"businessKnowledgeModel": "business knowledge model"}
-_MAX_NAMES = 1000  # every cell is searched for every name
+_MAX_NAMES = 1000  # a limit, because every cell is searched for every name
 
-# 1.1 (which tools also call dmn11, or nothing), 1.2, 1.3, 1.4 and 1.5; the first two say http, the others https, and
-# files in the wild mix them up.
+# 1.1 (which tools also spell dmn11, or leave out), 1.2, 1.3, 1.4 and 1.5. The first two use http, the others https, and
+# some tools mix them up.
 _NAMESPACE = re.compile(
     r"https?://www\.omg\.org/spec/DMN/(?:20151101(?:/dmn(?:11)?\.xsd)?/?|(?:20180521|20191111|20211108|20230324)/MODEL/?)"
 )
@@ -37,7 +37,7 @@ def load(path: str | Path) -> dict[str, DecisionTable]:
     """Load the decision tables of a DMN file, by the names of their decisions.
 
     Raises:
-        TableErrors: everything that is wrong, each with file, line, decision, row and column.
+        TableErrors: the problems of the model, each with file, line, decision, row and column.
         OSError: the file cannot be read.
     """
     with Path(path).open("rb") as file:
@@ -45,13 +45,19 @@ def load(path: str | Path) -> dict[str, DecisionTable]:
 
 
 def read(content: bytes, source_name: str, only: str = "") -> dict[str, DecisionTable]:
-    """Read the decision tables of a DMN document, as `load` does; `only` one where it has one of that name."""
+    """Read the decision tables of a DMN document, by the names of their decisions.
+
+    If the model has a decision table named `only`, no other one is read.
+
+    Raises:
+        TableErrors: the problems of the model, each with file, line, decision, row and column.
+    """
     root = read_xml(content, source_name)
     if not _is_model(root):
-        raise TableErrors([f"{source_name}:{root.line}: this is no DMN model of version 1.1 to 1.5"])
-    complaints = Diagnostics(LineNumbers(source_name))
-    tables = _tables(root, only, version_of_bytes(content), complaints)
-    complaints.raise_any()
+        raise TableErrors([f"{source_name}:{root.line}: this is not a DMN model of version 1.1 to 1.5"])
+    diagnostics = Diagnostics(LineNumbers(source_name))
+    tables = _tables(root, only, version_of_bytes(content), diagnostics)
+    diagnostics.raise_any()
     if not tables:
         nothing = f"no decision of the model is a decision table{_other_tables(root)}"
         raise TableErrors([f"{source_name}:{root.line}: {nothing}"])
@@ -69,10 +75,10 @@ def _is_model(root: Element) -> bool:
 
 
 def _other_tables(root: Element) -> str:
-    """Return where tables stand that are no decision, such as functions that others call."""
-    found = [one for one in root.children if _has_table(one)]
-    parts = [f"{_KINDS.get(one.name, one.name)} '{normalize_name(one.attribute('name'))}'" for one in found]
-    return f"; what stands in {', '.join(parts)} is not read: make it all of a decision" if parts else ""
+    """Return a sentence part with the elements that contain a table but are not decisions, such as functions."""
+    elements = [child for child in root.children if _has_table(child)]
+    parts = [f"{_KINDS.get(each.name, each.name)} '{normalize_name(each.attribute('name'))}'" for each in elements]
+    return f"; the table in {', '.join(parts)} is not read: make it a decision of its own" if parts else ""
 
 
 def _has_table(element: Element) -> bool:
@@ -90,19 +96,21 @@ def _tables(root: Element, only: str, version: str, diagnostics: Diagnostics) ->
         place = ModelPlace(diagnostics, f"decision '{name}'")
         table = read_table(decision, scope, version, place)
         if table and name in tables:
-            place.report("the name stands twice in the model", decision.line)
+            place.report("the name appears twice in the model", decision.line)
         if table:
             tables[name] = table
     return tables
 
 
 def _decisions(root: Element, only: str) -> list[tuple[str, Element]]:
-    """Name the decisions; with `only`, what is wrong with the others does not matter."""
+    """Return the decisions by name; with `only`, no other one is read, so its problems do not matter."""
     named = [
-        (normalize_name(one.attribute("name")) or one.attribute("id") or "decision", one)
-        for one in root.children_named("decision")
+        (normalize_name(decision.attribute("name")) or decision.attribute("id") or "decision", decision)
+        for decision in root.children_named("decision")
     ]
-    return [(name, one) for name, one in named if name == only and one.first_child("decisionTable")] or named
+    return [
+        (name, decision) for name, decision in named if name == only and decision.first_child("decisionTable")
+    ] or named
 
 
 __all__ = ["load", "read", "table_id", "write"]

@@ -28,20 +28,20 @@ _STRING = TokenKind.STRING.value
 
 _LITERAL = re.compile(
     rf"null|true|false|{TokenKind.NUMBER.value}|@?{_STRING}|[a-z][a-z\s]*\(\s*{_STRING}\s*\)", re.DOTALL
-)  # a call is looked at more closely when it is read
+)  # the parser checks the name of the function
 
 
 def read_output_entry(text: str, column_type: str) -> object:
-    """Read the value of an output entry; `null` is a value.
+    """Read the value of an output entry. `null` is a value.
 
     Raises:
-        CellError: it is no literal, or one of another type.
+        CellError: it is not a literal, or is of another type.
     """
     text = strip_comments(text).strip()
     if not text:
-        raise CellError("has no value; write null if nothing is what it means")
+        raise CellError("has no value; write null if no value is intended")
     if not _LITERAL.fullmatch(text):
-        raise CellError(f'{text} is no literal; write a value such as 5, true, null, date("2026-03-12") or "text"')
+        raise CellError(f'{text} is not a literal; write a value such as 5, true, null, date("2026-03-12") or "text"')
     (literal,) = parse(text, column_type).literals
     return literal.value
 
@@ -52,14 +52,14 @@ ANY_CELL = Cell("-", "any")
 
 
 def row_ids(rules: Sequence[Element]) -> list[str]:
-    """Keep the ids of the rules where all of them can stand in a reference, else number them (R1, R2)."""
+    """Return the ids of the rules if all of them can be part of a decision's reference, else numbers (R1, R2)."""
     ids = [extension_text(rule, "row") or rule.attribute("id") for rule in rules]
     usable = all(_ID.fullmatch(row_id) and row_id not in (DEFAULT_ROW, NO_ROW) for row_id in ids)
     return ids if usable and len(set(ids)) == len(ids) else [f"R{number}" for number in range(1, len(ids) + 1)]
 
 
 class RuleReader:
-    """Reads rules against the columns of their table; `names` are what cells may name, with their types."""
+    """Reads rules by the columns of their table. `names` are the names that cells may refer to, with their types."""
 
     def __init__(self, inputs: Sequence[Input], outputs: Sequence[OutputClause], names: Mapping[str, str]) -> None:
         self._inputs = inputs
@@ -67,7 +67,7 @@ class RuleReader:
         self._names = names
 
     def read(self, rule: Element, row_id: str, place: ModelPlace) -> Row:
-        """Read one rule; broken cells take anything, because the file is refused anyway."""
+        """Read one rule. An invalid cell becomes one that matches anything, because the file is refused anyway."""
         entries, results = rule.children_named("inputEntry"), rule.children_named("outputEntry")
         _check_count(entries, self._inputs, "input", rule, place)
         _check_count(results, self._outputs, "output", rule, place)
@@ -79,7 +79,7 @@ class RuleReader:
         )
 
     def _cells(self, entries: Sequence[Element], place: ModelPlace) -> tuple[Cell, ...]:
-        """Read the entries of the columns; where one is missing, anything fits."""
+        """Read the input entries. A missing one matches anything."""
         pairs = zip_longest(self._inputs, entries[: len(self._inputs)])
         return tuple([self._cell(entry, column, place) if entry else ANY_CELL for column, entry in pairs])
 
@@ -93,7 +93,7 @@ class RuleReader:
             return ANY_CELL
 
     def _parse_entry(self, text: str, column: Input) -> Cell:
-        if text in ("", "-"):  # modelers write nothing where the standard writes a dash
+        if text in ("", "-"):  # modelling tools leave the entry empty where the standard requires a dash
             return ANY_CELL
         others = {name: other for name, other in self._names.items() if name != column.name}
         cell = parse(text, column.type, others)
@@ -103,7 +103,7 @@ class RuleReader:
 
 
 def read_default(table: Element, outputs: Sequence[OutputClause], place: ModelPlace) -> Row | None:
-    """Read the default outputs; where only some columns have one, the others are null."""
+    """Read the default outputs; None if there are none. Columns without one have null."""
     entries = [element.first_child("defaultOutputEntry") for element in table.children_named("output")]
     if all(map(is_empty_expression, entries)):
         return None
@@ -120,7 +120,7 @@ def _check_count(
 def _outputs(
     entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: ModelPlace
 ) -> dict[str, object]:
-    """Read the entries of the columns; where one is missing, its value is null."""
+    """Read the output entries. A missing one is null."""
     values: dict[str, object] = {output.column.name: None for output in outputs}
     for entry, output in zip(entries, outputs, strict=False):
         if entry is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from router.tables.diagnostics import Diagnostics
     from router.tables.formats.dmn.xml import Element
 
-_MAX_LENGTH = 500  # signs of a complaint: a cell may be a book
+_MAX_LENGTH = 500  # of a sentence, because a cell may be very long
 _NAME = re.compile(TokenKind.NAME.value)
 _RESERVED = frozenset({"true", "false", "null", "not"})
 _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel)", re.IGNORECASE)
@@ -26,43 +26,46 @@ _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/(?:DMN|FEEL)/.*|s-?feel|feel
 
 @dataclass(frozen=True, slots=True)
 class ModelPlace:
-    """A part of a model, as complaints about it name it: `decision 'Fee', row R3, column 'age'`."""
+    """A part of a model with its name in sentences: `decision 'Fee', row R3, column 'age'`."""
 
     diagnostics: Diagnostics
     where: str
 
     def report(self, problem: str, line: int) -> None:
-        """Note in one line what is wrong here."""
-        told = " ".join(problem.splitlines())
-        told = told if len(told) <= _MAX_LENGTH else f"{told[: _MAX_LENGTH - 1]}…"
-        self.diagnostics.add(line, f"{self.where}: {told}")
+        """Add a problem of this part, shortened to one line."""
+        sentence = " ".join(problem.splitlines())
+        sentence = sentence if len(sentence) <= _MAX_LENGTH else f"{sentence[: _MAX_LENGTH - 1]}…"
+        self.diagnostics.add(line, f"{self.where}: {sentence}")
 
     def part(self, name: str) -> ModelPlace:
-        """Name a part of this part."""
+        """Return a part of this part."""
         return ModelPlace(self.diagnostics, f"{self.where}, {name}")
 
     def check_language(self, element: Element) -> None:
-        """Complain about an expression language other than FEEL."""
+        """Report an expression language other than FEEL."""
         language = element.attribute("expressionLanguage")
         if language and not _FEEL.fullmatch(language):
-            self.report(f"expression language '{language}' is not taken, only FEEL", element.line)
+            self.report(f"expression language '{language}' is not supported, only FEEL", element.line)
 
 
 class ModelScope:
-    """The input data and decisions of a model with their types, for cells and expressions that name them."""
+    """The input data and decisions of a model with their types. Cells and expressions may refer to them."""
 
     def __init__(self, definitions: Element, types: TypeRefs) -> None:
         self.types = types
         self._variables = dict(_variables(definitions, types))
 
     def is_name(self, expression: str) -> bool:
-        """Return whether an expression is nothing but a name or a path."""
+        """Return whether an expression is only a name or a path."""
         if expression in self._variables:
             return True
         return _NAME.fullmatch(expression) is not None and expression not in _RESERVED
 
     def names_for(self, decision: str, columns: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
-        """Return every name that cells of a decision may hold, with its type: columns, variables, paths into these."""
+        """Return every name that cells of a decision may use, with its type.
+
+        Columns, variables, and paths into these.
+        """
         variables = {name: _column_type(of) for name, of in self._variables.items() if name != decision}
         known = variables | dict(columns)
         pieces = [piece for text in texts if "." in text for piece in _names_in(text, known)]
@@ -74,7 +77,7 @@ class ModelScope:
         return path.partition(".")[0] in self._variables
 
     def component(self, whole: FeelType, path: Sequence[str]) -> FeelType:
-        """Follow a path into the components of a type; anything where it leads nowhere."""
+        """Return the type at a path into the components of a type; `any` if there is none."""
         with suppress(UnknownTypeError):
             return self.types.component(whole, path)
         return FeelType()
@@ -85,21 +88,21 @@ class ModelScope:
 
 
 def extension_text(element: Element, name: str) -> str:
-    """Take what our own export kept in an extension element."""
+    """Return the text of our own extension element; empty without one."""
     extension = element.first_child("extensionElements")
     ours = (child for child in extension.children if child.namespace == EXTENSION_NAMESPACE) if extension else ()
     return next((child.text_of() for child in ours if child.name == name), "")
 
 
 def normalize_name(text: str) -> str:
-    """Write a name or path with single spaces, and none around its dots."""
+    """Return a name or path with single spaces, and none around its dots."""
     return re.sub(r"\s*\.\s*", ".", " ".join(text.split()))
 
 
 def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, FeelType]]:
     for element in (*definitions.children_named("inputData"), *definitions.children_named("decision")):
         variable = element.first_child("variable")
-        # The two names are one in the standard; modelers that know labels give the variable one of its own.
+        # In the standard the two names are equal, but tools with labels may give the variable a name of its own.
         names = {normalize_name(named.attribute("name")) for named in (element, variable) if named}
         for name in sorted(names - {""}):
             yield name, _type_of(variable, types)
@@ -108,7 +111,7 @@ def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, Fee
 def _type_of(variable: Element | None, types: TypeRefs) -> FeelType:
     with suppress(UnknownTypeError):
         return types.resolve(variable.attribute("typeRef")) if variable else FeelType()
-    return FeelType()  # a column that needs the type complains
+    return FeelType()  # a column that uses the type reports it
 
 
 def _column_type(of: FeelType) -> str:

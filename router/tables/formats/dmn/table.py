@@ -1,4 +1,4 @@
-"""Make a decision table of one decision of a DMN model."""
+"""Read the decision table of one decision of a DMN model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_table(decision: Element, scope: ModelScope, version: str, place: ModelPlace) -> DecisionTable | None:
-    """Read the decision table of a decision, complaining about what is wrong; None where it has none."""
+    """Read the decision table of a decision, and report its problems; None if the decision has none."""
     element = decision.first_child("decisionTable")
     if element is None:
         return None
@@ -67,7 +67,7 @@ def _names(decision: Element, element: Element, table: DecisionTable, scope: Mod
 
 
 def table_id(name: str) -> str:
-    """Make an id that can stand in a decision's reference: `Approval Status` is `approval-status`."""
+    """Return an id that can be part of a decision's reference: `approval-status` for `Approval Status`."""
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64] or "decision"
 
 
@@ -80,7 +80,7 @@ def _policy(element: Element, place: ModelPlace) -> HitPolicy:
 
 
 def _add_hidden_inputs(table: DecisionTable, rows: Sequence[Row], names: Mapping[str, str]) -> DecisionTable:
-    """Add a column that takes anything for every variable that cells name and no column tests."""
+    """Add an input column for every variable that cells refer to and no column tests. Its cells match anything."""
     columns = {column.name for column in table.inputs}
     hidden = sorted({name for row in rows for cell in row.cells for name in cell.names} - columns)
     inputs = [Input(name=name, type=names[name], path=name) for name in hidden]

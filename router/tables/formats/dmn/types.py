@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 50  # types that are defined by another one
 
-# The names of DMN 1.1 to 1.5, of XML Schema and of Java, as far as a column here says the same, and what tools write
-# for no type. A duration that may be of both kinds, like a structure, is checked cell by cell instead of by column.
+# The type names of DMN 1.1 to 1.5, of XML Schema and of Java, as far as a column type matches them, and what tools
+# write for no type. A duration of unknown kind is checked cell by cell instead of by column, and so is a structure.
 _NAMES = {
     "string": "string normalizedstring token anyuri",
     "number": (
@@ -32,12 +32,12 @@ _BUILT_IN = {name: column for column, names in _NAMES.items() for name in names.
 
 
 class UnknownTypeError(ValueError):
-    """A `typeRef` names no type of the standard and none that the model defines."""
+    """A `typeRef` names no type of the standard and none of the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeelType:
-    """What a type means for a column. `allowed` is the text of its allowed values, `parts` are its components."""
+    """The meaning of a type for a column. `allowed` is the text of its allowed values."""
 
     column: str = "any"
     allowed: str = ""
@@ -46,21 +46,21 @@ class FeelType:
 
 
 class TypeRefs:
-    """The types of one model."""
+    """The types that a model defines."""
 
     def __init__(self, definitions: Element) -> None:
         self._items = {item.attribute("name"): item for item in definitions.children_named("itemDefinition")}
 
     def resolve(self, reference: str) -> FeelType:
-        """Find what a `typeRef` means; without one, anything.
+        """Return the type that a `typeRef` names; `any` for an empty one.
 
         Raises:
-            UnknownTypeError: nobody defines it, or it is defined by itself.
+            UnknownTypeError: it is not defined, or is defined by itself.
         """
         return self._resolve(reference, ())
 
     def component(self, whole: FeelType, path: Sequence[str]) -> FeelType:
-        """Follow a path into the components of a type; anything where it has no such component."""
+        """Return the type at a path into the components of a type; `any` if there is no such component."""
         for name in path:
             if name not in whole.components:
                 return FeelType()
@@ -92,7 +92,7 @@ class TypeRefs:
 
 
 def _spellings(reference: str) -> Iterator[str]:
-    """Return a reference as it is, and without its namespace: `feel:string`, `{uri}string`."""
+    """Yield a reference as it is, and without its namespace: `feel:string`, `{uri}string`."""
     yield reference
     yield reference.rpartition("}")[2].rpartition(":")[2]
 

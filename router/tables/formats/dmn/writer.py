@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
 
 DMN_NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
-EXTENSION_NAMESPACE = "urn:southbound:tables"  # where an export keeps what DMN has no place for
+EXTENSION_NAMESPACE = "urn:southbound:tables"  # of the extension elements for what DMN has no element for
 _TYPES = {
     "string": "string",
     "number": "number",
@@ -40,9 +40,9 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(table: DecisionTable) -> str:
-    """Write a table as a DMN 1.5 model with one decision, named by the table's id.
+    """Return a table as a DMN 1.5 model with one decision, named by the table's id.
 
-    Saved tests are not part of it. Paths, and row ids that XML does not take, travel as extension elements.
+    Saved tests are left out. Paths, and row ids that are not valid in XML, are written as extension elements.
     """
     root = etree.Element(
         _dmn("definitions"),

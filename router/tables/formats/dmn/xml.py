@@ -1,4 +1,4 @@
-"""Read XML from anywhere as a tree in which every element knows its line, without doing what it asks for."""
+"""Read XML from an untrusted source as a tree in which every element has its line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-MAX_BYTES = 10_000_000  # bytes; an export of 10,000 rows and six columns has about half of it
+MAX_BYTES = 10_000_000  # an export of 10,000 rows and six columns has about half of it
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element: its name without namespace, the namespace, its own attributes, text and children.
+    """One element: its name without the namespace, the namespace, attributes without a prefix, text and children.
 
-    `text` is all of it, also what stands between and behind the children.
+    `text` is all text directly in the element, also between and after its children.
     """
 
     name: str
@@ -31,35 +31,35 @@ class Element:
     text: str
     children: tuple[Element, ...]
     line: int
-    declared_namespaces: tuple[str, ...] = ()  # of the root: those it names, whether it uses them or not
+    declared_namespaces: tuple[str, ...] = ()  # of the root element, whether they are used or not
 
     def children_named(self, name: str) -> list[Element]:
         """Return the children of this name and of the same namespace."""
         return [child for child in self.children if child.name == name and child.namespace == self.namespace]
 
     def first_child(self, name: str) -> Element | None:
-        """Return the first child of this name, if there is one."""
+        """Return the first child of this name; None if there is none."""
         return next(iter(self.children_named(name)), None)
 
     def text_of(self, *path: str) -> str:
-        """Return the text at the end of a path of children, without the space around it; empty if there is none."""
+        """Return the text at a path of child names, without surrounding white space; empty if there is none."""
         if not path:
             return self.text.strip()
         child = self.first_child(path[0])
         return child.text_of(*path[1:]) if child else ""
 
     def attribute(self, attribute: str) -> str:
-        """Return an attribute without the space around it; empty if there is none."""
+        """Return an attribute without surrounding white space; empty if there is none."""
         return self.attributes.get(attribute, "").strip()
 
 
 def read_xml(content: bytes, source: str) -> Element:
     """Read one XML document.
 
-    Nothing outside the text is opened, entities are not resolved, and libxml2's limits on depth and size hold.
+    No external resource is loaded, entities are not resolved, and libxml2's limits on depth and size apply.
 
     Raises:
-        TableErrors: it is too large, no XML, or brings definitions of its own (DOCTYPE).
+        TableErrors: it is too large, is not XML, or has a DOCTYPE.
     """
     if len(content) > MAX_BYTES:
         raise TableErrors([f"{source}:1: the file has more than {MAX_BYTES:,} bytes; split the model"])
@@ -95,7 +95,7 @@ def _element(node: etree._Element) -> Element:
     return Element(
         name=name.localname,
         namespace=name.namespace or "",
-        # Attributes of a tool carry its namespace; those of the standard have none.
+        # Attributes of tools have a namespace, those of the standard have none.
         attributes=MappingProxyType({key: value for key, value in node.attrib.items() if not key.startswith("{")}),
         text="".join([node.text or "", *[child.tail or "" for child in node]]),
         children=tuple(_element(child) for child in _elements(node)),
@@ -108,13 +108,13 @@ def _elements(node: etree._Element) -> Iterator[etree._Element]:
 
 
 def expression_text(element: Element) -> str:
-    """Return the text of an expression, empty where it has none.
+    """Return the text of an expression; empty if there is none.
 
-    A reader that looked no further would take a cell that is written in another way for an empty one, and let
-    everything pass.
+    Text that is written in another way is refused. If it were ignored, its cell would be read as empty, and an empty
+    cell matches everything.
 
     Raises:
-        CellError: something is written in another way.
+        CellError: text is written in another way.
     """
     for problem in _misplaced(element):
         raise CellError(f"{problem}: write <text>…</text> in <{element.name}>, and nothing around it")
@@ -122,15 +122,15 @@ def expression_text(element: Element) -> str:
 
 
 def is_empty_expression(element: Element | None) -> bool:
-    """Return whether nothing is written in an expression, not even in a way that is refused."""
+    """Return whether an expression has no text, not even misplaced text."""
     return element is None or not (element.text_of("text") or any(_misplaced(element)))
 
 
 def _misplaced(element: Element) -> Iterator[str]:
     if element.text.strip():
-        yield f"{element.text.strip()} stands outside of <text>"
+        yield f"{element.text.strip()} is outside of <text>"
     for child in element.children:
         if child.name == "text" and child.namespace != element.namespace:
             yield f"<text> is in the namespace '{child.namespace}', not in that of the model"
         elif child.name == "text" and child.children:
-            yield f"<{child.children[0].name}> stands inside of <text>"
+            yield f"<{child.children[0].name}> is inside of <text>"

@@ -1,4 +1,4 @@
-"""Read what stands in a cell of a sheet the way YAML would have it, by the type of its column."""
+"""Read the cells of a sheet as the values that YAML would have, by the type of their column."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
 
 
 def read_condition(cell: Scalar, column_type: str) -> Scalar:
-    """Read a cell of conditions: `null` is the missing value, and spreadsheets shout TRUE."""
+    """Read a cell of an input column. `null` is the missing value, and booleans may be in capitals."""
     if cell.text.strip() == NULL:
         return Scalar(NULL, None, cell.line)
     return read_boolean(cell) if column_type == "boolean" else cell
 
 
 def read_output(cell: Scalar, column_type: str) -> Scalar:
-    """Read a result; a string that spreadsheets would spoil stands in double quotes.
+    """Read an output value. A string that a spreadsheet would change is written in double quotes.
 
     Raises:
         CellError: its quotes are not closed.
@@ -45,30 +45,30 @@ def read_output(cell: Scalar, column_type: str) -> Scalar:
 
 
 def read_output_list(cell: Scalar, column_type: str) -> Listing:
-    """Read a list of results, parted by commas.
+    """Read a list of output values, separated by commas.
 
     Raises:
-        CellError: the quotes of one are not closed.
+        CellError: the quotes of one value are not closed.
     """
-    parts = [found[1] for found in _LISTED.finditer(cell.text) if found[0]]
+    parts = [match[1] for match in _LISTED.finditer(cell.text) if match[0]]
     listed = [read_output(Scalar(part, part, cell.line), column_type) for part in parts]
     return Listing(tuple(listed), cell.line)
 
 
 def read_boolean(cell: Scalar) -> Scalar:
-    """Read true or false, in capitals or not; anything else stays what it is."""
+    """Read true or false, in any capitalization. Anything else is returned unchanged."""
     word = cell.text.strip().lower()
     return Scalar(word, _BOOLEANS[word], cell.line) if word in _BOOLEANS else cell
 
 
 def read_numeric(cell: Scalar) -> Scalar:
-    """Read a number; anything else stays the text that it is."""
+    """Read a number. Anything else is returned unchanged."""
     text = cell.text.strip()
     try:
-        found = read_number(text)
+        value = read_number(text)
     except CellError:
         return cell
-    return Scalar(text, found if isinstance(found, int) else float(found), cell.line)
+    return Scalar(text, value if isinstance(value, int) else float(value), cell.line)
 
 
 def _string(cell: Scalar) -> Scalar:
@@ -83,17 +83,17 @@ def _string(cell: Scalar) -> Scalar:
 
 
 def check_decimal_comma(cell: Scalar) -> None:
-    """Refuse what reads as two numbers but may have been meant as one.
+    """Check that a cell is not ambiguous: `1,5` may be one number or two.
 
     Raises:
-        CellError: it may.
+        CellError: it is ambiguous.
     """
     if _DECIMAL_COMMA.search(cell.text):
         raise CellError(f'"{cell.text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
 
 
 def output_text(value: object) -> str:
-    """Write a result so that `result` reads it back."""
+    """Return the text of an output value that `read_output` reads back."""
     if not isinstance(value, str):
         return NULL if value is None else value_text(value)
     is_plain = value == value.strip() and not value.startswith('"') and value not in ("", NULL)
@@ -101,7 +101,7 @@ def output_text(value: object) -> str:
 
 
 def output_list_text(values: Iterable[object]) -> str:
-    """Write results in one cell so that `results` reads them back."""
+    """Return the text of a list of output values that `read_output_list` reads back."""
     return ", ".join(_list_item_text(value) for value in values)
 
 

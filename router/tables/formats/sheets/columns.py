@@ -1,4 +1,4 @@
-"""The columns of a sheet: conditions, results, and the sheet's own."""
+"""The columns of a sheet: inputs, outputs, and the fixed columns such as `note`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetColumn:
-    """One column. `role` is when, then, or empty for a column of the sheet's own, whose name says what it holds."""
+    """One column. `role` is `when` for inputs, `then` for outputs, and empty for a fixed column."""
 
     index: int
     role: str
@@ -34,17 +34,17 @@ class SheetColumn:
 def read_columns(
     head: Mapping[str, SheetLine], headings: SheetLine, sheets: Sheets, diagnostics: Diagnostics
 ) -> list[SheetColumn]:
-    """Read the columns from the lines above the rows; what stands where no column is becomes a complaint.
+    """Read the columns from the lines above the rows, and report cells that belong to no column.
 
     Raises:
-        TableErrors: no line says which columns are conditions and which results.
+        TableErrors: no line defines which columns are inputs and which are outputs.
     """
     if COLUMNS not in head:
         what = f"no line above the rows starts with '{COLUMNS}': it has '{WHEN}' over conditions, '{THEN}' over results"
         raise TableErrors([f"{sheets.source}: {what}"])
-    found = list(_columns(head, headings, diagnostics))
-    _check_names(found, headings, diagnostics)
-    return found
+    columns = list(_columns(head, headings, diagnostics))
+    _check_names(columns, headings, diagnostics)
+    return columns
 
 
 def _columns(head: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics) -> Iterator[SheetColumn]:
@@ -53,7 +53,7 @@ def _columns(head: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Di
         role, name = head[COLUMNS].cell(at), headings.cell(at)
         if role.text.strip() not in (WHEN, THEN, ""):
             diagnostics.add(
-                role.line, f"'{role.text}' says nothing about a column; write '{WHEN}' or '{THEN}', or empty it"
+                role.line, f"'{role.text}' is not a role of a column; write '{WHEN}' or '{THEN}', or empty it"
             )
         elif role.text.strip() or name.text.strip():
             yield _column(at, role.text.strip(), head, headings, diagnostics)
@@ -98,5 +98,5 @@ def _check_names(columns: list[SheetColumn], headings: SheetLine, diagnostics: D
 
 
 def missing_row_line(source: str) -> TableErrors:
-    """Report that the line above the rows is missing."""
+    """Return the error for a sheet without a line of headings above the rows."""
     return TableErrors([f"{source}: no line starts with '{ROW}': the line above the rows names the columns"])

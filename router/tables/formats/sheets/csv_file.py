@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
-# What spreadsheets run or retype when it starts a cell. A lone dash is safe, and stands in most cells.
+# At the start of a cell, spreadsheets run or change these. A lone dash is safe, and is the text of most cells.
 _FORMULA_START = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
 
 
 def write_csv(table: TableDocument) -> str:
-    """Write a table as CSV (RFC 4180); what a spreadsheet would run as a formula starts with an apostrophe."""
+    """Return a table as CSV (RFC 4180).
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
     sheets = write_sheets(table)
     lines = [*sheets.table, *([()] if sheets.tests else []), *sheets.tests]
     width = max(map(len, lines))
@@ -43,14 +46,14 @@ def _unescape(text: str) -> str:
 
 
 def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
-    """Read what was written as CSV: UTF-8, parted by commas, semicolons or tabs.
+    """Read a table from CSV in UTF-8, separated by commas, semicolons or tabs.
 
     Raises:
-        TableErrors: it is not such a file, or does not have the shape of a table.
+        TableErrors: it is not such a file, or does not have the structure of a table.
     """
     text = _decode(content, source_name)
-    found = _DELIMITER.match(text)
-    delimiter = found[1] if found else ","
+    match = _DELIMITER.match(text)
+    delimiter = match[1] if match else ","
     places, lines = [], []
     for number, (line, cells) in enumerate(_records(text, delimiter, source_name)):
         places.append(LinePlace(start=f"{source_name}:{line}", sheet="", row=number + 1))
@@ -69,12 +72,12 @@ def _decode(content: bytes, source: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        what = "has a sign that is not UTF-8: save the file as 'CSV UTF-8'"
+        what = "has a byte that is not UTF-8: save the file as 'CSV UTF-8'"
         raise TableErrors([f"{source}:{line}: {what}"]) from None
 
 
 def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Return the records, each with the line where it starts."""
+    """Yield the records, each with the line on which it starts."""
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:

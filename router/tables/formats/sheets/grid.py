@@ -1,4 +1,4 @@
-"""Hold a table as lines of cells, and know the address of every cell: what CSV and spreadsheets have in common."""
+"""A table as lines of cells with addresses: what CSV files and spreadsheets have in common."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ COLUMN_LINES = (COLUMNS, PATH, TYPE, VALUES)
 
 FIXED_COLUMNS = (NOTE, ORDER, ACTIVE, MAX, PERIOD)
 
-_MAX_COLUMNS = 16_384  # columns of a spreadsheet
+_MAX_COLUMNS = 16_384  # of a spreadsheet
 
 EMPTY = ""
 
-UNREADABLE = "-"  # stands for what could not be read, until that is told
+UNREADABLE = "-"  # the text of a cell that could not be read; its problem is reported separately
 
 
-# The heading of the column with which a refused spreadsheet comes back; it is skipped when read again.
+# The heading of the column of reasons in a refused spreadsheet. The column is skipped when the file is read again.
 REASONS_HEADING = "what is wrong (this column is not read)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinePlace:
-    """Where a line stands: `start` names file and line or sheet, `row` is its number in the spreadsheet."""
+    """The place of a line: `start` names the file and its line or sheet, `row` is the row number in the spreadsheet."""
 
     start: str
     sheet: str
@@ -67,39 +67,39 @@ class LinePlace:
 
 @dataclass(frozen=True, slots=True)
 class SheetLine:
-    """One line of cells; a cell's `line` is its place. Text cells have their text as the value."""
+    """One line of cells. The `line` of a cell is its place number. Text cells have their text as the value."""
 
     cells: tuple[Scalar, ...]
     sheet: str
     place: int
 
     def cell(self, column: int) -> Scalar:
-        """Take a cell (columns from 0); what lies beyond the last one is empty."""
+        """Return a cell (columns count from 0); an empty one beyond the last column."""
         return self.cells[column] if column < len(self.cells) else Scalar(EMPTY, EMPTY, self.place + column)
 
     @property
     def first(self) -> str:
-        """The text of the first cell, which says what a line is."""
+        """The text of the first cell, which defines what the line is."""
         return self.cell(0).text.strip()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing stands in the line."""
+        """Whether all cells of the line are empty."""
         return not any(cell.text.strip() for cell in self.cells)
 
 
 @dataclass(frozen=True, slots=True)
 class SheetPlaces:
-    """The places of a spreadsheet: cell by cell, line by line."""
+    """The places of a spreadsheet. They number its cells line by line."""
 
     lines: tuple[LinePlace, ...]
 
     def full_name(self, place: int) -> str:
-        """Name a cell with its file and sheet."""
+        """Return the address of a cell with its file and sheet."""
         return f"{self.lines[place // _MAX_COLUMNS].start}, {self.short_name(place)}"
 
     def short_name(self, place: int) -> str:
-        """Name a cell."""
+        """Return `cell` and its address."""
         return f"cell {self.address(place)}"
 
     def address(self, place: int) -> str:
@@ -107,7 +107,7 @@ class SheetPlaces:
         return f"{column_letters(place % _MAX_COLUMNS)}{self.lines[place // _MAX_COLUMNS].row}"
 
     def sheet(self, place: int) -> str:
-        """Name the sheet of a cell."""
+        """Return the title of a cell's sheet."""
         return self.lines[place // _MAX_COLUMNS].sheet
 
 
@@ -115,8 +115,8 @@ class SheetPlaces:
 class Sheets:
     """All lines of a file.
 
-    `unread`: the places of cells that could not be read, and why. `decimal_comma`: whether the file comes from
-    where 1,5 may mean one and a half.
+    `unreadable` has the places of cells that could not be read, each with the reason. `decimal_comma`: whether 1,5 may
+    mean one and a half in this file.
     """
 
     source: str
@@ -127,24 +127,24 @@ class Sheets:
 
 
 def place_of(line: int, column: int) -> int:
-    """Number a cell by its line and column, both from 0."""
+    """Return the place number of a cell by its line and column, both from 0."""
     return line * _MAX_COLUMNS + column
 
 
 def column_of(place: int) -> int:
-    """Return the column of a cell, from 0."""
+    """Return the column of a cell by its place number, from 0."""
     return place % _MAX_COLUMNS
 
 
 def line_of_cells(number: int, cells: Iterable[tuple[str, object]], sheet: str = "") -> SheetLine:
-    """Make the line with this number (from 0) of text and value of each cell."""
+    """Return the line with this number (from 0), with the text and value of each cell."""
     start = place_of(number, 0)
     made = tuple([Scalar(text, value, start + column) for column, (text, value) in enumerate(cells)])
     return SheetLine(made, sheet, start)
 
 
 def without_reasons_column(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
-    """Leave out the column of reasons of a spreadsheet that came back refused."""
+    """Return the lines without the column of reasons that a refused spreadsheet has."""
     columns = {
         line.sheet: column
         for line in lines
@@ -158,11 +158,11 @@ def without_reasons_column(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
 
 
 def is_heading(first: str) -> bool:
-    """Return whether a line with this first cell has the headings of columns."""
+    """Return whether a line with this first cell has the headings of the columns."""
     return first in (ROW, TEST)
 
 
 def column_letters(column: int) -> str:
-    """Name a column (from 0) as spreadsheets do: A, B, … Z, AA."""
+    """Return the letters of a column (from 0) in a spreadsheet: A, B, … Z, AA."""
     rest, letter = divmod(column, 26)
     return (column_letters(rest - 1) if rest else "") + chr(ord("A") + letter)

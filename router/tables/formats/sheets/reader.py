@@ -1,4 +1,4 @@
-"""Read the lines of a sheet as the tree that a YAML file of the same table would give."""
+"""Read the lines of a sheet as the tree of the same table in YAML."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SELECTOR = "selector"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SheetSections:
-    """The lines of a sheet, parted by what they are about."""
+    """The sections of a sheet: the lines above the rows, the headings, the rows and the saved tests."""
 
     head: dict[str, SheetLine]
     headings: SheetLine
@@ -47,18 +47,18 @@ class _SheetSections:
 
 
 def table_tree_from_sheets(sheets: Sheets, version: str = "") -> TableTree:
-    """Read what was written as lines of cells.
+    """Read a table from lines of cells.
 
     Raises:
-        TableErrors: the lines do not have the shape of a table.
+        TableErrors: the lines do not have the structure of a table.
     """
-    complaints = Diagnostics(sheets.places)
-    parts = _split_sections(sheets, complaints)
+    diagnostics = Diagnostics(sheets.places)
+    sections = _split_sections(sheets, diagnostics)
     for place, why in sheets.unreadable:
-        complaints.add_unreadable(place, f"{_location(place, parts)}{why}")
-    columns = read_columns(parts.head, parts.headings, sheets, complaints)
-    reader = SheetRows(columns, complaints, decimal_comma=sheets.decimal_comma)
-    return TableTree(_tree(parts, columns, reader, complaints), version, complaints)
+        diagnostics.add_unreadable(place, f"{_location(place, sections)}{why}")
+    columns = read_columns(sections.head, sections.headings, sheets, diagnostics)
+    reader = SheetRows(columns, diagnostics, decimal_comma=sheets.decimal_comma)
+    return TableTree(_tree(sections, columns, reader, diagnostics), version, diagnostics)
 
 
 def _split_sections(sheets: Sheets, diagnostics: Diagnostics) -> _SheetSections:
@@ -76,14 +76,17 @@ def _split_sections(sheets: Sheets, diagnostics: Diagnostics) -> _SheetSections:
 
 
 def _starts_tests(lines: Sequence[SheetLine], index: int) -> bool:
-    """Tests start on a sheet of their own or after an empty line: a row may have the id `test`."""
+    """Return whether the tests start here.
+
+    On a sheet of their own or after an empty line, as a row may have the id `test`.
+    """
     line, before = lines[index], lines[index - 1]
     is_heading = line.first == TEST and line.cell(1).text.strip() == GIVEN
     return is_heading and (before.is_empty or before.sheet != line.sheet)
 
 
 def _location(place: int, sections: _SheetSections) -> str:
-    """Name the row and column of a cell, where it has them."""
+    """Return the row and column of a cell, as the start of a sentence; empty outside of the rows."""
     column = column_of(place)
     line = next((line for line in sections.rows if line.place == place - column), None)
     if line is None or not column:
@@ -98,12 +101,12 @@ def _head(lines: Iterable[SheetLine], diagnostics: Diagnostics) -> dict[str, She
     head: dict[str, SheetLine] = {}
     for line in lines:
         if line.first in head:
-            diagnostics.add(line.place, f"'{line.first}' stands twice")
+            diagnostics.add(line.place, f"'{line.first}' appears twice")
         elif line.first:
             head[line.first] = line
         elif not line.is_empty:
             diagnostics.add(
-                line.place, f"the first cell is empty; it says what a line is, such as '{TYPE}' or '{NOTE}'"
+                line.place, f"the first cell is empty; it defines what the line is, such as '{TYPE}' or '{NOTE}'"
             )
     return head
 

@@ -1,4 +1,4 @@
-"""Read the lines of rows by the columns above them."""
+"""Read the rows of a sheet by its columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class SheetRows:
-    """Reads the lines of rows by the columns above them."""
+    """Reads the rows of a sheet by its columns."""
 
     def __init__(self, columns: Sequence[SheetColumn], diagnostics: Diagnostics, *, decimal_comma: bool) -> None:
         self._columns = columns
@@ -48,22 +48,20 @@ class SheetRows:
         return block_of(entries, line.place)
 
     def add_default(self, line: SheetLine, entries: dict[str, Tree]) -> None:
-        """Read the default row, which has results only."""
+        """Read the default row, which has outputs only, into `entries`."""
         if "default" in entries:
-            self._diagnostics.add(line.place, "the default row stands twice")
+            self._diagnostics.add(line.place, "the default row appears twice")
         entries["default"] = self._part(line, THEN, self._result)
         results = {column.index for column in self._columns if column.role == THEN}
         for at, cell in enumerate(line.cells):
             if at and at not in results and cell.text.strip() not in ("", "-"):
-                self._diagnostics.add(cell.line, "the default row has results only: empty this cell")
+                self._diagnostics.add(cell.line, "the default row has outputs only: empty this cell")
 
     def report_unknown_cells(self, line: SheetLine, known: Iterable[int]) -> None:
-        """Complain about cells that would be passed over."""
+        """Report cells outside of the known columns."""
         for at, cell in enumerate(line.cells):
             if at not in known and cell.text.strip():
-                self._diagnostics.add(
-                    cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell"
-                )
+                self._diagnostics.add(cell.line, f"'{cell.text}' is in no column: give it a heading or empty the cell")
 
     def _part(self, line: SheetLine, role: str, read: Callable[[Scalar, str], Scalar]) -> Block:
         entries: dict[str, Tree] = {}
@@ -87,7 +85,7 @@ class SheetRows:
         return read_condition(cell, column_type)
 
     def _result(self, cell: Scalar, column_type: str) -> Scalar:
-        return read_output(cell, column_type or "string")  # a selector says nothing about its one result
+        return read_output(cell, column_type or "string")  # a selector does not define the type of its only output
 
     def _fixed_cell(self, line: SheetLine, key: str) -> Scalar | None:
         cell = line.cell(self._fixed_columns[key]) if key in self._fixed_columns else None

@@ -1,4 +1,4 @@
-"""Read the saved tests of a sheet: a line for each, with what is given and expected as YAML in a cell."""
+"""Read the saved tests of a sheet: one line each, with `given` and `expect` as YAML in a cell."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
 
 
 class _CellPlaces:
-    """The places of YAML in a cell: all of them are the cell."""
+    """The places of YAML inside a cell: each of them is the cell."""
 
     def full_name(self, _place: int) -> str:
-        """Name a place, to start a sentence."""
+        """Return the name of the cell."""
         return self.short_name(_place)
 
     def short_name(self, _place: int) -> str:
-        """Name a place inside the cell."""
+        """Return the name of the cell."""
         return "the same cell"
 
 
 def read_sheet_tests(lines: Sequence[SheetLine], diagnostics: Diagnostics) -> Listing:
-    """Read the tests; the first line has the headings."""
+    """Read the tests. The first line has the headings."""
     heading = lines[0]
     columns = {cell.text.strip(): at for at, cell in enumerate(heading.cells) if cell.text.strip()}
     for name, at in columns.items():
@@ -44,7 +44,7 @@ def read_sheet_tests(lines: Sequence[SheetLine], diagnostics: Diagnostics) -> Li
 def _test(line: SheetLine, columns: dict[str, int], diagnostics: Diagnostics) -> Block:
     for at, cell in enumerate(line.cells):
         if at not in columns.values() and cell.text.strip():
-            diagnostics.add(cell.line, f"'{cell.text}' stands in no column: give it a heading or empty the cell")
+            diagnostics.add(cell.line, f"'{cell.text}' is in no column: give it a heading or empty the cell")
     entries = dict(_entries(line, columns, diagnostics))
     return block_of(entries, line.place)
 
@@ -63,14 +63,14 @@ def _entries(line: SheetLine, columns: dict[str, int], diagnostics: Diagnostics)
 
 
 def _yaml_in_cell(cell: Scalar, what: str, diagnostics: Diagnostics) -> Tree:
-    """Read the YAML inside a cell; everything in it stands at the cell."""
+    """Read the YAML inside a cell. The place of each value is the cell."""
     inside = Diagnostics(_CellPlaces())
     try:
         tree = read_yaml(cell.text, what, inside)
     except TableErrors as error:
         for sentence in error.sentences:
-            said = sentence.removeprefix(f"{what}:").partition(": ")[2]
-            diagnostics.add_unreadable(cell.line, f"{what}: {said}")
+            problem = sentence.removeprefix(f"{what}:").partition(": ")[2]
+            diagnostics.add_unreadable(cell.line, f"{what}: {problem}")
         return Scalar(cell.text, cell.value, cell.line)
     for _, sentence in inside.entries:
         diagnostics.add(cell.line, f"{what}: {sentence}")

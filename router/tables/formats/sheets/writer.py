@@ -1,4 +1,4 @@
-"""Write a table as lines of cells: its head, a line for each row, and its saved tests."""
+"""Write a table as lines of cells: the lines above its rows, a line for each row, and its saved tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Line = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetContent:
-    """The lines of a table; `names` is the number of the line above its rows. No `tests`: there are none."""
+    """The lines of a table and of its saved tests. `heading_line` is the number of the line above the rows, from 0."""
 
     table: tuple[Line, ...]
     heading_line: int
@@ -48,7 +48,7 @@ class SheetContent:
 
 
 def write_sheets(document: TableDocument) -> SheetContent:
-    """Write a table in full; what is written loads as an equal table."""
+    """Return the lines of a table, which load as an equal table."""
     table = document.table
     head = [(document.kind, table.id), *([("policy", str(table.policy))] if document.has_policy else [])]
     before, after = ((ORDER, ACTIVE), (MAX, PERIOD)) if document.extras else ((), ())

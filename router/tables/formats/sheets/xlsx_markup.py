@@ -1,4 +1,4 @@
-"""Return a refused spreadsheet with the reasons beside its cells."""
+"""Mark the faulty cells of a refused spreadsheet, with the reasons beside them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _MAX_CELL_CHARACTERS = 32_767  # of a cell in Excel
 
 
 def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: SheetPlaces) -> bytes:
-    """Mark every cell that was complained of, and tell the reasons in a last column.
+    """Return a copy of a spreadsheet with every faulty cell marked, and the reasons in a last column.
 
-    Marks of an earlier refusal are taken away. The copy can be corrected and imported as it is.
+    Marks of an earlier refusal are removed. The copy can be corrected and imported again as it is.
 
     Raises:
         TableErrors: the spreadsheet cannot be opened.
@@ -42,8 +42,10 @@ def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: S
     for sheet in workbook.worksheets:
         _clean(sheet)
     for title in dict.fromkeys(places.sheet(place) for place, _ in diagnostics.entries):
-        told = [(places.address(place), what) for place, what in diagnostics.entries if places.sheet(place) == title]
-        _mark(workbook, title, told)
+        problems = [
+            (places.address(place), problem) for place, problem in diagnostics.entries if places.sheet(place) == title
+        ]
+        _mark(workbook, title, problems)
     marked = BytesIO()
     workbook.save(marked)
     return marked.getvalue()
@@ -73,7 +75,7 @@ def _mark(workbook: Workbook, title: str, problems: Sequence[tuple[str, str]]) -
 
 
 def _writable_cell(sheet: Worksheet, address: str) -> WorkbookCell:
-    """Find the cell that can be marked: of cells that were merged, only the first can."""
+    """Return the cell to mark at an address: of merged cells, only the first can be changed."""
     merged = (span for span in sheet.merged_cells.ranges if address in span)
     return sheet[next((span.start_cell.coordinate for span in merged), address)]
 
@@ -86,7 +88,7 @@ def _by_cell(problems: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _heading_row(sheet: Worksheet) -> int:
-    """Find the line above the rows or tests; what is told on a sheet without one is about its first line."""
+    """Return the line of headings above the rows or tests; 1 on a sheet without one."""
     firsts = (str(cell.value).strip() for (cell,) in sheet.iter_rows(max_col=1))
     return next((row for row, first in enumerate(firsts, start=1) if is_heading(first)), 1)
 

@@ -1,4 +1,4 @@
-"""Open a spreadsheet that a stranger may have made: bounded in size, and without what could expand in it."""
+"""Open a spreadsheet from an untrusted source: its size is limited, and XML that could expand is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_UNPACKED_BYTES = 40_000_000  # a table of 10,000 rows and ten columns has ab
 _MAX_PARTS = 1_000
 
 
-# All that zip, XML and the reader of spreadsheets raise at files that are not what they say.
+# All errors that zipfile, the XML parser and openpyxl raise for damaged files.
 READ_ERRORS = (
     AttributeError, BadZipFile, EOFError, InvalidFileException, KeyError, IndexError, NotImplementedError, OSError,
     RuntimeError, SyntaxError, TypeError, ValueError, zlib.error,
@@ -35,7 +35,7 @@ def open_workbook(content: bytes, source: str, *, read_only: bool) -> Workbook:
     """Open an XLSX file.
 
     Raises:
-        TableErrors: it is none, too large, or holds what a table has no need of.
+        TableErrors: it is not an XLSX file, is too large, or contains XML that a table does not need.
     """
     if len(content) > MAX_BYTES:
         raise _error(source, f"has more than {MAX_BYTES // 1_000_000} MB: a table needs no pictures, remove them")
@@ -54,7 +54,7 @@ def _check_parts(content: bytes, source: str) -> None:
         if len(entries) > _MAX_PARTS or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
             raise _too_large_error(source)
         for entry in entries:
-            with parts.open(entry) as file:  # what it says of its size may not be true
+            with parts.open(entry) as file:  # the size in the header may be wrong
                 part = file.read(left + 1)
             left -= len(part)
             if left < 0:
@@ -67,13 +67,13 @@ def _too_large_error(source: str) -> TableErrors:
 
 
 def _check_xml(part: bytes, source: str) -> None:
-    # Excel writes UTF-8 and declares no types; in UTF-16 a declaration would hide from this search.
+    # Excel writes UTF-8 and no DOCTYPE; this search would not find a DOCTYPE in UTF-16.
     if b"<!DOCTYPE" in part or part.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
         raise _error(source, "declares XML types, which Excel never does: save it anew with Excel or LibreOffice")
 
 
 def not_readable_error(source: str) -> TableErrors:
-    """Return the error for a file that is no spreadsheet."""
+    """Return the error for a file that is not a spreadsheet."""
     return _error(source, "is not an XLSX file, or is protected by a password: save it as .xlsx without one")
 
 
@@ -81,17 +81,17 @@ def _error(source: str, why: str) -> TableErrors:
     return TableErrors([f"{source}: {why}"])
 
 
-# What XML 1.0 cannot hold or does not keep, and the escape itself where a text happens to look like one.
+# Characters that XML 1.0 does not allow or keep, and texts that look like an escape.
 _TO_ESCAPE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 def escape_for_xlsx(text: str) -> str:
-    """Escape a text for a cell."""
-    return _TO_ESCAPE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+    """Return a text with the escapes of XLSX."""
+    return _TO_ESCAPE.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
 
 
 def unescape_from_xlsx(text: str) -> str:
-    """Undo the escapes of a cell."""
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    """Return a text without the escapes of XLSX."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)

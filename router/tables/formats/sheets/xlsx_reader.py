@@ -1,4 +1,4 @@
-"""Read a table from a spreadsheet, cell by cell."""
+"""Read a table from a spreadsheet."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from router.tables.formats.sheets.grid import SheetLine
 
 
-_MAX_NUMBER = 10**15  # Excel keeps 15 digits of a number and makes the others zero
+_MAX_NUMBER = 10**15  # Excel keeps 15 digits of a number and sets the others to zero
 
 _REMEDY = "format the column as text and type the value again"
 
 
 def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
-    """Return the text of a cell and its value: a text, a number or a boolean; both empty for an empty cell.
+    """Return the text of a cell and its value: a string, a number or a boolean; both are empty for an empty cell.
 
     Raises:
-        CellError: it holds a formula, a date, an error or a number that Excel has changed.
+        CellError: it contains a formula, a date, an error or a number that Excel has changed.
     """
     match cell.data_type, cell.value:
         case _, None:
@@ -75,14 +75,14 @@ _MAX_ROWS = 100_000
 
 _MAX_COLUMNS = 500
 
-_LAST_ROW = 1_048_576  # of a spreadsheet; what claims to stand below is a trap
+_LAST_ROW = 1_048_576  # of a spreadsheet; reading ends after it
 
 
 def table_tree_from_xlsx(content: bytes, source_name: str) -> TableTree:
-    """Read what was written in the sheets `Table` and `Tests`; other sheets are the operator's own.
+    """Read a table from the sheets `Table` and `Tests`. Other sheets are ignored.
 
     Raises:
-        TableErrors: it is no XLSX file, has formulas or dates in it, or does not have the shape of a table.
+        TableErrors: it is not an XLSX file, contains formulas or dates, or does not have the structure of a table.
     """
     return table_tree_from_sheets(_sheets(content, source_name))
 
@@ -110,8 +110,8 @@ def _table_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
 
 
 def _rows(sheet: Worksheet) -> Iterator[tuple[int, tuple[WorkbookCell, ...]]]:
-    """Return the rows in which something stands, up to their last cell in which something stands."""
-    sheet.reset_dimensions()  # what a file says of its own size is not always so
+    """Yield the number and the cells of each row that is not empty, up to its last cell with a value."""
+    sheet.reset_dimensions()  # the dimensions in the file may be wrong
     for row, cells in enumerate(sheet.rows, start=1):
         while cells and cells[-1].value is None:
             cells = cells[:-1]  # noqa: PLW2901 - the row without what is empty at its end
@@ -122,7 +122,7 @@ def _rows(sheet: Worksheet) -> Iterator[tuple[int, tuple[WorkbookCell, ...]]]:
 
 
 class _SheetCollector:
-    """Gathers the lines of the sheets, and the cells that cannot be read."""
+    """Collects the lines of the sheets, and the cells that cannot be read."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -136,14 +136,14 @@ class _SheetCollector:
         for row, cells in _rows(sheet):
             self._check_size(sheet.title, row, len(cells))
             if row > before + 1:
-                self._add(sheet.title, row - 1, ())  # one empty line stands for all of them
+                self._add(sheet.title, row - 1, ())  # one empty line replaces all of them
             self._add(sheet.title, row, cells)
             before = row
 
     def _check_size(self, title: str, row: int, width: int) -> None:
         if row > _MAX_ROWS or width > _MAX_COLUMNS:
             where = f"row {_MAX_ROWS} or column {column_letters(_MAX_COLUMNS - 1)}"
-            raise TableErrors([f"{self._source}, sheet {title}: something stands beyond {where}: delete it"])
+            raise TableErrors([f"{self._source}, sheet {title}: a cell beyond {where} is not empty: delete it"])
 
     def _add(self, title: str, row: int, cells: Iterable[WorkbookCell]) -> None:
         number = len(self._lines)
@@ -160,7 +160,7 @@ class _SheetCollector:
             return UNREADABLE, UNREADABLE
 
     def sheets(self) -> Sheets:
-        """Return what was read."""
+        """Return the collected lines."""
         return Sheets(
             source=self._source,
             lines=tuple(self._lines),

@@ -1,4 +1,4 @@
-"""Write a table as a spreadsheet in which every cell is text, so that Excel leaves alone what is typed in it."""
+"""Write a table as a spreadsheet in which every cell is text, so that Excel does not change the values typed in it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _MIN_WIDTH, _MAX_WIDTH = 10, 60
 
 
 def write_xlsx(table: TableDocument) -> bytes:
-    """Write a table as XLSX, with its saved tests on a sheet of their own.
+    """Return a table as XLSX, with its saved tests on a sheet of their own.
 
     Raises:
-        TableErrors: a cell would be longer than Excel can hold.
+        TableErrors: a cell would be longer than Excel allows.
     """
     written = write_sheets(table)
     workbook = Workbook()
@@ -64,19 +64,19 @@ def _write(cell: WorkbookCell, text: str, *, is_heading: bool) -> None:
     written = escape_for_xlsx(text)
     if len(written) > _MAX_CELL_CHARACTERS:
         where = f"sheet {cell.parent.title}, cell {cell.coordinate}"
-        what = f"needs {len(written)} signs, and Excel holds {_MAX_CELL_CHARACTERS}: export the table as YAML or CSV"
+        what = f"needs {len(written)} characters, Excel allows {_MAX_CELL_CHARACTERS}: export the table as YAML or CSV"
         raise TableErrors([f"{where}: {what}"])
     cell.number_format = _AS_TEXT
     cell.alignment = _WRAPPED
     if text:
         cell.value = written
-        cell.data_type = "s"  # also what starts with = or looks like an error of Excel
+        cell.data_type = "s"  # also for a text that starts with = or looks like an error of Excel
     if is_heading:
         cell.font, cell.fill = _HEADING, _SHADE
 
 
 def _format_column(sheet: Worksheet, column: int, texts: Sequence[str]) -> None:
-    """Return a column its width, and make text of what is typed below the last row."""
+    """Set the width of a column, and the text format for cells that are added below the last row."""
     dimension = sheet.column_dimensions[get_column_letter(column + 1)]
     dimension.number_format = _AS_TEXT
     dimension.width = min(max(_MIN_WIDTH, *(len(text) + 2 for text in texts), 0), _MAX_WIDTH)

@@ -101,7 +101,7 @@ def test_check_writes_no_copy(spoiled: Path) -> None:
     [
         ("a.xls", b"x", "a.xls: tables are not read from .xls: save it as .xlsx"),
         ("a.xlsx", b"x", "a.xlsx: is not an XLSX file, or is protected by a password"),
-        ("a.csv", b"\xff", "a.csv:1: has a sign that is not UTF-8"),
+        ("a.csv", b"\xff", "a.csv:1: has a byte that is not UTF-8"),
         ("a.yaml", b"\xff", "a.yaml: is not text in UTF-8"),
         ("none.yaml", None, "none.yaml: cannot be read (No such file or directory)"),
     ],

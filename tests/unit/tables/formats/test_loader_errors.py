@@ -39,7 +39,7 @@ def test_five_mistakes_make_five_sentences() -> None:
         "outbound-policy.yaml:13: row R11: unknown column 'colour'; the inputs are spec, mode, priority, speed, start",
         "outbound-policy.yaml:14: row R12, column 'start': there is no date 2026-02-30",
         f"outbound-policy.yaml:15: row R13, output 'payload': {allowed}",
-        "outbound-policy.yaml:16: row R10: the id stands twice, first in line 12",
+        "outbound-policy.yaml:16: row R10: the id appears twice, first in line 12",
     )
 
 
@@ -113,7 +113,7 @@ COLUMNS = [
     ("{name: x, path: tenant, type: text}", "input 'x': there is no type 'text'; the types are string, number"),
     ("{name: x, path: tenant}", "input 'x': 'type' is missing"),
     ("{name: x, path: priority, type: string}", "input 'x': path 'priority' is of type number, but the column"),
-    ("{name: spec, path: tenant, type: string}", "input: column 'spec' stands twice"),
+    ("{name: spec, path: tenant, type: string}", "input: column 'spec' appears twice"),
     ("{path: tenant, type: string}", "input: 'name' is missing"),
     ("{name: 'a, b', path: tenant, type: string}", "input: 'a, b' cannot name a column"),
     ("{name: null, path: tenant, type: string}", "input: 'name' must be a text"),
@@ -198,7 +198,7 @@ def test_every_missing_part_is_told() -> None:
 
 def test_an_id_of_a_table_can_stand_in_a_reference() -> None:
     assert sentences(a_file().replace("a-table", "A table@2"))[0].endswith(
-        "the id 'A table@2' has other signs than a-z, 0-9, '.', '_', '-'"
+        "the id 'A table@2' has other characters than a-z, 0-9, '.', '_', '-'"
     )
 
 

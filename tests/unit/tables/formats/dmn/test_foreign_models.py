@@ -48,7 +48,7 @@ def test_some_tools_name_version_1_1_without_its_schema(namespace: str) -> None:
 
 def test_what_came_before_version_1_1_is_no_model() -> None:
     text = as_xml(GOOD, "1.1").decode().replace(NAMESPACES["1.1"], "http://www.omg.org/spec/DMN/20130901")
-    assert only_sentence(text) == "m.dmn:2: this is no DMN model of version 1.1 to 1.5"
+    assert only_sentence(text) == "m.dmn:2: this is not a DMN model of version 1.1 to 1.5"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_table_that_is_no_decision_is_refused_by_the_name_of_what_holds_it(
     before: str, after: str, where: str
 ) -> None:
     text = as_xml(GOOD).decode().replace('<decision name="Decision">', before).replace("</decision>", after)
-    problem = f"what stands in {where} is not read: make it all of a decision"
+    problem = f"the table in {where} is not read: make it a decision of its own"
     assert only_sentence(text) == f"m.dmn:2: no decision of the model is a decision table; {problem}"
 
 
@@ -76,13 +76,13 @@ def test_a_table_that_is_no_decision_is_refused_by_the_name_of_what_holds_it(
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("<inputEntry >1</inputEntry>", "1 stands outside of <text>"),
-        ("<inputEntry ><text/>1</inputEntry>", "1 stands outside of <text>"),
+        ("<inputEntry >1</inputEntry>", "1 is outside of <text>"),
+        ("<inputEntry ><text/>1</inputEntry>", "1 is outside of <text>"),
         (
             '<inputEntry ><text xmlns="">1</text></inputEntry>',
             "<text> is in the namespace '', not in that of the model",
         ),
-        ("<inputEntry ><text>1<or/>, 2</text></inputEntry>", "<or> stands inside of <text>"),
+        ("<inputEntry ><text>1<or/>, 2</text></inputEntry>", "<or> is inside of <text>"),
     ],
 )
 def test_an_entry_that_is_written_otherwise_does_not_let_everything_pass(entry: str, problem: str) -> None:
@@ -107,7 +107,7 @@ def test_an_entry_that_is_written_otherwise_does_not_let_everything_pass(entry: 
 def test_no_expression_is_read_as_if_it_were_not_there(part: str, otherwise: str) -> None:
     text = as_xml(GOOD).decode()
     assert part in text
-    assert "stands outside of <text>: write <text>…</text> in <" in only_sentence(text.replace(part, otherwise, 1))
+    assert "is outside of <text>: write <text>…</text> in <" in only_sentence(text.replace(part, otherwise, 1))
 
 
 # -- comments

@@ -219,7 +219,7 @@ def test_a_table_of_another_decision_is_named_by_that_decision() -> None:
     with pytest.raises(TableErrors) as refused:
         dmn.read(OF_1_3.replace('"long"', "long").encode(), "loans.dmn")
     (sentence,) = refused.value.sentences
-    assert sentence.startswith("loans.dmn:39: decision 'Letter', row R1, output 'Letter': long is no literal; ")
+    assert sentence.startswith("loans.dmn:39: decision 'Letter', row R1, output 'Letter': long is not a literal; ")
 
 
 def test_a_cell_names_a_variable_whose_element_has_another_name() -> None:

@@ -55,8 +55,8 @@ def test_all_mistakes_are_told_at_once_with_line_row_and_column() -> None:
         "model.dmn:11: row R2, output 'z': \"r\" is not one of the allowed values p, q",
         "model.dmn:12: row R3, column 'x': unknown name \"lmt\"; the other inputs are d, s",
         f"model.dmn:12: row R3, column 's': 5 is a number, the column takes string; {QUOTES}",
-        f"model.dmn:12: row R3, output 'y': one is no literal; {LITERALS}",
-        f'model.dmn:12: row R3, output \'z\': "p" + "q" is no literal; {LITERALS}',
+        f"model.dmn:12: row R3, output 'y': one is not a literal; {LITERALS}",
+        f'model.dmn:12: row R3, output \'z\': "p" + "q" is not a literal; {LITERALS}',
         "model.dmn:13: row R4: has 2 input entries for 3 input columns",
     ]
 
@@ -73,10 +73,10 @@ def test_all_mistakes_are_told_at_once_with_line_row_and_column() -> None:
         ({"policy": "COLLECT COUNT", "outputs": "a: number | b: number", "rules": ()}, "but the table has 2"),
         ({"outputs": "", "rules": ()}, "there is no output: a table must decide something"),
         ({"outputs": "a: number | : number", "rules": ()}, "output 2: has no name"),
-        ({"outputs": "a: number | a: number", "rules": ()}, "output 2: 'a' stands twice"),
+        ({"outputs": "a: number | a: number", "rules": ()}, "output 2: 'a' appears twice"),
         ({"outputs": "y: tNone"}, "output 1: there is no type 'tNone': the model does not define it"),
         ({"outputs": "y: number {a}"}, "output 1: allowed values: unknown name"),
-        ({"outputs": "y: number = a"}, "default, output 'y': a is no literal"),
+        ({"outputs": "y: number = a"}, "default, output 'y': a is not a literal"),
         ({"outputs": 'y: number = "a"'}, "default, output 'y': \"a\" is a string, the column takes number"),
         ({"inputs": "x + 1: number", "rules": ()}, 'input 1: "x + 1" is more than a name or a path'),
         ({"inputs": "sum(x): number", "rules": ()}, 'input 1: "sum(x)" is more than a name or a path'),
@@ -90,12 +90,15 @@ def test_all_mistakes_are_told_at_once_with_line_row_and_column() -> None:
         ({"rules": ("1 | - => 1 | 2",)}, "row R1: has 2 output entries for 1 output columns"),
         ({"rules": ("1 | - =>",)}, "row R1: has 0 output entries for 1 output columns"),
         ({"rules": ("? > 1 | - => 1",)}, "row R1, column 'x': \"? > 1\" is not understood"),
-        ({"rules": ("5 | - => [1..2]",)}, "row R1, output 'y': [1..2] is no literal; write a value such as 5, true, "),
-        ({"rules": ("5 | - => 1, 2",)}, "row R1, output 'y': 1, 2 is no literal"),
-        ({"rules": ("5 | - => -",)}, "row R1, output 'y': - is no literal"),
-        ({"rules": ("5 | - => not(5)",)}, "row R1, output 'y': not(5) is no literal"),
-        ({"rules": ("5 | - => = 5",)}, "row R1, output 'y': = 5 is no literal"),
-        ({"rules": ("5 | - => x * 2",)}, "row R1, output 'y': x * 2 is no literal"),
+        (
+            {"rules": ("5 | - => [1..2]",)},
+            "row R1, output 'y': [1..2] is not a literal; write a value such as 5, true, ",
+        ),
+        ({"rules": ("5 | - => 1, 2",)}, "row R1, output 'y': 1, 2 is not a literal"),
+        ({"rules": ("5 | - => -",)}, "row R1, output 'y': - is not a literal"),
+        ({"rules": ("5 | - => not(5)",)}, "row R1, output 'y': not(5) is not a literal"),
+        ({"rules": ("5 | - => = 5",)}, "row R1, output 'y': = 5 is not a literal"),
+        ({"rules": ("5 | - => x * 2",)}, "row R1, output 'y': x * 2 is not a literal"),
         ({"rules": ('5 | - => "5"',)}, "row R1, output 'y': \"5\" is a string, the column takes number"),
         ({"rules": ("< s | - => 5",)}, "row R1, column 'x': input \"s\" is of type string, the column takes number"),
     ],
@@ -108,21 +111,21 @@ def test_a_mistake_is_named(changed: Mapping[str, Any], sentence: str) -> None:
 
 def test_an_empty_output_is_not_taken_for_null() -> None:
     (sentence,) = sentences(as_xml(GOOD).replace(b"<text>2</text></outputEntry>", b"<text/></outputEntry>"))
-    assert sentence.endswith("row R2, output 'y': has no value; write null if nothing is what it means")
+    assert sentence.endswith("row R2, output 'y': has no value; write null if no value is intended")
 
 
 @pytest.mark.parametrize("part", ["definitions", "decisionTable", "inputExpression", "inputEntry", "outputEntry"])
 def test_another_expression_language_is_refused(part: str) -> None:
     text = as_xml(GOOD).replace(f"<{part} ".encode(), f'<{part} expressionLanguage="juel" '.encode(), 1)
     (sentence,) = sentences(text)
-    assert "expression language 'juel' is not taken, only FEEL" in sentence
+    assert "expression language 'juel' is not supported, only FEEL" in sentence
 
 
 def test_two_decisions_of_one_name_are_refused() -> None:
     text = as_xml(GOOD).decode()
     decision = text[text.index("<decision ") : text.index("</definitions>")]
     (sentence,) = sentences(text.replace("</definitions>", decision + "</definitions>"))
-    assert sentence == "model.dmn:12: decision 'Decision': the name stands twice in the model"
+    assert sentence == "model.dmn:12: decision 'Decision': the name appears twice in the model"
 
 
 @pytest.mark.parametrize(
@@ -131,9 +134,9 @@ def test_two_decisions_of_one_name_are_refused() -> None:
         ("", "model.dmn:1: not valid XML: Document is empty"),
         ("table: a\n", "model.dmn:1: not valid XML: Start tag expected, '<' not found"),
         ("<definitions>\n<decision></definitions>", "model.dmn:2: not valid XML: Opening and ending tag mismatch"),
-        ("<definitions/>", "model.dmn:1: this is no DMN model of version 1.1 to 1.5"),
-        ('<definitions xmlns="urn:x"/>', "model.dmn:1: this is no DMN model of version 1.1 to 1.5"),
-        ('<decision xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/"/>', "model.dmn:1: this is no DMN model"),
+        ("<definitions/>", "model.dmn:1: this is not a DMN model of version 1.1 to 1.5"),
+        ('<definitions xmlns="urn:x"/>', "model.dmn:1: this is not a DMN model of version 1.1 to 1.5"),
+        ('<decision xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/"/>', "model.dmn:1: this is not a DMN model"),
         (
             '<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/"/>',
             "model.dmn:1: no decision of the model is a decision table",

@@ -28,9 +28,9 @@ ROWS = [
     (["R1", "", "-", "true", "bundle"], "B8: row R1, column 'spec': the cell is empty; write \"-\" for any value"),
     (["R1", "a", "-", "true", "null"], "E8: row R1, output 'payload': has no value, and unset is not possible"),
     (["R1", "a", "-", "true", '"bundle'], "E8: row R1, output 'payload': the quote in \"bundle is not closed"),
-    (["R1", "a", "-", "true", "bundle", "", "x"], "G8: 'x' stands in no column: give it a heading or empty the cell"),
+    (["R1", "a", "-", "true", "bundle", "", "x"], "G8: 'x' is in no column: give it a heading or empty the cell"),
     (["", "a", "-", "true", "bundle"], "A8: row number 1: 'id' is missing"),
-    (["default", "a", "", "true", "bundle"], "B8: the default row has results only: empty this cell"),
+    (["default", "a", "", "true", "bundle"], "B8: the default row has outputs only: empty this cell"),
 ]  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def test_mistakes_of_all_rows_are_told_at_once() -> None:
     rows = [["R1", "a", "[1..5", "true", "per-run"], ["R1", "b", "-", "maybe", "per-run"]]
     assert csv_mistakes(as_csv(a_sheet(*rows))) == (
         "policy.csv:8, cell C8: row R1, column 'priority': interval \"[1..5\" is not closed",
-        "policy.csv:9, cell A9: row R1: the id stands twice, first in cell A8",
+        "policy.csv:9, cell A9: row R1: the id appears twice, first in cell A8",
         (
             "policy.csv:9, cell D9: row R1, output 'whole': maybe is a string, the column takes boolean;"
             " write true or false"
@@ -87,11 +87,11 @@ def test_numbers_and_booleans_that_an_operator_typed_into_excel_are_taken() -> N
 
 HEADS = [
     (0, ["tabel", "t"], "policy.csv:1, cell B1: unknown key 'tabel'; did you mean 'table'?"),
-    (1, ["", "t"], "policy.csv:2, cell A2: the first cell is empty; it says what a line is"),
-    (1, ["table", "t"], "policy.csv:2, cell A2: 'table' stands twice"),
-    (1, ["note", "a", "b"], "policy.csv:2, cell C2: 'b' stands in no column"),
+    (1, ["", "t"], "policy.csv:2, cell A2: the first cell is empty; it defines what the line is"),
+    (1, ["table", "t"], "policy.csv:2, cell A2: 'table' appears twice"),
+    (1, ["note", "a", "b"], "policy.csv:2, cell C2: 'b' is in no column"),
     (2, ["x"], "policy.csv: no line above the rows starts with 'columns'"),
-    (2, ["columns", "wehn", "when", "then", "then"], "policy.csv:3, cell B3: 'wehn' says nothing about a column"),
+    (2, ["columns", "wehn", "when", "then", "then"], "policy.csv:3, cell B3: 'wehn' is not a role of a column"),
     (2, ["columns", "when", "", "then", "then"], "policy.csv:7, cell C7: column 'priority' has neither 'when' nor"),
     (3, ["path", "tennant", "priority"], "policy.csv:4, cell B4: input 'spec': path 'tennant' is not a fact"),
     (4, ["type", "text", "number", "boolean", "string"], "policy.csv:5, cell B5: input 'spec': there is no type"),
@@ -131,7 +131,7 @@ TESTS = [
     (["it", "{tennant: x}", "{row: R1}"], "B11: test 'it': 'tennant' is not a field of a run document"),
     (["it", "{}", "{row: R9}"], "C11: test 'it': expects row R9, which the table does not have"),
     (["it", "{}", "{row: R1, row: R1}"], "C11: test 'it': 'expect': 'row' stands twice, first in the same cell"),
-    (["it", "{}", "{payload: bundle}", "", "x"], "E11: 'x' stands in no column"),
+    (["it", "{}", "{payload: bundle}", "", "x"], "E11: 'x' is in no column"),
     (["", "{}", "{payload: bundle}"], "A11: test: 'name' is missing"),
     (["it", "{test_specification: {id: fibre-line}}", "{row: R1}"], "A11: test 'it' expected row R1, got no row"),
 ]
@@ -163,7 +163,7 @@ def test_csv_is_read_as_every_spreadsheet_saves_it(delimiter: str, mark: bytes) 
     [
         (b"", "policy.csv: no line starts with 'row'"),
         (b'table,"t\n', "policy.csv:1: not valid CSV: unexpected end of data"),
-        (b"table,t\n\xff\n", "policy.csv:2: has a sign that is not UTF-8: save the file as 'CSV UTF-8'"),
+        (b"table,t\n\xff\n", "policy.csv:2: has a byte that is not UTF-8: save the file as 'CSV UTF-8'"),
     ],
 )
 def test_what_is_no_csv_of_a_table_is_refused_in_one_sentence(content: bytes, told: str) -> None:

@@ -101,7 +101,7 @@ def test_a_cell_that_excel_cannot_hold_is_named() -> None:
     text = a_file([a_row("R1", "priority: 1").replace("}, then", f"}}, note: {'x' * 40_000}, then")])
     from router.tables.formats.loader import load_table  # noqa: PLC0415 - only here
 
-    with pytest.raises(TableErrors, match=r"^sheet Table, cell I9: needs 40000 signs, and Excel holds 32767: export"):
+    with pytest.raises(TableErrors, match=r"^sheet Table, cell I9: needs 40000 characters, Excel allows 32767: export"):
         write_xlsx(document_of(load_table(text, "t.yaml", RUN_FACTS)))
 
 
@@ -140,7 +140,7 @@ def test_a_spreadsheet_with_entities_is_refused(encoding: str) -> None:
 @pytest.mark.parametrize("address", ["A100001", "SG8"])
 def test_what_stands_far_away_is_not_passed_over(address: str) -> None:
     (sentence,) = xlsx_mistakes(as_xlsx(a_sheet(GOOD), {address: "x"}), "t.xlsx")
-    assert sentence == "t.xlsx, sheet Table: something stands beyond row 100000 or column SF: delete it"
+    assert sentence == "t.xlsx, sheet Table: a cell beyond row 100000 or column SF is not empty: delete it"
 
 
 @settings(deadline=None, max_examples=60)
