@@ -1,4 +1,4 @@
-"""Write decision tables in tests, spelling only what matters."""
+"""Builders of decision tables: a test writes only what matters to it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def a_file(
     outputs: str = OUTPUTS,
     more: str = "",
 ) -> str:
-    """Write a table file; the rows start in line 12, one per line."""
+    """Return the text of a table file. Its rows start on line 12, one per line."""
     listed = "".join(f"  - {row}\n" for row in rows)
     return f"table: a-table\ninputs:\n{inputs}outputs:\n{outputs}rows:\n{listed}{more}"
 
 
 def a_row(row_id: str, when: str, then: str = SENT) -> str:
-    """Write one row; `when` as `spec: a, mode: b`."""
+    """Return one row; `when` is written as `spec: a, mode: b`."""
     return f"{{id: {row_id}, when: {{{when}}}, then: {then}}}"
 
 

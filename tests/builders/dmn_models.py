@@ -1,4 +1,4 @@
-"""DMN models for tests, written by what matters: columns, rules and hit policy."""
+"""Builders of DMN models: a test writes only columns, rules and the hit policy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _COLUMN = re.compile(r"(?P<name>[^:{=]*)(?::(?P<type>[^{=]*))?(?:\{(?P<values>.*
 
 @dataclass(frozen=True, kw_only=True)
 class DmnText:
-    """One decision table. Columns as `age: number {1, 2} = 3` (type, allowed values, default), parted by `|`.
+    """One decision table. Columns are separated by `|` and written as `age.
 
-    Rules as `< 18 | "low" => 5 | true`; `given` are values by input with the result.
+    Number {1, 2} = 3` (type, allowed, default).
     """
 
     policy: str = "UNIQUE"
@@ -37,7 +37,7 @@ class DmnText:
 
 
 def as_xml(model: DmnText, version: str = "1.5", decision: str = "Decision") -> bytes:
-    """Write a model in the namespace and the type names of a version of DMN."""
+    """Return a model as XML, in the namespace and with the type names of a version of DMN."""
     hit, aggregation = _policy(model.policy)
     attributes = f"hitPolicy={quoteattr(hit)}" + (f" aggregation={quoteattr(aggregation)}" if aggregation else "")
     columns = "".join(_input(column, version) for column in _split_columns(model.inputs))
@@ -53,7 +53,7 @@ def as_xml(model: DmnText, version: str = "1.5", decision: str = "Decision") -> 
 
 
 def an_item(name: str, base: str, values: str = "", *, is_list: bool = False) -> str:
-    """Write an item definition."""
+    """Return an item definition."""
     allowed = _element("allowedValues", values or None)
     collection = 'isCollection="true"' if is_list else ""
     return f'<itemDefinition name="{name}" {collection}><typeRef>{base}</typeRef>{allowed}</itemDefinition>\n'

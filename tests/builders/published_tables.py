@@ -1,4 +1,4 @@
-"""Write tables that are published in tests, spelling only what matters."""
+"""Builders of tables to publish: a test writes only what matters to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.builders.runs import NOON
 
 
 def a_table_text(note: str = "one", table: str = "a-table") -> str:
-    """Write a table; another note makes another version."""
+    """Return the text of a table. Another note makes another version."""
     return f"""table: {table}
 note: "{note}"
 inputs: [{{name: spec, path: test_specification.id, type: string}}]
@@ -20,10 +20,10 @@ rows: [{{id: R1, when: {{spec: fibre-line}}, then: {{queue: fast}}}}]
 
 
 def an_authored_table(text: str, table: str = "a-table", kind: TableKind = TableKind.TABLE) -> TableSubmission:
-    """Make what somebody wrote."""
+    """Return a submission of a table."""
     return TableSubmission(table=table, kind=kind, text=text)
 
 
 def a_signature(author: str = "ann", comment: str = "", minutes: int = 0) -> Authorship:
-    """Sign it some minutes after noon."""
+    """Return an authorship some minutes after noon."""
     return Authorship(author=author, comment=comment, at=NOON + timedelta(minutes=minutes))

@@ -1,4 +1,4 @@
-"""Write tables as lines of cells in tests, and spoil one cell."""
+"""Builders of tables as lines of cells, some with a faulty cell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CellLines = list[list[object]]
 
 
 def a_sheet(*rows: Sequence[object], selector: bool = False) -> CellLines:
-    """Write the lines of a small table; its rows start in line 8."""
+    """Return the lines of a small table. Its rows start on line 8."""
     own, end = (["order", "active"], ["max", "period"]) if selector else ([], [])
     before = [""] * len(own)
     thens = (
@@ -39,7 +39,7 @@ def a_sheet(*rows: Sequence[object], selector: bool = False) -> CellLines:
 
 
 def as_csv(lines: CellLines, delimiter: str = ",") -> bytes:
-    """Write lines as CSV."""
+    """Return lines as CSV."""
     text = StringIO(newline="")
     csv.writer(text, delimiter=delimiter).writerows(lines)
     return text.getvalue().encode()
@@ -48,7 +48,7 @@ def as_csv(lines: CellLines, delimiter: str = ",") -> bytes:
 def as_xlsx(
     lines: CellLines, cells: Mapping[str, object] | None = None, formats: Mapping[str, str] | None = None
 ) -> bytes:
-    """Write lines as a spreadsheet, some cells with other values and formats than those of text."""
+    """Return lines as a spreadsheet. `cells` and `formats` replace the values and formats of some cells."""
     workbook = Workbook()
     sheet = workbook.active
     sheet.title = "Table"
@@ -75,14 +75,14 @@ def open_workbook(content: bytes) -> Workbook:
 
 
 def csv_mistakes(content: bytes, source: str = "policy.csv") -> tuple[str, ...]:
-    """Return what is wrong with a CSV file."""
+    """Return the problems of a CSV file."""
     with pytest.raises(TableErrors) as refused:
         any_from(table_tree_from_csv(content, source))
     return refused.value.sentences
 
 
 def xlsx_mistakes(content: bytes, source: str = "policy.xlsx") -> tuple[str, ...]:
-    """Return what is wrong with a spreadsheet."""
+    """Return the problems of a spreadsheet."""
     with pytest.raises(TableErrors) as refused:
         any_from(table_tree_from_xlsx(content, source))
     return refused.value.sentences

@@ -1,4 +1,4 @@
-"""Draw decision tables and selectors of every kind, with words that formats like to take for something else."""
+"""Strategies for decision tables and selectors of every kind, with words that file formats may read as another type."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ AMBIGUOUS_TEXTS = [
     "<b>&amp;</b>", "date", "row", "priority", "0x10",
 ]  # fmt: skip
 NAMES = ["spec", "priority", "in progress", "größe", "a-b", "date of order", "x/y"]
-characters = st.characters(codec="utf-8", exclude_characters="\0")  # no run document takes NUL
+characters = st.characters(codec="utf-8", exclude_characters="\0")  # no run document accepts NUL
 texts = st.sampled_from(AMBIGUOUS_TEXTS) | st.sampled_from(NAMES) | st.text(characters, min_size=1, max_size=8)
 notes = st.just("") | texts.map(str.strip)
 zones = st.sampled_from([None, UTC, timezone(timedelta(hours=-5, minutes=-30))])
-# At the end of summer time, Python takes no moment of a named zone for equal to one of another zone (PEP 495).
+# At the end of summer time, a moment of a named zone equals none of another zone in Python (PEP 495).
 moments = st.datetimes(timezones=zones | st.just(ZoneInfo("Europe/Paris")), allow_imaginary=False).map(at_fixed_offset)
 numbers = st.integers(-(10**20), 10**20) | st.decimals(Decimal(-1000), Decimal(1000), places=3, allow_nan=False).map(
     lambda number: int(number) if number == number.to_integral_value() else number
@@ -55,7 +55,7 @@ ORDERED = ("number", "date", "days-duration", "months-duration")
 
 
 def literal(column_type: str, value: object) -> str:
-    """Write a value as the literal of a cell."""
+    """Return a value as the literal of a cell."""
     text = value_text(value)
     if column_type == "string":
         return quote(text)
@@ -89,7 +89,7 @@ def conditions(draw: st.DrawFn, column_type: str, names: list[str]) -> str:
 
 @st.composite
 def cells(draw: st.DrawFn, column: Input, others: dict[str, str]) -> Cell:
-    """Draw a cell that its column takes."""
+    """Draw a cell that is valid in its column."""
     column_type = column.type
     if column.allowed is not None:
         allowed = st.sampled_from([found.text for found in column.allowed.literals])
@@ -104,7 +104,7 @@ def cells(draw: st.DrawFn, column: Input, others: dict[str, str]) -> Cell:
 
 @st.composite
 def inputs(draw: st.DrawFn) -> tuple[Input, ...]:
-    """Draw columns of conditions."""
+    """Draw input columns."""
     return tuple(draw(_input(name)) for name in draw(st.lists(st.sampled_from(NAMES), max_size=4, unique=True)))
 
 
@@ -121,7 +121,7 @@ def _input(draw: st.DrawFn, name: str) -> Input:
 
 @st.composite
 def outputs(draw: st.DrawFn) -> tuple[Output, ...]:
-    """Draw columns of results."""
+    """Draw output columns."""
     columns = []
     for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)):
         column_type = draw(st.sampled_from(sorted(VALUES)))
@@ -225,7 +225,7 @@ def selectors(draw: st.DrawFn) -> Selector:
 
 
 def without_version(found: object) -> DecisionTable | Selector:
-    """Take away what names the text that a table was loaded from."""
+    """Return a table or selector without the version, which names the text that it was loaded from."""
     if isinstance(found, Selector):
         return replace(found, table=replace(found.table, version=""))
     assert isinstance(found, DecisionTable)

@@ -1,4 +1,4 @@
-"""Draw decision tables of every kind of cell, and values that are near what their cells name."""
+"""Strategies for tables with every kind of cell, and for values near those that occur in the cells."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class DrawnMode(StrEnum):
-    """A word that is an enum, as events hold them."""
+    """A string enum, as events contain them."""
 
     A = "a"
 
 
-# One literal of each is written in cells; a value is drawn from the same few, so that they meet.
+# Cells and values are drawn from the same few values, so that they often match.
 LITERALS: dict[str, tuple[str, ...]] = {
     "string": ('"a"', '"b"', '"ab"', '""', '"1"'),
     "number": ("-3", "0", "1", "1.0", "1.5", "7", "9007199254740993", "1" + "0" * 33),
@@ -91,7 +91,7 @@ UNUSUAL_VALUES: list[object] = [None, {"a": 1}, [[]], [["a"]], [None], [], objec
 
 
 def boundary_values(kinds: Sequence[str]) -> st.SearchStrategy[object]:
-    """Draw a value of one of these types, mostly one that a cell could name or its neighbour; or null, or a list."""
+    """Draw a value of one of these types, mostly one that occurs in cells or its neighbour; or null, or a list."""
     one = st.sampled_from([*(value for kind in kinds for value in BOUNDARY_VALUES[kind]), None]) | ANY_VALUES
     return st.one_of(
         one,
@@ -104,7 +104,7 @@ def boundary_values(kinds: Sequence[str]) -> st.SearchStrategy[object]:
 
 @st.composite
 def cell_texts(draw: st.DrawFn, kinds: Sequence[str], names: Sequence[str] = ()) -> str:
-    """Draw a cell of literals of these types and names of other inputs."""
+    """Draw the text of a cell with literals of these types and names of other inputs."""
     if draw(st.integers(0, 3)) == 0:
         return "-"
     parts = draw(st.lists(_conditions(kinds, names), min_size=1, max_size=3))
@@ -131,7 +131,7 @@ def _conditions(draw: st.DrawFn, kinds: Sequence[str], names: Sequence[str]) -> 
 def _cell(text: str, column_type: str) -> Cell:
     try:
         return parse(text, column_type)
-    except CellError:  # an interval that is empty, or whose ends are of two kinds
+    except CellError:  # the interval is empty, or its ends are of two kinds
         return parse("-", column_type)
 
 
@@ -145,7 +145,7 @@ class DrawnSearch:
 
 @st.composite
 def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,), most_rows: int = 12) -> DrawnSearch:
-    """Draw a table with values to try it on; its columns are typed or mix two types."""
+    """Draw a table with values for its inputs. Its columns have a type, or mix two types."""
     width = draw(st.integers(1, 4))
     names = [f"in{place}" for place in range(width)]
     kinds = [draw(st.lists(st.sampled_from(sorted(LITERALS)), min_size=1, max_size=2)) for _ in names]
@@ -179,7 +179,7 @@ _GIVEN_WORDS = st.sampled_from([*_WORDS, *_WORDS, DrawnMode.A, None, 1, ["a"], (
 
 @st.composite
 def tables_of_words(draw: st.DrawFn) -> DrawnSearch:
-    """Draw a table that asks for nothing but words, and values that are mostly words."""
+    """Draw a table that compares only strings, and values that are mostly strings."""
     names = [f"in{place}" for place in range(draw(st.integers(2, 5)))]
     rows = draw(st.lists(st.tuples(*[_WORD_CELLS] * len(names)), min_size=1, max_size=12))
     table = DecisionTable(

@@ -1,4 +1,4 @@
-"""What differs between two versions is said in words: everything, and nothing else."""
+"""The sentences about two versions contain every difference, and nothing else."""
 
 from __future__ import annotations
 

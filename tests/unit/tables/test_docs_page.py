@@ -1,4 +1,4 @@
-"""What docs/tables.md says of cells, policies and the file is so."""
+"""What docs/tables.md writes about cells, policies and the file is correct."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[3] / "docs/tables.md").read_text(encoding="utf-8"
 
 
 def section(title: str) -> list[list[str]]:
-    """Return the cells of the first table under a heading, without its head."""
+    """Return the cells of the first table under a heading, without its header."""
     text = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
@@ -78,8 +78,8 @@ RESULTS = {
 
 
 def test_the_page_tells_every_policy_and_its_letter() -> None:
-    told = [(in_backticks(row[0]), row[1].split(", ")) for row in section("Hit policies")]
-    pairs = [pair for policies, letters in told for pair in zip(policies, letters, strict=True)]
+    documented = [(in_backticks(row[0]), row[1].split(", ")) for row in section("Hit policies")]
+    pairs = [pair for policies, letters in documented for pair in zip(policies, letters, strict=True)]
     assert [policy for policy, _ in pairs] == list(HitPolicy)
     assert all(find_hit_policy(letter) == find_hit_policy(policy) == policy for policy, letter in pairs)
 
@@ -101,5 +101,5 @@ def test_a_policy_of_the_page_makes_what_the_page_says(policy: str, result: obje
     )
     assert table.evaluate({}) == result
     (line,) = [row for row in section("Hit policies") if in_backticks(row[0])[0] == policy]
-    told = {"None": "nothing is decided"}.get(str(result), str(result).replace("'", ""))
-    assert told in line[2]
+    documented = {"None": "nothing is decided"}.get(str(result), str(result).replace("'", ""))
+    assert documented in line[2]

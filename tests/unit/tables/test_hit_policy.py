@@ -1,4 +1,4 @@
-"""What comes of several matching rows, policy by policy (DMN 1.5 §8.2.8)."""
+"""The result of several matching rows, for each hit policy (DMN 1.5 §8.2.8)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAYS = Output(name="days", type="number", allowed=(30, 20, 10))
 def rows_giving(
     *outputs: dict[str, object], columns: tuple[Output, ...], policy: HitPolicy, default: object = None
 ) -> DecisionTable:
-    """Make a table whose row N matches every `x` from N up."""
+    """Return a table whose row N matches every `x` from N up."""
     rows = tuple(
         Row(id=f"R{place}", cells=(parse(f">= {place}", "number"),), outputs=values)
         for place, values in enumerate(outputs, start=1)

@@ -1,4 +1,4 @@
-"""History, rollback and what is live come out of the topic the same before and after compaction."""
+"""The history, the version to roll back to and the live version are the same before and after compaction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTES = ("1", "2", "3", "4")
 
 
 class TableLog:
-    """A topic as a list."""
+    """The records of the tables topic as a list."""
 
     def __init__(self, log: Sequence[LogEntry] = ()) -> None:
         self.log: list[LogEntry] = []
@@ -48,13 +48,13 @@ class TableLog:
 
     @property
     def live(self) -> LivePointer:
-        found = self.published.live("a-table")
-        assert isinstance(found, LivePointer)
-        return found
+        pointer = self.published.live("a-table")
+        assert isinstance(pointer, LivePointer)
+        return pointer
 
     @property
     def note(self) -> str:
-        """What is live, as the note that was written."""
+        """The note in the text of the live version."""
         version = self.published.version("a-table", self.live.version)
         assert isinstance(version, TableVersion)
         return version.text.partition('"')[2].partition('"')[0]
@@ -185,7 +185,7 @@ def test_a_pointer_remembers_many_moves_and_stays_small() -> None:
 
 
 def compacted(log: list[LogEntry], keep_from: int) -> list[LogEntry]:
-    """Keep of everything before `keep_from` the last record of each key, as Kafka does; the rest is not cleaned yet."""
+    """Keep the last record of each key before `keep_from`, as Kafka's compaction does, and everything after it."""
     last = {key: at for at, (key, _) in enumerate(log)}
     return [entry for at, entry in enumerate(log) if at >= keep_from or last[entry[0]] == at]
 
@@ -240,8 +240,8 @@ def test_records_of_today_are_read_for_ever(name: str, model: type[TableVersion 
     value = (GOLDEN / f"{name}.json").read_bytes()
     record = model.model_validate_json(value)
     assert json.loads(record.model_dump_json()) == json.loads(value)
-    found = PublishedTables().with_records([(record.key.encode(), value)])
-    assert found.records == {record.key: record}
+    published = PublishedTables().with_records([(record.key.encode(), value)])
+    assert published.records == {record.key: record}
 
 
 def test_a_text_that_is_not_the_one_of_its_hash_is_no_version() -> None:

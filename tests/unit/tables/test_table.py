@@ -1,4 +1,4 @@
-"""The table as a whole: which row decides, and what is said about it."""
+"""The table as a whole: which row decides, and how the decision is explained."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ values = st.sampled_from([None, 0, 1, 2, 3, 1.5, True, "1"])
 
 
 def fits(text: str, value: Any, inputs: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a cell takes any value
-    """Compute the meaning of the few cells above in the plainest way."""
+    """Return whether one of the few cells above matches, computed in the simplest way."""
     b = inputs["b"]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     b_number = isinstance(b, int | float) and not isinstance(b, bool)
@@ -173,7 +173,7 @@ def fits(text: str, value: Any, inputs: Mapping[str, Any]) -> bool:  # noqa: ANN
 
 
 def result(policy: HitPolicy, hits: list[int]) -> object:
-    """Return what a policy makes of rows whose output is their own number."""
+    """Return the result of a policy for rows whose output is their own number."""
     match policy:
         case HitPolicy.FIRST | HitPolicy.PRIORITY | HitPolicy.COLLECT_MIN:
             return min(hits, default=None)

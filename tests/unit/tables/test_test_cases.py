@@ -1,4 +1,4 @@
-"""Tests saved with a table: all pass before it is used."""
+"""The saved tests of a table: all of them pass before it is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT = "default: {hierarchical: false, payload: per-run}\n"
 
 
 def with_test(test: str, default: str = DEFAULT) -> str:
-    """Write a table with one saved test, which stands in the line after `tests:`."""
+    """Return a table with one saved test, on the line after `tests:`."""
     return a_file(ROWS, more=f"{default}tests:\n  - {{name: it, {test}}}\n")
 
 
@@ -65,7 +65,7 @@ def test_a_test_may_expect_that_nothing_matches() -> None:
 def test_a_failing_or_wrong_test_keeps_the_table_from_being_used(test: str, sentence: str) -> None:
     with pytest.raises(TableErrors) as refused:
         load_table(with_test(test), "t.yaml", RUN_FACTS)
-    assert any(told.startswith("t.yaml:16: ") and sentence in told for told in refused.value.sentences)
+    assert any(problem.startswith("t.yaml:16: ") and sentence in problem for problem in refused.value.sentences)
 
 
 def test_a_failing_test_says_why_the_table_decided_otherwise() -> None:

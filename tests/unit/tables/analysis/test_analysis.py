@@ -1,4 +1,4 @@
-"""What an analysis says of a table is true, and small tables are checked in full."""
+"""Findings of an analysis are true, and small tables are checked completely."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ slow = settings(
 
 
 def matching(table: DecisionTable, inputs: Mapping[str, object]) -> list[str]:
-    """Find the rows that match, without the index."""
+    """Return the ids of the rows that match, without the index."""
     values = tuple(canonical(inputs[column.name]) for column in table.inputs)
     return [row.id for row in table.scan_rows(values, table.values_by_name(values))]
 
@@ -45,7 +45,7 @@ def fit_their_columns(table: DecisionTable, inputs: Mapping[str, object]) -> boo
 def fit_or_list_fitting(table: DecisionTable, inputs: Mapping[str, object]) -> bool:
     """Return whether each value, or each element of a list, is of its column's type or missing."""
     values = [(column, canonical(inputs[column.name])) for column in table.inputs]
-    flat = [(column, one) for column, value in values for one in (value if isinstance(value, tuple) else (value,))]
+    flat = [(column, each) for column, value in values for each in (value if isinstance(value, tuple) else (value,))]
     return all(kind_of(one) in TYPES[column.type] | {ValueKind.NULL} for column, one in flat)
 
 
@@ -65,7 +65,7 @@ def is_inside(point: tuple[int, ...], box: tuple[int, ...]) -> bool:
 
 
 def small_space(table: DecisionTable) -> ValueSpace:
-    """Put a table on its axes, if it is small enough to look at every point."""
+    """Build the value space of a table that is small enough to test every point."""
     space = build_space(table)
     number = 1
     for axis in space.axes:
@@ -78,13 +78,13 @@ def small_space(table: DecisionTable) -> ValueSpace:
 @given(drawn=tables(most_rows=8), steps=st.sampled_from([1, 20, 200, 100_000]))
 def test_whatever_an_analysis_says_is_true(drawn: DrawnSearch, steps: int) -> None:
     table = drawn.table
-    found = analyse(table, steps)
-    for gap in found.gaps:
+    analysis = analyse(table, steps)
+    for gap in analysis.gaps:
         assert matching(table, gap.example) == []
-    for overlap in found.overlaps:
+    for overlap in analysis.overlaps:
         assert set(overlap.rows) <= set(matching(table, overlap.example))
-    covered_by = {one.row: set(one.covered_by) for one in found.unreachable}
-    surely = {one.row for one in found.unreachable if one.covered_by and not one.list_inputs}
+    covered_by = {each.row: set(each.covered_by) for each in analysis.unreachable}
+    surely = {each.row for each in analysis.unreachable if each.covered_by and not each.list_inputs}
     for inputs in filter(lambda one: fit_or_list_fitting(table, one), drawn.values):
         assert not set(matching(table, inputs)[:1]) & surely
     for inputs in filter(lambda one: fit_their_columns(table, one), drawn.values):
@@ -99,21 +99,21 @@ def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: D
     table = drawn.table
     space = small_space(table)
     hits = {point: matching(table, values_at(space, point)) for point in class_combinations(space)}
-    found = analyse(table, 10**9, max_overlaps=10**6)
-    assert found.complete
+    analysis = analyse(table, 10**9, max_overlaps=10**6)
+    assert analysis.complete
     firsts = {ids[0] for ids in hits.values() if ids}
-    assert {one.row for one in found.unreachable} == {row.id for row in table.rows} - firsts
+    assert {each.row for each in analysis.unreachable} == {row.id for row in table.rows} - firsts
     pairs = {pair for ids in hits.values() for pair in combinations(ids, 2)}
-    assert {one.rows for one in found.overlaps} == pairs
-    assert found.overlap_count == len(pairs)
+    assert {each.rows for each in analysis.overlaps} == pairs
+    assert analysis.overlap_count == len(pairs)
     boxes = UncoveredSearch(space, space.all_values, StepBudget(10**9)).find_all_uncovered(space.rows)
     missed = {point for point in hits if any(is_inside(point, box) for box in boxes)}
     assert missed == {point for point, ids in hits.items() if not ids}
 
 
 def test_an_unreachable_row_is_an_error_that_names_the_row_above_it() -> None:
-    found = analyse(a_table([a_row("R1", "spec: not(a)"), a_row("R2", "spec: b")]))
-    assert found.errors == (
+    analysis = analyse(a_table([a_row("R1", "spec: not(a)"), a_row("R2", "spec: b")]))
+    assert analysis.errors == (
         "row R2 is never reached: row R1 above it takes everything that it takes; move it up or delete it",
     )
 
@@ -122,9 +122,9 @@ def test_a_row_that_only_a_list_may_reach_is_a_warning() -> None:
     rows = [a_row("R1", 'speed: "not(1)"'), a_row("R2", 'speed: "2"')]
     table = a_table(rows)
     assert table.evaluate({"speed": [1, 2]}) is not None
-    found = analyse(table)
-    assert found.errors == ()
-    assert found.warnings[0] == (
+    analysis = analyse(table)
+    assert analysis.errors == ()
+    assert analysis.warnings[0] == (
         "row R2 is reached only by a list in 'speed': row R1 above it takes every single value that it takes;"
         " move it up unless that is intended"
     )
@@ -134,8 +134,8 @@ def test_a_row_that_only_a_list_may_reach_is_a_warning() -> None:
     ("upper", "lower"), [("< 5", "4"), ("1, 2", "2"), ("-", "not(1)"), ("not(1)", "not(1, 2)"), ("-", "-")]
 )
 def test_what_takes_all_single_values_of_a_row_and_its_lists_is_an_error(upper: str, lower: str) -> None:
-    found = analyse(a_table([a_row("R1", f'speed: "{upper}"'), a_row("R2", f'speed: "{lower}"')]))
-    assert len(found.errors) == 1
+    analysis = analyse(a_table([a_row("R1", f'speed: "{upper}"'), a_row("R2", f'speed: "{lower}"')]))
+    assert len(analysis.errors) == 1
 
 
 def test_an_empty_list_reaches_a_row_that_others_cover_only_together() -> None:
@@ -147,24 +147,24 @@ def test_an_empty_list_reaches_a_row_that_others_cover_only_together() -> None:
 
 def test_rows_that_only_together_cover_another_are_named_without_those_that_are_not_needed() -> None:
     rows = ['priority: "< 0"', 'priority: "[1..5)"', 'priority: "[5..9)"', 'priority: "[2..6]"']
-    found = analyse(a_table([a_row(f"R{place}", when) for place, when in enumerate(rows, start=1)]))
-    assert [(one.row, one.covered_by) for one in found.unreachable] == [("R4", ("R2", "R3"))]
-    assert "rows R2 and R3 above it together take everything that it takes" in found.errors[0]
+    analysis = analyse(a_table([a_row(f"R{place}", when) for place, when in enumerate(rows, start=1)]))
+    assert [(each.row, each.covered_by) for each in analysis.unreachable] == [("R4", ("R2", "R3"))]
+    assert "rows R2 and R3 above it together take everything that it takes" in analysis.errors[0]
 
 
 def test_a_row_whose_cell_takes_no_value_at_all_is_never_matched() -> None:
     nothing = 'start: "(date and time(\\"2026-01-01T00:00:00Z\\")..date and time(\\"2026-01-01T00:00:00.000001Z\\"))"'
-    found = analyse(a_table([a_row("R1", nothing), a_row("R2", "spec: a")]))
-    assert found.errors[0].startswith("row R1 never matches: there is no value that one of its cells takes")
+    analysis = analyse(a_table([a_row("R1", nothing), a_row("R2", "spec: a")]))
+    assert analysis.errors[0].startswith("row R1 never matches: there is no value that one of its cells takes")
 
 
 def test_a_gap_is_a_readable_box_and_a_warning_where_there_is_no_default_row() -> None:
     rows = [a_row("R1", "spec: not(aborted)"), a_row("R2", 'spec: aborted, priority: ">= 0"')]
-    found = analyse(a_table(rows))
-    assert found.warnings == (
+    analysis = analyse(a_table(rows))
+    assert analysis.warnings == (
         'no row matches where spec="aborted", priority<0, and there is no default row: add a row or a default',
     )
-    assert found.gaps[0].example["spec"] == "aborted"
+    assert analysis.gaps[0].example["spec"] == "aborted"
     with_default = analyse(a_table(rows, more=f"default: {BUNDLE}\n"))
     assert with_default.warnings == ()
     assert with_default.notes == ('the default row decides where spec="aborted", priority<0',)
@@ -172,8 +172,11 @@ def test_a_gap_is_a_readable_box_and_a_warning_where_there_is_no_default_row() -
 
 def test_inputs_that_do_not_matter_to_a_gap_are_any() -> None:
     rows = [a_row("R1", "spec: a, mode: ONDEMAND"), a_row("R2", "spec: b, mode: ONDEMAND")]
-    found = analyse(a_table(rows))
-    assert {gap.where for gap in found.gaps} == {'spec=any, mode="PROACTIVE"', 'spec=anything but "a", "b", mode=any'}
+    analysis = analyse(a_table(rows))
+    assert {gap.where for gap in analysis.gaps} == {
+        'spec=any, mode="PROACTIVE"',
+        'spec=anything but "a", "b", mode=any',
+    }
 
 
 def test_allowed_values_leave_nothing_else_to_take() -> None:
@@ -199,7 +202,7 @@ def test_nothing_lies_between_two_days_that_follow_each_other() -> None:
 
 
 def upper_decides(upper: str, lower: str, spec: str) -> str:
-    """Write the warning of two rows that overlap where ONDEMAND meets a specification."""
+    """Return the warning for two rows that overlap where ONDEMAND meets a specification."""
     where = f'spec="{spec}", mode="ONDEMAND"'
     and_so = f"with different outputs, and {upper} decides because it stands above"
     return f"rows {upper} and {lower} both match where {where}, {and_so}"
@@ -207,25 +210,25 @@ def upper_decides(upper: str, lower: str, spec: str) -> str:
 
 def test_rows_that_differ_in_part_are_a_warning_and_an_exception_from_a_rule_is_none() -> None:
     rows = [a_row("R1", "spec: a"), a_row("R2", "mode: ONDEMAND", BUNDLE), a_row("R3", "spec: b")]
-    found = analyse(a_table([*rows, a_row("R4", 'spec: "-"', BUNDLE)]))
-    assert found.warnings == (upper_decides("R1", "R2", "a"), upper_decides("R2", "R3", "b"))
-    assert [one.rows for one in found.overlaps if one.nested] == [("R1", "R4"), ("R3", "R4"), ("R2", "R4")]
+    analysis = analyse(a_table([*rows, a_row("R4", 'spec: "-"', BUNDLE)]))
+    assert analysis.warnings == (upper_decides("R1", "R2", "a"), upper_decides("R2", "R3", "b"))
+    assert [each.rows for each in analysis.overlaps if each.nested] == [("R1", "R4"), ("R3", "R4"), ("R2", "R4")]
 
 
 def test_an_overlap_is_an_error_under_policy_unique() -> None:
     rows = [a_row("R1", "spec: a"), a_row("R2", "mode: ONDEMAND")]
-    found = analyse(a_table(rows, more="policy: unique\n"))
-    assert found.errors == (
+    analysis = analyse(a_table(rows, more="policy: unique\n"))
+    assert analysis.errors == (
         'rows R1 and R2 both match where spec="a", mode="ONDEMAND", but only one may: make them exclude each other',
     )
 
 
 def test_what_depends_on_another_input_is_never_claimed_and_is_said_to_be_unchecked() -> None:
     rows = [a_row("R1", 'speed: "> priority"'), a_row("R2", 'speed: "> 5"'), a_row("R3", 'speed: "<= 5"')]
-    found = analyse(a_table(rows))
-    assert (found.unreachable, found.gaps, found.overlaps) == ((), (), ())
-    assert not found.complete
-    assert found.unchecked == (
+    analysis = analyse(a_table(rows))
+    assert (analysis.unreachable, analysis.gaps, analysis.overlaps) == ((), (), ())
+    assert not analysis.complete
+    assert analysis.unchecked == (
         "not fully checked: what row R1 takes depends on other inputs, so overlaps and gaps there are not found"
     )
 
@@ -234,15 +237,15 @@ def test_an_analysis_that_runs_out_of_steps_says_so_and_what_it_says_is_true() -
     rows = [
         a_row(f"R{n}", f'spec: "s{n}", priority: "[{n}..{n + 9})", speed: "[{5 * n}..{5 * n + 40}]"') for n in range(40)
     ]
-    found = analyse(a_table(rows), 100)
-    assert "the search for gaps ended after 100 steps, so there may be more" in found.unchecked
-    assert not found.complete
-    assert all(matching(a_table(rows), gap.example) == [] for gap in found.gaps)
+    analysis = analyse(a_table(rows), 100)
+    assert "the search for gaps ended after 100 steps, so there may be more" in analysis.unchecked
+    assert not analysis.complete
+    assert all(matching(a_table(rows), gap.example) == [] for gap in analysis.gaps)
 
 
 @pytest.mark.parametrize("count", [30, 60])
 def test_many_findings_are_cut_short_with_their_number(count: int) -> None:
     rows = [a_row(f"R{n}", "spec: a") for n in range(count)]
-    found = analyse(a_table(rows))
-    assert len(found.errors) == 21
-    assert found.errors[-1] == f"{count - 21} more rows are never reached"
+    analysis = analyse(a_table(rows))
+    assert len(analysis.errors) == 21
+    assert analysis.errors[-1] == f"{count - 21} more rows are never reached"

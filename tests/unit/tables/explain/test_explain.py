@@ -1,4 +1,4 @@
-"""An explanation names the cells that fitted and the rows that came close, and can be kept without the table."""
+"""An explanation names the cells that matched and the rows that nearly matched, and can be stored without the table."""
 
 from __future__ import annotations
 

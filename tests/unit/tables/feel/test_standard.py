@@ -1,4 +1,4 @@
-"""What fits a cell and what does not, sentence by sentence of the standard (DMN 1.5 §7, §9, §10.3)."""
+"""What matches a cell and what does not, sentence by sentence of the standard (DMN 1.5 §7, §9, §10.3)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ LOCAL = datetime(2026, 3, 12, 8, 30)  # noqa: DTZ001 - FEEL has moments without 
 NOON_UTC = datetime(2026, 3, 12, 12, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
 
-# cell, type of the column, values that fit, values that do not
+# cell, type of the column, values that match, values that do not
 CELLS: list[tuple[str, str, list[object], list[object]]] = [
     # a dash: irrelevant
     ("-", "any", [None, 0, "", "x", True, [], [None], date(2026, 1, 1), {"a": 1}], []),
     ("\n - \t", "number", [None, "of another type", 5], []),
-    # numbers are decimals: whatever type of Python holds them
+    # numbers are decimals, whatever their Python type is
     ("5", "number", [5, 5.0, Decimal(5), Decimal("5.000")], [4, 6, 5.5, "5", True, None, [], [4]]),
     ("0", "number", [0, -0.0, Decimal("-0"), Decimal("0E+5")], [False, None, "", "0"]),
     ("1", "number", [1, 1.0], [True, "1", [True]]),
@@ -83,7 +83,7 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
     ('>= "b"', "string", ["b", "ba", "c"], ["a", "B", None]),
     ('!= "a"', "string", ["b", ""], ["a", None, 5]),
     ('= "a"', "string", ["a"], ["A"]),
-    # booleans are neither numbers nor words
+    # booleans are neither numbers nor strings
     ("true", "boolean", [True], [False, 1, "true", None, [], 1.0]),
     ("false", "boolean", [False], [True, 0, "", None]),
     ("!= true", "boolean", [False], [True, None, 0]),
@@ -116,7 +116,7 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
     ("[1e2..1E3]", "number", [100, 500, 1000], [99]),
     ('["a".."c"]', "string", ["a", "b", "c", "bzz"], ["cc", "A", None, 1]),
     ('("a".."c")', "string", ["aa"], ["a", "c"]),
-    # a comma is an or; not( ) stands around all of it
+    # a comma means or; not( ) encloses the whole cell
     ("1, 2,3", "number", [1, 2, 3], [4, None]),
     ("< 1, > 9, 5", "number", [0, 10, 5], [1, 9, 4]),
     ("[1..2], [8..9)", "number", [1, 8], [9, 5]),
@@ -127,7 +127,7 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
     ("not(!= 5)", "number", [5, None, "x"], [6]),
     ('not\n("a")', "string", ["b", None, 1], ["a"]),
     ('1, "a", true, null', "any", [1, "a", True, None], ["1", 0, False, "true"]),
-    # lists: a cell fits if an element does
+    # lists: a cell matches a list if it matches an element
     ('"a"', "string", [["a"], ["b", "a"], ("a",)], [["b"], [None], [1]]),
     ("> 5", "number", [[1, 9]], [[1, 5], ["9"], [None]]),
     ("[1..5]", "number", [[0, 3]], [[0, 6], [[3]]]),
@@ -211,7 +211,7 @@ CELLS: list[tuple[str, str, list[object], list[object]]] = [
         [datetime(2026, 3, 12, 14, tzinfo=PARIS)],
         [datetime(2026, 3, 12, 13, tzinfo=PARIS)],
     ),
-    # durations: days and time apart from years and months
+    # durations: days and time are another kind than years and months
     (
         'duration("P1D")',
         "days-duration",

@@ -1,4 +1,4 @@
-"""Laws that hold for every cell and every value."""
+"""Properties that hold for every cell and every value."""
 
 from __future__ import annotations
 

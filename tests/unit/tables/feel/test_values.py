@@ -1,4 +1,4 @@
-"""Comparing two values is Python's own comparison where both are of one kind, and false where they are not."""
+"""Two values of one kind compare as in Python, and values of different kinds never compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A typo in one cell of a thousand rows is one sentence that names the cell, whichever format the table is in."""
+"""A typo in one cell of a thousand rows is reported in one sentence that names the cell, in every format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wrong table file is refused with every mistake at once, each naming line, row and column."""
+"""An invalid table file is refused with all of its problems together, each with line, row and column."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sentences(text: str, source: str = "outbound-policy.yaml") -> tuple[str, ...
 
 
 def mistake_in(row: str) -> str:
-    """Return the one sentence about one row, without `outbound-policy.yaml:12: `."""
+    """Return the only sentence about a row, without `outbound-policy.yaml:12: `."""
     (sentence,) = sentences(a_file([row]))
     assert sentence.startswith("outbound-policy.yaml:12: ")
     return sentence.removeprefix("outbound-policy.yaml:12: ")
@@ -128,8 +128,8 @@ COLUMNS = [
 
 @pytest.mark.parametrize(("column", "sentence"), COLUMNS)
 def test_a_wrong_input_is_named(column: str, sentence: str) -> None:
-    (told, *_) = sentences(a_file(inputs=f"{INPUTS}  - {column}\n"))
-    assert told.startswith(f"outbound-policy.yaml:8: {sentence}")
+    (problem, *_) = sentences(a_file(inputs=f"{INPUTS}  - {column}\n"))
+    assert problem.startswith(f"outbound-policy.yaml:8: {sentence}")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_wrong_input_is_named(column: str, sentence: str) -> None:
 )
 def test_a_wrong_output_column_is_named(outputs: str, sentence: str) -> None:
     text = a_file([f"{{id: R1, when: {{}}, then: {{}}}}"], outputs=outputs)  # noqa: F541 - braces as in the others
-    assert any(sentence in told for told in sentences(text))
+    assert any(sentence in problem for problem in sentences(text))
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_a_wrong_output_column_is_named(outputs: str, sentence: str) -> None:
     ],
 )
 def test_what_is_no_table_file_is_refused_in_one_sentence(text: str, sentence: str) -> None:
-    (told,) = sentences(text, "t.yaml")
-    assert told.startswith(sentence)
+    (problem,) = sentences(text, "t.yaml")
+    assert problem.startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_is_no_table_file_is_refused_in_one_sentence(text: str, sentence: s
     ],
 )
 def test_a_wrong_part_of_the_file_is_named(more: str, sentence: str) -> None:
-    assert any(told.startswith(f"outbound-policy.yaml:{sentence}") for told in sentences(a_file(more=more)))
+    assert any(problem.startswith(f"outbound-policy.yaml:{sentence}") for problem in sentences(a_file(more=more)))
 
 
 def test_a_table_without_rows_is_refused() -> None:
@@ -192,8 +192,8 @@ def test_a_table_without_rows_is_refused() -> None:
 
 
 def test_every_missing_part_is_told() -> None:
-    told = "\n".join(sentences("note: nothing else\n", "t.yaml"))
-    assert all(f"t.yaml:1: '{part}' is missing" in told for part in ("table", "inputs", "outputs", "rows"))
+    problem = "\n".join(sentences("note: nothing else\n", "t.yaml"))
+    assert all(f"t.yaml:1: '{part}' is missing" in problem for part in ("table", "inputs", "outputs", "rows"))
 
 
 def test_an_id_of_a_table_can_stand_in_a_reference() -> None:
@@ -263,4 +263,4 @@ def test_any_text_in_a_cell_is_a_cell_or_a_sentence_about_it(cell: str) -> None:
     try:
         load_table(a_file([a_row("R1", f"spec: {quoted}")]), "t.yaml", RUN_FACTS)
     except TableErrors as refused:
-        assert all("column 'spec'" in told or "not valid YAML" in told for told in refused.sentences)  # noqa: PT017 - both ends are fine
+        assert all("column 'spec'" in problem or "not valid YAML" in problem for problem in refused.sentences)  # noqa: PT017 - both ends are fine

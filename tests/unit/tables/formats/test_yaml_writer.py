@@ -1,4 +1,4 @@
-"""A table that is written as YAML loads as the same table, whatever words stand in it."""
+"""A table that is written as YAML loads as the same table, whatever strings it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled index of a table finds exactly the rows that are found by trying each."""
+"""The index of a table finds exactly the rows that a scan of all rows finds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], 
 
 
 def finds_the_same(drawn: DrawnSearch, index: AnyIndex) -> None:
-    """Compare the rows that an index finds, for values as they come and in canonical form, with those tried by one."""
+    """Check that an index finds the rows of a scan, for raw and for canonical values."""
     table = drawn.table
     for given_values in drawn.values:
         as_they_come = tuple(given_values[column.name] for column in table.inputs)
@@ -78,7 +78,10 @@ def test_a_table_of_any_cells_is_not_filed_or_decides_the_same(drawn: DrawnSearc
 
 
 def many_words(policy: HitPolicy, last: str = "-") -> DecisionTable:
-    """Make a table that is large enough to be filed; every 50th row takes anything in the first two columns."""
+    """Return a table that is large enough for a word index.
+
+    Every 50th row accepts any value in the first two columns.
+    """
     texts = [
         (f'"w{place % 1_500}"' if place % 50 else "-", f'"v{place % 1_499}"' if place % 50 else "-", f'"u{place % 7}"')
         for place in range(MIN_WORD_INDEX_ROWS)
@@ -140,7 +143,7 @@ def test_a_decimal_that_is_no_number_was_searched_among_numbers_and_could_not_be
 
 
 def many_rows(cell: Callable[[int], str], width: int, count: int = 6_000) -> DecisionTable:
-    """Make a table of so many rows whose columns all ask for ranges."""
+    """Return a table of `count` rows, of which every column has ranges."""
     cells = [tuple(parse(cell(place * (column + 1)), "number") for column in range(width)) for place in range(count)]
     rows = tuple(Row(id=f"R{place}", cells=of_row, outputs={"out": place}) for place, of_row in enumerate(cells))
     inputs = tuple(Input(name=f"in{column}", type="number") for column in range(width))

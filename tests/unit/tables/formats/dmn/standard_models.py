@@ -1,4 +1,4 @@
-"""Whole decision tables with what each must decide, written from the text of the standard (DMN 1.5 §8, §9, §10.3)."""
+"""Whole decision tables with their expected results, written from the text of the standard (DMN 1.5 §8, §9, §10.3)."""
 
 from __future__ import annotations
 

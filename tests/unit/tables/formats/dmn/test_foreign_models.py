@@ -1,4 +1,4 @@
-"""What models of other tools do that ours did not do at first: each was refused, or taken for something else."""
+"""Models of other tools that were refused or misread at first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def only_sentence(content: str | bytes) -> str:
     return sentence
 
 
-# -- what stands around a table
+# -- elements around a table
 
 
 def test_a_converter_may_leave_the_elements_in_the_namespace_of_its_tool() -> None:
@@ -70,7 +70,7 @@ def test_a_table_that_is_no_decision_is_refused_by_the_name_of_what_holds_it(
     assert only_sentence(text) == f"m.dmn:2: no decision of the model is a decision table; {problem}"
 
 
-# -- a cell that is not written as the standard says was taken for an empty one, which lets everything pass
+# -- a cell that is not written as the standard requires was read as empty, so it matched everything
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_summary_of_several_outputs_is_refused_as_the_standard_does_not_define
     )
 
 
-# -- what a model of another language writes is refused with the word that is meant
+# -- spellings of other languages are refused with the intended word
 
 
 @pytest.mark.parametrize(

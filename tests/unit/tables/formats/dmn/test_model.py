@@ -1,4 +1,4 @@
-"""Models as modelers write them: the versions, the spellings, and what stands around a table."""
+"""Models as tools write them: their versions, their spellings, and the elements around a table."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ TYPES = [
     ("tList", "number"),
     ("tStructure", "any"),
     ("list<string>", "any"),
-    ("<Undefined>", "any"),  # what the editors of Red Hat write where nobody chose a type
+    ("<Undefined>", "any"),  # written by Red Hat's editors where no type was chosen
 ]
 
 

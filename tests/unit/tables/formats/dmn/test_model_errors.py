@@ -1,4 +1,4 @@
-"""A DMN model that cannot be used is refused with every mistake at once, and never does harm."""
+"""An unusable DMN model is refused with all of its problems together, and is never dangerous to read."""
 
 from __future__ import annotations
 

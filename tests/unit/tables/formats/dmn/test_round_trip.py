@@ -1,4 +1,4 @@
-"""A table that was written as DMN and loaded again is the same table."""
+"""A table that is written as DMN loads as the same table."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_what_no_table_can_hold_cannot_be_written() -> None:
 
 @st.composite
 def cells(draw: st.DrawFn, kind: str, others: dict[str, str]) -> Cell:
-    """Draw a cell of a type, by its text."""
+    """Draw a cell of a type, as its text."""
     name = st.sampled_from(sorted(name for name, of in others.items() if "any" in (of, kind) or of == kind) or ["null"])
     operand = VALUES[kind].map(literal_text) | name
     equal = st.builds("{}{}".format, st.sampled_from(["", "= ", "!= "]), operand | st.just("null"))
@@ -82,13 +82,13 @@ def cells(draw: st.DrawFn, kind: str, others: dict[str, str]) -> Cell:
     text = draw(tests.map(", ".join) | tests.map(", ".join).map("not({})".format) | st.just("-"))
     try:
         return parse(text, kind, others)
-    except ValueError:  # `< null`, where no other input has the type
+    except ValueError:  # `< null`, if no other input has the type
         return parse("-", kind)
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> DecisionTable:
-    """Draw a whole table; its columns and rows need not make sense."""
+    """Draw a whole table. Its columns and rows need not make sense."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
     types = {name: draw(st.sampled_from(list(TYPES))) for name in names}
     outputs = draw_outputs(draw)

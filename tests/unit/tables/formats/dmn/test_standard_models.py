@@ -1,4 +1,4 @@
-"""Whole DMN models decide as the standard says, in every version, and again after they were written out."""
+"""Whole DMN models decide as the standard requires, in every version, and again after they are written."""
 
 from __future__ import annotations
 
@@ -59,4 +59,4 @@ def test_a_wrong_rule_of_any_model_is_refused(name: str) -> None:
     )
     with pytest.raises(TableErrors) as refused:
         dmn.read(as_xml(wrong), "model.dmn")
-    assert all("row R1, column" in told and "is a function" in told for told in refused.value.sentences)
+    assert all("row R1, column" in problem and "is a function" in problem for problem in refused.value.sentences)

@@ -1,4 +1,4 @@
-"""A table goes out as CSV and comes back the same; a mistake in it is named by line and cell."""
+"""A table that is written as CSV loads as the same table; a mistake in it is reported with its line and cell."""
 
 from __future__ import annotations
 

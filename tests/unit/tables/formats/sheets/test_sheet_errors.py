@@ -1,4 +1,4 @@
-"""Mistakes in CSV and spreadsheets are told like those of YAML, all at once, with the addresses of their cells."""
+"""Mistakes in CSV and spreadsheets are reported like those in YAML, all together, with the addresses of their cells."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("row", "told"), ROWS)
-def test_a_wrong_cell_is_named_with_its_address_in_either_format(row: list[object], told: str) -> None:
+@pytest.mark.parametrize(("row", "problem"), ROWS)
+def test_a_wrong_cell_is_named_with_its_address_in_either_format(row: list[object], problem: str) -> None:
     lines = a_sheet(row, ["R2", *GOOD[1:]])
     (in_csv,) = csv_mistakes(as_csv(lines))
     (in_xlsx,) = xlsx_mistakes(as_xlsx(lines))
-    assert in_csv.startswith(f"policy.csv:8, cell {told}")
-    assert in_xlsx.startswith(f"policy.xlsx, sheet Table, cell {told}")
+    assert in_csv.startswith(f"policy.csv:8, cell {problem}")
+    assert in_xlsx.startswith(f"policy.xlsx, sheet Table, cell {problem}")
 
 
 def test_mistakes_of_all_rows_are_told_at_once() -> None:
@@ -68,13 +68,13 @@ EXCEL = [
 ]
 
 
-@pytest.mark.parametrize(("address", "value", "shown_as", "told"), EXCEL)
+@pytest.mark.parametrize(("address", "value", "shown_as", "problem"), EXCEL)
 def test_what_excel_made_of_a_cell_is_refused_with_its_address(
-    address: str, value: object, shown_as: str, told: str
+    address: str, value: object, shown_as: str, problem: str
 ) -> None:
     formats = {address: shown_as} if shown_as else {}
     (sentence,) = xlsx_mistakes(as_xlsx(a_sheet(GOOD), {address: value}, formats))
-    assert sentence.startswith(f"policy.xlsx, sheet Table, cell {address}: {told}")
+    assert sentence.startswith(f"policy.xlsx, sheet Table, cell {address}: {problem}")
 
 
 def test_numbers_and_booleans_that_an_operator_typed_into_excel_are_taken() -> None:
@@ -102,11 +102,11 @@ HEADS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("at", "line", "told"), HEADS)
-def test_a_wrong_line_of_the_head_is_named(at: int, line: list[object], told: str) -> None:
+@pytest.mark.parametrize(("at", "line", "problem"), HEADS)
+def test_a_wrong_line_of_the_head_is_named(at: int, line: list[object], problem: str) -> None:
     lines = a_sheet(GOOD)
     lines[at] = line
-    assert any(sentence.startswith(told) for sentence in csv_mistakes(as_csv(lines)))
+    assert any(sentence.startswith(problem) for sentence in csv_mistakes(as_csv(lines)))
 
 
 SELECTOR_ROWS = [
@@ -120,10 +120,10 @@ SELECTOR_ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("row", "told"), SELECTOR_ROWS)
-def test_a_wrong_cell_of_a_selector_is_named(row: list[object], told: str) -> None:
+@pytest.mark.parametrize(("row", "problem"), SELECTOR_ROWS)
+def test_a_wrong_cell_of_a_selector_is_named(row: list[object], problem: str) -> None:
     (sentence,) = csv_mistakes(as_csv(a_sheet(row, selector=True)))
-    assert sentence.startswith(f"policy.csv:8, cell {told}")
+    assert sentence.startswith(f"policy.csv:8, cell {problem}")
 
 
 TESTS = [
@@ -137,11 +137,11 @@ TESTS = [
 ]
 
 
-@pytest.mark.parametrize(("test", "told"), TESTS)
-def test_a_wrong_test_is_named(test: list[object], told: str) -> None:
+@pytest.mark.parametrize(("test", "problem"), TESTS)
+def test_a_wrong_test_is_named(test: list[object], problem: str) -> None:
     lines: CellLines = [*a_sheet(GOOD), [], ["test", "given", "expect", "note"], test]
     (sentence,) = csv_mistakes(as_csv(lines))
-    assert sentence.startswith(f"policy.csv:11, cell {told}")
+    assert sentence.startswith(f"policy.csv:11, cell {problem}")
 
 
 def test_a_csv_of_another_country_has_semicolons_and_its_decimal_commas_are_not_two_numbers() -> None:
@@ -159,16 +159,16 @@ def test_csv_is_read_as_every_spreadsheet_saves_it(delimiter: str, mark: bytes) 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "problem"),
     [
         (b"", "policy.csv: no line starts with 'row'"),
         (b'table,"t\n', "policy.csv:1: not valid CSV: unexpected end of data"),
         (b"table,t\n\xff\n", "policy.csv:2: has a byte that is not UTF-8: save the file as 'CSV UTF-8'"),
     ],
 )
-def test_what_is_no_csv_of_a_table_is_refused_in_one_sentence(content: bytes, told: str) -> None:
+def test_what_is_no_csv_of_a_table_is_refused_in_one_sentence(content: bytes, problem: str) -> None:
     (sentence,) = csv_mistakes(content)
-    assert sentence.startswith(told)
+    assert sentence.startswith(problem)
 
 
 def test_a_formula_does_not_run_in_the_spreadsheet_that_opens_the_csv() -> None:

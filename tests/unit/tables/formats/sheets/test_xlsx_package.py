@@ -1,4 +1,4 @@
-"""A spreadsheet of a stranger is bounded, and one that is refused comes back with the reasons beside its cells."""
+"""A spreadsheet from an untrusted source is limited in size; a refused one is returned with its problems marked."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ WRONG = as_xlsx(a_sheet(["R1", "a", "[1..5", "true", "bundel", ""], ["R2", "a", 
 
 
 def annotated_copy(content: bytes) -> bytes:
-    """Return the copy with the reasons."""
+    """Return the copy of a spreadsheet with the reasons."""
     with pytest.raises(TableErrors) as refused:
         any_from(table_tree_from_xlsx(content, "t.xlsx"))
-    complaints = refused.value.diagnostics
-    assert complaints is not None
-    assert isinstance(complaints.places, SheetPlaces)
-    return add_reasons(content, "t.xlsx", complaints, complaints.places)
+    diagnostics = refused.value.diagnostics
+    assert diagnostics is not None
+    assert isinstance(diagnostics.places, SheetPlaces)
+    return add_reasons(content, "t.xlsx", diagnostics, diagnostics.places)
 
 
 def with_zip_part(content: bytes, name: str, part: bytes) -> bytes:
-    """Exchange or add a part of a spreadsheet."""
+    """Return a spreadsheet with a part replaced or added."""
     changed = BytesIO()
     with ZipFile(BytesIO(content)) as old, ZipFile(changed, "w", ZIP_DEFLATED) as new:
         for entry in old.infolist():

@@ -1,4 +1,7 @@
-"""A table goes out as a spreadsheet and comes back the same; what Excel made of a cell is refused with its address."""
+"""A table that is written as a spreadsheet loads as the same table.
+
+A cell that Excel changed is refused with its address.
+"""
 
 from __future__ import annotations
 
