@@ -97,7 +97,7 @@ PARKED = Metric(
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
-    labels=("spoke", "purpose", "verdict"),
+    labels=("spoke", "purpose", "outcome"),
     meaning="Calls to external systems by what their answer meant.",
 )
 CALLING = Metric(
@@ -115,7 +115,7 @@ RUNS_ENDED = Metric(
 CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
-    labels=("spoke", "what"),
+    labels=("spoke", "outcome"),
     meaning="Notifications of external systems by what became of them: stored, or why not.",
 )
 IN_LINE = Metric(
@@ -285,7 +285,7 @@ class WorkerMetrics:
 
     def problem_reported(self, problem: Problem) -> None:
         """Count a problem and report it."""
-        self._metrics.count(TROUBLES, self._role, "complaint", problem.code)
+        self._metrics.count(TROUBLES, self._role, "worker", problem.code)
         self._complain(self._role, problem, None)
 
     def track(self, figures: Callable[[], WorkerFigures]) -> None:

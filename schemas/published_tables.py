@@ -87,7 +87,7 @@ class LiveChange(TableRecord):
 
     version: VersionName
     previous: VersionName | None = None
-    how: LiveChangeKind = LiveChangeKind.PUBLISH
+    action: LiveChangeKind = LiveChangeKind.PUBLISH
     author: Author
     comment: Comment = ""
     at: AwareDatetime
@@ -111,7 +111,7 @@ class LivePointer(LiveChange):
         return self.table
 
     @property
-    def moves(self) -> tuple[LiveChange, ...]:
+    def changes(self) -> tuple[LiveChange, ...]:
         """Every change that is kept, newest first."""
         return (LiveChange.model_validate(self.model_dump(include=set(LiveChange.model_fields))), *self.earlier)
 

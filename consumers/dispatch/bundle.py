@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.events import CancelledUnsent, ParentNotAccepted
+from router.runs.events import CancelledBeforeSending, ParentNotAccepted
 from router.runs.transitions import ENDED
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def cancelled_child_updates(rows: Sequence[RunRow]) -> list[RowUpdate]:
     for row in rows[1:]:
         if row.run_id in out:
             continue
-        if row.cancel_asked:
-            moves.append((row, (CancelledUnsent(),)))
+        if row.cancel_requested:
+            moves.append((row, (CancelledBeforeSending(),)))
         elif row.parent_run_id in out:
             moves.append((row, (ParentNotAccepted(parent_run_id=row.parent_run_id or ""),)))
         else:

@@ -10,7 +10,7 @@ from consumers.dispatch.follow_up import call_about_run
 from consumers.problems import external_id_pending, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.runs.events import CancelAccepted, CancelledUnsent, CancelRefused, Reported
+from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused, Reported
 from router.runs.processed_events import has_led_to
 from router.runs.reports import ExternalReport
 from router.runs.transitions import ENDED, OUT, UNSENT
@@ -45,7 +45,7 @@ class CancelRunHandler:
         if row.phase in ENDED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             return await self._after_the_end(event, row)
         if row.phase in UNSENT and row.sent_at is None:
-            await self.updater.store_intention(event, row, CancelledUnsent())
+            await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
         if row.phase not in OUT:
             return DeadLetter(_send_first(row))

@@ -55,7 +55,7 @@ class ChangeRunHandler:
     async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         changes = diff(row.sent or row.requested, row.requested)
         profile = self.caller.spoke(row.spoke).profile
-        permission = permit(changes, profile.patchable, profile.change_until, row.state)
+        permission = permit(changes, profile.patchable, profile.changeable_states, row.state)
         if not isinstance(permission, PermittedChanges):
             return await self.refused(event, row, permission.reasons)
         return await self._patch(event, row, changes, attempt)

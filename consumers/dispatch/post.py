@@ -17,7 +17,7 @@ from router.responses import Verdict
 from router.runs.events import (
     Accepted,
     AttemptFailed,
-    CancelledUnsent,
+    CancelledBeforeSending,
     GivenUp,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -113,9 +113,9 @@ class PostAttempt:
         return await self._fallout(rows, look_up_impossible(rows[0]))
 
     async def _not_found(self, rows: Rows) -> Outcome:
-        if not rows[0].cancel_asked:
+        if not rows[0].cancel_requested:
             return await self.post(rows)
-        moves: list[RowUpdate] = [(row, (CancelledUnsent(),)) for row in rows if row.cancel_asked]
+        moves: list[RowUpdate] = [(row, (CancelledBeforeSending(),)) for row in rows if row.cancel_requested]
         await self.updater.store_intentions(self.event, moves)
         return Done()
 

@@ -11,7 +11,7 @@ from consumers.dispatch.post import PostAttempt
 from consumers.problems import external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
-from router.runs.events import CancelledUnsent, GivenUp, ParentNotAccepted
+from router.runs.events import CancelledBeforeSending, GivenUp, ParentNotAccepted
 from router.runs.transitions import ENDED, OUT
 from schemas.vocabulary import Phase
 
@@ -48,8 +48,8 @@ class SendRunHandler:
             return Done()
         if row.phase in (Phase.IN_DOUBT, Phase.FALLOUT):
             await self.updater.republish(event, *rows)
-        if row.sent_at is None and row.cancel_asked:
-            await self.updater.store_intention(event, row, CancelledUnsent())
+        if row.sent_at is None and row.cancel_requested:
+            await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
         return await self._after_its_parent(event, command, rows, attempt)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.call import MayNotSendError
 from consumers.problems import call_failed
-from consumers.spokes.profile import InboundMode
+from consumers.spokes.profile import ResultChannel
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import Verdict
@@ -54,7 +54,8 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        profiles = [spoke.profile for spoke in self.caller.spokes.values() if InboundMode.POLL in spoke.profile.inbound]
+        all_profiles = [spoke.profile for spoke in self.caller.spokes.values()]
+        profiles = [profile for profile in all_profiles if ResultChannel.POLL in profile.result_channels]
         async with asyncio.TaskGroup() as group:
             for profile in profiles:
                 group.create_task(self._poll(profile))
@@ -72,7 +73,7 @@ class Poller:
 
         A response without news leaves a run as silent as it was, so paging is needed to reach all of them.
         """
-        since, heard, last = self.now() - timedelta(seconds=profile.silent_after), 0, None
+        since, heard, last = self.now() - timedelta(seconds=profile.poll_after), 0, None
         while rows := await self.store.silent_runs(profile.name, since, PAGE_SIZE, last):
             answers = await asyncio.gather(*(self._read(row) for row in rows))
             heard += await self._publish_news(rows, answers)

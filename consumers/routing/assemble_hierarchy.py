@@ -11,7 +11,7 @@ from consumers.routing.request_rows import new_row, placed
 from consumers.routing.route_request import NOT_SENT, differs
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.store.port import ConflictError
-from router.runs.events import CancelledUnsent, GivenUp
+from router.runs.events import CancelledBeforeSending, GivenUp
 from router.runs.hierarchy import HierarchyError, child_ids
 from router.runs.hierarchy_limits import check_size
 from router.runs.pending import is_pending, without_children
@@ -65,7 +65,9 @@ class HierarchyAssembler:
         if not is_pending(row):
             return await self._handle_redelivery(event, row)
         if root.decision is None or not root.decision.hierarchical:
-            await self.updater.store_intention(event, row, CancelledUnsent() if root.decision is None else NOT_SENT)
+            await self.updater.store_intention(
+                event, row, CancelledBeforeSending() if root.decision is None else NOT_SENT
+            )
             return Done()
         if row.run_id not in child_ids(root.requested):
             problem = child_not_named(row)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.routing.embedded_children import row_of_carried
 from consumers.runtime.handler import Done
-from router.runs.events import CancelledUnsent, ChangeAsked, ParentNotAccepted
+from router.runs.events import CancelledBeforeSending, ChangeRequested, ParentNotAccepted
 from router.runs.hierarchy import child_ids, with_children
 from router.runs.pending import embedded_child, embedded_descendants, ended_undecided, is_pending, without_children
 from router.runs.processed_events import CHANGE, has_led_to
@@ -40,7 +40,7 @@ class PendingRunCanceller:
         root = await self.updater.store.run(row.root_run_id)
         if root is not None and is_pending(root) and row.run_id in child_ids(root.requested):
             return await self.cancel_child(event, root, row.run_id)
-        await self.updater.store_intention(event, row, CancelledUnsent())
+        await self.updater.store_intention(event, row, CancelledBeforeSending())
         return Done()
 
     async def cancel_child(self, event: Event, root: RunRow, run_id: str) -> Outcome:
@@ -51,7 +51,7 @@ class PendingRunCanceller:
         old = [as_part_of_request(root, known[child.run_id]) for child in family if child.run_id in known]
         moves: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if is_pending(row)]
         left = without_children(root.requested, {child.run_id for child in family})
-        moved = await self.updater.store_intentions(event, [*moves, (root, (ChangeAsked(document=left),))], new)
+        moved = await self.updater.store_intentions(event, [*moves, (root, (ChangeRequested(document=left),))], new)
         return await self.assembler.resume(event, moved[-1])
 
     async def handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
@@ -66,7 +66,7 @@ class PendingRunCanceller:
         known = await self.assembler.children(root)
         new = [row_of_carried(root, child) for child in root.requested.children if child.run_id not in known]
         old = [as_part_of_request(root, row) for row in known.values() if is_pending(row)]
-        moves: list[RowUpdate] = [(row, (CancelledUnsent(),)) for row in (root, *new, *old)]
+        moves: list[RowUpdate] = [(row, (CancelledBeforeSending(),)) for row in (root, *new, *old)]
         await self.updater.store_intentions(event, moves, new)
         return Done()
 
@@ -83,4 +83,4 @@ def _known_tree(root: RunRow, known: Mapping[str, RunRow]) -> RunDocument:
 
 def _end_event(row: RunRow, cancelled: str) -> RunEvent:
     parent = row.parent_run_id or row.root_run_id
-    return CancelledUnsent() if row.run_id == cancelled else ParentNotAccepted(parent_run_id=parent)
+    return CancelledBeforeSending() if row.run_id == cancelled else ParentNotAccepted(parent_run_id=parent)

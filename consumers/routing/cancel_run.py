@@ -10,7 +10,7 @@ from consumers.routing.cancel_pending import PendingRunCanceller
 from consumers.routing.commands import cancel_command
 from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.events import CancelAsked, CancelRefused
+from router.runs.events import CancelRefused, CancelRequested
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, has_led_to
 from router.runs.transitions import ENDED
@@ -69,7 +69,7 @@ class RunCancelledHandler:
         return await self.updater.store.runs_of_request(row.request_id) if whole else (row,)
 
     async def _command_cancellation(self, event: Event, rows: Sequence[RunRow], reason: str | None) -> None:
-        asked: list[RowUpdate] = [(row, (CancelAsked(),)) for row in rows if not _was_cancelled_by(event, row)]
+        asked: list[RowUpdate] = [(row, (CancelRequested(),)) for row in rows if not _was_cancelled_by(event, row)]
         await self.updater.store_facts(event, asked)
         commands = [command for row in rows if (command := cancel_command(row, reason))]
         await self.updater.announcer.publish(event, commands, decision=rows[0].decision)

@@ -10,7 +10,7 @@ from consumers.routing.commands import cancel_command, change_command, send_comm
 from consumers.routing.request_rows import placed
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import change_event, not_higher, was_removed
-from router.runs.events import CancelAsked, ChangeRefused
+from router.runs.events import CancelRequested, ChangeRefused
 from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand, with_children
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, CHANGE, SEND, has_led_to
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
-    from router.runs.events import ChangeAsked
+    from router.runs.events import ChangeRequested
     from router.runs.hierarchy_limits import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -113,7 +113,7 @@ class HierarchyChanger:
 
 def _root_event(
     event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
-) -> ChangeAsked | ChangeRefused | None:
+) -> ChangeRequested | ChangeRefused | None:
     if document == root.requested and difference != ChildChanges():
         return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
     return change_event(event, root, document)
@@ -122,7 +122,7 @@ def _root_event(
 def _child_updates(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[RowUpdate]:
     changed = _change_updates(event, [rows[run_id] for run_id in difference.changed], documents)
     removed: list[RowUpdate] = [
-        (rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _is_alive(rows[i])
+        (rows[i], (CancelRequested(),)) for i in difference.removed if i in rows and _is_alive(rows[i])
     ]
     again = [rows[run_id] for run_id in difference.added if run_id in rows]
     return [*changed, *removed, *_refused_updates(again, documents)]
@@ -156,7 +156,7 @@ def _commands_of(event: Event, rows: Iterable[RunRow], documents: Documents, rea
 
 
 def _living_documents(rows: Iterable[RunRow]) -> list[RunDocument]:
-    return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_asked]
+    return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_requested]
 
 
 def _is_alive(row: RunRow) -> bool:

@@ -9,7 +9,7 @@ from consumers.routing.cancel_pending import as_part_of_request
 from consumers.routing.child_rows import cancelled_children
 from consumers.runtime.handler import Done
 from router.runs.changes import change_event, was_removed
-from router.runs.events import CancelledUnsent, ChangeAsked, ChangeRefused
+from router.runs.events import CancelledBeforeSending, ChangeRefused, ChangeRequested
 from router.runs.hierarchy import child_ids
 from router.runs.pending import embedded_child, ended_undecided, is_pending, without_children
 from router.runs.processed_events import CHANGE, has_led_to
@@ -46,9 +46,9 @@ class PendingRunChanger:
         living = without_children(document, {row.run_id for row in gone})
         again, asked = has_led_to(root, event.id, CHANGE), change_event(event, root, living)
         moves: list[RowUpdate] = [(root, (asked,))] if asked else []
-        if isinstance(asked, ChangeAsked):
+        if isinstance(asked, ChangeRequested):
             moves += await self._removal_updates(root, living)
-        told = gone if isinstance(asked, ChangeAsked) else [row for row in gone if _was_published_for(event, row)]
+        told = gone if isinstance(asked, ChangeRequested) else [row for row in gone if _was_published_for(event, row)]
         moves += [(row, (_refuse_return(row, document),)) for row in told]
         moved = await self.updater.store_intentions(event, moves) if moves else ()
         if again:
@@ -59,7 +59,7 @@ class PendingRunChanger:
         """End the children that arrived as events of their own and that the newest document no longer has."""
         wanted = {*child_ids(document)}
         left = [row for run_id, row in (await self.assembler.children(root)).items() if run_id not in wanted]
-        return [(as_part_of_request(root, row), (CancelledUnsent(),)) for row in left if is_pending(row)]
+        return [(as_part_of_request(root, row), (CancelledBeforeSending(),)) for row in left if is_pending(row)]
 
     async def _republish_ends(self, event: Event, root: RunRow) -> None:
         request = await self.updater.store.runs_of_request(root.request_id)

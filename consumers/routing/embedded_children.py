@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.routing.request_rows import new_row
 from router.runs.advance import advance
 from router.runs.changes import change_event
-from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.events import ChangeRefused, ChangeRequested
 from router.runs.pending import embedded_child, is_pending, with_changed_child
 from router.runs.processed_events import CHANGE, has_led_to
 from router.runs.run import replace
@@ -43,9 +43,9 @@ class EmbeddedChildren:
         )
         if isinstance(asked, ChangeRefused):
             await self._refuse(event, row_of_carried(root, known), asked)
-        if isinstance(asked, ChangeAsked):
+        if isinstance(asked, ChangeRequested):
             changed = with_changed_child(root.requested, document.model_copy(update={"children": ()}))
-            root = await self.updater.store_intention(event, root, ChangeAsked(document=changed))
+            root = await self.updater.store_intention(event, root, ChangeRequested(document=changed))
         return await self.assembler.resume(event, root)
 
     async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:

@@ -18,7 +18,7 @@ from consumers.routing.give_up import with_family
 from consumers.routing.request_rows import RequestBuilder, new_request, new_row, placed
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.store.port import ConflictError, ThresholdReachedError
-from router.runs.events import CancelledUnsent, GivenUp, Waits
+from router.runs.events import CancelledBeforeSending, GivenUp, ThresholdReached
 from router.runs.hierarchy import HierarchyError, expand
 from router.runs.ids import request_id_of
 from router.runs.pending import is_pending
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 NOBODY: Mapping[str, RunRow] = MappingProxyType({})
-NOT_SENT = CancelledUnsent(
+NOT_SENT = CancelledBeforeSending(
     why=Reason(code="ROOT_SENT_ALONE", message="The decision table says that only the root of this hierarchy is sent.")
 )
 
@@ -107,7 +107,7 @@ class RequestRouter:
         new = [] if row else [new_row(root, None, now)]
         reason = waiting_reason(must.definitions, now)
         moves: list[RowUpdate] = [
-            (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
+            (one, (ThresholdReached(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
             for one in (*new, *waiting.values())
         ]
         try:

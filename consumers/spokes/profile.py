@@ -86,12 +86,15 @@ class RetrySettings(ProfileModel):
         return RetryPolicy(**dict(self))
 
 
-class InboundMode(StrEnum):
+class ResultChannel(StrEnum):
     """How responses arrive; only `poll` makes Southbound do something, the others are declarations."""
 
     SYNC = "sync"
     CALLBACK = "callback"
     POLL = "poll"
+
+
+_NOT_POLLED = frozenset({ResultChannel.SYNC, ResultChannel.CALLBACK})
 
 
 class RelationshipEncoding(StrEnum):
@@ -149,12 +152,13 @@ class Profile(ProfileModel):
     """One external system. Every field but `name` and `base_url` has a safe default.
 
     `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
-    `change_until` are the states in which a change may still be sent; beyond them is the point of no return.
+    `changeable_states` are the states in which a change may still be sent; beyond them is the point of no return.
     `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
     `success_codes` are the statuses that mean success.
     `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
-    `inbound`: only `poll` changes what Southbound does; final answers in a response and callbacks are handled with or
-    without `sync` and `callback`.
+    `result_channels`: only `poll` changes what Southbound does. Final answers in a response and callbacks are handled
+    with or without `sync` and `callback`.
+    `poll_after`: a run is polled when the system has reported nothing for so many seconds.
     """
 
     name: Annotated[str, AfterValidator(_is_a_spoke_name)]
@@ -165,7 +169,7 @@ class Profile(ProfileModel):
     callback_auth: CallbackAuth = NoAuth()
     media_types: MediaTypes = MediaTypes()
     patchable: frozenset[Patchable] = frozenset()
-    change_until: frozenset[KnownState] = _UNDER_WAY
+    changeable_states: frozenset[KnownState] = _UNDER_WAY
     relationship_encoding: RelationshipEncoding = RelationshipEncoding.EXTENSION
     cancel: CancelMethod = CancelMethod.PATCH
     state_spellings: dict[str, KnownState] = Field(default_factory=dict)
@@ -173,9 +177,9 @@ class Profile(ProfileModel):
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
     concurrency: int = Field(default=32, ge=1, le=1000)
-    inbound: frozenset[InboundMode] = Field(default=frozenset({InboundMode.SYNC, InboundMode.CALLBACK}), min_length=1)
+    result_channels: frozenset[ResultChannel] = Field(default=_NOT_POLLED, min_length=1)
     poll_interval: Seconds = 30.0
-    silent_after: Seconds = 300.0
+    poll_after: Seconds = 300.0
     look_up: LookUpMethod = LookUpMethod.NAME
     send_state: bool = False
     send_measure_ids: bool = True

@@ -92,7 +92,7 @@ def _among(column: Column[str], kind: str) -> ColumnElement[bool]:
 
 
 def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
-    return select(run_measures).where(which).order_by(run_measures.c.run_id, run_measures.c.place)
+    return select(run_measures).where(which).order_by(run_measures.c.run_id, run_measures.c.position)
 
 
 def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:

@@ -9,12 +9,12 @@ from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelAccepted,
-    CancelAsked,
-    CancelledUnsent,
+    CancelledBeforeSending,
     CancelRefused,
+    CancelRequested,
     ChangeAccepted,
-    ChangeAsked,
     ChangeRefused,
+    ChangeRequested,
     Commanded,
     GivenUp,
     OutcomeUnknown,
@@ -23,7 +23,7 @@ from router.runs.events import (
     Reported,
     Routed,
     Sending,
-    Waits,
+    ThresholdReached,
 )
 from router.runs.measures.measures import judge_result, match_measures, merge_measures
 from router.runs.pending import WAITS_FOR_THRESHOLD
@@ -81,7 +81,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
     if phase is None:
         raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
     match run_event:
-        case Waits():
+        case ThresholdReached():
             said = row.phase is phase and run_event.reason in row.reasons
             reasons = (*_other_reasons(row), run_event.reason)
             row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
@@ -121,7 +121,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return _notify(_leave_queue(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
             return _reported(row, run_event, at)
-        case ChangeAsked():
+        case ChangeRequested():
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
             version = run_event.document.version
@@ -129,9 +129,9 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
             return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
-        case CancelAsked():
-            return Transition(replace(row, cancel_asked=True))
-        case CancelledUnsent():
+        case CancelRequested():
+            return Transition(replace(row, cancel_requested=True))
+        case CancelledBeforeSending():
             return _ended(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.why,), at)
         case CancelAccepted():
             return _notify(row, UpdateKind.CANCEL_ACCEPTED)

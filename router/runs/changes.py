@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.events import ChangeRefused, ChangeRequested
 from router.runs.processed_events import CHANGE, has_led_to
 from router.runs.transitions import ENDED
 from schemas.results import Reason
@@ -75,16 +75,15 @@ def diff(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
 def permit(
     changes: tuple[FieldChange, ...],
     patchable: frozenset[str],
-    change_until: frozenset[RunState],
+    changeable_states: frozenset[RunState],
     state: RunState | None,
 ) -> PermittedChanges | RefusedChange:
     """Allow the changes together or not at all.
 
-    `patchable` (TMF653 names) and `change_until` (the states in which a change may still be sent) are the profile's. A
-    run
-    whose state was never reported is not past the point of no return.
+    `patchable` (TMF653 names) and `changeable_states` (in which a change may still be sent) are the profile's.
+    A run whose state was never reported is not past the point of no return.
     """
-    late = [_too_late(state)] if changes and state is not None and state not in change_until else []
+    late = [_too_late(state)] if changes and state is not None and state not in changeable_states else []
     fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
     reasons = (*late, *fixed)
     return RefusedChange(reasons=reasons) if reasons else PermittedChanges(changes=changes)
@@ -163,7 +162,7 @@ def _hierarchy_changed(row: RunRow, document: RunDocument) -> Reason:
     )
 
 
-def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
+def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeRequested | ChangeRefused | None:
     """Return the event that this document means for the run; None if the Kafka event is redelivered.
 
     A document that equals what is requested already is handled like any other: if it is read again after the run's end,
@@ -175,4 +174,4 @@ def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeAske
     refusal = why_not(row, document)
     if refusal is not None:
         return ChangeRefused(version=document.version, reasons=(refusal,))
-    return ChangeAsked(document=document)
+    return ChangeRequested(document=document)

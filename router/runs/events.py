@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 
-CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
+CANCELLED_BEFORE_SENDING = Reason(code="CANCELLED_BEFORE_SENDING", message="The run was cancelled before it was sent.")
 
 
 class RunEventKind(StrEnum):
     """The name of an event in the transition table."""
 
-    WAITS = "waits"
+    THRESHOLD_REACHED = "threshold reached"
     ROUTED = "routed"
     COMMANDED = "commanded"
     SENDING = "sending"
@@ -31,20 +31,20 @@ class RunEventKind(StrEnum):
     PARENT_NOT_ACCEPTED = "parent not accepted"
     GIVEN_UP = "given up"
     REPORTED = "reported"
-    CHANGE_ASKED = "change asked"
+    CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
-    CANCEL_ASKED = "cancel asked"
-    CANCELLED_UNSENT = "cancelled unsent"
+    CANCEL_REQUESTED = "cancel requested"
+    CANCELLED_BEFORE_SENDING = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
     CANCEL_REFUSED = "cancel refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class ThresholdReached:
     """Every request definition that matches is used up; the request is released when a use of one is free."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.WAITS
+    kind: ClassVar[RunEventKind] = RunEventKind.THRESHOLD_REACHED
     waits_for: tuple[str, ...]  # empty for a child, which is released with its root
     reason: Reason
 
@@ -135,10 +135,10 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAsked:
+class ChangeRequested:
     """The ordering service requests another document."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ASKED
+    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REQUESTED
     document: RunDocument
 
 
@@ -160,18 +160,18 @@ class ChangeRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelAsked:
+class CancelRequested:
     """The ordering service no longer wants the run."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ASKED
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REQUESTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelledUnsent:
+class CancelledBeforeSending:
     """Nothing was sent, so nothing has to be cancelled at the external system."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_UNSENT
-    why: Reason = CANCELLED_UNSENT
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_BEFORE_SENDING
+    why: Reason = CANCELLED_BEFORE_SENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +190,7 @@ class CancelRefused:
 
 
 RunEvent = (
-    Waits
+    ThresholdReached
     | Routed
     | Commanded
     | Sending
@@ -201,11 +201,11 @@ RunEvent = (
     | ParentNotAccepted
     | GivenUp
     | Reported
-    | ChangeAsked
+    | ChangeRequested
     | ChangeAccepted
     | ChangeRefused
-    | CancelAsked
-    | CancelledUnsent
+    | CancelRequested
+    | CancelledBeforeSending
     | CancelAccepted
     | CancelRefused
 )

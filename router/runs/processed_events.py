@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
 _ASKS: Mapping[RunEventKind, str] = {
     RunEventKind.ROUTED: SEND,
-    RunEventKind.CHANGE_ASKED: CHANGE,
-    RunEventKind.CANCEL_ASKED: CANCEL,
+    RunEventKind.CHANGE_REQUESTED: CHANGE,
+    RunEventKind.CANCEL_REQUESTED: CANCEL,
 }
 _WITH_ITS_REASON = (UpdateKind.STALE, UpdateKind.BLOCKED, UpdateKind.WAITING)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)

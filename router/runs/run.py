@@ -50,7 +50,7 @@ class RunRow:
     accepted_version: int = 0
     measures: tuple[ReportedMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    cancel_asked: bool = False
+    cancel_requested: bool = False
     processed_reports: tuple[str, ...] = ()  # ids of external reports, and what each led to; newest last
     processed_events: tuple[str, ...] = ()  # what lifecycle events and commands led to; newest last
     created_at: datetime

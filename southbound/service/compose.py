@@ -36,7 +36,7 @@ from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
-from consumers.spokes.profile import InboundMode as Channel
+from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.logs import log_problem
@@ -73,7 +73,7 @@ def _log_used_up(use: ThresholdUse) -> None:
 
 
 def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
-    log.info("request waits", run=run_id, definitions=[*definitions])
+    log.info("request waiting for threshold", run=run_id, definitions=[*definitions])
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
@@ -138,14 +138,14 @@ class SharedParts:
 
 def build_poller(resources: SharedParts) -> Poller | None:
     """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
-    if not any(Channel.POLL in profile.inbound for profile in resources.rules.profiles):
+    if not any(ResultChannel.POLL in profile.result_channels for profile in resources.rules.profiles):
         return None
     return Poller(
         caller=resources.make_caller(lambda: True),
         store=resources.store,
         events=resources.events,
         now=utc_now,
-        complain=lambda sentence: log.warning("polling has to wait", problem=sentence),
+        complain=lambda sentence: log.warning("polling failed; retrying", problem=sentence),
     )
 
 
@@ -161,7 +161,7 @@ def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
         updater=parts.updater,
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
-        complain=lambda sentence: log.warning("overdue requests have to wait", problem=sentence),
+        complain=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
     )
 
 
@@ -173,7 +173,7 @@ def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
         route=parts.route,
         decide=parts.decide,
         used_up=parts.threshold_cache,
-        complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
+        complain=lambda sentence: log.warning("release of waiting requests failed; retrying", problem=sentence),
     )
     parts.metrics.track(IN_LINE, lambda: made.waiting_requests, "routing")
     parts.metrics.track(USED_UP, lambda: parts.threshold_cache.count_at(utc_now()), "routing")

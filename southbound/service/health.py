@@ -69,10 +69,10 @@ class HealthServer:
 
     async def _ready(self, _: web.Request) -> web.Response:
         answers = await asyncio.gather(*map(_run_check, self.checks.values()))
-        complaints = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
-        told = {"complaints": complaints, "warnings": dict(self.warnings())}
-        status = {"status": "not ready" if complaints else "ready", **told}
-        return web.json_response(status, status=503 if complaints else 200)
+        problems = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
+        details = {"problems": problems, "warnings": dict(self.warnings())}
+        status = {"status": "not ready" if problems else "ready", **details}
+        return web.json_response(status, status=503 if problems else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         body = generate_latest(self.metrics.registry)

@@ -103,9 +103,7 @@ def _warn_of_open_callbacks(parts: SharedParts) -> None:
     host = parts.settings.listener.host
     unauthenticated = [profile.name for profile in parts.rules.profiles if isinstance(profile.callback_auth, NoAuth)]
     if unauthenticated and host not in LOOPBACK:
-        log.warning(
-            "anybody who reaches the listener can report on runs: set callback_auth", host=host, spokes=unauthenticated
-        )
+        log.warning("listener accepts unauthenticated callbacks: set callback_auth", host=host, spokes=unauthenticated)
 
 
 BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(

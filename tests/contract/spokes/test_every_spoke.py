@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import InboundMode
+from consumers.spokes.profile import ResultChannel
 from consumers.spokes.profile_loader import load_profiles
 from consumers.spokes.registry import SPOKES, spoke_for
 from router.responses import HttpResponse, Purpose
@@ -40,7 +40,7 @@ def test_the_laboratories_of_the_demo_are_shipped() -> None:
     assert set(labs) == {"fibre-lab", "copper-lab"}
     assert labs["fibre-lab"].base_url == "http://127.0.0.1:8701/tmf-api/serviceTestManagement/v4"
     assert labs["copper-lab"].base_url == "http://127.0.0.1:8702/tmf-api/serviceTestManagement/v4"
-    assert all(InboundMode.CALLBACK in lab.inbound for lab in SHIPPED)
+    assert all(ResultChannel.CALLBACK in lab.result_channels for lab in SHIPPED)
     assert "characteristic" in labs["fibre-lab"].patchable
     assert not labs["copper-lab"].patchable
 

@@ -76,7 +76,7 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
         reasons=(Reason(code="SLOW", message="the line is slow", property_path="$.line"),),
         processed_reports=("E1", "E1 led to progress"),
         processed_events=("E2 led to accepted",),
-        cancel_asked=True,
+        cancel_requested=True,
         finished_at=NOON + timedelta(microseconds=1),
     )
     await store.save(row)
@@ -342,7 +342,7 @@ async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent
 ) -> None:
     routed = a_run()
     await store.save(routed)
-    somebody_elses = next_revision(routed, cancel_asked=True)
+    somebody_elses = next_revision(routed, cancel_requested=True)
     await store.save(somebody_elses)
     for _ in range(2):  # at most one attempt is made in vain
         row = await store.run_to_send("TR0001")
@@ -353,7 +353,7 @@ async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent
             assert row == routed
     sent = await store.run("TR0001")
     assert sent is not None
-    assert (sent.phase, sent.cancel_asked) == (Phase.SENDING, True)
+    assert (sent.phase, sent.cancel_requested) == (Phase.SENDING, True)
 
 
 async def test_a_run_to_send_that_was_never_saved_is_not_found(store: RunStore) -> None:

@@ -191,7 +191,7 @@ async def test_a_commit_that_was_never_answered_is_looked_up_not_repeated(file: 
     database.lose_next_connection()
     second = next_revision(a_run("TR1"), processed_reports=("E1",))
     answers = await asyncio.gather(
-        *map(store.save, (second, a_run("TR2"), a_run("TR1", cancel_asked=True))), return_exceptions=True
+        *map(store.save, (second, a_run("TR2"), a_run("TR1", cancel_requested=True))), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [type(None), type(None), ConflictError]
     assert await store.run("TR1") == second

@@ -45,7 +45,7 @@ async def test_a_child_that_came_by_itself_is_cancelled_alone_and_the_others_go_
     gateway = await a_waiting_queue(ROOT, G1, G2, G3)
     await gateway.process_cancellation("G-1", root="G")
     assert phases(gateway) == [Phase.WAITING, Phase.CANCELLED, Phase.WAITING, Phase.WAITING]
-    assert [reason.code for reason in gateway.results("G-1")[0].reasons] == ["CANCELLED_UNSENT"]
+    assert [reason.code for reason in gateway.results("G-1")[0].reasons] == ["CANCELLED_BEFORE_SENDING"]
     await an_hour_later(gateway)
     assert gateway.system.posted_names()[1:] == ["Line test G", "Line test G-2", "Line test G-3"]
     assert await all_completed(gateway, "G", "G-2", "G-3") == {"completed": 3, "cancelled": 1}

@@ -218,7 +218,7 @@ async def test_a_cancelled_run_is_not_sent_and_uses_nothing() -> None:
     gateway = await a_waiting_queue("B", "C")
     await gateway.process_cancellation("B")
     assert gateway.row("B").state is RunState.CANCELLED
-    assert [reason.code for reason in gateway.results("B")[0].reasons] == ["CANCELLED_UNSENT"]
+    assert [reason.code for reason in gateway.results("B")[0].reasons] == ["CANCELLED_BEFORE_SENDING"]
     assert [one.counts for one in gateway.request_results()] == [{"cancelled": 1}]
     await an_hour_later(gateway)
     assert gateway.system.posted_names() == ["Line test A", "Line test C"]
