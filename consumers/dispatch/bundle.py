@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.events import CancelledBeforeSending, ParentNotAccepted
-from router.runs.transitions import ENDED
+from router.runs.transitions import ENDED_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,19 +23,19 @@ def cancelled_child_updates(rows: Sequence[RunRow]) -> list[RowUpdate]:
 
     `rows` are parents first.
     """
-    out = {row.run_id for row in rows if row.phase in ENDED}
-    moves: list[RowUpdate] = []
+    out = {row.run_id for row in rows if row.phase in ENDED_PHASES}
+    updates: list[RowUpdate] = []
     for row in rows[1:]:
         if row.run_id in out:
             continue
         if row.cancel_requested:
-            moves.append((row, (CancelledBeforeSending(),)))
+            updates.append((row, (CancelledBeforeSending(),)))
         elif row.parent_run_id in out:
-            moves.append((row, (ParentNotAccepted(parent_run_id=row.parent_run_id or ""),)))
+            updates.append((row, (ParentNotAccepted(parent_run_id=row.parent_run_id or ""),)))
         else:
             continue
         out.add(row.run_id)
-    return moves
+    return updates
 
 
 def reports_by_run(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, ExternalReport]:
@@ -44,17 +44,17 @@ def reports_by_run(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, 
     A nested one is recognised by our id where the system echoes it, else by its name. An external id that occurs twice
     is ignored.
     """
-    found = {rows[0].run_id: report}
-    taken = {report.external_id}
+    reports = {rows[0].run_id: report}
+    used_external_ids = {report.external_id}
     for nested in _nested_reports(report):
-        row = next((row for row in rows[1:] if row.run_id not in found and is_about(nested, row)), None)
-        if row is not None and nested.external_id not in taken:
-            found[row.run_id] = nested
-            taken.add(nested.external_id)
-    return found
+        row = next((row for row in rows[1:] if row.run_id not in reports and identifies_run(nested, row)), None)
+        if row is not None and nested.external_id not in used_external_ids:
+            reports[row.run_id] = nested
+            used_external_ids.add(nested.external_id)
+    return reports
 
 
-def is_about(report: ExternalReport, row: RunRow) -> bool:
+def identifies_run(report: ExternalReport, row: RunRow) -> bool:
     """Return whether a report names this run: by our id, or by the name under which it was sent."""
     if report.external_identifier is not None:
         return report.external_identifier == row.run_id

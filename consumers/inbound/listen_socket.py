@@ -23,7 +23,7 @@ def open_port(host: str, port: int) -> socket.socket:
         raise CannotListenError(_sentence(host, port, error)) from error
 
 
-def port_of(bound: socket.socket) -> int:
+def bound_port(bound: socket.socket) -> int:
     """Return the port that was bound."""
     return int(bound.getsockname()[1])
 

@@ -68,7 +68,7 @@ class Closed:
     """The last event: the group is left, no thread remains."""
 
 
-Event = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
+ConsumerEvent = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
 
 
 class GroupConsumer(Protocol):
@@ -78,7 +78,7 @@ class GroupConsumer(Protocol):
     worker that does not ask for longer than a second should pause everything and ask.
     """
 
-    def start(self, on_event: Callable[[Event], None]) -> None:
+    def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Join the group and start to report events."""
 
     def control_flow(self, flow: FlowControl) -> None:
@@ -90,7 +90,7 @@ class GroupConsumer(Protocol):
     def release(self, offsets: Mapping[Partition, int]) -> None:
         """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
 
-    def proven_at(self) -> float:
+    def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
 
     def close(self) -> None:

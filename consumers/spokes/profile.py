@@ -23,13 +23,13 @@ from schemas.vocabulary import RunState
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-def _is_a_spoke_name(name: str) -> str:
+def _check_spoke_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
     return name
 
 
-def _is_an_address(url: str) -> str:
+def _check_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4")
@@ -137,15 +137,15 @@ SuccessCode = Annotated[int, Field(ge=200, le=299)]
 Version = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
 
 
-def _is_a_state_of_a_run(state: RunState) -> RunState:
+def _check_state(state: RunState) -> RunState:
     if state is RunState.UNKNOWN:
         raise ValueError("must be a state of a run, and 'unknown' is none")
     return state
 
 
-KnownState = Annotated[RunState, AfterValidator(_is_a_state_of_a_run)]
+KnownState = Annotated[RunState, AfterValidator(_check_state)]
 # A run that has ended cannot be changed, whatever the system.
-_UNDER_WAY: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
+_CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
 class Profile(ProfileModel):
@@ -161,15 +161,15 @@ class Profile(ProfileModel):
     `poll_after`: a run is polled when the system has reported nothing for so many seconds.
     """
 
-    name: Annotated[str, AfterValidator(_is_a_spoke_name)]
-    base_url: Annotated[str, AfterValidator(_is_an_address)]
+    name: Annotated[str, AfterValidator(_check_spoke_name)]
+    base_url: Annotated[str, AfterValidator(_check_address)]
     dialect: str = Field(default="tmf653", min_length=1)
     version: Version = "4.1"
     auth: Auth = NoAuth()
     callback_auth: CallbackAuth = NoAuth()
     media_types: MediaTypes = MediaTypes()
     patchable: frozenset[Patchable] = frozenset()
-    changeable_states: frozenset[KnownState] = _UNDER_WAY
+    changeable_states: frozenset[KnownState] = _CHANGEABLE_STATES
     relationship_encoding: RelationshipEncoding = RelationshipEncoding.EXTENSION
     cancel: CancelMethod = CancelMethod.PATCH
     state_spellings: dict[str, KnownState] = Field(default_factory=dict)
@@ -183,11 +183,11 @@ class Profile(ProfileModel):
     look_up: LookUpMethod = LookUpMethod.NAME
     send_state: bool = False
     send_measure_ids: bool = True
-    max_answer_bytes: int = Field(default=5_000_000, ge=1_000)
+    max_response_bytes: int = Field(default=5_000_000, ge=1_000)
 
     @field_validator("version")
     @classmethod
-    def _version_is_spoken(cls, version: str) -> str:
+    def _check_version(cls, version: str) -> str:
         if version == "5.0":
             raise ValueError("5.0 is not spoken yet: use 4.0, 4.1 or 4.2 if the system offers one of them")
         if version not in {"4.0", "4.1", "4.2"}:

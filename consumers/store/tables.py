@@ -61,14 +61,14 @@ Index("runs_by_request", runs.c.request_id)
 Index("runs_by_silence", runs.c.spoke, runs.c.phase, runs.c.updated_at)
 Index("runs_by_age", runs.c.updated_at)
 # Partial: a run that never waits costs it nothing.
-_waits = runs.c.waits_for.is_not(None)
+_is_waiting = runs.c.waits_for.is_not(None)
 Index(
     "runs_waiting",
     runs.c.phase,
     runs.c.created_at,
     runs.c.run_id,
-    sqlite_where=_waits,
-    postgresql_where=_waits,
+    sqlite_where=_is_waiting,
+    postgresql_where=_is_waiting,
 )
 
 run_measures = Table(

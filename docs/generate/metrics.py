@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.metrics import METRICS, SECONDS
+from consumers.metrics import BUCKET_BOUNDS, METRICS
 from docs.generate.markdown import table
 
 INTRODUCTION = """# Metrics
@@ -34,5 +34,5 @@ def page() -> str:
         (f"`{one.name}`", one.kind.__name__.lower(), ", ".join(f"`{label}`" for label in one.labels), one.meaning)
         for one in METRICS
     ]
-    bounds = ", ".join(f"{bound:g}" for bound in SECONDS)
+    bounds = ", ".join(f"{bound:g}" for bound in BUCKET_BOUNDS)
     return INTRODUCTION + table(("metric", "kind", "labels", "meaning"), rows) + AFTER.format(bounds=bounds)

@@ -22,7 +22,7 @@ class RunEventKind(StrEnum):
 
     THRESHOLD_REACHED = "threshold reached"
     ROUTED = "routed"
-    COMMANDED = "commanded"
+    COMMAND_PUBLISHED = "command published"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
     OUTCOME_UNKNOWN = "outcome unknown"
@@ -58,14 +58,16 @@ class Routed:
     spoke: str
     decision: PinnedDecision
     document: RunDocument
-    in_turn: bool = False  # by timer: no record is redelivered to command it, so it stays marked until it is commanded
+    from_queue: bool = (
+        False  # by timer: no record is redelivered to command it, so it stays marked until it is commanded
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commanded:
+class CommandPublished:
     """The command of a request that was released from the queue is on its spoke's topic."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.COMMANDED
+    kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ class CancelledBeforeSending:
     """Nothing was sent, so nothing has to be cancelled at the external system."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_BEFORE_SENDING
-    why: Reason = CANCELLED_BEFORE_SENDING
+    reason: Reason = CANCELLED_BEFORE_SENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +194,7 @@ class CancelRefused:
 RunEvent = (
     ThresholdReached
     | Routed
-    | Commanded
+    | CommandPublished
     | Sending
     | AttemptFailed
     | OutcomeUnknown

@@ -25,7 +25,7 @@ MAX_PROCESSED_REPORTS = 32
 MAX_PROCESSED_EVENTS = 64
 
 
-@dataclass(frozen=True, kw_only=True)  # without slots: `next_rows` copies all fields at once
+@dataclass(frozen=True, kw_only=True)  # without slots: `replace` copies all fields at once
 class RunRow:
     """Everything that is known of one run; `advance` makes the next one with `revision + 1`.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.formats.loader import version_of
 from schemas.published_tables import (
-    MOST_MOVES,
+    MAX_CHANGES,
     LiveChangeKind,
     LivePointer,
     TableDraft,
@@ -139,7 +139,7 @@ def _next_pointer(
         comment=authorship.comment,
         at=authorship.at,
         revision=known.revision + 1 if known else 1,
-        earlier=known.changes[:MOST_MOVES] if known else (),
+        earlier=known.changes[:MAX_CHANGES] if known else (),
     )
 
 

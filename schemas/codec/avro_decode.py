@@ -16,9 +16,9 @@ from fastavro.schema import SchemaParseException, UnknownType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from schemas.codec.avro_schemas import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, AvroValue
 
-    Read = Callable[[bytes, int], Plain]
+    Read = Callable[[bytes, int], AvroValue]
 
 DEEPEST = 32  # levels of types inside each other; our own schemas have up to nine
 
@@ -46,7 +46,7 @@ def reader_of(schema: AvroSchema) -> Read:
     """
     plan = _plan(schema)
 
-    def read(value: bytes, start: int) -> Plain:
+    def read(value: bytes, start: int) -> AvroValue:
         source = BytesIO(value)
         source.seek(start)
         try:
@@ -114,7 +114,7 @@ def _bare(schema: AvroSchema) -> AvroSchema:
     return bare if len(bare) > 1 else schema["type"]
 
 
-def _a(kind: type, value: Plain) -> Plain:
+def _a(kind: type, value: AvroValue) -> AvroValue:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value

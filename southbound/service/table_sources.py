@@ -159,7 +159,7 @@ class TableMonitor:
     def version_live(self, table: str, version: str, before: str | None) -> None:
         """Count and log a version that decides from now on."""
         if before is not None:
-            self._metrics.forget(TABLE_LIVE, table, before)
+            self._metrics.remove_gauge(TABLE_LIVE, table, before)
         self._metrics.set(TABLE_LIVE, 1, table, version)
         log.info("table is live", table=table, version=version, previous_version=before)
 

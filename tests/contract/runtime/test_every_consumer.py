@@ -18,7 +18,7 @@ from tests.fakes.consumer import FakeConsumer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from consumers.runtime.consumer_port import Event, GroupConsumer
+    from consumers.runtime.consumer_port import ConsumerEvent, GroupConsumer
     from consumers.runtime.handler import Partition, Record
 
 NO_PARTITIONS: frozenset[Partition] = frozenset()
@@ -125,12 +125,12 @@ class ConsumerScenario:
 
     def __init__(self, rig: ConsumerRig) -> None:
         self.rig = rig
-        self.events: list[Event] = []
+        self.events: list[ConsumerEvent] = []
         self._moved = asyncio.Event()
         rig.client.start(self._hear)
         rig.join()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: ConsumerEvent) -> None:
         self.events.append(event)
         self._moved.set()
 
@@ -162,7 +162,7 @@ class ConsumerScenario:
     def received(self) -> list[Record]:
         return [r for event in self.events if isinstance(event, RecordsReceived) for r in event.records]
 
-    def told(self, kind: type[Event]) -> list[Event]:
+    def told(self, kind: type[ConsumerEvent]) -> list[ConsumerEvent]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -249,4 +249,4 @@ async def test_a_live_member_is_proven_alive(rig: ConsumerRig) -> None:
     before = loop.time()
     story = ConsumerScenario(rig)
     await story.begin()
-    assert rig.client.proven_at() >= before
+    assert rig.client.membership_proven_at() >= before

@@ -85,7 +85,7 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
 
 async def test_what_was_never_saved_is_not_found(store: RunStore) -> None:
     assert await store.run("TR0404") is None
-    assert await store.run_at("fibre-lab", "ext-404") is None
+    assert await store.run_by_external_id("fibre-lab", "ext-404") is None
     assert await store.runs_of_request("RQ0404") == []
     assert await store.request("RQ0404") is None
     assert not await store.has_open_runs("RQ0404")
@@ -95,8 +95,8 @@ async def test_a_run_is_found_by_the_id_its_spoke_gave_it(store: RunStore) -> No
     here = a_run(phase=Phase.ACCEPTED, external_id="42")
     elsewhere = a_run("TR0002", phase=Phase.ACCEPTED, external_id="42", spoke="copper-lab")
     await store.save(here, elsewhere)
-    assert await store.run_at("fibre-lab", "42") == here
-    assert await store.run_at("copper-lab", "42") == elsewhere
+    assert await store.run_by_external_id("fibre-lab", "42") == here
+    assert await store.run_by_external_id("copper-lab", "42") == elsewhere
 
 
 async def test_a_spoke_cannot_give_one_id_to_two_runs(store: RunStore) -> None:
@@ -211,11 +211,11 @@ async def test_an_id_that_no_row_can_have_harms_nobody_else_who_reads_in_its_gro
     answers = await asyncio.gather(
         *(store.run(row.run_id) for row in rows[:10]),
         store.run(guilty),
-        store.run_at("fibre-lab", f"ext-{guilty}"),
+        store.run_by_external_id("fibre-lab", f"ext-{guilty}"),
         store.runs_of_request(guilty),
         store.has_open_runs(guilty),
         store.request(guilty),
-        *(store.run_at("fibre-lab", f"ext-{row.run_id}") for row in rows[10:]),
+        *(store.run_by_external_id("fibre-lab", f"ext-{row.run_id}") for row in rows[10:]),
         return_exceptions=True,
     )
     assert [*answers[:10], *answers[15:]] == rows
@@ -315,8 +315,8 @@ async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_rou
     await store.save(waiting("young", 1), waiting("older", 10), waiting("oldest", 20))
     await store.save(waiting("given up", 30, phase=Phase.FALLOUT), waiting("routed", 30, phase=Phase.ROUTED, spoke="x"))
     since = NOON - timedelta(minutes=5)
-    assert [row.run_id for row in await store.waiting_runs(since, 10)] == ["oldest", "older"]
-    assert [row.run_id for row in await store.waiting_runs(since, 1)] == ["oldest"]
+    assert [row.run_id for row in await store.pending_runs(since, 10)] == ["oldest", "older"]
+    assert [row.run_id for row in await store.pending_runs(since, 1)] == ["oldest"]
 
 
 async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itself(store: RunStore) -> None:

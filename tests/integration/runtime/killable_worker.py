@@ -60,7 +60,7 @@ async def main(bootstrap: str, topic: str, group: str, path: str, session: str) 
     client = KafkaGroupConsumer(settings, [topic], session_timeout=float(session), revoke_budget=5.0)
     publisher = KafkaPublisher(producer_settings(bootstrap))
     journal = Journal(Path(path))
-    worker = Worker(client=client, handler=journal, publisher=publisher, policy=policy)
+    worker = Worker(consumer=client, handler=journal, publisher=publisher, config=policy)
     journal.may_write = worker.may_send
     telling = asyncio.create_task(write_may_send(worker, Path(f"{path}.sure")))
     await worker.run()

@@ -70,15 +70,15 @@ async def test_a_description_that_is_ahead_of_the_migrations_is_noticed(address:
 
 async def test_a_check_changes_nothing(address: str) -> None:
     before = await check(address)
-    assert (before.found, before.current) == (None, False)
+    assert (before.found, before.is_current) == (None, False)
     assert (await check(address)).found is None
     await upgrade(address)
-    assert (await check(address)).current
+    assert (await check(address)).is_current
 
 
 async def test_an_upgrade_of_what_is_current_does_nothing(address: str) -> None:
     await upgrade(address)
-    assert (await upgrade(address)).current
+    assert (await upgrade(address)).is_current
 
 
 async def test_tables_of_a_newer_version_are_left_alone(address: str) -> None:

@@ -100,16 +100,16 @@ def test_the_memory_is_shared_by_the_partitions() -> None:
 
 def test_shut_pauses_everything_and_keeps_polling() -> None:
     intake, lanes = Backpressure(WATER_MARKS), Lanes()
-    flow = intake.decide(0.0, shares(lanes, A, B), shut=True)
+    flow = intake.decide(0.0, shares(lanes, A, B), pause_all=True)
     assert (flow.pause, flow.ask) == (frozenset({A, B}), True)
     assert intake.decide(0.1, shares(lanes, A, B)).resume == {A, B}
 
 
 def test_a_partition_that_went_and_came_back_is_paused_anew() -> None:
     intake, lanes = Backpressure(WATER_MARKS), Lanes()
-    intake.decide(0.0, shares(lanes, A), shut=True)
-    intake.decide(0.1, {}, shut=True)
-    assert intake.decide(0.2, shares(lanes, A), shut=True).pause == {A}
+    intake.decide(0.0, shares(lanes, A), pause_all=True)
+    intake.decide(0.1, {}, pause_all=True)
+    assert intake.decide(0.2, shares(lanes, A), pause_all=True).pause == {A}
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans(), st.floats(0.0, 3.0)), max_size=12))

@@ -20,7 +20,7 @@ from router.tables.publish_plan import (
     size_problem,
 )
 from router.tables.versions import PublishedTables, UnreadableRecord
-from schemas.published_tables import MOST_MOVES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
+from schemas.published_tables import MAX_CHANGES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 from tests.builders.runs import NOON
 
@@ -177,10 +177,10 @@ def test_a_table_that_kafka_would_not_take_is_refused_in_one_sentence() -> None:
 
 def test_a_pointer_remembers_many_moves_and_stays_small() -> None:
     shelf = TableLog()
-    for number in range(MOST_MOVES + 20):
+    for number in range(MAX_CHANGES + 20):
         shelf.publish(str(number % 7), comment="ö" * 500)
-    assert len(shelf.live.changes) == MOST_MOVES + 1
-    assert shelf.live.revision == MOST_MOVES + 20
+    assert len(shelf.live.changes) == MAX_CHANGES + 1
+    assert shelf.live.revision == MAX_CHANGES + 20
     assert len(shelf.log[-1][1] or b"") < MAX_RECORD_BYTES / 3
 
 
