@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = TypeVar("P")
-# Errors that no retry mends, with their code.
+# Errors that no retry can correct, with their code.
 PERMANENT_ERRORS: Mapping[type[Exception], str] = {
     UnknownSpokeError: "UNKNOWN_SPOKE",
     UnstorableError: "UNSTORABLE",

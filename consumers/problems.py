@@ -1,4 +1,4 @@
-"""Problems that keep a run from going on, each in one sentence."""
+"""Build the problems that stop a run, each with one sentence."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def look_up_impossible(row: RunRow) -> Problem:
 
 
 def external_id_taken(row: RunRow, report: ExternalReport, detail: str) -> Problem:
-    """Return the problem of a system that answered with the external id of another run."""
+    """Return the problem of a system that returned the external id of another run."""
     return Problem(
         code="EXTERNAL_ID_TAKEN",
         sentence=f"{row.spoke} answered the POST of run {row.run_id} with the id {report.external_id}, which belongs "

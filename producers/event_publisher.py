@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPublisher:
-    """Publishes events; it knows topics, keys and bytes, so that its users need not."""
+    """Publishes events: chooses topic and key, encodes, and hands the bytes to the publisher."""
 
     publisher: Publisher
     envelope: Envelope

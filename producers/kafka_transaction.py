@@ -53,7 +53,7 @@ class TransactionalWriter:
         """Write all messages or none.
 
         Raises:
-            FencedError: another writer took over.
+            ProducerFencedError: another writer took over.
             PublishError: Kafka did not accept them.
         """
         try:

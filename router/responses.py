@@ -177,7 +177,7 @@ _VERDICTS_BY_STATUS = (
     ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
     ((409, 412), _WRITES, Verdict.CONFLICT),
     ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
-    # With these a system says that it has not started.
+    # A system sends these when it has not started to process the request.
     ((423, 425, 429, 503, 507), _ALL_PURPOSES, Verdict.TRANSIENT),
     # A system that fails while working may have accepted the run before, and a gateway in between cannot know.
     ((408, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),

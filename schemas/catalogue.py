@@ -26,7 +26,7 @@ class EventType:
 
     @property
     def name(self) -> str:
-        """The short name, e.g. `RunRequested`: of the model, the Avro record and in event files."""
+        """The short name, e.g. `RunRequested`: that of the model and of the Avro record, used in event files."""
         return self.model.__name__
 
     @property

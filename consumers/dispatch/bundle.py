@@ -1,6 +1,6 @@
 """Runs that are embedded in their root's POST.
 
-Which of them are sent with it, and which part of the response is whose.
+Decide which of them are sent with it, and match the parts of the response to them.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def cancelled_child_updates(rows: Sequence[RunRow]) -> list[RowUpdate]:
 
     `rows` are parents first.
     """
-    out = {row.run_id for row in rows if row.phase in ENDED_PHASES}
+    excluded_ids = {row.run_id for row in rows if row.phase in ENDED_PHASES}
     updates: list[RowUpdate] = []
     for row in rows[1:]:
-        if row.run_id in out:
+        if row.run_id in excluded_ids:
             continue
         if row.cancel_requested:
             updates.append((row, (CancelledBeforeSending(),)))
-        elif row.parent_run_id in out:
+        elif row.parent_run_id in excluded_ids:
             updates.append((row, (ParentNotAccepted(parent_run_id=row.parent_run_id or ""),)))
         else:
             continue
-        out.add(row.run_id)
+        excluded_ids.add(row.run_id)
     return updates
 
 
@@ -59,7 +59,7 @@ def identifies_run(report: ExternalReport, row: RunRow) -> bool:
     if report.external_identifier is not None:
         return report.external_identifier == row.run_id
     posted = (row.sent or row.requested).name
-    # A spoke may add the run id to the name, and write `;` for `,` (see tmf653.requests.name_of).
+    # A spoke may add the run id to the name, and write `;` for `,` (see tmf653.requests.outbound_name).
     return report.name is not None and _normalised(report.name) in {
         _normalised(posted),
         _normalised(f"{posted} {row.run_id}"),

@@ -96,7 +96,7 @@ class Caller:
         """Return if no other worker can have taken over.
 
         Raises:
-            MayNotSendError: this worker heard from Kafka too long ago.
+            MembershipUncertainError: the last proof of its membership is too old.
         """
         # A worker that was suspended for longer than its session has been replaced; only its successor may send.
         if not self.may_send():
@@ -108,7 +108,7 @@ class Caller:
         """Make one attempt and classify the response.
 
         Raises:
-            MayNotSendError: this worker heard from Kafka too long ago.
+            MembershipUncertainError: the last proof of its membership is too old.
         """
         success, began = self.spoke(name).profile.success_codes, self.now()
 

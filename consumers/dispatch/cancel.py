@@ -80,7 +80,7 @@ class CancelRunHandler:
         return await self.refused(event, row, (ended,))
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        """Store why it does not happen."""
+        """Store why the run is not cancelled."""
         await self.updater.store_fact(event, row, CancelRefused(reasons=reasons))
         return Done()
 

@@ -77,7 +77,7 @@ class ChangeRunHandler:
         return Done()
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        """Store why it does not happen."""
+        """Store why the change is not made."""
         refused = ChangeRefused(version=row.requested.version, reasons=reasons)
         await self.updater.store_fact(event, row, refused)
         return Done()

@@ -41,7 +41,7 @@ class AttemptHistory:
     elapsed: float = 0.0
     excluded: int = 0  # attempts during outages
     excluded_seconds: float = 0.0  # seconds that they took
-    is_outage: bool = False  # whether the last one was excused
+    is_outage: bool = False  # whether the last one does not count
 
 
 class OutageTracker:

@@ -1,4 +1,4 @@
-"""Make one attempt at a POST; every doubt about an earlier one is settled before."""
+"""Make one attempt at a POST, after finding out whether an earlier one arrived."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PostAttempt:
 
     async def post(self, rows: Rows) -> Outcome:
         """POST, and store what is known before and after it."""
-        self.caller.require_membership()  # before a doubt is stored that would be none
+        self.caller.require_membership()  # first, because a stored `Sending` without a POST would look like a doubt
         rows = await self.updater.store_intentions(
             self.event, [(row, (Sending(document=row.requested),)) for row in rows]
         )

@@ -36,7 +36,7 @@ class SendRunHandler:
     caller: Caller
 
     async def handle(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
-        """Send the run, or return why not."""
+        """Send the run, or return why it is not sent."""
         # Children of a bundle may be saved without their root, so an outdated root would go unnoticed.
         read = self.updater.store.run if command.run.children else self.updater.store.run_to_send
         row = await read(command.run.run_id)
@@ -94,7 +94,7 @@ class SendRunHandler:
         return DeadLetter(problem)
 
     async def _without_cancelled(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
-        """Exclude, for good, what was cancelled before the bundle was sent."""
+        """End the children that were cancelled before the bundle was sent; return the other rows."""
         cancelled = cancelled_child_updates(rows)
         if cancelled:
             await self.updater.store_intentions(event, cancelled)

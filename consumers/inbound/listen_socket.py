@@ -1,4 +1,4 @@
-"""Bind the port of the listener, or say in one sentence why that is not possible."""
+"""Bind the port of the listener, or raise one sentence on why that is not possible."""
 
 from __future__ import annotations
 

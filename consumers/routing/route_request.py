@@ -112,7 +112,7 @@ class RequestRouter:
     async def queue(
         self, event: Event, root: RunDocument, used_up: AllDefinitionsUsedUp, pending_rows: Mapping[str, RunRow]
     ) -> Outcome:
-        """Store the whole request until a threshold of one of these definitions frees."""
+        """Store the whole request until one of these definitions has a free use."""
         row = pending_rows.get(root.run_id)
         settled = all(pending.phase is Phase.WAITING for pending in pending_rows.values())
         if row is not None and row.waits_for == used_up.names and settled:
@@ -197,7 +197,9 @@ class RequestRouter:
 
     async def _handle_pending_run(self, event: Event, row: RunRow) -> Outcome:
         if row.phase is Phase.FALLOUT:
-            hierarchy = await complete_hierarchy(self.updater.store, row)  # no table decided it when its turn came
+            hierarchy = await complete_hierarchy(
+                self.updater.store, row
+            )  # it was given up when it was first in the queue
             return await self.route(event, *hierarchy) if hierarchy else Done()
         await self.updater.republish(event, row)
         return Done()

@@ -74,8 +74,8 @@ async def apply_together(
     """
     transitions = [_transitions(request, at) for request in requests]
     to_save = [_rows_to_save(request, changes) for request, changes in zip(requests, transitions, strict=True)]
-    answers = iter(await store.save_each([rows for rows in to_save if rows]))
-    errors = [next(answers) if rows else None for rows in to_save]
+    save_errors = iter(await store.save_each([rows for rows in to_save if rows]))
+    errors = [next(save_errors) if rows else None for rows in to_save]
     return [
         changes if isinstance(changes, Exception) else error or _result(request, changes, announcer)
         for request, changes, error in zip(requests, transitions, errors, strict=True)

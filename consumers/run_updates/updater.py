@@ -111,7 +111,7 @@ class RunUpdater:
                 raise
             except ConflictError:
                 updates = [(await self._read_again(row, run_events), run_events) for row, run_events in updates]
-                # Perhaps by this very event: its last owner froze or died between storing and telling.
+                # Perhaps by this very event: its last owner stopped between storing and publishing.
                 await self.republish(cause, *(row for row, _ in updates if cause.id in row.processed_reports))
         raise ConflictError(f"{', '.join(row.run_id for row, _ in updates)}: moved by others without end.")
 

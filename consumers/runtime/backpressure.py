@@ -1,6 +1,6 @@
 """Decide whether more records are polled, and which partitions are paused.
 
-There are two measures. While enough startable lanes are in memory, no batch is asked for: librdkafka keeps what it has
+There are two measures. While enough startable lanes are in memory, no batch is polled: librdkafka keeps what it has
 fetched, and continuing costs nothing. Pausing discards that and costs up to a second on resume, so a partition is
 paused only when it stays full for longer than `patience`, or at once when its share of the memory is used up.
 """
@@ -43,7 +43,7 @@ class FlowControl:
 
     pause: frozenset[Partition]
     resume: frozenset[Partition]
-    ask: bool  # for one more batch; with every partition paused this only keeps the membership alive
+    poll: bool  # one more batch; with every partition paused, polling only keeps the membership alive
 
 
 class Backpressure:
@@ -58,7 +58,7 @@ class Backpressure:
 
     @property
     def is_holding_back(self) -> bool:
-        """Whether no batch is asked for because enough is in memory."""
+        """Whether no batch is polled because enough records are in memory."""
         return self._holding_back_since is not None
 
     def decide(self, now: float, loads: Mapping[Partition, PartitionLoad], *, pause_all: bool = False) -> FlowControl:
@@ -66,27 +66,27 @@ class Backpressure:
         self._keep_only(loads)
         for partition, load in loads.items():
             self._update(now, partition, load, len(loads))
-        tired = self._held_back_too_long(now, loads)
-        paused = frozenset(loads if pause_all or tired else self._full)
+        held_back_too_long = self._held_back_too_long(now, loads)
+        paused = frozenset(loads if pause_all or held_back_too_long else self._full)
         flow = FlowControl(
             pause=paused - self.paused,
             resume=(self.paused - paused) & loads.keys(),
-            ask=pause_all or tired or not self.is_holding_back,
+            poll=pause_all or held_back_too_long or not self.is_holding_back,
         )
         self.paused = paused
         return flow
 
-    def asks_again_below(self) -> int:
-        """The number of startable lanes below which the next batch is asked for."""
+    def poll_again_below(self) -> int:
+        """The number of startable lanes below which the next batch is polled."""
         return self._limits.enough_startable // 2
 
     def _update(self, now: float, partition: Partition, load: PartitionLoad, partitions: int) -> None:
-        marks = self._limits
+        limits = self._limits
         if partition in self._full:
-            if load.active_lanes <= marks.low and marks.has_room(load, partitions):
+            if load.active_lanes <= limits.low and limits.has_room(load, partitions):
                 self._full.discard(partition)
                 self._busy_since.pop(partition, None)
-        elif marks.is_full(load, partitions) or self._busy_too_long(now, partition, load):
+        elif limits.is_full(load, partitions) or self._busy_too_long(now, partition, load):
             self._full.add(partition)
 
     def _busy_too_long(self, now: float, partition: Partition, load: PartitionLoad) -> bool:
@@ -97,7 +97,7 @@ class Backpressure:
 
     def _held_back_too_long(self, now: float, loads: Mapping[Partition, PartitionLoad]) -> bool:
         startable = sum(len(load.ready) for partition, load in loads.items() if partition not in self._full)
-        if startable <= self.asks_again_below() or (
+        if startable <= self.poll_again_below() or (
             not self.is_holding_back and startable < self._limits.enough_startable
         ):
             self._holding_back_since = None

@@ -22,7 +22,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class RecordsReceived:
-    """One batch; offsets of one partition ascend within an ownership. Answers one `ask`."""
+    """One batch; offsets of one partition ascend within an ownership. The result of one requested poll."""
 
     records: Sequence[Record]
 
@@ -74,15 +74,15 @@ ConsumerEvent = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned
 class GroupConsumer(Protocol):
     """A member of a consumer group. Events arrive on the event loop that called `start`.
 
-    Everything that Kafka reports (rebalances, responses to commits, records) arrives only while a batch is asked for: a
-    worker that does not ask for longer than a second should pause everything and ask.
+    Everything that Kafka reports (rebalances, responses to commits, records) arrives only during a poll: a worker
+    that needs no records for longer than a second should pause every partition and request a poll.
     """
 
     def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Join the group and start to report events."""
 
     def control_flow(self, flow: FlowControl) -> None:
-        """Pause and resume partitions; ask for one more batch."""
+        """Pause and resume partitions; request one more batch."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit; `Committed` answers. One at a time."""

@@ -1,4 +1,4 @@
-"""Run handlers over the records of a consumer group, and commit what is finished: the owner of all run-time state.
+"""Run handlers over the records of a consumer group, and commit what is finished: this module owns all run-time state.
 
 Everything here happens on the event loop. What happens outside (batches, rebalances, responses to commits) arrives as
 events of the port; what handlers decide arrives as outcomes.
@@ -109,7 +109,7 @@ class Worker:
         return self._lanes.startable > 0 and self._lanes.running >= self._max_in_flight()
 
     def may_send(self) -> bool:
-        """Return whether this process is certainly still a member of its group; ask right before sending.
+        """Return whether this process is certainly still a member of its group; call it right before sending.
 
         A process that was suspended for longer than its session may have been replaced without noticing.
         """
@@ -166,7 +166,7 @@ class Worker:
         self._control_flow()
 
     def _on_revoked(self, partitions: Iterable[Partition]) -> None:
-        """Release these partitions as soon as none of their records runs, and in any case within the budget."""
+        """Release these partitions as soon as none of their records runs, and in any case within the timeout."""
         self._revoked = frozenset(partitions)
         for partition in self._revoked:
             self._drop(partition)
@@ -229,9 +229,9 @@ class Worker:
 
     def _max_in_flight(self) -> int:
         # Runs under way come before new ones: their rows and commands are still in memory, and they end sooner.
-        gives_way = self._prioritised and any(other.is_full() for other in self._prioritised)
-        most = self._config.max_in_flight
-        return min(self._config.max_in_flight_yielding, most) if gives_way else most
+        yields = self._prioritised and any(other.is_full() for other in self._prioritised)
+        limit = self._config.max_in_flight
+        return min(self._config.max_in_flight_yielding, limit) if yields else limit
 
     def _is_limited(self) -> bool:
         return self._dead_letter_guard.in_a_row > 0 and self._dead_letter_guard.stops_work(self._clock())
@@ -297,7 +297,7 @@ class Worker:
         self._start_ready()
         if self._revoked:
             self._release_if_idle()
-        if self._backpressure.is_holding_back and self._lanes.startable <= self._backpressure.asks_again_below():
+        if self._backpressure.is_holding_back and self._lanes.startable <= self._backpressure.poll_again_below():
             self._control_flow()
         if self._stopping:
             self._changed.set()
@@ -315,11 +315,11 @@ class Worker:
         self._commit()
 
     def _control_flow(self) -> None:
-        shares = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
-        flow = self._backpressure.decide(self._clock(), shares, pause_all=self._stopping or self._is_limited())
-        if flow.pause or flow.resume or (flow.ask and not self._poll_requested):
+        loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
+        flow = self._backpressure.decide(self._clock(), loads, pause_all=self._stopping or self._is_limited())
+        if flow.pause or flow.resume or (flow.poll and not self._poll_requested):
             self._consumer.control_flow(flow)
-            self._poll_requested = self._poll_requested or flow.ask
+            self._poll_requested = self._poll_requested or flow.poll
 
     def _commit(self) -> None:
         self._committer.commit(sure=self.may_send())
@@ -329,9 +329,9 @@ class Worker:
     async def _drain(self) -> bool:
         self._stopping = True
         self._guarded(self._control_flow)
-        quiet = await self._wait_until(lambda: self._tasks.idle, self._config.drain_timeout)
-        saved = await self._wait_until(self._all_committed, self._config.close_timeout)
-        return quiet and saved
+        idle = await self._wait_until(lambda: self._tasks.idle, self._config.drain_timeout)
+        committed = await self._wait_until(self._all_committed, self._config.close_timeout)
+        return idle and committed
 
     def _all_committed(self) -> bool:
         if self._offsets.uncommitted() and not self._closed:

@@ -82,7 +82,7 @@ class RetrySettings(ProfileModel):
     max_elapsed: Seconds = _RETRY.max_elapsed
 
     def policy(self) -> RetryPolicy:
-        """The same as the policy that decides by it."""
+        """Return these settings as a `RetryPolicy`."""
         return RetryPolicy(**dict(self))
 
 

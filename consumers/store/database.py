@@ -41,7 +41,7 @@ class Database(Protocol):
         """Run work and commit; no other transaction writes the same rows meanwhile.
 
         Raises:
-            InDoubtError: the commit was sent and never answered.
+            CommitInDoubtError: the commit was sent and never answered.
         """
 
     async def close(self) -> None:

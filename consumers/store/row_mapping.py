@@ -240,7 +240,7 @@ def request_values(row: RequestRow, moments: MomentFormat) -> ColumnValues:
 
 
 def request_row(values: ColumnValues, moments: MomentFormat) -> RequestRow:
-    """Make a request again from what `request_values` gave."""
+    """Return the request of what `request_values` returned."""
     request_id, root_run_id, tenant, spoke, decision, explanation, created_at = values
     return RequestRow(
         request_id=request_id,

@@ -64,7 +64,7 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
     """Apply what happened, in order, as one transition to `revision + 1`.
 
     Raises:
-        NotAllowedError: the transition table has no such transition.
+        TransitionNotAllowedError: the transition table has no such transition.
     """
     basis, moved = row, False
     told: list[RunUpdate | RunResult] = []

@@ -166,7 +166,7 @@ def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeRequ
     """Return the event that this document means for the run; None if the Kafka event is redelivered.
 
     A document that equals what is requested already is handled like any other: if it is read again after the run's end,
-    the event must be known as one that brought no news.
+    the event must be recognised as one that changed nothing.
     """
     if has_led_to(row, event.id, CHANGE):
         return None

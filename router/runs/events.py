@@ -72,7 +72,7 @@ class CommandPublished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A POST of `document` is about to be written. Stored first: a crash leaves a doubt and not a duplicate."""
+    """A POST of `document` is about to be written. Stored first: a crash leads to a look-up, not to a second POST."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.SENDING
     document: RunDocument

@@ -1,4 +1,4 @@
-"""Read Avro values with fastavro, which trusts schemas and bytes more than it can afford to. See ADR-0011.
+"""Read Avro values with fastavro, which does not protect itself against hostile schemas and bytes. See ADR-0011.
 
 Its compiled reader ends the process where a value nests deep enough, and builds as many items as a count claims.
 Both need a schema that allows it, so such schemas are refused before any byte is read: what is left cannot nest
@@ -29,7 +29,7 @@ _BOOLEAN = {"type": "enum", "symbols": {0: False, -1: True}}
 
 
 class NotAvroError(ValueError):
-    """The bytes do not follow the schema; the sentence says how."""
+    """The bytes do not follow the schema; the message says where they differ."""
 
 
 class UnsafeSchemaError(ValueError):

@@ -1,4 +1,4 @@
-"""Keep of the events on the lifecycle topic only what a decision needs: models of the whole cost twice as much.
+"""Read only the fields of lifecycle events that a decision needs: whole models cost twice as much.
 
 Avro is read whole and only the wanted fields are validated, so an event whose other fields are wrong passes here,
 although the gateway refuses it.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ItemsNamed:
-    """Of a list of records, those with one of these names; without spaces around it, as models read a text."""
+    """Selects the records of a list that have one of these names, compared without surrounding spaces."""
 
     names: frozenset[str]
 
@@ -103,7 +103,7 @@ class PartialEvent(NamedTuple):
 
     @property
     def sameness(self) -> bytes | None:
-        """What is equal for two requests only if their wanted fields are; None where that is not known cheaply."""
+        """A value that is equal for two requests only if their wanted fields are; None if computing it is expensive."""
         return None if self.content is None or isinstance(self.content, RunDocument) else orjson.dumps(self.content)
 
 
@@ -138,7 +138,7 @@ class PartialEventReader:
         return PartialEvent(RunRequested, run["run_id"], run.get("parent_run_id") is not None, self._pick(run))
 
     def document(self, part: PartialEvent) -> RunDocument:
-        """Judge the wanted fields and give them as a document that has no others.
+        """Validate the wanted fields and return them as a document that has no others.
 
         Raises:
             UndecodableError: a wanted field is wrong.

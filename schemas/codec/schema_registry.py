@@ -50,7 +50,7 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     `url` may have a user and password; they are sent as basic authentication and never shown. Blocks.
 
     Raises:
-        RegistrySilentError: the registry does not answer.
+        RegistryUnavailableError: the registry does not answer.
         RegistryError: it refuses a schema, does not have it, or has one under our subjects whose values could take all
             memory or end the process.
     """

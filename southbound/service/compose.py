@@ -251,7 +251,7 @@ def _build_worker(
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
     client = KafkaGroupConsumer(
-        kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_timeout
+        kafka, [topic], session_timeout=policy.session_timeout, revoke_timeout=policy.revoke_timeout
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler asks the worker that runs it, so one of the two has to be made first.

@@ -63,7 +63,7 @@ class FakeConsumer:
     def control_flow(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
         self.paused = (self.paused | flow.pause) - flow.resume
-        self._wanted = self._wanted or flow.ask
+        self._wanted = self._wanted or flow.poll
         self._loop.call_soon(self._deliver)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRelease:
-    """What may be done with a queued request; each method returns whether the queue has changed."""
+    """The steps for one queued request; each method returns whether the queue has changed."""
 
     updater: RunUpdater
     commands: CommandPublisher

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
-_GRACE = 5.0  # seconds on top of the revoke budget: the worker answers first, unless it hangs
+_GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
 TopicAndNumber = tuple[str, int]
@@ -56,22 +56,22 @@ class KafkaGroupConsumer:
         topics: Sequence[str],
         *,
         session_timeout: float,
-        revoke_budget: float,
+        revoke_timeout: float,
         batch: int = 500,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._session_timeout = session_timeout
         self._membership = Membership(session_timeout, float("-inf"))
-        self._revoke_budget = revoke_budget + _GRACE
+        self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
         self._ownerships: dict[TopicAndNumber, Partition] = {}
-        self._next: dict[TopicAndNumber, int] = {}
+        self._next_offsets: dict[TopicAndNumber, int] = {}
         self._paused: set[TopicAndNumber] = set()  # confluent-kafka cannot tell what is paused, so it is tracked here
         self._committing: Mapping[Partition, int] = {}
-        self._wanted = 0
+        self._batches_wanted = 0
         self._released = False
         self._closing = False
         self._commit_sent_at = 0.0
@@ -83,14 +83,14 @@ class KafkaGroupConsumer:
         def post(event: ConsumerEvent) -> None:
             try:
                 loop.call_soon_threadsafe(on_event, event)
-            except RuntimeError:  # the loop is closed: nobody listens, so leave the group
+            except RuntimeError:  # the loop is closed: no worker is left, so leave the group
                 self._closing = True
 
         self._post = post
         threading.Thread(target=self._run, name="kafka-consumer", daemon=True).start()
 
     def control_flow(self, flow: FlowControl) -> None:
-        """Pause and resume partitions; ask for one more batch."""
+        """Pause and resume partitions; request one more batch."""
         self._commands.put(lambda: self._control_flow(flow))
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -129,8 +129,8 @@ class KafkaGroupConsumer:
         )
         try:
             while not self._closing:
-                self._run_commands(0 if self._wanted else _IDLE_TIMEOUT)
-                if self._wanted and not self._closing:
+                self._run_commands(0 if self._batches_wanted else _IDLE_TIMEOUT)
+                if self._batches_wanted and not self._closing:
                     self._poll()
         finally:
             self._closing = True
@@ -162,14 +162,14 @@ class KafkaGroupConsumer:
             topic_partition, offset = _topic_number_offset(message)
             if topic_partition not in self._ownerships:
                 continue  # released while it was in this process; its next owner reads it again
-            if offset < self._next.get(topic_partition, 0):
+            if offset < self._next_offsets.get(topic_partition, 0):
                 self._report_records(records)
                 records = []
                 self._restart_ownership(topic_partition)
-            self._next[topic_partition] = offset + 1
+            self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
         if records:
-            self._wanted -= 1
+            self._batches_wanted -= 1
             self._report_records(records)
 
     def _report_records(self, records: list[Record]) -> None:
@@ -184,13 +184,13 @@ class KafkaGroupConsumer:
     def _new_ownership(self, topic: str, number: int) -> Partition:
         partition = Partition(topic=topic, number=number, epoch=next(self._epochs))
         self._ownerships[topic, number] = partition
-        self._next.pop((topic, number), None)
+        self._next_offsets.pop((topic, number), None)
         return partition
 
     def _control_flow(self, flow: FlowControl) -> None:
         self._pause({_topic_and_number(p) for p in flow.pause if self._is_current(p)} - self._paused)
         self._resume({_topic_and_number(p) for p in flow.resume if self._is_current(p)} & self._paused)
-        self._wanted = 1 if flow.ask else self._wanted
+        self._batches_wanted = 1 if flow.poll else self._batches_wanted
 
     def _is_current(self, partition: Partition) -> bool:
         return self._ownerships.get(_topic_and_number(partition)) == partition
@@ -247,7 +247,7 @@ class KafkaGroupConsumer:
         self._end_ownership(partitions)
 
     def _wait_for_release(self) -> None:
-        deadline = time.monotonic() + self._revoke_budget
+        deadline = time.monotonic() + self._revoke_timeout
         self._released = False
         while not (self._released or self._closing) and (remaining := deadline - time.monotonic()) > 0:
             self._run_commands(min(remaining, _IDLE_TIMEOUT))
@@ -272,7 +272,7 @@ class KafkaGroupConsumer:
         self._resume(topic_partitions & self._paused)
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
-            self._next.pop(topic_partition, None)
+            self._next_offsets.pop(topic_partition, None)
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)
@@ -289,8 +289,8 @@ class KafkaGroupConsumer:
         self._post(ConsumerFailed(self._problem(error)))
 
     def _problem(self, error: KafkaError) -> Problem:
-        what = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
-        return Problem(code=code_of(error), sentence=sentence_for(error, what))
+        resource = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
+        return Problem(code=code_of(error), sentence=sentence_for(error, resource))
 
 
 def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:

@@ -30,7 +30,7 @@ def is_readable(value: JsonValue, value_type: str | None) -> bool:
 
 
 def is_supported_time(moment: datetime | None) -> bool:
-    """Return whether a moment stays within the years 1 to 9999 when it is turned to UTC; None does."""
+    """Return whether a moment in UTC lies within the years 1 to 9999, as Python requires; True for None."""
     try:
         return moment is None or moment.tzinfo is None or moment.astimezone(UTC) is not None
     except OverflowError:

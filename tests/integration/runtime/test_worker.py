@@ -156,7 +156,7 @@ class WorkerGroup:
     def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
         """Make one more member."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
-        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_budget=10.0)
+        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_timeout=10.0)
         return Worker(consumer=client, handler=handler, publisher=self.publisher, config=self.policy)
 
     async def run_until(self, handler: Handler, done: Callable[[], object]) -> None:

@@ -105,7 +105,7 @@ async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int)
     gateway.system.plan(Purpose.READ, *[HttpResponse(status=status)] * 3)
     assert await poll_once(gateway) == 0
     (complaint,) = gateway.problems
-    assert "ext-TR0000, its id of run TR0000 (and 2 others), is doing: HTTP_" in complaint
+    assert "ext-TR0000, its id of run TR0000 (and 2 others): HTTP_" in complaint
 
 
 async def test_a_system_that_is_down_is_not_asked_about_every_run() -> None:

@@ -30,7 +30,7 @@ def heard() -> list[ConsumerEvent]:
 @pytest.fixture
 def client(heard: list[ConsumerEvent]) -> KafkaGroupConsumer:
     """Make a client that owns partition 0 and never meets a broker."""
-    made = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_budget=10.0)
+    made = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_timeout=10.0)
     made._post = heard.append  # type: ignore[assignment] # as `start` does it
     made._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
     return made
