@@ -245,7 +245,7 @@ def _reason_of_silence(code: str, reply: NoResponse) -> Reason:
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Return the wait that a Retry-After header asks for, in seconds; None if the header is neither seconds nor a date.
+    """Return the seconds to wait that a Retry-After header asks for; None if it is neither seconds nor a date.
 
     Source: RFC 9110, section 10.2.3.
     """

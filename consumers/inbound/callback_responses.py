@@ -28,10 +28,10 @@ CallbackOutcome = Literal[
 class CallbackRefusedError(Exception):
     """A callback is refused; the sentence is sent to its sender."""
 
-    def __init__(self, status: int, what: CallbackOutcome, sentence: str, headers: Headers | None = None) -> None:
+    def __init__(self, status: int, outcome: CallbackOutcome, sentence: str, headers: Headers | None = None) -> None:
         super().__init__(sentence)
         self.status = status
-        self.outcome: CallbackOutcome = what
+        self.outcome: CallbackOutcome = outcome
         self.headers = headers
 
     def response(self) -> web.Response:

@@ -37,11 +37,11 @@ UNKNOWN_SPOKE = ""  # counted instead of a name that any caller can invent
 class CountCallback(Protocol):
     """Counts what became of every request; `spoke` is empty if no spoke has the name."""
 
-    def __call__(self, spoke: str, what: CallbackOutcome) -> None:
+    def __call__(self, spoke: str, outcome: CallbackOutcome) -> None:
         """Count one request."""
 
 
-def ignore_callback(spoke: str, what: CallbackOutcome) -> None:
+def ignore_callback(spoke: str, outcome: CallbackOutcome) -> None:
     """Count nothing."""
 
 
@@ -139,10 +139,10 @@ class Listener:
             self._count(known, refused.outcome)
             return refused.response()
         except Exception as error:  # noqa: BLE001 - nothing is stored: its sender must hear to come again
-            what = "a callback could not be taken in, tell a developer"
-            log.error(what, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
+            event = "callback could not be stored because of a programming error"
+            log.error(event, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
             self._count(known, "notStored")
-            return self._retry_later("notStored", "the callback could not be taken in: send it again later").response()
+            return self._retry_later("notStored", "the callback could not be stored: send it again later").response()
         finally:
             self._in_progress -= 1
         self._count(known, "stored")
@@ -206,8 +206,8 @@ class Listener:
         except (PublishError, TimeoutError) as error:
             raise self._retry_later("notStored", "the callback could not be stored: send it again later") from error
 
-    def _retry_later(self, what: CallbackOutcome, sentence: str) -> CallbackRefusedError:
-        return CallbackRefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
+    def _retry_later(self, outcome: CallbackOutcome, sentence: str) -> CallbackRefusedError:
+        return CallbackRefusedError(503, outcome, sentence, {"Retry-After": str(self._limits.retry_after)})
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

@@ -1,4 +1,4 @@
-"""Give up pending requests, children first: a child that waits for a root that is never sent would wait for ever."""
+"""Give up pending requests, children first: a child of a root that is never sent would wait for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Run handlers over the records of a consumer group, and commit what is finished: this module owns all run-time state.
+"""Run handlers over the records of a consumer group, and commit what is finished.
+
+The worker owns all run-time state.
 
 Everything here happens on the event loop. What happens outside (batches, rebalances, responses to commits) arrives as
 events of the port; what handlers decide arrives as outcomes.

@@ -91,8 +91,8 @@ class PostgresDatabase:
 
     def _sentence(self, error: BaseException) -> str:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        what = str(cause.__cause__ or cause).partition("\n")[0] or "it did not answer in time"
-        return f"run store {self.name} cannot be used: {what}; check that the server runs and that it may be reached"
+        detail = str(cause.__cause__ or cause).partition("\n")[0] or "it did not answer in time"
+        return f"run store {self.name} cannot be used: {detail}; check that the server runs and that it may be reached"
 
 
 async def _raise_if_broken(connection: AsyncConnection, error: Exception) -> None:

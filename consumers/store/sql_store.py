@@ -1,4 +1,4 @@
-"""The run store in SQL: reads that come while others are under way share the next transaction; writes take turns."""
+"""The run store in SQL: reads that arrive during a transaction share the next one; writes take turns."""
 
 from __future__ import annotations
 
@@ -155,8 +155,8 @@ class SqlRunStore:
             if not is_unstorable_row(error):
                 raise
             if len(queries) == 1:
-                what = description_of(queries[0])
-                return [UnstorableError(f"run store {self.name} cannot have {what}: {_first_line(error)}")]
+                description = description_of(queries[0])
+                return [UnstorableError(f"run store {self.name} cannot have {description}: {_first_line(error)}")]
             half = len(queries) // 2  # halve the group until the failing one is alone
             return [*await self._run_queries(queries[:half]), *await self._run_queries(queries[half:])]
 
