@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from consumers.dispatch.call import MayNotSendError
+from consumers.dispatch.call import MembershipUncertainError
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.handler import DeadLetter, RetryLater
 from consumers.spokes.port import UnknownSpokeError
@@ -18,7 +18,7 @@ from consumers.store.port import (
     StoreUnavailableError,
     UnstorableError,
 )
-from producers.publisher import PublishError, TooLargeError
+from producers.publisher import PublishError, RecordTooLargeError
 from router.runs.ids import event_id_at
 from schemas.codec.errors import UndecodableError
 from schemas.problem import Problem
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = TypeVar("P")
-# Errors that no retry mends, with their code.
-FINAL: Mapping[type[Exception], str] = {
+# Errors that no retry can correct, with their code.
+PERMANENT_ERRORS: Mapping[type[Exception], str] = {
     UnknownSpokeError: "UNKNOWN_SPOKE",
     UnstorableError: "UNSTORABLE",
     ExternalIdTakenError: "EXTERNAL_ID_TAKEN",
-    TooLargeError: "MESSAGE_TOO_LARGE",
+    RecordTooLargeError: "MESSAGE_TOO_LARGE",
 }
 # Errors that pass by themselves, with their code and the backoff between attempts. All lanes use the same store
 # and the same Kafka, so their retries are spread out after an outage.
-PASSING: Mapping[type[Exception], tuple[str, Backoff]] = {
+TRANSIENT_ERRORS: Mapping[type[Exception], tuple[str, Backoff]] = {
     ConflictError: (
         "CONFLICT",
         Backoff(initial_interval=0.02, max_interval=5.0),
     ),  # another consumer updated the run a moment ago
-    MayNotSendError: ("MEMBERSHIP_UNCERTAIN", Backoff(initial_interval=1.0, max_interval=5.0)),
+    MembershipUncertainError: ("MEMBERSHIP_UNCERTAIN", Backoff(initial_interval=1.0, max_interval=5.0)),
     StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(initial_interval=1.0, max_interval=30.0)),
     PublishError: ("PUBLISH_FAILED", Backoff(initial_interval=1.0, max_interval=30.0)),
 }
-_FINAL, _PASSING = tuple(FINAL), tuple(PASSING)
-KNOWN = (*_FINAL, *_PASSING)
+_PERMANENT, _TRANSIENT = tuple(PERMANENT_ERRORS), tuple(TRANSIENT_ERRORS)
+KNOWN = (*_PERMANENT, *_TRANSIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +74,37 @@ class DecodingHandler:
         try:
             event = self._decode(record)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
-            found = await settle_known(self.handle(event, attempt), partial(self._later, attempt))
+            outcome = await settle_known(self.handle(event, attempt), partial(self._later, attempt))
         except UndecodableError as error:
             return DeadLetter(Problem(code=error.code, sentence=error.sentence, detail=error.detail))
-        return DeadLetter(found) if isinstance(found, Problem) else found
+        return DeadLetter(outcome) if isinstance(outcome, Problem) else outcome
 
     def _later(self, attempt: Attempt, error: Exception) -> RetryLater:
-        code, backoff = _entry_of(PASSING, error)
+        code, backoff = _entry_of(TRANSIENT_ERRORS, error)
         return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
 
     def _decode(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
-        place = record.partition
+        partition = record.partition
         return self.envelope.decode(
-            record.value, record.headers, fallback_id=lambda: event_id_at(place.topic, place.number, record.offset)
+            record.value,
+            record.headers,
+            fallback_id=lambda: event_id_at(partition.topic, partition.number, record.offset),
         )
 
 
-async def settle_known(work: Awaitable[T], passing: Callable[[Exception], P]) -> T | P | Problem:
-    """Return what the work returns; for a known exception, what `passing` makes of it, or why no repetition mends it.
+async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P]) -> T | P | Problem:
+    """Return what the work returns; for a known exception, the result of `on_transient` or a `Problem`.
 
     Raises:
-        Exception: one that is neither in `FINAL` nor in `PASSING`, or that `passing` raises again.
+        Exception: one that neither `PERMANENT_ERRORS` nor `TRANSIENT_ERRORS` has, or one that `on_transient` raises.
     """
     try:
         return await work
-    except _FINAL as error:
-        return Problem(code=_entry_of(FINAL, error), sentence=str(error))
-    except _PASSING as error:
-        return passing(error)
+    except _PERMANENT as error:
+        return Problem(code=_entry_of(PERMANENT_ERRORS, error), sentence=str(error))
+    except _TRANSIENT as error:
+        return on_transient(error)
 
 
 def _entry_of(table: Mapping[type[Exception], T], error: Exception) -> T:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from schemas.problem import Problem
 
     Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
-    _Line = tuple["Metric", tuple[str, ...]]  # a metric and the values of its labels
+    _Series = tuple["Metric", tuple[str, ...]]  # a metric and the values of its labels
 
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+BUCKET_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,25 +43,25 @@ RECEIVED = Metric(
     labels=("role", "topic"),
     meaning="Records that came from Kafka.",
 )
-SETTLED = Metric(
+RECORD_ATTEMPTS = Metric(
     name="southbound_record_attempts_total",
     kind=Counter,
     labels=("role", "topic", "outcome"),
     meaning="Attempts at records by what became of them: done, retry_later, dead_letter.",
 )
-HANDLING = Metric(
+RECORD_SECONDS = Metric(
     name="southbound_record_seconds",
     kind=Histogram,
     labels=("role",),
     meaning="Seconds that one attempt at a record took.",
 )
-TROUBLES = Metric(
+PROBLEMS = Metric(
     name="southbound_problems_total",
     kind=Counter,
     labels=("role", "outcome", "code"),
     meaning="Retries, dead letters and worker problems by the code of the problem.",
 )
-COMMITS = Metric(
+COMMIT_SECONDS = Metric(
     name="southbound_commit_seconds",
     kind=Histogram,
     labels=("role",),
@@ -70,7 +70,7 @@ COMMITS = Metric(
 PARTITIONS = Metric(
     name="southbound_partitions", kind=Gauge, labels=("role",), meaning="Partitions that this process owns."
 )
-PAUSED = Metric(
+PARTITIONS_PAUSED = Metric(
     name="southbound_partitions_paused",
     kind=Gauge,
     labels=("role",),
@@ -88,7 +88,7 @@ RUNNING = Metric(
     labels=("role",),
     meaning="Records that a handler works on right now.",
 )
-PARKED = Metric(
+AWAITING_RETRY = Metric(
     name="southbound_records_awaiting_retry",
     kind=Gauge,
     labels=("role",),
@@ -97,10 +97,10 @@ PARKED = Metric(
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
-    labels=("spoke", "purpose", "verdict"),
+    labels=("spoke", "purpose", "outcome"),
     meaning="Calls to external systems by what their answer meant.",
 )
-CALLING = Metric(
+CALL_SECONDS = Metric(
     name="southbound_call_seconds",
     kind=Histogram,
     labels=("spoke", "purpose"),
@@ -115,16 +115,16 @@ RUNS_ENDED = Metric(
 CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
-    labels=("spoke", "what"),
+    labels=("spoke", "outcome"),
     meaning="Notifications of external systems by what became of them: stored, or why not.",
 )
-IN_LINE = Metric(
+REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
     kind=Gauge,
     labels=("role",),
     meaning="Requests that wait because every request definition that fits is used up; every process sees all.",
 )
-USED_UP = Metric(
+DEFINITIONS_USED_UP = Metric(
     name="southbound_definitions_used_up",
     kind=Gauge,
     labels=("role",),
@@ -153,23 +153,23 @@ INPUTS_MISSING = Metric(
 
 METRICS: Final = (
     RECEIVED,
-    SETTLED,
-    HANDLING,
-    TROUBLES,
-    COMMITS,
+    RECORD_ATTEMPTS,
+    RECORD_SECONDS,
+    PROBLEMS,
+    COMMIT_SECONDS,
     PARTITIONS,
-    PAUSED,
+    PARTITIONS_PAUSED,
     BUFFERED,
     RUNNING,
-    PARKED,
+    AWAITING_RETRY,
     CALLS,
-    CALLING,
+    CALL_SECONDS,
     RUNS_ENDED,
     CALLBACKS,
     TABLE_LIVE,
     TABLE_REFUSED,
-    IN_LINE,
-    USED_UP,
+    REQUESTS_WAITING,
+    DEFINITIONS_USED_UP,
     INPUTS_MISSING,
 )
 
@@ -178,17 +178,17 @@ METRICS: Final = (
 class HistogramSamples:
     """The numbers of one histogram: how many durations fell into each bucket, and their sum."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKET_BOUNDS) + 1))
     total: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one duration."""
-        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.counts[bisect_left(BUCKET_BOUNDS, seconds)] += 1
         self.total += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return the cumulative count per bound, as Prometheus expects it."""
-        bounds = [*map(floatToGoString, SECONDS), "+Inf"]
+        bounds = [*map(floatToGoString, BUCKET_BOUNDS), "+Inf"]
         return list(zip(bounds, accumulate(self.counts), strict=True))
 
 
@@ -201,9 +201,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        self._counts: defaultdict[_Line, float] = defaultdict(float)
-        self._durations: defaultdict[_Line, HistogramSamples] = defaultdict(HistogramSamples)
-        self._reads: dict[_Line, Callable[[], float]] = {}
+        self._counts: defaultdict[_Series, float] = defaultdict(float)
+        self._durations: defaultdict[_Series, HistogramSamples] = defaultdict(HistogramSamples)
+        self._reads: dict[_Series, Callable[[], float]] = {}
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
@@ -221,27 +221,30 @@ class Metrics:
         """Set a gauge."""
         self._reads[metric, labels] = lambda: value
 
-    def forget(self, metric: Metric, *labels: str) -> None:
+    def remove_gauge(self, metric: Metric, *labels: str) -> None:
         """Remove a gauge."""
         self._reads.pop((metric, labels), None)
 
     def collect(self) -> Iterable[Family]:
         """Return all metrics; `prometheus_client` calls it at every scrape."""
-        return [self._histogram(metric) if metric.kind is Histogram else self._single(metric) for metric in METRICS]
+        return [
+            self._histogram(metric) if metric.kind is Histogram else self._counter_or_gauge(metric)
+            for metric in METRICS
+        ]
 
-    def _single(self, metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
+    def _counter_or_gauge(self, metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
         kind = CounterMetricFamily if metric.kind is Counter else GaugeMetricFamily
         family = kind(metric.name, metric.meaning, labels=metric.labels)
-        read = {line: read() for line, read in self._reads.items() if line[0] is metric}
-        for (one, labels), value in (self._counts | read).items():
-            if one is metric:
+        read = {series: read() for series, read in self._reads.items() if series[0] is metric}
+        for (counted, labels), value in (self._counts | read).items():
+            if counted is metric:
                 family.add_metric(labels, value)
         return family
 
     def _histogram(self, metric: Metric) -> HistogramMetricFamily:
         family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-        for (one, labels), durations in self._durations.items():
-            if one is metric:
+        for (counted, labels), durations in self._durations.items():
+            if counted is metric:
                 family.add_metric(labels, durations.buckets(), durations.total)
         return family
 
@@ -259,42 +262,42 @@ class ReportProblem(Protocol):
 class WorkerMetrics:
     """Measures one worker; an `Observer` of the runtime."""
 
-    def __init__(self, metrics: Metrics, role: str, complain: ReportProblem) -> None:
+    def __init__(self, metrics: Metrics, role: str, report_problem: ReportProblem) -> None:
         self._metrics = metrics
         self._role = role
-        self._complain = complain
+        self._report_problem = report_problem
 
     def received(self, topic: str, records: int) -> None:
         """Count the records of one batch."""
         self._metrics.count(RECEIVED, self._role, topic, by=records)
 
-    def attempt_ended(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, ended: AttemptEnded) -> None:
         """Count and time one attempt."""
-        outcome = settled.outcome
+        outcome = ended.outcome
         name = OUTCOME_NAMES[type(outcome).__name__]
-        self._metrics.count(SETTLED, self._role, settled.record.partition.topic, name)
-        self._metrics.observe_duration(HANDLING, settled.seconds, self._role)
+        self._metrics.count(RECORD_ATTEMPTS, self._role, ended.record.partition.topic, name)
+        self._metrics.observe_duration(RECORD_SECONDS, ended.seconds, self._role)
         if not isinstance(outcome, Done):
-            self._metrics.count(TROUBLES, self._role, name, outcome.problem.code)
+            self._metrics.count(PROBLEMS, self._role, name, outcome.problem.code)
         if isinstance(outcome, DeadLetter):
-            self._complain(self._role, outcome.problem, settled.record)
+            self._report_problem(self._role, outcome.problem, ended.record)
 
     def committed(self, partitions: int, seconds: float) -> None:  # noqa: ARG002 - the port reports more than is counted
         """Time one commit."""
-        self._metrics.observe_duration(COMMITS, seconds, self._role)
+        self._metrics.observe_duration(COMMIT_SECONDS, seconds, self._role)
 
     def problem_reported(self, problem: Problem) -> None:
         """Count a problem and report it."""
-        self._metrics.count(TROUBLES, self._role, "complaint", problem.code)
-        self._complain(self._role, problem, None)
+        self._metrics.count(PROBLEMS, self._role, "worker", problem.code)
+        self._report_problem(self._role, problem, None)
 
     def track(self, figures: Callable[[], WorkerFigures]) -> None:
         """Expose the worker's figures as gauges."""
         for metric, read in (
             (PARTITIONS, lambda: figures().partitions),
-            (PAUSED, lambda: figures().paused),
+            (PARTITIONS_PAUSED, lambda: figures().paused),
             (BUFFERED, lambda: figures().buffered),
             (RUNNING, lambda: figures().running),
-            (PARKED, lambda: figures().parked),
+            (AWAITING_RETRY, lambda: figures().parked),
         ):
             self._metrics.track(metric, read, self._role)

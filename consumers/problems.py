@@ -1,4 +1,4 @@
-"""Problems that keep a run from going on, each in one sentence."""
+"""Build the problems that stop a run, each with one sentence."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def reason_of(problem: Problem) -> Reason:
     return Reason(code=problem.code, message=problem.sentence)
 
 
-def run_unknown(run_id: str, wanted: str) -> Problem:
+def run_unknown(run_id: str, action: str) -> Problem:
     """Return the problem of a run that is not in the store."""
     return Problem(
         code="UNKNOWN_RUN",
-        sentence=f"Cannot {wanted} run {run_id}: no such run is in the run store; "
+        sentence=f"Cannot {action} run {run_id}: no such run is in the run store; "
         "publish its RunRequested first, then redrive this record.",
     )
 
 
-def call_failed(asked: CallResult, what: str) -> Problem:
+def call_failed(result: CallResult, summary: str) -> Problem:
     """Return the problem of a call to an external system that did not do what it should."""
-    reasons = asked.meaning.reasons
-    told = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or asked.meaning.verdict
-    return Problem(code=f"CALL_{asked.meaning.verdict.name}", sentence=f"{what}: {told}")
+    reasons = result.meaning.reasons
+    details = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or result.meaning.verdict
+    return Problem(code=f"CALL_{result.meaning.verdict.name}", sentence=f"{summary}: {details}")
 
 
 def look_up_impossible(row: RunRow) -> Problem:
@@ -45,13 +45,13 @@ def look_up_impossible(row: RunRow) -> Problem:
     )
 
 
-def external_id_taken(row: RunRow, report: ExternalReport, why: str) -> Problem:
-    """Return the problem of a system that answered with the external id of another run."""
+def external_id_taken(row: RunRow, report: ExternalReport, detail: str) -> Problem:
+    """Return the problem of a system that returned the external id of another run."""
     return Problem(
         code="EXTERNAL_ID_TAKEN",
         sentence=f"{row.spoke} answered the POST of run {row.run_id} with the id {report.external_id}, which belongs "
         "to another run: ask the system's operators which run it means, then redrive this record.",
-        detail=why,
+        detail=detail,
     )
 
 
@@ -64,11 +64,11 @@ def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
     )
 
 
-def report_unreadable(spoke: str, why: str) -> Problem:
+def report_unreadable(spoke: str, detail: str) -> Problem:
     """Return the problem of a report that cannot be read."""
     return Problem(
         code="REPORT_UNREADABLE",
-        sentence=f"What {spoke} reported cannot be read ({why}): "
+        sentence=f"What {spoke} reported cannot be read ({detail}): "
         "correct its profile or ask the system's operators, then redrive this record.",
     )
 
@@ -90,15 +90,15 @@ def external_id_pending(row: RunRow) -> Problem:
     )
 
 
-def event_misplaced(event: Event, where: str) -> Problem:
+def event_misplaced(event: Event, location: str) -> Problem:
     """Return the problem of an event that is understood but does not belong on this topic."""
     return Problem(
         code="WRONG_TOPIC",
-        sentence=f"{type(event.data).__name__} does not belong on {where}: publish it to its own topic.",
+        sentence=f"{type(event.data).__name__} does not belong on {location}: publish it to its own topic.",
     )
 
 
-def child_not_named(row: RunRow) -> Problem:
+def child_not_listed(row: RunRow) -> Problem:
     """Return the problem of a child whose root was sent without naming it."""
     return Problem(
         code="CHILD_NOT_LISTED",

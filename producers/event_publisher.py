@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPublisher:
-    """Publishes events; it knows topics, keys and bytes, so that its users need not."""
+    """Publishes events: chooses topic and key, encodes, and hands the bytes to the publisher."""
 
     publisher: Publisher
     envelope: Envelope
@@ -30,8 +30,8 @@ class EventPublisher:
         Raises:
             PublishError: at least one was not acknowledged; publishing them all again is safe, the ids stay.
         """
-        return self.publisher.publish([self._message(event) for event in events])
+        return self.publisher.publish([self._to_record(event) for event in events])
 
-    def _message(self, event: Event) -> Message:
+    def _to_record(self, event: Event) -> Message:
         value, headers = self.envelope.encode(event)
         return Message(topic_of(self.topics, event.data), key_of(event.data).encode(), value, headers)

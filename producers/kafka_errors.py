@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MEANINGS: Mapping[int, tuple[str, str]] = {
+_CODES_AND_MESSAGES: Mapping[int, tuple[str, str]] = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: (
         "KAFKA_TOPIC_MISSING",
         "Kafka does not have {what}: run `southbound topics apply`",
@@ -84,11 +84,15 @@ _TIMING = re.compile(r" \(after \d+ms in state \w+(, \d+ identical error\(s\) su
 def code_of(error: KafkaError) -> str:
     """Return a stable code for filters and metrics."""
     number = _SAME_AS.get(error.code(), error.code())
-    return _MEANINGS[number][0] if number in _MEANINGS else f"KAFKA_{error.name().strip('_')}"
+    return _CODES_AND_MESSAGES[number][0] if number in _CODES_AND_MESSAGES else f"KAFKA_{error.name().strip('_')}"
 
 
-def sentence_for(error: KafkaError, what: str) -> str:
-    """Explain an error of `what` ("topic testrun.dlq"); librdkafka's message is in brackets."""
+def sentence_for(error: KafkaError, resource: str) -> str:
+    """Explain an error of `resource` ("topic testrun.dlq"); librdkafka's message is in brackets."""
     number = _SAME_AS.get(error.code(), error.code())
-    meaning = _MEANINGS[number][1].format(what=what) if number in _MEANINGS else f"Kafka has a problem with {what}"
+    meaning = (
+        _CODES_AND_MESSAGES[number][1].format(what=resource)
+        if number in _CODES_AND_MESSAGES
+        else f"Kafka has a problem with {resource}"
+    )
     return f"{meaning} ({error.name()}: {_TIMING.sub('', error.str())})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException, Producer
 
 from producers.kafka_errors import code_of, sentence_for
-from producers.publisher import PublishError, TooLargeError
+from producers.publisher import PublishError, RecordTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -49,39 +49,39 @@ def producer_settings(bootstrap: str, overrides: Mapping[str, object] | None = N
 class _Publication:
     """The messages of one `publish` call; awaiting it waits for the broker's acknowledgement of every one."""
 
-    __slots__ = ("_acknowledged", "failure", "future", "left", "missing", "refused")
+    __slots__ = ("_wait_for_acknowledgement", "failure", "future", "rejected", "unacknowledged", "unsent")
 
     def __init__(
         self, messages: Sequence[Message], acknowledged: Callable[[_Publication], Coroutine[None, None, None]]
     ) -> None:
-        self.left = deque(messages)  # not handed to librdkafka yet
-        self.missing = len(messages)
+        self.unsent = deque(messages)  # not handed to librdkafka yet
+        self.unacknowledged = len(messages)
         self.failure: PublishError | None = None
-        self.refused: list[Refusal] = []
+        self.rejected: list[Refusal] = []
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._acknowledged = acknowledged
+        self._wait_for_acknowledgement = acknowledged
 
     def __await__(self) -> Generator[None, None, None]:
-        return self._acknowledged(self).__await__()
+        return self._wait_for_acknowledgement(self).__await__()
 
-    def report(self, message: Message, error: KafkaError | None) -> None:
+    def on_delivery(self, message: Message, error: KafkaError | None) -> None:
         """Note the delivery report of one message; the last one wakes the caller."""
         if error is not None and code_of(error) == TOO_LARGE:
-            self.refused.append((message, error))
+            self.rejected.append((message, error))
         elif error is not None:
-            self.failure = self.failure or _failure(message, error)
+            self.failure = self.failure or _publish_error(message, error)
         self._subtract(1)
 
-    def give_up(self, failure: PublishError) -> None:
+    def abort(self, failure: PublishError) -> None:
         """Send nothing more of it."""
         self.failure = self.failure or failure
-        given_up = len(self.left)
-        self.left.clear()
+        given_up = len(self.unsent)
+        self.unsent.clear()
         self._subtract(given_up)
 
     def _subtract(self, messages: int) -> None:
-        self.missing -= messages
-        if not self.missing and not self.future.done():  # the caller may have been cancelled
+        self.unacknowledged -= messages
+        if not self.unacknowledged and not self.future.done():  # the caller may have been cancelled
             self.future.set_result(None)
 
 
@@ -95,9 +95,9 @@ class KafkaPublisher:
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._settings = dict(settings)
         self._producer = Producer(self._settings)
-        self._one_by_one: Producer | None = None
+        self._unbatched_producer: Producer | None = None
         self._loop = asyncio.get_running_loop()
-        self._missing = 0  # delivery reports, of all publications
+        self._unreported = 0  # delivery reports, of all publications
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
 
@@ -112,67 +112,67 @@ class KafkaPublisher:
             publication.future.set_result(None)
         return publication
 
-    async def close(self, budget: float = 10.0) -> None:
-        """Send what is queued; after `budget` seconds fail the rest."""
+    async def close(self, max_wait: float = 10.0) -> None:
+        """Send what is queued; fail what is left after `max_wait` seconds."""
         self._closing = True
-        await self._until_reported(budget)
-        if self._missing:
+        await self._wait_for_reports(max_wait)
+        if self._unreported:
             for producer in self._producers:
                 producer.purge()
-            await self._until_reported(_PURGE_TIMEOUT)
+            await self._wait_for_reports(_PURGE_TIMEOUT)
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _until_reported(self, budget: float) -> None:
-        deadline = self._loop.time() + budget
-        while self._missing and self._loop.time() < deadline:  # noqa: ASYNC110 - reports come by timer
+    async def _wait_for_reports(self, max_wait: float) -> None:
+        deadline = self._loop.time() + max_wait
+        while self._unreported and self._loop.time() < deadline:  # noqa: ASYNC110 - reports come by timer
             await asyncio.sleep(_REPORT_INTERVAL)
 
     @property
     def _producers(self) -> list[Producer]:
-        return [self._producer] if self._one_by_one is None else [self._producer, self._one_by_one]
+        return [self._producer] if self._unbatched_producer is None else [self._producer, self._unbatched_producer]
 
     def _single_message_producer(self) -> Producer:
-        if self._one_by_one is None:
-            self._one_by_one = Producer(self._settings | {"batch.num.messages": 1})
-        return self._one_by_one
+        if self._unbatched_producer is None:
+            self._unbatched_producer = Producer(self._settings | {"batch.num.messages": 1})
+        return self._unbatched_producer
 
     def _start(self, producer: Producer, messages: Sequence[Message]) -> _Publication:
-        publication = _Publication(messages, self._acknowledged)
-        self._hand_over(producer, publication)
+        publication = _Publication(messages, self._wait_for_acknowledgement)
+        self._enqueue(producer, publication)
         return publication
 
-    async def _acknowledged(self, publication: _Publication) -> None:
-        refused = await self._reported(self._producer, publication)
+    async def _wait_for_acknowledgement(self, publication: _Publication) -> None:
+        refused = await self._rejections_of(self._producer, publication)
         if refused:
             # Kafka refuses a whole batch: which of its messages is too large shows only when each is sent alone.
             alone = self._single_message_producer()
-            refused = await self._reported(alone, self._start(alone, [message for message, _ in refused]))
+            refused = await self._rejections_of(alone, self._start(alone, [message for message, _ in refused]))
         if refused:
-            raise _failure(*refused[0])
+            raise _publish_error(*refused[0])
 
-    async def _reported(self, producer: Producer, publication: _Publication) -> Sequence[Refusal]:
-        while publication.left:
+    async def _rejections_of(self, producer: Producer, publication: _Publication) -> Sequence[Refusal]:
+        while publication.unsent:
             await asyncio.sleep(_QUEUE_FULL_DELAY)  # librdkafka does not report free space
-            self._hand_over(producer, publication)
+            self._enqueue(producer, publication)
         await publication.future
         if publication.failure:
             raise publication.failure
-        return publication.refused
+        return publication.rejected
 
-    def _hand_over(self, producer: Producer, publication: _Publication) -> None:
+    def _enqueue(self, producer: Producer, publication: _Publication) -> None:
         """Hand librdkafka as many of the messages as its queue can hold."""
         try:
-            while publication.left:
-                self._produce(producer, publication.left[0], publication)
-                publication.left.popleft()
-                self._missing += 1
+            while publication.unsent:
+                self._produce(producer, publication.unsent[0], publication)
+                publication.unsent.popleft()
+                self._unreported += 1
         except BufferError:
             pass
         except PublishError as failure:
-            publication.give_up(failure)
+            publication.abort(failure)
         finally:
-            if self._missing and self._timer is None:
+            if self._unreported and self._timer is None:
                 self._timer = self._loop.call_later(_REPORT_INTERVAL, self._fetch_reports)
 
     def _produce(self, producer: Producer, message: Message, publication: _Publication) -> None:
@@ -180,24 +180,24 @@ class KafkaPublisher:
             raise PublishError(f"Nothing was sent to topic {message.topic}: the publisher is closed")
 
         def reported(error: KafkaError | None, _report: Report) -> None:
-            self._missing -= 1
-            publication.report(message, error)
+            self._unreported -= 1
+            publication.on_delivery(message, error)
 
         try:
             producer.produce(
                 message.topic, message.value, message.key, headers=list(message.headers), on_delivery=reported
             )
         except KafkaException as exception:
-            raise _failure(message, exception.args[0]) from exception
+            raise _publish_error(message, exception.args[0]) from exception
 
     def _fetch_reports(self) -> None:
         try:
             for producer in self._producers:
                 producer.poll(0)
         finally:
-            self._timer = self._loop.call_later(_REPORT_INTERVAL, self._fetch_reports) if self._missing else None
+            self._timer = self._loop.call_later(_REPORT_INTERVAL, self._fetch_reports) if self._unreported else None
 
 
-def _failure(message: Message, error: KafkaError) -> PublishError:
-    kind = TooLargeError if code_of(error) == TOO_LARGE else PublishError
+def _publish_error(message: Message, error: KafkaError) -> PublishError:
+    kind = RecordTooLargeError if code_of(error) == TOO_LARGE else PublishError
     return kind(sentence_for(error, f"topic {message.topic}"))

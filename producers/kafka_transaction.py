@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 
 _STEP_TIMEOUT = 20.0  # seconds for each step
 _TRANSACTION_TIMEOUT_MS = 30_000  # until Kafka aborts a transaction whose writer died; readers wait for it
-_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 - librdkafka's spelling
+_FENCED_CODES = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 - librdkafka's spelling
 
 
-class FencedError(Exception):
+class ProducerFencedError(Exception):
     """Another writer of the same name has taken over; nothing of this transaction was written."""
 
 
 class TransactionalWriter:
     """Writes under a name that one writer has at a time: taking it over makes all earlier ones fail.
 
-    Blocks its thread. Between `take_over` and `write`, what can be read with `read_committed` is everything that
-    earlier
-    writers wrote or ever will, so a writer that reads it then and writes has missed nothing.
+    Blocks its thread. After `init_transactions`, a reader with `read_committed` gets everything that earlier writers
+    wrote or ever will. So a writer that reads it then and calls `write` has missed nothing.
     """
 
     def __init__(self, settings: Mapping[str, object], name: str) -> None:
@@ -39,7 +38,7 @@ class TransactionalWriter:
         self._producer = Producer({**settings, **quiet, **own})
         self._name = name
 
-    def take_over(self) -> None:
+    def init_transactions(self) -> None:
         """Become the one writer of this name.
 
         Raises:
@@ -48,13 +47,13 @@ class TransactionalWriter:
         try:
             self._producer.init_transactions(_STEP_TIMEOUT)
         except KafkaException as exception:
-            raise self._failure(exception) from exception
+            raise self._publish_error(exception) from exception
 
     def write(self, messages: Sequence[Message]) -> None:
         """Write all messages or none.
 
         Raises:
-            FencedError: another writer took over.
+            ProducerFencedError: another writer took over.
             PublishError: Kafka did not accept them.
         """
         try:
@@ -63,15 +62,15 @@ class TransactionalWriter:
                 self._producer.produce(message.topic, message.value, message.key, headers=list(message.headers))
             self._producer.commit_transaction(_STEP_TIMEOUT)
         except KafkaException as exception:
-            if exception.args[0].code() in _FENCED:
-                raise FencedError(self._name) from None
+            if exception.args[0].code() in _FENCED_CODES:
+                raise ProducerFencedError(self._name) from None
             self._abort()
-            raise self._failure(exception) from exception
+            raise self._publish_error(exception) from exception
 
     def _abort(self) -> None:
         # An open transaction would block all readers of the topic; Kafka aborts it in the end if this cannot.
         with suppress(KafkaException):
             self._producer.abort_transaction(_STEP_TIMEOUT)
 
-    def _failure(self, exception: KafkaException) -> PublishError:
+    def _publish_error(self, exception: KafkaException) -> PublishError:
         return PublishError(sentence_for(exception.args[0], f"the transactional id {self._name}"))

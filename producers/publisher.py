@@ -21,7 +21,7 @@ class PublishError(Exception):
     """Kafka did not acknowledge a message; the sentence names topic and reason."""
 
 
-class TooLargeError(PublishError):
+class RecordTooLargeError(PublishError):
     """Kafka will never accept this message on this topic."""
 
 

@@ -19,70 +19,70 @@ if TYPE_CHECKING:
 
 
 # Bounds, so that a system that responds with a web page does not fill topics and rows with it.
-_MOST_REASONS = 10
+_MAX_REASONS = 10
 
-_LONGEST_MESSAGE = 500
+_MAX_MESSAGE_LENGTH = 500
 
-_LONGEST_CODE = 64
+_MAX_CODE_LENGTH = 64
 
-_SAID = ("reason", "message", "title", "detail", "error_description")
+_MESSAGE_KEYS = ("reason", "message", "title", "detail", "error_description")
 
 
-def reasons_in(answer: HttpResponse) -> tuple[Reason, ...]:
+def reasons_in(response: HttpResponse) -> tuple[Reason, ...]:
     """Read the reasons from an error body: at least one, at most ten, each of bounded length.
 
     Known shapes: TMF630 `{code, reason, message}`, MEF lists of `{code, reason, message, propertyPath}`,
     both also under `error` or `errors`, RFC 9457 problems; anything else becomes a short excerpt.
     """
-    items = _items(answer.body)
-    reasons = [_reason(item, answer.status) for item in items[:_MOST_REASONS]]
-    if len(items) > _MOST_REASONS:
-        reasons[-1] = _plain(answer.status, f"and {len(items) - _MOST_REASONS + 1} more reasons")
-    return tuple(reasons) or (_plain(answer.status, _phrase(answer.status)),)
+    items = _error_items(response.body)
+    reasons = [_reason_from_item(item, response.status) for item in items[:_MAX_REASONS]]
+    if len(items) > _MAX_REASONS:
+        reasons[-1] = _http_reason(response.status, f"and {len(items) - _MAX_REASONS + 1} more reasons")
+    return tuple(reasons) or (_http_reason(response.status, _status_message(response.status)),)
 
 
-def _items(body: bytes) -> list[object]:
+def _error_items(body: bytes) -> list[object]:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         return [text] if (text := _excerpt(body)) else []
-    inner = _unwrapped(parsed)
+    inner = _unwrap_errors(parsed)
     return inner if isinstance(inner, list) else [inner] if inner not in (None, {}, "") else []
 
 
-def _unwrapped(parsed: object) -> object:
+def _unwrap_errors(parsed: object) -> object:
     if not isinstance(parsed, dict):
         return parsed
     inner = parsed.get("errors") or parsed.get("error")
     return inner if isinstance(inner, (dict, list)) else parsed
 
 
-def _reason(item: object, status: int) -> Reason:
+def _reason_from_item(item: object, status: int) -> Reason:
     if not isinstance(item, dict):
-        return _plain(status, _short(item if isinstance(item, str) else _json(item)))
+        return _http_reason(status, _to_line(item if isinstance(item, str) else _to_json(item)))
     path = item.get("propertyPath")
     return Reason(
-        code=_code(item.get("code")) or f"HTTP_{status}",
-        message=_message(item) or _phrase(status),
-        property_path=_short(path) if isinstance(path, str) else None,
+        code=_code_text(item.get("code")) or f"HTTP_{status}",
+        message=_message_of_item(item) or _status_message(status),
+        property_path=_to_line(path) if isinstance(path, str) else None,
     )
 
 
-def _message(item: dict[str, object]) -> str:
-    said = dict.fromkeys(text for key in _SAID if isinstance(text := item.get(key), str) and text.strip())
-    return _short(": ".join(said) or _json(item))
+def _message_of_item(item: dict[str, object]) -> str:
+    said = dict.fromkeys(text for key in _MESSAGE_KEYS if isinstance(text := item.get(key), str) and text.strip())
+    return _to_line(": ".join(said) or _to_json(item))
 
 
-def _code(told: object) -> str:
+def _code_text(code: object) -> str:
     # The reference implementation sends numbers.
-    return _short(str(told))[:_LONGEST_CODE] if isinstance(told, (str, int)) and not isinstance(told, bool) else ""
+    return _to_line(str(code))[:_MAX_CODE_LENGTH] if isinstance(code, (str, int)) and not isinstance(code, bool) else ""
 
 
-def _plain(status: int, message: str) -> Reason:
-    return Reason(code=f"HTTP_{status}", message=message or _phrase(status))
+def _http_reason(status: int, message: str) -> Reason:
+    return Reason(code=f"HTTP_{status}", message=message or _status_message(status))
 
 
-def _phrase(status: int) -> str:
+def _status_message(status: int) -> str:
     try:
         return f"answered {status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -90,17 +90,17 @@ def _phrase(status: int) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    return _short(body[: 4 * _LONGEST_MESSAGE].decode(errors="replace"))
+    return _to_line(body[: 4 * _MAX_MESSAGE_LENGTH].decode(errors="replace"))
 
 
-def _json(value: object) -> str:
+def _to_json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def _short(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _LONGEST_MESSAGE])
+def _to_line(text: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _MAX_MESSAGE_LENGTH])
     line = " ".join(printable.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"
+    return line if len(line) <= _MAX_MESSAGE_LENGTH else f"{line[: _MAX_MESSAGE_LENGTH - 1]}…"
 
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -130,8 +130,8 @@ class NoResponse:
     """The call ended without a response. `perhaps_sent` is False only if that is proven."""
 
     perhaps_sent: bool
-    what: str  # a sentence without secrets, e.g. "connection refused by 127.0.0.1:8701"
-    certificate: bool = False  # the certificate is not valid: a matter of configuration, not an outage
+    cause: str  # a sentence without secrets, e.g. "connection refused by 127.0.0.1:8701"
+    certificate_invalid: bool = False  # the certificate is not valid: a matter of configuration, not an outage
 
 
 class Verdict(StrEnum):
@@ -159,26 +159,26 @@ _WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
 
 _REPEATABLE = (Purpose.CHANGE, Purpose.CANCEL, Purpose.LOOK_UP, Purpose.READ)
 
-_BY_ID = (Purpose.CHANGE, Purpose.CANCEL, Purpose.READ)
+_WITH_EXTERNAL_ID = (Purpose.CHANGE, Purpose.CANCEL, Purpose.READ)
 
-_ALL = tuple(Purpose)
+_ALL_PURPOSES = tuple(Purpose)
 
 
 # What a status means for calls of these purposes. Success codes come from the profile and are checked first.
-_ROWS = (
+_VERDICTS_BY_STATUS = (
     ((400, 422), _WRITES, Verdict.REFUSED),
     # Not the run is wrong here but the look-up.
     ((400, 422), (Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
-    ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL, Verdict.CONFIGURATION),
+    ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL_PURPOSES, Verdict.CONFIGURATION),
     ((404, 410), (Purpose.SEND, Purpose.LOOK_UP), Verdict.CONFIGURATION),
-    ((404, 410), _BY_ID, Verdict.LOST),
+    ((404, 410), _WITH_EXTERNAL_ID, Verdict.LOST),
     # A system without PATCH refuses the change; the run that it executes continues.
     ((405, 501), (Purpose.CHANGE, Purpose.CANCEL), Verdict.REFUSED),
     ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
     ((409, 412), _WRITES, Verdict.CONFLICT),
     ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
-    # With these a system says that it has not started.
-    ((423, 425, 429, 503, 507), _ALL, Verdict.TRANSIENT),
+    # A system sends these when it has not started to process the request.
+    ((423, 425, 429, 503, 507), _ALL_PURPOSES, Verdict.TRANSIENT),
     # A system that fails while working may have accepted the run before, and a gateway in between cannot know.
     ((408, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
     ((408, 500, 502, 504), _REPEATABLE, Verdict.TRANSIENT),
@@ -186,19 +186,22 @@ _ROWS = (
     ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
 )
 
-TABLE: Mapping[tuple[Purpose, int], Verdict] = {
-    (purpose, status): verdict for statuses, purposes, verdict in _ROWS for status in statuses for purpose in purposes
+VERDICTS: Mapping[tuple[Purpose, int], Verdict] = {
+    (purpose, status): verdict
+    for statuses, purposes, verdict in _VERDICTS_BY_STATUS
+    for status in statuses
+    for purpose in purposes
 }
 
 
 # Statuses that no row names, by their first digit: (SEND, the others).
-_UNLISTED: Mapping[int, tuple[Verdict, Verdict]] = {
+_VERDICTS_BY_CLASS: Mapping[int, tuple[Verdict, Verdict]] = {
     2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED),
     3: (Verdict.CONFIGURATION, Verdict.CONFIGURATION),
     4: (Verdict.REFUSED, Verdict.REFUSED),
 }
 
-_OTHERWISE = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
+_DEFAULT_VERDICTS = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
 
 _ACCEPTED = ResponseMeaning(verdict=Verdict.ACCEPTED)
 
@@ -220,15 +223,15 @@ def classify(
     )
 
 
-def _verdict(purpose: Purpose, status: int, success: frozenset[int]) -> Verdict:
-    if status in success:
+def _verdict(purpose: Purpose, status: int, success_codes: frozenset[int]) -> Verdict:
+    if status in success_codes:
         return Verdict.ACCEPTED
-    unlisted = _UNLISTED.get(status // 100, _OTHERWISE)
-    return TABLE.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
+    unlisted = _VERDICTS_BY_CLASS.get(status // 100, _DEFAULT_VERDICTS)
+    return VERDICTS.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
 
 
 def _meaning_of_silence(purpose: Purpose, reply: NoResponse) -> ResponseMeaning:
-    if reply.certificate:
+    if reply.certificate_invalid:
         return ResponseMeaning(
             verdict=Verdict.CONFIGURATION, reasons=(_reason_of_silence("CERTIFICATE_INVALID", reply),)
         )
@@ -238,11 +241,11 @@ def _meaning_of_silence(purpose: Purpose, reply: NoResponse) -> ResponseMeaning:
 
 
 def _reason_of_silence(code: str, reply: NoResponse) -> Reason:
-    return Reason(code=code, message=reply.what)
+    return Reason(code=code, message=reply.cause)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Return the wait that a Retry-After header asks for, in seconds; None if the header is neither seconds nor a date.
+    """Return the seconds to wait that a Retry-After header asks for; None if it is neither seconds nor a date.
 
     Source: RFC 9110, section 10.2.3.
     """

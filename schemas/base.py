@@ -14,8 +14,7 @@ class Model(BaseModel):
     """A message or a part of one.
 
     Unknown fields are refused rather than dropped: a typing error of a producer must not turn into a default. In JSON
-    bytes
-    are base64, because a body need not be text.
+    bytes are base64, because a body need not be text.
     """
 
     model_config = ConfigDict(

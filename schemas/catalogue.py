@@ -8,12 +8,12 @@ from functools import cache
 from schemas.commands import CancelRun, ChangeRun, Command, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
-from schemas.results import Outcome, RequestResult, RunResult, RunUpdate
+from schemas.results import RequestResult, RunNotification, RunResult, RunUpdate
 
 NAMESPACE = "southbound.testrun"
 TYPE_PREFIX = "southbound."
 
-Message = LifecycleEvent | Command | InboundReceived | Outcome
+Message = LifecycleEvent | Command | InboundReceived | RunNotification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class EventType:
 
     @property
     def name(self) -> str:
-        """The short name, e.g. `RunRequested`: of the model, the Avro record and in event files."""
+        """The short name, e.g. `RunRequested`: that of the model and of the Avro record, used in event files."""
         return self.model.__name__
 
     @property
@@ -58,22 +58,22 @@ _TYPES = {entry.model: entry.ce_type for entry in CATALOGUE}
 _BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry.name)}
 
 
-def entry_of(model: type[Message]) -> EventType:
+def event_type_of(model: type[Message]) -> EventType:
     """Return the entry of a message class."""
     return _BY_MODEL[model]
 
 
-def type_of(model: type[Message]) -> str:
+def ce_type_of(model: type[Message]) -> str:
     """Return the CloudEvents type of a message class, e.g. `southbound.RunRequested`."""
     return _TYPES[model]
 
 
-def entry_named(name: str) -> EventType | None:
+def find_event_type(name: str) -> EventType | None:
     """Return the entry of a CloudEvents type (`southbound.RunRequested`) or of a short name (`RunRequested`)."""
     return _BY_NAME.get(name)
 
 
 @cache
-def names_on(topic: str) -> tuple[str, ...]:
+def event_names_on(topic: str) -> tuple[str, ...]:
     """Return the names of the events on `lifecycle`, `dispatch`, `inbound`, `inflight` or `results`."""
     return tuple(entry.name for entry in CATALOGUE if entry.travels_on == topic)

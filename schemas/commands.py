@@ -1,7 +1,7 @@
 """Commands to dispatch (topics `testrun.dispatch.<spoke>`)."""
 
 from schemas.base import Model
-from schemas.run_document import Filled, RunDocument
+from schemas.run_document import NonEmptyStr, RunDocument
 
 
 class PinnedDecision(Model):
@@ -10,8 +10,8 @@ class PinnedDecision(Model):
     `policy` and `selector` are written `table@version#row`.
     """
 
-    policy: Filled
-    selector: Filled
+    policy: NonEmptyStr
+    selector: NonEmptyStr
     hierarchical: bool
     payload: str = "per-run"
 
@@ -20,8 +20,8 @@ class SendRun(Model):
     """POST this run. `run.children` is filled only for the payload `bundle`."""
 
     run: RunDocument
-    request_id: Filled
-    spoke: Filled
+    request_id: NonEmptyStr
+    spoke: NonEmptyStr
     decision: PinnedDecision
 
 
@@ -29,8 +29,8 @@ class ChangeRun(Model):
     """Bring what the external system knows up to this document."""
 
     run: RunDocument
-    request_id: Filled
-    spoke: Filled
+    request_id: NonEmptyStr
+    spoke: NonEmptyStr
     decision: PinnedDecision
     reason: str | None = None
 
@@ -38,10 +38,10 @@ class ChangeRun(Model):
 class CancelRun(Model):
     """Cancel this run at the external system."""
 
-    run_id: Filled
-    root_run_id: Filled
-    request_id: Filled
-    spoke: Filled
+    run_id: NonEmptyStr
+    root_run_id: NonEmptyStr
+    request_id: NonEmptyStr
+    spoke: NonEmptyStr
     decision: PinnedDecision
     reason: str | None = None
 

@@ -1,14 +1,14 @@
 """Reports of external systems, raw, before they are interpreted (topic `testrun.inbound`)."""
 
 from schemas.base import Model
-from schemas.run_document import Filled, Moment
+from schemas.run_document import Moment, NonEmptyStr
 from schemas.vocabulary import Channel
 
 
 class InboundReceived(Model):
     """One notification or polled response, as it arrived. `external_id` is empty if it could not be read."""
 
-    spoke: Filled
+    spoke: NonEmptyStr
     external_id: str = ""
     channel: Channel
     received_at: Moment

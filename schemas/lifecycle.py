@@ -1,7 +1,7 @@
 """What other services request for test runs: requested, changed, cancelled (topic `testrun.lifecycle`)."""
 
 from schemas.base import Model
-from schemas.run_document import Filled, RunDocument
+from schemas.run_document import NonEmptyStr, RunDocument
 
 
 class RunRequested(Model):
@@ -20,8 +20,8 @@ class RunChanged(Model):
 class RunCancelled(Model):
     """A run is no longer to be executed; the root of a hierarchical request is cancelled with its children."""
 
-    run_id: Filled
-    root_run_id: Filled
+    run_id: NonEmptyStr
+    root_run_id: NonEmptyStr
     reason: str | None = None
 
 

@@ -3,14 +3,14 @@
 from pydantic import Field, field_validator
 
 from schemas.base import Model, Whole
-from schemas.run_document import Filled, Moment, Value, plain_value
+from schemas.run_document import JsonValue, Moment, NonEmptyStr, value_from_json
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 
 
 class Reason(Model):
     """Why something was refused or went wrong; `code` is stable, `message` is for people."""
 
-    code: Filled
+    code: NonEmptyStr
     message: str
     property_path: str | None = None
 
@@ -33,11 +33,11 @@ class RuleViolation(Model):
 class ReportedMeasure(Model):
     """One measured value; `id` is always filled, `id_origin` says how it was found."""
 
-    id: Filled
+    id: NonEmptyStr
     id_origin: MeasureIdOrigin
     metric_name: str | None = None
     metric_href: str | None = None
-    value: Value = None
+    value: JsonValue = None
     value_type: str | None = None
     unit_of_measure: str | None = None
     accuracy: float | None = None
@@ -45,15 +45,15 @@ class ReportedMeasure(Model):
     capture_method: str | None = None
     rule_violation: tuple[RuleViolation, ...] = ()
 
-    _plain = field_validator("value", mode="before")(plain_value)
+    _convert_value = field_validator("value", mode="before")(value_from_json)
 
 
 class RunUpdate(Model):
     """Something happened to a run in flight. `revision` orders the events of one run."""
 
-    run_id: Filled
-    root_run_id: Filled
-    request_id: Filled
+    run_id: NonEmptyStr
+    root_run_id: NonEmptyStr
+    request_id: NonEmptyStr
     spoke: str
     external_id: str | None = None
     external_href: str | None = None
@@ -69,9 +69,9 @@ class RunUpdate(Model):
 class RunResult(Model):
     """A run has ended, with its measures."""
 
-    run_id: Filled
-    root_run_id: Filled
-    request_id: Filled
+    run_id: NonEmptyStr
+    root_run_id: NonEmptyStr
+    request_id: NonEmptyStr
     spoke: str
     external_id: str | None = None
     state: RunState
@@ -85,7 +85,7 @@ class RunResult(Model):
 class RunOutcome(Model):
     """How one run of a request ended."""
 
-    run_id: Filled
+    run_id: NonEmptyStr
     state: RunState
     result: Result | None = None
 
@@ -93,8 +93,8 @@ class RunOutcome(Model):
 class RequestResult(Model):
     """Every run of a request has ended: completed only if all are, else failed, with the counts per state."""
 
-    request_id: Filled
-    root_run_id: Filled
+    request_id: NonEmptyStr
+    root_run_id: NonEmptyStr
     spoke: str
     hierarchical: bool
     state: RunState
@@ -103,4 +103,4 @@ class RequestResult(Model):
     occurred_at: Moment
 
 
-Outcome = RunUpdate | RunResult | RequestResult
+RunNotification = RunUpdate | RunResult | RequestResult

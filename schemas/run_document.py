@@ -17,7 +17,7 @@ from schemas.base import LONG_MAX, LONG_MIN, Model, Whole
 from schemas.vocabulary import Mode
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     """Read a moment without a zone as UTC, truncated to Avro's milliseconds."""
     if moment.tzinfo is UTC and not moment.microsecond % 1000:
         return moment  # nearly always: our own moments, and those decoded from Avro
@@ -28,9 +28,9 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError(f"{moment.isoformat()} is outside the years 1 to 9999 in UTC") from None
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, AfterValidator(_to_utc)]
 # No NUL: databases refuse it in a text.
-Filled = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+NonEmptyStr = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
 
 class JsonText(Model):
@@ -40,7 +40,7 @@ class JsonText(Model):
 
     @field_validator("json_text")
     @classmethod
-    def _is_json(cls, text: str) -> str:
+    def _check_json(cls, text: str) -> str:
         try:
             orjson.loads(text)
         except orjson.JSONDecodeError as wrong:
@@ -48,21 +48,21 @@ class JsonText(Model):
         return text
 
 
-Value = bool | int | float | str | JsonText | None
+JsonValue = bool | int | float | str | JsonText | None
 
 
-def plain_value(value: object) -> object:
-    """Convert any JSON value to a `Value`; refuse numbers that could not be passed on unchanged."""
+def value_from_json(value: object) -> object:
+    """Convert any JSON value to a `JsonValue`; refuse numbers that could not be passed on unchanged."""
     if isinstance(value, int) and not LONG_MIN <= value <= LONG_MAX:
         raise ValueError(f"a number of {value.bit_length()} bits does not fit into 64 bits; send it as text")
     if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{value} is not a finite number")
     if isinstance(value, list) or (isinstance(value, dict) and set(value) != {"json_text"}):
-        return _as_json_text(value)
+        return _to_json_text(value)
     return value
 
 
-def _as_json_text(value: object) -> JsonText:
+def _to_json_text(value: object) -> JsonText:
     try:
         text = orjson.dumps(value).decode()
         json.dumps(value, allow_nan=False)  # orjson would write null for a number that is not finite
@@ -71,7 +71,7 @@ def _as_json_text(value: object) -> JsonText:
     return JsonText(json_text=text)
 
 
-def value_to_json(value: Value) -> object:
+def value_to_json(value: JsonValue) -> object:
     """Return the plain JSON value of a document's value."""
     return orjson.loads(value.json_text) if isinstance(value, JsonText) else value
 
@@ -79,7 +79,7 @@ def value_to_json(value: Value) -> object:
 class ServiceRef(Model):
     """The service under test (TMF653 `ServiceRef`)."""
 
-    id: Filled
+    id: NonEmptyStr
     href: str | None = None
     name: str | None = None
     type: str | None = None
@@ -88,7 +88,7 @@ class ServiceRef(Model):
 class SpecificationRef(Model):
     """What to test (TMF653 `ServiceTestSpecificationRef`)."""
 
-    id: Filled
+    id: NonEmptyStr
     href: str | None = None
     name: str | None = None
     version: str | None = None
@@ -98,18 +98,18 @@ class SpecificationRef(Model):
 class Characteristic(Model):
     """One input parameter of a run. `value` may be any JSON value."""
 
-    name: Filled
-    value: Value = None
+    name: NonEmptyStr
+    value: JsonValue = None
     value_type: str | None = None
 
-    _plain = field_validator("value", mode="before")(plain_value)
+    _convert_value = field_validator("value", mode="before")(value_from_json)
 
 
 class RelatedParty(Model):
     """A party that is related to the run (TMF653 `RelatedParty`)."""
 
-    id: Filled
-    referred_type: Filled
+    id: NonEmptyStr
+    referred_type: NonEmptyStr
     name: str | None = None
     role: str | None = None
     href: str | None = None
@@ -118,8 +118,8 @@ class RelatedParty(Model):
 class RequestedMeasure(Model):
     """A measure that the ordering service expects back, under this id."""
 
-    id: Filled
-    metric_name: Filled
+    id: NonEmptyStr
+    metric_name: NonEmptyStr
     metric_href: str | None = None
     definition_id: str | None = None
     unit_of_measure: str | None = None
@@ -133,11 +133,11 @@ class RunDocument(Model):
     `child_run_ids` names children that arrive as their own `RunRequested` events instead.
     """
 
-    run_id: Filled
-    root_run_id: Filled
+    run_id: NonEmptyStr
+    root_run_id: NonEmptyStr
     parent_run_id: str | None = None
     version: Whole = Field(default=1, ge=1)
-    name: Filled
+    name: NonEmptyStr
     description: str | None = None
     mode: Mode = Mode.ONDEMAND
     priority: Whole | None = None
@@ -155,13 +155,13 @@ class RunDocument(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _root_by_default(cls, data: object) -> object:
+    def _default_root_run_id(cls, data: object) -> object:
         if isinstance(data, dict) and not data.get("root_run_id") and not data.get("parent_run_id"):
             return {**data, "root_run_id": data.get("run_id")}
         return data
 
     @model_validator(mode="after")
-    def _children_are_flat(self) -> Self:
+    def _check_children_are_flat(self) -> Self:
         for child in self.children:
             if child.children:
                 raise ValueError(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.catalogue import names_on
+from schemas.catalogue import event_names_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_LARGEST_MESSAGE = 1_048_588  # Kafka's own default, explicit so that the next limit stays above it
+_DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's own default, explicit so that the next limit stays above it
 # A dead letter is the original and the reason; the original may have been compressed better than ours.
-_LARGEST_LETTER = 8 * 2**20
+_MAX_DEAD_LETTER_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Topic:
     partitions: int
     cleanup: str
     retention_ms: int | None
-    max_message_bytes: int = _LARGEST_MESSAGE
+    max_message_bytes: int = _DEFAULT_MAX_MESSAGE_BYTES
     carries: tuple[str, ...]
     meaning: str
 
@@ -101,7 +101,7 @@ def _lifecycle(names: TopicNames) -> Topic:
         partitions=12,
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
-        carries=names_on("lifecycle"),
+        carries=event_names_on("lifecycle"),
         meaning="What other services say about test runs.",
     )
 
@@ -113,7 +113,7 @@ def _dispatch(names: TopicNames, spoke: str) -> Topic:
         partitions=6,
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
-        carries=names_on("dispatch"),
+        carries=event_names_on("dispatch"),
         meaning=f"Commands for {spoke}. One topic per spoke, so that a dead system lags only its own.",
     )
 
@@ -125,7 +125,7 @@ def _inbound(names: TopicNames) -> Topic:
         partitions=12,
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
-        carries=names_on("inbound"),
+        carries=event_names_on("inbound"),
         meaning="What external systems said, raw, before anyone interprets it.",
     )
 
@@ -137,7 +137,7 @@ def _inflight(names: TopicNames) -> Topic:
         partitions=6,
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
-        carries=names_on("inflight"),
+        carries=event_names_on("inflight"),
         meaning="What happens to runs in flight.",
     )
 
@@ -149,7 +149,7 @@ def _results(names: TopicNames) -> Topic:
         partitions=6,
         cleanup="delete",
         retention_ms=14 * _DAY_MS,
-        carries=names_on("results"),
+        carries=event_names_on("results"),
         meaning="What came of each run and of each request.",
     )
 
@@ -161,7 +161,7 @@ def _dlq(names: TopicNames) -> Topic:
         partitions=3,
         cleanup="delete",
         retention_ms=90 * _DAY_MS,  # longer than anyone's holiday: a dead letter waits for a person
-        max_message_bytes=_LARGEST_LETTER,  # a dead letter that did not fit would block its key for ever
+        max_message_bytes=_MAX_DEAD_LETTER_BYTES,  # a dead letter that did not fit would block its key for ever
         carries=(),
         meaning="Key, value and headers of what went wrong, untouched, and why (southbound-dlq-* headers).",
     )

@@ -1,14 +1,14 @@
 """Runs that are embedded in their root's POST.
 
-Which of them are sent with it, and which part of the response is whose.
+Decide which of them are sent with it, and match the parts of the response to them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.events import CancelledUnsent, ParentNotAccepted
-from router.runs.transitions import ENDED
+from router.runs.events import CancelledBeforeSending, ParentNotAccepted
+from router.runs.transitions import ENDED_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,19 +23,19 @@ def cancelled_child_updates(rows: Sequence[RunRow]) -> list[RowUpdate]:
 
     `rows` are parents first.
     """
-    out = {row.run_id for row in rows if row.phase in ENDED}
-    moves: list[RowUpdate] = []
+    excluded_ids = {row.run_id for row in rows if row.phase in ENDED_PHASES}
+    updates: list[RowUpdate] = []
     for row in rows[1:]:
-        if row.run_id in out:
+        if row.run_id in excluded_ids:
             continue
-        if row.cancel_asked:
-            moves.append((row, (CancelledUnsent(),)))
-        elif row.parent_run_id in out:
-            moves.append((row, (ParentNotAccepted(parent_run_id=row.parent_run_id or ""),)))
+        if row.cancel_requested:
+            updates.append((row, (CancelledBeforeSending(),)))
+        elif row.parent_run_id in excluded_ids:
+            updates.append((row, (ParentNotAccepted(parent_run_id=row.parent_run_id or ""),)))
         else:
             continue
-        out.add(row.run_id)
-    return moves
+        excluded_ids.add(row.run_id)
+    return updates
 
 
 def reports_by_run(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, ExternalReport]:
@@ -44,22 +44,22 @@ def reports_by_run(rows: Sequence[RunRow], report: ExternalReport) -> dict[str, 
     A nested one is recognised by our id where the system echoes it, else by its name. An external id that occurs twice
     is ignored.
     """
-    found = {rows[0].run_id: report}
-    taken = {report.external_id}
+    reports = {rows[0].run_id: report}
+    used_external_ids = {report.external_id}
     for nested in _nested_reports(report):
-        row = next((row for row in rows[1:] if row.run_id not in found and is_about(nested, row)), None)
-        if row is not None and nested.external_id not in taken:
-            found[row.run_id] = nested
-            taken.add(nested.external_id)
-    return found
+        row = next((row for row in rows[1:] if row.run_id not in reports and identifies_run(nested, row)), None)
+        if row is not None and nested.external_id not in used_external_ids:
+            reports[row.run_id] = nested
+            used_external_ids.add(nested.external_id)
+    return reports
 
 
-def is_about(report: ExternalReport, row: RunRow) -> bool:
+def identifies_run(report: ExternalReport, row: RunRow) -> bool:
     """Return whether a report names this run: by our id, or by the name under which it was sent."""
     if report.external_identifier is not None:
         return report.external_identifier == row.run_id
     posted = (row.sent or row.requested).name
-    # A spoke may add the run id to the name, and write `;` for `,` (see tmf653.requests.name_of).
+    # A spoke may add the run id to the name, and write `;` for `,` (see tmf653.requests.outbound_name).
     return report.name is not None and _normalised(report.name) in {
         _normalised(posted),
         _normalised(f"{posted} {row.run_id}"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call, Spoke, SpokeCaller
     from router.responses import Purpose
 
-_TURNED_AWAY = (429, 502, 503, 504, 507)
+_BUSY_STATUSES = (429, 502, 503, 504, 507)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,12 @@ class CallResult:
     def accepted_response(self) -> HttpResponse:
         """The response of an accepted call."""
         if isinstance(self.response, NoResponse):
-            raise TypeError(f"There is no answer: {self.response.what}")
+            raise TypeError(f"There is no answer: {self.response.cause}")
         return self.response
 
-    def as_unknown_outcome(self, why: str) -> CallResult:
+    def as_unknown_outcome(self, explanation: str) -> CallResult:
         """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
-        reason = Reason(code="RESPONSE_UNREADABLE", message=why)
+        reason = Reason(code="RESPONSE_UNREADABLE", message=explanation)
         return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property
@@ -50,11 +50,11 @@ class CallResult:
     @property
     def is_busy(self) -> bool:
         """Whether nothing was done, for a reason that has more to do with the system than with this one run."""
-        turned_away = isinstance(self.response, NoResponse) or self.response.status in _TURNED_AWAY
+        turned_away = isinstance(self.response, NoResponse) or self.response.status in _BUSY_STATUSES
         return turned_away and self.meaning.verdict is Verdict.TRANSIENT
 
 
-class ObserveCall(Protocol):
+class CallObserver(Protocol):
     """Observes every call: the spoke, the purpose, the verdict, and how many seconds it took."""
 
     def __call__(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
@@ -65,7 +65,7 @@ def observe_nothing(spoke: str, purpose: Purpose, verdict: Verdict, seconds: flo
     """Observe nothing."""
 
 
-class MayNotSendError(Exception):
+class MembershipUncertainError(Exception):
     """This worker may have lost its partitions, so it calls no external system."""
 
 
@@ -78,7 +78,7 @@ class Caller:
     now: Callable[[], datetime]
     random: Callable[[], float]
     may_send: Callable[[], bool]
-    observe: ObserveCall = observe_nothing
+    on_call: CallObserver = observe_nothing
     outages: OutageTracker = field(default_factory=OutageTracker)
 
     def spoke(self, name: str) -> Spoke:
@@ -96,17 +96,19 @@ class Caller:
         """Return if no other worker can have taken over.
 
         Raises:
-            MayNotSendError: this worker heard from Kafka too long ago.
+            MembershipUncertainError: the last proof of its membership is too old.
         """
         # A worker that was suspended for longer than its session has been replaced; only its successor may send.
         if not self.may_send():
-            raise MayNotSendError("This worker has not heard from Kafka for too long to be sure that it owns the run.")
+            raise MembershipUncertainError(
+                "This worker has not heard from Kafka for too long to be sure that it owns the run."
+            )
 
     async def call(self, name: str, call: Call) -> CallResult:
         """Make one attempt and classify the response.
 
         Raises:
-            MayNotSendError: this worker heard from Kafka too long ago.
+            MembershipUncertainError: the last proof of its membership is too old.
         """
         success, began = self.spoke(name).profile.success_codes, self.now()
 
@@ -119,25 +121,25 @@ class Caller:
         answer = await self.client.call(name, call, at_its_turn)
         ended = self.now()
         judgement = classify(call.purpose, answer, success, now=ended)
-        self.observe(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
+        self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
         return CallResult(purpose=call.purpose, response=answer, meaning=judgement)
 
-    def delay_after(self, name: str, asked: CallResult, attempt: Attempt, record: str) -> float | None:
+    def delay_after(self, name: str, result: CallResult, attempt: Attempt, event_id: str) -> float | None:
         """Return the seconds to wait before the next attempt at a record (its event's id); None to give it up.
 
         An outage is waited out for as long as it takes, and does not count: the records keep their order.
         """
         policy = self.spoke(name).profile.retry.policy()
-        told, dice = asked.meaning.retry_after, self.random()
-        tries = self.outages.history_after(
-            record, attempt, name, asked.purpose, out=asked.is_outage, busy=asked.is_busy
+        retry_after, jitter = result.meaning.retry_after, self.random()
+        history = self.outages.history_after(
+            event_id, attempt, name, result.purpose, out=result.is_outage, busy=result.is_busy
         )
-        if tries.is_out:
-            return outage_delay(policy, attempt.number, dice, told)
+        if history.is_outage:
+            return outage_delay(policy, attempt.number, jitter, retry_after)
         delay = next_delay(
-            policy, attempt.number - tries.excluded, attempt.elapsed - tries.excluded_seconds, dice, told
+            policy, attempt.number - history.excluded, attempt.elapsed - history.excluded_seconds, jitter, retry_after
         )
         if delay is None:
-            self.outages.forget(record)
+            self.outages.forget(event_id)
         return delay

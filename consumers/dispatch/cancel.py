@@ -10,10 +10,10 @@ from consumers.dispatch.follow_up import call_about_run
 from consumers.problems import external_id_pending, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.runs.events import CancelAccepted, CancelledUnsent, CancelRefused, Reported
+from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused, Reported
 from router.runs.processed_events import has_led_to
 from router.runs.reports import ExternalReport
-from router.runs.transitions import ENDED, OUT, UNSENT
+from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES, UNSENT_PHASES
 from schemas.problem import Problem
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.commands import CancelRun
 
-GONE = 204  # the response to a DELETE without a body: the run no longer exists
+NO_CONTENT = 204  # the response to a DELETE without a body: the run no longer exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +42,13 @@ class CancelRunHandler:
         row = await self.updater.store.run(command.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run_id, "cancel"))
-        if row.phase in ENDED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
-            return await self._after_the_end(event, row)
-        if row.phase in UNSENT and row.sent_at is None:
-            await self.updater.store_intention(event, row, CancelledUnsent())
+        if row.phase in ENDED_PHASES or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+            return await self._handle_ended_run(event, row)
+        if row.phase in UNSENT_PHASES and row.sent_at is None:
+            await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
-        if row.phase not in OUT:
-            return DeadLetter(_send_first(row))
+        if row.phase not in ACCEPTED_PHASES:
+            return DeadLetter(_run_in_fallout(row))
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
         if row.external_id is None:
             return RetryLater(ID_DELAY, external_id_pending(row))
@@ -60,19 +60,19 @@ class CancelRunHandler:
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         """Store what was accepted, and what the response reports."""
-        report = self._report(row, result)
+        report = self._read_report(row, result)
         await self.updater.store_fact(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
         return Done()
 
-    def _report(self, row: RunRow, result: CallResult) -> ExternalReport:
-        if result.accepted_response().status == GONE:
+    def _read_report(self, row: RunRow, result: CallResult) -> ExternalReport:
+        if result.accepted_response().status == NO_CONTENT:
             return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
         try:
             return self.caller.spoke(row.spoke).read_reply(result.accepted_response())
         except NotUnderstoodError:
             return ExternalReport(external_id=row.external_id)
 
-    async def _after_the_end(self, event: Event, row: RunRow) -> Outcome:
+    async def _handle_ended_run(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
@@ -80,12 +80,12 @@ class CancelRunHandler:
         return await self.refused(event, row, (ended,))
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        """Store why it does not happen."""
+        """Store why the run is not cancelled."""
         await self.updater.store_fact(event, row, CancelRefused(reasons=reasons))
         return Done()
 
 
-def _send_first(row: RunRow) -> Problem:
+def _run_in_fallout(row: RunRow) -> Problem:
     return Problem(
         code="RUN_IN_FALLOUT",
         sentence=f"Run {row.run_id} is {row.phase}, and it is not known whether {row.spoke} has it: "

@@ -10,10 +10,10 @@ from consumers.dispatch.follow_up import call_about_run
 from consumers.problems import external_id_pending, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.runs.changes import PermittedChanges, diff, has_ended, permit
+from router.runs.changes import PermittedChanges, find_field_changes, permit_changes, run_has_ended
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
 from router.runs.processed_events import has_led_to
-from router.runs.transitions import ENDED, OUT
+from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -43,19 +43,19 @@ class ChangeRunHandler:
         if has_led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
-        if _is_idle(row, command):
+        if _has_nothing_to_send(row, command):
             return Done()
-        if row.phase in ENDED:
-            return await self.refused(event, row, (has_ended(row),))
+        if row.phase in ENDED_PHASES:
+            return await self.refused(event, row, (run_has_ended(row),))
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
         if row.external_id is None:
             return RetryLater(ID_DELAY, external_id_pending(row))
         return await self._send_change(event, row, attempt)
 
     async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        changes = diff(row.sent or row.requested, row.requested)
+        changes = find_field_changes(row.sent or row.requested, row.requested)
         profile = self.caller.spoke(row.spoke).profile
-        permission = permit(changes, profile.patchable, profile.change_until, row.state)
+        permission = permit_changes(changes, profile.patchable, profile.changeable_states, row.state)
         if not isinstance(permission, PermittedChanges):
             return await self.refused(event, row, permission.reasons)
         return await self._patch(event, row, changes, attempt)
@@ -77,15 +77,17 @@ class ChangeRunHandler:
         return Done()
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        """Store why it does not happen."""
+        """Store why the change is not made."""
         refused = ChangeRefused(version=row.requested.version, reasons=reasons)
         await self.updater.store_fact(event, row, refused)
         return Done()
 
 
-def _is_idle(row: RunRow, command: ChangeRun) -> bool:
+def _has_nothing_to_send(row: RunRow, command: ChangeRun) -> bool:
     """Return whether there is nothing to send, or whether another command will send it."""
-    if row.sent is None or not diff(row.sent, row.requested):
+    if row.sent is None or not find_field_changes(row.sent, row.requested):
         return True
     # A newer change is queued behind this one and carries the whole document; a POST includes the newest document.
-    return row.phase not in ENDED and (command.run.version < row.requested.version or row.phase not in OUT)
+    return row.phase not in ENDED_PHASES and (
+        command.run.version < row.requested.version or row.phase not in ACCEPTED_PHASES
+    )

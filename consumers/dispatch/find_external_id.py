@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
-from router.runs.ids import derived_id
+from router.runs.ids import derive_event_id
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
@@ -34,16 +34,18 @@ class ExternalIdFinder:
         found = await self.look_up(row)
         if found is None or found.external_id is None:
             return row
-        return await self.updater.store_fact(event, row, Reported(report_id=derived_id(event.id, "id"), report=found))
+        return await self.updater.store_fact(
+            event, row, Reported(report_id=derive_event_id(event.id, "id"), report=found)
+        )
 
     async def look_up(self, row: RunRow) -> ExternalReport | None:
         """Return what the system reports about the run that was POSTed; None if nothing."""
         spoke, posted = self.caller.spoke(row.spoke), row.sent or row.requested
         call = spoke.to_look_up(posted)
-        asked = await self.caller.call(row.spoke, call) if call else None
-        if asked is None or asked.meaning.verdict is not Verdict.ACCEPTED:
+        result = await self.caller.call(row.spoke, call) if call else None
+        if result is None or result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return spoke.find_run(asked.accepted_response(), posted)
+            return spoke.find_run(result.accepted_response(), posted)
         except NotUnderstoodError:
             return None  # the id may still arrive by another way

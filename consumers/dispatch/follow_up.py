@@ -32,7 +32,7 @@ class FollowUp(Protocol):
         """Store that the external system accepted it."""
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        """Store why it does not happen."""
+        """Store why it was refused."""
 
 
 async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:

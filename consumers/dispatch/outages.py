@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _READS = frozenset({Purpose.LOOK_UP, Purpose.READ})
 # Verdicts of calls that the system has processed, with whatever result.
-_DEALT_WITH = frozenset({Verdict.ACCEPTED, Verdict.REFUSED, Verdict.CONFLICT})
+_PROCESSED_VERDICTS = frozenset({Verdict.ACCEPTED, Verdict.REFUSED, Verdict.CONFLICT})
 MAX_RECORDS = 50_000  # records that wait; for one that was evicted, every attempt counts
 
 
@@ -41,15 +41,14 @@ class AttemptHistory:
     elapsed: float = 0.0
     excluded: int = 0  # attempts during outages
     excluded_seconds: float = 0.0  # seconds that they took
-    is_out: bool = False  # whether the last one was excused
+    is_outage: bool = False  # whether the last one does not count
 
 
 class OutageTracker:
     """What one worker has observed of its systems.
 
     An attempt at a record does not count if its system was out: not reached at all, or busy and processing no other
-    call
-    since the attempt before it. The end of a record is not reported here, so the oldest entries are evicted.
+    call since the attempt before it. The end of a record is not reported here, so the oldest entries are evicted.
     """
 
     def __init__(self) -> None:
@@ -58,7 +57,7 @@ class OutageTracker:
 
     def note_verdict(self, spoke: str, purpose: Purpose, verdict: Verdict) -> None:
         """Note the verdict of a call."""
-        if verdict in _DEALT_WITH:
+        if verdict in _PROCESSED_VERDICTS:
             self._served[spoke] = self._served.get(spoke, CallCounts()).plus_one(purpose)
 
     def history_after(
@@ -75,16 +74,16 @@ class OutageTracker:
             elapsed=attempt.elapsed,
             excluded=before.excluded + is_out,
             excluded_seconds=before.excluded_seconds + (attempt.elapsed - before.elapsed if is_out else 0.0),
-            is_out=is_out,
+            is_outage=is_out,
         )
         self._remember(record, tries)
         return tries
 
-    def forget(self, record: str) -> None:
+    def forget(self, event_id: str) -> None:
         """Forget a record that is given up."""
-        self._tries.pop(record, None)
+        self._tries.pop(event_id, None)
 
-    def _remember(self, record: str, tries: AttemptHistory) -> None:
-        self._tries[record] = tries
+    def _remember(self, event_id: str, history: AttemptHistory) -> None:
+        self._tries[event_id] = history
         if len(self._tries) > MAX_RECORDS:
             del self._tries[next(iter(self._tries))]

@@ -11,8 +11,8 @@ from consumers.dispatch.post import PostAttempt
 from consumers.problems import external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
-from router.runs.events import CancelledUnsent, GivenUp, ParentNotAccepted
-from router.runs.transitions import ENDED, OUT
+from router.runs.events import CancelledBeforeSending, GivenUp, ParentNotAccepted
+from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -36,48 +36,48 @@ class SendRunHandler:
     caller: Caller
 
     async def handle(self, event: Event, command: SendRun, attempt: Attempt) -> Outcome:
-        """Send the run, or return why not."""
+        """Send the run, or return why it is not sent."""
         # Children of a bundle may be saved without their root, so an outdated root would go unnoticed.
         read = self.updater.store.run if command.run.children else self.updater.store.run_to_send
         row = await read(command.run.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run.run_id, "send"))
         rows = (row, *await self._embedded_rows(command))
-        if row.phase in (*OUT, *ENDED):
+        if row.phase in (*ACCEPTED_PHASES, *ENDED_PHASES):
             await self.updater.republish(event, *rows)
             return Done()
         if row.phase in (Phase.IN_DOUBT, Phase.FALLOUT):
             await self.updater.republish(event, *rows)
-        if row.sent_at is None and row.cancel_asked:
-            await self.updater.store_intention(event, row, CancelledUnsent())
+        if row.sent_at is None and row.cancel_requested:
+            await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
-        return await self._after_its_parent(event, command, rows, attempt)
+        return await self._send_after_parent(event, command, rows, attempt)
 
     async def _embedded_rows(self, command: SendRun) -> tuple[RunRow, ...]:
         if not command.run.children:
             return ()
-        inside = {child.run_id for child in command.run.children}
+        embedded_ids = {child.run_id for child in command.run.children}
         rows = await self.updater.store.runs_of_request(command.request_id)
-        return tuple(row for row in rows if row.run_id in inside)
+        return tuple(row for row in rows if row.run_id in embedded_ids)
 
-    async def _after_its_parent(
+    async def _send_after_parent(
         self, event: Event, command: SendRun, rows: tuple[RunRow, ...], attempt: Attempt
     ) -> Outcome:
-        parent = await self._parent(command, rows[0])
+        parent = await self._read_parent(command, rows[0])
         if parent is not None and parent.accepted_at is None:
-            return await self._without_parent(event, rows[0], parent)
+            return await self._handle_unaccepted_parent(event, rows[0], parent)
         if parent is not None and parent.external_id is None and self._requires_parent(parent):
             parent = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, parent)
             if parent.external_id is None:
                 return RetryLater(ID_DELAY, external_id_pending(parent))
-        posting = PostAttempt(
+        post_attempt = PostAttempt(
             updater=self.updater, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
         )
         if rows[0].sent_at is not None:
-            return await posting.look_up(_unsettled(rows))
-        return await posting.post(await self._without_cancelled(event, rows))
+            return await post_attempt.look_up(_not_yet_accepted(rows))
+        return await post_attempt.post(await self._without_cancelled(event, rows))
 
-    async def _parent(self, command: SendRun, row: RunRow) -> RunRow | None:
+    async def _read_parent(self, command: SendRun, row: RunRow) -> RunRow | None:
         if not command.decision.hierarchical or row.parent_run_id is None:
             return None
         return await self.updater.store.run(row.parent_run_id)
@@ -85,8 +85,8 @@ class SendRunHandler:
     def _requires_parent(self, parent: RunRow) -> bool:
         return self.caller.spoke(parent.spoke).profile.relationship_encoding in _NEED_THE_PARENTS_ID
 
-    async def _without_parent(self, event: Event, row: RunRow, parent: RunRow) -> Outcome:
-        if parent.phase in ENDED:
+    async def _handle_unaccepted_parent(self, event: Event, row: RunRow, parent: RunRow) -> Outcome:
+        if parent.phase in ENDED_PHASES:
             await self.updater.store_intention(event, row, ParentNotAccepted(parent_run_id=parent.run_id))
             return Done()
         problem = parent_not_accepted(row, parent)
@@ -94,13 +94,13 @@ class SendRunHandler:
         return DeadLetter(problem)
 
     async def _without_cancelled(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
-        """Exclude, for good, what was cancelled before the bundle was sent."""
-        aside = cancelled_child_updates(rows)
-        if aside:
-            await self.updater.store_intentions(event, aside)
-        gone = {row.run_id for row, _ in aside}
-        return _unsettled([row for row in rows if row.run_id not in gone])
+        """End the children that were cancelled before the bundle was sent; return the other rows."""
+        cancelled = cancelled_child_updates(rows)
+        if cancelled:
+            await self.updater.store_intentions(event, cancelled)
+        excluded_ids = {row.run_id for row, _ in cancelled}
+        return _not_yet_accepted([row for row in rows if row.run_id not in excluded_ids])
 
 
-def _unsettled(rows: Sequence[RunRow]) -> tuple[RunRow, ...]:
-    return tuple(row for row in rows if row.phase not in (*OUT, *ENDED))
+def _not_yet_accepted(rows: Sequence[RunRow]) -> tuple[RunRow, ...]:
+    return tuple(row for row in rows if row.phase not in (*ACCEPTED_PHASES, *ENDED_PHASES))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from consumers.spokes.credentials import CallbackAuth
 
 
-class Authenticate(Protocol):
+class CallbackAuthenticator(Protocol):
     """Checks the headers of a request; names are in any case."""
 
     def accepts(self, headers: Mapping[str, str]) -> bool:
@@ -32,7 +32,7 @@ class AllowAnyone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharedToken:
+class TokenAuthenticator:
     """Accepts requests with a token: as `Authorization: Bearer …` or alone in another header."""
 
     token: str = field(repr=False)
@@ -45,11 +45,13 @@ class SharedToken:
     def accepts(self, headers: Mapping[str, str]) -> bool:
         """Compare in constant time."""
         given = headers.get(self.header, "")
-        return _equal(_after("bearer", given) if self.header.lower() == "authorization" else given, self.token)
+        return _equal(
+            _secret_after_scheme("bearer", given) if self.header.lower() == "authorization" else given, self.token
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BasicPassword:
+class BasicAuthenticator:
     """Accepts requests with a user name and password (RFC 7617)."""
 
     user: str
@@ -62,10 +64,10 @@ class BasicPassword:
     def accepts(self, headers: Mapping[str, str]) -> bool:
         """Compare in constant time."""
         expected = b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return _equal(_after("basic", headers.get("Authorization", "")), expected)
+        return _equal(_secret_after_scheme("basic", headers.get("Authorization", "")), expected)
 
 
-def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Authenticate:
+def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> CallbackAuthenticator:
     """Return the check that a profile asks for.
 
     Raises:
@@ -76,15 +78,15 @@ def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Aut
             return AllowAnyone()
         case BasicAuth():
             password = fetch_secret(auth.password, environment).get_secret_value()
-            return BasicPassword(user=auth.username, password=password)
+            return BasicAuthenticator(user=auth.username, password=password)
         case CallbackToken():
             token = fetch_secret(auth.token, environment).get_secret_value()
-            return SharedToken(token=token, header=auth.header)
+            return TokenAuthenticator(token=token, header=auth.header)
         case _:
             assert_never(auth)
 
 
-def _after(scheme: str, value: str) -> str:
+def _secret_after_scheme(scheme: str, value: str) -> str:
     # The scheme may be written in any case (RFC 9110 §11.1), the secret after it may not.
     given, _, secret = value.partition(" ")
     return secret.strip() if given.lower() == scheme else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from router.runs.ids import derived_id
+from router.runs.ids import derive_event_id
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 
@@ -24,7 +24,7 @@ class NotACallbackError(Exception):
     """The body is not a JSON object; the sentence says so."""
 
 
-def read_callback(
+def parse_callback(
     spoke: str, body: bytes, *, event_in_path: str, content_type: str | None, at: datetime
 ) -> InboundReceived:
     """Return a callback as it arrived, with the ids and the event type that can be read from it.
@@ -32,33 +32,33 @@ def read_callback(
     Raises:
         NotACallbackError: the body is not a JSON object.
     """
-    content = _object(body)
+    content = _parse_object(body)
     return InboundReceived(
         spoke=spoke,
-        external_id=_external_id(content),
+        external_id=_find_external_id(content),
         channel=Channel.CALLBACK,
         received_at=at,
-        event_type=_text(content.get("eventType")) or _capitalised(event_in_path) or None,
-        event_id=_text(content.get("eventId")) or None,
+        event_type=_short_text(content.get("eventType")) or _capitalise(event_in_path) or None,
+        event_id=_short_text(content.get("eventId")) or None,
         content_type=content_type,
         body=body,
     )
 
 
-def message_id(received: InboundReceived, new_id: str) -> str:
+def callback_event_id(received: InboundReceived, fallback_id: str) -> str:
     """Return the id of a notification; a notification that is delivered again has the same id.
 
     Without an event id, the same bytes with the same event time are the same notification. Without either, two equal
-    bodies may be two different events: each gets its own id, `new_id`.
+    bodies may be two different events: each gets its own id, `fallback_id`.
     """
     if received.event_id is not None:
-        return derived_id(received.event_id, f"callback:{received.spoke}")
-    if "eventTime" in _object(received.body):
-        return derived_id(sha256(received.body).hexdigest(), f"callback-body:{received.spoke}")
-    return new_id
+        return derive_event_id(received.event_id, f"callback:{received.spoke}")
+    if "eventTime" in _parse_object(received.body):
+        return derive_event_id(sha256(received.body).hexdigest(), f"callback-body:{received.spoke}")
+    return fallback_id
 
 
-def _object(body: bytes) -> Json:
+def _parse_object(body: bytes) -> Json:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -68,8 +68,8 @@ def _object(body: bytes) -> Json:
     return content
 
 
-def _external_id(content: Json) -> str:
-    return next((found for place in _candidates(content) if (found := _text(place.get("id")))), "")
+def _find_external_id(content: Json) -> str:
+    return next((found for place in _candidates(content) if (found := _short_text(place.get("id")))), "")
 
 
 def _candidates(content: Json) -> Iterator[Json]:
@@ -84,7 +84,7 @@ def _candidates(content: Json) -> Iterator[Json]:
         yield content
 
 
-def _text(value: object) -> str:
+def _short_text(value: object) -> str:
     """Return an id or a name; a number is accepted, anything else and anything too long is not."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
@@ -92,5 +92,5 @@ def _text(value: object) -> str:
     return text if len(text) <= MAX_ID_LENGTH else ""
 
 
-def _capitalised(event: str) -> str:
-    return _text(event[:1].upper() + event[1:])
+def _capitalise(event: str) -> str:
+    return _short_text(event[:1].upper() + event[1:])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Headers = Mapping[str, str]
 
-What = Literal[
+CallbackOutcome = Literal[
     "stored",
     "unknownPath",
     "unknownSpoke",
@@ -28,15 +28,15 @@ What = Literal[
 class CallbackRefusedError(Exception):
     """A callback is refused; the sentence is sent to its sender."""
 
-    def __init__(self, status: int, what: What, sentence: str, headers: Headers | None = None) -> None:
+    def __init__(self, status: int, outcome: CallbackOutcome, sentence: str, headers: Headers | None = None) -> None:
         super().__init__(sentence)
         self.status = status
-        self.what: What = what
+        self.outcome: CallbackOutcome = outcome
         self.headers = headers
 
     def response(self) -> web.Response:
         """Return the response as a TMF `Error`."""
-        error = {"code": self.what, "reason": str(self), "status": str(self.status)}
+        error = {"code": self.outcome, "reason": str(self), "status": str(self.status)}
         return json_response(self.status, error, self.headers)
 
 

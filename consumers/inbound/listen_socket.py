@@ -1,4 +1,4 @@
-"""Bind the port of the listener, or say in one sentence why that is not possible."""
+"""Bind the port of the listener, or raise one sentence on why that is not possible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_port(host: str, port: int) -> socket.socket:
         raise CannotListenError(_sentence(host, port, error)) from error
 
 
-def port_of(bound: socket.socket) -> int:
+def bound_port(bound: socket.socket) -> int:
     """Return the port that was bound."""
     return int(bound.getsockname()[1])
 

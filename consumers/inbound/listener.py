@@ -11,9 +11,9 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from consumers.inbound.callback_parser import NotACallbackError, message_id, read_callback
+from consumers.inbound.callback_parser import NotACallbackError, callback_event_id, parse_callback
 from consumers.inbound.callback_responses import CallbackRefusedError, json_response
-from consumers.inbound.listen_socket import open_port, port_of
+from consumers.inbound.listen_socket import bound_port, open_port
 from producers.publisher import Message, PublishError
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -23,46 +23,46 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from consumers.inbound.callback_auth import Authenticate
-    from consumers.inbound.callback_responses import What
+    from consumers.inbound.callback_auth import CallbackAuthenticator
+    from consumers.inbound.callback_responses import CallbackOutcome
     from producers.publisher import Publisher
     from schemas.codec.envelope import Envelope
     from schemas.inbound import InboundReceived
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
 log = structlog.get_logger()
-UNKNOWN = ""  # counted instead of a name that any caller can invent
+UNKNOWN_SPOKE = ""  # counted instead of a name that any caller can invent
 
 
 class CountCallback(Protocol):
     """Counts what became of every request; `spoke` is empty if no spoke has the name."""
 
-    def __call__(self, spoke: str, what: What) -> None:
+    def __call__(self, spoke: str, outcome: CallbackOutcome) -> None:
         """Count one request."""
 
 
-def count_nothing(spoke: str, what: What) -> None:
+def ignore_callback(spoke: str, outcome: CallbackOutcome) -> None:
     """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerSpoke:
+class CallbackConfig:
     """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204."""
 
     success_status: Literal[201, 204] = 201
-    authenticate: Authenticate
+    authenticator: CallbackAuthenticator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
     """Limits of one request and of all together. Body, envelope and key must fit into one Kafka message."""
 
-    body_bytes: int = 900_000
-    body_seconds: float = 10.0
-    store_seconds: float = 5.0
+    max_body_bytes: int = 900_000
+    body_timeout: float = 10.0
+    publish_timeout: float = 5.0
     max_concurrent: int = 1_000
     retry_after: int = 2  # seconds, sent when a callback cannot be stored
-    stop_seconds: float = 10.0  # for callbacks that are being stored when the listener stops
+    shutdown_timeout: float = 10.0  # for callbacks that are being stored when the listener stops
 
 
 class Listener:
@@ -76,13 +76,13 @@ class Listener:
         *,
         host: str,
         port: int,
-        spokes: Mapping[str, ListenerSpoke],
+        spokes: Mapping[str, CallbackConfig],
         publisher: Publisher,
         topic: str,
         envelope: Envelope,
         clock: Callable[[], datetime],
         limits: ListenerLimits | None = None,
-        count: CountCallback = count_nothing,
+        on_callback: CountCallback = ignore_callback,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._host = host
@@ -93,9 +93,9 @@ class Listener:
         self._envelope = envelope
         self._clock = clock
         self._limits = limits or ListenerLimits()
-        self._count = count
+        self._count = on_callback
         self._new_id = new_id
-        self._under_way = 0
+        self._in_progress = 0
 
     @property
     def port(self) -> int:
@@ -109,12 +109,12 @@ class Listener:
             CannotListenError: the port is taken.
         """
         bound = open_port(self._host, self._port)
-        self._port = port_of(bound)
-        app = web.Application(client_max_size=self._limits.body_bytes)
+        self._port = bound_port(bound)
+        app = web.Application(client_max_size=self._limits.max_body_bytes)
         for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
             app.router.add_post(path, self._receive)
         app.router.add_post("/{path:.*}", self._unknown_path)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.stop_seconds)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.shutdown_timeout)
         await self._runner.setup()
         await web.SockSite(self._runner, bound, backlog=1024).start()
 
@@ -131,68 +131,68 @@ class Listener:
 
     async def _receive(self, request: web.Request) -> web.Response:
         name = request.match_info["spoke"]
-        known = name if name in self._spokes else UNKNOWN
-        self._under_way += 1
+        known = name if name in self._spokes else UNKNOWN_SPOKE
+        self._in_progress += 1
         try:
-            response = await self._store(request, name)
+            response = await self._accept_callback(request, name)
         except CallbackRefusedError as refused:
-            self._count(known, refused.what)
+            self._count(known, refused.outcome)
             return refused.response()
         except Exception as error:  # noqa: BLE001 - nothing is stored: its sender must hear to come again
-            what = "a callback could not be taken in, tell a developer"
-            log.error(what, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
+            event = "callback could not be stored because of a programming error"
+            log.error(event, spoke=known, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
             self._count(known, "notStored")
-            return self._retry_later("notStored", "the callback could not be taken in: send it again later").response()
+            return self._retry_later("notStored", "the callback could not be stored: send it again later").response()
         finally:
-            self._under_way -= 1
+            self._in_progress -= 1
         self._count(known, "stored")
         return response
 
     async def _unknown_path(self, _: web.Request) -> web.Response:
         # The sender is unknown, but operators must see that a wrong address is called.
-        self._count(UNKNOWN, "unknownPath")
+        self._count(UNKNOWN_SPOKE, "unknownPath")
         sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
         return CallbackRefusedError(404, "unknownPath", sentence).response()
 
-    async def _store(self, request: web.Request, name: str) -> web.Response:
+    async def _accept_callback(self, request: web.Request, name: str) -> web.Response:
         spoke = self._authenticated(request, name)
-        body = await self._body(request)
-        received = self._read(request, name, body)
-        event_id = message_id(received, self._new_id())
+        body = await self._read_body(request)
+        received = self._parse(request, name, body)
+        event_id = callback_event_id(received, self._new_id())
         await self._publish(_event(received, event_id, request))
         if spoke.success_status == 204:  # noqa: PLR2004 - the only other one
             return web.Response(status=204)
         return json_response(201, {"id": event_id, "callback": request.path})
 
-    def _authenticated(self, request: web.Request, name: str) -> ListenerSpoke:
+    def _authenticated(self, request: web.Request, name: str) -> CallbackConfig:
         spoke = self._spokes.get(name)
         if spoke is None:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
-        if not spoke.authenticate.accepts(request.headers):
+        if not spoke.authenticator.accepts(request.headers):
             sentence = f"the credentials are not those agreed for callbacks of {name}"
             raise CallbackRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
-        if self._under_way > self._limits.max_concurrent:
+        if self._in_progress > self._limits.max_concurrent:
             raise self._retry_later("overloaded", "too many callbacks are under way: send it again later")
         return spoke
 
-    async def _body(self, request: web.Request) -> bytes:
+    async def _read_body(self, request: web.Request) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
+            async with asyncio.timeout(self._limits.body_timeout):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
-            sentence = f"the body is larger than {self._limits.body_bytes} bytes: send a thin event"
+            sentence = f"the body is larger than {self._limits.max_body_bytes} bytes: send a thin event"
             raise CallbackRefusedError(413, "tooLarge", sentence) from error
         except (web.RequestPayloadError, ConnectionError) as error:
             sentence = "the body did not arrive whole, or not as its headers say: send it again"
             raise CallbackRefusedError(400, "notACallback", sentence) from error
         except TimeoutError as error:
-            sentence = f"the body did not arrive within {self._limits.body_seconds:g} s: send it again"
+            sentence = f"the body did not arrive within {self._limits.body_timeout:g} s: send it again"
             raise CallbackRefusedError(408, "tooSlow", sentence, {"Connection": "close"}) from error
 
-    def _read(self, request: web.Request, name: str, body: bytes) -> InboundReceived:
+    def _parse(self, request: web.Request, name: str, body: bytes) -> InboundReceived:
         event = request.match_info.get("event", "").rstrip("/").rpartition("/")[2]
         try:
-            return read_callback(name, body, event_in_path=event, content_type=request.content_type, at=self._clock())
+            return parse_callback(name, body, event_in_path=event, content_type=request.content_type, at=self._clock())
         except NotACallbackError as error:
             raise CallbackRefusedError(400, "notACallback", str(error)) from error
 
@@ -201,13 +201,13 @@ class Listener:
         key = key_of(event.data).encode()
         message = Message(topic=self._topic, key=key, value=value, headers=headers)
         try:
-            async with asyncio.timeout(self._limits.store_seconds):
+            async with asyncio.timeout(self._limits.publish_timeout):
                 await self._publisher.publish([message])
         except (PublishError, TimeoutError) as error:
             raise self._retry_later("notStored", "the callback could not be stored: send it again later") from error
 
-    def _retry_later(self, what: What, sentence: str) -> CallbackRefusedError:
-        return CallbackRefusedError(503, what, sentence, {"Retry-After": str(self._limits.retry_after)})
+    def _retry_later(self, outcome: CallbackOutcome, sentence: str) -> CallbackRefusedError:
+        return CallbackRefusedError(503, outcome, sentence, {"Retry-After": str(self._limits.retry_after)})
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

@@ -8,13 +8,13 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from consumers.dispatch.call import MayNotSendError
+from consumers.dispatch.call import MembershipUncertainError
 from consumers.problems import call_failed
-from consumers.spokes.profile import InboundMode
+from consumers.spokes.profile import ResultChannel
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import Verdict
-from router.runs.ids import derived_id
+from router.runs.ids import derive_event_id
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.inbound import InboundReceived
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 PAGE_SIZE = 200  # runs that are read and polled together
-LOST_AFTER = 3  # rounds in which a system answers that it does not know a run's id
+MAX_NOT_FOUND_ROUNDS = 3  # rounds in which a system answers that it does not know a run's id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,13 @@ class Poller:
     store: RunStore
     events: EventPublisher
     now: Callable[[], datetime]
-    complain: ReportSentence
+    warn: ReportSentence
     not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        profiles = [spoke.profile for spoke in self.caller.spokes.values() if InboundMode.POLL in spoke.profile.inbound]
+        all_profiles = [spoke.profile for spoke in self.caller.spokes.values()]
+        profiles = [profile for profile in all_profiles if ResultChannel.POLL in profile.result_channels]
         async with asyncio.TaskGroup() as group:
             for profile in profiles:
                 group.create_task(self._poll(profile))
@@ -63,8 +64,8 @@ class Poller:
         while True:
             try:
                 await self.poll_silent_runs(profile)
-            except (StoreUnavailableError, PublishError, MayNotSendError) as error:
-                self.complain(f"Polling {profile.name} has to wait: {error}")
+            except (StoreUnavailableError, PublishError, MembershipUncertainError) as error:
+                self.warn(f"Polling {profile.name} failed and will be retried: {error}")
             await asyncio.sleep(profile.poll_interval)
 
     async def poll_silent_runs(self, profile: Profile) -> int:
@@ -72,14 +73,14 @@ class Poller:
 
         A response without news leaves a run as silent as it was, so paging is needed to reach all of them.
         """
-        since, heard, last = self.now() - timedelta(seconds=profile.silent_after), 0, None
+        since, published, last = self.now() - timedelta(seconds=profile.poll_after), 0, None
         while rows := await self.store.silent_runs(profile.name, since, PAGE_SIZE, last):
             answers = await asyncio.gather(*(self._read(row) for row in rows))
-            heard += await self._publish_news(rows, answers)
-            if all(asked.is_outage or asked.is_busy for asked in answers):
+            published += await self._publish_news(rows, answers)
+            if all(result.is_outage or result.is_busy for result in answers):
                 break  # the next page would fail, too
             last = rows[-1]
-        return heard
+        return published
 
     async def _read(self, row: RunRow) -> CallResult:
         return await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
@@ -87,42 +88,42 @@ class Poller:
     async def _publish_news(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> int:
         pairs = tuple(zip(rows, answers, strict=True))
         self._report_failures([pair for pair in pairs if pair[1].meaning.verdict is not Verdict.ACCEPTED])
-        news = [event for row, asked in pairs if (event := self._news(row, asked)) is not None]
-        await self.events.publish(news)
-        return len(news)
+        events = [event for row, result in pairs if (event := self._event_of(row, result)) is not None]
+        await self.events.publish(events)
+        return len(events)
 
     def _report_failures(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
         """Report each kind of failure once per page, because failures rarely come alone."""
-        for verdict in dict.fromkeys(asked.meaning.verdict for _, asked in failed):
-            alike = [(row, asked) for row, asked in failed if asked.meaning.verdict is verdict]
-            row, asked = alike[0]
+        for verdict in dict.fromkeys(result.meaning.verdict for _, result in failed):
+            alike = [(row, result) for row, result in failed if result.meaning.verdict is verdict]
+            row, result = alike[0]
             others = f" (and {len(alike) - 1} others)" if alike[1:] else ""
-            what = f"{row.spoke} does not tell how {row.external_id}, its id of run {row.run_id}{others}, is doing"
-            self.complain(call_failed(asked, what).sentence)
+            summary = f"{row.spoke} did not return the state of {row.external_id}, its id of run {row.run_id}{others}"
+            self.warn(call_failed(result, summary).sentence)
 
-    def _news(self, row: RunRow, asked: CallResult) -> Event | None:
-        if asked.meaning.verdict is Verdict.LOST:
+    def _event_of(self, row: RunRow, result: CallResult) -> Event | None:
+        if result.meaning.verdict is Verdict.LOST:
             return self._not_found_event(row)
         self.not_found.pop(row.run_id, None)
-        return self._report_event(row, asked) if asked.meaning.verdict is Verdict.ACCEPTED else None
+        return self._report_event(row, result) if result.meaning.verdict is Verdict.ACCEPTED else None
 
     def _not_found_event(self, row: RunRow) -> Event | None:
         """Publish that the run was not found; the inbound consumer asks again, and ends a run that no system knows."""
         rounds = self.not_found[row.run_id] = self.not_found.get(row.run_id, 0) + 1
-        if rounds < LOST_AFTER:
+        if rounds < MAX_NOT_FOUND_ROUNDS:
             return None
         del self.not_found[row.run_id]
-        return self._event(row, f"lost:{row.revision}", body=b"")
+        return self._build_event(row, f"lost:{row.revision}", body=b"")
 
-    def _report_event(self, row: RunRow, asked: CallResult) -> Event | None:
-        answer = asked.accepted_response()
+    def _report_event(self, row: RunRow, result: CallResult) -> Event | None:
+        response = result.accepted_response()
         # The same content about the same run is no news: it gets the same id.
-        words = f"poll:{sha256(answer.body).hexdigest()}"
-        return self._event(row, words, answer.body, answer.headers.get("content-type"))
+        role = f"poll:{sha256(response.body).hexdigest()}"
+        return self._build_event(row, role, response.body, response.headers.get("content-type"))
 
-    def _event(self, row: RunRow, words: str, body: bytes, content_type: str | None = None) -> Event | None:
-        news = derived_id(f"{row.spoke}:{row.external_id}", words)
-        if news in row.processed_reports:
+    def _build_event(self, row: RunRow, role: str, body: bytes, content_type: str | None = None) -> Event | None:
+        event_id = derive_event_id(f"{row.spoke}:{row.external_id}", role)
+        if event_id in row.processed_reports:
             return None
         received = InboundReceived(
             spoke=row.spoke,
@@ -132,4 +133,4 @@ class Poller:
             content_type=content_type,
             body=body,
         )
-        return Event(headers=EventHeaders(id=news, time=self.now(), subject=row.run_id), data=received)
+        return Event(headers=EventHeaders(id=event_id, time=self.now(), subject=row.run_id), data=received)

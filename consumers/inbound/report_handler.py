@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.bundle import is_about, run_id_candidates
+from consumers.dispatch.bundle import identifies_run, run_id_candidates
 from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
 from router.runs.reports import ExternalReport
-from router.runs.transitions import OUT
+from router.runs.transitions import ACCEPTED_PHASES
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, RunState
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
 
 MIN_ATTEMPTS = 10  # at a report about an unknown run, however old it is
-LOST_AFTER = 3  # responses "not found" about a run that was just reported
+MAX_NOT_FOUND = 3  # responses "not found" about a run that was just reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHandler:
     """Consumes `testrun.inbound`.
 
-    A report may overtake the response to our own POST, so one about an unknown external id is retried every `park_for`
-    seconds until it is `park_until` seconds old.
+    A report may overtake the response to our own POST, so one about an unknown external id is retried every
+    `retry_interval` seconds until the report is `max_report_age` seconds old.
     """
 
     updater: RunUpdater
     caller: Caller
-    park_for: float = 0.5
-    park_until: float = 60.0
+    retry_interval: float = 0.5
+    max_report_age: float = 60.0
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
         """Handle one report."""
@@ -47,39 +47,39 @@ class ReportHandler:
         if not isinstance(received, InboundReceived):
             return DeadLetter(event_misplaced(event, "the inbound topic"))
         try:
-            report = self._read(received)
+            report = self._read_report(received)
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
-        row = await self._run_of(received.spoke, report)
+        row = await self._find_run(received.spoke, report)
         if row is None:
-            return self._unknown(received, report, attempt)
+            return self._handle_unknown_run(received, report, attempt)
         return await self._handle(event, row, report, attempt)
 
-    def _read(self, received: InboundReceived) -> ExternalReport:
+    def _read_report(self, received: InboundReceived) -> ExternalReport:
         if received.channel is Channel.POLL and not received.body:
             return ExternalReport(external_id=received.external_id, thin=True)  # the poller was answered "not found"
         return self.caller.spoke(received.spoke).read_callback(received)
 
-    async def _run_of(self, spoke: str, report: ExternalReport) -> RunRow | None:
-        row = await self.updater.store.run_at(spoke, report.external_id) if report.external_id else None
-        return row or await self._without_id(spoke, report)
+    async def _find_run(self, spoke: str, report: ExternalReport) -> RunRow | None:
+        row = await self.updater.store.run_by_external_id(spoke, report.external_id) if report.external_id else None
+        return row or await self._find_run_by_name(spoke, report)
 
-    async def _without_id(self, spoke: str, report: ExternalReport) -> RunRow | None:
+    async def _find_run_by_name(self, spoke: str, report: ExternalReport) -> RunRow | None:
         """Find, by our id or its name, a run that the system accepted without naming an external id."""
         for run_id in run_id_candidates(report):
             row = await self.updater.store.run(run_id)
-            waits = row is not None and row.spoke == spoke and row.phase in OUT and row.external_id is None
-            if row is not None and waits and is_about(report, row):
+            waits = row is not None and row.spoke == spoke and row.phase in ACCEPTED_PHASES and row.external_id is None
+            if row is not None and waits and identifies_run(report, row):
                 return row
         return None
 
-    def _unknown(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
+    def _handle_unknown_run(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
         problem = external_id_unknown(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
-        old = self.updater.now() - received.received_at > timedelta(seconds=self.park_until)
+        old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
         given_up = not report.external_id or (old and attempt.number >= MIN_ATTEMPTS)
-        return DeadLetter(problem) if given_up else RetryLater(self.park_for, problem)
+        return DeadLetter(problem) if given_up else RetryLater(self.retry_interval, problem)
 
     async def _handle(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
@@ -88,13 +88,13 @@ class ReportHandler:
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
-        asked = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
-        if asked.meaning.verdict is Verdict.LOST and attempt.number >= LOST_AFTER:
-            return await self._record(event, row, _lost(thin, asked))
-        if asked.meaning.verdict is not Verdict.ACCEPTED:
-            return self._retry(event, row, asked, attempt)
+        result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
+            return await self._record(event, row, _not_found_report(thin, result))
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return self._retry(event, row, result, attempt)
         try:
-            whole = spoke.read_reply(asked.accepted_response())
+            whole = spoke.read_reply(result.accepted_response())
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(row.spoke, str(error)))
         return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
@@ -110,16 +110,16 @@ class ReportHandler:
 
     async def _record_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
         """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of ours."""
-        row = await self._run_of(spoke, report)
+        row = await self._find_run(spoke, report)
         if row is not None:
             await self._record(event, row, report)
 
-    def _retry(self, event: Event, row: RunRow, asked: CallResult, attempt: Attempt) -> Outcome:
-        problem = call_failed(asked, f"Run {row.run_id} could not be read at {row.spoke}")
-        delay = self.caller.delay_after(row.spoke, asked, attempt, event.id)
+    def _retry(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+        problem = call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
+        delay = self.caller.delay_after(row.spoke, result, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
 
 
-def _lost(thin: ExternalReport, asked: CallResult) -> ExternalReport:
-    reasons = asked.meaning.reasons
+def _not_found_report(thin: ExternalReport, result: CallResult) -> ExternalReport:
+    reasons = result.meaning.reasons
     return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)

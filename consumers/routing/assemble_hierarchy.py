@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.problems import child_not_named, reason_of, run_exists
-from consumers.routing.child_rows import cancelled_children, children_of, complete_hierarchy, waiting_children
-from consumers.routing.request_rows import new_row, placed
-from consumers.routing.route_request import NOT_SENT, differs
+from consumers.problems import child_not_listed, reason_of, run_exists
+from consumers.routing.child_rows import cancelled_children, complete_hierarchy, read_children, read_pending_children
+from consumers.routing.request_rows import build_run_row, build_run_rows
+from consumers.routing.route_request import ROOT_SENT_ALONE, has_different_content
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.store.port import ConflictError
-from router.runs.events import CancelledUnsent, GivenUp
+from router.runs.events import CancelledBeforeSending, GivenUp
 from router.runs.hierarchy import HierarchyError, child_ids
 from router.runs.hierarchy_limits import check_size
 from router.runs.pending import is_pending, without_children
-from router.runs.transitions import ENDED
+from router.runs.transitions import ENDED_PHASES
 
 if TYPE_CHECKING:
     from consumers.routing.commands import CommandPublisher
@@ -49,48 +49,52 @@ class HierarchyAssembler:
         root = row if run.run_id == run.root_run_id else await self.updater.store.run(run.root_run_id)
         if root is None:
             return Done()
-        return await (self.resume(event, root) if is_pending(root) else self._add_to_routed_root(event, row, root))
+        return await (
+            self.route_if_complete(event, root) if is_pending(root) else self._add_to_routed_root(event, row, root)
+        )
 
-    async def resume(self, event: Event, root: RunRow) -> Outcome:
+    async def route_if_complete(self, event: Event, root: RunRow) -> Outcome:
         """Route a pending root if all children that it names are stored."""
         together = await complete_hierarchy(self.updater.store, root)
         return await self.router.route(event, *together) if together else Done()
 
     async def children(self, root: RunRow) -> dict[str, RunRow]:
         """Return the rows of the children that the root embeds or names, by run id."""
-        return {row.run_id: row for row in await children_of(self.updater.store, root.requested)}
+        return {row.run_id: row for row in await read_children(self.updater.store, root.requested)}
 
     async def _add_to_routed_root(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
         """Decide about a child whose root is already routed."""
         if not is_pending(row):
             return await self._handle_redelivery(event, row)
         if root.decision is None or not root.decision.hierarchical:
-            await self.updater.store_intention(event, row, CancelledUnsent() if root.decision is None else NOT_SENT)
+            await self.updater.store_intention(
+                event, row, CancelledBeforeSending() if root.decision is None else ROOT_SENT_ALONE
+            )
             return Done()
         if row.run_id not in child_ids(root.requested):
-            problem = child_not_named(row)
+            problem = child_not_listed(row)
             await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
             return DeadLetter(problem)
         await self._send_named_children(event, root)
         return Done()
 
     async def _handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
-        if row.phase in ENDED:
+        if row.phase in ENDED_PHASES:
             await self.updater.republish(event, row)
-        await self.commands.send_again(event, await self.updater.store.runs_of_request(row.request_id))
+        await self.commands.publish_again(event, await self.updater.store.runs_of_request(row.request_id))
         return Done()
 
     async def _send_named_children(self, event: Event, root: RunRow) -> None:
         """Send the children that a change of the root named, as soon as their parents are stored."""
         joining = await self.joining_children(root)
         documents = [row.requested for row in joining.values()]
-        _, moves = placed(event, root, documents, joining, self.updater.now())
-        await self.commands.send_each(event, await self.updater.store_intentions(event, moves))
+        _, updates = build_run_rows(event, root, documents, joining, self.updater.now())
+        await self.commands.publish_each(event, await self.updater.store_intentions(event, updates))
 
     async def joining_children(self, root: RunRow) -> dict[str, RunRow]:
         """Return the pending children whose ancestors up to the root are known, parents first, by run id."""
         here = {row.run_id for row in await self.updater.store.runs_of_request(root.request_id)}
-        left = await waiting_children(self.updater.store, root)
+        left = await read_pending_children(self.updater.store, root)
         joining: dict[str, RunRow] = {}
         while ready := [row for row in left.values() if row.parent_run_id in here]:
             joining |= {row.run_id: row for row in ready}
@@ -101,11 +105,13 @@ class HierarchyAssembler:
     async def _store_pending(self, event: Event, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others and return its row; None if a run of this id is stored already."""
         living = without_children(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
-        row = new_row(living, None, self.updater.now())
+        row = build_run_row(living, None, self.updater.now())
         try:
             await self.updater.store_intentions(event, (), (row,))
         except ConflictError:
             known = await self.updater.store.run(run.run_id)
-            same = known is not None and not (differs(known, run) and differs(known, living))
+            same = known is not None and not (
+                has_different_content(known, run) and has_different_content(known, living)
+            )
             return known if same else None
         return row

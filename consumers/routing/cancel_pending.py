@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.routing.embedded_children import row_of_carried
+from consumers.routing.embedded_children import embedded_child_row
 from consumers.runtime.handler import Done
-from router.runs.events import CancelledUnsent, ChangeAsked, ParentNotAccepted
+from router.runs.events import CancelledBeforeSending, ChangeRequested, ParentNotAccepted
 from router.runs.hierarchy import child_ids, with_children
 from router.runs.pending import embedded_child, embedded_descendants, ended_undecided, is_pending, without_children
 from router.runs.processed_events import CHANGE, has_led_to
@@ -40,19 +40,21 @@ class PendingRunCanceller:
         root = await self.updater.store.run(row.root_run_id)
         if root is not None and is_pending(root) and row.run_id in child_ids(root.requested):
             return await self.cancel_child(event, root, row.run_id)
-        await self.updater.store_intention(event, row, CancelledUnsent())
+        await self.updater.store_intention(event, row, CancelledBeforeSending())
         return Done()
 
     async def cancel_child(self, event: Event, root: RunRow, run_id: str) -> Outcome:
         """Remove a child and its descendants from the pending request; the other runs stay pending."""
         known = await self.assembler.children(root)
         family = embedded_descendants(_known_tree(root, known), run_id)
-        new = [row_of_carried(root, child) for child in family if child.run_id not in known]
+        new = [embedded_child_row(root, child) for child in family if child.run_id not in known]
         old = [as_part_of_request(root, known[child.run_id]) for child in family if child.run_id in known]
-        moves: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if is_pending(row)]
-        left = without_children(root.requested, {child.run_id for child in family})
-        moved = await self.updater.store_intentions(event, [*moves, (root, (ChangeAsked(document=left),))], new)
-        return await self.assembler.resume(event, moved[-1])
+        updates: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if is_pending(row)]
+        remaining = without_children(root.requested, {child.run_id for child in family})
+        moved = await self.updater.store_intentions(
+            event, [*updates, (root, (ChangeRequested(document=remaining),))], new
+        )
+        return await self.assembler.route_if_complete(event, moved[-1])
 
     async def handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
         """Publish again what a cancellation led to, and continue as it did."""
@@ -60,14 +62,14 @@ class PendingRunCanceller:
         await self.updater.republish(event, row, *(one for one in request if ended_undecided(one) and one != row))
         root = await self.updater.store.run(row.root_run_id)
         went_on = root is not None and is_pending(root) and has_led_to(root, event.id, CHANGE)
-        return await self.assembler.resume(event, root) if root is not None and went_on else Done()
+        return await self.assembler.route_if_complete(event, root) if root is not None and went_on else Done()
 
     async def _cancel_request(self, event: Event, root: RunRow) -> Outcome:
         known = await self.assembler.children(root)
-        new = [row_of_carried(root, child) for child in root.requested.children if child.run_id not in known]
+        new = [embedded_child_row(root, child) for child in root.requested.children if child.run_id not in known]
         old = [as_part_of_request(root, row) for row in known.values() if is_pending(row)]
-        moves: list[RowUpdate] = [(row, (CancelledUnsent(),)) for row in (root, *new, *old)]
-        await self.updater.store_intentions(event, moves, new)
+        updates: list[RowUpdate] = [(row, (CancelledBeforeSending(),)) for row in (root, *new, *old)]
+        await self.updater.store_intentions(event, updates, new)
         return Done()
 
 
@@ -83,4 +85,4 @@ def _known_tree(root: RunRow, known: Mapping[str, RunRow]) -> RunDocument:
 
 def _end_event(row: RunRow, cancelled: str) -> RunEvent:
     parent = row.parent_run_id or row.root_run_id
-    return CancelledUnsent() if row.run_id == cancelled else ParentNotAccepted(parent_run_id=parent)
+    return CancelledBeforeSending() if row.run_id == cancelled else ParentNotAccepted(parent_run_id=parent)

@@ -10,10 +10,10 @@ from consumers.routing.cancel_pending import PendingRunCanceller
 from consumers.routing.commands import cancel_command
 from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.events import CancelAsked, CancelRefused
+from router.runs.events import CancelRefused, CancelRequested
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, has_led_to
-from router.runs.transitions import ENDED
+from router.runs.transitions import ENDED_PHASES
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -46,7 +46,7 @@ class RunCancelledHandler:
         rows = await self._affected_rows(row)
         # A child that joined the request after this event was first handled is not affected by it.
         affected = [one for one in rows if _was_cancelled_by(event, one)] or [
-            one for one in rows if one.phase not in ENDED
+            one for one in rows if one.phase not in ENDED_PHASES
         ]
         if not affected:
             return await self._cancel_ended_run(event, row)
@@ -59,7 +59,7 @@ class RunCancelledHandler:
 
     async def _cancel_embedded(self, event: Event, cancelled: RunCancelled) -> Outcome:
         children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
-        root = await children.root_of(cancelled.run_id, cancelled.root_run_id)
+        root = await children.find_pending_root(cancelled.run_id, cancelled.root_run_id)
         if root is None:
             return DeadLetter(run_unknown(cancelled.run_id, "cancel"))
         return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
@@ -69,8 +69,8 @@ class RunCancelledHandler:
         return await self.updater.store.runs_of_request(row.request_id) if whole else (row,)
 
     async def _command_cancellation(self, event: Event, rows: Sequence[RunRow], reason: str | None) -> None:
-        asked: list[RowUpdate] = [(row, (CancelAsked(),)) for row in rows if not _was_cancelled_by(event, row)]
-        await self.updater.store_facts(event, asked)
+        updates: list[RowUpdate] = [(row, (CancelRequested(),)) for row in rows if not _was_cancelled_by(event, row)]
+        await self.updater.store_facts(event, updates)
         commands = [command for row in rows if (command := cancel_command(row, reason))]
         await self.updater.announcer.publish(event, commands, decision=rows[0].decision)
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.problems import run_exists
-from consumers.routing.commands import cancel_command, change_command, send_command
-from consumers.routing.request_rows import placed
+from consumers.routing.commands import build_send_command, cancel_command, change_command
+from consumers.routing.request_rows import build_run_rows
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.changes import change_event, not_higher, was_removed
-from router.runs.events import CancelAsked, ChangeRefused
-from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand, with_children
+from router.runs.changes import change_event, child_was_removed, version_not_higher
+from router.runs.events import CancelRequested, ChangeRefused
+from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand_hierarchy, with_children
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, CHANGE, SEND, has_led_to
-from router.runs.transitions import ENDED
+from router.runs.transitions import ENDED_PHASES
 from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
-    from router.runs.events import ChangeAsked
+    from router.runs.events import ChangeRequested
     from router.runs.hierarchy_limits import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -47,7 +47,7 @@ class HierarchyChanger:
     async def change(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
         """Store what is requested now, then command what follows."""
         try:
-            documents = {run.run_id: run for run in expand(changed.run, self.limits)}
+            documents = {run.run_id: run for run in expand_hierarchy(changed.run, self.limits)}
         except HierarchyError as error:
             return DeadLetter(error.problem)
         rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}
@@ -55,17 +55,17 @@ class HierarchyChanger:
         if has_led_to(root, event.id, CHANGE):
             await self._handle_redelivery(event, rows, documents, difference, changed.reason)
             return Done()
-        asked = _root_event(event, root, documents[root.run_id], difference)
-        if isinstance(asked, ChangeRefused):
-            await self.updater.store_fact(event, root, asked)
+        root_event = _root_event(event, root, documents[root.run_id], difference)
+        if isinstance(root_event, ChangeRefused):
+            await self.updater.store_fact(event, root, root_event)
             return Done()
-        newcomers = await self._pending_rows_of_added(set(difference.added) - set(rows))
-        if newcomers is None:
+        pending_rows = await self._pending_rows_of_added(set(difference.added) - set(rows))
+        if pending_rows is None:
             return DeadLetter(run_exists(changed.run))
-        moves: list[RowUpdate] = [(root, (asked,))] if asked else []
-        moves += _child_updates(event, rows, documents, difference)
-        carried = [documents[i] for i in difference.added if i in documents and i not in rows]
-        await self._store(event, root, moves, carried, newcomers)
+        updates: list[RowUpdate] = [(root, (root_event,))] if root_event else []
+        updates += _child_updates(event, rows, documents, difference)
+        embedded = [documents[i] for i in difference.added if i in documents and i not in rows]
+        await self._store(event, root, updates, embedded, pending_rows)
         await self._command_changes(
             event, await self.updater.store.runs_of_request(root.request_id), documents, changed.reason
         )
@@ -77,11 +77,11 @@ class HierarchyChanger:
         return {row.run_id: row for row in found} if all(map(is_pending, found)) else None
 
     async def _store(
-        self, event: Event, root: RunRow, moves: list[RowUpdate], carried: list[RunDocument], waiting: Rows
+        self, event: Event, root: RunRow, updates: list[RowUpdate], embedded: list[RunDocument], pending_rows: Rows
     ) -> None:
-        new, joining = placed(event, root, carried, waiting, self.updater.now())
-        if new or moves or joining:
-            await self.updater.store_facts(event, [*moves, *joining], new)
+        new, joining = build_run_rows(event, root, embedded, pending_rows, self.updater.now())
+        if new or updates or joining:
+            await self.updater.store_facts(event, [*updates, *joining], new)
         await self._store_joining(event, root)
 
     async def _store_joining(self, event: Event, root: RunRow) -> None:
@@ -90,7 +90,9 @@ class HierarchyChanger:
         waiting = await self.assembler.joining_children(newest)
         if waiting:
             documents = [row.requested for row in waiting.values()]
-            await self.updater.store_intentions(event, placed(event, newest, documents, waiting, self.updater.now())[1])
+            await self.updater.store_intentions(
+                event, build_run_rows(event, newest, documents, waiting, self.updater.now())[1]
+            )
 
     async def _handle_redelivery(
         self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None
@@ -113,51 +115,51 @@ class HierarchyChanger:
 
 def _root_event(
     event: Event, root: RunRow, document: RunDocument, difference: ChildChanges
-) -> ChangeAsked | ChangeRefused | None:
+) -> ChangeRequested | ChangeRefused | None:
     if document == root.requested and difference != ChildChanges():
-        return ChangeRefused(version=document.version, reasons=(not_higher(root, document),))
+        return ChangeRefused(version=document.version, reasons=(version_not_higher(root, document),))
     return change_event(event, root, document)
 
 
-def _child_updates(event: Event, rows: Rows, documents: Documents, difference: ChildChanges) -> list[RowUpdate]:
-    changed = _change_updates(event, [rows[run_id] for run_id in difference.changed], documents)
+def _child_updates(event: Event, rows: Rows, documents: Documents, child_changes: ChildChanges) -> list[RowUpdate]:
+    changed = _change_updates(event, [rows[run_id] for run_id in child_changes.changed], documents)
     removed: list[RowUpdate] = [
-        (rows[i], (CancelAsked(),)) for i in difference.removed if i in rows and _is_alive(rows[i])
+        (rows[i], (CancelRequested(),)) for i in child_changes.removed if i in rows and _is_alive(rows[i])
     ]
-    again = [rows[run_id] for run_id in difference.added if run_id in rows]
-    return [*changed, *removed, *_refused_updates(again, documents)]
+    added_again = [rows[run_id] for run_id in child_changes.added if run_id in rows]
+    return [*changed, *removed, *_refused_updates(added_again, documents)]
 
 
 def _refused_updates(rows: Iterable[RunRow], documents: Documents) -> list[RowUpdate]:
     """Refuse the children that the newest document still has although they were removed or cancelled."""
     return [
-        (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(was_removed(row),)),))
+        (row, (ChangeRefused(version=documents[row.run_id].version, reasons=(child_was_removed(row),)),))
         for row in rows
         if row.run_id in documents
     ]
 
 
 def _change_updates(event: Event, rows: Iterable[RunRow], documents: Documents) -> list[RowUpdate]:
-    asked = [(row, change_event(event, row, documents[row.run_id])) for row in rows]
-    return [(row, (one,)) for row, one in asked if one is not None]
+    run_events = [(row, change_event(event, row, documents[row.run_id])) for row in rows]
+    return [(row, (run_event,)) for row, run_event in run_events if run_event is not None]
 
 
 def _commands_of(event: Event, rows: Iterable[RunRow], documents: Documents, reason: str | None) -> list[Command]:
     """Return the commands that follow from this event, on its first delivery and on a redelivery."""
-    owed: list[Command | None] = []
+    commands: list[Command | None] = []
     for row in rows:
         if has_led_to(row, event.id, CHANGE):
-            owed.append(change_command(row, documents.get(row.run_id, row.requested), reason))
+            commands.append(change_command(row, documents.get(row.run_id, row.requested), reason))
         if has_led_to(row, event.id, CANCEL):
-            owed.append(cancel_command(row, "removed from the hierarchy"))
+            commands.append(cancel_command(row, "removed from the hierarchy"))
         if has_led_to(row, event.id, SEND) and row.phase is Phase.ROUTED:
-            owed.append(send_command(row))
-    return [command for command in owed if command is not None]
+            commands.append(build_send_command(row))
+    return [command for command in commands if command is not None]
 
 
 def _living_documents(rows: Iterable[RunRow]) -> list[RunDocument]:
-    return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_asked]
+    return [row.requested for row in rows if row.parent_run_id is not None and not row.cancel_requested]
 
 
 def _is_alive(row: RunRow) -> bool:
-    return row.phase not in ENDED
+    return row.phase not in ENDED_PHASES

@@ -47,20 +47,20 @@ class RunChangedHandler:
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
             return await self.hierarchy_changer.change(event, row, changed)
         # An earlier delivery may have routed the run and crashed before it published the command.
-        await self.commands.send_again(event, [row])
+        await self.commands.publish_again(event, [row])
         await self._change(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
         return Done()
 
     async def _change_embedded(self, event: Event, document: RunDocument) -> Outcome:
         children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
-        root = await children.root_of(document.run_id, document.root_run_id)
+        root = await children.find_pending_root(document.run_id, document.root_run_id)
         if root is None:
             return DeadLetter(run_unknown(document.run_id, "change"))
         return await children.change(event, root, document)
 
     async def _change(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
-        asked = change_event(event, row, document)
-        row = await self.updater.store_fact(event, row, asked) if asked else row
+        run_event = change_event(event, row, document)
+        row = await self.updater.store_fact(event, row, run_event) if run_event else row
         command = change_command(row, document, reason)
         if command is not None and has_led_to(row, event.id, CHANGE):
             await self.updater.announcer.publish(event, [command], decision=row.decision)

@@ -25,44 +25,44 @@ class CommandPublisher:
 
     announcer: Announcer
 
-    async def send(self, event: Event, rows: Sequence[RunRow]) -> None:
+    async def publish(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish the commands that send a root and its children."""
         if rows:
-            await self.announcer.publish(event, commands_for(rows), decision=rows[0].decision)
+            await self.announcer.publish(event, build_send_commands(rows), decision=rows[0].decision)
 
-    async def send_each(self, event: Event, rows: Sequence[RunRow]) -> None:
+    async def publish_each(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish the commands that send runs which join a routed request: each by itself, whatever its payload was."""
         if rows:
-            await self.announcer.publish(event, [send_command(row) for row in rows], decision=rows[0].decision)
+            await self.announcer.publish(event, [build_send_command(row) for row in rows], decision=rows[0].decision)
 
-    async def send_again(self, event: Event, rows: Sequence[RunRow]) -> None:
+    async def publish_again(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish again what an earlier delivery of this event commanded, except for runs that dispatch has touched."""
-        made = [row for row in rows if has_led_to(row, event.id, SEND)]
-        if rows[0] not in made:
-            await self.send_each(event, [row for row in made if row.phase is Phase.ROUTED])
+        commanded = [row for row in rows if has_led_to(row, event.id, SEND)]
+        if rows[0] not in commanded:
+            await self.publish_each(event, [row for row in commanded if row.phase is Phase.ROUTED])
         else:
-            await self.send_unsent(event, made)
+            await self.publish_unsent(event, commanded)
 
-    async def send_unsent(self, event: Event, rows: Sequence[RunRow]) -> None:
+    async def publish_unsent(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish the commands of the runs of a request that dispatch has not touched."""
         unsent = [row for row in rows if row.phase is Phase.ROUTED]
         if not _is_bundle(rows[0]) or rows[0] in unsent:
-            await self.send(event, unsent)
+            await self.publish(event, unsent)
 
 
-def commands_for(rows: Sequence[RunRow]) -> list[SendRun]:
+def build_send_commands(rows: Sequence[RunRow]) -> list[SendRun]:
     """Return one command per run; a single command for all of them if the root's payload is `bundle`."""
     root, *others = rows
     if _is_bundle(root):
-        return [send_command(root, tuple(row.requested for row in others))]
-    return [send_command(row) for row in rows]
+        return [build_send_command(root, tuple(row.requested for row in others))]
+    return [build_send_command(row) for row in rows]
 
 
 def _is_bundle(row: RunRow) -> bool:
     return row.decision is not None and row.decision.payload == Payload.BUNDLE
 
 
-def send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun:
+def build_send_command(row: RunRow, children: tuple[RunDocument, ...] = ()) -> SendRun:
     """Return the command that sends a run, with the children that are embedded in it."""
     if row.decision is None:
         raise TypeError(f"Run {row.run_id} was never routed.")

@@ -38,7 +38,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MustWait:
+class AllDefinitionsUsedUp:
     """Every definition that matches is used up."""
 
     definitions: tuple[CountedDefinition, ...]
@@ -61,11 +61,11 @@ def _ignore(_table: str, _missing: str) -> None:
 class Decider:
     """Decides by the tables that are live at that moment; `tables` is called once per decision.
 
-    `observe` is called for each input that the run has no value for, with the table's id and the input's name.
+    `on_missing_input` is called for each input that the run has no value for, with the table's id and the input's name.
     """
 
     tables: Callable[[], RoutingTables]
-    observe: Callable[[str, str], None] = _ignore
+    on_missing_input: Callable[[str, str], None] = _ignore
     _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -81,36 +81,42 @@ class Decider:
 
     def decide(
         self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _none_used_up
-    ) -> Route | MustWait | Problem:
+    ) -> Route | AllDefinitionsUsedUp | Problem:
         """Decide, or return why nothing is decided. `used_up` returns the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
-        what = decide_policy(tables.policy, facts)
-        self._observe_missing_inputs(what if isinstance(what, Undecided) else what.decision)
-        if isinstance(what, Undecided):
-            return problem_of(what)
+        policy_decision = decide_policy(tables.policy, facts)
+        self._observe_missing_inputs(
+            policy_decision if isinstance(policy_decision, Undecided) else policy_decision.decision
+        )
+        if isinstance(policy_decision, Undecided):
+            return problem_of(policy_decision)
         selector = tables.selector
-        where = choose_spoke(selector, facts, used_up(selector))
-        self._observe_missing_inputs(where if isinstance(where, Undecided) else where.decision)
-        if not isinstance(where, Undecided):
-            return self._cached_route(what, where, selector)
-        if isinstance(where, AllUsedUp):
-            return MustWait(definitions=tuple([_counted_definition(selector, row.id) for row in where.rows]))
-        return problem_of(where)
+        spoke_decision = choose_spoke(selector, facts, used_up(selector))
+        self._observe_missing_inputs(
+            spoke_decision if isinstance(spoke_decision, Undecided) else spoke_decision.decision
+        )
+        if not isinstance(spoke_decision, Undecided):
+            return self._cached_route(policy_decision, spoke_decision, selector)
+        if isinstance(spoke_decision, AllUsedUp):
+            return AllDefinitionsUsedUp(
+                definitions=tuple([_counted_definition(selector, row.id) for row in spoke_decision.rows])
+            )
+        return problem_of(spoke_decision)
 
     def _observe_missing_inputs(self, decision: Decision | Undecided) -> None:
         if None in decision.values:
             for name in decision.missing:
-                self.observe(decision.table.id, name)
+                self.on_missing_input(decision.table.id, name)
 
-    def _cached_route(self, what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
+    def _cached_route(self, policy_decision: PolicyDecision, chosen: ChosenSpoke, selector: Selector) -> Route:
         # `repr` and not the values themselves: a dict takes 1, 1.0 and True for one key, but people do not.
-        used_up = [row.id for row in where.decision.skipped]
-        by = (what.decision.reference, where.decision.reference)
-        key = repr((by, what.decision.values, where.decision.values, used_up))
+        used_up = [row.id for row in chosen.decision.skipped]
+        by = (policy_decision.decision.reference, chosen.decision.reference)
+        key = repr((by, policy_decision.decision.values, chosen.decision.values, used_up))
         if key not in self._routes:
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            self._routes[key] = _make_route(what, where, selector)
+            self._routes[key] = _make_route(policy_decision, chosen, selector)
         return self._routes[key]
 
 
@@ -118,14 +124,14 @@ def _counted_definition(selector: Selector, row: str) -> CountedDefinition:
     return CountedDefinition(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
 
 
-def _make_route(what: PolicyDecision, where: ChosenSpoke, selector: Selector) -> Route:
+def _make_route(policy_decision: PolicyDecision, chosen: ChosenSpoke, selector: Selector) -> Route:
     pinned = PinnedDecision(
-        policy=what.decision.reference,
-        selector=where.decision.reference,
-        hierarchical=what.hierarchical,
+        policy=policy_decision.decision.reference,
+        selector=chosen.decision.reference,
+        hierarchical=policy_decision.hierarchical,
         # A run that is sent alone has no children to bundle.
-        payload=what.payload if what.hierarchical else Payload.PER_RUN,
+        payload=policy_decision.payload if policy_decision.hierarchical else Payload.PER_RUN,
     )
-    explanation = dump_explanations([explain_decision(what.decision), explain_decision(where.decision)])
-    counted = _counted_definition(selector, where.decision.row.id) if where.threshold else None
-    return Route(spoke=where.spoke, decision=pinned, explanation=explanation, counted_definition=counted)
+    explanation = dump_explanations([explain_decision(policy_decision.decision), explain_decision(chosen.decision)])
+    counted = _counted_definition(selector, chosen.decision.row.id) if chosen.threshold else None
+    return Route(spoke=chosen.spoke, decision=pinned, explanation=explanation, counted_definition=counted)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.routing.request_rows import new_row
+from consumers.routing.request_rows import build_run_row
 from router.runs.advance import advance
 from router.runs.changes import change_event
-from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.events import ChangeRefused, ChangeRequested
 from router.runs.pending import embedded_child, is_pending, with_changed_child
 from router.runs.processed_events import CHANGE, has_led_to
 from router.runs.run import replace
@@ -30,7 +30,7 @@ class EmbeddedChildren:
     updater: RunUpdater
     assembler: HierarchyAssembler
 
-    async def root_of(self, run_id: str, root_run_id: str) -> RunRow | None:
+    async def find_pending_root(self, run_id: str, root_run_id: str) -> RunRow | None:
         """Return the pending root that embeds this run."""
         root = await self.updater.store.run(root_run_id)
         return root if root is not None and is_pending(root) and embedded_child(root.requested, run_id) else None
@@ -38,22 +38,24 @@ class EmbeddedChildren:
     async def change(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
         """Replace a child's document inside its root's document."""
         known = embedded_child(root.requested, document.run_id) or document
-        asked = (
-            None if has_led_to(root, event.id, CHANGE) else change_event(event, row_of_carried(root, known), document)
+        run_event = (
+            None
+            if has_led_to(root, event.id, CHANGE)
+            else change_event(event, embedded_child_row(root, known), document)
         )
-        if isinstance(asked, ChangeRefused):
-            await self._refuse(event, row_of_carried(root, known), asked)
-        if isinstance(asked, ChangeAsked):
+        if isinstance(run_event, ChangeRefused):
+            await self._refuse(event, embedded_child_row(root, known), run_event)
+        if isinstance(run_event, ChangeRequested):
             changed = with_changed_child(root.requested, document.model_copy(update={"children": ()}))
-            root = await self.updater.store_intention(event, root, ChangeAsked(document=changed))
-        return await self.assembler.resume(event, root)
+            root = await self.updater.store_intention(event, root, ChangeRequested(document=changed))
+        return await self.assembler.route_if_complete(event, root)
 
     async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:
-        step = advance(row, (refused,), self.updater.now())  # published, and not stored: the child has no row yet
-        await self.updater.announcer.publish(event, step.announcements, decision=None)
+        transition = advance(row, (refused,), self.updater.now())  # published, and not stored: the child has no row yet
+        await self.updater.announcer.publish(event, transition.notifications, decision=None)
 
 
-def row_of_carried(root: RunRow, child: RunDocument) -> RunRow:
+def embedded_child_row(root: RunRow, child: RunDocument) -> RunRow:
     """Return a row for an embedded child, so that it can end by itself."""
-    row = new_row(child, None, root.created_at)
+    row = build_run_row(child, None, root.created_at)
     return replace(row, request_id=root.request_id, phase=Phase.WAITING, updated_at=root.updated_at)

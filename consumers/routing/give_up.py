@@ -1,14 +1,14 @@
-"""Give up pending requests, children first: a child that waits for a root that is never sent would wait for ever."""
+"""Give up pending requests, children first: a child of a root that is never sent would wait for ever."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.routing.child_rows import children_of
+from consumers.routing.child_rows import read_children
 from consumers.store.port import ConflictError
 from router.runs.advance import advance
 from router.runs.events import GivenUp
-from router.runs.ids import derived_id
+from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_led_to
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -23,34 +23,38 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.results import Reason
 
-_UNCOMMANDED = (Phase.CREATED, Phase.WAITING, Phase.ROUTED)
+_COMMAND_NOT_PUBLISHED = (Phase.CREATED, Phase.WAITING, Phase.ROUTED)
 
 
-async def with_family(store: RunStore, root: RunRow, cause: Event) -> list[RunRow]:
+async def runs_to_give_up(store: RunStore, root: RunRow, cause: Event) -> list[RunRow]:
     """Return the runs that cannot be sent without this root, then the root.
 
     They include the runs that this event gave up before.
     """
     routed = root.decision is not None
-    family = await (store.runs_of_request(root.request_id) if routed else children_of(store, root.requested))
+    family = await (store.runs_of_request(root.request_id) if routed else read_children(store, root.requested))
     others = [row for row in family if row.run_id != root.run_id]
-    lost = [row for row in others if row.phase in _UNCOMMANDED or has_led_to(row, cause.id, UpdateKind.FALLOUT)]
+    lost = [
+        row for row in others if row.phase in _COMMAND_NOT_PUBLISHED or has_led_to(row, cause.id, UpdateKind.FALLOUT)
+    ]
     return [*lost, root]
 
 
 async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
-    """Return up runs by timer, all of them or none."""
-    steps = [advance(row, (GivenUp(reasons=(reason,)),), updater.now()) for row in rows]
+    """Give up runs by timer, all of them or none."""
+    transitions = [advance(row, (GivenUp(reasons=(reason,)),), updater.now()) for row in rows]
     # Published before it is stored, contrary to the rule: after a crash no record is redelivered that would publish it.
     # A child that arrives at this very moment sees the news too early, which looks like a child that is late.
-    await updater.announcer.publish(cause, [word for step in steps for word in step.announcements], decision=None)
+    await updater.announcer.publish(
+        cause, [notification for transition in transitions for notification in transition.notifications], decision=None
+    )
     try:
-        await updater.store.save(*[step.row for step in steps])
+        await updater.store.save(*[transition.row for transition in transitions])
     except ConflictError:
         return
 
 
-def by_the_clock(row: RunRow, what: str) -> Event:
+def timer_event(row: RunRow, task: str) -> Event:
     """Build a synthetic cause event for work started by a timer. Its id is stable until the run changes."""
-    headers = EventHeaders(id=derived_id(row.run_id, f"{what}:{row.revision}"))
+    headers = EventHeaders(id=derive_event_id(row.run_id, f"{task}:{row.revision}"))
     return Event(headers=headers, data=RunRequested(run=row.requested))

@@ -26,29 +26,29 @@ class RequestBuilder(NamedTuple):
 
     request: RequestRow
     runs: Sequence[RunDocument]
-    waiting: Mapping[str, RunRow]
+    pending_rows: Mapping[str, RunRow]
     uses: tuple[ThresholdUse, ...]
-    in_turn: bool
+    from_queue: bool
 
 
-def placed(
+def build_run_rows(
     event: Event,
     request: RequestRow | RunRow,
     runs: Sequence[RunDocument],
-    waiting: Mapping[str, RunRow],
+    pending_rows: Mapping[str, RunRow],
     at: datetime,
     *,
-    in_turn: bool = False,
+    from_queue: bool = False,
 ) -> tuple[list[RunRow], list[RowUpdate]]:
     """Return the new rows of the request's runs, and the updates of those that were pending."""
-    new = [created_by(new_row(run, request, at), event.id) for run in runs if run.run_id not in waiting]
-    here = [run for run in runs if run.run_id in waiting]
-    return new, [(waiting[run.run_id], (_routed(run, request, in_turn=in_turn),)) for run in here]
+    new = [created_by(build_run_row(run, request, at), event.id) for run in runs if run.run_id not in pending_rows]
+    here = [run for run in runs if run.run_id in pending_rows]
+    return new, [(pending_rows[run.run_id], (_routed_event(run, request, from_queue=from_queue),)) for run in here]
 
 
-def new_request(root: RunDocument, route: Route, waiting: Mapping[str, RunRow], at: datetime) -> RequestRow:
+def build_request_row(root: RunDocument, route: Route, pending_rows: Mapping[str, RunRow], at: datetime) -> RequestRow:
     """Return the row of the outbound request of a root for which a route was found."""
-    row = waiting.get(root.run_id)
+    row = pending_rows.get(root.run_id)
     return RequestRow(
         # It keeps the id that was published when it started to wait, although its version may be higher by now.
         request_id=row.request_id if row else request_id_of(root.run_id, root.version),
@@ -61,7 +61,7 @@ def new_request(root: RunDocument, route: Route, waiting: Mapping[str, RunRow], 
     )
 
 
-def new_row(run: RunDocument, request: RequestRow | RunRow | None, at: datetime) -> RunRow:
+def build_run_row(run: RunDocument, request: RequestRow | RunRow | None, at: datetime) -> RunRow:
     """Return the first row of a run of this request; None as the request means that nothing is decided yet.
 
     Until then, a child belongs to a request of its own.
@@ -82,7 +82,7 @@ def new_row(run: RunDocument, request: RequestRow | RunRow | None, at: datetime)
     )
 
 
-def _routed(run: RunDocument, request: RequestRow | RunRow, *, in_turn: bool) -> Routed:
+def _routed_event(run: RunDocument, request: RequestRow | RunRow, *, from_queue: bool) -> Routed:
     if request.decision is None:
         raise TypeError(f"Request {request.request_id} was never decided.")
     return Routed(
@@ -90,5 +90,5 @@ def _routed(run: RunDocument, request: RequestRow | RunRow, *, in_turn: bool) ->
         spoke=request.spoke,
         decision=request.decision,
         document=run,
-        in_turn=in_turn,
+        from_queue=from_queue,
     )

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from consumers.problems import reason_of, run_exists
 from consumers.routing.child_rows import complete_hierarchy
-from consumers.routing.commands import commands_for
-from consumers.routing.decide import MustWait
-from consumers.routing.give_up import with_family
-from consumers.routing.request_rows import RequestBuilder, new_request, new_row, placed
+from consumers.routing.commands import build_send_commands
+from consumers.routing.decide import AllDefinitionsUsedUp
+from consumers.routing.give_up import runs_to_give_up
+from consumers.routing.request_rows import RequestBuilder, build_request_row, build_run_row, build_run_rows
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.store.port import ConflictError, ThresholdReachedError
-from router.runs.events import CancelledUnsent, GivenUp, Waits
-from router.runs.hierarchy import HierarchyError, expand
+from router.runs.events import CancelledBeforeSending, GivenUp, ThresholdReached
+from router.runs.hierarchy import HierarchyError, expand_hierarchy
 from router.runs.ids import request_id_of
 from router.runs.pending import is_pending
 from router.selection.thresholds import waiting_reason
@@ -42,149 +42,178 @@ if TYPE_CHECKING:
     from schemas.commands import SendRun
     from schemas.run_document import RunDocument
 
-NOBODY: Mapping[str, RunRow] = MappingProxyType({})
-NOT_SENT = CancelledUnsent(
-    why=Reason(code="ROOT_SENT_ALONE", message="The decision table says that only the root of this hierarchy is sent.")
+NO_ROWS: Mapping[str, RunRow] = MappingProxyType({})
+ROOT_SENT_ALONE = CancelledBeforeSending(
+    reason=Reason(
+        code="ROOT_SENT_ALONE", message="The decision table says that only the root of this hierarchy is sent."
+    )
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRouter:
-    """Routes requests. `waiting` are rows that arrived earlier, by run id; `kept` is called for each that waits."""
+    """Routes requests. `pending_rows` are those that arrived earlier, by run id.
+
+    `on_waiting` is called for each request that is queued because of a threshold.
+    """
 
     updater: RunUpdater
     commands: CommandPublisher
-    decide: Decider
+    decider: Decider
     limits: HierarchyLimits
-    used_up: ThresholdCache
-    kept: Callable[[str, tuple[str, ...]], None] = lambda *_: None
+    threshold_cache: ThresholdCache
+    on_waiting: Callable[[str, tuple[str, ...]], None] = lambda *_: None
 
-    async def route(self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY) -> Outcome:
+    async def route(self, event: Event, root: RunDocument, pending_rows: Mapping[str, RunRow] = NO_ROWS) -> Outcome:
         """Route a whole hierarchy, or a single run."""
-        outcome = await self.place(event, root, waiting)
+        outcome = await self.try_route(event, root, pending_rows)
         if isinstance(outcome, Problem):
-            return await self._give_up(event, waiting.get(root.run_id), outcome)
-        return await self.wait(event, root, outcome, waiting) if isinstance(outcome, MustWait) else outcome
+            return await self._give_up(event, pending_rows.get(root.run_id), outcome)
+        return (
+            await self.queue(event, root, outcome, pending_rows)
+            if isinstance(outcome, AllDefinitionsUsedUp)
+            else outcome
+        )
 
-    async def place(
-        self, event: Event, root: RunDocument, waiting: Mapping[str, RunRow] = NOBODY, *, in_turn: bool = False
-    ) -> Outcome | MustWait | Problem:
-        """Route if it can be decided now; `in_turn`: it is first in the queue, and no record is redelivered for it."""
+    async def try_route(
+        self, event: Event, root: RunDocument, pending_rows: Mapping[str, RunRow] = NO_ROWS, *, from_queue: bool = False
+    ) -> Outcome | AllDefinitionsUsedUp | Problem:
+        """Route if it can be decided now; `from_queue`: no record is redelivered for it."""
         try:
-            runs = expand(root, self.limits)
+            runs = expand_hierarchy(root, self.limits)
         except HierarchyError as error:
             return error.problem
-        if self.decide.selector.thresholds:
-            await self.used_up.load_queue(self.updater.store.waiting_queue.lengths)
-        may_not = self.used_up.blocked_for_next_in_queue if in_turn else self.used_up.blocked_for_new_request
+        if self.decider.selector.thresholds:
+            await self.threshold_cache.load_queue(self.updater.store.waiting_queue.read_lengths)
+        blocked_definitions = (
+            self.threshold_cache.blocked_for_next_in_queue
+            if from_queue
+            else self.threshold_cache.blocked_for_new_request
+        )
         refused: set[str] = set()
         while True:
             now = self.updater.now()
-            route = self.decide.decide(root, may_not(now, refused))
-            if isinstance(route, MustWait | Problem):
+            route = self.decider.decide(root, blocked_definitions(now, refused))
+            if isinstance(route, AllDefinitionsUsedUp | Problem):
                 return route
             request_builder = RequestBuilder(
-                request=new_request(root, route, waiting, now),
+                request=build_request_row(root, route, pending_rows, now),
                 runs=runs if route.decision.hierarchical else runs[:1],
-                waiting=waiting,
+                pending_rows=pending_rows,
                 uses=(route.counted_definition.use_at(now),) if route.counted_definition else (),
-                in_turn=in_turn,
+                from_queue=from_queue,
             )
             try:
                 return await self._store(event, request_builder)
             except ThresholdReachedError as full:
-                self.used_up.mark_used_up(full.use)
+                self.threshold_cache.mark_used_up(full.use)
                 refused.add(full.use.definition)
 
-    async def wait(self, event: Event, root: RunDocument, must: MustWait, waiting: Mapping[str, RunRow]) -> Outcome:
-        """Store the whole request until a threshold of one of these definitions frees."""
-        row = waiting.get(root.run_id)
-        settled = all(one.phase is Phase.WAITING for one in waiting.values())
-        if row is not None and row.waits_for == must.names and settled:
-            await self.updater.republish(event, *waiting.values())
+    async def queue(
+        self, event: Event, root: RunDocument, used_up: AllDefinitionsUsedUp, pending_rows: Mapping[str, RunRow]
+    ) -> Outcome:
+        """Store the whole request until one of these definitions has a free use."""
+        row = pending_rows.get(root.run_id)
+        settled = all(pending.phase is Phase.WAITING for pending in pending_rows.values())
+        if row is not None and row.waits_for == used_up.names and settled:
+            await self.updater.republish(event, *pending_rows.values())
             return Done()
         now = self.updater.now()
-        new = [] if row else [new_row(root, None, now)]
-        reason = waiting_reason(must.definitions, now)
-        moves: list[RowUpdate] = [
-            (one, (Waits(waits_for=must.names if one.run_id == root.run_id else (), reason=reason),))
-            for one in (*new, *waiting.values())
+        new = [] if row else [build_run_row(root, None, now)]
+        reason = waiting_reason(used_up.definitions, now)
+        updates: list[RowUpdate] = [
+            (
+                pending,
+                (ThresholdReached(waits_for=used_up.names if pending.run_id == root.run_id else (), reason=reason),),
+            )
+            for pending in (*new, *pending_rows.values())
         ]
         try:
-            await self.updater.store_intentions(event, moves, new)
+            await self.updater.store_intentions(event, updates, new)
         except ConflictError:
-            if waiting:
+            if pending_rows:
                 raise
-            return await self._known_already(event, (root,))
-        self.used_up.set_queued(must.names)
-        self.kept(root.run_id, must.names)
+            return await self._handle_existing_run(event, (root,))
+        self.threshold_cache.set_queued(used_up.names)
+        self.on_waiting(root.run_id, used_up.names)
         return Done()
 
     async def _store(self, event: Event, request_builder: RequestBuilder) -> Outcome | Problem:
-        request, waiting = request_builder.request, request_builder.waiting
-        new, moves = placed(
-            event, request, request_builder.runs, waiting, request.created_at, in_turn=request_builder.in_turn
+        request, pending_rows = request_builder.request, request_builder.pending_rows
+        new, updates = build_run_rows(
+            event,
+            request,
+            request_builder.runs,
+            pending_rows,
+            request.created_at,
+            from_queue=request_builder.from_queue,
         )
         chosen = {run.run_id for run in request_builder.runs}
 
-        def commands(moved: Sequence[RunRow]) -> Sequence[SendRun]:
-            rows = {row.run_id: row for row in (*new, *moved)}
-            return commands_for([rows[run.run_id] for run in request_builder.runs])
+        def commands(updated: Sequence[RunRow]) -> Sequence[SendRun]:
+            rows = {row.run_id: row for row in (*new, *updated)}
+            return build_send_commands([rows[run.run_id] for run in request_builder.runs])
 
-        aside: list[RowUpdate] = [(row, (NOT_SENT,)) for run_id, row in waiting.items() if run_id not in chosen]
+        not_sent: list[RowUpdate] = [
+            (row, (ROOT_SENT_ALONE,)) for run_id, row in pending_rows.items() if run_id not in chosen
+        ]
         try:
             await self.updater.store_intentions(
-                event, [*moves, *aside], [request, *new, *request_builder.uses], commands
+                event, [*updates, *not_sent], [request, *new, *request_builder.uses], commands
             )
         except ConflictError:
-            if not waiting:
-                return await self._known_already(event, request_builder.runs)
-            if await self._can_never_be_stored(request_builder):
+            if not pending_rows:
+                return await self._handle_existing_run(event, request_builder.runs)
+            if await self._conflicts_permanently(request_builder):
                 return run_exists(request_builder.runs[0])
             raise
         return Done()
 
-    async def _can_never_be_stored(self, request_builder: RequestBuilder) -> bool:
+    async def _conflicts_permanently(self, request_builder: RequestBuilder) -> bool:
         """Return whether a run that a pending root embeds also arrived as an event of its own."""
-        run_ids = [run.run_id for run in request_builder.runs if run.run_id not in request_builder.waiting]
+        run_ids = [run.run_id for run in request_builder.runs if run.run_id not in request_builder.pending_rows]
         found = await asyncio.gather(*map(self.updater.store.run, run_ids))
         # Read after the children: if another process has just stored them all, the root has moved too.
         root = await self.updater.store.run(request_builder.runs[0].run_id)
-        return any(found) and root == request_builder.waiting.get(request_builder.runs[0].run_id)
+        return any(found) and root == request_builder.pending_rows.get(request_builder.runs[0].run_id)
 
-    async def _known_already(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
+    async def _handle_existing_run(self, event: Event, runs: Sequence[RunDocument]) -> Outcome:
         root = runs[0]
         rows = await self.updater.store.runs_of_request(request_id_of(root.run_id, root.version))
         known = {row.run_id: row for row in rows}
         row = known.get(root.run_id)
-        if row is None or differs(row, root):
+        if row is None or has_different_content(row, root):
             return DeadLetter(run_exists(root))
         if is_pending(row):
-            return await self._waits_already(event, row)
+            return await self._handle_pending_run(event, row)
         # What a newer version has removed while the request waited has no row.
         late = root.version < row.requested.version
-        if any(run.run_id not in known or differs(known[run.run_id], run) for run in runs[1:] if not late):
+        if any(
+            run.run_id not in known or has_different_content(known[run.run_id], run) for run in runs[1:] if not late
+        ):
             return DeadLetter(run_exists(root))
-        await self.commands.send_again(event, rows)
+        await self.commands.publish_again(event, rows)
         return Done()
 
-    async def _waits_already(self, event: Event, row: RunRow) -> Outcome:
+    async def _handle_pending_run(self, event: Event, row: RunRow) -> Outcome:
         if row.phase is Phase.FALLOUT:
-            all_there = await complete_hierarchy(self.updater.store, row)  # no table decided it when its turn came
-            return await self.route(event, *all_there) if all_there else Done()
+            hierarchy = await complete_hierarchy(
+                self.updater.store, row
+            )  # it was given up when it was first in the queue
+            return await self.route(event, *hierarchy) if hierarchy else Done()
         await self.updater.republish(event, row)
         return Done()
 
     async def _give_up(self, event: Event, root: RunRow | None, problem: Problem) -> Outcome:
-        """Return up the pending root, if there is one, and the record."""
+        """Give up the pending root, if there is one, and the record."""
         if root is not None:
             given_up = GivenUp(reasons=(reason_of(problem),))
-            rows = await with_family(self.updater.store, root, event)
+            rows = await runs_to_give_up(self.updater.store, root, event)
             await self.updater.store_intentions(event, [(row, (given_up,)) for row in rows])
         return DeadLetter(problem)
 
 
-def differs(row: RunRow, run: RunDocument) -> bool:
+def has_different_content(row: RunRow, run: RunDocument) -> bool:
     """Return whether the same id arrived with other content, which is a mistake.
 
     An older version is a late repetition.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from router.runs.ids import derived_id
+from router.runs.ids import derive_event_id
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.commands import CancelRun, ChangeRun, SendRun
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from producers.event_publisher import EventPublisher
     from schemas.commands import Command, PinnedDecision
-    from schemas.results import Outcome
+    from schemas.results import RunNotification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Announcer:
     now: Callable[[], datetime]
 
     def publish(
-        self, cause: Event, messages: Sequence[Command | Outcome], decision: PinnedDecision | None
+        self, cause: Event, messages: Sequence[Command | RunNotification], decision: PinnedDecision | None
     ) -> Awaitable[None]:
         """Hand the messages to the publisher; awaiting the result returns when Kafka has acknowledged all of them.
 
@@ -36,47 +36,47 @@ class Announcer:
             PublishError: Kafka did not acknowledge; nothing is finished until it does.
         """
         moment = self.now()
-        pinned = decision.policy if decision else None
-        return self.events.publish([_event(cause, word, pinned, moment) for word in messages])
+        decision_text = decision.policy if decision else None
+        return self.events.publish([_build_event(cause, message, decision_text, moment) for message in messages])
 
 
-def _event(cause: Event, word: Command | Outcome, pinned: str | None, moment: datetime) -> Event:
+def _build_event(cause: Event, message: Command | RunNotification, decision: str | None, moment: datetime) -> Event:
     headers = EventHeaders(
-        id=_id(cause.id, word),
+        id=_derive_id(cause.id, message),
         time=moment,
-        subject=_subject(word),
+        subject=_subject(message),
         traceparent=cause.headers.traceparent,
-        decision=pinned,
-        request_id=word.request_id,
+        decision=decision,
+        request_id=message.request_id,
         replay=cause.headers.replay,
     )
-    return Event(headers=headers, data=word)
+    return Event(headers=headers, data=message)
 
 
-def _subject(word: Command | Outcome) -> str:
-    match word:
+def _subject(message: Command | RunNotification) -> str:
+    match message:
         case SendRun() | ChangeRun():
-            return word.run.run_id
+            return message.run.run_id
         case RequestResult():
-            return word.root_run_id
+            return message.root_run_id
         case _:
-            return word.run_id
+            return message.run_id
 
 
-def _id(cause: str, word: Command | Outcome) -> str:
-    match word:
+def _derive_id(cause: str, message: Command | RunNotification) -> str:
+    match message:
         # A run is sent once and ends once per request, whichever record led to it.
         case SendRun():
-            return derived_id(word.request_id, f"send:{word.run.run_id}")
+            return derive_event_id(message.request_id, f"send:{message.run.run_id}")
         case RunResult():
-            return derived_id(word.request_id, f"result:{word.run_id}")
+            return derive_event_id(message.request_id, f"result:{message.run_id}")
         case RequestResult():
-            return derived_id(word.request_id, "result")
+            return derive_event_id(message.request_id, "result")
         case ChangeRun():
-            return derived_id(cause, f"change:{word.run.run_id}")
+            return derive_event_id(cause, f"change:{message.run.run_id}")
         case CancelRun():
-            return derived_id(cause, f"cancel:{word.run_id}")
+            return derive_event_id(cause, f"cancel:{message.run_id}")
         case RunUpdate():
-            return derived_id(cause, f"{word.kind}:{word.run_id}")
+            return derive_event_id(cause, f"{message.kind}:{message.run_id}")
         case _:
-            assert_never(word)
+            assert_never(message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.advance import Transition, advance
 from router.runs.events import Reported
-from router.runs.processed_events import remember
+from router.runs.processed_events import remember_effects
 from router.runs.request_result import request_result
 from schemas.results import RunResult
 
@@ -61,7 +61,7 @@ def rows_written(request: UpdateRequest) -> int:
 
 
 def _reported_measures(run_events: tuple[RunEvent, ...]) -> int:
-    return sum([len(one.report.measures) for one in run_events if isinstance(one, Reported)])
+    return sum([len(run_event.report.measures) for run_event in run_events if isinstance(run_event, Reported)])
 
 
 async def apply_together(
@@ -72,13 +72,13 @@ async def apply_together(
     Raises:
         StoreUnavailableError: nothing was stored.
     """
-    made = [_transitions(request, at) for request in requests]
-    to_save = [_rows_to_save(request, steps) for request, steps in zip(requests, made, strict=True)]
-    answers = iter(await store.save_each([rows for rows in to_save if rows]))
-    errors = [next(answers) if rows else None for rows in to_save]
+    transitions = [_transitions(request, at) for request in requests]
+    to_save = [_rows_to_save(request, changes) for request, changes in zip(requests, transitions, strict=True)]
+    save_errors = iter(await store.save_each([rows for rows in to_save if rows]))
+    errors = [next(save_errors) if rows else None for rows in to_save]
     return [
-        steps if isinstance(steps, Exception) else error or _result(request, steps, announcer)
-        for request, steps, error in zip(requests, made, errors, strict=True)
+        changes if isinstance(changes, Exception) else error or _result(request, changes, announcer)
+        for request, changes, error in zip(requests, transitions, errors, strict=True)
     ]
 
 
@@ -90,43 +90,51 @@ def _transitions(request: UpdateRequest, at: datetime) -> list[Transition] | Exc
 
 
 def _transition(cause: Event, row: RunRow, run_events: tuple[RunEvent, ...], at: datetime) -> Transition:
-    step = advance(row, run_events, at)
-    return Transition(remember(step, run_events, cause.id), step.announcements) if step.moved else step
+    transition = advance(row, run_events, at)
+    return (
+        Transition(remember_effects(transition, run_events, cause.id), transition.notifications)
+        if transition.changed
+        else transition
+    )
 
 
 def _rows_to_save(
-    request: UpdateRequest, steps: list[Transition] | Exception
+    request: UpdateRequest, transitions: list[Transition] | Exception
 ) -> list[RunRow | RequestRow | ThresholdUse]:
-    return [] if isinstance(steps, Exception) else [*request.new_rows, *[step.row for step in steps if step.moved]]
+    return (
+        []
+        if isinstance(transitions, Exception)
+        else [*request.new_rows, *[transition.row for transition in transitions if transition.changed]]
+    )
 
 
-def _result(request: UpdateRequest, steps: list[Transition], announcer: Announcer) -> UpdateResult | Exception:
-    rows = tuple([step.row for step in steps])
-    news = [word for step in steps for word in step.announcements]
+def _result(request: UpdateRequest, transitions: list[Transition], announcer: Announcer) -> UpdateResult | Exception:
+    rows = tuple([transition.row for transition in transitions])
+    notifications = [notification for transition in transitions for notification in transition.notifications]
     try:
         commands = request.commands(rows) if request.commands else ()
-        told = _publish(request.cause, rows, news, commands, announcer)
+        published = _publish(request.cause, rows, notifications, commands, announcer)
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
-    return UpdateResult(rows=rows, notifications=news, commands=commands, published=told)
+    return UpdateResult(rows=rows, notifications=notifications, commands=commands, published=published)
 
 
 def _publish(
     cause: Event,
     rows: tuple[RunRow, ...],
-    news: Sequence[RunUpdate | RunResult],
+    notifications: Sequence[RunUpdate | RunResult],
     commands: Sequence[Command],
     announcer: Announcer,
 ) -> Awaitable[None] | None:
-    said: list[Publishable] = [*news, *commands]
-    if any(isinstance(word, RunResult) for word in news):
+    messages: list[Publishable] = [*notifications, *commands]
+    if any(isinstance(notification, RunResult) for notification in notifications):
         if not is_single_run_request(rows[0]):
             return None
         closing = request_result(rows[:1])
         if closing is not None:
-            said.insert(len(news), closing)
-    decision = rows[0].decision if news else commands[0].decision if commands else None
-    return announcer.publish(cause, said, decision=decision)
+            messages.insert(len(notifications), closing)
+    decision = rows[0].decision if notifications else commands[0].decision if commands else None
+    return announcer.publish(cause, messages, decision=decision)
 
 
 def is_single_run_request(row: RunRow) -> bool:

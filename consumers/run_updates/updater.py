@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from consumers.run_updates.batch import UpdateRequest, UpdateResult, apply_together, is_single_run_request, rows_written
 from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
-from router.runs.advance import allows
+from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
 from router.runs.processed_events import notifications_of
 from router.runs.request_result import request_result
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from schemas.results import RequestResult, RunUpdate
 
 MAX_FACT_ATTEMPTS = 10  # at most a handful of consumers update one run at the same time
-MAX_BATCH_ROWS = 500  # rows of wishes that are granted together, about; a large hierarchy goes alone
+MAX_BATCH_ROWS = 500  # about how many rows are written together; a large hierarchy is written alone
 # True of one POST only: once another worker has begun the next one, they are no news of the run.
-_OF_ONE_ATTEMPT = (RunEventKind.ATTEMPT_FAILED, RunEventKind.OUTCOME_UNKNOWN, RunEventKind.REFUSED)
+_PER_ATTEMPT_EVENTS = (RunEventKind.ATTEMPT_FAILED, RunEventKind.OUTCOME_UNKNOWN, RunEventKind.REFUSED)
 
 
 class RunUpdater:
@@ -41,14 +41,14 @@ class RunUpdater:
         store: RunStore,
         announcer: Announcer,
         now: Callable[[], datetime],
-        ended: Callable[[RunResult], None] = lambda _: None,
+        on_ended: Callable[[RunResult], None] = lambda _: None,
     ) -> None:
         self.store = store
         self.announcer = announcer
         self.now = now
-        self._ended = ended
-        self._wishes: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
-            self._apply, limit=MAX_BATCH_ROWS, weight=rows_written
+        self._on_ended = on_ended
+        self._batches: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
+            self._apply, max_weight=MAX_BATCH_ROWS, weight=rows_written
         )
 
     async def store_intention(self, cause: Event, row: RunRow, *run_events: RunEvent) -> RunRow:
@@ -75,11 +75,11 @@ class RunUpdater:
             ThresholdReachedError: a use among the new rows does not fit.
         """
         request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
-        result = await self._wishes.submit(request)
+        result = await self._batches.submit(request)
         await (result.published or self._publish(request, result))
         for word in result.notifications:
             if isinstance(word, RunResult):
-                self._ended(word)
+                self._on_ended(word)
         return result.rows
 
     async def _apply(self, requests: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
@@ -111,29 +111,33 @@ class RunUpdater:
                 raise
             except ConflictError:
                 updates = [(await self._read_again(row, run_events), run_events) for row, run_events in updates]
-                # Perhaps by this very event: its last owner froze or died between storing and telling.
+                # Perhaps by this very event: its last owner stopped between storing and publishing.
                 await self.republish(cause, *(row for row, _ in updates if cause.id in row.processed_reports))
         raise ConflictError(f"{', '.join(row.run_id for row, _ in updates)}: moved by others without end.")
 
     async def _read_again(self, row: RunRow, run_events: tuple[RunEvent, ...]) -> RunRow:
         newer = await self.store.run(row.run_id)
         first = run_events[0]
-        stale = newer is None or (first.kind in _OF_ONE_ATTEMPT and newer.sent_at != row.sent_at)
-        if newer is None or stale or not allows(newer, first):
+        stale = newer is None or (first.kind in _PER_ATTEMPT_EVENTS and newer.sent_at != row.sent_at)
+        if newer is None or stale or not is_allowed(newer, first):
             raise ConflictError(f"Run {row.run_id} has moved on; {first.kind} no longer applies.")
         return newer
 
     async def republish(self, cause: Event, *rows: RunRow) -> None:
         """Publish again what this event led to: a crash may have come between storing and publishing."""
-        said = [word for row in rows for word in notifications_of(row, cause.id)]
-        if said:
-            await self._publish_with_result(cause, rows[0], said)
+        notifications = [notification for row in rows for notification in notifications_of(row, cause.id)]
+        if notifications:
+            await self._publish_with_result(cause, rows[0], notifications)
 
-    async def _publish_with_result(self, cause: Event, row: RunRow, said: Sequence[RunUpdate | RunResult]) -> None:
+    async def _publish_with_result(
+        self, cause: Event, row: RunRow, notifications: Sequence[RunUpdate | RunResult]
+    ) -> None:
         """Publish notifications, and the request's result if one of these runs was the last to end."""
-        ended = any(isinstance(word, RunResult) for word in said)
+        ended = any(isinstance(notification, RunResult) for notification in notifications)
         closing = await self._request_result(row) if ended else None
-        await self.announcer.publish(cause, (*said, closing) if closing else said, decision=row.decision)
+        await self.announcer.publish(
+            cause, (*notifications, closing) if closing else notifications, decision=row.decision
+        )
 
     async def _request_result(self, row: RunRow) -> RequestResult | None:
         if is_single_run_request(row):

@@ -20,9 +20,9 @@ class Backoff:
         except OverflowError:
             return self.max_interval
 
-    def delay(self, attempt: int, dice: float) -> float:
+    def delay(self, attempt: int, jitter: float) -> float:
         """Return the wait after attempt number `attempt`, with full jitter so that retries are spread out."""
-        return dice * self.max_delay(attempt)
+        return jitter * self.max_delay(attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +35,24 @@ class RetryPolicy(Backoff):
 
 
 def next_delay(
-    policy: RetryPolicy, attempt: int, elapsed: float, dice: float, retry_after: float | None = None
+    policy: RetryPolicy, attempt: int, elapsed: float, jitter: float, retry_after: float | None = None
 ) -> float | None:
     """Return the seconds to wait after attempt number `attempt` (from 1) has failed; None to give up.
 
-    `elapsed` counts from the first attempt, `dice` is in [0, 1). The delay is exponential with full jitter, never
-    shorter
-    than Retry-After asks for, and cut so that the last attempt falls on `max_elapsed`.
+    `elapsed` counts from the first attempt, `jitter` is in [0, 1). The delay is exponential with full jitter, never
+    shorter than Retry-After asks for, and cut so that the last attempt falls on `max_elapsed`.
     """
-    left = policy.max_elapsed - elapsed
-    if attempt >= policy.max_attempts or left <= 0:
+    remaining = policy.max_elapsed - elapsed
+    if attempt >= policy.max_attempts or remaining <= 0:
         return None
-    return min(_requested_delay(policy, attempt, dice, retry_after), left)
+    return min(_requested_delay(policy, attempt, jitter, retry_after), remaining)
 
 
-def outage_delay(policy: RetryPolicy, attempt: int, dice: float, retry_after: float | None = None) -> float:
+def outage_delay(policy: RetryPolicy, attempt: int, jitter: float, retry_after: float | None = None) -> float:
     """Return the seconds to wait for a system that is out: as `next_delay`, but without an end."""
     # A system may ask for a week of silence and be back after an hour.
     longest = max(policy.max_interval, policy.max_elapsed)
-    return min(_requested_delay(policy, attempt, dice, retry_after), longest)
+    return min(_requested_delay(policy, attempt, jitter, retry_after), longest)
 
 
 def _requested_delay(policy: RetryPolicy, attempt: int, dice: float, retry_after: float | None) -> float:

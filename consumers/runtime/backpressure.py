@@ -1,6 +1,6 @@
 """Decide whether more records are polled, and which partitions are paused.
 
-There are two measures. While enough startable lanes are in memory, no batch is asked for: librdkafka keeps what it has
+There are two measures. While enough startable lanes are in memory, no batch is polled: librdkafka keeps what it has
 fetched, and continuing costs nothing. Pausing discards that and costs up to a second on resume, so a partition is
 paused only when it stays full for longer than `patience`, or at once when its share of the memory is used up.
 """
@@ -28,13 +28,13 @@ class Watermarks:
     max_bytes: int = 256 * 2**20
     patience: float = 1.0  # seconds
 
-    def is_full(self, share: PartitionLoad, partitions: int) -> bool:
+    def is_full(self, load: PartitionLoad, partitions: int) -> bool:
         """Return whether a partition has used up its share of the memory."""
-        return _reaches(share, self.max_records / partitions, self.max_bytes / partitions)
+        return _reaches(load, self.max_records / partitions, self.max_bytes / partitions)
 
-    def has_room(self, share: PartitionLoad, partitions: int) -> bool:
+    def has_room(self, load: PartitionLoad, partitions: int) -> bool:
         """Return whether a partition that was full has enough room to be worth a resume."""
-        return not _reaches(share, 0.75 * self.max_records / partitions, 0.75 * self.max_bytes / partitions)
+        return not _reaches(load, 0.75 * self.max_records / partitions, 0.75 * self.max_bytes / partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,66 +43,68 @@ class FlowControl:
 
     pause: frozenset[Partition]
     resume: frozenset[Partition]
-    ask: bool  # for one more batch; with every partition paused this only keeps the membership alive
+    poll: bool  # one more batch; with every partition paused, polling only keeps the membership alive
 
 
 class Backpressure:
     """Tracks since when there is too much, and which partitions were paused because of it."""
 
-    def __init__(self, marks: Watermarks) -> None:
-        self._marks = marks
+    def __init__(self, limits: Watermarks) -> None:
+        self._limits = limits
         self._full: set[Partition] = set()
         self._busy_since: dict[Partition, float] = {}
-        self._held_since: float | None = None
+        self._holding_back_since: float | None = None
         self.paused: frozenset[Partition] = frozenset()
 
     @property
-    def holding(self) -> bool:
-        """Whether no batch is asked for because enough is in memory."""
-        return self._held_since is not None
+    def is_holding_back(self) -> bool:
+        """Whether no batch is polled because enough records are in memory."""
+        return self._holding_back_since is not None
 
-    def decide(self, now: float, shares: Mapping[Partition, PartitionLoad], *, shut: bool = False) -> FlowControl:
-        """Decide by the load of every owned partition; `shut` pauses all of them."""
-        self._keep_only(shares)
-        for partition, share in shares.items():
-            self._update(now, partition, share, len(shares))
-        tired = self._held_too_long(now, shares)
-        paused = frozenset(shares if shut or tired else self._full)
+    def decide(self, now: float, loads: Mapping[Partition, PartitionLoad], *, pause_all: bool = False) -> FlowControl:
+        """Decide by the load of every owned partition; `pause_all` pauses all of them."""
+        self._keep_only(loads)
+        for partition, load in loads.items():
+            self._update(now, partition, load, len(loads))
+        held_back_too_long = self._held_back_too_long(now, loads)
+        paused = frozenset(loads if pause_all or held_back_too_long else self._full)
         flow = FlowControl(
             pause=paused - self.paused,
-            resume=(self.paused - paused) & shares.keys(),
-            ask=shut or tired or not self.holding,
+            resume=(self.paused - paused) & loads.keys(),
+            poll=pause_all or held_back_too_long or not self.is_holding_back,
         )
         self.paused = paused
         return flow
 
-    def asks_again_below(self) -> int:
-        """The number of startable lanes below which the next batch is asked for."""
-        return self._marks.enough_startable // 2
+    def poll_again_below(self) -> int:
+        """The number of startable lanes below which the next batch is polled."""
+        return self._limits.enough_startable // 2
 
-    def _update(self, now: float, partition: Partition, share: PartitionLoad, partitions: int) -> None:
-        marks = self._marks
+    def _update(self, now: float, partition: Partition, load: PartitionLoad, partitions: int) -> None:
+        limits = self._limits
         if partition in self._full:
-            if share.load <= marks.low and marks.has_room(share, partitions):
+            if load.active_lanes <= limits.low and limits.has_room(load, partitions):
                 self._full.discard(partition)
                 self._busy_since.pop(partition, None)
-        elif marks.is_full(share, partitions) or self._busy_too_long(now, partition, share):
+        elif limits.is_full(load, partitions) or self._busy_too_long(now, partition, load):
             self._full.add(partition)
 
-    def _busy_too_long(self, now: float, partition: Partition, share: PartitionLoad) -> bool:
-        if share.load < self._marks.high:
+    def _busy_too_long(self, now: float, partition: Partition, load: PartitionLoad) -> bool:
+        if load.active_lanes < self._limits.high:
             self._busy_since.pop(partition, None)
             return False
-        return now - self._busy_since.setdefault(partition, now) >= self._marks.patience
+        return now - self._busy_since.setdefault(partition, now) >= self._limits.patience
 
-    def _held_too_long(self, now: float, shares: Mapping[Partition, PartitionLoad]) -> bool:
-        startable = sum(len(share.ready) for partition, share in shares.items() if partition not in self._full)
-        if startable <= self.asks_again_below() or (not self.holding and startable < self._marks.enough_startable):
-            self._held_since = None
+    def _held_back_too_long(self, now: float, loads: Mapping[Partition, PartitionLoad]) -> bool:
+        startable = sum(len(load.ready) for partition, load in loads.items() if partition not in self._full)
+        if startable <= self.poll_again_below() or (
+            not self.is_holding_back and startable < self._limits.enough_startable
+        ):
+            self._holding_back_since = None
             return False
-        if self._held_since is None:
-            self._held_since = now
-        return now - self._held_since >= self._marks.patience
+        if self._holding_back_since is None:
+            self._holding_back_since = now
+        return now - self._holding_back_since >= self._limits.patience
 
     def _keep_only(self, owned: Mapping[Partition, PartitionLoad]) -> None:
         self._full &= owned.keys()
@@ -111,5 +113,5 @@ class Backpressure:
             del self._busy_since[partition]
 
 
-def _reaches(share: PartitionLoad, records: float, size: float) -> bool:
-    return share.buffered >= max(records, 1) or share.buffered_bytes >= size
+def _reaches(load: PartitionLoad, records: float, size: float) -> bool:
+    return load.buffered >= max(records, 1) or load.buffered_bytes >= size

@@ -28,7 +28,7 @@ class Committer:
         """Commit what the broker does not have yet; if membership is in doubt, also what it has."""
         if self._began is not None:
             return
-        # After a stall only the broker can tell whether this process is still a member; a commit asks it.
+        # After a stall only the broker can tell whether this process is still a member; a commit finds out.
         offsets = self._ledger.uncommitted() if sure else self._ledger.committable(self._ledger.owned)
         if offsets:
             self._began = self._clock()

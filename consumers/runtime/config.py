@@ -21,13 +21,13 @@ class WorkerConfig:
     group: str
     dead_letter_topic: str
     max_in_flight: int = 256
-    max_in_flight_giving_way: int = 16  # records in flight while another worker is full; enough to make progress
+    max_in_flight_yielding: int = 16  # records in flight while another worker is full; enough to make progress
     commit_every: float = 0.2
-    revoke_budget: float = 10.0  # for running records before a partition is released
-    drain_budget: float = 20.0  # for running records before a stop
-    close_budget: float = 10.0  # for the last commit, and again for leaving the group
+    revoke_timeout: float = 10.0  # for running records before a partition is released
+    drain_timeout: float = 20.0  # for running records before a stop
+    close_timeout: float = 10.0  # for the last commit, and again for leaving the group
     session_timeout: float = 30.0  # with group.protocol=consumer: what the broker is set to
-    max_unexpected: int = 5  # attempts at a record whose handler raises
+    max_handler_errors: int = 5  # attempts at a record whose handler raises
     report_after: float = 5.0  # report a record that has waited and will wait this long
     backoff: Backoff = field(
         default_factory=Backoff
@@ -37,13 +37,13 @@ class WorkerConfig:
 
 
 def consumer_settings(
-    bootstrap: str, policy: WorkerConfig, overrides: Mapping[str, object] | None = None
+    bootstrap: str, config: WorkerConfig, overrides: Mapping[str, object] | None = None
 ) -> dict[str, object]:
     """Return the settings for librdkafka; `overrides` win (security, `group.instance.id`, `group.protocol` …)."""
     settings: dict[str, object] = {
         "bootstrap.servers": bootstrap,
-        "group.id": policy.group,
-        "client.id": f"southbound-{policy.role}",
+        "group.id": config.group,
+        "client.id": f"southbound-{config.role}",
         "auto.offset.reset": "earliest",
         "max.poll.interval.ms": 300_000,
         # Small fetches, so that many partitions feed the lanes; a larger record is still fetched, alone.
@@ -56,18 +56,18 @@ def consumer_settings(
         "socket.nagle.disable": True,  # small requests would wait 40 ms for a delayed acknowledgement
         "reconnect.backoff.max.ms": 5_000,
         "log_level": 2,  # errors are handled as events; librdkafka would repeat them on stderr
-        **_membership(policy, overrides or {}),
+        **_membership_settings(config, overrides or {}),
         **(overrides or {}),
     }
     # Turning these on would lose records: offsets are committed when records are finished.
     return settings | {"enable.auto.commit": False, "enable.auto.offset.store": False}
 
 
-def _membership(policy: WorkerConfig, overrides: Mapping[str, object]) -> dict[str, object]:
+def _membership_settings(config: WorkerConfig, overrides: Mapping[str, object]) -> dict[str, object]:
     if overrides.get("group.protocol") == "consumer":
         return {}  # KIP-848: session, heartbeat and assignor belong to the broker
     return {
         "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": int(policy.session_timeout * 1000),
-        "heartbeat.interval.ms": int(min(3.0, policy.session_timeout / 6) * 1000),
+        "session.timeout.ms": int(config.session_timeout * 1000),
+        "heartbeat.interval.ms": int(min(3.0, config.session_timeout / 6) * 1000),
     }

@@ -22,7 +22,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class RecordsReceived:
-    """One batch; offsets of one partition ascend within an ownership. Answers one `ask`."""
+    """One batch; offsets of one partition ascend within an ownership. The result of one requested poll."""
 
     records: Sequence[Record]
 
@@ -68,21 +68,21 @@ class Closed:
     """The last event: the group is left, no thread remains."""
 
 
-Event = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
+ConsumerEvent = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
 
 
 class GroupConsumer(Protocol):
     """A member of a consumer group. Events arrive on the event loop that called `start`.
 
-    Everything that Kafka reports (rebalances, responses to commits, records) arrives only while a batch is asked for: a
-    worker that does not ask for longer than a second should pause everything and ask.
+    Everything that Kafka reports (rebalances, responses to commits, records) arrives only during a poll: a worker
+    that needs no records for longer than a second should pause every partition and request a poll.
     """
 
-    def start(self, on_event: Callable[[Event], None]) -> None:
+    def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Join the group and start to report events."""
 
     def control_flow(self, flow: FlowControl) -> None:
-        """Pause and resume partitions; ask for one more batch."""
+        """Pause and resume partitions; request one more batch."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit; `Committed` answers. One at a time."""
@@ -90,7 +90,7 @@ class GroupConsumer(Protocol):
     def release(self, offsets: Mapping[Partition, int]) -> None:
         """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
 
-    def proven_at(self) -> float:
+    def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
 
     def close(self) -> None:

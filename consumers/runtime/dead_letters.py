@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.runtime.faults import frames
+from consumers.runtime.faults import stack_frames
 from consumers.runtime.handler import RetryLater
 from producers.publisher import Message, PublishError
 from schemas.problem import Problem
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import DeadLetter, Outcome, Record
     from producers.publisher import Publisher
 
-PREFIX = "southbound-dlq-"
+HEADER_PREFIX = "southbound-dlq-"
 MAX_DETAIL_LENGTH = 8_000  # characters; the original must still fit beside it
 
 
-def dead_letter(record: Record, problem: Problem, *, attempts: int, at: datetime, policy: WorkerConfig) -> Message:
+def build_dead_letter(
+    record: Record, problem: Problem, *, attempts: int, at: datetime, config: WorkerConfig
+) -> Message:
     """Return the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
     why = {
         "code": problem.code,
@@ -32,12 +34,12 @@ def dead_letter(record: Record, problem: Problem, *, attempts: int, at: datetime
         "offset": str(record.offset),
         "timestamp": str(record.timestamp_ms),
         "attempts": str(attempts),
-        "group": policy.group,
-        "role": policy.role,
+        "group": config.group,
+        "role": config.role,
         "time": at.isoformat(timespec="milliseconds"),
     }
-    ours = tuple((PREFIX + name, text.encode()) for name, text in why.items())
-    return Message(policy.dead_letter_topic, record.key, record.value, record.headers + ours)
+    ours = tuple((HEADER_PREFIX + name, text.encode()) for name, text in why.items())
+    return Message(config.dead_letter_topic, record.key, record.value, record.headers + ours)
 
 
 class DeadLetterPublisher:
@@ -60,13 +62,13 @@ class DeadLetterPublisher:
     async def deliver(self, record: Record, attempt: int, verdict: DeadLetter) -> Outcome:
         """Return the outcome once Kafka has acknowledged the dead letter, or when to try again."""
         _, attempts, failures = self._undelivered.get(record, (verdict, attempt, 0))
-        letter = dead_letter(record, verdict.problem, attempts=attempts, at=self._now(), policy=self._policy)
+        message = build_dead_letter(record, verdict.problem, attempts=attempts, at=self._now(), config=self._policy)
         try:
-            await self._publisher.publish([letter])
+            await self._publisher.publish([message])
         except PublishError as error:
             why, where = str(error), ""
         except Exception as error:  # noqa: BLE001 - whatever a publisher does, a record is never dropped
-            why, where = f"the publisher raised {type(error).__name__}", frames(error)
+            why, where = f"the publisher raised {type(error).__name__}", stack_frames(error)
         else:
             self.forget(record)
             return verdict

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from consumers.runtime.faults import fault
+from consumers.runtime.faults import internal_problem
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 
 if TYPE_CHECKING:
@@ -45,20 +45,20 @@ class HandlerExecution:
             self._raised.pop(record, None)
 
     async def _handle(self, record: Record, attempt: Attempt) -> Outcome:
-        return _checked(await self._handler(record, attempt))
+        return _check_outcome(await self._handler(record, attempt))
 
     def _unexpected(self, record: Record, exception: BaseException) -> Outcome:
         times = self._raised[record] = self._raised.get(record, 0) + 1
         problem = _unexpected_problem(record, exception, times)
-        if times >= self._policy.max_unexpected:
+        if times >= self._policy.max_handler_errors:
             return DeadLetter(problem)
         return RetryLater(self._policy.backoff.delay(times, self._dice()), problem)
 
 
 async def settle_unexpected(
-    work: Awaitable[T], unexpected: Callable[[BaseException], U], *, expected: tuple[type[Exception], ...] = ()
+    work: Awaitable[T], on_unexpected: Callable[[BaseException], U], *, expected: tuple[type[Exception], ...] = ()
 ) -> T | U:
-    """Return the result of the work, or of `unexpected` for the exception that it raised.
+    """Return the result of the work, or of `on_unexpected` for the exception that it raised.
 
     Raises:
         CancelledError: the task that does the work was cancelled, and not something inside the work.
@@ -70,14 +70,14 @@ async def settle_unexpected(
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return unexpected(cancelled)
+        return on_unexpected(cancelled)
     except expected:
         raise
     except Exception as exception:  # noqa: BLE001 - the one place where unexpected exceptions end
-        return unexpected(exception)
+        return on_unexpected(exception)
 
 
-def _checked(outcome: Outcome) -> Outcome:
+def _check_outcome(outcome: Outcome) -> Outcome:
     if not isinstance(outcome, Done | RetryLater | DeadLetter):
         raise TypeError(f"a handler returns Done, RetryLater or DeadLetter, not {outcome!r}")
     return outcome
@@ -85,17 +85,17 @@ def _checked(outcome: Outcome) -> Outcome:
 
 def _unexpected_problem(record: Record, exception: BaseException, times: int) -> Problem:
     where = f"{record.partition.topic}[{record.partition.number}] offset {record.offset}"
-    return fault("UNEXPECTED", f"The handler failed on {where} ({times}x)", exception)
+    return internal_problem("UNEXPECTED", f"The handler failed on {where} ({times}x)", exception)
 
 
 class RecordTasks:
     """A record has a task while its handler runs, or a timer while it is parked.
 
-    `safely` runs callbacks of the worker.
+    `guarded` calls a callback of the worker and handles what it raises.
     """
 
-    def __init__(self, safely: Callable[..., None]) -> None:
-        self._safely = safely
+    def __init__(self, guarded: Callable[..., None]) -> None:
+        self._guarded = guarded
         self._running: dict[Record, asyncio.Task[None]] = {}
         self._timers: dict[Record, asyncio.TimerHandle] = {}
 
@@ -108,17 +108,17 @@ class RecordTasks:
         """Run a handler as a task."""
         self._running[record] = asyncio.get_running_loop().create_task(work)
 
-    def ended(self, record: Record) -> bool:
+    def mark_ended(self, record: Record) -> bool:
         """Note that a handler has ended; return False if that was noted before."""
         return self._running.pop(record, None) is not None
 
-    def abandon(self, partitions: Collection[Partition], then: Callable[[Record], None]) -> None:
-        """Cancel the handlers of these partitions; `then` is called for each record whose handler has ended."""
+    def abandon(self, partitions: Collection[Partition], on_ended: Callable[[Record], None]) -> None:
+        """Cancel the handlers of these partitions; `on_ended` is called for each record whose handler has ended."""
         for record, task in self._running.items():
             if record.partition in partitions:
                 task.cancel()
                 # Not from within the task: a task that has not started yet ends without running any of its code.
-                task.add_done_callback(lambda _, gone=record: self._safely(then, gone))  # type: ignore[misc]
+                task.add_done_callback(lambda _, gone=record: self._guarded(on_ended, gone))  # type: ignore[misc]
 
     def start_timer(self, record: Record, delay: float, then: Callable[[Record], None]) -> None:
         """Call `then` for a parked record after `delay` seconds."""
@@ -140,4 +140,4 @@ class RecordTasks:
 
     def _on_timer(self, record: Record, then: Callable[[Record], None]) -> None:
         del self._timers[record]
-        self._safely(then, record)
+        self._guarded(then, record)

@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from consumers.runtime.monitoring import Observer
 
 
-_FRAMES = 12  # the innermost frames; the outer ones are always ours
+_MAX_FRAMES = 12  # the innermost frames; the outer ones are always ours
 
 
-def fault(code: str, what: str, exception: BaseException) -> Problem:
+def internal_problem(code: str, summary: str, exception: BaseException) -> Problem:
     """Return the problem for a programming error.
 
-    `what` opens the sentence ("The worker broke"), the detail has the frames.
+    `summary` opens the sentence ("The worker broke"), the detail has the frames.
     """
     # The message of an exception could quote a payload or a credential: its type and place must do.
-    sentence = f"{what} with {type(exception).__name__}: tell a developer"
-    return Problem(code=code, sentence=sentence, detail=frames(exception))
+    sentence = f"{summary} with {type(exception).__name__}: tell a developer"
+    return Problem(code=code, sentence=sentence, detail=stack_frames(exception))
 
 
-def frames(exception: BaseException) -> str:
+def stack_frames(exception: BaseException) -> str:
     """Return the frames down to where it was raised, one per line."""
-    return "\n".join([_line(trace) for trace in _traces(exception.__traceback__)][-_FRAMES:])
+    return "\n".join([_frame_line(trace) for trace in _traces(exception.__traceback__)][-_MAX_FRAMES:])
 
 
 def _traces(trace: TracebackType | None) -> list[TracebackType]:
@@ -40,7 +40,7 @@ def _traces(trace: TracebackType | None) -> list[TracebackType]:
     return found
 
 
-def _line(trace: TracebackType) -> str:
+def _frame_line(trace: TracebackType) -> str:
     code = trace.tb_frame.f_code
     return f"{code.co_filename}:{trace.tb_lineno} in {code.co_qualname}"
 
@@ -63,6 +63,6 @@ class ProblemReporter:
 
     def report_record(self, record: Record, tried: int, problem: Problem, now: float) -> None:
         """Report one record that is retried again and again."""
-        place = record.partition
-        where = f"{place.topic}[{place.number}] offset {record.offset}"
+        partition = record.partition
+        where = f"{partition.topic}[{partition.number}] offset {record.offset}"
         self.report(replace(problem, sentence=f"{where} was tried {tried} times and waits: {problem.sentence}"), now)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 class Lane:
     """The records of one key in order; the first of them is ready, running or parked."""
 
-    __slots__ = ("attempts", "name", "problem", "queue", "running", "since", "until")
+    __slots__ = ("attempts", "name", "problem", "queue", "retry_at", "running", "started_at")
 
     def __init__(self, name: Hashable, record: Record) -> None:
         self.name = name
         self.queue = deque((record,))
         self.running = False
         self.attempts = 0  # of the head, in this ownership
-        self.since = 0.0  # when the head was started first
+        self.started_at = 0.0  # when the head was started first
         self.problem: Problem | None = None  # why the head was parked the last time
-        self.until = 0.0  # when a parked head is retried
+        self.retry_at = 0.0  # when a parked head is retried
 
     @property
     def head(self) -> Record:
@@ -64,12 +64,12 @@ class PartitionLoad:
         return self.started - self.ended
 
     @property
-    def load(self) -> int:
+    def active_lanes(self) -> int:
         """The number of lanes that run or could; parked ones are no load."""
         return self.running + len(self.ready)
 
 
-NOTHING = PartitionLoad()
+NO_LOAD = PartitionLoad()
 
 
 class Lanes:
@@ -78,14 +78,14 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[Hashable, Lane] = {}
         self._parked: dict[Record, Lane] = {}
-        self._shares: dict[Partition, PartitionLoad] = {}
+        self._loads: dict[Partition, PartitionLoad] = {}
         self._round_robin: deque[PartitionLoad] = deque()  # partitions with ready lanes, each once
         self.startable = 0  # lanes that may start, over all partitions
         self.running = 0  # records that run, over all partitions
 
     def load_of(self, partition: Partition) -> PartitionLoad:
         """Return the load of one partition."""
-        return self._shares.get(partition, NOTHING)
+        return self._loads.get(partition, NO_LOAD)
 
     @property
     def parked(self) -> int:
@@ -98,12 +98,12 @@ class Lanes:
 
     def admit(self, record: Record) -> None:
         """Append a record to its lane."""
-        share = self._shares.get(record.partition)
-        if share is None:
-            share = self._shares[record.partition] = PartitionLoad()
-        share.admitted += 1
-        share.admitted_bytes += _size(record)
-        name = _name(record)
+        load = self._loads.get(record.partition)
+        if load is None:
+            load = self._loads[record.partition] = PartitionLoad()
+        load.admitted += 1
+        load.admitted_bytes += _size(record)
+        name = _lane_name(record)
         lane = self._lanes.get(name)
         if lane is not None:
             lane.queue.append(record)
@@ -115,25 +115,25 @@ class Lanes:
         """Take the next record that may run; None if there is none."""
         if not self._round_robin:
             return None
-        share = self._round_robin.popleft()
-        lane = share.ready.popleft()
-        if share.ready:
-            self._round_robin.append(share)
+        load = self._round_robin.popleft()
+        lane = load.ready.popleft()
+        if load.ready:
+            self._round_robin.append(load)
         self.startable -= 1
         self.running += 1
-        share.started += 1
+        load.started += 1
         lane.running = True
         if not lane.attempts:
-            lane.since = now
+            lane.started_at = now
         lane.attempts += 1
-        return lane.queue[0], Attempt(lane.attempts, now - lane.since)
+        return lane.queue[0], Attempt(lane.attempts, now - lane.started_at)
 
-    def park(self, record: Record, until: float, problem: Problem) -> None:
+    def park(self, record: Record, retry_at: float, problem: Problem) -> None:
         """Keep a running record at the head of its lane until it is retried."""
-        lane = self._lanes[_name(record)]
-        lane.until, lane.problem = until, problem
+        lane = self._lanes[_lane_name(record)]
+        lane.retry_at, lane.problem = retry_at, problem
         self._parked[record] = lane
-        self._end(lane)
+        self._end_attempt(lane)
 
     def unpark(self, record: Record) -> bool:
         """Make a parked record ready again; return False if it is no longer parked."""
@@ -145,21 +145,21 @@ class Lanes:
 
     def retire(self, record: Record) -> None:
         """Remove a running record; the next of its key may start."""
-        lane = self._lanes[_name(record)]
-        self._end(lane)
+        lane = self._lanes[_lane_name(record)]
+        self._end_attempt(lane)
         lane.queue.popleft()
         self._subtract(record)
         self._advance(lane)
 
     def drop(self, partition: Partition) -> list[Record]:
         """Remove what is waiting or parked of a partition; what runs stays until it is retired."""
-        share = self._shares.get(partition)
-        if share is None:
+        load = self._loads.get(partition)
+        if load is None:
             return []
-        if share.ready:
-            self.startable -= len(share.ready)
-            self._round_robin.remove(share)
-            share.ready.clear()
+        if load.ready:
+            self.startable -= len(load.ready)
+            self._round_robin.remove(load)
+            load.ready.clear()
         dropped = [record for lane in tuple(self._lanes.values()) for record in self._remove_from_lane(lane, partition)]
         for record in dropped:
             self._subtract(record)
@@ -169,9 +169,9 @@ class Lanes:
         head = lane.head
         dropped = [r for r in lane.queue if r.partition == partition and not (lane.running and r is head)]
         if dropped:
-            gone = set(dropped)
-            lane.queue = deque(r for r in lane.queue if r not in gone)
-            if head in gone:
+            removed = set(dropped)
+            lane.queue = deque(r for r in lane.queue if r not in removed)
+            if head in removed:
                 self._parked.pop(head, None)
                 self._advance(lane)
         return dropped
@@ -184,26 +184,26 @@ class Lanes:
             del self._lanes[lane.name]
 
     def _make_ready(self, lane: Lane) -> None:
-        share = self._shares[lane.queue[0].partition]
-        if not share.ready:
-            self._round_robin.append(share)
-        share.ready.append(lane)
+        load = self._loads[lane.queue[0].partition]
+        if not load.ready:
+            self._round_robin.append(load)
+        load.ready.append(lane)
         self.startable += 1
 
-    def _end(self, lane: Lane) -> None:
+    def _end_attempt(self, lane: Lane) -> None:
         lane.running = False
         self.running -= 1
-        self._shares[lane.queue[0].partition].ended += 1
+        self._loads[lane.queue[0].partition].ended += 1
 
     def _subtract(self, record: Record) -> None:
-        share = self._shares[record.partition]
-        share.retired += 1
-        share.retired_bytes += _size(record)
-        if not share.buffered:
-            del self._shares[record.partition]
+        load = self._loads[record.partition]
+        load.retired += 1
+        load.retired_bytes += _size(record)
+        if not load.buffered:
+            del self._loads[record.partition]
 
 
-def _name(record: Record) -> Hashable:
+def _lane_name(record: Record) -> Hashable:
     return record if record.key is None else (record.partition.topic, record.key)
 
 

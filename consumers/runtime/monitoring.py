@@ -33,7 +33,7 @@ class WorkerFigures:
     running: int
     startable: int
     parked: int
-    dead_letters_in_a_row: int
+    consecutive_dead_letters: int
 
 
 class Observer(Protocol):
@@ -42,7 +42,7 @@ class Observer(Protocol):
     def received(self, topic: str, records: int) -> None:
         """Note that one batch had so many records."""
 
-    def attempt_ended(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, ended: AttemptEnded) -> None:
         """Note the end of one attempt."""
 
     def committed(self, partitions: int, seconds: float) -> None:
@@ -58,7 +58,7 @@ class NullObserver:
     def received(self, topic: str, records: int) -> None:
         """Ignore."""
 
-    def attempt_ended(self, settled: AttemptEnded) -> None:
+    def attempt_ended(self, ended: AttemptEnded) -> None:
         """Ignore."""
 
     def committed(self, partitions: int, seconds: float) -> None:
@@ -83,8 +83,8 @@ class PartitionStatus:
     """The progress of a partition, and the record that its frontier waits for."""
 
     partition: Partition
-    frontier: int | None
-    received_to: int | None
+    committable: int | None
+    next_offset: int | None
     buffered: int
     running: int
     paused: bool
@@ -92,34 +92,34 @@ class PartitionStatus:
 
 
 def partition_statuses(
-    ledger: OffsetTracker, lanes: Lanes, paused: AbstractSet[Partition], now: float
+    offsets: OffsetTracker, lanes: Lanes, paused: AbstractSet[Partition], now: float
 ) -> tuple[PartitionStatus, ...]:
     """Describe every owned partition. It walks over all lanes, so it is for people and not for every record."""
     oldest = _oldest_heads(lanes)
     return tuple(
         PartitionStatus(
             partition=partition,
-            frontier=progress.committable,
-            received_to=progress.received_to,
+            committable=progress.committable,
+            next_offset=progress.next_offset,
             buffered=lanes.load_of(partition).buffered,
             running=lanes.load_of(partition).running,
             paused=partition in paused,
-            oldest=_oldest(*oldest[partition], now) if partition in oldest else None,
+            oldest=_oldest_record(*oldest[partition], now) if partition in oldest else None,
         )
-        for partition, progress in ledger.owned.items()
+        for partition, progress in offsets.owned.items()
     )
 
 
-def worker_figures(ledger: OffsetTracker, lanes: Lanes, paused: int, dead_letters_in_a_row: int) -> WorkerFigures:
+def worker_figures(offsets: OffsetTracker, lanes: Lanes, paused: int, consecutive_dead_letters: int) -> WorkerFigures:
     """Return the numbers of this moment, over all partitions."""
     return WorkerFigures(
-        partitions=len(ledger.owned),
+        partitions=len(offsets.owned),
         paused=paused,
-        buffered=sum(lanes.load_of(partition).buffered for partition in ledger.owned),
+        buffered=sum(lanes.load_of(partition).buffered for partition in offsets.owned),
         running=lanes.running,
         startable=lanes.startable,
         parked=lanes.parked,
-        dead_letters_in_a_row=dead_letters_in_a_row,
+        consecutive_dead_letters=consecutive_dead_letters,
     )
 
 
@@ -132,10 +132,10 @@ def _oldest_heads(lanes: Lanes) -> dict[Partition, tuple[Lane, bool]]:
     return oldest
 
 
-def _oldest(lane: Lane, parked: bool, now: float) -> OldestRecord:  # noqa: FBT001 - as `heads` gives it
+def _oldest_record(lane: Lane, parked: bool, now: float) -> OldestRecord:  # noqa: FBT001 - as `heads` gives it
     return OldestRecord(
         offset=lane.head.offset,
         attempts=lane.attempts,
-        retry_in=max(0.0, lane.until - now) if parked else None,
+        retry_in=max(0.0, lane.retry_at - now) if parked else None,
         problem=lane.problem,
     )

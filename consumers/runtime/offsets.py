@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 class PartitionOffsets:
     """The received and finished offsets of one partition in one ownership."""
 
-    __slots__ = ("_finished", "_next", "_received", "_saved")
+    __slots__ = ("_committed", "_finished", "_next_offset", "_received")
 
     def __init__(self) -> None:
         self._received: deque[int] = deque()  # received, ascending; starts with the lowest unfinished
         self._finished: set[int] = set()  # finished offsets above the frontier
-        self._next: int | None = None
-        self._saved: int | None = None
+        self._next_offset: int | None = None
+        self._committed: int | None = None
 
     @property
     def committable(self) -> int | None:
         """The offset to commit: every received record below it is finished. None before the first record."""
         # Offsets can have gaps (compaction, transactions), so only offsets
         # that were received count, never the numbers between them.
-        return self._received[0] if self._received else self._next
+        return self._received[0] if self._received else self._next_offset
 
     @property
-    def received_to(self) -> int | None:
+    def next_offset(self) -> int | None:
         """One past the last received offset."""
-        return self._next
+        return self._next_offset
 
     @property
     def uncommitted(self) -> int | None:
         """The offset that the broker does not have yet, if there is one."""
         offset = self.committable
-        return None if offset == self._saved else offset
+        return None if offset == self._committed else offset
 
     def receive(self, offset: int) -> None:
         """Note that a record was received.
@@ -46,10 +46,10 @@ class PartitionOffsets:
         Raises:
             ValueError: the offset is not above those received before.
         """
-        if self._next is not None and offset < self._next:
-            raise ValueError(f"offset {offset} came after offset {self._next - 1}: a new ownership is needed")
+        if self._next_offset is not None and offset < self._next_offset:
+            raise ValueError(f"offset {offset} came after offset {self._next_offset - 1}: a new ownership is needed")
         self._received.append(offset)
-        self._next = offset + 1
+        self._next_offset = offset + 1
 
     def finish(self, offset: int) -> None:
         """Note that a received record is finished."""
@@ -60,7 +60,7 @@ class PartitionOffsets:
 
     def mark_committed(self, offset: int) -> None:
         """Note that the broker has committed exactly this offset."""
-        self._saved = offset
+        self._committed = offset
 
 
 class OffsetTracker:
@@ -74,11 +74,11 @@ class OffsetTracker:
         """The owned partitions, each with its offsets."""
         return self._owned
 
-    def own(self, partition: Partition) -> None:
+    def assign(self, partition: Partition) -> None:
         """Start a new ownership."""
         self._owned[partition] = PartitionOffsets()
 
-    def give_up(self, partition: Partition) -> None:
+    def revoke(self, partition: Partition) -> None:
         """End an ownership: what completes later changes nothing."""
         self._owned.pop(partition, None)
 

@@ -1,4 +1,6 @@
-"""Run handlers over the records of a consumer group, and commit what is finished: the owner of all run-time state.
+"""Run handlers over the records of a consumer group, and commit what is finished.
+
+The worker owns all run-time state.
 
 Everything here happens on the event loop. What happens outside (batches, rebalances, responses to commits) arrives as
 events of the port; what handlers decide arrives as outcomes.
@@ -19,7 +21,7 @@ from consumers.runtime.committer import Committer
 from consumers.runtime.dead_letter_limit import DeadLetterLimit
 from consumers.runtime.dead_letters import DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
-from consumers.runtime.faults import ProblemReporter, fault
+from consumers.runtime.faults import ProblemReporter, internal_problem
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.runtime.kafka.membership import proof_duration
 from consumers.runtime.lanes import Lanes
@@ -46,36 +48,36 @@ class Worker:
     def __init__(
         self,
         *,
-        client: port.GroupConsumer,
+        consumer: port.GroupConsumer,
         handler: Handler,
         publisher: Publisher,
-        policy: WorkerConfig,
+        config: WorkerConfig,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
-        dice: Callable[[], float] = random.random,
+        jitter_source: Callable[[], float] = random.random,
     ) -> None:
-        self._client = client
-        self._policy = policy
+        self._consumer = consumer
+        self._config = config
         self._observer = observer or NullObserver()
-        self._complaints = ProblemReporter(self._observer)
+        self._problems = ProblemReporter(self._observer)
         self._clock = clock
-        self._attempts = HandlerExecution(handler, policy, dice)
-        self._letters = DeadLetterPublisher(publisher, policy, lambda: datetime.now(UTC), dice)
+        self._runner = HandlerExecution(handler, config, jitter_source)
+        self._dead_letters = DeadLetterPublisher(publisher, config, lambda: datetime.now(UTC), jitter_source)
         self._lanes = Lanes()
-        self._others: Sequence[Worker] = ()  # their records come before ours
-        self._ledger = OffsetTracker()
-        self._intake = Backpressure(policy.watermarks)
-        self._guard = DeadLetterLimit(policy.dead_letter_limit)
-        self._tasks = RecordTasks(self._safely)
-        self._commits = Committer(client, self._ledger, self._observer, clock)
-        self._leaving: frozenset[Partition] = frozenset()
-        self._leave_by: asyncio.TimerHandle | None = None
-        self._asked = False
+        self._prioritised: Sequence[Worker] = ()  # their records come before ours
+        self._offsets = OffsetTracker()
+        self._backpressure = Backpressure(config.watermarks)
+        self._dead_letter_guard = DeadLetterLimit(config.dead_letter_limit)
+        self._tasks = RecordTasks(self._guarded)
+        self._committer = Committer(consumer, self._offsets, self._observer, clock)
+        self._revoked: frozenset[Partition] = frozenset()
+        self._revoke_timer: asyncio.TimerHandle | None = None
+        self._poll_requested = False
         self._stopping = False
         self._closed = False
         self._failure: Problem | None = None
-        self._stop_asked = asyncio.Event()
-        self._moved = asyncio.Event()
+        self._stop_requested = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def run(self) -> bool:
         """Work until `stop`; return whether everything that ran was finished and committed.
@@ -84,10 +86,10 @@ class Worker:
             WorkerFailedError: Kafka or a programming error stopped it.
         """
         self._loop = asyncio.get_running_loop()
-        self._client.start(lambda event: self._safely(self._handle_event, event))
+        self._consumer.start(lambda event: self._guarded(self._handle_event, event))
         ticking = self._loop.create_task(self._tick())
         try:
-            await self._stop_asked.wait()
+            await self._stop_requested.wait()
             clean = await self._drain()
         finally:
             ticking.cancel()
@@ -98,99 +100,101 @@ class Worker:
 
     def stop(self) -> None:
         """Receive nothing more, let running records end, commit, leave the group; `run` returns then."""
-        self._stop_asked.set()
+        self._stop_requested.set()
 
-    def give_way_to(self, others: Sequence[Worker]) -> None:
+    def yield_to(self, workers: Sequence[Worker]) -> None:
         """Start few records while one of these workers has more than it may process at once."""
-        self._others = others
+        self._prioritised = workers
 
     def is_full(self) -> bool:
         """Return whether records wait that may only be started when others have ended."""
         return self._lanes.startable > 0 and self._lanes.running >= self._max_in_flight()
 
     def may_send(self) -> bool:
-        """Return whether this process is certainly still a member of its group; ask right before sending.
+        """Return whether this process is certainly still a member of its group; call it right before sending.
 
         A process that was suspended for longer than its session may have been replaced without noticing.
         """
-        return self._clock() - self._client.proven_at() < proof_duration(self._policy.session_timeout)
+        return self._clock() - self._consumer.membership_proven_at() < proof_duration(self._config.session_timeout)
 
     def status(self) -> tuple[PartitionStatus, ...]:
         """Return per partition why it is or is not moving."""
-        return partition_statuses(self._ledger, self._lanes, self._intake.paused, self._clock())
+        return partition_statuses(self._offsets, self._lanes, self._backpressure.paused, self._clock())
 
     def figures(self) -> WorkerFigures:
         """Return the numbers of this moment."""
-        return worker_figures(self._ledger, self._lanes, len(self._intake.paused), self._guard.in_a_row)
+        return worker_figures(
+            self._offsets, self._lanes, len(self._backpressure.paused), self._dead_letter_guard.in_a_row
+        )
 
     # Events of the Kafka consumer
 
-    def _handle_event(self, event: port.Event) -> None:
+    def _handle_event(self, event: port.ConsumerEvent) -> None:
         match event:
             case port.RecordsReceived(records):
-                self._receive(records)
+                self._on_received(records)
             case port.Assigned(partitions):
-                self._own(partitions)
+                self._on_assigned(partitions)
             case port.Revoked(partitions):
-                self._revoke(partitions)
+                self._on_revoked(partitions)
             case port.Lost(partitions):
-                self._lose(partitions)
+                self._on_lost(partitions)
             case port.Committed():
-                self._committed(event)
+                self._on_committed(event)
             case port.Warned(problem):
-                self._complaints.report(problem, self._clock())
+                self._problems.report(problem, self._clock())
             case port.ConsumerFailed(problem):
                 self._fail(problem)
             case port.Closed():
                 self._closed = True
-                self._stop_asked.set()
+                self._stop_requested.set()
             case _:
                 assert_never(event)
-        self._moved.set()
+        self._changed.set()
 
-    def _receive(self, records: Sequence[Record]) -> None:
-        self._asked = False
+    def _on_received(self, records: Sequence[Record]) -> None:
+        self._poll_requested = False
         for record in records:
-            if self._ledger.receive(record):
+            if self._offsets.receive(record):
                 self._lanes.admit(record)
         for topic, count in Counter([record.partition.topic for record in records]).items():
             self._observer.received(topic, count)
         self._start_ready()
         self._control_flow()
 
-    def _own(self, partitions: Iterable[Partition]) -> None:
+    def _on_assigned(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
-            self._ledger.own(partition)
+            self._offsets.assign(partition)
         self._control_flow()
 
-    def _revoke(self, partitions: Iterable[Partition]) -> None:
-        """Release these partitions as soon as none of their records runs, and in any case within the budget."""
-        self._leaving = frozenset(partitions)
-        for partition in self._leaving:
+    def _on_revoked(self, partitions: Iterable[Partition]) -> None:
+        """Release these partitions as soon as none of their records runs, and in any case within the timeout."""
+        self._revoked = frozenset(partitions)
+        for partition in self._revoked:
             self._drop(partition)
-        self._leave_by = self._loop.call_later(self._policy.revoke_budget, self._safely, self._release_anyway)
+        self._revoke_timer = self._loop.call_later(self._config.revoke_timeout, self._guarded, self._release_anyway)
         self._release_if_idle()
 
     def _release_if_idle(self) -> None:
-        if not any(self._lanes.load_of(partition).running for partition in self._leaving):
+        if not any(self._lanes.load_of(partition).running for partition in self._revoked):
             self._release()
 
     def _release_anyway(self) -> None:
-        self._abandon(self._leaving)
+        self._abandon(self._revoked)
         self._release()
 
     def _release(self) -> None:
         # The order matters: what was finished is in the commit, what ends after it no longer counts.
-        if self._leave_by:
-            self._leave_by.cancel()
-        leaving, self._leaving = self._leaving, frozenset()
-        self._client.release({p: offset for p, offset in self._ledger.uncommitted().items() if p in leaving})
+        if self._revoke_timer:
+            self._revoke_timer.cancel()
+        leaving, self._revoked = self._revoked, frozenset()
+        self._consumer.release({p: offset for p, offset in self._offsets.uncommitted().items() if p in leaving})
         for partition in leaving:
-            self._ledger.give_up(partition)
+            self._offsets.revoke(partition)
 
-    def _lose(self, partitions: Collection[Partition]) -> None:
+    def _on_lost(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:
-            self._ledger.give_up(partition)
+            self._offsets.revoke(partition)
             self._drop(partition)
         self._abandon(frozenset(partitions))
         self._start_ready()
@@ -198,10 +202,10 @@ class Worker:
     def _abandon(self, partitions: Collection[Partition]) -> None:
         # The next owner calls the same systems for the same records, so ours must not call any more.
         # A lane stays occupied until its handler has really ended.
-        self._tasks.abandon(partitions, self._abandoned)
+        self._tasks.abandon(partitions, self._on_abandoned)
 
-    def _abandoned(self, record: Record) -> None:
-        if self._tasks.ended(record):  # else it ended by itself and was settled
+    def _on_abandoned(self, record: Record) -> None:
+        if self._tasks.mark_ended(record):  # else it ended by itself and was settled
             self._retire(record)
             self._continue()
 
@@ -210,43 +214,43 @@ class Worker:
             self._tasks.stop_timer(record)
             self._forget(record)
 
-    def _committed(self, answer: port.Committed) -> None:
-        self._commits.on_response(answer)
-        if answer.problem:
-            self._complaints.report(answer.problem, self._clock())
+    def _on_committed(self, event: port.Committed) -> None:
+        self._committer.on_response(event)
+        if event.problem:
+            self._problems.report(event.problem, self._clock())
 
     # The life of one record
 
     def _start_ready(self) -> None:
         while self._may_start() and (started := self._lanes.start(self._clock())):
             record, attempt = started
-            self._tasks.start(record, self._work(record, attempt))
+            self._tasks.start(record, self._run_attempt(record, attempt))
 
     def _may_start(self) -> bool:
         return self._lanes.running < self._max_in_flight() and not (self._stopping or self._is_limited())
 
     def _max_in_flight(self) -> int:
         # Runs under way come before new ones: their rows and commands are still in memory, and they end sooner.
-        gives_way = self._others and any(other.is_full() for other in self._others)
-        most = self._policy.max_in_flight
-        return min(self._policy.max_in_flight_giving_way, most) if gives_way else most
+        yields = self._prioritised and any(other.is_full() for other in self._prioritised)
+        limit = self._config.max_in_flight
+        return min(self._config.max_in_flight_yielding, limit) if yields else limit
 
     def _is_limited(self) -> bool:
-        return self._guard.in_a_row > 0 and self._guard.stops_work(self._clock())
+        return self._dead_letter_guard.in_a_row > 0 and self._dead_letter_guard.stops_work(self._clock())
 
-    async def _work(self, record: Record, attempt: Attempt) -> None:
+    async def _run_attempt(self, record: Record, attempt: Attempt) -> None:
         began = self._clock()
-        outcome = self._letters.undelivered(record) or await self._attempts.attempt(record, attempt)
+        outcome = self._dead_letters.undelivered(record) or await self._runner.attempt(record, attempt)
         if isinstance(outcome, DeadLetter):
-            outcome = await self._letters.deliver(record, attempt.number, outcome)
-        self._safely(self._settle, record, attempt, outcome)
+            outcome = await self._dead_letters.deliver(record, attempt.number, outcome)
+        self._guarded(self._settle, record, attempt, outcome)
         self._observer.attempt_ended(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
 
     def _settle(self, record: Record, attempt: Attempt, outcome: Outcome) -> None:
-        self._tasks.ended(record)
+        self._tasks.mark_ended(record)
         match outcome:
             case Done():
-                self._guard.finished()
+                self._dead_letter_guard.finished()
                 self._finish(record)
             case RetryLater():
                 self._park(record, attempt, outcome)
@@ -258,7 +262,7 @@ class Worker:
         self._continue()
 
     def _finish(self, record: Record) -> None:
-        self._ledger.finish(record)
+        self._offsets.finish(record)
         self._retire(record)
 
     def _retire(self, record: Record) -> None:
@@ -266,16 +270,16 @@ class Worker:
         self._forget(record)
 
     def _forget(self, record: Record) -> None:
-        self._attempts.forget(record)
-        self._letters.forget(record)
+        self._runner.forget(record)
+        self._dead_letters.forget(record)
 
     def _park(self, record: Record, attempt: Attempt, later: RetryLater) -> None:
-        if record.partition in self._leaving or record.partition not in self._ledger.owned:
+        if record.partition in self._revoked or record.partition not in self._offsets.owned:
             self._retire(record)  # its next owner reads it again
             return
         now, delay = self._clock(), max(0.0, later.delay)
-        if attempt.elapsed + delay >= self._policy.report_after:
-            self._complaints.report_record(record, attempt.number, later.problem, now)
+        if attempt.elapsed + delay >= self._config.report_after:
+            self._problems.report_record(record, attempt.number, later.problem, now)
         self._lanes.park(record, now + delay, later.problem)
         self._tasks.start_timer(record, delay, self._unpark)
 
@@ -285,25 +289,27 @@ class Worker:
 
     def _count_dead_letter(self, last: Problem) -> None:
         now = self._clock()
-        if self._guard.dead_lettered(now):
-            self._complaints.report(self._guard.problem(self._policy.role, self._policy.dead_letter_topic, last), now)
+        if self._dead_letter_guard.dead_lettered(now):
+            self._problems.report(
+                self._dead_letter_guard.problem(self._config.role, self._config.dead_letter_topic, last), now
+            )
             self._control_flow()
 
     def _continue(self) -> None:
         self._start_ready()
-        if self._leaving:
+        if self._revoked:
             self._release_if_idle()
-        if self._intake.holding and self._lanes.startable <= self._intake.asks_again_below():
+        if self._backpressure.is_holding_back and self._lanes.startable <= self._backpressure.poll_again_below():
             self._control_flow()
         if self._stopping:
-            self._moved.set()
+            self._changed.set()
 
     # Work by timer
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(self._policy.commit_every)
-            self._safely(self._on_timer)
+            await asyncio.sleep(self._config.commit_every)
+            self._guarded(self._on_timer)
 
     def _on_timer(self) -> None:
         self._start_ready()  # the dead-letter limit may be over
@@ -311,42 +317,42 @@ class Worker:
         self._commit()
 
     def _control_flow(self) -> None:
-        shares = {partition: self._lanes.load_of(partition) for partition in self._ledger.owned}
-        flow = self._intake.decide(self._clock(), shares, shut=self._stopping or self._is_limited())
-        if flow.pause or flow.resume or (flow.ask and not self._asked):
-            self._client.control_flow(flow)
-            self._asked = self._asked or flow.ask
+        loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
+        flow = self._backpressure.decide(self._clock(), loads, pause_all=self._stopping or self._is_limited())
+        if flow.pause or flow.resume or (flow.poll and not self._poll_requested):
+            self._consumer.control_flow(flow)
+            self._poll_requested = self._poll_requested or flow.poll
 
     def _commit(self) -> None:
-        self._commits.commit(sure=self.may_send())
+        self._committer.commit(sure=self.may_send())
 
     # Stopping
 
     async def _drain(self) -> bool:
         self._stopping = True
-        self._safely(self._control_flow)
-        quiet = await self._until(lambda: self._tasks.idle, self._policy.drain_budget)
-        saved = await self._until(self._all_committed, self._policy.close_budget)
-        return quiet and saved
+        self._guarded(self._control_flow)
+        idle = await self._wait_until(lambda: self._tasks.idle, self._config.drain_timeout)
+        committed = await self._wait_until(self._all_committed, self._config.close_timeout)
+        return idle and committed
 
     def _all_committed(self) -> bool:
-        if self._ledger.uncommitted() and not self._closed:
+        if self._offsets.uncommitted() and not self._closed:
             self._commit()
             return False
         return True
 
     async def _leave(self) -> None:
         await self._tasks.cancel_all()
-        self._client.close()
-        await self._until(lambda: self._closed, self._policy.close_budget)
+        self._consumer.close()
+        await self._wait_until(lambda: self._closed, self._config.close_timeout)
 
-    async def _until(self, condition: Callable[[], bool], budget: float) -> bool:
-        deadline = self._loop.time() + budget
+    async def _wait_until(self, condition: Callable[[], bool], max_wait: float) -> bool:
+        deadline = self._loop.time() + max_wait
         while not condition():
-            self._moved.clear()
+            self._changed.clear()
             try:
                 async with asyncio.timeout_at(deadline):
-                    await self._moved.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 return condition()
         return True
@@ -356,9 +362,9 @@ class Worker:
         self._observer.problem_reported(problem)
         self.stop()
 
-    def _safely(self, step: Callable[..., None], *arguments: object) -> None:
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run a callback; a programming error in it must end the worker instead of leaving it half-working."""
         try:
             step(*arguments)
         except Exception as exception:  # noqa: BLE001 - as the docstring says
-            self._fail(fault("WORKER_FAILED", "The worker broke", exception))
+            self._fail(internal_problem("WORKER_FAILED", "The worker broke", exception))

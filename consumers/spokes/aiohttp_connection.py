@@ -97,9 +97,9 @@ class OriginConnections:
             raise aiohttp.ServerDisconnectedError
         loop = asyncio.get_running_loop()
         on.set_response_params(read_until_eof=True)
-        left = until - loop.time()
-        late = _require_silent if self._timeouts.read < left else _fail_with_timeout
-        timer = loop.call_later(min(self._timeouts.read, left), late, on)
+        remaining = until - loop.time()
+        late = _require_silent if self._timeouts.read < remaining else _fail_with_timeout
+        timer = loop.call_later(min(self._timeouts.read, remaining), late, on)
         try:
             transport.write(written)
             head, body = await on.read()

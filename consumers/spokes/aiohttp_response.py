@@ -43,7 +43,7 @@ class ResponseReader:
     def for_profile(cls, profile: Profile) -> ResponseReader:
         """Return the reader for the system of a profile."""
         url = URL(profile.base_url)
-        return cls(where=f"{url.host}:{url.port}", limit=profile.max_answer_bytes)
+        return cls(where=f"{url.host}:{url.port}", limit=profile.max_response_bytes)
 
     async def read(
         self,
@@ -60,20 +60,20 @@ class ResponseReader:
         """
         body = await _bounded(stream, self.limit, read_more)
         if body is None and status < _ERROR_STATUS:
-            return NoResponse(perhaps_sent=True, what=f"{self.where} answered with more than {self.limit} bytes")
+            return NoResponse(perhaps_sent=True, cause=f"{self.where} answered with more than {self.limit} bytes")
         lower = {name.lower(): _valid(value) for name, value in headers.items()}
         return HttpResponse(status=status, headers=lower, body=body or b"")
 
     def not_called(self) -> NoResponse:
         """Return what a transport answers after it was closed."""
-        return NoResponse(perhaps_sent=False, what=f"we are stopping, {self.where} was not called")
+        return NoResponse(perhaps_sent=False, cause=f"we are stopping, {self.where} was not called")
 
     def failed(self, error: Exception) -> NoResponse:
         """Return what an exception means: whether the request was perhaps sent, and a sentence without secrets."""
         return NoResponse(
             perhaps_sent=not isinstance(error, NEVER_SENT),
-            what=_sentence(error, self.where),
-            certificate=isinstance(error, _CERTIFICATE),
+            cause=_sentence(error, self.where),
+            certificate_invalid=isinstance(error, _CERTIFICATE),
         )
 
 

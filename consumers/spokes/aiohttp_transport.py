@@ -52,38 +52,40 @@ class AiohttpTransport:
         if connector is not None:
             await connector.close()
 
-    async def _attempt(self, line: OriginConnections, request: HttpRequest) -> HttpResponse | NoResponse:
-        written = line.encode(request)
+    async def _attempt(self, origin: OriginConnections, request: HttpRequest) -> HttpResponse | NoResponse:
+        written = origin.encode(request)
         try:
-            return await self._exchange(line, written)
+            return await self._exchange(origin, written)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             # A kept connection may have been closed by the other side in this very moment.
             if request.method not in _REPEATABLE or isinstance(error, NEVER_SENT):
                 raise
-            return await self._exchange(line, written)
+            return await self._exchange(origin, written)
 
-    async def _exchange(self, line: OriginConnections, written: bytes) -> HttpResponse | NoResponse:
+    async def _exchange(self, origin: OriginConnections, request_bytes: bytes) -> HttpResponse | NoResponse:
         until = asyncio.get_running_loop().time() + self._profile.timeouts.total
-        connection = await line.connect()
+        connection = await origin.connect()
         try:
-            head, body = await line.exchange(connection, written, until)
-            answer = await self._answer(line, head, body, until)
+            head, body = await origin.exchange(connection, request_bytes, until)
+            answer = await self._read_response(origin, head, body, until)
         except BaseException:
             abort(connection)
             raise
         connection.release()  # which closes it where the answer was not read to its end
         return answer
 
-    async def _answer(
-        self, line: OriginConnections, head: Head, stream: aiohttp.StreamReader, until: float
+    async def _read_response(
+        self, origin: OriginConnections, head: Head, stream: aiohttp.StreamReader, deadline: float
     ) -> HttpResponse | NoResponse:
-        return await self._responses.read(head.code, head.headers, stream, lambda body: line.read_more(body, until))
+        return await self._responses.read(
+            head.code, head.headers, stream, lambda body: origin.read_more(body, deadline)
+        )
 
     def _connections_to(self, origin: str) -> OriginConnections:
-        line = self._origins.get(origin)
-        if line is None:
-            line = self._origins[origin] = OriginConnections(origin, self._open(), self._profile.timeouts)
-        return line
+        connections = self._origins.get(origin)
+        if connections is None:
+            connections = self._origins[origin] = OriginConnections(origin, self._open(), self._profile.timeouts)
+        return connections
 
     def _open(self) -> aiohttp.TCPConnector:
         if self._connector is None:

@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     Flow = Generator[HttpRequest, HttpResponse | NoResponse, None]
 
 
-class Credentials(Protocol):
+class Authentication(Protocol):
     """Yields requests to be sent and receives their answers; the last answer is the one that counts."""
 
-    def flow(self, request: HttpRequest) -> Flow:
+    def auth_flow(self, request: HttpRequest) -> Flow:
         """Authenticate one request."""
 
 
-class NoCredentials:
+class NoAuthentication:
     """Sends the request as it is."""
 
-    def flow(self, request: HttpRequest) -> Flow:
+    def auth_flow(self, request: HttpRequest) -> Flow:
         """Authenticate one request."""
         yield request
 
 
 @dataclass(frozen=True, slots=True)
-class HeaderCredentials:
+class HeaderAuthentication:
     """Sends a header with a secret; `value` prints as asterisks."""
 
     name: str
     value: SecretStr
 
-    def flow(self, request: HttpRequest) -> Flow:
+    def auth_flow(self, request: HttpRequest) -> Flow:
         """Authenticate one request."""
         yield request.with_header(self.name, self.value.get_secret_value())
 
 
-def credentials_for(auth: Auth, environment: Mapping[str, str]) -> Credentials:
+def authentication_for(auth: Auth, environment: Mapping[str, str]) -> Authentication:
     """Return the credentials of a profile with its secrets.
 
     Raises:
@@ -55,21 +55,21 @@ def credentials_for(auth: Auth, environment: Mapping[str, str]) -> Credentials:
     """
     match auth:
         case NoAuth():
-            return NoCredentials()
+            return NoAuthentication()
         case BasicAuth(username=username, password=reference):
             password = fetch_secret(reference, environment)
             pair = b64encode(f"{username}:{password.get_secret_value()}".encode()).decode()
-            return _in_header("Authorization", f"Basic {pair}", reference)
+            return _header_authentication("Authorization", f"Basic {pair}", reference)
         case BearerAuth(token=reference):
             token = fetch_secret(reference, environment)
-            return _in_header("Authorization", f"Bearer {token.get_secret_value()}", reference)
+            return _header_authentication("Authorization", f"Bearer {token.get_secret_value()}", reference)
         case ApiKeyAuth(header=header, key=reference):
-            return _in_header(header, fetch_secret(reference, environment).get_secret_value(), reference)
+            return _header_authentication(header, fetch_secret(reference, environment).get_secret_value(), reference)
         case _:
             assert_never(auth)
 
 
-def _in_header(name: str, value: str, reference: str) -> HeaderCredentials:
+def _header_authentication(name: str, value: str, reference: str) -> HeaderAuthentication:
     if not value.isascii() or not value.isprintable():
         raise SecretMissingError(f"the secret at {reference} cannot stand in a header: use one line of ASCII")
-    return HeaderCredentials(name, SecretStr(value))
+    return HeaderAuthentication(name, SecretStr(value))

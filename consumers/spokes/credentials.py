@@ -16,15 +16,15 @@ class SecretMissingError(Exception):
     """A secret is not where the profile says; the sentence names the place, never the secret."""
 
 
-def _is_a_reference(text: str) -> str:
-    kind, _, place = text.partition(":")
-    if kind not in {"env", "file"} or not place:
+def _check_reference(text: str) -> str:
+    kind, _, location = text.partition(":")
+    if kind not in {"env", "file"} or not location:
         # The text is not repeated here: it may be the secret itself.
         raise ValueError("must say where the secret is (env:NAME or file:PATH), never the secret itself")
     return text
 
 
-SecretReference = Annotated[str, AfterValidator(_is_a_reference)]
+SecretReference = Annotated[str, AfterValidator(_check_reference)]
 
 
 def fetch_secret(reference: str, environment: Mapping[str, str]) -> SecretStr:
@@ -33,22 +33,22 @@ def fetch_secret(reference: str, environment: Mapping[str, str]) -> SecretStr:
     Raises:
         SecretMissingError: it is not there, or it is empty.
     """
-    kind, _, place = reference.partition(":")
-    text = environment.get(place, "") if kind == "env" else _text_of(place)
+    kind, _, location = reference.partition(":")
+    text = environment.get(location, "") if kind == "env" else _read_file(location)
     if not text:
-        raise SecretMissingError(f"there is no secret at {reference}: {_remedy(kind, place)}")
+        raise SecretMissingError(f"there is no secret at {reference}: {_remedy(kind, location)}")
     return SecretStr(text)
 
 
-def _text_of(path: str) -> str:
+def _read_file(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError, ValueError):
         return ""
 
 
-def _remedy(kind: str, place: str) -> str:
-    return f"set the environment variable {place}" if kind == "env" else "write it to that file as text"
+def _remedy(kind: str, location: str) -> str:
+    return f"set the environment variable {location}" if kind == "env" else "write it to that file as text"
 
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -60,13 +60,13 @@ class ProfileModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
-def _is_a_header_name(name: str) -> str:
+def _check_header_name(name: str) -> str:
     if not _HEADER.fullmatch(name):
         raise ValueError("must be the name of an HTTP header")
     return name
 
 
-HeaderName = Annotated[str, AfterValidator(_is_a_header_name)]
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 
 
 class NoAuth(ProfileModel):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
-from consumers.spokes.authentication import Credentials, credentials_for
+from consumers.spokes.authentication import Authentication, authentication_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.port import UnknownSpokeError, do_nothing
 from consumers.spokes.transport import HttpRequest
@@ -29,7 +29,7 @@ class _SpokeConnection:
 
     base_url: str
     headers: dict[str, str]
-    credentials: Credentials
+    authentication: Authentication
     transport: Transport
     limit: asyncio.Semaphore
 
@@ -48,12 +48,12 @@ class SpokeClient:
         transport_for: Callable[[Profile], Transport] = AiohttpTransport,
     ) -> None:
         profiles = tuple(profiles)
-        credentials = all_credentials(profiles, environment)
-        self._lines = {
+        credentials = load_all_authentication(profiles, environment)
+        self._connections = {
             profile.name: _SpokeConnection(
                 base_url=profile.base_url,
                 headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
-                credentials=credentials[profile.name],
+                authentication=credentials[profile.name],
                 transport=transport_for(profile),
                 limit=asyncio.Semaphore(profile.concurrency),
             )
@@ -68,29 +68,31 @@ class SpokeClient:
         Raises:
             UnknownSpokeError: no profile has this name.
         """
-        line = self._lines.get(spoke)
-        if line is None:
-            raise UnknownSpokeError.named(spoke, self._lines)
-        async with line.limit:
-            return await _send_authenticated(line.transport, line.credentials.flow(_request(line, call)), before)
+        connection = self._connections.get(spoke)
+        if connection is None:
+            raise UnknownSpokeError.named(spoke, self._connections)
+        async with connection.limit:
+            return await _send_authenticated(
+                connection.transport, connection.authentication.auth_flow(_build_request(connection, call)), before
+            )
 
     async def close(self) -> None:
         """Close all connections."""
-        for line in self._lines.values():
-            await line.transport.close()
+        for connection in self._connections.values():
+            await connection.transport.close()
 
 
-def all_credentials(profiles: Iterable[Profile], environment: Mapping[str, str]) -> dict[str, Credentials]:
+def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[str, str]) -> dict[str, Authentication]:
     """Return the credentials of all profiles, by spoke.
 
     Raises:
         SecretMissingError: with one line for each secret that is missing.
     """
-    found: dict[str, Credentials] = {}
+    found: dict[str, Authentication] = {}
     missing: list[str] = []
     for profile in profiles:
         try:
-            found[profile.name] = credentials_for(profile.auth, environment)
+            found[profile.name] = authentication_for(profile.auth, environment)
         except SecretMissingError as error:
             missing.append(f"spoke '{profile.name}', field 'auth': {error}")
     if missing:
@@ -111,25 +113,25 @@ async def _send_authenticated(
             return answer
 
 
-def _request(line: _SpokeConnection, call: Call) -> HttpRequest:
+def _build_request(connection: _SpokeConnection, call: Call) -> HttpRequest:
     query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
     return HttpRequest(
         method=call.method,
-        url=f"{line.base_url}{call.path}{query}",
-        headers=line.headers | _own_headers(call),
+        url=f"{connection.base_url}{call.path}{query}",
+        headers=connection.headers | _call_headers(call),
         body=call.body,
     )
 
 
-def _own_headers(call: Call) -> dict[str, str]:
-    headers = {name: _one_line(value) for name, value in call.headers.items()}
+def _call_headers(call: Call) -> dict[str, str]:
+    headers = {name: _to_header_value(value) for name, value in call.headers.items()}
     if call.content_type:
         headers["Content-Type"] = call.content_type
     if call.idempotency_key:
-        headers["Idempotency-Key"] = headers["X-Request-ID"] = _one_line(call.idempotency_key)
+        headers["Idempotency-Key"] = headers["X-Request-ID"] = _to_header_value(call.idempotency_key)
     return headers
 
 
-def _one_line(value: str) -> str:
+def _to_header_value(value: str) -> str:
     # Event ids are chosen by their producers, and not all of them can stand in a header.
     return value if value.isascii() and value.isprintable() else quote(value)

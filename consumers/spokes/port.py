@@ -73,14 +73,14 @@ class Spoke(Protocol):
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
 
-    def read_reply(self, answer: HttpResponse) -> ExternalReport:
+    def read_reply(self, response: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx response to a POST, PATCH or GET of one run.
 
         Raises:
             NotUnderstoodError: the body is not usable.
         """
 
-    def find_run(self, answer: HttpResponse, run: RunDocument) -> ExternalReport | None:
+    def find_run(self, response: HttpResponse, run: RunDocument) -> ExternalReport | None:
         """Find our run in the response to a look-up; None: it never arrived.
 
         Raises:

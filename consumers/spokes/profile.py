@@ -23,13 +23,13 @@ from schemas.vocabulary import RunState
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-def _is_a_spoke_name(name: str) -> str:
+def _check_spoke_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
     return name
 
 
-def _is_an_address(url: str) -> str:
+def _check_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4")
@@ -82,16 +82,19 @@ class RetrySettings(ProfileModel):
     max_elapsed: Seconds = _RETRY.max_elapsed
 
     def policy(self) -> RetryPolicy:
-        """The same as the policy that decides by it."""
+        """Return these settings as a `RetryPolicy`."""
         return RetryPolicy(**dict(self))
 
 
-class InboundMode(StrEnum):
+class ResultChannel(StrEnum):
     """How responses arrive; only `poll` makes Southbound do something, the others are declarations."""
 
     SYNC = "sync"
     CALLBACK = "callback"
     POLL = "poll"
+
+
+_NOT_POLLED = frozenset({ResultChannel.SYNC, ResultChannel.CALLBACK})
 
 
 class RelationshipEncoding(StrEnum):
@@ -134,38 +137,39 @@ SuccessCode = Annotated[int, Field(ge=200, le=299)]
 Version = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
 
 
-def _is_a_state_of_a_run(state: RunState) -> RunState:
+def _check_state(state: RunState) -> RunState:
     if state is RunState.UNKNOWN:
         raise ValueError("must be a state of a run, and 'unknown' is none")
     return state
 
 
-KnownState = Annotated[RunState, AfterValidator(_is_a_state_of_a_run)]
+KnownState = Annotated[RunState, AfterValidator(_check_state)]
 # A run that has ended cannot be changed, whatever the system.
-_UNDER_WAY: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
+_CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
 class Profile(ProfileModel):
     """One external system. Every field but `name` and `base_url` has a safe default.
 
     `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
-    `change_until` are the states in which a change may still be sent; beyond them is the point of no return.
+    `changeable_states` are the states in which a change may still be sent; beyond them is the point of no return.
     `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
     `success_codes` are the statuses that mean success.
     `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
-    `inbound`: only `poll` changes what Southbound does; final answers in a response and callbacks are handled with or
-    without `sync` and `callback`.
+    `result_channels`: only `poll` changes what Southbound does. Final answers in a response and callbacks are handled
+    with or without `sync` and `callback`.
+    `poll_after`: a run is polled when the system has reported nothing for so many seconds.
     """
 
-    name: Annotated[str, AfterValidator(_is_a_spoke_name)]
-    base_url: Annotated[str, AfterValidator(_is_an_address)]
+    name: Annotated[str, AfterValidator(_check_spoke_name)]
+    base_url: Annotated[str, AfterValidator(_check_address)]
     dialect: str = Field(default="tmf653", min_length=1)
     version: Version = "4.1"
     auth: Auth = NoAuth()
     callback_auth: CallbackAuth = NoAuth()
     media_types: MediaTypes = MediaTypes()
     patchable: frozenset[Patchable] = frozenset()
-    change_until: frozenset[KnownState] = _UNDER_WAY
+    changeable_states: frozenset[KnownState] = _CHANGEABLE_STATES
     relationship_encoding: RelationshipEncoding = RelationshipEncoding.EXTENSION
     cancel: CancelMethod = CancelMethod.PATCH
     state_spellings: dict[str, KnownState] = Field(default_factory=dict)
@@ -173,17 +177,17 @@ class Profile(ProfileModel):
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
     concurrency: int = Field(default=32, ge=1, le=1000)
-    inbound: frozenset[InboundMode] = Field(default=frozenset({InboundMode.SYNC, InboundMode.CALLBACK}), min_length=1)
+    result_channels: frozenset[ResultChannel] = Field(default=_NOT_POLLED, min_length=1)
     poll_interval: Seconds = 30.0
-    silent_after: Seconds = 300.0
+    poll_after: Seconds = 300.0
     look_up: LookUpMethod = LookUpMethod.NAME
     send_state: bool = False
     send_measure_ids: bool = True
-    max_answer_bytes: int = Field(default=5_000_000, ge=1_000)
+    max_response_bytes: int = Field(default=5_000_000, ge=1_000)
 
     @field_validator("version")
     @classmethod
-    def _version_is_spoken(cls, version: str) -> str:
+    def _check_version(cls, version: str) -> str:
         if version == "5.0":
             raise ValueError("5.0 is not spoken yet: use 4.0, 4.1 or 4.2 if the system offers one of them")
         if version not in {"4.0", "4.1", "4.2"}:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from consumers.spokes.profile import Profile
-from consumers.spokes.registry import SPOKES
+from consumers.spokes.registry import SPOKE_FACTORIES
 from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
 
 if TYPE_CHECKING:
@@ -56,26 +56,26 @@ def _load(path: Path) -> Profile:
         raise ProfilesWrongError([str(mistake)]) from None
     if not isinstance(read.value, dict):
         raise ProfilesWrongError([f"{path}:1: a profile is a mapping with at least 'name' and 'base_url'"])
-    return _validated(path, read)
+    return _validate(path, read)
 
 
-def _validated(path: Path, read: Positioned) -> Profile:
-    name = read.value.get("name", "?") if isinstance(read.value, dict) else "?"
+def _validate(path: Path, yaml: Positioned) -> Profile:
+    name = yaml.value.get("name", "?") if isinstance(yaml.value, dict) else "?"
     mistakes: list[tuple[int, str]] = []
     profile = None
     try:
-        profile = Profile.model_validate(read.value)
+        profile = Profile.model_validate(yaml.value)
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False, include_input=False)
-        mistakes = [_mistake(path, name, read, error) for error in errors]
-    mistakes += _unknown_dialect(path, name, read)
+        mistakes = [_mistake(path, name, yaml, error) for error in errors]
+    mistakes += _unknown_dialect(path, name, yaml)
     if profile is None or mistakes:
         raise ProfilesWrongError([sentence for _, sentence in sorted(mistakes)])
     return profile
 
 
-def _mistake(path: Path, name: object, read: Positioned, error: ErrorDetails) -> tuple[int, str]:
-    line, field = read.locate(error["loc"])
+def _mistake(path: Path, name: object, yaml: Positioned, error: ErrorDetails) -> tuple[int, str]:
+    line, field = yaml.locate(error["loc"])
     return line, f"{path}:{line}: spoke '{name}', field '{field}': {_sentence(error, field)}"
 
 
@@ -96,12 +96,12 @@ def _did_you_mean(field: str) -> str:
     return f": did you mean '{close[0]}'?" if close else ""
 
 
-def _unknown_dialect(path: Path, name: object, read: Positioned) -> list[tuple[int, str]]:
-    dialect = read.value.get("dialect", "tmf653") if isinstance(read.value, dict) else None
-    if not isinstance(dialect, str) or dialect in SPOKES:
+def _unknown_dialect(path: Path, name: object, yaml: Positioned) -> list[tuple[int, str]]:
+    dialect = yaml.value.get("dialect", "tmf653") if isinstance(yaml.value, dict) else None
+    if not isinstance(dialect, str) or dialect in SPOKE_FACTORIES:
         return []
-    line, _ = read.locate(("dialect",))
-    sentence = f"'{dialect}' is not spoken here, only {', '.join(sorted(SPOKES))}"
+    line, _ = yaml.locate(("dialect",))
+    sentence = f"'{dialect}' is not spoken here, only {', '.join(sorted(SPOKE_FACTORIES))}"
     return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {sentence}")]
 
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Spoke
     from consumers.spokes.profile import Profile
 
-SPOKES: Mapping[str, Callable[[Profile], Spoke]] = {
+SPOKE_FACTORIES: Mapping[str, Callable[[Profile], Spoke]] = {
     "tmf653": Tmf653Spoke,
 }
 
 
 def spoke_for(profile: Profile) -> Spoke:
     """Return the spoke of a loaded profile, whose dialect is known."""
-    return SPOKES[profile.dialect](profile)
+    return SPOKE_FACTORIES[profile.dialect](profile)

@@ -23,13 +23,13 @@ def database_at(address: str, *, lock_timeout: float = 5.0, synchronous: Synchro
     Raises:
         ValueError: the address is neither.
     """
-    url = _read(address)
+    url = _parse_url(address)
     if url.get_backend_name() == "sqlite":
         return SqliteDatabase(url, lock_timeout=lock_timeout, synchronous=synchronous)
     return PostgresDatabase(url, lock_timeout=lock_timeout)
 
 
-def _read(address: str) -> URL:
+def _parse_url(address: str) -> URL:
     """Read `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
 
     Raises:

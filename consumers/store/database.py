@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class InDoubtError(StoreUnavailableError):
+class CommitInDoubtError(StoreUnavailableError):
     """The connection was lost during the commit: only a read can tell whether it was written."""
 
 
@@ -27,13 +27,12 @@ class Database(Protocol):
     """A place for tables. One piece of work at a time reads and one writes.
 
     Both raise StoreUnavailableError for outages, and SQLAlchemy's DBAPIError or a ValueError, OverflowError or
-    TypeError
-    for a row that this database will never accept (`is_the_rows_fault`).
+    TypeError for a row that this database will never accept (`is_unstorable_row`).
     """
 
     name: str  # for people; without password
     sql: Statements
-    clock: MomentFormat
+    moments: MomentFormat
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run work that reads one consistent state."""
@@ -42,7 +41,7 @@ class Database(Protocol):
         """Run work and commit; no other transaction writes the same rows meanwhile.
 
         Raises:
-            InDoubtError: the commit was sent and never answered.
+            CommitInDoubtError: the commit was sent and never answered.
         """
 
     async def close(self) -> None:

@@ -15,8 +15,8 @@ MAX_TEXT_LENGTH = 8192  # one of them would evict too many others
 class DocumentCache:
     """Texts and documents; the least recently used are evicted."""
 
-    def __init__(self, room: int = MAX_CHARACTERS) -> None:
-        self._room = room
+    def __init__(self, max_characters: int = MAX_CHARACTERS) -> None:
+        self._free_characters = max_characters
         self._documents: dict[str, RunDocument] = {}
         self._texts: dict[int, str] = {}  # by id(): the documents are referenced above, so that ids stay theirs
 
@@ -41,10 +41,10 @@ class DocumentCache:
             return
         self._documents[text] = document
         self._texts[id(document)] = text
-        self._room -= len(text)
-        while self._room < 0:
-            self._forget(next(iter(self._documents)))
+        self._free_characters -= len(text)
+        while self._free_characters < 0:
+            self._evict(next(iter(self._documents)))
 
-    def _forget(self, text: str) -> None:
+    def _evict(self, text: str) -> None:
         del self._texts[id(self._documents.pop(text))]
-        self._room += len(text)
+        self._free_characters += len(text)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+ResultT = TypeVar("ResultT")
 
 
-class GroupCommit(Generic[Request, Answer]):
+class GroupCommit(Generic[Request, ResultT]):
     """Carries out one group at a time; the next group has every caller that waits, up to `limit` in weight.
 
     There is no timer: a single caller waits for no other; under load, groups grow to what the database can process.
@@ -22,26 +22,26 @@ class GroupCommit(Generic[Request, Answer]):
 
     def __init__(
         self,
-        carry_out: Callable[[Sequence[Request]], Awaitable[Sequence[Answer | Exception]]],
+        process: Callable[[Sequence[Request]], Awaitable[Sequence[ResultT | Exception]]],
         *,
-        limit: int,
+        max_weight: int,
         weight: Callable[[Request], int] = lambda _: 1,
     ) -> None:
-        self._carry_out = carry_out
-        self._limit = limit
+        self._process = process
+        self._limit = max_weight
         self._weight = weight
-        self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Request, asyncio.Future[ResultT]]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
-    async def submit(self, ask: Request) -> Answer:
+    async def submit(self, request: Request) -> ResultT:
         """Return the result of this request, whatever becomes of others in its group."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((ask, future))
+        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         return await future
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
         """Return when no caller waits any more."""
         while self._worker is not None:
             await asyncio.wait([self._worker])
@@ -50,7 +50,7 @@ class GroupCommit(Generic[Request, Answer]):
         try:
             while group := self._next_group():
                 try:
-                    await self._answer(group)
+                    await self._process_group(group)
                 finally:
                     _cancel_unsettled(group)
         except BaseException:
@@ -59,19 +59,19 @@ class GroupCommit(Generic[Request, Answer]):
         finally:
             self._worker = None
 
-    def _next_group(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
-        group: list[tuple[Request, asyncio.Future[Answer]]] = []
+    def _next_group(self) -> list[tuple[Request, asyncio.Future[ResultT]]]:
+        group: list[tuple[Request, asyncio.Future[ResultT]]] = []
         weight = 0
         while self._waiting and weight < self._limit:
-            ask, future = self._waiting.popleft()
+            request, future = self._waiting.popleft()
             if not future.cancelled():
-                group.append((ask, future))
-                weight += self._weight(ask)
+                group.append((request, future))
+                weight += self._weight(request)
         return group
 
-    async def _answer(self, group: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
+    async def _process_group(self, group: list[tuple[Request, asyncio.Future[ResultT]]]) -> None:
         try:
-            answers = await self._carry_out([ask for ask, _ in group])
+            results = await self._process([request for request, _ in group])
         except BaseException as error:
             # It belongs to the callers. One exception raised in many tasks would collect all their tracebacks.
             for _, future in group:
@@ -79,19 +79,19 @@ class GroupCommit(Generic[Request, Answer]):
             if not isinstance(error, Exception):
                 raise  # the process is ending
             return
-        for (_, future), answer in zip(group, answers, strict=True):
+        for (_, future), answer in zip(group, results, strict=True):
             _settle(future, answer)
 
 
-def _cancel_unsettled(asked: Iterable[tuple[Request, asyncio.Future[Answer]]]) -> None:
-    for _, future in asked:
+def _cancel_unsettled(group: Iterable[tuple[Request, asyncio.Future[ResultT]]]) -> None:
+    for _, future in group:
         future.cancel()  # which changes nothing if it has a result
 
 
-def _settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:
+def _settle(future: asyncio.Future[ResultT], result: ResultT | BaseException) -> None:
     if future.done():  # its caller was cancelled meanwhile
         return
-    if isinstance(answer, BaseException):
-        future.set_exception(answer)
+    if isinstance(result, BaseException):
+        future.set_exception(result)
     else:
-        future.set_result(answer)
+        future.set_result(result)

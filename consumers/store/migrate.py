@@ -34,7 +34,7 @@ class SchemaState:
     wanted: str
 
     @property
-    def current(self) -> bool:
+    def is_current(self) -> bool:
         """Whether nothing needs to be done."""
         return self.found == self.wanted
 
@@ -57,7 +57,7 @@ async def check(address: str) -> SchemaState:
     """Return the revision of the tables, and change nothing."""
     database = database_at(address)
     try:
-        return await database.read(_state)
+        return await database.read(_read_state)
     finally:
         await database.close()
 
@@ -71,23 +71,23 @@ def _upgrade(connection: Connection, name: str) -> SchemaState:
     # On SQLite the transaction holds the write lock already.
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
-    state = _state(connection)
-    if state.found not in _known():
+    state = _read_state(connection)
+    if state.found not in _known_revisions():
         raise SchemaError(
             f"run store {name} has tables of revision {state.found!r}, which this version does not know:"
             " a newer Southbound wrote them; update this one or name another database"
         )
-    if not state.current:
+    if not state.is_current:
         command.upgrade(_config(connection), "head")
     return state
 
 
-def _state(connection: Connection) -> SchemaState:
+def _read_state(connection: Connection) -> SchemaState:
     found = MigrationContext.configure(connection).get_current_revision()
     return SchemaState(found=found, wanted=_scripts().get_current_head() or "")
 
 
-def _known() -> set[str | None]:
+def _known_revisions() -> set[str | None]:
     return {None, *(script.revision for script in _scripts().walk_revisions())}
 
 

@@ -47,13 +47,13 @@ class WaitingQueue(Protocol):
     Every method raises StoreUnavailableError during an outage.
     """
 
-    async def counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
+    async def read_counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
         """Return how often these definitions were used, for the last windows of each."""
 
-    async def lengths(self) -> Mapping[tuple[str, ...], int]:
+    async def read_lengths(self) -> Mapping[tuple[str, ...], int]:
         """Return the number of queued requests, by what they wait for."""
 
-    async def first(
+    async def read_first(
         self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
         """Return the roots that wait for one of these, the oldest first. `after` is the last row of the page before."""
@@ -79,11 +79,10 @@ class RunStore(Protocol):
         """Return a run whose next row is saved before anything else is stored, published or sent because of this one.
 
         It may be the row as this process routed it, and outdated. Saving over an outdated row raises a ConflictError;
-        read
-        again, it is up to date.
+        read again, it is up to date.
         """
 
-    async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
+    async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         """Return the run that a spoke knows under its own id."""
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
@@ -98,11 +97,9 @@ class RunStore(Protocol):
     async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         """Write rows together or not at all, and count uses with them.
 
-        A run is written only over `revision - 1` (revision 1: only if there is none yet).
-        A request row is written once; writing the same request again changes nothing.
-        A use is counted if the rows are written and its window has a free use. A window that may have been deleted,
-        because a
-        later one than the next is counted, has none.
+        A run is written only over `revision - 1` (revision 1: only if there is none yet). A request row is written
+        once; writing the same request again changes nothing. A use is counted if the rows are written and its window
+        has a free use. A window that may have been deleted, because a later one than the next is counted, has none.
 
         Raises:
             ConflictError: another consumer updated a run.
@@ -125,7 +122,7 @@ class RunStore(Protocol):
         `after` is the last row of the page before.
         """
 
-    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+    async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Return runs in phase `created` that were made before `since` and are not routed; oldest first."""
 
     async def list_runs(

@@ -9,9 +9,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from consumers.store.database import InDoubtError, is_unstorable_row
+from consumers.store.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.port import StoreUnavailableError
-from consumers.store.row_mapping import AS_MOMENTS
+from consumers.store.row_mapping import NATIVE_MOMENTS
 from consumers.store.statements import statements_for
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _BrokenError(Exception):
+class _BrokenConnectionError(Exception):
     """The connection was broken before anything was committed."""
 
 
 class PostgresDatabase:
     """A PostgreSQL server, through asyncpg."""
 
-    clock = AS_MOMENTS
+    moments = NATIVE_MOMENTS
 
     def __init__(self, url: URL, *, lock_timeout: float) -> None:
         self.name = f"PostgreSQL {url.host or 'localhost'}:{url.port or 5432}/{url.database or url.username}"
@@ -61,13 +61,13 @@ class PostgresDatabase:
             if is_unstorable_row(error):
                 raise
             raise StoreUnavailableError(self._sentence(error)) from error
-        except _BrokenError as broken:
+        except _BrokenConnectionError as broken:
             raise StoreUnavailableError(self._sentence(broken.__cause__ or broken)) from broken
 
     async def _retry_if_broken(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         try:
             return await self._transact(engine, work)
-        except _BrokenError:  # most often an old connection to a server that was restarted
+        except _BrokenConnectionError:  # most often an old connection to a server that was restarted
             return await self._transact(engine, work)
 
     async def _transact(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -87,23 +87,23 @@ class PostgresDatabase:
             if is_unstorable_row(error):
                 raise
             await connection.invalidate()
-            raise InDoubtError(self._sentence(error)) from error
+            raise CommitInDoubtError(self._sentence(error)) from error
 
     def _sentence(self, error: BaseException) -> str:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        what = str(cause.__cause__ or cause).partition("\n")[0] or "it did not answer in time"
-        return f"run store {self.name} cannot be used: {what}; check that the server runs and that it may be reached"
+        detail = str(cause.__cause__ or cause).partition("\n")[0] or "it did not answer in time"
+        return f"run store {self.name} cannot be used: {detail}; check that the server runs and that it may be reached"
 
 
 async def _raise_if_broken(connection: AsyncConnection, error: Exception) -> None:
-    if isinstance(error, DBAPIError) and not error.connection_invalidated and not _passes(error):
+    if isinstance(error, DBAPIError) and not error.connection_invalidated and not _is_transient(error):
         return
     await connection.invalidate()
     if not isinstance(error, TimeoutError):  # it was slow once; twice would only take twice as long
-        raise _BrokenError from error
+        raise _BrokenConnectionError from error
 
 
-def _passes(error: DBAPIError) -> bool:
+def _is_transient(error: DBAPIError) -> bool:
     """Return whether it is a deadlock or serialization failure (class 40): the same work may succeed the next time."""
     return (getattr(error.orig, "sqlstate", None) or "").startswith("40")
 

@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 from router.runs.run import RequestRow, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
-from schemas.run_document import JsonText, Value
+from schemas.run_document import JsonText, JsonValue
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.store.document_cache import DocumentCache
 
-Values = tuple[Any, ...]  # what a driver accepts and returns, one per column, in the order of the table
+ColumnValues = tuple[Any, ...]  # what a driver accepts and returns, one per column, in the order of the table
 
 _REASONS = TypeAdapter(tuple[Reason, ...])
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
@@ -39,13 +39,13 @@ class MomentFormat:
         """Convert a moment that may be missing."""
         return None if moment is None else self.write(moment)
 
-    def read_if(self, kept: object) -> datetime | None:
+    def read_if(self, stored: object) -> datetime | None:
         """Convert back a moment that may be missing."""
-        return None if kept is None else self.read(kept)
+        return None if stored is None else self.read(stored)
 
 
 @lru_cache(maxsize=1024)  # a row has several moments, and most of them are equal
-def _as_text(moment: datetime) -> str:
+def _to_text(moment: datetime) -> str:
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds")
 
@@ -54,11 +54,11 @@ def _as_it_is(moment: datetime) -> datetime:
     return moment
 
 
-AS_TEXT = MomentFormat(write=_as_text, read=datetime.fromisoformat)
-AS_MOMENTS = MomentFormat(write=_as_it_is, read=_as_it_is)
+TEXT_MOMENTS = MomentFormat(write=_to_text, read=datetime.fromisoformat)
+NATIVE_MOMENTS = MomentFormat(write=_as_it_is, read=_as_it_is)
 
 
-def run_values(row: RunRow, clock: MomentFormat, documents: DocumentCache) -> Values:
+def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> ColumnValues:
     """Return a row's columns in the order of `tables.runs`."""
     requested = documents.write(row.requested)
     return (
@@ -68,7 +68,7 @@ def run_values(row: RunRow, clock: MomentFormat, documents: DocumentCache) -> Va
         row.tenant,
         row.request_id,
         row.spoke,
-        _decision_text(row.decision) if row.decision else None,
+        _encode_decision(row.decision) if row.decision else None,
         str(row.phase),  # `.value` of an enumeration is two calls in Python
         str(row.state) if row.state else None,
         str(row.result) if row.result else None,
@@ -79,20 +79,22 @@ def run_values(row: RunRow, clock: MomentFormat, documents: DocumentCache) -> Va
         row.accepted_version,
         len(row.measures),
         _REASONS.dump_json(row.reasons).decode() if row.reasons else "[]",
-        row.cancel_asked,
+        row.cancel_requested,
         orjson.dumps(row.processed_reports).decode() if row.processed_reports else "[]",
         orjson.dumps(row.processed_events).decode() if row.processed_events else "[]",
-        clock.write(row.created_at),
-        clock.write_if(row.sent_at),
-        clock.write_if(row.accepted_at),
-        clock.write_if(row.finished_at),
-        clock.write(row.updated_at),
+        moments.write(row.created_at),
+        moments.write_if(row.sent_at),
+        moments.write_if(row.accepted_at),
+        moments.write_if(row.finished_at),
+        moments.write(row.updated_at),
         row.revision,
         waits_for_text(row.waits_for) if row.waits_for else None,
     )
 
 
-def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, documents: DocumentCache) -> RunRow:
+def run_row(
+    values: ColumnValues, measures: Iterable[ColumnValues], moments: MomentFormat, documents: DocumentCache
+) -> RunRow:
     """Return the row of what `run_values` and `measure_values` returned."""
     (
         run_id,
@@ -112,7 +114,7 @@ def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, doc
         accepted_version,
         _measure_count,
         reasons,
-        cancel_asked,
+        cancel_requested,
         processed_reports,
         processed_events,
         created_at,
@@ -130,7 +132,7 @@ def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, doc
         tenant=tenant,
         request_id=request_id,
         spoke=spoke,
-        decision=_decision(decision) if decision else None,
+        decision=_decode_decision(decision) if decision else None,
         phase=_PHASES[phase],
         state=_STATES[state],
         result=_RESULTS[result],
@@ -139,16 +141,16 @@ def run_row(values: Values, measures: Iterable[Values], clock: MomentFormat, doc
         requested=documents.read(requested),
         sent=documents.read(sent) if sent else None,
         accepted_version=accepted_version,
-        measures=tuple([_measure(each, clock) for each in measures]),
+        measures=tuple([_decode_measure(each, moments) for each in measures]),
         reasons=() if reasons == "[]" else _REASONS.validate_json(reasons),
-        cancel_asked=bool(cancel_asked),
+        cancel_requested=bool(cancel_requested),
         processed_reports=() if processed_reports == "[]" else tuple(orjson.loads(processed_reports)),
         processed_events=() if processed_events == "[]" else tuple(orjson.loads(processed_events)),
-        created_at=clock.read(created_at),
-        sent_at=clock.read_if(sent_at),
-        accepted_at=clock.read_if(accepted_at),
-        finished_at=clock.read_if(finished_at),
-        updated_at=clock.read(updated_at),
+        created_at=moments.read(created_at),
+        sent_at=moments.read_if(sent_at),
+        accepted_at=moments.read_if(accepted_at),
+        finished_at=moments.read_if(finished_at),
+        updated_at=moments.read(updated_at),
         revision=revision,
         waits_for=waits_for_of(waits_for) if waits_for else (),
     )
@@ -166,86 +168,86 @@ def waits_for_text(definitions: tuple[str, ...]) -> str:
 
 
 def waits_for_of(text: str) -> tuple[str, ...]:
-    """Parse what `waits_text` returned."""
+    """Parse what `waits_for_text` returned."""
     return tuple(orjson.loads(text))
 
 
 @lru_cache(maxsize=4096)  # as many as there are rows in decision tables, not as there are runs
-def _decision_text(decision: PinnedDecision) -> str:
+def _encode_decision(decision: PinnedDecision) -> str:
     return decision.model_dump_json()
 
 
 @lru_cache(maxsize=4096)
-def _decision(text: str) -> PinnedDecision:
+def _decode_decision(text: str) -> PinnedDecision:
     return PinnedDecision.model_validate_json(text)
 
 
-def measure_values(row: RunRow, clock: MomentFormat) -> list[Values]:
+def measure_values(row: RunRow, moments: MomentFormat) -> list[ColumnValues]:
     """Return the columns of each measure of a run as `tables.run_measures` orders them."""
     return [
         (
             row.run_id,
-            place,
+            position,
             measure.id,
             str(measure.id_origin),
             measure.metric_name,
             measure.metric_href,
-            _value_text(measure.value),
+            _encode_value(measure.value),
             measure.value_type,
             measure.unit_of_measure,
             measure.accuracy,
-            clock.write_if(measure.capture_date_time),
+            moments.write_if(measure.capture_date_time),
             measure.capture_method,
             _VIOLATIONS.dump_json(measure.rule_violation).decode() if measure.rule_violation else "[]",
         )
-        for place, measure in enumerate(row.measures)
+        for position, measure in enumerate(row.measures)
     ]
 
 
-def _measure(values: Values, clock: MomentFormat) -> ReportedMeasure:
+def _decode_measure(values: ColumnValues, moments: MomentFormat) -> ReportedMeasure:
     # Not validated again: these columns were written from a valid measure, and there may be hundreds.
     return ReportedMeasure.model_construct(
         id=values[2],
         id_origin=_ORIGINS[values[3]],
         metric_name=values[4],
         metric_href=values[5],
-        value=_value(values[6]),
+        value=_decode_value(values[6]),
         value_type=values[7],
         unit_of_measure=values[8],
         accuracy=values[9],
-        capture_date_time=clock.read_if(values[10]),
+        capture_date_time=moments.read_if(values[10]),
         capture_method=values[11],
         rule_violation=() if values[12] == "[]" else _VIOLATIONS.validate_json(values[12]),
     )
 
 
-def _value_text(value: Value) -> str | None:
+def _encode_value(value: JsonValue) -> str | None:
     return None if value is None else to_json(value, inf_nan_mode="null").decode()
 
 
-def _value(text: str | None) -> Value:
+def _decode_value(text: str | None) -> JsonValue:
     if text is None:
         return None
-    value: Value | dict[str, str] = from_json(text)
+    value: JsonValue | dict[str, str] = from_json(text)
     return JsonText(**value) if isinstance(value, dict) else value
 
 
-def request_values(row: RequestRow, clock: MomentFormat) -> Values:
+def request_values(row: RequestRow, moments: MomentFormat) -> ColumnValues:
     """Return a request's columns as `tables.outbound_requests` orders them."""
-    decision = _decision_text(row.decision)
-    created_at = clock.write(row.created_at)
+    decision = _encode_decision(row.decision)
+    created_at = moments.write(row.created_at)
     return (row.request_id, row.root_run_id, row.tenant, row.spoke, decision, row.explanation, created_at)
 
 
-def request_row(values: Values, clock: MomentFormat) -> RequestRow:
-    """Make a request again from what `request_values` gave."""
+def request_row(values: ColumnValues, moments: MomentFormat) -> RequestRow:
+    """Return the request of what `request_values` returned."""
     request_id, root_run_id, tenant, spoke, decision, explanation, created_at = values
     return RequestRow(
         request_id=request_id,
         root_run_id=root_run_id,
         tenant=tenant,
         spoke=spoke,
-        decision=_decision(decision),
+        decision=_decode_decision(decision),
         explanation=explanation,
-        created_at=clock.read(created_at),
+        created_at=moments.read(created_at),
     )

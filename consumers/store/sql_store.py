@@ -1,4 +1,4 @@
-"""The run store in SQL: reads that come while others are under way share the next transaction; writes take turns."""
+"""The run store in SQL: reads that arrive during a transaction share the next one; writes take turns."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.store.address import database_at
-from consumers.store.database import InDoubtError, is_unstorable_row
+from consumers.store.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
-from consumers.store.statements import latest_runs, silent_runs, waiting_runs
+from consumers.store.statements import latest_runs, pending_runs, silent_runs
 from consumers.store.transactions import (
-    OpenRunsOf,
+    OpenRunsByRequest,
+    Query,
     QueryResult,
-    Question,
     RequestById,
-    RunAt,
+    RunByExternalId,
     RunById,
-    RunsOf,
+    RunsByRequest,
     description_of,
-    look_up,
+    run_queries,
     select_runs,
     write,
     write_unless_written,
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from consumers.store.sqlite import Synchronous
 
 
-ROUTED_LATELY = 2_000  # rows that dispatch need not read; about 5 KB each
+MAX_ROUTED_ROWS = 2_000  # rows that dispatch need not read; about 5 KB each
 
-GROUP = 500  # questions in one transaction, about; beyond that it only gets longer, not cheaper
+MAX_GROUP_ROWS = 500  # questions in one transaction, about; beyond that it only gets longer, not cheaper
 
 
 class SqlRunStore:
@@ -60,7 +60,7 @@ class SqlRunStore:
         self._documents = DocumentCache()
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self._routed: dict[str, RunRow] = {}
-        self._reads: GroupCommit[Question, QueryResult] = GroupCommit(self._look_up, limit=GROUP)
+        self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.
         self._writing = asyncio.Lock()
 
@@ -71,28 +71,28 @@ class SqlRunStore:
 
     async def run(self, run_id: str) -> RunRow | None:
         """Read one run."""
-        return self._one_run(await self._reads.submit(RunById(run_id)))
+        return self._to_row(await self._reads.submit(RunById(run_id)))
 
     async def run_to_send(self, run_id: str) -> RunRow | None:
         """Read one run, or take the row that was saved here when it was routed: dispatch mostly runs beside routing."""
         return self._routed.pop(run_id, None) or await self.run(run_id)
 
-    async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
+    async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         """Read the run that a spoke knows under its own id."""
-        return self._one_run(await self._reads.submit(RunAt(spoke, external_id)))
+        return self._to_row(await self._reads.submit(RunByExternalId(spoke, external_id)))
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""
-        return in_request_order(self._runs(await self._reads.submit(RunsOf(request_id))))
+        return in_request_order(self._to_rows(await self._reads.submit(RunsByRequest(request_id))))
 
     async def has_open_runs(self, request_id: str) -> bool:
         """Return whether a run of this request has not ended, without reading any."""
-        return bool((await self._reads.submit(OpenRunsOf(request_id))).rows)
+        return bool((await self._reads.submit(OpenRunsByRequest(request_id))).rows)
 
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""
         found = await self._reads.submit(RequestById(request_id))
-        return request_row(found.rows[0], self._database.clock) if found.rows else None
+        return request_row(found.rows[0], self._database.moments) if found.rows else None
 
     async def save(self, *rows: RunRow | RequestRow | ThresholdUse) -> None:
         """Write rows together or not at all, and count uses with them."""
@@ -104,29 +104,29 @@ class SqlRunStore:
         self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
     ) -> Sequence[Exception | None]:
         """Write several saves in one transaction, each by itself."""
-        made = [self._as_save(rows) for rows in saves]
-        wanted = [one for one in made if isinstance(one, Save)]
-        answers = iter(await self._write_in_turn(wanted) if wanted else ())
-        errors = [next(answers) if isinstance(one, Save) else one for one in made]
+        prepared = [self._to_save(rows) for rows in saves]
+        valid = [save for save in prepared if isinstance(save, Save)]
+        answers = iter(await self._write_group(valid) if valid else ())
+        errors = [next(answers) if isinstance(save, Save) else save for save in prepared]
         self._remember_routed([row for rows, error in zip(saves, errors, strict=True) if not error for row in rows])
         return errors
 
     def _remember_routed(self, rows: Iterable[RunRow | RequestRow | ThresholdUse]) -> None:
         self._routed |= {row.run_id: row for row in rows if isinstance(row, RunRow) and row.phase is Phase.ROUTED}
-        while len(self._routed) > ROUTED_LATELY:
+        while len(self._routed) > MAX_ROUTED_ROWS:
             del self._routed[next(iter(self._routed))]
 
     async def silent_runs(
         self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
         """Read runs that a spoke took and has not ended; longest silent first, a page at a time."""
-        write = self._database.clock.write
+        write = self._database.moments.write
         last = (write(after.updated_at), after.run_id) if after is not None else None
         return await self._select(silent_runs(spoke, write(since), limit, last))
 
-    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+    async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs that wait for the rest of their hierarchy; longest waiting first."""
-        return await self._select(waiting_runs(self._database.clock.write(since), limit))
+        return await self._select(pending_runs(self._database.moments.write(since), limit))
 
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50
@@ -145,28 +145,30 @@ class SqlRunStore:
     async def close(self) -> None:
         """Finish what was requested, then close the database."""
         async with self._writing:
-            await self._reads.finish()
+            await self._reads.drain()
         await self._database.close()
 
-    async def _look_up(self, questions: Sequence[Question]) -> Sequence[QueryResult | Exception]:
+    async def _run_queries(self, queries: Sequence[Query]) -> Sequence[QueryResult | Exception]:
         try:
-            return await self._look_up_together(questions)
+            return await self._run_queries_together(queries)
         except (DBAPIError, ValueError, OverflowError, TypeError) as error:
             if not is_unstorable_row(error):
                 raise
-            if len(questions) == 1:
-                what = description_of(questions[0])
-                return [UnstorableError(f"run store {self.name} cannot have {what}: {_first_line(error)}")]
-            half = len(questions) // 2  # find the guilty one without making the others pay
-            return [*await self._look_up(questions[:half]), *await self._look_up(questions[half:])]
+            if len(queries) == 1:
+                description = description_of(queries[0])
+                return [UnstorableError(f"run store {self.name} cannot have {description}: {_first_line(error)}")]
+            half = len(queries) // 2  # halve the group until the failing one is alone
+            return [*await self._run_queries(queries[:half]), *await self._run_queries(queries[half:])]
 
-    async def _look_up_together(self, questions: Sequence[Question]) -> Sequence[QueryResult]:
-        return await self._database.read(partial(look_up, sql=self._database.sql, questions=questions))
+    async def _run_queries_together(self, queries: Sequence[Query]) -> Sequence[QueryResult]:
+        return await self._database.read(partial(run_queries, sql=self._database.sql, queries=queries))
 
-    async def _select(self, wanted: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
-        return self._runs(await self._database.read(partial(select_runs, sql=self._database.sql, wanted=wanted)))
+    async def _select(self, statement: Select[*tuple[object, ...]]) -> Sequence[RunRow]:
+        return self._to_rows(
+            await self._database.read(partial(select_runs, sql=self._database.sql, statement=statement))
+        )
 
-    async def _write_in_turn(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
+    async def _write_group(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
         async with self._writing:
             return await self._write(saves)
 
@@ -177,40 +179,40 @@ class SqlRunStore:
             if not is_unstorable_row(error):
                 raise
             if len(saves) == 1:
-                return [await self._why(saves[0], error)]
-            half = len(saves) // 2  # find the guilty one without making the others pay
+                return [await self._explain_error(saves[0], error)]
+            half = len(saves) // 2  # halve the group until the failing one is alone
             return [*await self._write(saves[:half]), *await self._write(saves[half:])]
 
     async def _write_together(self, saves: Sequence[Save]) -> Sequence[Exception | None]:
-        sql, clock = self._database.sql, self._database.clock
+        sql, moments = self._database.sql, self._database.moments
         try:
-            return await self._database.write(partial(write, sql=sql, saves=saves, clock=clock))
-        except InDoubtError:
-            return await self._database.write(partial(write_unless_written, sql=sql, saves=saves, clock=clock))
+            return await self._database.write(partial(write, sql=sql, saves=saves, moments=moments))
+        except CommitInDoubtError:
+            return await self._database.write(partial(write_unless_written, sql=sql, saves=saves, moments=moments))
 
-    async def _why(self, save: Save, error: Exception) -> Exception:
+    async def _explain_error(self, save: Save, error: Exception) -> Exception:
         if not isinstance(error, IntegrityError):
-            return UnstorableError(f"run store {self.name} cannot keep {_names(save)}: {_first_line(error)}")
+            return UnstorableError(f"run store {self.name} cannot keep {_describe(save)}: {_first_line(error)}")
         for move in save.runs:
-            holder = await self._holder(move)
+            holder = await self._external_id_holder(move)
             if holder not in {None, move.run_id}:
                 return ExternalIdTakenError(
                     f"spoke {move.spoke!r} gave the id {move.external_id!r} to run {move.run_id!r},"
                     f" but it is already the id of run {holder!r}; ask the people of {move.spoke!r}"
                 )
-        return ConflictError(f"{_names(save)}: another process wrote it meanwhile; read and decide again")
+        return ConflictError(f"{_describe(save)}: another process wrote it meanwhile; read and decide again")
 
-    async def _holder(self, move: RunWrite) -> str | None:
+    async def _external_id_holder(self, move: RunWrite) -> str | None:
         if move.external_id is None:
             return None
-        [found] = await self._look_up_together([RunAt(move.spoke, move.external_id)])
+        [found] = await self._run_queries_together([RunByExternalId(move.spoke, move.external_id)])
         return str(found.rows[0][0]) if found.rows else None
 
-    def _as_save(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> Save | Exception:
-        clock = self._database.clock
+    def _to_save(self, rows: Sequence[RunRow | RequestRow | ThresholdUse]) -> Save | Exception:
+        moments = self._database.moments
         try:
-            moves = tuple([self._as_move(row) for row in rows if isinstance(row, RunRow)])
-            requests = tuple([request_values(row, clock) for row in rows if isinstance(row, RequestRow)])
+            moves = tuple([self._to_run_write(row) for row in rows if isinstance(row, RunRow)])
+            requests = tuple([request_values(row, moments) for row in rows if isinstance(row, RequestRow)])
             others = len(rows) - len(moves) - len(requests)
             uses = tuple([row for row in rows if isinstance(row, ThresholdUse)]) if others else ()
             return Save(runs=moves, requests=requests, uses=uses)
@@ -219,26 +221,26 @@ class SqlRunStore:
         except Exception as error:  # noqa: BLE001 - it belongs to this save and to no other
             return error
 
-    def _as_move(self, row: RunRow) -> RunWrite:
+    def _to_run_write(self, row: RunRow) -> RunWrite:
         return RunWrite(
             run_id=row.run_id,
             revision=row.revision,
             spoke=row.spoke,
             external_id=row.external_id,
-            values=run_values(row, self._database.clock, self._documents),
-            measures=measure_values(row, self._database.clock),
+            values=run_values(row, self._database.moments, self._documents),
+            measures=measure_values(row, self._database.moments),
         )
 
-    def _one_run(self, found: QueryResult) -> RunRow | None:
-        runs = self._runs(found)
+    def _to_row(self, result: QueryResult) -> RunRow | None:
+        runs = self._to_rows(result)
         return runs[0] if runs else None
 
-    def _runs(self, found: QueryResult) -> list[RunRow]:
-        clock, documents = self._database.clock, self._documents
-        return [run_row(row, found.measures.get(row[0], ()), clock, documents) for row in found.rows]
+    def _to_rows(self, result: QueryResult) -> list[RunRow]:
+        moments, documents = self._database.moments, self._documents
+        return [run_row(row, result.measures.get(row[0], ()), moments, documents) for row in result.rows]
 
 
-def _names(save: Save) -> str:
+def _describe(save: Save) -> str:
     runs = [f"run {move.run_id!r}" for move in save.runs]
     return ", ".join(runs or [f"request {values[0]!r}" for values in save.requests])
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consumers.store.database import is_unstorable_row
 from consumers.store.port import StoreUnavailableError
-from consumers.store.row_mapping import AS_TEXT
+from consumers.store.row_mapping import TEXT_MOMENTS
 from consumers.store.statements import statements_for
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ REOPEN_DELAY = 0.02  # seconds, on the store's own thread
 class SqliteDatabase:
     """A file with a write-ahead log beside it."""
 
-    clock = AS_TEXT
+    moments = TEXT_MOMENTS
 
     def __init__(self, url: URL, *, lock_timeout: float, synchronous: Synchronous) -> None:
         self.name = f"SQLite {url.database}"
@@ -127,7 +127,7 @@ def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DriverConnection, _: object) -> None:
-        _write_ahead(connection, lock_timeout)
+        _enable_wal(connection, lock_timeout)
         for pragma in (f"synchronous = {synchronous}", "cache_size = -32000"):
             connection.execute(f"PRAGMA {pragma}").close()
 
@@ -138,7 +138,7 @@ def _as_it_is(nothing: None) -> None:
     return nothing
 
 
-def _write_ahead(connection: DriverConnection, lock_timeout: float) -> None:
+def _enable_wal(connection: DriverConnection, lock_timeout: float) -> None:
     # Turning a new file to WAL while others open it fails with "locked" at once, whatever the timeout is.
     deadline = time.monotonic() + lock_timeout
     while True:

@@ -61,7 +61,7 @@ def statements_for(dialect: Dialect) -> Statements:
         return str(statement.compile(dialect=dialect))
 
     def among(column: Column[str]) -> ColumnElement[bool]:
-        return _among(column, dialect.name)
+        return _is_one_of(column, dialect.name)
 
     return Statements(
         runs=text(select(runs).where(among(runs.c.run_id))),
@@ -77,7 +77,7 @@ def statements_for(dialect: Dialect) -> Statements:
         insert_measure=text(insert(run_measures)),
         insert_request=text(_insert_request(dialect.name)),
         open_window=text(_open_window(dialect.name)),
-        lock_uses=text(_uses_of(among(definition_uses.c.definition)).with_for_update()),
+        lock_uses=text(_select_uses(among(definition_uses.c.definition)).with_for_update()),
         count_uses=text(_count_uses()),
         delete_windows=text(_forget_windows()),
         queue_lengths=text(_queue_lengths()),
@@ -85,14 +85,14 @@ def statements_for(dialect: Dialect) -> Statements:
     )
 
 
-def _among(column: Column[str], kind: str) -> ColumnElement[bool]:
+def _is_one_of(column: Column[str], kind: str) -> ColumnElement[bool]:
     if kind == "postgresql":
         return column == any_(bindparam("ids", type_=ARRAY(Text)))
     return column.in_(select(func.json_each(bindparam("ids", type_=Text)).table_valued("value").c.value))
 
 
 def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
-    return select(run_measures).where(which).order_by(run_measures.c.run_id, run_measures.c.place)
+    return select(run_measures).where(which).order_by(run_measures.c.run_id, run_measures.c.position)
 
 
 def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
@@ -121,7 +121,7 @@ def silent_runs(spoke: str, since: object, limit: int, last: tuple[object, str] 
     return chosen.order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
-def waiting_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
+def pending_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     """Select runs that were requested before then and never routed."""
     waiting = (runs.c.spoke == "") & (runs.c.phase == Phase.CREATED.value) & (runs.c.created_at < since)
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
@@ -145,12 +145,12 @@ def abandoned(since: object, limit: int) -> Select[*tuple[object, ...]]:
     return select(runs).where(gone, marked).order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
-def uses_of(definitions: Iterable[str]) -> Select[*tuple[object, ...]]:
+def select_uses(definitions: Iterable[str]) -> Select[*tuple[object, ...]]:
     """Select how often definitions were used."""
-    return _uses_of(definition_uses.c.definition.in_([*definitions]))
+    return _select_uses(definition_uses.c.definition.in_([*definitions]))
 
 
-def _uses_of(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+def _select_uses(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     return select(definition_uses).where(which).order_by(definition_uses.c.definition, definition_uses.c.since)
 
 

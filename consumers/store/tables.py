@@ -45,7 +45,7 @@ runs = Table(
     Column("accepted_version", BigInteger, nullable=False),
     Column("measure_count", Integer, nullable=False),
     Column("reasons", JsonWritten, nullable=False),
-    Column("cancel_asked", Boolean, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
     Column("processed_reports", JsonWritten, nullable=False),
     Column("processed_events", JsonWritten, nullable=False, server_default="[]"),
     Column("created_at", Moment, nullable=False),
@@ -61,21 +61,21 @@ Index("runs_by_request", runs.c.request_id)
 Index("runs_by_silence", runs.c.spoke, runs.c.phase, runs.c.updated_at)
 Index("runs_by_age", runs.c.updated_at)
 # Partial: a run that never waits costs it nothing.
-_waits = runs.c.waits_for.is_not(None)
+_is_waiting = runs.c.waits_for.is_not(None)
 Index(
-    "runs_in_line",
+    "runs_waiting",
     runs.c.phase,
     runs.c.created_at,
     runs.c.run_id,
-    sqlite_where=_waits,
-    postgresql_where=_waits,
+    sqlite_where=_is_waiting,
+    postgresql_where=_is_waiting,
 )
 
 run_measures = Table(
     "run_measures",
     metadata,
     Column("run_id", Text, primary_key=True),
-    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
     Column("measure_id", Text, nullable=False),
     Column("id_origin", Text, nullable=False),
     Column("metric_name", Text),

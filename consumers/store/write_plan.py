@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.store.row_mapping import MomentFormat, Values
+    from consumers.store.row_mapping import ColumnValues, MomentFormat
     from consumers.store.statements import Statements
     from router.selection.thresholds import ThresholdUse
 
@@ -33,15 +33,15 @@ class RunWrite(NamedTuple):
     revision: int
     spoke: str
     external_id: str | None
-    values: Values
-    measures: Sequence[Values]
+    values: ColumnValues
+    measures: Sequence[ColumnValues]
 
 
 class Save(NamedTuple):
     """What one caller writes, together or not at all, in this order."""
 
     runs: tuple[RunWrite, ...]
-    requests: tuple[Values, ...]
+    requests: tuple[ColumnValues, ...]
     uses: tuple[ThresholdUse, ...] = ()
 
 
@@ -59,9 +59,11 @@ class WritePlan:
 
     new: dict[str, RunWrite] = field(default_factory=dict)
     changed: dict[str, RunWrite] = field(default_factory=dict)
-    requests: list[Values] = field(default_factory=list)
-    counted: Counter[CounterKey] = field(default_factory=Counter)  # uses to add, by definition and start of the window
-    answers: list[Refusal | None] = field(default_factory=list)  # one per save, in order
+    requests: list[ColumnValues] = field(default_factory=list)
+    use_counts: Counter[CounterKey] = field(
+        default_factory=Counter
+    )  # uses to add, by definition and start of the window
+    results: list[Refusal | None] = field(default_factory=list)  # one per save, in order
 
     @property
     def runs(self) -> Iterable[RunWrite]:
@@ -71,7 +73,7 @@ class WritePlan:
 
 
 def plan_writes(
-    saves: Sequence[Save], kept: Mapping[str, StoredRevision], uses: Mapping[CounterKey, int] = NO_USES
+    saves: Sequence[Save], stored: Mapping[str, StoredRevision], uses: Mapping[CounterKey, int] = NO_USES
 ) -> WritePlan:
     """Plan the saves in order; one that conflicts or has no free use gets its error and changes nothing.
 
@@ -79,17 +81,17 @@ def plan_writes(
     stored.
     """
     plan = WritePlan()
-    revisions = {run_id: run.revision for run_id, run in kept.items()}
+    revisions = {run_id: run.revision for run_id, run in stored.items()}
     for save in saves:
-        refusal = _conflict(save, revisions) or _threshold_reached(save, uses, plan.counted)
-        plan.answers.append(refusal)
+        refusal = _find_conflict(save, revisions) or _threshold_reached(save, uses, plan.use_counts)
+        plan.results.append(refusal)
         if refusal is None:
-            _add(plan, save, kept)
+            _add(plan, save, stored)
             revisions.update((move.run_id, move.revision) for move in save.runs)
     return plan
 
 
-def _conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
+def _find_conflict(save: Save, revisions: Mapping[str, int]) -> ConflictError | None:
     here: dict[str, int] = {}
     for move in save.runs:
         last = here.get(move.run_id, revisions.get(move.run_id, 0))
@@ -128,43 +130,45 @@ def counter_of(use: ThresholdUse) -> CounterKey:
 
 def _add(plan: WritePlan, save: Save, kept: Mapping[str, StoredRevision]) -> None:
     plan.requests.extend(save.requests)
-    plan.counted.update(map(counter_of, save.uses))
+    plan.use_counts.update(map(counter_of, save.uses))
     for move in save.runs:
         (plan.changed if move.run_id in kept else plan.new)[move.run_id] = move
 
 
 def lock_uses(
-    connection: Connection, sql: Statements, saves: Sequence[Save], clock: MomentFormat
+    connection: Connection, sql: Statements, saves: Sequence[Save], moments: MomentFormat
 ) -> Mapping[CounterKey, int]:
     """Return how often each window was used, and lock the counters until this transaction ends."""
-    wanted = _windows(saves)
+    wanted = _used_windows(saves)
     if not wanted:
         return NO_USES
     # Inserted first, so that there is a row to lock; in one order, so that two processes do not deadlock.
-    new = [(use.definition, clock.write(use.window.start), clock.write(use.window.end)) for use in wanted.values()]
+    new = [(use.definition, moments.write(use.window.start), moments.write(use.window.end)) for use in wanted.values()]
     connection.exec_driver_sql(sql.open_window, sorted(new))
     found = connection.exec_driver_sql(
         sql.lock_uses, (sql.id_list(sorted({use.definition for use in wanted.values()})),)
     )
-    rows = cast("Sequence[Values]", found.all())
-    return {(definition, clock.read(since)): uses for definition, since, _, uses in rows}
+    rows = cast("Sequence[ColumnValues]", found.all())
+    return {(definition, moments.read(since)): uses for definition, since, _, uses in rows}
 
 
 def count_uses(
-    connection: Connection, sql: Statements, plan: WritePlan, uses: Mapping[CounterKey, int], clock: MomentFormat
+    connection: Connection, sql: Statements, plan: WritePlan, uses: Mapping[CounterKey, int], moments: MomentFormat
 ) -> None:
     """Write the counts.
 
     The first use counted in a window deletes the counters of all windows before the previous one.
     """
-    if not plan.counted:
+    if not plan.use_counts:
         return
-    places = sorted((definition, clock.write(since), place) for place in plan.counted for definition, since in [place])
-    connection.exec_driver_sql(sql.count_uses, [(plan.counted[at], name, since) for name, since, at in places])
+    places = sorted(
+        (definition, moments.write(since), place) for place in plan.use_counts for definition, since in [place]
+    )
+    connection.exec_driver_sql(sql.count_uses, [(plan.use_counts[at], name, since) for name, since, at in places])
     fresh = [(name, since) for name, since, at in places if not uses[at]]
     if fresh:
         connection.exec_driver_sql(sql.delete_windows, fresh)
 
 
-def _windows(saves: Sequence[Save]) -> Mapping[CounterKey, ThresholdUse]:
+def _used_windows(saves: Sequence[Save]) -> Mapping[CounterKey, ThresholdUse]:
     return {counter_of(use): use for save in saves for use in save.uses}

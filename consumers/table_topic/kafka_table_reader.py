@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from consumers.runtime.faults import fault
+from consumers.runtime.faults import internal_problem
 from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import Batch, PartitionReader, PartitionReadError
 from consumers.runtime.kafka.reader_thread import ReaderThread
@@ -45,7 +45,7 @@ class KafkaTableReader:
 
     async def __aenter__(self) -> Self:
         """Begin to read."""
-        self._reader = PartitionReader(self._settings, answer_within=RANGE_QUERY_TIMEOUT)
+        self._reader = PartitionReader(self._settings, request_timeout=RANGE_QUERY_TIMEOUT)
         self._thread.start()
         return self
 
@@ -74,7 +74,7 @@ class KafkaTableReader:
                 yield from self._wait_for_topic(reader, stopped)
                 yield from self._follow(reader, stopped)
         except Exception as error:  # noqa: BLE001 - a thread that ends without a word leaves old tables in force
-            problem = fault("UNEXPECTED", f"The reader of topic {self._topic} broke", error)
+            problem = internal_problem("UNEXPECTED", f"The reader of topic {self._topic} broke", error)
             yield TableTopicError(f"{problem.sentence}\n{problem.detail}")
 
     def _wait_for_topic(self, reader: PartitionReader, stopped: threading.Event) -> Iterator[TableTopicRead]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from consumers.table_topic.kafka_table_reader import KafkaTableReader
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
-from producers.kafka_transaction import FencedError, TransactionalWriter
+from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
 from producers.publisher import Message, PublishError
 from router.tables.versions import PublishedTables
 
@@ -68,12 +68,12 @@ class KafkaTableTopic:
         """
         writer = TransactionalWriter(self.writing, self.name)
         try:
-            await asyncio.to_thread(writer.take_over)
+            await asyncio.to_thread(writer.init_transactions)
             # Only now no other process can write unseen.
             if not plan.is_current(await self.read()):
                 raise PlanOutdatedError
             await asyncio.to_thread(writer.write, [self._message(*record) for record in plan.records.items()])
-        except FencedError:
+        except ProducerFencedError:
             raise PlanOutdatedError from None
         except PublishError as error:
             raise TableTopicError(str(error)) from error

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from consumers.runtime.faults import fault
+from consumers.runtime.faults import internal_problem
 from router.selection.load import load_as, table_of
 from router.tables.diagnostics import TableErrors
 from router.tables.versions import UnreadableRecord
@@ -108,7 +108,7 @@ class LiveTable:
             more = len(wrong.sentences) - MAX_MISTAKES_SHOWN
             return "; ".join([*wrong.sentences[:MAX_MISTAKES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
         except Exception as error:  # noqa: BLE001 - else one table would end every worker at once
-            problem = fault("UNEXPECTED", f"{name} broke the loader", error)
+            problem = internal_problem("UNEXPECTED", f"{name} broke the loader", error)
             return f"{problem.sentence}\n{problem.detail}"
         found = table_of(loaded).id
         return loaded if found == self.table else f"{name} holds the table {found}"

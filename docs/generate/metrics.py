@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.metrics import METRICS, SECONDS
+from consumers.metrics import BUCKET_BOUNDS, METRICS
 from docs.generate.markdown import table
 
 INTRODUCTION = """# Metrics
@@ -19,7 +19,7 @@ Prometheus gets `_bucket`, `_sum` and `_count` of each.
 
 - **Nothing moves**: `southbound_records_awaiting_retry` grows, and `southbound_record_attempts_total{{outcome="done"}}`
   does not. `southbound_problems_total` names the code of the problem.
-- **A system is down**: `southbound_calls_total{{verdict="transient"}}` of one spoke rises. Its records
+- **A system is down**: `southbound_calls_total{{outcome="transient"}}` of one spoke rises. Its records
   wait; nothing is lost.
 - **Somebody has to look**: `southbound_record_attempts_total{{outcome="dead_letter"}}` rises, or
   `southbound_problems_total{{code="DEAD_LETTER_LIMIT_REACHED"}}` counts.
@@ -34,5 +34,5 @@ def page() -> str:
         (f"`{one.name}`", one.kind.__name__.lower(), ", ".join(f"`{label}`" for label in one.labels), one.meaning)
         for one in METRICS
     ]
-    bounds = ", ".join(f"{bound:g}" for bound in SECONDS)
+    bounds = ", ".join(f"{bound:g}" for bound in BUCKET_BOUNDS)
     return INTRODUCTION + table(("metric", "kind", "labels", "meaning"), rows) + AFTER.format(bounds=bounds)

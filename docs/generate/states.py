@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from docs.generate.markdown import table
 from router.runs import events as run_events
 from router.runs.states import RANK, SPELLINGS
-from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
+from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
 from schemas import vocabulary
 from schemas.vocabulary import Phase, RunState
 
@@ -80,18 +80,18 @@ _PHASE_MEANINGS: Mapping[Phase, str] = {
 
 
 def _phases_in_diagram() -> set[Phase]:
-    return {phase for (phase, _), _ in NEXT.items()} | set(NEXT.values()) | set(PHASE_OF_STATE.values())
+    return {phase for (phase, _), _ in NEXT_PHASE.items()} | set(NEXT_PHASE.values()) | set(PHASE_OF_STATE.values())
 
 
 def _phase_diagram() -> str:
     arrows: dict[tuple[Phase, Phase], list[str]] = {}
-    for (phase, kind), after in NEXT.items():
+    for (phase, kind), after in NEXT_PHASE.items():
         if phase is not after:
             arrows.setdefault((phase, after), []).append(kind.value)
     for before, after, state in _report_transitions():
         arrows.setdefault((before, after), []).append(f"reported {state.value}")
     lines = [f"    {before.value} --> {after.value}: {' / '.join(kinds)}" for (before, after), kinds in arrows.items()]
-    ends = [f"    {phase.value} --> [*]" for phase in ENDED]
+    ends = [f"    {phase.value} --> [*]" for phase in ENDED_PHASES]
     starts = [f"    [*] --> {phase.value}" for phase in (Phase.CREATED, Phase.ROUTED)]
     return "\n".join(["```mermaid", "stateDiagram-v2", *starts, *lines, *ends, "```", ""])
 
@@ -118,7 +118,7 @@ def _state_diagram() -> str:
 
 
 def _is_end(state: RunState) -> bool:
-    return PHASE_OF_STATE[state] in ENDED
+    return PHASE_OF_STATE[state] in ENDED_PHASES
 
 
 def _state_row(state: RunState) -> tuple[str, str, str, str]:
@@ -131,7 +131,7 @@ def _event_rows() -> list[tuple[str, str, str, str]]:
 
 
 def _transitions_of(kind: RunEventKind) -> tuple[str, str]:
-    moves = {phase: after for (phase, one), after in NEXT.items() if one is kind}
+    moves = {phase: after for (phase, one), after in NEXT_PHASE.items() if one is kind}
     phases = ", ".join(f"`{phase}`" for phase in moves)
     if kind is run_events.RunEventKind.REPORTED:
         return phases, "the phase of the state"
@@ -152,4 +152,4 @@ def _phase_meanings() -> dict[Phase, str]:
 
 
 def _is_end_text(phase: Phase) -> str:
-    return "yes" if phase in ENDED else ""
+    return "yes" if phase in ENDED_PHASES else ""

@@ -9,13 +9,13 @@ from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelAccepted,
-    CancelAsked,
-    CancelledUnsent,
+    CancelledBeforeSending,
     CancelRefused,
+    CancelRequested,
     ChangeAccepted,
-    ChangeAsked,
     ChangeRefused,
-    Commanded,
+    ChangeRequested,
+    CommandPublished,
     GivenUp,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -23,13 +23,13 @@ from router.runs.events import (
     Reported,
     Routed,
     Sending,
-    Waits,
+    ThresholdReached,
 )
 from router.runs.measures.measures import judge_result, match_measures, merge_measures
 from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
-from router.runs.transitions import ENDED, NEXT, PHASE_OF_STATE
+from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -44,46 +44,46 @@ if TYPE_CHECKING:
 
 
 class Transition(NamedTuple):
-    """The result of events applied to a row. `moved` is False if there is nothing to write."""
+    """The result of events applied to a row. `changed` is False if there is nothing to write."""
 
     row: RunRow
-    announcements: tuple[RunUpdate | RunResult, ...] = ()
-    moved: bool = True
+    notifications: tuple[RunUpdate | RunResult, ...] = ()
+    changed: bool = True
 
 
-class NotAllowedError(Exception):
+class TransitionNotAllowedError(Exception):
     """The transition table has no such transition: the caller asked for something that cannot be."""
 
 
-def allows(row: RunRow, run_event: RunEvent) -> bool:
+def is_allowed(row: RunRow, run_event: RunEvent) -> bool:
     """Return whether the transition table has this event in the row's phase."""
-    return (row.phase, run_event.kind) in NEXT
+    return (row.phase, run_event.kind) in NEXT_PHASE
 
 
 def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transition:
     """Apply what happened, in order, as one transition to `revision + 1`.
 
     Raises:
-        NotAllowedError: the transition table has no such transition.
+        TransitionNotAllowedError: the transition table has no such transition.
     """
     basis, moved = row, False
     told: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
     for run_event in run_events:
         step = _apply(row, run_event, at)
-        row, moved = step.row, moved or step.moved
-        told += step.announcements
-    return Transition(row, tuple(told), moved=True) if moved else Transition(basis, tuple(told), moved=False)
+        row, moved = step.row, moved or step.changed
+        told += step.notifications
+    return Transition(row, tuple(told), changed=True) if moved else Transition(basis, tuple(told), changed=False)
 
 
 def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per happening
-    phase = NEXT.get((row.phase, run_event.kind))
+    phase = NEXT_PHASE.get((row.phase, run_event.kind))
     if phase is None:
-        raise NotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
+        raise TransitionNotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
     match run_event:
-        case Waits():
+        case ThresholdReached():
             said = row.phase is phase and run_event.reason in row.reasons
-            reasons = (*_other_reasons(row), run_event.reason)
+            reasons = (*_reasons_without_waiting(row), run_event.reason)
             row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
             return Transition(row) if said else _notify(row, UpdateKind.WAITING, (run_event.reason,))
         case Routed():
@@ -95,12 +95,12 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
                     spoke=run_event.spoke,
                     decision=run_event.decision,
                     requested=run_event.document,
-                    reasons=_other_reasons(row),
-                    waits_for=row.waits_for if run_event.in_turn else (),
+                    reasons=_reasons_without_waiting(row),
+                    waits_for=row.waits_for if run_event.from_queue else (),
                 )
             )
-        case Commanded():
-            return Transition(replace(row, waits_for=()), moved=bool(row.waits_for))
+        case CommandPublished():
+            return Transition(replace(row, waits_for=()), changed=bool(row.waits_for))
         case Sending():
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at))
         case AttemptFailed():
@@ -108,20 +108,20 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case OutcomeUnknown():
             return _notify(replace(row, phase=phase), UpdateKind.IN_DOUBT, run_event.reasons)
         case Accepted():
-            return _accepted(row, run_event, phase, at)
+            return _apply_accepted(row, run_event, phase, at)
         case Refused():
-            return _ended(row, phase, RunState.REJECTED, run_event.reasons, at)
+            return _end(row, phase, RunState.REJECTED, run_event.reasons, at)
         case ParentNotAccepted():
             reason = Reason(
                 code="PARENT_NOT_ACCEPTED",
                 message=f"Parent run {run_event.parent_run_id} was never accepted, so this run cannot be either.",
             )
-            return _blocked(_leave_queue(row, phase), phase, reason, at)
+            return _block(_leave_queue(row, phase), phase, reason, at)
         case GivenUp():
             return _notify(_leave_queue(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
-            return _reported(row, run_event, at)
-        case ChangeAsked():
+            return _apply_report(row, run_event, at)
+        case ChangeRequested():
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
             version = run_event.document.version
@@ -129,10 +129,10 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
             return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
-        case CancelAsked():
-            return Transition(replace(row, cancel_asked=True))
-        case CancelledUnsent():
-            return _ended(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.why,), at)
+        case CancelRequested():
+            return Transition(replace(row, cancel_requested=True))
+        case CancelledBeforeSending():
+            return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
             return _notify(row, UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
@@ -142,19 +142,19 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
 
 
 def _notify(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
-    return Transition(row, (announcements.update(row, kind, reasons, version),))
+    return Transition(row, (announcements.build_update(row, kind, reasons, version),))
 
 
 def _leave_queue(row: RunRow, phase: Phase) -> RunRow:
-    return replace(row, phase=phase, waits_for=(), reasons=_other_reasons(row))
+    return replace(row, phase=phase, waits_for=(), reasons=_reasons_without_waiting(row))
 
 
-def _other_reasons(row: RunRow) -> tuple[Reason, ...]:
+def _reasons_without_waiting(row: RunRow) -> tuple[Reason, ...]:
     """Return the reasons that still hold once a run waits for nothing, or for something else."""
     return tuple([reason for reason in row.reasons if reason.code != WAITS_FOR_THRESHOLD]) if row.reasons else ()
 
 
-def _accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime) -> Transition:
+def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime) -> Transition:
     row = replace(
         row,
         phase=phase,
@@ -168,34 +168,34 @@ def _accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime) -> T
     return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 
 
-def _ended(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
+def _end(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
     row = replace(row, phase=phase, state=state, reasons=row.reasons + reasons, finished_at=at)
-    return Transition(row, (announcements.result(row),))
+    return Transition(row, (announcements.build_result(row),))
 
 
-def _blocked(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transition:
-    ended = _ended(row, phase, RunState.CANCELLED, (reason,), at)
-    blocked = announcements.update(ended.row, UpdateKind.BLOCKED, (reason,))
-    return Transition(ended.row, (blocked, *ended.announcements))
+def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transition:
+    ended = _end(row, phase, RunState.CANCELLED, (reason,), at)
+    blocked = announcements.build_update(ended.row, UpdateKind.BLOCKED, (reason,))
+    return Transition(ended.row, (blocked, *ended.notifications))
 
 
-def _reported(row: RunRow, run_event: Reported, at: datetime) -> Transition:
+def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     if run_event.report_id in row.processed_reports:
-        return Transition(row, moved=False)
+        return Transition(row, changed=False)
     reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
     row = replace(row, processed_reports=reports)
     report = run_event.report
-    if row.phase in ENDED:
-        return _late(row, run_event)
+    if row.phase in ENDED_PHASES:
+        return _apply_late_report(row, run_event)
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
-    row = _with_measures(row, run_event)
+    row = _add_measures(row, run_event)
     if report.state is None or not is_forward(row.state, report.state):
         return Transition(row)
     return _enter_state(row, report.state, at)
 
 
-def _late(row: RunRow, run_event: Reported) -> Transition:
+def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     """Record that something arrived after the end; nothing leaves a terminal state."""
     report = run_event.report
     if report.state in (row.state, None) and not report.measures:
@@ -207,7 +207,7 @@ def _late(row: RunRow, run_event: Reported) -> Transition:
     return _notify(replace(row, reasons=(*row.reasons, reason)), UpdateKind.STALE, (reason,))
 
 
-def _with_measures(row: RunRow, run_event: Reported) -> RunRow:
+def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
     report = run_event.report
     if not report.measures:
         return replace(row, reasons=row.reasons + report.reasons)
@@ -221,7 +221,7 @@ def _with_measures(row: RunRow, run_event: Reported) -> RunRow:
     return replace(
         row,
         measures=merge_measures(row.measures, matched.measures),
-        reasons=row.reasons + report.reasons + matched.problems,
+        reasons=row.reasons + report.reasons + matched.reasons,
     )
 
 
@@ -232,4 +232,4 @@ def _enter_state(row: RunRow, state: RunState, at: datetime) -> Transition:
         return _notify(row, UpdateKind.PROGRESS) if changed else Transition(row)
     found = judge_result(state, row.requested.test_measure, row.measures, row.reasons)
     row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, result=found)
-    return Transition(row, (announcements.result(row),))
+    return Transition(row, (announcements.build_result(row),))

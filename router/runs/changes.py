@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from router.runs.events import ChangeAsked, ChangeRefused
+from router.runs.events import ChangeRefused, ChangeRequested
 from router.runs.processed_events import CHANGE, has_led_to
-from router.runs.transitions import ENDED
+from router.runs.transitions import ENDED_PHASES
 from schemas.results import Reason
 from schemas.run_document import Characteristic, RelatedParty, ServiceRef, SpecificationRef, value_to_json
 
@@ -28,7 +28,7 @@ FieldValue = (
 
 
 # TMF653 name → ours. Requested measures are absent: the external system owns `testMeasure`.
-FIELDS: Mapping[str, str] = {
+CHANGEABLE_FIELDS: Mapping[str, str] = {
     "name": "name",
     "description": "description",
     "mode": "mode",
@@ -64,27 +64,26 @@ class RefusedChange:
     reasons: tuple[Reason, ...]
 
 
-def diff(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
+def find_field_changes(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
     """Return the fields in which what was sent differs from what is requested now."""
-    both = ((field, getattr(sent, ours), getattr(requested, ours)) for field, ours in FIELDS.items())
+    both = ((field, getattr(sent, ours), getattr(requested, ours)) for field, ours in CHANGEABLE_FIELDS.items())
     return tuple(
         FieldChange(field=field, old=old, new=new) for field, old, new in both if not _are_equivalent(old, new)
     )
 
 
-def permit(
+def permit_changes(
     changes: tuple[FieldChange, ...],
     patchable: frozenset[str],
-    change_until: frozenset[RunState],
+    changeable_states: frozenset[RunState],
     state: RunState | None,
 ) -> PermittedChanges | RefusedChange:
     """Allow the changes together or not at all.
 
-    `patchable` (TMF653 names) and `change_until` (the states in which a change may still be sent) are the profile's. A
-    run
-    whose state was never reported is not past the point of no return.
+    `patchable` (TMF653 names) and `changeable_states` (in which a change may still be sent) are the profile's.
+    A run whose state was never reported is not past the point of no return.
     """
-    late = [_too_late(state)] if changes and state is not None and state not in change_until else []
+    late = [_past_point_of_no_return(state)] if changes and state is not None and state not in changeable_states else []
     fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
     reasons = (*late, *fixed)
     return RefusedChange(reasons=reasons) if reasons else PermittedChanges(changes=changes)
@@ -93,11 +92,11 @@ def permit(
 def _are_equivalent(old: FieldValue, new: FieldValue) -> bool:
     if isinstance(old, tuple) and isinstance(new, tuple):
         # The order of characteristics and parties has no meaning in TMF653.
-        return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
+        return sorted(map(_to_canonical_json, old)) == sorted(map(_to_canonical_json, new))
     return old == new
 
 
-def _canonical(item: Characteristic | RelatedParty) -> str:
+def _to_canonical_json(item: Characteristic | RelatedParty) -> str:
     # As JSON, because True == 1 in Python, and key order and spaces of a JSON value do not matter.
     plain = item.model_dump()
     if isinstance(item, Characteristic):
@@ -105,7 +104,7 @@ def _canonical(item: Characteristic | RelatedParty) -> str:
     return json.dumps(plain, sort_keys=True)
 
 
-def _too_late(state: RunState) -> Reason:
+def _past_point_of_no_return(state: RunState) -> Reason:
     return Reason(
         code="PAST_POINT_OF_NO_RETURN",
         message=f"The run is {state.value}, and its external system takes no change in that state.",
@@ -121,19 +120,19 @@ def _not_changeable(field: str, patchable: frozenset[str]) -> Reason:
     )
 
 
-def why_not(row: RunRow, document: RunDocument) -> Reason | None:
+def refusal_reason(row: RunRow, document: RunDocument) -> Reason | None:
     """Return the reason why the run cannot be changed to this document; None if it can, or already is."""
     known = row.requested
-    if row.phase in ENDED:
-        return has_ended(row)
+    if row.phase in ENDED_PHASES:
+        return run_has_ended(row)
     if (document.root_run_id, document.parent_run_id) != (known.root_run_id, known.parent_run_id):
         return _hierarchy_changed(row, document)
     if document.version < known.version or (document.version == known.version and document != known):
-        return not_higher(row, document)
+        return version_not_higher(row, document)
     return None
 
 
-def not_higher(row: RunRow, document: RunDocument) -> Reason:
+def version_not_higher(row: RunRow, document: RunDocument) -> Reason:
     """Return the reason that refuses a change with an old version."""
     return Reason(
         code="VERSION_NOT_HIGHER",
@@ -142,12 +141,12 @@ def not_higher(row: RunRow, document: RunDocument) -> Reason:
     )
 
 
-def has_ended(row: RunRow) -> Reason:
+def run_has_ended(row: RunRow) -> Reason:
     """Return the reason that refuses a change of a run that has ended."""
     return Reason(code="RUN_ENDED", message=f"Run {row.run_id} is {row.state}; it cannot be changed any more.")
 
 
-def was_removed(row: RunRow) -> Reason:
+def child_was_removed(row: RunRow) -> Reason:
     """Return the reason that refuses the return of a removed child."""
     return Reason(
         code="CHILD_REMOVED",
@@ -163,16 +162,15 @@ def _hierarchy_changed(row: RunRow, document: RunDocument) -> Reason:
     )
 
 
-def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeAsked | ChangeRefused | None:
+def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeRequested | ChangeRefused | None:
     """Return the event that this document means for the run; None if the Kafka event is redelivered.
 
     A document that equals what is requested already is handled like any other: if it is read again after the run's end,
-    the
-    event must be known as one that brought no news.
+    the event must be recognised as one that changed nothing.
     """
     if has_led_to(row, event.id, CHANGE):
         return None
-    refusal = why_not(row, document)
+    refusal = refusal_reason(row, document)
     if refusal is not None:
         return ChangeRefused(version=document.version, reasons=(refusal,))
-    return ChangeAsked(document=document)
+    return ChangeRequested(document=document)

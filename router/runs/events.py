@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 
-CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelled before it was sent.")
+CANCELLED_BEFORE_SENDING = Reason(code="CANCELLED_BEFORE_SENDING", message="The run was cancelled before it was sent.")
 
 
 class RunEventKind(StrEnum):
     """The name of an event in the transition table."""
 
-    WAITS = "waits"
+    THRESHOLD_REACHED = "threshold reached"
     ROUTED = "routed"
-    COMMANDED = "commanded"
+    COMMAND_PUBLISHED = "command published"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
     OUTCOME_UNKNOWN = "outcome unknown"
@@ -31,20 +31,20 @@ class RunEventKind(StrEnum):
     PARENT_NOT_ACCEPTED = "parent not accepted"
     GIVEN_UP = "given up"
     REPORTED = "reported"
-    CHANGE_ASKED = "change asked"
+    CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
-    CANCEL_ASKED = "cancel asked"
-    CANCELLED_UNSENT = "cancelled unsent"
+    CANCEL_REQUESTED = "cancel requested"
+    CANCELLED_BEFORE_SENDING = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
     CANCEL_REFUSED = "cancel refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class ThresholdReached:
     """Every request definition that matches is used up; the request is released when a use of one is free."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.WAITS
+    kind: ClassVar[RunEventKind] = RunEventKind.THRESHOLD_REACHED
     waits_for: tuple[str, ...]  # empty for a child, which is released with its root
     reason: Reason
 
@@ -58,19 +58,21 @@ class Routed:
     spoke: str
     decision: PinnedDecision
     document: RunDocument
-    in_turn: bool = False  # by timer: no record is redelivered to command it, so it stays marked until it is commanded
+    from_queue: bool = (
+        False  # by timer: no record is redelivered to command it, so it stays marked until it is commanded
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commanded:
+class CommandPublished:
     """The command of a request that was released from the queue is on its spoke's topic."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.COMMANDED
+    kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A POST of `document` is about to be written. Stored first: a crash leaves a doubt and not a duplicate."""
+    """A POST of `document` is about to be written. Stored first: a crash leads to a look-up, not to a second POST."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.SENDING
     document: RunDocument
@@ -135,10 +137,10 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAsked:
+class ChangeRequested:
     """The ordering service requests another document."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ASKED
+    kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REQUESTED
     document: RunDocument
 
 
@@ -160,18 +162,18 @@ class ChangeRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelAsked:
+class CancelRequested:
     """The ordering service no longer wants the run."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ASKED
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REQUESTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelledUnsent:
+class CancelledBeforeSending:
     """Nothing was sent, so nothing has to be cancelled at the external system."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_UNSENT
-    why: Reason = CANCELLED_UNSENT
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_BEFORE_SENDING
+    reason: Reason = CANCELLED_BEFORE_SENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,9 +192,9 @@ class CancelRefused:
 
 
 RunEvent = (
-    Waits
+    ThresholdReached
     | Routed
-    | Commanded
+    | CommandPublished
     | Sending
     | AttemptFailed
     | OutcomeUnknown
@@ -201,11 +203,11 @@ RunEvent = (
     | ParentNotAccepted
     | GivenUp
     | Reported
-    | ChangeAsked
+    | ChangeRequested
     | ChangeAccepted
     | ChangeRefused
-    | CancelAsked
-    | CancelledUnsent
+    | CancelRequested
+    | CancelledBeforeSending
     | CancelAccepted
     | CancelRefused
 )

@@ -14,7 +14,7 @@ from router.runs.hierarchy_limits import (
     check_ids,
     check_root,
     check_size,
-    cycle_above,
+    cycle_error,
 )
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ __all__ = [
     "HierarchyLimits",
     "HierarchyPosition",
     "RunTree",
+    "build_tree",
     "child_ids",
     "compare_children",
-    "expand",
-    "in_pre_order",
+    "expand_hierarchy",
     "missing_children",
-    "nest",
+    "walk_pre_order",
     "with_children",
 ]
 
@@ -66,7 +66,7 @@ class HierarchyPosition:
     order: int
 
 
-def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple[RunDocument, ...]:
+def expand_hierarchy(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple[RunDocument, ...]:
     """Return the root without children, and its children in pre-order.
 
     Parent before child, siblings by (order, run id).
@@ -87,23 +87,23 @@ def expand(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> tuple
     return tuple(runs[run_id] for run_id in _pre_order_ids(root, limits))
 
 
-def nest(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree:
+def build_tree(root: RunDocument, limits: HierarchyLimits = DEFAULT_LIMITS) -> RunTree:
     """Return the same runs as a tree.
 
     Raises:
-        HierarchyError: as `expand` does.
+        HierarchyError: as `expand_hierarchy` does.
     """
     below: defaultdict[str | None, list[RunTree]] = defaultdict(list)
-    runs = expand(root, limits)
+    runs = expand_hierarchy(root, limits)
     # Backwards, the children of a run are complete before the run itself is reached.
     for run in reversed(runs[1:]):
-        below[run.parent_run_id].append(_tree(run, below))
-    return _tree(runs[0], below)
+        below[run.parent_run_id].append(_build_node(run, below))
+    return _build_node(runs[0], below)
 
 
-def with_children(root: RunDocument, arrived: Iterable[RunDocument]) -> RunDocument:
+def with_children(root: RunDocument, separate_children: Iterable[RunDocument]) -> RunDocument:
     """Return the root with the children that arrived as events of their own beside those that it embeds."""
-    return root.model_copy(update={"children": (*root.children, *arrived)})
+    return root.model_copy(update={"children": (*root.children, *separate_children)})
 
 
 def child_ids(root: RunDocument) -> tuple[str, ...]:
@@ -112,10 +112,10 @@ def child_ids(root: RunDocument) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*carried, *root.child_run_ids)))
 
 
-def missing_children(root: RunDocument, arrived: Collection[str]) -> tuple[str, ...]:
+def missing_children(root: RunDocument, arrived_ids: Collection[str]) -> tuple[str, ...]:
     """Return the children that the root only names and that have not arrived."""
     carried = {child.run_id for child in root.children}
-    return tuple(run_id for run_id in child_ids(root) if run_id not in carried and run_id not in arrived)
+    return tuple(run_id for run_id in child_ids(root) if run_id not in carried and run_id not in arrived_ids)
 
 
 def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
@@ -129,15 +129,15 @@ def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
     )
 
 
-def in_pre_order(places: Mapping[str, HierarchyPosition]) -> list[tuple[str, int]]:
+def walk_pre_order(positions: Mapping[str, HierarchyPosition]) -> list[tuple[str, int]]:
     """Return (run id, level) parent before child, from the runs whose parent is not among them (level 1) down.
 
     A run in a cycle of parents is not included: no path from a top leads to it.
     """
     below: defaultdict[str | None, list[str]] = defaultdict(list)
-    for run_id in sorted(places, key=lambda run_id: (places[run_id].order, run_id), reverse=True):
-        parent = places[run_id].parent
-        below[parent if parent in places else None].append(run_id)
+    for run_id in sorted(positions, key=lambda run_id: (positions[run_id].order, run_id), reverse=True):
+        parent = positions[run_id].parent
+        below[parent if parent in positions else None].append(run_id)
     walked, waiting = [], [(run_id, 1) for run_id in below[None]]
     while waiting:
         run_id, level = waiting.pop()
@@ -148,17 +148,17 @@ def in_pre_order(places: Mapping[str, HierarchyPosition]) -> list[tuple[str, int
 
 def _pre_order_ids(root: RunDocument, limits: HierarchyLimits) -> list[str]:
     places = {run.run_id: HierarchyPosition(run.parent_run_id, run.order) for run in (root, *root.children)}
-    walked = in_pre_order(places)
+    walked = walk_pre_order(places)
     for run_id, level in walked:
         check_depth(run_id, root, level, limits)
     reached = {run_id for run_id, _ in walked}
     for run_id in places:
         if run_id not in reached:
-            raise cycle_above(run_id, {name: place.parent for name, place in places.items()})
+            raise cycle_error(run_id, {name: place.parent for name, place in places.items()})
     return [run_id for run_id, _ in walked]
 
 
-def _tree(run: RunDocument, below: Mapping[str | None, list[RunTree]]) -> RunTree:
+def _build_node(run: RunDocument, below: Mapping[str | None, list[RunTree]]) -> RunTree:
     return RunTree(document=run, children=tuple(reversed(below.get(run.run_id, []))))
 
 

@@ -90,7 +90,7 @@ def check_depth(run_id: str, root: RunDocument, depth: int, limits: HierarchyLim
         )
 
 
-def cycle_above(run_id: str, parents: Mapping[str, str | None]) -> HierarchyError:
+def cycle_error(run_id: str, parents: Mapping[str, str | None]) -> HierarchyError:
     """Return the error that names the cycle among the ancestors of a run that no root leads to."""
     way: dict[str, None] = {}
     at = run_id
@@ -100,12 +100,12 @@ def cycle_above(run_id: str, parents: Mapping[str, str | None]) -> HierarchyErro
     names = [*way][[*way].index(at) :]
     return HierarchyError(
         "HIERARCHY_CYCLE",
-        f"The parents of run {names[0]!r} lead back to itself ({_some(names)}): correct parent_run_id so "
+        f"The parents of run {names[0]!r} lead back to itself ({_list_some(names)}): correct parent_run_id so "
         "that every run leads up to the root.",
     )
 
 
-def _some(run_ids: Sequence[str]) -> str:
+def _list_some(run_ids: Sequence[str]) -> str:
     shown = ", ".join(repr(run_id) for run_id in run_ids[:_MAX_NAMED])
     more = len(run_ids) - _MAX_NAMED
     return f"{shown} and {more} more" if more > 0 else shown

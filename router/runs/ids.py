@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from schemas.commands import Command
 
 # Never change it: every id that was ever derived depends on it.
-OURS = UUID("5e0c9f0e-6a53-5d4b-9a1f-53b0c1d2e3f4")
-_OURS = OURS.bytes
+ID_NAMESPACE = UUID("5e0c9f0e-6a53-5d4b-9a1f-53b0c1d2e3f4")
+_ID_NAMESPACE_BYTES = ID_NAMESPACE.bytes
 
 # RFC 9562, 4.1: the two highest bits of this digit are 10.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def derived_id(cause: str, role: str) -> str:
+def derive_event_id(cause: str, role: str) -> str:
     """Return the id of the event that `cause` (an event id) leads to in this role, e.g. `result:TR0001`."""
     return _uuid_of("event", cause, role)
 
@@ -56,6 +56,6 @@ def _uuid_of(*parts: str) -> str:
     # The lengths distinguish ("ab", "c") from ("a", "bc").
     name = "".join([f"{len(part)}:{part}" for part in parts])
     # This is str(uuid5(OURS, name)) in a third of its time; a run needs about ten ids.
-    digest = sha1(_OURS + name.encode(), usedforsecurity=False).hexdigest()
+    digest = sha1(_ID_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
     variant = _VARIANT[digest[16]]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from schemas.results import Reason
 
 
-def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> RunUpdate:
+def build_update(
+    row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None
+) -> RunUpdate:
     """Return the update about a run in flight. `version` is that of the document it is about."""
     return RunUpdate(
         run_id=row.run_id,
@@ -31,7 +33,7 @@ def update(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), vers
     )
 
 
-def result(row: RunRow) -> RunResult:
+def build_result(row: RunRow) -> RunResult:
     """Return how a run ended, with its measures."""
     return RunResult(
         run_id=row.run_id,

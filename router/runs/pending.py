@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.transitions import ENDED
+from router.runs.transitions import ENDED_PHASES
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def is_pending(row: RunRow) -> bool:
 
 def ended_undecided(row: RunRow) -> bool:
     """Return whether a run ended before any table decided it."""
-    return row.decision is None and row.phase in ENDED
+    return row.decision is None and row.phase in ENDED_PHASES
 
 
 def embedded_child(root: RunDocument, run_id: str) -> RunDocument | None:

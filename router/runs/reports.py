@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.results import Reason, RuleViolation
-    from schemas.run_document import Value
+    from schemas.run_document import JsonValue
     from schemas.vocabulary import RunState
 
 
@@ -20,7 +20,7 @@ class ExternalMeasure(NamedTuple):
     definition_id: str | None = None
     metric_name: str | None = None
     metric_href: str | None = None
-    value: Value = None
+    value: JsonValue = None
     has_value: bool = False
     value_type: str | None = None
     unit_of_measure: str | None = None

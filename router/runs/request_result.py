@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from router.runs.hierarchy import HierarchyPosition, child_ids, in_pre_order
+from router.runs.hierarchy import HierarchyPosition, child_ids, walk_pre_order
 from router.runs.states import TERMINAL
 from schemas.results import RequestResult, RunOutcome
 from schemas.vocabulary import Phase, RunState
@@ -47,7 +47,7 @@ def in_request_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:
     """Return parents before children, siblings by (order, run id), and runs in a cycle of parents last."""
     if len(rows) <= 1:
         return rows
-    walked = in_pre_order({row.run_id: HierarchyPosition(row.parent_run_id, row.requested.order) for row in rows})
+    walked = walk_pre_order({row.run_id: HierarchyPosition(row.parent_run_id, row.requested.order) for row in rows})
     turn = {run_id: number for number, (run_id, _) in enumerate(walked)}
     return sorted(rows, key=lambda row: (turn.get(row.run_id, len(rows)), row.run_id))
 

@@ -25,7 +25,7 @@ MAX_PROCESSED_REPORTS = 32
 MAX_PROCESSED_EVENTS = 64
 
 
-@dataclass(frozen=True, kw_only=True)  # without slots: `next_rows` copies all fields at once
+@dataclass(frozen=True, kw_only=True)  # without slots: `replace` copies all fields at once
 class RunRow:
     """Everything that is known of one run; `advance` makes the next one with `revision + 1`.
 
@@ -50,7 +50,7 @@ class RunRow:
     accepted_version: int = 0
     measures: tuple[ReportedMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    cancel_asked: bool = False
+    cancel_requested: bool = False
     processed_reports: tuple[str, ...] = ()  # ids of external reports, and what each led to; newest last
     processed_events: tuple[str, ...] = ()  # what lifecycle events and commands led to; newest last
     created_at: datetime

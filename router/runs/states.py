@@ -24,13 +24,13 @@ class UnknownStateError(ValueError):
     """A profile maps a spelling to something that is not a canonical state."""
 
 
-def _folded(spelling: str) -> str:
+def _fold(spelling: str) -> str:
     return spelling.replace("_", "").replace("-", "").replace(" ", "").strip().casefold()
 
 
 # TMF653 v4 and v5, ServiceNow (API and form), MEF 149 TestJob, and implementations in the field.
 SPELLINGS: Final[Mapping[str, RunState]] = {
-    **{_folded(state): state for state in RANK},
+    **{_fold(state): state for state in RANK},
     "canceled": RunState.CANCELLED,
     "scheduled": RunState.ACKNOWLEDGED,
     "suspended": RunState.PENDING,
@@ -40,7 +40,7 @@ SPELLINGS: Final[Mapping[str, RunState]] = {
 }
 
 
-def with_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
+def merge_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
     """Return the known spellings, overridden by those of a profile; call it once per profile.
 
     Raises:
@@ -48,13 +48,13 @@ def with_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
     """
     return {
         **SPELLINGS,
-        **{_folded(spelling): _canonical(spelling, state) for spelling, state in extra.items()},
+        **{_fold(spelling): _to_canonical(spelling, state) for spelling, state in extra.items()},
     }
 
 
-def normalise(raw: str, spellings: Mapping[str, RunState] = SPELLINGS) -> RunState | None:
+def normalise_state(raw: str, spellings: Mapping[str, RunState] = SPELLINGS) -> RunState | None:
     """Return the state for a spelling in any case, with spaces, `_` or `-`; None if the spelling is unknown."""
-    return spellings.get(raw) or spellings.get(_folded(raw))
+    return spellings.get(raw) or spellings.get(_fold(raw))
 
 
 def is_forward(current: RunState | None, reported: RunState) -> bool:
@@ -66,7 +66,7 @@ def is_forward(current: RunState | None, reported: RunState) -> bool:
     return RANK[reported] >= RANK.get(current or reported, 0)
 
 
-def _canonical(spelling: str, state: str) -> RunState:
+def _to_canonical(spelling: str, state: str) -> RunState:
     if state not in RANK:
         known = ", ".join(RANK)
         raise UnknownStateError(

@@ -10,10 +10,11 @@ from schemas.vocabulary import Phase, RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-UNSENT = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
-OUT = (Phase.ACCEPTED, Phase.IN_PROGRESS)
-ENDED = (Phase.FULFILLED, Phase.FAILED, Phase.CANCELLED, Phase.BLOCKED)
-ALIVE = (*UNSENT, Phase.SENDING, Phase.IN_DOUBT, *OUT)
+UNSENT_PHASES = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
+NOT_ACCEPTED_PHASES = (*UNSENT_PHASES, Phase.SENDING, Phase.IN_DOUBT)
+ACCEPTED_PHASES = (Phase.ACCEPTED, Phase.IN_PROGRESS)
+ENDED_PHASES = (Phase.FULFILLED, Phase.FAILED, Phase.CANCELLED, Phase.BLOCKED)
+OPEN_PHASES = (*NOT_ACCEPTED_PHASES, *ACCEPTED_PHASES)
 
 # A report moves a run that is out to the phase of its state.
 PHASE_OF_STATE: Mapping[RunState, Phase] = {
@@ -26,12 +27,18 @@ PHASE_OF_STATE: Mapping[RunState, Phase] = {
     RunState.CANCELLED: Phase.CANCELLED,
 }
 
-NEXT: Mapping[tuple[Phase, RunEventKind], Phase] = {
+NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.CREATED, RunEventKind.ROUTED): Phase.ROUTED,
     (Phase.FALLOUT, RunEventKind.ROUTED): Phase.ROUTED,  # a child arrived after its request was given up
     (Phase.WAITING, RunEventKind.ROUTED): Phase.ROUTED,
-    **{(phase, RunEventKind.WAITS): Phase.WAITING for phase in (Phase.CREATED, Phase.FALLOUT, Phase.WAITING)},
-    **{(phase, RunEventKind.COMMANDED): phase for phase in (*ALIVE, *ENDED) if phase is not Phase.WAITING},
+    (Phase.CREATED, RunEventKind.THRESHOLD_REACHED): Phase.WAITING,
+    (Phase.FALLOUT, RunEventKind.THRESHOLD_REACHED): Phase.WAITING,
+    (Phase.WAITING, RunEventKind.THRESHOLD_REACHED): Phase.WAITING,
+    **{
+        (phase, RunEventKind.COMMAND_PUBLISHED): phase
+        for phase in (*OPEN_PHASES, *ENDED_PHASES)
+        if phase is not Phase.WAITING
+    },
     (Phase.ROUTED, RunEventKind.SENDING): Phase.SENDING,
     (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,
@@ -44,16 +51,16 @@ NEXT: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.FALLOUT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.SENDING, RunEventKind.REFUSED): Phase.FAILED,
     # A child that is embedded in its root's POST is `sending` when the root is refused.
-    **{(phase, RunEventKind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
-    **{(phase, RunEventKind.GIVEN_UP): Phase.FALLOUT for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
-    **{(phase, RunEventKind.REPORTED): phase for phase in (*OUT, *ENDED)},
-    **{(phase, RunEventKind.CHANGE_ASKED): phase for phase in ALIVE},
+    **{(phase, RunEventKind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in NOT_ACCEPTED_PHASES},
+    **{(phase, RunEventKind.GIVEN_UP): Phase.FALLOUT for phase in NOT_ACCEPTED_PHASES},
+    **{(phase, RunEventKind.REPORTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CHANGE_REQUESTED): phase for phase in OPEN_PHASES},
     # The report of the end may overtake the response to a change or cancellation.
-    **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*OUT, *ENDED)},
-    **{(phase, RunEventKind.CHANGE_REFUSED): phase for phase in (*ALIVE, *ENDED)},
-    **{(phase, RunEventKind.CANCEL_ASKED): phase for phase in ALIVE},
+    **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CHANGE_REFUSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CANCEL_REQUESTED): phase for phase in OPEN_PHASES},
     # In doubt, a look-up has shown that the run never arrived.
-    **{(phase, RunEventKind.CANCELLED_UNSENT): Phase.CANCELLED for phase in (*UNSENT, Phase.SENDING, Phase.IN_DOUBT)},
-    **{(phase, RunEventKind.CANCEL_ACCEPTED): phase for phase in (*OUT, *ENDED)},
-    **{(phase, RunEventKind.CANCEL_REFUSED): phase for phase in (*ALIVE, *ENDED)},
+    **{(phase, RunEventKind.CANCELLED_BEFORE_SENDING): Phase.CANCELLED for phase in NOT_ACCEPTED_PHASES},
+    **{(phase, RunEventKind.CANCEL_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CANCEL_REFUSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.formats.loader import version_of
 from schemas.published_tables import (
-    MOST_MOVES,
+    MAX_CHANGES,
     LiveChangeKind,
     LivePointer,
     TableDraft,
@@ -105,7 +105,7 @@ def rollback_version(changes: tuple[LiveChange, ...]) -> str | None:
     """
     history: list[str] = []
     for change in reversed(changes):
-        if change.how is LiveChangeKind.ROLLBACK and change.version in history:
+        if change.action is LiveChangeKind.ROLLBACK and change.version in history:
             while history[-1] != change.version:
                 history.pop()
         elif change.version not in history[-1:]:
@@ -134,12 +134,12 @@ def _next_pointer(
         kind=kind,
         version=version,
         previous=known.version if known else None,
-        how=how,
+        action=how,
         author=authorship.author,
         comment=authorship.comment,
         at=authorship.at,
         revision=known.revision + 1 if known else 1,
-        earlier=known.moves[:MOST_MOVES] if known else (),
+        earlier=known.changes[:MAX_CHANGES] if known else (),
     )
 
 

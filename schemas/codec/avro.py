@@ -9,17 +9,17 @@ from schemas.catalogue import CATALOGUE
 from schemas.codec.avro_decode import NotAvroError, reader_of
 from schemas.codec.avro_encode import writer_of
 from schemas.codec.avro_resolution import resolve
-from schemas.codec.avro_schemas import SINGLE_OBJECT_MARK, avro_schema, single_object_prefix
+from schemas.codec.avro_schemas import SINGLE_OBJECT_MARKER, load_schema, single_object_prefix
 from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas.catalogue import EventType, Message
-    from schemas.codec.avro_schemas import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, AvroValue
     from schemas.codec.schema_registry import RegistryIds
 
-REGISTRY_MARK = b"\x00"
+CONFLUENT_MAGIC_BYTE = b"\x00"
 SINGLE_OBJECT_SIZE, REGISTRY_SIZE = 10, 5
 
 
@@ -28,7 +28,7 @@ class KnownSchema:
     """A schema that values may be written in, and the event that they then are."""
 
     entry: EventType
-    read: Callable[[bytes, int], Plain]
+    read: Callable[[bytes, int], AvroValue]
 
 
 class AvroWriter:
@@ -50,22 +50,22 @@ class AvroReader:
     """
 
     def __init__(self, registry: RegistryIds | None = None) -> None:
-        self._by_prefix = _known_by_prefix()
+        self._by_prefix = _schemas_by_prefix()
         self._has_registry = registry is not None
-        foreign = registry.reading if registry else {}
-        self._by_id = {id_: _known(entry, schema) for id_, (entry, schema) in foreign.items()}
+        foreign = registry.read_schemas if registry else {}
+        self._by_id = {id_: _known_schema(entry, schema) for id_, (entry, schema) in foreign.items()}
 
-    def read(self, value: bytes) -> tuple[EventType, Plain] | None:
+    def read(self, value: bytes) -> tuple[EventType, AvroValue] | None:
         """Return which event this is and its plain values; None where the bytes do not open like Avro.
 
         Raises:
             UnknownSchemaError: the fingerprint or registry id is unknown.
             UnreadableBytesError: the bytes do not follow the schema that they name.
         """
-        if value.startswith(SINGLE_OBJECT_MARK):
-            return _values(self._single_object(value), value, SINGLE_OBJECT_SIZE)
-        if value.startswith(REGISTRY_MARK):
-            return _values(self._registered(value), value, REGISTRY_SIZE)
+        if value.startswith(SINGLE_OBJECT_MARKER):
+            return _read_values(self._single_object(value), value, SINGLE_OBJECT_SIZE)
+        if value.startswith(CONFLUENT_MAGIC_BYTE):
+            return _read_values(self._registered(value), value, REGISTRY_SIZE)
         return None
 
     def _single_object(self, value: bytes) -> KnownSchema:
@@ -98,25 +98,25 @@ class AvroReader:
 
 
 def _writer(entry: EventType, registry: RegistryIds | None) -> Callable[[Message], bytes]:
-    schema = avro_schema(entry, entry.versions)
+    schema = load_schema(entry, entry.versions)
     if registry is None:
         return writer_of(schema, single_object_prefix(schema))
-    return writer_of(schema, REGISTRY_MARK + registry.writing[entry.subject].to_bytes(4, "big"))
+    return writer_of(schema, CONFLUENT_MAGIC_BYTE + registry.write_ids[entry.subject].to_bytes(4, "big"))
 
 
-def _known_by_prefix() -> dict[bytes, KnownSchema]:
-    schemas = [(entry, avro_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
-    return {single_object_prefix(schema): _known(entry, schema) for entry, schema in schemas}
+def _schemas_by_prefix() -> dict[bytes, KnownSchema]:
+    schemas = [(entry, load_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
+    return {single_object_prefix(schema): _known_schema(entry, schema) for entry, schema in schemas}
 
 
-def _known(entry: EventType, schema: AvroSchema) -> KnownSchema:
-    read, ours = reader_of(schema), avro_schema(entry, entry.versions)
+def _known_schema(entry: EventType, schema: AvroSchema) -> KnownSchema:
+    read, ours = reader_of(schema), load_schema(entry, entry.versions)
     if schema == ours:
         return KnownSchema(entry, read)
     return KnownSchema(entry, lambda value, start: resolve(read(value, start), ours))
 
 
-def _values(known: KnownSchema, value: bytes, start: int) -> tuple[EventType, Plain]:
+def _read_values(known: KnownSchema, value: bytes, start: int) -> tuple[EventType, AvroValue]:
     try:
         return known.entry, known.read(value, start)
     except NotAvroError as wrong:

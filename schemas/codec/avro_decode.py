@@ -1,4 +1,4 @@
-"""Read Avro values with fastavro, which trusts schemas and bytes more than it can afford to. See ADR-0011.
+"""Read Avro values with fastavro, which does not protect itself against hostile schemas and bytes. See ADR-0011.
 
 Its compiled reader ends the process where a value nests deep enough, and builds as many items as a count claims.
 Both need a schema that allows it, so such schemas are refused before any byte is read: what is left cannot nest
@@ -16,9 +16,9 @@ from fastavro.schema import SchemaParseException, UnknownType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from schemas.codec.avro_schemas import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, AvroValue
 
-    Read = Callable[[bytes, int], Plain]
+    Read = Callable[[bytes, int], AvroValue]
 
 DEEPEST = 32  # levels of types inside each other; our own schemas have up to nine
 
@@ -29,7 +29,7 @@ _BOOLEAN = {"type": "enum", "symbols": {0: False, -1: True}}
 
 
 class NotAvroError(ValueError):
-    """The bytes do not follow the schema; the sentence says how."""
+    """The bytes do not follow the schema; the message says where they differ."""
 
 
 class UnsafeSchemaError(ValueError):
@@ -46,7 +46,7 @@ def reader_of(schema: AvroSchema) -> Read:
     """
     plan = _plan(schema)
 
-    def read(value: bytes, start: int) -> Plain:
+    def read(value: bytes, start: int) -> AvroValue:
         source = BytesIO(value)
         source.seek(start)
         try:
@@ -114,7 +114,7 @@ def _bare(schema: AvroSchema) -> AvroSchema:
     return bare if len(bare) > 1 else schema["type"]
 
 
-def _a(kind: type, value: Plain) -> Plain:
+def _a(kind: type, value: AvroValue) -> AvroValue:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value

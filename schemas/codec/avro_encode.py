@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from schemas.base import Model
-    from schemas.codec.avro_schemas import AvroSchema, Plain
+    from schemas.codec.avro_schemas import AvroSchema, AvroValue
 
-    Write = Callable[[Plain, bytearray], None]
+    Write = Callable[[AvroValue, bytearray], None]
     Named = dict[str, Write]
 
 CHILD = "ChildDocument"
@@ -59,7 +59,7 @@ def _write(schema: AvroSchema, named: Named) -> Write:
 def _record(schema: AvroSchema, named: Named) -> Write:
     fields = [_field(field, named) for field in schema["fields"]]
 
-    def write(value: Plain, out: bytearray) -> None:
+    def write(value: AvroValue, out: bytearray) -> None:
         values = value.__dict__
         # Most fields are texts, and most that may be null are: both are written here and cost no call.
         for name, write_field, is_nullable, is_optional, is_text in fields:
@@ -85,7 +85,7 @@ def _record(schema: AvroSchema, named: Named) -> Write:
 
 
 def _only_without_children(write_record: Write) -> Write:
-    def write(value: Plain, out: bytearray) -> None:
+    def write(value: AvroValue, out: bytearray) -> None:
         if value.children:
             raise ValueError("a child carries children of its own")
         write_record(value, out)
@@ -120,7 +120,7 @@ def _written_long(value: int) -> bytes:
 def _array(schema: AvroSchema, named: Named) -> Write:
     write_item = _write(schema["items"], named)
 
-    def write(values: tuple[Plain, ...], out: bytearray) -> None:
+    def write(values: tuple[AvroValue, ...], out: bytearray) -> None:
         if values:
             _write_long(len(values), out)
             for value in values:
@@ -133,7 +133,7 @@ def _array(schema: AvroSchema, named: Named) -> Write:
 def _map(schema: AvroSchema, named: Named) -> Write:
     write_value = _write(schema["values"], named)
 
-    def write(values: dict[str, Plain], out: bytearray) -> None:
+    def write(values: dict[str, AvroValue], out: bytearray) -> None:
         if values:
             _write_long(len(values), out)
             for key, value in values.items():
@@ -149,7 +149,7 @@ def _union(schema: AvroSchema, named: Named) -> Write:
     names = [branch["name"] if isinstance(branch, dict) else branch for branch in schema]
     places = {name: place for place, name in enumerate(names)}
 
-    def write(value: Plain, out: bytearray) -> None:
+    def write(value: AvroValue, out: bytearray) -> None:
         place = places[_BRANCH_OF.get(type(value)) or type(value).__name__]
         out.append(place << 1)
         branches[place](value, out)

@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 # Both have Avro's own shapes; nothing past the codec sees them.
 AvroSchema = Any
-Plain = Any
+AvroValue = Any
 
-SINGLE_OBJECT_MARK = b"\xc3\x01"
+SINGLE_OBJECT_MARKER = b"\xc3\x01"
 
 
 @cache
-def avsc_text(subject: str, version: int) -> str:
+def read_avsc(subject: str, version: int) -> str:
     """Return the file `schemas/avro/<subject>/v<version>.avsc` as it was written."""
     return (files("schemas") / "avro" / subject / f"v{version}.avsc").read_text("utf-8")
 
 
-def avro_schema(entry: EventType, version: int) -> AvroSchema:
+def load_schema(entry: EventType, version: int) -> AvroSchema:
     """Parse one version of an event's schema."""
-    return orjson.loads(avsc_text(entry.subject, version))
+    return orjson.loads(read_avsc(entry.subject, version))
 
 
 def single_object_prefix(schema: AvroSchema) -> bytes:
     """Return the ten bytes that open a single-object value (Avro 1.12, "Single-object encoding")."""
     # fastavro writes the fingerprint's bytes in the little-endian order that the encoding asks for.
-    return SINGLE_OBJECT_MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    return SINGLE_OBJECT_MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 def named_types(schema: AvroSchema) -> dict[str, AvroSchema]:

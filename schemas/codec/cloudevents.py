@@ -42,7 +42,7 @@ class EventHeaders(NamedTuple):
     replay: str | None = None
 
 
-_READ = {
+_FIELD_OF_HEADER = {
     "ce_id": "id",
     "ce_type": "type",
     "ce_source": "source",
@@ -62,8 +62,8 @@ def read_headers(
     """Read the headers leniently: one that is missing, empty or no text counts as not sent."""
     found: dict[str, str] = {}
     for name, raw in headers or ():
-        field = _READ.get(name) or _READ.get(name.lower())
-        text = _text(raw) if field else ""
+        field = _FIELD_OF_HEADER.get(name) or _FIELD_OF_HEADER.get(name.lower())
+        text = _decode_text(raw) if field else ""
         if field and text:
             found[field] = text
     return EventHeaders(
@@ -80,20 +80,20 @@ def read_headers(
     )
 
 
-def type_in(headers: Iterable[tuple[str, bytes | None]] | None) -> str | None:
+def read_type(headers: Iterable[tuple[str, bytes | None]] | None) -> str | None:
     """Return the CloudEvents type only."""
     for name, raw in headers or ():
         if name == "ce_type" or name.lower() == "ce_type":
-            return _text(raw) or None
+            return _decode_text(raw) or None
     return None
 
 
 def write_headers(headers: EventHeaders, *, type_: str, content_type: str, source: str) -> KafkaHeaders:
     """Write the headers in a fixed order; `source` is used if the event names none."""
-    kind = _same_for_many(type_, headers.source or source, content_type)
+    kind = _shared_headers(type_, headers.source or source, content_type)
     written: list[tuple[str, bytes | None]] = [_SPEC_VERSION, ("ce_id", headers.id.encode()), *kind]
     if headers.time is not None:
-        written.append(("ce_time", write_time(headers.time).encode()))
+        written.append(("ce_time", format_time(headers.time).encode()))
     for name, text in (
         ("ce_subject", headers.subject),
         ("traceparent", headers.traceparent),
@@ -107,11 +107,11 @@ def write_headers(headers: EventHeaders, *, type_: str, content_type: str, sourc
 
 
 @lru_cache(maxsize=256)  # as many as there are event types and services that send them
-def _same_for_many(type_: str, source: str, content_type: str) -> KafkaHeaders:
+def _shared_headers(type_: str, source: str, content_type: str) -> KafkaHeaders:
     return ("ce_type", type_.encode()), ("ce_source", source.encode()), ("content-type", content_type.encode())
 
 
-def _text(raw: bytes | str | None) -> str:
+def _decode_text(raw: bytes | str | None) -> str:
     if isinstance(raw, str):  # some clients return text
         return raw
     try:
@@ -132,7 +132,7 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 @lru_cache(maxsize=1024)  # the events that one event leads to have the same time
-def write_time(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Write RFC 3339 with milliseconds, in UTC."""
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return f"{in_utc.isoformat(timespec='milliseconds')[:-6]}Z"
@@ -140,7 +140,7 @@ def write_time(moment: datetime) -> str:
 
 MEDIA_TYPE = "application/cloudevents+json"
 
-_MEMBERS = ("specversion", "type")
+_REQUIRED_ATTRIBUTES = ("specversion", "type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class StructuredEvent:
     data: bytes
 
 
-def open_structured(value: bytes, content_type: str | None) -> StructuredEvent | None:
+def parse_structured_event(value: bytes, content_type: str | None) -> StructuredEvent | None:
     """Parse a structured-mode event; None if the value is something else.
 
     Raises:
@@ -163,9 +163,9 @@ def open_structured(value: bytes, content_type: str | None) -> StructuredEvent |
     if not declared and not looks_like_one:
         return None
     document = _parse(value)
-    if isinstance(document, dict) and (declared or all(member in document for member in _MEMBERS)):
+    if isinstance(document, dict) and (declared or all(member in document for member in _REQUIRED_ATTRIBUTES)):
         texts = {name: text for name, text in document.items() if isinstance(text, str)}
-        return StructuredEvent(texts, _data(document))
+        return StructuredEvent(texts, _encode_data(document))
     if declared:
         raise InvalidEventError(f"The content type is {MEDIA_TYPE}, but the value is not a JSON object.")
     return None
@@ -174,7 +174,7 @@ def open_structured(value: bytes, content_type: str | None) -> StructuredEvent |
 def _parse(value: bytes) -> object:
     try:
         # Not orjson: it would turn a number that does not fit into 64 bits into a float.
-        return cast("object", json.loads(value, parse_constant=_refuse))
+        return cast("object", json.loads(value, parse_constant=_reject_constant))
     except (ValueError, RecursionError) as wrong:
         why = "it is nested too deep" if isinstance(wrong, RecursionError) else f"it is not JSON: {str(wrong)[:120]}"
         raise UnreadableBytesError(
@@ -182,11 +182,11 @@ def _parse(value: bytes) -> object:
         ) from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a number in JSON")
 
 
-def _data(document: dict[str, object]) -> bytes:
+def _encode_data(document: dict[str, object]) -> bytes:
     if document.get("data") is not None:
         return json.dumps(document["data"]).encode()
     encoded = document.get("data_base64")

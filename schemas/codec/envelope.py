@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.catalogue import type_of
-from schemas.codec.cloudevents import EventHeaders, open_structured, parse_time, read_headers, write_headers
+from schemas.catalogue import ce_type_of
+from schemas.codec.cloudevents import EventHeaders, parse_structured_event, parse_time, read_headers, write_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ class Event(NamedTuple):
     @property
     def type(self) -> str:
         """The CloudEvents type of the data, whatever the header said."""
-        return type_of(type(self.data))
+        return ce_type_of(type(self.data))
 
 
 class Envelope:
@@ -63,13 +63,13 @@ class Envelope:
             UndecodableError: the bytes are no event; the sentence says why and what to do.
         """
         read = read_headers(headers, fallback_id=fallback_id)
-        structured = open_structured(value, read.content_type) if value else None
+        structured = parse_structured_event(value, read.content_type) if value else None
         if structured is not None:
-            read, value = _merged(read, structured), structured.data
+            read, value = _merge_attributes(read, structured), structured.data
         return Event(headers=read, data=self._codec.decode(value, ce_type=read.type))
 
 
-def _merged(headers: EventHeaders, structured: StructuredEvent) -> EventHeaders:
+def _merge_attributes(headers: EventHeaders, structured: StructuredEvent) -> EventHeaders:
     said = structured.attributes
     return headers._replace(
         id=said.get("id") or headers.id,

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-_EXCERPT = 40
-_SENTENCE_FIELDS = 3
-_DETAIL_FIELDS = 20
-_CLAIM_LENGTH = 160
+_MAX_EXCERPT_LENGTH = 40
+_MAX_SUMMARY_FIELDS = 3
+_MAX_DETAIL_FIELDS = 20
+_MAX_MESSAGE_LENGTH = 160
 _VALUE_BRANCHES = frozenset({"bool", "int", "float", "str", "JsonText"})
-_WORDS = {
+_MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
     "string_too_short": "is empty",
@@ -74,53 +74,54 @@ class InvalidEventError(UndecodableError):
     code = "INVALID_EVENT"
 
 
-def invalid(name: str, wrong: ValidationError) -> InvalidEventError:
+def invalid_event_error(name: str, wrong: ValidationError) -> InvalidEventError:
     """Return the error that names the wrong fields: `RunRequested is not valid: run.related_service.id is missing`."""
-    claims = field_claims(wrong)
+    messages = field_messages(wrong)
+    summary = "; ".join(_truncate(messages, _MAX_SUMMARY_FIELDS))
     return InvalidEventError(
-        f"{name} is not valid: {'; '.join(_first(claims, _SENTENCE_FIELDS))}. Correct the producer and send it again.",
-        detail="\n".join(_first(claims, _DETAIL_FIELDS)),
+        f"{name} is not valid: {summary}. Correct the producer and send it again.",
+        detail="\n".join(_truncate(messages, _MAX_DETAIL_FIELDS)),
     )
 
 
-def _first(claims: list[str], most: int) -> list[str]:
-    return claims if len(claims) <= most else [*claims[:most], f"and {len(claims) - most} more"]
+def _truncate(messages: list[str], limit: int) -> list[str]:
+    return messages if len(messages) <= limit else [*messages[:limit], f"and {len(messages) - limit} more"]
 
 
-def field_claims(wrong: ValidationError) -> list[str]:
-    """Return one short claim per wrong field, without its value."""
-    return [claim for _, claim in field_places(wrong)]
+def field_messages(wrong: ValidationError) -> list[str]:
+    """Return one short message per wrong field, without its value."""
+    return [message for _, message in located_field_messages(wrong)]
 
 
-def field_places(wrong: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
-    """Return the same claims, each with the path to its field."""
+def located_field_messages(wrong: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """Return the same messages, each with the path to its field."""
     found = {}
     for error in wrong.errors(include_url=False, include_input=False):
-        loc = tuple(takewhile(lambda step: step not in _VALUE_BRANCHES, error["loc"]))
-        found[loc] = f"{_place(loc)} {_claim(error)}".strip()
+        path = tuple(takewhile(lambda step: step not in _VALUE_BRANCHES, error["loc"]))
+        found[path] = f"{_field_path(path)} {_field_message(error)}".strip()
     return list(found.items())
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
+def _field_path(loc: tuple[int | str, ...]) -> str:
     path = ""
     for step in loc:
         path += f"[{step}]" if isinstance(step, int) else f".{excerpt(step)}" if path else excerpt(step)
     return path
 
 
-def _claim(error: ErrorDetails) -> str:
-    known = _WORDS.get(error["type"])
+def _field_message(error: ErrorDetails) -> str:
+    known = _MESSAGES.get(error["type"])
     if known:
         return known
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:_CLAIM_LENGTH]
+    return message[:1].lower() + message[1:_MAX_MESSAGE_LENGTH]
 
 
 def excerpt(value: bytes | str) -> str:
     """Return the beginning of a value, never the whole, without characters that control a terminal."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    shown = printable(text[:_EXCERPT])
-    return f"{shown}…" if len(text) > _EXCERPT else shown
+    shown = printable(text[:_MAX_EXCERPT_LENGTH])
+    return f"{shown}…" if len(text) > _MAX_EXCERPT_LENGTH else shown
 
 
 def printable(text: str) -> str:

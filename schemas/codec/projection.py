@@ -1,4 +1,4 @@
-"""Keep of the events on the lifecycle topic only what a decision needs: models of the whole cost twice as much.
+"""Read only the fields of lifecycle events that a decision needs: whole models cost twice as much.
 
 Avro is read whole and only the wanted fields are validated, so an event whose other fields are wrong passes here,
 although the gateway refuses it.
@@ -15,10 +15,10 @@ from pydantic import ValidationError, create_model
 
 from schemas.base import Model
 from schemas.codec.avro import AvroReader
-from schemas.codec.cloudevents import type_in
-from schemas.codec.codec import Codec, agree
+from schemas.codec.cloudevents import read_type
+from schemas.codec.codec import Codec, check_declared_type
 from schemas.codec.envelope import Envelope
-from schemas.codec.errors import invalid
+from schemas.codec.errors import invalid_event_error
 from schemas.lifecycle import RunRequested
 from schemas.run_document import RunDocument
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from schemas.catalogue import Message
-    from schemas.codec.avro_schemas import Plain
+    from schemas.codec.avro_schemas import AvroValue
     from schemas.codec.schema_registry import RegistryIds
 
-    Pick = Callable[[Plain], Plain]
+    Pick = Callable[[AvroValue], AvroValue]
     KafkaHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
 @dataclass(frozen=True, slots=True)
 class ItemsNamed:
-    """Of a list of records, those with one of these names; without spaces around it, as models read a text."""
+    """Selects the records of a list that have one of these names, compared without surrounding spaces."""
 
     names: frozenset[str]
 
@@ -46,11 +46,11 @@ class ItemsNamed:
 Wanted = Mapping[str, "Wanted | ItemsNamed | None"]
 
 
-def picker_of(wanted: Wanted) -> Callable[[Mapping[str, Plain]], dict[str, Plain]]:
+def picker_of(wanted: Wanted) -> Callable[[Mapping[str, AvroValue]], dict[str, AvroValue]]:
     """Make the function that picks the wanted fields of a record; null and empty lists, which are defaults, are not."""
     parts = [(name, _picker_of_part(inside)) for name, inside in wanted.items()]
 
-    def pick(values: Mapping[str, Plain]) -> dict[str, Plain]:
+    def pick(values: Mapping[str, AvroValue]) -> dict[str, AvroValue]:
         picked = {}
         for name, part in parts:
             value = values.get(name)
@@ -71,15 +71,17 @@ def _picker_of_part(inside: Wanted | ItemsNamed | None) -> Pick | None:
     return lambda value: [pick(item) for item in value] if isinstance(value, list) else pick(value)
 
 
-def partial_model(model: type[Model], wanted: Wanted) -> type[Model]:
+def partial_model(model: type[Model], fields: Wanted) -> type[Model]:
     """Make the model that has only the wanted fields of another, without what the other checks across fields."""
     parts: Mapping[str, Any] = {
-        name: _part(model.model_fields[name], inside) for name, inside in wanted.items() if name in model.model_fields
+        name: _partial_field(model.model_fields[name], inside)
+        for name, inside in fields.items()
+        if name in model.model_fields
     }
     return create_model(f"Partial{model.__name__}", __base__=Model, **parts)
 
 
-def _part(field: FieldInfo, inside: Wanted | ItemsNamed | None) -> tuple[object, FieldInfo]:
+def _partial_field(field: FieldInfo, inside: Wanted | ItemsNamed | None) -> tuple[object, FieldInfo]:
     annotation = field.annotation
     inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
     if inside is None or isinstance(inside, ItemsNamed) or not (isinstance(inner, type) and issubclass(inner, Model)):
@@ -97,11 +99,11 @@ class PartialEvent(NamedTuple):
     kind: type[Message]
     run_id: str = ""
     is_child: bool = False
-    content: Mapping[str, Plain] | RunDocument | None = None
+    content: Mapping[str, AvroValue] | RunDocument | None = None
 
     @property
     def sameness(self) -> bytes | None:
-        """What is equal for two requests only if their wanted fields are; None where that is not known cheaply."""
+        """A value that is equal for two requests only if their wanted fields are; None if computing it is expensive."""
         return None if self.content is None or isinstance(self.content, RunDocument) else orjson.dumps(self.content)
 
 
@@ -122,21 +124,21 @@ class PartialEventReader:
         """
         known = self._avro.read(value) if value else None
         if known is None:
-            return _whole(self._whole.decode(value, headers, fallback_id="").data)
+            return _project_whole(self._whole.decode(value, headers, fallback_id="").data)
         entry, values = known
-        agree(entry, type_in(headers))
+        check_declared_type(entry, read_type(headers))
         if entry.model is not RunRequested:
             return PartialEvent(entry.model)
         try:
             return self._requested(values["run"])
         except (AttributeError, KeyError, TypeError):  # of a registry's schema, where these are missing or other types
-            return _whole(self._whole.decode(value, headers, fallback_id="").data)
+            return _project_whole(self._whole.decode(value, headers, fallback_id="").data)
 
-    def _requested(self, run: dict[str, Plain]) -> PartialEvent:
+    def _requested(self, run: dict[str, AvroValue]) -> PartialEvent:
         return PartialEvent(RunRequested, run["run_id"], run.get("parent_run_id") is not None, self._pick(run))
 
     def document(self, part: PartialEvent) -> RunDocument:
-        """Judge the wanted fields and give them as a document that has no others.
+        """Validate the wanted fields and return them as a document that has no others.
 
         Raises:
             UndecodableError: a wanted field is wrong.
@@ -147,10 +149,10 @@ class PartialEventReader:
             # The fields that were not requested are never read.
             return cast("RunDocument", self._model.model_validate(part.content))
         except ValidationError as wrong:
-            raise invalid(part.kind.__name__, wrong) from None
+            raise invalid_event_error(part.kind.__name__, wrong) from None
 
 
-def _whole(message: Message) -> PartialEvent:
+def _project_whole(message: Message) -> PartialEvent:
     if not isinstance(message, RunRequested):
         return PartialEvent(type(message))
     return PartialEvent(RunRequested, message.run.run_id, message.run.parent_run_id is not None, message.run)

@@ -13,7 +13,7 @@ import orjson
 
 from schemas.catalogue import CATALOGUE
 from schemas.codec.avro_decode import UnsafeSchemaError, refuse_unsafe
-from schemas.codec.avro_schemas import avsc_text
+from schemas.codec.avro_schemas import read_avsc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schemas.catalogue import EventType
     from schemas.codec.avro_schemas import AvroSchema
 
-Answer = Any  # JSON of the registry's own shape
+RegistryResponse = Any  # JSON of the registry's own shape
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _NOT_FOUND = 404
@@ -32,16 +32,16 @@ class RegistryError(Exception):
     """The schema registry cannot be used or refused; the sentence names address, subject and reason."""
 
 
-class RegistrySilentError(RegistryError):
+class RegistryUnavailableError(RegistryError):
     """The schema registry does not answer; it may later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryIds:
-    """`writing` has the id of our newest schema per subject, `reading` every id that may be read."""
+    """`write_ids` has the id of our newest schema per subject, `read_schemas` every id that may be read."""
 
-    writing: Mapping[str, int]
-    reading: Mapping[int, tuple[EventType, AvroSchema]] = field(default_factory=dict)
+    write_ids: Mapping[str, int]
+    read_schemas: Mapping[int, tuple[EventType, AvroSchema]] = field(default_factory=dict)
 
 
 def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> RegistryIds:
@@ -50,7 +50,7 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     `url` may have a user and password; they are sent as basic authentication and never shown. Blocks.
 
     Raises:
-        RegistrySilentError: the registry does not answer.
+        RegistryUnavailableError: the registry does not answer.
         RegistryError: it refuses a schema, does not have it, or has one under our subjects whose values could take all
             memory or end the process.
     """
@@ -59,9 +59,9 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     reading: dict[int, tuple[EventType, AvroSchema]] = {}
     for entry in CATALOGUE:
         for version in range(1, entry.versions + 1):
-            writing[entry.subject] = registry.id_of(entry.subject, avsc_text(entry.subject, version), register=register)
+            writing[entry.subject] = registry.id_of(entry.subject, read_avsc(entry.subject, version), register=register)
         reading |= {id_: (entry, schema) for id_, schema in registry.versions_of(entry.subject)}
-    return RegistryIds(writing=writing, reading=reading)
+    return RegistryIds(write_ids=writing, read_schemas=reading)
 
 
 class _RegistryClient:
@@ -71,21 +71,21 @@ class _RegistryClient:
             raise RegistryError("The schema registry's address must begin with http:// or https:// and name a host.")
         self._timeout = timeout
         self._address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-        self._headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE} | _credentials(
+        self._headers = {"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE} | _authorization_header(
             parts.username, parts.password
         )
 
     def id_of(self, subject: str, text: str, *, register: bool) -> int:
         path = f"/subjects/{quote(subject, safe='')}" + ("/versions" if register else "")
-        answer = self._ask(path, {"schema": text, "schemaType": "AVRO"})
+        answer = self._request(path, {"schema": text, "schemaType": "AVRO"})
         return int(answer["id"])
 
     def versions_of(self, subject: str) -> list[tuple[int, AvroSchema]]:
         path = f"/subjects/{quote(subject, safe='')}/versions"
-        answers = [self._ask(f"{path}/{version}") for version in self._ask(path)]
+        answers = [self._request(f"{path}/{version}") for version in self._request(path)]
         return [(int(answer["id"]), self._safe(subject, answer)) for answer in answers]
 
-    def _safe(self, subject: str, answer: Answer) -> AvroSchema:
+    def _safe(self, subject: str, answer: RegistryResponse) -> AvroSchema:
         schema = orjson.loads(answer["schema"])
         try:
             refuse_unsafe(schema)
@@ -97,25 +97,27 @@ class _RegistryClient:
             ) from None
         return schema
 
-    def _ask(self, path: str, body: object = None) -> Answer:
+    def _request(self, path: str, body: object = None) -> RegistryResponse:
         data = None if body is None else orjson.dumps(body)
         request = Request(self._address + path, data=data, headers=self._headers)  # noqa: S310 - http(s) only, checked above
         try:
             with urlopen(request, timeout=self._timeout) as answer:  # noqa: S310 - as above
                 return orjson.loads(answer.read())
         except HTTPError as refusal:
-            raise RegistryError(self._refusal(path, refusal)) from None
+            raise RegistryError(self._refusal_message(path, refusal)) from None
         except (URLError, OSError, ValueError) as wrong:
             reason = wrong.reason if isinstance(wrong, URLError) else wrong
-            raise RegistrySilentError(f"The schema registry at {self._address} does not answer: {reason}.") from None
+            raise RegistryUnavailableError(
+                f"The schema registry at {self._address} does not answer: {reason}."
+            ) from None
 
-    def _refusal(self, path: str, refusal: HTTPError) -> str:
+    def _refusal_message(self, path: str, refusal: HTTPError) -> str:
         said = refusal.read(_EXCERPT).decode("utf-8", "replace")
         advice = "register it first, or let Southbound do it" if refusal.code == _NOT_FOUND else "ask its owner"
         return f"The schema registry at {self._address} answers {refusal.code} to {path}: {said}; {advice}."
 
 
-def _credentials(user: str | None, password: str | None) -> dict[str, str]:
+def _authorization_header(user: str | None, password: str | None) -> dict[str, str]:
     if user is None:
         return {}
     pair = f"{unquote(user)}:{unquote(password or '')}"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from schemas.base import Model
-from schemas.catalogue import CATALOGUE, entry_named
+from schemas.catalogue import CATALOGUE, find_event_type
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
-from schemas.codec.errors import field_places
+from schemas.codec.errors import located_field_messages
 from schemas.files.located_yaml import NotAFileError, WrittenEvent, written_events
-from schemas.run_document import Filled, Moment
+from schemas.run_document import Moment, NonEmptyStr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,12 +51,12 @@ class EventFileError(Exception):
 class _EventFields(Model):
     """The fields around the data of a written event; `specversion` lets a CloudEvents event be pasted."""
 
-    type: Filled
+    type: NonEmptyStr
     data: dict[str, object]
-    id: Filled | None = None
-    source: Filled | None = None
+    id: NonEmptyStr | None = None
+    source: NonEmptyStr | None = None
     time: Moment | None = None
-    subject: Filled | None = None
+    subject: NonEmptyStr | None = None
     specversion: str | None = None
     datacontenttype: str | None = None
 
@@ -90,7 +90,7 @@ def _event(written: WrittenEvent, new_id: Callable[[], str]) -> Event | list[tup
         frame = _EventFields.model_validate_json(json.dumps(written.content))
     except ValidationError as wrong:
         return _claims(written, wrong, "event", ())
-    entry = entry_named(frame.type)
+    entry = find_event_type(frame.type)
     if entry is None:
         return [
             (
@@ -116,4 +116,4 @@ def _headers(frame: _EventFields, entry: EventType, new_id: Callable[[], str]) -
 
 
 def _claims(written: WrittenEvent, wrong: ValidationError, name: str, above: tuple[str, ...]) -> list[tuple[int, str]]:
-    return [(written.line_of((*above, *loc)), f"{name}: {claim}") for loc, claim in field_places(wrong)]
+    return [(written.line_of((*above, *loc)), f"{name}: {claim}") for loc, claim in located_field_messages(wrong)]

@@ -29,8 +29,8 @@ async def wait_until_reachable(settings: Settings, topics: Collection[str] = ())
         await wait_for_kafka(
             client_settings(settings.kafka),
             topics,
-            budget=settings.kafka.start_timeout,
-            report=lambda reason: print_status(f"waiting: {reason}"),
+            max_wait=settings.kafka.start_timeout,
+            on_reason=lambda reason: print_status(f"waiting: {reason}"),
         )
     except KafkaNotReadyError as error:
         raise unreachable(str(error)) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 from rich.text import Text
 
-from consumers.runtime.dead_letters import PREFIX
+from consumers.runtime.dead_letters import HEADER_PREFIX
 from router.runs.ids import event_id_at
 from schemas.codec.errors import UndecodableError, excerpt, printable
 from schemas.commands import ChangeRun, SendRun
@@ -113,7 +113,9 @@ def read_record(message: Message, envelope: Envelope, names: TopicNames) -> Reco
         key=key,
         value=value,
         event=event,
-        dead_letter={name.removeprefix(PREFIX): _text(text) for name, text in headers if name.startswith(PREFIX)},
+        dead_letter={
+            name.removeprefix(HEADER_PREFIX): _text(text) for name, text in headers if name.startswith(HEADER_PREFIX)
+        },
     )
 
 

@@ -99,7 +99,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
     yield "versions", f"wanted {row.requested.version}, accepted {row.accepted_version or 'none'}"
-    yield "cancelled", "asked for" if row.cancel_asked else ""
+    yield "cancelled", "asked for" if row.cancel_requested else ""
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
         yield name.removesuffix("_at"), _optional_time(getattr(row, name))
     yield "revision", str(row.revision)
@@ -151,7 +151,7 @@ def format_time(when: datetime) -> str:
 
 
 def _pending_requests(row: RunRow) -> Iterator[str]:
-    if row.cancel_asked and row.phase is not Phase.CANCELLED:
+    if row.cancel_requested and row.phase is not Phase.CANCELLED:
         yield "its cancellation was asked for"
     if row.sent is not None and row.sent.version < row.requested.version:
         yield f"version {row.requested.version} is wanted, and version {row.sent.version} is what {row.spoke} was sent"

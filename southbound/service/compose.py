@@ -19,7 +19,16 @@ from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
-from consumers.metrics import CALLBACKS, CALLING, CALLS, IN_LINE, INPUTS_MISSING, RUNS_ENDED, USED_UP, WorkerMetrics
+from consumers.metrics import (
+    CALL_SECONDS,
+    CALLBACKS,
+    CALLS,
+    DEFINITIONS_USED_UP,
+    INPUTS_MISSING,
+    REQUESTS_WAITING,
+    RUNS_ENDED,
+    WorkerMetrics,
+)
 from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.routing.cancel_run import RunCancelledHandler
 from consumers.routing.change_hierarchy import HierarchyChanger
@@ -36,7 +45,7 @@ from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
-from consumers.spokes.profile import InboundMode as Channel
+from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.logs import log_problem
@@ -44,7 +53,7 @@ from southbound.service.logs import log_problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consumers.dispatch.call import ObserveCall
+    from consumers.dispatch.call import CallObserver
     from consumers.event_handler import EventHandler
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
@@ -73,7 +82,7 @@ def _log_used_up(use: ThresholdUse) -> None:
 
 
 def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
-    log.info("request waits", run=run_id, definitions=[*definitions])
+    log.info("request waiting for threshold", run=run_id, definitions=[*definitions])
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
@@ -93,12 +102,12 @@ class SharedParts:
     def updater(self) -> RunUpdater:
         """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
         announcer = Announcer(events=self.events, now=utc_now)
-        return RunUpdater(store=self.store, announcer=announcer, now=utc_now, ended=_result_counter(self.metrics))
+        return RunUpdater(store=self.store, announcer=announcer, now=utc_now, on_ended=_result_counter(self.metrics))
 
     @cached_property
     def decide(self) -> Decider:
         """The decisions by the live tables, with their cache of routes."""
-        return Decider(tables=self.tables.current, observe=_missing_input_counter(self.metrics))
+        return Decider(tables=self.tables.current, on_missing_input=_missing_input_counter(self.metrics))
 
     @cached_property
     def commands(self) -> CommandPublisher:
@@ -116,10 +125,10 @@ class SharedParts:
         return RequestRouter(
             updater=self.updater,
             commands=self.commands,
-            decide=self.decide,
+            decider=self.decide,
             limits=self.limits,
-            used_up=self.threshold_cache,
-            kept=_log_waiting,
+            threshold_cache=self.threshold_cache,
+            on_waiting=_log_waiting,
         )
 
     @cached_property
@@ -132,20 +141,20 @@ class SharedParts:
         dice = random.random  # jitter, not a secret
         observe = _call_observer(self.metrics)
         return Caller(
-            spokes=self.spokes, client=self.client, now=utc_now, random=dice, may_send=may_send, observe=observe
+            spokes=self.spokes, client=self.client, now=utc_now, random=dice, may_send=may_send, on_call=observe
         )
 
 
 def build_poller(resources: SharedParts) -> Poller | None:
     """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
-    if not any(Channel.POLL in profile.inbound for profile in resources.rules.profiles):
+    if not any(ResultChannel.POLL in profile.result_channels for profile in resources.rules.profiles):
         return None
     return Poller(
         caller=resources.make_caller(lambda: True),
         store=resources.store,
         events=resources.events,
         now=utc_now,
-        complain=lambda sentence: log.warning("polling has to wait", problem=sentence),
+        warn=lambda sentence: log.warning("polling failed; retrying", problem=sentence),
     )
 
 
@@ -161,7 +170,7 @@ def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
         updater=parts.updater,
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
-        complain=lambda sentence: log.warning("overdue requests have to wait", problem=sentence),
+        warn=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
     )
 
 
@@ -170,13 +179,13 @@ def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
     made = WaitingQueueReleaser(
         updater=parts.updater,
         commands=parts.commands,
-        route=parts.route,
-        decide=parts.decide,
-        used_up=parts.threshold_cache,
-        complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
+        router=parts.route,
+        decider=parts.decide,
+        threshold_cache=parts.threshold_cache,
+        warn=lambda sentence: log.warning("release of waiting requests failed; retrying", problem=sentence),
     )
-    parts.metrics.track(IN_LINE, lambda: made.waiting_requests, "routing")
-    parts.metrics.track(USED_UP, lambda: parts.threshold_cache.count_at(utc_now()), "routing")
+    parts.metrics.track(REQUESTS_WAITING, lambda: made.waiting_requests, "routing")
+    parts.metrics.track(DEFINITIONS_USED_UP, lambda: parts.threshold_cache.count_used_up(utc_now()), "routing")
     return made
 
 
@@ -236,13 +245,13 @@ def _build_worker(
         dead_letter_topic=resources.events.topics.dlq,
         max_in_flight=settings.worker.max_in_flight,
         commit_every=settings.worker.commit_every,
-        drain_budget=settings.worker.drain,
-        revoke_budget=settings.worker.drain,
+        drain_timeout=settings.worker.drain,
+        revoke_timeout=settings.worker.drain,
         session_timeout=_session_timeout(settings.kafka.client),
     )
     kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
     client = KafkaGroupConsumer(
-        kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget
+        kafka, [topic], session_timeout=policy.session_timeout, revoke_timeout=policy.revoke_timeout
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler asks the worker that runs it, so one of the two has to be made first.
@@ -251,10 +260,10 @@ def _build_worker(
     decoding = DecodingHandler(handle, resources.events.envelope)
     made.append(
         Worker(
-            client=client,
+            consumer=client,
             handler=decoding.handle_record,
             publisher=resources.events.publisher,
-            policy=policy,
+            config=policy,
             observer=observer,
             clock=time.monotonic,
         )
@@ -272,10 +281,10 @@ def _missing_input_counter(metrics: Metrics) -> Callable[[str, str], None]:
     return lambda table, name: metrics.count(INPUTS_MISSING, table, name)
 
 
-def _call_observer(metrics: Metrics) -> ObserveCall:
+def _call_observer(metrics: Metrics) -> CallObserver:
     def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
         metrics.count(CALLS, spoke, purpose, verdict)
-        metrics.observe_duration(CALLING, seconds, spoke, purpose)
+        metrics.observe_duration(CALL_SECONDS, seconds, spoke, purpose)
 
     return count
 

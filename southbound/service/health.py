@@ -10,8 +10,8 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from consumers.inbound.listen_socket import open_port, port_of
-from consumers.runtime.faults import fault
+from consumers.inbound.listen_socket import bound_port, open_port
+from consumers.runtime.faults import internal_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ class HealthServer:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         bound = open_port(self.host, self.port)
-        self.port = port_of(bound)
+        self.port = bound_port(bound)
         await web.SockSite(self._runner, bound).start()
 
     async def stop(self) -> None:
@@ -69,10 +69,10 @@ class HealthServer:
 
     async def _ready(self, _: web.Request) -> web.Response:
         answers = await asyncio.gather(*map(_run_check, self.checks.values()))
-        complaints = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
-        told = {"complaints": complaints, "warnings": dict(self.warnings())}
-        status = {"status": "not ready" if complaints else "ready", **told}
-        return web.json_response(status, status=503 if complaints else 200)
+        problems = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
+        details = {"problems": problems, "warnings": dict(self.warnings())}
+        status = {"status": "not ready" if problems else "ready", **details}
+        return web.json_response(status, status=503 if problems else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         body = generate_latest(self.metrics.registry)
@@ -85,4 +85,4 @@ async def _run_check(check: HealthCheck) -> str | None:
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT:g} s"
     except Exception as error:  # noqa: BLE001 - one check that breaks must not silence the others
-        return fault("HEALTH_CHECK_FAILED", "The check broke", error).sentence
+        return internal_problem("HEALTH_CHECK_FAILED", "The check broke", error).sentence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from consumers.runtime.faults import frames
+from consumers.runtime.faults import stack_frames
 from schemas.codec.errors import excerpt, printable
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class LibraryLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log the library, its message and the place; the text of an exception could quote a credential."""
         error = record.exc_info[1] if record.exc_info else None
-        cause = {"error": type(error).__name__, "detail": frames(error)} if error else {}
-        says = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
-        structlog.get_logger().log(record.levelno, "library warning", library=record.name, says=says, **cause)
+        cause = {"error": type(error).__name__, "detail": stack_frames(error)} if error else {}
+        message = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
+        structlog.get_logger().log(record.levelno, "library warning", library=record.name, message=message, **cause)
 
 
 def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

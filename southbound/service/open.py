@@ -19,7 +19,7 @@ from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
-from schemas.codec.schema_registry import RegistrySilentError, resolve_ids
+from schemas.codec.schema_registry import RegistryUnavailableError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.service.compose import SharedParts
 from southbound.service.kafka_settings import client_settings
@@ -85,7 +85,7 @@ async def open_resources(
     client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
-    await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=status.on)
+    await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.on)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
     store = await _retry_until(
@@ -109,12 +109,12 @@ async def open_resources(
 
 async def _open_envelope(kafka: KafkaSettings, status: StartReason) -> Envelope:
     if kafka.registry is None:
-        return Envelope(Codec(room=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
+        return Envelope(Codec(cache_bytes=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
     url = kafka.registry.get_secret_value()
     ids = await _retry_until(
-        lambda: asyncio.to_thread(resolve_ids, url), RegistrySilentError, kafka.start_timeout, status
+        lambda: asyncio.to_thread(resolve_ids, url), RegistryUnavailableError, kafka.start_timeout, status
     )
-    return Envelope(Codec(registry=ids, room=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
+    return Envelope(Codec(registry=ids, cache_bytes=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
 
 
 async def _retry_until(

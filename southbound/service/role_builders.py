@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.inbound.callback_auth import authenticator_for
-from consumers.inbound.listener import Listener, ListenerSpoke
+from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.spokes.credentials import NoAuth
 from southbound.service.compose import (
     build_poller,
@@ -84,14 +84,14 @@ async def _start_listener(stack: AsyncExitStack, parts: SharedParts) -> int:
         host=settings.host,
         port=settings.port,
         spokes={
-            profile.name: ListenerSpoke(authenticate=authenticator_for(profile.callback_auth, os.environ))
+            profile.name: CallbackConfig(authenticator=authenticator_for(profile.callback_auth, os.environ))
             for profile in parts.rules.profiles
         },
         publisher=parts.events.publisher,
         topic=parts.events.topics.inbound,
         envelope=parts.events.envelope,
         clock=utc_now,
-        count=callback_counter(parts.metrics),
+        on_callback=callback_counter(parts.metrics),
     )
     await stack.enter_async_context(listener)
     _warn_of_open_callbacks(parts)
@@ -103,9 +103,7 @@ def _warn_of_open_callbacks(parts: SharedParts) -> None:
     host = parts.settings.listener.host
     unauthenticated = [profile.name for profile in parts.rules.profiles if isinstance(profile.callback_auth, NoAuth)]
     if unauthenticated and host not in LOOPBACK:
-        log.warning(
-            "anybody who reaches the listener can report on runs: set callback_auth", host=host, spokes=unauthenticated
-        )
+        log.warning("listener accepts unauthenticated callbacks: set callback_auth", host=host, spokes=unauthenticated)
 
 
 BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
@@ -126,7 +124,7 @@ def build_workers(parts: SharedParts, roles: Iterable[Role], only_spoke: str | N
     """
     built = {role: BUILDERS[role].workers(parts, only_spoke) for role in roles}
     for routing in built.get(Role.ROUTING, {}).values():
-        routing.give_way_to(tuple(built.get(Role.DISPATCH, {}).values()))
+        routing.yield_to(tuple(built.get(Role.DISPATCH, {}).values()))
     return {name: worker for by_name in built.values() for name, worker in by_name.items()}
 
 

@@ -16,7 +16,7 @@ from consumers.spokes.credentials import SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from consumers.table_topic.live_tables import PublishedTableIds
-from schemas.codec.schema_registry import RegistryError, RegistrySilentError
+from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 UNREACHABLE_ERRORS = (
     KafkaNotReadyError,
-    RegistrySilentError,
+    RegistryUnavailableError,
     NoLiveTablesError,
     StoreUnavailableError,
     CannotListenError,

@@ -159,14 +159,14 @@ class TableMonitor:
     def version_live(self, table: str, version: str, before: str | None) -> None:
         """Count and log a version that decides from now on."""
         if before is not None:
-            self._metrics.forget(TABLE_LIVE, table, before)
+            self._metrics.remove_gauge(TABLE_LIVE, table, before)
         self._metrics.set(TABLE_LIVE, 1, table, version)
-        log.info("table is live", table=table, version=version, before=before)
+        log.info("table is live", table=table, version=version, previous_version=before)
 
     def version_refused(self, table: str, why: str, kept: str | None) -> None:
         """Raise the alarm."""
         self._metrics.set(TABLE_REFUSED, 1, table)
-        log.error("the live table cannot be used: roll it back", table=table, why=why, kept=kept)
+        log.error("the live table cannot be used: roll it back", table=table, reason=why, active_version=kept)
 
     def version_accepted(self, table: str) -> None:
         """End the alarm."""
@@ -174,4 +174,4 @@ class TableMonitor:
 
     def follow_failed(self, why: str) -> None:
         """Log that the topic cannot be followed."""
-        log.error("published tables cannot be followed", why=why)
+        log.error("published tables cannot be followed", reason=why)

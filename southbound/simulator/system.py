@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from consumers.inbound.listen_socket import open_port, port_of
+from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
 from southbound.simulator import replies
@@ -109,7 +109,7 @@ class ExternalSystem:
         """
         definition = official_definition()
         bound = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
+        self._url = f"http://{self._address[0]}:{bound_port(bound)}{BASE_PATH}"
         self._stage = TestExecution(
             url=self._url, script=self._script, notifications=self.notifications, now=self._now, new_id=self._new_id
         )

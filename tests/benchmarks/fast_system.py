@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import orjson
 
-from consumers.inbound.listen_socket import open_port, port_of
+from consumers.inbound.listen_socket import bound_port, open_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ class FastSystem:
             CannotListenError: the port is taken.
         """
         bound = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
+        self._url = f"http://{self._address[0]}:{bound_port(bound)}{BASE_PATH}"
         self._connections: set[asyncio.BaseTransport] = set()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._new_connection, sock=bound, backlog=1024)

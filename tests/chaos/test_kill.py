@@ -25,7 +25,7 @@ SCRIPT = Script(
     }
 )
 # What a system reports while nobody listens is lost: the poller is there to ask.
-POLLED = {"inbound": ["sync", "callback", "poll"], "poll_interval": 0.5, "silent_after": 1.0}
+POLLED = {"result_channels": ["sync", "callback", "poll"], "poll_interval": 0.5, "poll_after": 1.0}
 
 
 async def test_killed_twice_in_the_middle_of_three_hundred_runs_every_run_ends_exactly_once(

@@ -178,7 +178,7 @@ async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays
 
 
 async def test_a_broker_that_restarts_in_mid_flight_loses_nothing(tmp_path: Path) -> None:
-    polled = {"inbound": ["sync", "callback", "poll"], "poll_interval": 1, "silent_after": 2}
+    polled = {"result_channels": ["sync", "callback", "poll"], "poll_interval": 1, "poll_after": 2}
     script = Script(
         specifications={"fibre-line": completes_by_callback(1.0), "copper-line": completes_by_callback(0.2)}
     )

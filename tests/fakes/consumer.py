@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from consumers.runtime.backpressure import FlowControl
-    from consumers.runtime.consumer_port import Event
+    from consumers.runtime.consumer_port import ConsumerEvent
     from schemas.problem import Problem
 
 TopicAndPartition = tuple[str, int]
@@ -51,11 +51,11 @@ class FakeConsumer:
         self._unanswered: list[Mapping[Partition, int]] = []
         self._wanted = False
         self._revoking: tuple[Partition, ...] = ()
-        self._on_event: Callable[[Event], None] | None = None
+        self._on_event: Callable[[ConsumerEvent], None] | None = None
 
     # The port
 
-    def start(self, on_event: Callable[[Event], None]) -> None:
+    def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Begin to report."""
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
@@ -63,7 +63,7 @@ class FakeConsumer:
     def control_flow(self, flow: FlowControl) -> None:
         """Pause and resume partitions; ask for one more batch."""
         self.paused = (self.paused | flow.pause) - flow.resume
-        self._wanted = self._wanted or flow.ask
+        self._wanted = self._wanted or flow.poll
         self._loop.call_soon(self._deliver)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -81,7 +81,7 @@ class FakeConsumer:
         self.released += 1
         self._loop.call_soon(self._deliver)
 
-    def proven_at(self) -> float:
+    def membership_proven_at(self) -> float:
         """Return what the test says, or that all is well."""
         return time.monotonic() if self.proven is None else self.proven
 
@@ -176,7 +176,7 @@ class FakeConsumer:
         log = self.log.get((life.topic, life.number), [])
         return [_with_partition(life, r) for r in log if r.offset >= self._position[life]][: self._batch]
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: ConsumerEvent) -> None:
         assert self._on_event is not None
         self._loop.call_soon(self._on_event, event)
 

@@ -27,9 +27,9 @@ class CallFault(Enum):
     REQUEST_LOST = "it never arrived, and nobody can know that"
 
 
-NO_RESPONSE = NoResponse(perhaps_sent=True, what="no answer within 10 s")
+NO_RESPONSE = NoResponse(perhaps_sent=True, cause="no answer within 10 s")
 LOCKED = HttpResponse(status=423)  # about this one run: not now
-REFUSED_CONNECTION = NoResponse(perhaps_sent=False, what="connection refused")
+REFUSED_CONNECTION = NoResponse(perhaps_sent=False, cause="connection refused")
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ class InMemoryRunStore:
     async def run_to_send(self, run_id: str) -> RunRow | None:
         return self.runs.get(run_id)
 
-    async def run_at(self, spoke: str, external_id: str) -> RunRow | None:
+    async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         return next((r for r in self.runs.values() if (r.spoke, r.external_id) == (spoke, external_id)), None)
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
@@ -81,7 +81,7 @@ class InMemoryRunStore:
         ordered = sorted(silent, key=_silence_order)
         return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 
-    async def waiting_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
+    async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         waiting = [r for r in self.runs.values() if r.phase is Phase.CREATED and r.spoke == "" and r.created_at < since]
         return sorted(waiting, key=lambda row: (row.created_at, row.run_id))[:limit]
 
@@ -141,14 +141,14 @@ class InMemoryWaitingQueue:
     def __init__(self, store: InMemoryRunStore) -> None:
         self.store = store
 
-    async def counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
+    async def read_counts(self, definitions: Collection[str]) -> Sequence[UseCount]:
         counts = [count for count in self.store.uses.values() if count.definition in definitions]
         return sorted(counts, key=lambda count: (count.definition, count.window.start))
 
-    async def lengths(self) -> Mapping[tuple[str, ...], int]:
+    async def read_lengths(self) -> Mapping[tuple[str, ...], int]:
         return Counter(row.waits_for for row in self.store.runs.values() if _is_waiting(row))
 
-    async def first(
+    async def read_first(
         self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
         wanted = [row for row in self.store.runs.values() if _is_waiting(row) and row.waits_for in waits_for]

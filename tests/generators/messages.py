@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.catalogue import CATALOGUE, EventType, Message
-from schemas.codec.avro_schemas import avro_schema, named_types
+from schemas.codec.avro_schemas import load_schema, named_types
 
 # Models strip the blanks around texts and refuse empty ids and NUL in them, so generated texts have none of these.
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -38,7 +38,7 @@ def messages() -> st.SearchStrategy[Message]:
 
 
 def messages_of(entry: EventType) -> st.SearchStrategy[Message]:
-    schema = avro_schema(entry, entry.versions)
+    schema = load_schema(entry, entry.versions)
     return _values(schema, named_types(schema), depth=0).map(entry.model.model_validate)
 
 

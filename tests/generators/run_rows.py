@@ -106,7 +106,7 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         accepted_version=draw(st.integers(0, 9)),
         measures=tuple(draw(st.lists(measures, max_size=3))),
         reasons=tuple(draw(st.lists(st.builds(Reason, code=nonempty_texts, message=any_text), max_size=2))),
-        cancel_asked=draw(st.booleans()),
+        cancel_requested=draw(st.booleans()),
         processed_reports=tuple(draw(st.lists(any_text, max_size=3))),
         processed_events=tuple(draw(st.lists(any_text, max_size=3))),
         created_at=draw(moments),

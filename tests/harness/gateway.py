@@ -268,9 +268,9 @@ class InMemoryGateway:
         return RequestRouter(
             updater=updater,
             commands=CommandPublisher(updater.announcer),
-            decide=self.decide,
+            decider=self.decide,
             limits=self.limits,
-            used_up=self.threshold_cache,
+            threshold_cache=self.threshold_cache,
         )
 
     @property
@@ -280,10 +280,10 @@ class InMemoryGateway:
         return WaitingQueueReleaser(
             updater=route.updater,
             commands=route.commands,
-            route=route,
-            decide=self.decide,
-            used_up=self.threshold_cache,
-            complain=self.problems.append,
+            router=route,
+            decider=self.decide,
+            threshold_cache=self.threshold_cache,
+            warn=self.problems.append,
         )
 
     @property
@@ -293,7 +293,7 @@ class InMemoryGateway:
             updater=self.updater,
             deadline=300,
             every=15,
-            complain=self.problems.append,
+            warn=self.problems.append,
         )
 
     def _event_handler(self, topic: str) -> DecodingHandler:
@@ -303,7 +303,7 @@ class InMemoryGateway:
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle, self.envelope
             )
         if topic == self.names.inbound:
-            inbound = ReportHandler(updater=self.updater, caller=self.caller, park_until=PARK_DELAY)
+            inbound = ReportHandler(updater=self.updater, caller=self.caller, max_report_age=PARK_DELAY)
             return DecodingHandler(inbound.handle, self.envelope)
         return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
 

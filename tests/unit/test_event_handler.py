@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.dispatch.call import MayNotSendError
-from consumers.event_handler import PASSING, DecodingHandler
+from consumers.dispatch.call import MembershipUncertainError
+from consumers.event_handler import TRANSIENT_ERRORS, DecodingHandler
 from consumers.runtime.handler import Attempt, DeadLetter, Partition, Record, RetryLater
 from consumers.store.port import ConflictError, ExternalIdTakenError, StoreUnavailableError, UnstorableError
-from producers.publisher import PublishError, TooLargeError
+from producers.publisher import PublishError, RecordTooLargeError
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from tests.builders.example_events import NEWEST, example
@@ -28,7 +28,7 @@ ENVELOPE = Envelope(Codec())
 VALUE, HEADERS = ENVELOPE.encode(example(*NEWEST[0]))
 A_RECORD = Record(Partition(topic="t", number=0, epoch=1), 7, b"k", VALUE, tuple(HEADERS), 0)
 ALMOST_ONE = 1 - 2**-53  # the largest that dice show
-passing = pytest.mark.parametrize("kind", PASSING)
+passing = pytest.mark.parametrize("kind", TRANSIENT_ERRORS)
 
 
 @dataclass
@@ -57,7 +57,7 @@ async def delay_of(kind: type[Exception], number: int, dice: float) -> float:
     [
         (UnstorableError, "UNSTORABLE"),
         (ExternalIdTakenError, "EXTERNAL_ID_TAKEN"),
-        (TooLargeError, "MESSAGE_TOO_LARGE"),
+        (RecordTooLargeError, "MESSAGE_TOO_LARGE"),
     ],
 )
 async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], code: str) -> None:
@@ -70,7 +70,7 @@ async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], 
     ("kind", "code"),
     [
         (ConflictError, "CONFLICT"),
-        (MayNotSendError, "MEMBERSHIP_UNCERTAIN"),
+        (MembershipUncertainError, "MEMBERSHIP_UNCERTAIN"),
         (StoreUnavailableError, "STORE_UNAVAILABLE"),
         (PublishError, "PUBLISH_FAILED"),
     ],
@@ -93,7 +93,7 @@ async def test_waits_for_what_all_lanes_share_widen_up_to_a_ceiling(kind: type[E
     waits = [await delay_of(kind, number, ALMOST_ONE) for number in range(1, 60)]
     assert waits == sorted(waits)
     assert waits[1] == pytest.approx(2 * waits[0])
-    assert waits[-1] == waits[-2] == pytest.approx(PASSING[kind][1].max_interval)
+    assert waits[-1] == waits[-2] == pytest.approx(TRANSIENT_ERRORS[kind][1].max_interval)
 
 
 @passing

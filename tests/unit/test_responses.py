@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.responses import TABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify, reasons_in
+from router.responses import VERDICTS, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify, reasons_in
 from schemas.results import Reason
 from tests.builders.runs import NOON
 
@@ -60,9 +60,9 @@ def test_a_status_means_what_the_table_says(
 
 
 def test_no_row_of_the_table_overrules_another() -> None:
-    assert {TABLE[key] for key in TABLE if key[1] == 404} == {Verdict.CONFIGURATION, Verdict.LOST}
+    assert {VERDICTS[key] for key in VERDICTS if key[1] == 404} == {Verdict.CONFIGURATION, Verdict.LOST}
     per_status: dict[int, set[Purpose]] = {}
-    for purpose, status in TABLE:
+    for purpose, status in VERDICTS:
         per_status.setdefault(status, set()).add(purpose)
     assert {status for status, purposes in per_status.items() if len(purposes) < len(Purpose)} == {303}
 
@@ -92,7 +92,7 @@ def test_a_500_or_408_to_a_post_was_taken_for_proof_that_nothing_was_done(status
 
 @given(st.sampled_from(Purpose), st.booleans())
 def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent: bool) -> None:  # noqa: FBT001 - drawn
-    judgement = classify(purpose, NoResponse(perhaps_sent=sent, what="read timed out"), SUCCESS, now=NOON)
+    judgement = classify(purpose, NoResponse(perhaps_sent=sent, cause="read timed out"), SUCCESS, now=NOON)
     doubt = sent and purpose is Purpose.SEND
     assert judgement.verdict is (Verdict.AMBIGUOUS if doubt else Verdict.TRANSIENT)
     assert judgement.reasons == (Reason(code="NO_ANSWER", message="read timed out"),)
@@ -100,7 +100,7 @@ def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent:
 
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_bad_certificate_is_configuration(purpose: Purpose) -> None:
-    silence = NoResponse(perhaps_sent=False, what="the certificate of lab.example expired", certificate=True)
+    silence = NoResponse(perhaps_sent=False, cause="the certificate of lab.example expired", certificate_invalid=True)
     judgement = classify(purpose, silence, SUCCESS, now=NOON)
     assert judgement.verdict is Verdict.CONFIGURATION
     assert judgement.reasons[0].code == "CERTIFICATE_INVALID"

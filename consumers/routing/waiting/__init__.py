@@ -1,1 +1,1 @@
-"""Requests that wait: for a threshold to free, for children, for their deadline."""
+"""Requests that wait: for a free use of a threshold, for children, for their deadline."""

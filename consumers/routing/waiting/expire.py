@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.routing.child_rows import waiting_children
-from consumers.routing.give_up import by_the_clock, give_up
+from consumers.routing.child_rows import read_pending_children
+from consumers.routing.give_up import give_up, timer_event
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.runs.hierarchy import missing_children
@@ -34,7 +34,7 @@ class PendingRequestExpiry:
     updater: RunUpdater
     deadline: float
     every: float
-    complain: ReportSentence
+    warn: ReportSentence
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -42,29 +42,29 @@ class PendingRequestExpiry:
             try:
                 await self.expire_overdue()
             except (StoreUnavailableError, PublishError) as error:
-                self.complain(f"Giving up overdue requests has to wait: {error}")
+                self.warn(f"Overdue requests could not be given up; this will be retried: {error}")
             await asyncio.sleep(self.every)
 
     async def expire_overdue(self) -> int:
-        """Return up what is overdue and return the number of runs."""
+        """Give up the overdue runs and return their number."""
         since = self.updater.now() - timedelta(seconds=self.deadline)
-        rows = await self.updater.store.waiting_runs(since, MAX_PER_ROUND)
+        rows = await self.updater.store.pending_runs(since, MAX_PER_ROUND)
         for row in rows:
             await self._give_up(row)
         return len(rows)
 
     async def _give_up(self, row: RunRow) -> None:
-        await give_up(self.updater, by_the_clock(row, "overdue"), [row], await self._reason(row))
+        await give_up(self.updater, timer_event(row, "overdue"), [row], await self._reason(row))
 
     async def _reason(self, row: RunRow) -> Reason:
         if row.run_id == row.root_run_id:
-            return children_missing(
-                row, missing_children(row.requested, await waiting_children(self.updater.store, row))
+            return children_missing_reason(
+                row, missing_children(row.requested, await read_pending_children(self.updater.store, row))
             )
         return _reason_of_child(row, await self.updater.store.run(row.root_run_id))
 
 
-def children_missing(row: RunRow, missing: tuple[str, ...]) -> Reason:
+def children_missing_reason(row: RunRow, missing: tuple[str, ...]) -> Reason:
     """Return the reason that names the children that a root waits for."""
     shown = ", ".join(missing[:MAX_NAMED]) + (
         f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""

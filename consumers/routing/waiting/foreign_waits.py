@@ -25,29 +25,33 @@ UNLIMITED = ""  # the name of what never blocks
 class ForeignWaits:
     """What blocks requests by this process's selector, by the names under which they are queued."""
 
-    _found: dict[Names, set[str]] = field(default_factory=dict)
-    _until: datetime | None = None
+    _definitions_by_group: dict[Names, set[str]] = field(default_factory=dict)
+    _expires_at: datetime | None = None
 
-    def groups_to_ask_about(self, line: Iterable[Names], known: Collection[str], now: datetime) -> list[Names]:
+    def groups_to_decide(self, groups: Iterable[Names], known: Collection[str], now: datetime) -> list[Names]:
         """Return the groups that wait for definitions which are not `known`, and whose entry expired."""
-        if self._until is None or now >= self._until:
+        if self._expires_at is None or now >= self._expires_at:
             self.clear(now)
-        return [names for names in line if names not in self._found and any(name not in known for name in names)]
+        return [
+            names
+            for names in groups
+            if names not in self._definitions_by_group and any(name not in known for name in names)
+        ]
 
     def clear(self, now: datetime) -> None:
         """Forget everything."""
-        self._found.clear()
-        self._until = now + LIFETIME
+        self._definitions_by_group.clear()
+        self._expires_at = now + LIFETIME
 
-    def mark_asked(self, parts: Iterable[Names]) -> None:
+    def mark_decided(self, groups: Iterable[Names]) -> None:
         """Note that all requests of these groups were decided by this process's selector."""
-        for names in parts:
-            self._found.setdefault(names, set())
+        for names in groups:
+            self._definitions_by_group.setdefault(names, set())
 
     def add(self, names: Names, ours: Names) -> None:
         """Note that a request that is queued under `names` is blocked by `ours`."""
-        self._found.setdefault(names, set()).update(ours)
+        self._definitions_by_group.setdefault(names, set()).update(ours)
 
     def definitions_for(self, names: Names) -> set[str]:
         """Return every definition that may release a request of this group."""
-        return {*names, *self._found.get(names, ())}
+        return {*names, *self._definitions_by_group.get(names, ())}

@@ -37,93 +37,97 @@ ABANDONED_AFTER = timedelta(seconds=30)  # after which no process is about to pu
 
 @dataclass(slots=True, kw_only=True)
 class WaitingQueueReleaser:
-    """Tries every `every` seconds to release requests, less often if a round takes long; first in, first out."""
+    """Releases queued requests, first in, first out, every `interval` seconds or less often if a round takes long."""
 
     updater: RunUpdater
     commands: CommandPublisher
-    route: RequestRouter
-    decide: Decider
-    used_up: ThresholdCache
-    complain: ReportSentence
-    every: float = 1.0
+    router: RequestRouter
+    decider: Decider
+    threshold_cache: ThresholdCache
+    warn: ReportSentence
+    interval: float = 1.0
     waiting_requests: int = 0  # at the end of the last round
-    _decided_by: Selector | None = field(default=None, init=False)
+    _last_selector: Selector | None = field(default=None, init=False)
     _foreign_waits: ForeignWaits = field(default_factory=ForeignWaits, init=False)
 
     async def run(self) -> None:
         """Release requests until cancelled."""
         while True:
-            begun = self.updater.now()
+            started_at = self.updater.now()
             try:
                 await self.release_due()
             except (StoreUnavailableError, PublishError) as error:
-                self.complain(f"Requests that wait for their turn have to wait longer: {error}")
-            took = (self.updater.now() - begun).total_seconds()
-            await asyncio.sleep(min(max(self.every, PAUSE_FACTOR * took), MAX_PAUSE))
+                self.warn(f"Queued requests could not be released; this will be retried: {error}")
+            duration = (self.updater.now() - started_at).total_seconds()
+            await asyncio.sleep(min(max(self.interval, PAUSE_FACTOR * duration), MAX_PAUSE))
 
     async def release_due(self) -> None:
         """Release every request that may go."""
         await self._command_abandoned()
-        lengths = await self.updater.store.waiting_queue.lengths()
+        lengths = await self.updater.store.waiting_queue.read_lengths()
         if lengths:
             await self._redecide_after_selector_change(lengths)
-            lengths = await self._release_from_front(await self.updater.store.waiting_queue.lengths())
+            lengths = await self._release_from_front(await self.updater.store.waiting_queue.read_lengths())
         self.waiting_requests = sum(lengths.values())
-        self.used_up.replace_queue(self._definitions_of(lengths))
+        self.threshold_cache.replace_queue(self._definitions_of(lengths))
 
     async def _release_from_front(self, lengths: Mapping[Names, int]) -> Mapping[Names, int]:
         """Release from the front of the queue while there are free uses; return what is left."""
         last: RunRow | None = None
         while lengths:
-            room = await self._free_uses(self._definitions_of(lengths))
-            hopeful = [
-                names for names in lengths if any(room[name] for name in self._foreign_waits.definitions_for(names))
+            free_uses = await self._free_uses(self._definitions_of(lengths))
+            releasable = [
+                names
+                for names in lengths
+                if any(free_uses[name] for name in self._foreign_waits.definitions_for(names))
             ]
-            if not hopeful:
+            if not releasable:
                 break
-            rows = await self.updater.store.waiting_queue.first(hopeful, min(PAGE_SIZE, sum(room.values())), last)
+            rows = await self.updater.store.waiting_queue.read_first(
+                releasable, min(PAGE_SIZE, sum(free_uses.values())), last
+            )
             if not rows:
                 break
-            moved = await self._release_all(rows)
-            last = None if moved else rows[-1]  # a request that cannot be released does not block those behind it
-            lengths = await self.updater.store.waiting_queue.lengths()
+            changed = await self._release_all(rows)
+            last = None if changed else rows[-1]  # a request that cannot be released does not block those behind it
+            lengths = await self.updater.store.waiting_queue.read_lengths()
         return lengths
 
-    def _definitions_of(self, line: Iterable[Names]) -> set[str]:
-        return {name for names in line for name in self._foreign_waits.definitions_for(names)}
+    def _definitions_of(self, groups: Iterable[Names]) -> set[str]:
+        return {name for names in groups for name in self._foreign_waits.definitions_for(names)}
 
     async def _free_uses(self, names: Collection[str]) -> Mapping[str, int]:
         """Return how many uses each definition has left; one that this process's selector does not count has none."""
-        counted, now = self.decide.counted_definitions, self.updater.now()
-        counts = await self.updater.store.waiting_queue.counts(names)
+        counted, now = self.decider.counted_definitions, self.updater.now()
+        counts = await self.updater.store.waiting_queue.read_counts(names)
         used = {(count.definition, count.window.start): count.uses for count in counts}
-        room = dict.fromkeys(names, 0) | ({UNLIMITED: PAGE_SIZE} if UNLIMITED in names else {})
+        free = dict.fromkeys(names, 0) | ({UNLIMITED: PAGE_SIZE} if UNLIMITED in names else {})
         for name in names & counted.keys():
             use = counted[name].use_at(now)
-            taken = used.get((name, use.window.start), 0)
-            room[name] = max(use.at_most - taken, 0)
-            if not room[name]:
-                self.used_up.mark_used_up(replace(use, at_most=taken))
-        return room
+            used_count = used.get((name, use.window.start), 0)
+            free[name] = max(use.at_most - used_count, 0)
+            if not free[name]:
+                self.threshold_cache.mark_used_up(replace(use, at_most=used_count))
+        return free
 
     async def _redecide_after_selector_change(self, lengths: Mapping[Names, int]) -> None:
         """Decide on all queued requests, once per selector: other rows may match now."""
-        selector, now = self.decide.selector, self.updater.now()
-        if selector is not self._decided_by:
+        selector, now = self.decider.selector, self.updater.now()
+        if selector is not self._last_selector:
             self._foreign_waits.clear(now)
             await self._free_uses(self._definitions_of(lengths))
             async for rows in self._pages(lengths):
                 await self._release_all(rows, anew=True)
-            self._decided_by = selector
-        elif strange := self._foreign_waits.groups_to_ask_about(lengths, self.decide.counted_definitions, now):
-            async for rows in self._pages(strange):
+            self._last_selector = selector
+        elif undecided := self._foreign_waits.groups_to_decide(lengths, self.decider.counted_definitions, now):
+            async for rows in self._pages(undecided):
                 for root in rows:
-                    await self._release.learn_what_it_waits_for(root)
-            self._foreign_waits.mark_asked(strange)
+                    await self._release.find_blocking_definitions(root)
+            self._foreign_waits.mark_decided(undecided)
 
-    async def _pages(self, parts: Collection[Names]) -> AsyncIterator[Sequence[RunRow]]:
+    async def _pages(self, groups: Collection[Names]) -> AsyncIterator[Sequence[RunRow]]:
         last: RunRow | None = None
-        while rows := await self.updater.store.waiting_queue.first(parts, PAGE_SIZE, last):
+        while rows := await self.updater.store.waiting_queue.read_first(groups, PAGE_SIZE, last):
             yield rows
             last = rows[-1]
 
@@ -148,8 +152,8 @@ class WaitingQueueReleaser:
         return RequestRelease(
             updater=self.updater,
             commands=self.commands,
-            route=self.route,
-            decide=self.decide,
-            complain=self.complain,
+            router=self.router,
+            decider=self.decider,
+            warn=self.warn,
             foreign_waits=self._foreign_waits,
         )

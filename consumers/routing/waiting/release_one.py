@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from consumers.event_handler import KNOWN, settle_known
 from consumers.problems import reason_of
-from consumers.routing.child_rows import complete_hierarchy, waiting_children
-from consumers.routing.decide import MustWait
-from consumers.routing.give_up import by_the_clock, give_up, with_family
-from consumers.routing.waiting.expire import children_missing
+from consumers.routing.child_rows import complete_hierarchy, read_pending_children
+from consumers.routing.decide import AllDefinitionsUsedUp
+from consumers.routing.give_up import give_up, runs_to_give_up, timer_event
+from consumers.routing.waiting.expire import children_missing_reason
 from consumers.routing.waiting.foreign_waits import UNLIMITED
 from consumers.runtime.execution import settle_unexpected
-from consumers.runtime.faults import fault
+from consumers.runtime.faults import internal_problem
 from consumers.store.port import ConflictError
-from router.runs.events import Commanded
+from router.runs.events import CommandPublished
 from router.runs.hierarchy import missing_children
 from schemas.problem import Problem
 from schemas.vocabulary import Phase
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRelease:
-    """What may be done with a queued request; each method returns whether the queue has changed."""
+    """The steps for one queued request; each method returns whether the queue has changed."""
 
     updater: RunUpdater
     commands: CommandPublisher
-    route: RequestRouter
-    decide: Decider
-    complain: ReportSentence
+    router: RequestRouter
+    decider: Decider
+    warn: ReportSentence
     foreign_waits: ForeignWaits
 
     async def release(self, root: RunRow, *, anew: bool) -> bool:
@@ -54,13 +54,13 @@ class RequestRelease:
         """Publish the commands of a request that a process released and crashed before it published them."""
         return await self._isolated(row, self._command(row))
 
-    async def learn_what_it_waits_for(self, root: RunRow) -> bool:
+    async def find_blocking_definitions(self, root: RunRow) -> bool:
         """Decide by this process's selector what blocks the request, and leave it where it is queued."""
-        return await self._isolated(root, self._learn_what_it_waits_for(root))
+        return await self._isolated(root, self._find_blocking_definitions(root))
 
-    async def _isolated(self, root: RunRow, step: Awaitable[bool]) -> bool:
+    async def _isolated(self, root: RunRow, work: Awaitable[bool]) -> bool:
         unexpected = partial(self._unexpected, root)
-        settled = settle_unexpected(step, unexpected, expected=KNOWN)
+        settled = settle_unexpected(work, unexpected, expected=KNOWN)
         found = await settle_known(settled, _left_as_it_is)
         if not isinstance(found, Problem):
             return found
@@ -69,57 +69,59 @@ class RequestRelease:
 
     def _unexpected(self, root: RunRow, error: BaseException) -> Problem:
         """Report the exception; no record is redelivered to try the turn again, so the request is given up."""
-        problem = fault("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
-        self.complain(f"{problem.sentence}\n{problem.detail}")
+        problem = internal_problem("UNEXPECTED", f"The turn of request {root.run_id} broke", error)
+        self.warn(f"{problem.sentence}\n{problem.detail}")
         return problem
 
     async def _release(self, root: RunRow, *, anew: bool) -> bool:
-        cause = by_the_clock(root, "turn")
-        together = await complete_hierarchy(self.updater.store, root)
-        if together is None:
+        cause = timer_event(root, "turn")
+        hierarchy = await complete_hierarchy(self.updater.store, root)
+        if hierarchy is None:
             return await self._give_up_if_incomplete(cause, root)
-        document, waiting = together
-        placed = await self.route.place(cause, document, waiting, in_turn=True)
-        if isinstance(placed, Problem):
-            await self._give_up(cause, root, reason_of(placed))
+        document, pending_rows = hierarchy
+        outcome = await self.router.try_route(cause, document, pending_rows, from_queue=True)
+        if isinstance(outcome, Problem):
+            await self._give_up(cause, root, reason_of(outcome))
             return True
-        if not isinstance(placed, MustWait):
+        if not isinstance(outcome, AllDefinitionsUsedUp):
             return await self._mark_commanded(root.run_id)
         if anew:
-            await self.route.wait(cause, document, placed, waiting)
-        return anew and placed.names != root.waits_for
+            await self.router.queue(cause, document, outcome, pending_rows)
+        return anew and outcome.names != root.waits_for
 
-    async def _learn_what_it_waits_for(self, root: RunRow) -> bool:
-        found = self.decide.decide(root.requested, lambda selector: selector.thresholds)
-        self.foreign_waits.add(root.waits_for, found.names if isinstance(found, MustWait) else (UNLIMITED,))
+    async def _find_blocking_definitions(self, root: RunRow) -> bool:
+        decided = self.decider.decide(root.requested, lambda selector: selector.thresholds)
+        self.foreign_waits.add(
+            root.waits_for, decided.names if isinstance(decided, AllDefinitionsUsedUp) else (UNLIMITED,)
+        )
         return False
 
     async def _command(self, row: RunRow) -> bool:
         rows = await self.updater.store.runs_of_request(row.request_id)
-        await self.commands.send_unsent(by_the_clock(row, "turn"), rows)
+        await self.commands.publish_unsent(timer_event(row, "turn"), rows)
         return await self._mark_commanded(row.run_id)
 
     async def _mark_commanded(self, run_id: str) -> bool:
         row = await self.updater.store.run(run_id)
         if row is not None and row.waits_for and row.phase is not Phase.WAITING:
-            await self.updater.store_fact(by_the_clock(row, "commanded"), row, Commanded())
+            await self.updater.store_fact(timer_event(row, "commanded"), row, CommandPublished())
         return True
 
     async def _give_up_if_incomplete(self, cause: Event, root: RunRow) -> bool:
-        missing = missing_children(root.requested, await waiting_children(self.updater.store, root))
+        missing = missing_children(root.requested, await read_pending_children(self.updater.store, root))
         newest = await self.updater.store.run(root.run_id)  # after the children
         if not missing or newest is None or newest.revision != root.revision:
             return False  # a child has come, or was cancelled, while we looked
-        await self._give_up(cause, root, children_missing(root, missing))
+        await self._give_up(cause, root, children_missing_reason(root, missing))
         return True
 
     async def _report_unreleasable(self, run_id: str, reason: Reason) -> None:
         row = await self.updater.store.run(run_id)
         if row is not None and row.phase in (Phase.WAITING, Phase.ROUTED):
-            await self._give_up(by_the_clock(row, "turn"), row, reason)
+            await self._give_up(timer_event(row, "turn"), row, reason)
 
     async def _give_up(self, cause: Event, root: RunRow, reason: Reason) -> None:
-        await give_up(self.updater, cause, await with_family(self.updater.store, root, cause), reason)
+        await give_up(self.updater, cause, await runs_to_give_up(self.updater.store, root, cause), reason)
 
 
 def _left_as_it_is(error: Exception) -> bool:

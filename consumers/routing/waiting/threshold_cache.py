@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from router.selection.spoke_selector import Selector
     from router.selection.thresholds import ThresholdUse
 
-NOTHING: frozenset[str] = frozenset()
+NO_ROWS: frozenset[str] = frozenset()
 
 
 class ThresholdCache:
-    """What one process knows. `observe` is called for a definition that is used up, once per window.
+    """The definitions that this process knows to be used up. `on_used_up` is called once per definition and window.
 
     It also knows the queue: the definitions that stored requests wait for. A new request may not use them, or the last
     to come would be the first to go. Only this class writes the queue.
     """
 
-    def __init__(self, observe: Callable[[ThresholdUse], None] = lambda _: None) -> None:
-        self._observe = observe
+    def __init__(self, on_used_up: Callable[[ThresholdUse], None] = lambda _: None) -> None:
+        self._on_used_up = on_used_up
         self._full: dict[str, ThresholdUse] = {}
         self._queued: set[str] = set()
         self._queue_is_known = False
@@ -36,7 +36,7 @@ class ThresholdCache:
         known = self._full.get(use.definition)
         self._full[use.definition] = use
         if known is None or known.window != use.window:
-            self._observe(use)
+            self._on_used_up(use)
 
     async def load_queue(self, read: Callable[[], Awaitable[Iterable[Sequence[str]]]]) -> None:
         """Read the queue from the store, unless it is known: after a start, redelivered events may not overtake it."""
@@ -61,7 +61,7 @@ class ThresholdCache:
         known = self._full.get(use.definition)
         return known is not None and known.window == use.window and use.at_most <= known.at_most
 
-    def count_at(self, moment: datetime) -> int:
+    def count_used_up(self, moment: datetime) -> int:
         """Return the number of definitions that are used up at this moment."""
         return sum(use.window.start <= moment < use.window.end for use in self._full.values())
 
@@ -70,13 +70,13 @@ class ThresholdCache:
     ) -> Callable[[Selector], Container[str]]:
         """Return the definitions that are used up at `moment` or queued for, including those in `refused`."""
         queued = self._queued
-        return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NOTHING
+        return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NO_ROWS
 
     def blocked_for_next_in_queue(
         self, moment: datetime, refused: Container[str]
     ) -> Callable[[Selector], Container[str]]:
         """Return the definitions that are used up at `moment` for the first request in the queue."""
-        return lambda selector: _UsedUpRows(self, selector, moment, refused, NOTHING)
+        return lambda selector: _UsedUpRows(self, selector, moment, refused, NO_ROWS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from consumers.runtime.consumer_port import (
     Revoked,
     Warned,
 )
-from consumers.runtime.faults import fault
+from consumers.runtime.faults import internal_problem
 from consumers.runtime.handler import Partition, Record
 from consumers.runtime.kafka.membership import Membership
 from producers.kafka_errors import code_of, sentence_for
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from consumers.runtime.backpressure import FlowControl
-    from consumers.runtime.consumer_port import Event
+    from consumers.runtime.consumer_port import ConsumerEvent
 
-_POLL_WAIT = 0.05  # seconds; also how long a command may wait for an idle poll
-_IDLE_WAIT = 0.5  # seconds to wait for a command when no records are wanted
-_GRACE = 5.0  # seconds on top of the revoke budget: the worker answers first, unless it hangs
-_HARMLESS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
+_POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
+_IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
+_GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
+_IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
 TopicAndNumber = tuple[str, int]
 
@@ -47,8 +47,7 @@ class KafkaGroupConsumer:
     """A `GroupConsumer` over confluent-kafka.
 
     Rebalance callbacks run inside `poll`, on the thread. A revocation serves commands from within its callback until
-    the
-    worker releases the partitions, so nothing that the worker needs waits for the callback.
+    the worker releases the partitions, so nothing that the worker needs waits for the callback.
     """
 
     def __init__(
@@ -57,41 +56,41 @@ class KafkaGroupConsumer:
         topics: Sequence[str],
         *,
         session_timeout: float,
-        revoke_budget: float,
+        revoke_timeout: float,
         batch: int = 500,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._session_timeout = session_timeout
         self._membership = Membership(session_timeout, float("-inf"))
-        self._revoke_budget = revoke_budget + _GRACE
+        self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
-        self._lives: dict[TopicAndNumber, Partition] = {}
-        self._next: dict[TopicAndNumber, int] = {}
+        self._ownerships: dict[TopicAndNumber, Partition] = {}
+        self._next_offsets: dict[TopicAndNumber, int] = {}
         self._paused: set[TopicAndNumber] = set()  # confluent-kafka cannot tell what is paused, so it is tracked here
         self._committing: Mapping[Partition, int] = {}
-        self._wanted = 0
+        self._batches_wanted = 0
         self._released = False
         self._closing = False
         self._commit_sent_at = 0.0
 
-    def start(self, on_event: Callable[[Event], None]) -> None:
+    def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Join the group and start to report events."""
         loop = asyncio.get_running_loop()
 
-        def post(event: Event) -> None:
+        def post(event: ConsumerEvent) -> None:
             try:
                 loop.call_soon_threadsafe(on_event, event)
-            except RuntimeError:  # the loop is closed: nobody listens, so leave the group
+            except RuntimeError:  # the loop is closed: no worker is left, so leave the group
                 self._closing = True
 
         self._post = post
         threading.Thread(target=self._run, name="kafka-consumer", daemon=True).start()
 
     def control_flow(self, flow: FlowControl) -> None:
-        """Pause and resume partitions; ask for one more batch."""
+        """Pause and resume partitions; request one more batch."""
         self._commands.put(lambda: self._control_flow(flow))
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -102,7 +101,7 @@ class KafkaGroupConsumer:
         """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
         self._commands.put(lambda: self._release(offsets))
 
-    def proven_at(self) -> float:
+    def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
         return self._membership.proven_at
 
@@ -120,7 +119,7 @@ class KafkaGroupConsumer:
         except KafkaException as exception:
             self._fail(exception.args[0])
         except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
-            self._post(ConsumerFailed(fault("KAFKA_CLIENT_FAILED", "The Kafka client broke", exception)))
+            self._post(ConsumerFailed(internal_problem("KAFKA_CLIENT_FAILED", "The Kafka client broke", exception)))
         self._post(Closed())
 
     def _consume(self) -> None:
@@ -130,8 +129,8 @@ class KafkaGroupConsumer:
         )
         try:
             while not self._closing:
-                self._run_commands(0 if self._wanted else _IDLE_WAIT)
-                if self._wanted and not self._closing:
+                self._run_commands(0 if self._batches_wanted else _IDLE_TIMEOUT)
+                if self._batches_wanted and not self._closing:
                     self._poll()
         finally:
             self._closing = True
@@ -149,7 +148,7 @@ class KafkaGroupConsumer:
 
     def _poll(self) -> None:
         # consume() with a timeout waits until its batch is full: block for the first message only.
-        first = self._consumer.poll(_POLL_WAIT)
+        first = self._consumer.poll(_POLL_TIMEOUT)
         self._membership.polled(time.monotonic(), drained=first is None)
         if first is not None:
             self._process([first, *self._consumer.consume(self._batch - 1, 0)])
@@ -160,64 +159,64 @@ class KafkaGroupConsumer:
             if (error := message.error()) is not None:
                 self._warn(error)
                 continue
-            spot, offset = _topic_number_offset(message)
-            if spot not in self._lives:
+            topic_partition, offset = _topic_number_offset(message)
+            if topic_partition not in self._ownerships:
                 continue  # released while it was in this process; its next owner reads it again
-            if offset < self._next.get(spot, 0):
+            if offset < self._next_offsets.get(topic_partition, 0):
                 self._report_records(records)
                 records = []
-                self._restart_ownership(spot)
-            self._next[spot] = offset + 1
-            records.append(_record(self._lives[spot], offset, message))
+                self._restart_ownership(topic_partition)
+            self._next_offsets[topic_partition] = offset + 1
+            records.append(_to_record(self._ownerships[topic_partition], offset, message))
         if records:
-            self._wanted -= 1
+            self._batches_wanted -= 1
             self._report_records(records)
 
     def _report_records(self, records: list[Record]) -> None:
         if records:
             self._post(RecordsReceived(records))
 
-    def _restart_ownership(self, spot: TopicAndNumber) -> None:
+    def _restart_ownership(self, topic_partition: TopicAndNumber) -> None:
         """Start a new ownership where offsets went back: the log was truncated, or the topic recreated."""
-        self._post(Lost((self._lives[spot],)))
-        self._post(Assigned((self._new_ownership(*spot),)))
+        self._post(Lost((self._ownerships[topic_partition],)))
+        self._post(Assigned((self._new_ownership(*topic_partition),)))
 
     def _new_ownership(self, topic: str, number: int) -> Partition:
-        life = Partition(topic=topic, number=number, epoch=next(self._epochs))
-        self._lives[topic, number] = life
-        self._next.pop((topic, number), None)
-        return life
+        partition = Partition(topic=topic, number=number, epoch=next(self._epochs))
+        self._ownerships[topic, number] = partition
+        self._next_offsets.pop((topic, number), None)
+        return partition
 
     def _control_flow(self, flow: FlowControl) -> None:
         self._pause({_topic_and_number(p) for p in flow.pause if self._is_current(p)} - self._paused)
         self._resume({_topic_and_number(p) for p in flow.resume if self._is_current(p)} & self._paused)
-        self._wanted = 1 if flow.ask else self._wanted
+        self._batches_wanted = 1 if flow.poll else self._batches_wanted
 
     def _is_current(self, partition: Partition) -> bool:
-        return self._lives.get(_topic_and_number(partition)) == partition
+        return self._ownerships.get(_topic_and_number(partition)) == partition
 
-    def _pause(self, spots: set[TopicAndNumber]) -> None:
-        if spots:
-            self._consumer.pause([TopicPartition(*spot) for spot in spots])
-            self._paused |= spots
+    def _pause(self, topic_partitions: set[TopicAndNumber]) -> None:
+        if topic_partitions:
+            self._consumer.pause([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
+            self._paused |= topic_partitions
 
-    def _resume(self, spots: set[TopicAndNumber]) -> None:
-        if spots:
-            self._consumer.resume([TopicPartition(*spot) for spot in spots])
-            self._paused -= spots
+    def _resume(self, topic_partitions: set[TopicAndNumber]) -> None:
+        if topic_partitions:
+            self._consumer.resume([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
+            self._paused -= topic_partitions
 
     def _commit(self, offsets: Mapping[Partition, int]) -> None:
         self._committing, self._commit_sent_at = offsets, time.monotonic()
         try:
-            self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=_topic_partitions(offsets), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
     def _on_commit(self, error: KafkaError | None, positions: Sequence[TopicPartition]) -> None:
-        asked, self._committing = self._committing, {}
+        requested, self._committing = self._committing, {}
         errors = [e for e in (error, *(position.error for position in positions)) if e is not None]
-        taken = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
-        accepted = {p: offset for p, offset in asked.items() if (p.topic, p.number, offset) in taken}
+        committed = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
+        accepted = {p: offset for p, offset in requested.items() if (p.topic, p.number, offset) in committed}
         if accepted:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
@@ -227,7 +226,7 @@ class KafkaGroupConsumer:
         if not offsets:
             return
         try:
-            positions = self._consumer.commit(offsets=_positions(offsets), asynchronous=False)
+            positions = self._consumer.commit(offsets=_topic_partitions(offsets), asynchronous=False)
         except KafkaException as exception:
             self._warn(exception.args[0])
         else:
@@ -241,35 +240,39 @@ class KafkaGroupConsumer:
             self._post(Assigned(tuple(self._new_ownership(p.topic, p.partition) for p in positions)))
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
-        lives = self._owned(positions)
-        if lives and not self._closing:
-            self._post(Revoked(lives))
+        partitions = self._owned(positions)
+        if partitions and not self._closing:
+            self._post(Revoked(partitions))
             self._wait_for_release()
-        self._end_ownership(lives)
+        self._end_ownership(partitions)
 
     def _wait_for_release(self) -> None:
-        deadline = time.monotonic() + self._revoke_budget
+        deadline = time.monotonic() + self._revoke_timeout
         self._released = False
-        while not (self._released or self._closing) and (left := deadline - time.monotonic()) > 0:
-            self._run_commands(min(left, _IDLE_WAIT))
+        while not (self._released or self._closing) and (remaining := deadline - time.monotonic()) > 0:
+            self._run_commands(min(remaining, _IDLE_TIMEOUT))
 
     def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.lost(time.monotonic())
-        lives = self._owned(positions)
-        self._post(Lost(lives))
-        self._end_ownership(lives)
+        partitions = self._owned(positions)
+        self._post(Lost(partitions))
+        self._end_ownership(partitions)
 
     def _owned(self, positions: Sequence[TopicPartition]) -> tuple[Partition, ...]:
-        spots = [(p.topic, p.partition) for p in positions]
-        return tuple(self._lives[spot] for spot in spots if spot in self._lives)
+        topic_partitions = [(p.topic, p.partition) for p in positions]
+        return tuple(
+            self._ownerships[topic_partition]
+            for topic_partition in topic_partitions
+            if topic_partition in self._ownerships
+        )
 
-    def _end_ownership(self, lives: tuple[Partition, ...]) -> None:
-        spots = {_topic_and_number(life) for life in lives}
+    def _end_ownership(self, partitions: tuple[Partition, ...]) -> None:
+        topic_partitions = {_topic_and_number(partition) for partition in partitions}
         # A pause outlives the assignment, and resuming next to an assignment can leave a partition stuck.
-        self._resume(spots & self._paused)
-        for spot in spots:
-            del self._lives[spot]
-            self._next.pop(spot, None)
+        self._resume(topic_partitions & self._paused)
+        for topic_partition in topic_partitions:
+            del self._ownerships[topic_partition]
+            self._next_offsets.pop(topic_partition, None)
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)
@@ -278,7 +281,7 @@ class KafkaGroupConsumer:
         if error.fatal() or error.code() in {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID}:  # noqa: SLF001 - as above
             self._fail(error)
             return
-        if error.code() not in _HARMLESS:
+        if error.code() not in _IGNORED_ERRORS:
             self._post(Warned(self._problem(error)))
 
     def _fail(self, error: KafkaError) -> None:
@@ -286,8 +289,8 @@ class KafkaGroupConsumer:
         self._post(ConsumerFailed(self._problem(error)))
 
     def _problem(self, error: KafkaError) -> Problem:
-        what = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
-        return Problem(code=code_of(error), sentence=sentence_for(error, what))
+        resource = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
+        return Problem(code=code_of(error), sentence=sentence_for(error, resource))
 
 
 def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:
@@ -295,7 +298,7 @@ def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:
     return cast("tuple[TopicAndNumber, int]", ((message.topic(), message.partition()), message.offset()))
 
 
-def _record(partition: Partition, offset: int, message: Message) -> Record:
+def _to_record(partition: Partition, offset: int, message: Message) -> Record:
     headers = cast("list[tuple[str, bytes | None]] | None", message.headers())
     return Record(
         partition,
@@ -311,5 +314,5 @@ def _topic_and_number(partition: Partition) -> TopicAndNumber:
     return partition.topic, partition.number
 
 
-def _positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+def _topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
     return [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]

@@ -13,27 +13,26 @@ class Membership:
 
     After a stall longer than the session the group may have continued without this process: a poll that returns then
     proves nothing. Three things prove membership anew: a commit that the broker accepts, an assignment, and a whole
-    session
-    of polls without a report that this process is out (every heartbeat would have brought it).
+    session of polls without a report that this process is out (every heartbeat would have brought it).
     """
 
     def __init__(self, session_timeout: float, now: float) -> None:
-        self._session = session_timeout
-        self._sure_for = proof_duration(session_timeout)
+        self._session_timeout = session_timeout
+        self._proof_lifetime = proof_duration(session_timeout)
         self.proven_at = now
         self._polled_at = now
         self._drained_at = now  # when no event of the consumer was waiting
-        self._unbroken_since = now
+        self._no_stall_since = now
 
     def polled(self, now: float, *, drained: bool) -> None:
         """Note a poll that returned; `drained` if no event was left."""
-        stalled = now - self._polled_at >= self._sure_for
+        stalled = now - self._polled_at >= self._proof_lifetime
         self._polled_at = now
         if stalled:
-            self._unbroken_since = now
+            self._no_stall_since = now
         elif drained:  # right after a stall, an event from before it could still be on its way
             self._drained_at = now
-        if now - self.proven_at < self._sure_for or now - self._unbroken_since >= self._session:
+        if now - self.proven_at < self._proof_lifetime or now - self._no_stall_since >= self._session_timeout:
             self.proven_at = now
 
     def assigned(self) -> None:
@@ -46,7 +45,7 @@ class Membership:
 
     def lost(self, now: float) -> None:
         """Note that the membership was lost: quiet polls count from here."""
-        self._unbroken_since = now
+        self._no_stall_since = now
 
     def _prove(self, at: float) -> None:
         self.proven_at = max(self.proven_at, at)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Place = tuple[str, int]  # topic and partition
+TopicAndPartition = tuple[str, int]  # topic and partition
 
 LOG_END = sys.maxsize  # as the end of a range: the end of the partition at the time when the reader gets there
 
@@ -24,7 +24,7 @@ class OffsetRange:
     end: int = LOG_END
 
     @property
-    def place(self) -> Place:
+    def topic_partition(self) -> TopicAndPartition:
         """Topic and partition."""
         return self.topic, self.partition
 
@@ -43,9 +43,9 @@ class RangeProgress:
     """
 
     def __init__(self, ranges: Iterable[OffsetRange], *, follow: bool = False) -> None:
-        self._ends = {one.place: one.end for one in ranges}
+        self._ends = {offset_range.topic_partition: offset_range.end for offset_range in ranges}
         self._follow = follow
-        self._at_end: set[Place] = set()
+        self._at_end: set[TopicAndPartition] = set()
 
     @property
     def at_end(self) -> bool:
@@ -53,23 +53,23 @@ class RangeProgress:
         return len(self._at_end) == len(self._ends)
 
     @property
-    def ended(self) -> frozenset[Place]:
+    def ended(self) -> frozenset[TopicAndPartition]:
         """The partitions whose ranges have been read to their end."""
         return frozenset(self._at_end)
 
-    def accept(self, place: Place, offset: int) -> bool:
+    def accept(self, topic_partition: TopicAndPartition, offset: int) -> bool:
         """Note that a record was read; return whether it belongs to a range."""
         if self._follow:
-            self._at_end.discard(place)
+            self._at_end.discard(topic_partition)
             return True
-        if place in self._at_end or place not in self._ends:
+        if topic_partition in self._at_end or topic_partition not in self._ends:
             return False
-        end = self._ends[place]
+        end = self._ends[topic_partition]
         if offset >= end - 1:
-            self._at_end.add(place)
+            self._at_end.add(topic_partition)
         return offset < end
 
-    def reach_end(self, place: Place) -> None:
+    def reach_end(self, topic_partition: TopicAndPartition) -> None:
         """Note that Kafka reported the end of a partition."""
-        if place in self._ends:
-            self._at_end.add(place)
+        if topic_partition in self._ends:
+            self._at_end.add(topic_partition)

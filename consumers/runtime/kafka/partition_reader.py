@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 FIRST_RECORD = OFFSET_BEGINNING
 NEXT_RECORD = OFFSET_END
 
-_ANSWER_WITHIN = 10.0  # seconds for one request
-_POLL = 0.2  # seconds; also how long a caller may wait before it can stop
-_LIMIT = 500  # records of one batch
-_PATIENCE = 30.0  # seconds without a record before reading to an end is given up
+_REQUEST_TIMEOUT = 10.0  # seconds for one request
+_POLL_TIMEOUT = 0.2  # seconds; also how long a caller may wait before it can stop
+_BATCH_SIZE = 500  # records of one batch
+_STALL_TIMEOUT = 30.0  # seconds without a record before reading to an end is given up
 # librdkafka recovers from these by itself. Its local errors begin with an underscore.
 _TRANSIENT = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001 - as above
 
@@ -50,9 +50,9 @@ class Batch:
 class PartitionReader:
     """A consumer that joins no group and commits nothing. One thread uses it at a time."""
 
-    def __init__(self, settings: Mapping[str, object], *, answer_within: float = _ANSWER_WITHIN) -> None:
-        """`settings` are those of librdkafka; `answer_within` is in seconds and limits each request for metadata."""
-        self._answer_within = answer_within
+    def __init__(self, settings: Mapping[str, object], *, request_timeout: float = _REQUEST_TIMEOUT) -> None:
+        """`settings` are those of librdkafka; `request_timeout` is in seconds and limits each request for metadata."""
+        self._request_timeout = request_timeout
         self._consumer = Consumer(
             {
                 "isolation.level": "read_committed",
@@ -79,7 +79,7 @@ class PartitionReader:
             PartitionReadError: Kafka does not answer.
         """
         try:
-            known = self._consumer.list_topics(timeout=self._answer_within).topics
+            known = self._consumer.list_topics(timeout=self._request_timeout).topics
         except KafkaException as error:
             raise _failure(error, "the cluster") from None
         return {name: tuple(topic.partitions) for name, topic in known.items()}
@@ -91,7 +91,7 @@ class PartitionReader:
             PartitionReadError: Kafka does not answer, does not have the topic, or does not show it to this user.
         """
         try:
-            found = self._consumer.list_topics(topic, timeout=self._answer_within).topics[topic]
+            found = self._consumer.list_topics(topic, timeout=self._request_timeout).topics[topic]
         except KafkaException as error:
             raise _failure(error, f"topic {topic}") from None
         if found.error is not None:
@@ -105,61 +105,68 @@ class PartitionReader:
             PartitionReadError: as `partitions`.
         """
         since = int(moment.timestamp() * 1000)
-        asked = [TopicPartition(topic, number, since) for number in self.partitions(topic)]
+        starts = [TopicPartition(topic, number, since) for number in self.partitions(topic)]
         try:
-            found = self._consumer.offsets_for_times(asked, timeout=self._answer_within)
-            ranges = [self._to_present_end(place) for place in found]
+            found = self._consumer.offsets_for_times(starts, timeout=self._request_timeout)
+            ranges = [self._to_present_end(topic_partition) for topic_partition in found]
         except KafkaException as error:
             raise _failure(error, f"topic {topic}") from None
-        return [one for one in ranges if one.length > 0]
+        return [offset_range for offset_range in ranges if offset_range.length > 0]
 
-    def _to_present_end(self, place: TopicPartition) -> OffsetRange:
-        low, high = self._consumer.get_watermark_offsets(place, timeout=self._answer_within)
-        start = high if place.offset == OFFSET_END else max(low, place.offset)
-        return OffsetRange(place.topic, place.partition, start, high)
+    def _to_present_end(self, topic_partition: TopicPartition) -> OffsetRange:
+        low, high = self._consumer.get_watermark_offsets(topic_partition, timeout=self._request_timeout)
+        start = high if topic_partition.offset == OFFSET_END else max(low, topic_partition.offset)
+        return OffsetRange(topic_partition.topic, topic_partition.partition, start, high)
 
     def records(
         self,
         ranges: Sequence[OffsetRange],
         *,
         follow: bool = False,
-        limit: int = _LIMIT,
-        patience: float = _PATIENCE,
+        limit: int = _BATCH_SIZE,
+        stall_timeout: float = _STALL_TIMEOUT,
     ) -> Iterator[Message]:
         """Yield the records of ranges, each partition in its order; the other arguments are those of `batches`.
 
         Raises:
-            PartitionReadError: an error will not pass by itself, or no record came for `patience` seconds before all
-                ranges without `follow` were at their end.
+            PartitionReadError: an error will not pass by itself, or (without `follow`) no record came for
+                `stall_timeout` seconds before all ranges were at their end.
         """
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + stall_timeout
         for batch in self.batches(ranges, follow=follow, limit=limit):
             yield from batch.records
             if batch.problem:
                 raise PartitionReadError(batch.problem)
             if batch.records:
-                deadline = time.monotonic() + patience
+                deadline = time.monotonic() + stall_timeout
             elif not (follow or batch.at_end) and time.monotonic() > deadline:
-                topics = ", ".join(sorted({one.topic for one in ranges}))
+                topics = ", ".join(sorted({offset_range.topic for offset_range in ranges}))
                 raise PartitionReadError(
-                    f"Kafka sent no record of {topics} for {patience:g} s, and the end is not reached: try again"
+                    f"Kafka sent no record of {topics} for {stall_timeout:g} s, and the end is not reached: try again"
                 )
 
-    def batches(self, ranges: Sequence[OffsetRange], *, follow: bool = False, limit: int = _LIMIT) -> Iterator[Batch]:
+    def batches(
+        self, ranges: Sequence[OffsetRange], *, follow: bool = False, limit: int = _BATCH_SIZE
+    ) -> Iterator[Batch]:
         """Yield what every poll returns, also if it is nothing, until all ranges are at their end.
 
         There is at most one range for each partition. `follow`: ignore the ends and never stop. `limit`: so many
         records at most in one batch.
         """
-        wanted = [one for one in ranges if follow or one.length > 0]
-        progress = RangeProgress(wanted, follow=follow)
-        self._consumer.assign([TopicPartition(one.topic, one.partition, one.start) for one in wanted])
+        non_empty = [offset_range for offset_range in ranges if follow or offset_range.length > 0]
+        progress = RangeProgress(non_empty, follow=follow)
+        self._consumer.assign(
+            [
+                TopicPartition(offset_range.topic, offset_range.partition, offset_range.start)
+                for offset_range in non_empty
+            ]
+        )
         while follow or not progress.at_end:
             before = progress.ended
             batch = self._next(progress, limit)
             if not follow and (ended := progress.ended - before):
                 # Not paused: a pause would outlive the assignment.
-                self._consumer.incremental_unassign([TopicPartition(*place) for place in ended])
+                self._consumer.incremental_unassign([TopicPartition(*topic_partition) for topic_partition in ended])
             yield batch
 
     def _next(self, progress: RangeProgress, limit: int) -> Batch:
@@ -178,7 +185,7 @@ class PartitionReader:
         messages: list[Message] = []
         try:
             # consume() with a timeout waits until its batch is full: wait for the first message only.
-            first = self._consumer.poll(_POLL)
+            first = self._consumer.poll(_POLL_TIMEOUT)
             if first is not None:
                 messages.append(first)
                 messages += self._consumer.consume(limit - 1, 0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _REQUEST_TIMEOUT = 2.0  # seconds for one request
 _RETRY_INTERVAL = 1.0  # seconds between requests
-_OF_ALL_CLIENTS = (
+_SHARED_SETTINGS = (
     "bootstrap.servers",
     "client.id",
     "security.",
@@ -33,22 +33,22 @@ class KafkaNotReadyError(Exception):
 
 
 async def wait_for_kafka(
-    settings: Mapping[str, object], topics: Collection[str], *, budget: float, report: Callable[[str], None]
+    settings: Mapping[str, object], topics: Collection[str], *, max_wait: float, on_reason: Callable[[str], None]
 ) -> None:
-    """Return when Kafka answers and has these topics; `report` is called with every new reason to wait.
+    """Return when Kafka answers and has these topics; `on_reason` is called with every new reason to wait.
 
-    `settings` may be those of a consumer or producer; `budget` is in seconds.
+    `settings` may be those of a consumer or producer; `max_wait` is in seconds.
 
     Raises:
         KafkaNotReadyError: the budget is used up.
     """
     asking = _BrokerProbe(settings)
-    deadline, reported = time.monotonic() + budget, ""
+    deadline, reported = time.monotonic() + max_wait, ""
     while reason := await asyncio.to_thread(asking.reason_to_wait, topics):
         if time.monotonic() >= deadline:
             raise KafkaNotReadyError(reason)
         if reason != reported:
-            report(reason)
+            on_reason(reason)
             reported = reason
         await asyncio.sleep(min(_RETRY_INTERVAL, max(0.0, deadline - time.monotonic())))
 
@@ -59,7 +59,7 @@ class _BrokerProbe:
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._bootstrap = settings["bootstrap.servers"]
         self._complaint: KafkaError | None = None
-        shared: dict[str, Any] = {n: value for n, value in settings.items() if n.startswith(_OF_ALL_CLIENTS)}
+        shared: dict[str, Any] = {n: value for n, value in settings.items() if n.startswith(_SHARED_SETTINGS)}
         # What librdkafka would print at every attempt is reported as a sentence, once.
         self._admin = AdminClient(shared | {"error_cb": self._on_error, "log_level": 0})
 
@@ -71,7 +71,7 @@ class _BrokerProbe:
         except KafkaException as exception:
             return self._no_answer(exception.args[0])
         missing = sorted(set(topics) - known.keys())
-        return _missing_topics(missing) if missing else ""
+        return _missing_topics_message(missing) if missing else ""
 
     def _no_answer(self, error: KafkaError) -> str:
         self._admin.poll(0)
@@ -83,6 +83,6 @@ class _BrokerProbe:
             self._complaint = error
 
 
-def _missing_topics(missing: list[str]) -> str:
+def _missing_topics_message(missing: list[str]) -> str:
     topics = "topic" if len(missing) == 1 else "topics"
     return f"Kafka does not have the {topics} {', '.join(missing)}: run `southbound topics apply`"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.lenient_json import parse, text
-from consumers.spokes.tmf653.replies import report_of, run_in
+from consumers.spokes.tmf653.lenient_json import first_text, parse_json
+from consumers.spokes.tmf653.replies import require_run, to_report
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from schemas.inbound import InboundReceived
 
 # States whose report is not complete without measures.
-_BRING_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
+_STATES_WITH_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
 
 
 def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalReport:
@@ -26,26 +26,26 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     Raises:
         NotUnderstoodError: it is neither.
     """
-    body = run_in(parse(received.body, received.content_type))
+    body = require_run(parse_json(received.body, received.content_type))
     if "event" not in body:
-        return _identified(report_of(spellings, body), received)
+        return _add_ids(to_report(spellings, body), received)
     # The path is only a hint: many systems post every event to one address.
-    event_type = text(body, "eventType") or received.event_type or ""
-    run = _subject(body["event"], event_type)
+    event_type = first_text(body, "eventType") or received.event_type or ""
+    run = _event_run(body["event"], event_type)
     report = replace(
-        report_of(spellings, run),
-        event_id=text(body, "eventId") or received.event_id,
+        to_report(spellings, run),
+        event_id=first_text(body, "eventId") or received.event_id,
     )
-    return _identified(replace(report, thin=_is_thin(report, run, event_type)), received)
+    return _add_ids(replace(report, thin=_is_thin(report, run, event_type)), received)
 
 
-def _subject(event: object, event_type: str) -> Json:
+def _event_run(event: object, event_type: str) -> Json:
     """Return the run of an event: `event.serviceTest`, or `event` itself if it has only id and href."""
     if not isinstance(event, dict):
         raise NotUnderstoodError("the field 'event' is not an object")
     for key in ("serviceTest", "ServiceTest"):
         if isinstance(event.get(key), dict):
-            return run_in(event[key])
+            return require_run(event[key])
     if "id" in event or "href" in event:
         return event
     about = ", ".join(sorted(event))[:200] or "nothing"
@@ -58,7 +58,7 @@ def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
         return True
     if "testMeasure" in run:
         return False
-    return report.raw_state is None or report.state in _BRING_MEASURES
+    return report.raw_state is None or report.state in _STATES_WITH_MEASURES
 
 
 def _says_deleted(event_type: str) -> bool:
@@ -66,7 +66,7 @@ def _says_deleted(event_type: str) -> bool:
     return "delete" in kind or "remove" in kind
 
 
-def _identified(report: ExternalReport, received: InboundReceived) -> ExternalReport:
+def _add_ids(report: ExternalReport, received: InboundReceived) -> ExternalReport:
     return replace(
         report,
         external_id=report.external_id or received.external_id or None,

@@ -15,28 +15,28 @@ from schemas.run_document import JsonText
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from schemas.run_document import Value
+    from schemas.run_document import JsonValue
 
 Json = dict[str, object]
 
 # Other text encodings that older systems still declare; anything else is read as UTF-8.
 _CHARSETS = frozenset({"iso-8859-1", "latin-1", "latin1", "windows-1252", "utf-16"})
-_LONGEST_INTEGER = 2**63  # Avro's long
+_LONG_LIMIT = 2**63  # Avro's long
 
 
-def parse(body: bytes, content_type: str | None) -> object:
+def parse_json(body: bytes, content_type: str | None) -> object:
     """Parse a body.
 
     Raises:
         NotUnderstoodError: it is not JSON.
     """
     try:
-        return orjson.loads(_in_utf8(body, content_type))
+        return orjson.loads(_to_utf8(body, content_type))
     except ValueError as error:
         raise NotUnderstoodError(f"the body is not JSON: {error}") from None
 
 
-def _in_utf8(body: bytes, content_type: str | None) -> bytes:
+def _to_utf8(body: bytes, content_type: str | None) -> bytes:
     if content_type and "charset" in content_type and "utf-8" not in content_type.lower():
         charset = _charset(content_type)
         if charset in _CHARSETS:
@@ -50,7 +50,7 @@ def _charset(content_type: str) -> str:
     return str(message.get_param("charset", "")).lower()
 
 
-def text(thing: Mapping[str, object], *keys: str) -> str | None:
+def first_text(thing: Mapping[str, object], *keys: str) -> str | None:
     """Return the first of these fields that holds a text or a number, as text; None if it is empty."""
     for key in keys:
         value = thing.get(key)
@@ -67,7 +67,7 @@ def as_text(value: object) -> str | None:
     return str(value).replace("\x00", "").strip() or None
 
 
-def number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
     """Read a finite number, also from a text: ServiceNow sends "0.0001"."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
@@ -78,7 +78,7 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def moment(value: object) -> datetime | None:
+def as_moment(value: object) -> datetime | None:
     """Read RFC 3339, or `YYYY-MM-DD HH:MM:SS` as UTC."""
     try:
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
@@ -89,19 +89,19 @@ def moment(value: object) -> datetime | None:
         return None
 
 
-def mapping(value: object) -> Json:
+def as_mapping(value: object) -> Json:
     """Return the object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def items(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
     """Return the list; a single value is a list of one."""
     if isinstance(value, list):
         return value
     return [] if value is None else [value]
 
 
-def measured_value(value: object) -> Value:
+def as_json_value(value: object) -> JsonValue:
     """Convert any JSON value to one that our events can carry.
 
     Raises:
@@ -110,13 +110,13 @@ def measured_value(value: object) -> Value:
     if isinstance(value, str):
         return value.replace("\x00", "")
     if isinstance(value, (list, dict)):
-        return _as_json_text(value)
-    if isinstance(value, int) and not -_LONGEST_INTEGER <= value < _LONGEST_INTEGER:
+        return _to_json_text(value)
+    if isinstance(value, int) and not -_LONG_LIMIT <= value < _LONG_LIMIT:
         return float(value)
     return value if value is None or isinstance(value, (bool, int, float)) else None
 
 
-def _as_json_text(value: object) -> JsonText:
+def _to_json_text(value: object) -> JsonText:
     try:
         return JsonText(json_text=orjson.dumps(value).decode())
     except TypeError:

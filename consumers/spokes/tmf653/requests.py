@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.profile import LookUpMethod, Profile, RelationshipEncoding
 from consumers.spokes.tmf653 import fields as wire
-from router.runs.hierarchy import nest
+from router.runs.hierarchy import build_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,75 +27,75 @@ class OutboundIds:
     parent: RunRow | None = None
 
 
-def name_of(profile: Profile, run: RunDocument) -> str:
+def outbound_name(profile: Profile, run: RunDocument) -> str:
     """Return the name by which the run is looked up: it contains the run id as a word of its own.
 
     A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none.
     """
     if profile.look_up is not LookUpMethod.NAME:
         return run.name
-    name = run.name if _holds_word(run.name, run.run_id) else f"{run.name} {run.run_id}"
+    name = run.name if _contains_token(run.name, run.run_id) else f"{run.name} {run.run_id}"
     return name.replace(",", ";")
 
 
-def _holds_word(name: str, word: str) -> bool:
+def _contains_token(name: str, token: str) -> bool:
     # By hand: a pattern per run id would be compiled for every POST.
-    start = name.find(word)
+    start = name.find(token)
     while start >= 0:
-        if not _continues(name[start - 1 : start]) and not _continues(name[start + len(word) :][:1]):
+        if not _is_token_character(name[start - 1 : start]) and not _is_token_character(name[start + len(token) :][:1]):
             return True
-        start = name.find(word, start + 1)
+        start = name.find(token, start + 1)
     return False
 
 
-def _continues(letter: str) -> bool:
-    return letter.isalnum() or letter in {"_", "-"}
+def _is_token_character(character: str) -> bool:
+    return character.isalnum() or character in {"_", "-"}
 
 
-def create_body(profile: Profile, run: RunDocument, sender: OutboundIds) -> Body:
+def create_body(profile: Profile, run: RunDocument, ids: OutboundIds) -> Body:
     """Write a `ServiceTest_Create` (TMF653 v4.1)."""
-    body = _fields(profile, run, sender, wire.FIELDS)
+    body = _fields(profile, run, ids, wire.CREATE_FIELDS)
     if profile.send_state:
         body["state"] = "acknowledged"
     if profile.look_up is LookUpMethod.EXTERNAL_IDENTIFIER:
         body["externalIdentifier"] = [_identifier(run)]
-    if sender.parent is not None:
-        body |= _relationship(profile.relationship_encoding, sender.parent)
+    if ids.parent is not None:
+        body |= _relationship(profile.relationship_encoding, ids.parent)
     return {key: value for key, value in body.items() if value is not None and value != []}
 
 
-def bundle_body(profile: Profile, root: RunDocument, sender: OutboundIds) -> Body:
+def bundle_body(profile: Profile, root: RunDocument, ids: OutboundIds) -> Body:
     """Write the root with its children nested below it, each with our run id to match the response by.
 
     Raises:
         HierarchyError: the children do not make a tree (routing has refused such a request before).
     """
-    return _node(profile, nest(root), sender)
+    return _bundle_node(profile, build_tree(root), ids)
 
 
-def _node(profile: Profile, tree: RunTree, sender: OutboundIds) -> Body:
-    body = create_body(profile, tree.document, sender) | wire.HIERARCHICAL
+def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds) -> Body:
+    body = create_body(profile, tree.document, ids) | wire.HIERARCHICAL_TYPE
     if profile.relationship_encoding is not RelationshipEncoding.CHARACTERISTIC:
         body["externalIdentifier"] = [_identifier(tree.document)]
     if tree.children:
-        body[wire.CHILDREN] = [_node(profile, child, sender) for child in tree.children]
+        body[wire.CHILDREN] = [_bundle_node(profile, child, ids) for child in tree.children]
     return body
 
 
-def update_body(profile: Profile, run: RunDocument, sender: OutboundIds, fields: Iterable[str]) -> Body:
+def update_body(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> Body:
     """Write a `ServiceTest_Update`: these fields only, arrays whole, null for what is gone (RFC 7386)."""
-    return _fields(profile, run, sender, fields)
+    return _fields(profile, run, ids, fields)
 
 
-def _fields(profile: Profile, run: RunDocument, sender: OutboundIds, fields: Iterable[str]) -> Body:
-    return {field: _field(profile, run, sender, field) for field in fields}
+def _fields(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> Body:
+    return {field: _field(profile, run, ids, field) for field in fields}
 
 
-def _field(profile: Profile, run: RunDocument, sender: OutboundIds, field: str) -> object:
+def _field(profile: Profile, run: RunDocument, ids: OutboundIds, field: str) -> object:
     if field == "name":
-        return name_of(profile, run)
+        return outbound_name(profile, run)
     if field == "characteristic":
-        return [*map(wire.characteristic, run.characteristic), *_our_characteristics(profile, run, sender)]
+        return [*map(wire.characteristic, run.characteristic), *_our_characteristics(profile, run, ids)]
     if field == "testMeasure":
         return [wire.requested_measure(one, with_id=profile.send_measure_ids) for one in run.test_measure]
     return wire.PLAIN_FIELDS[field](run)
@@ -117,11 +117,11 @@ def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds
 def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> Body:
     if encoding not in {RelationshipEncoding.NATIVE, RelationshipEncoding.EXTENSION} or parent.external_id is None:
         return {}
-    reference = wire.filled(
+    reference = wire.without_nulls(
         id=parent.external_id, href=parent.external_href, relationshipType="dependency", role="parent"
     )
     typed = {"@type": "ServiceTestRelationship", "@referredType": "ServiceTest"}
-    extension = wire.RELATED if encoding is RelationshipEncoding.EXTENSION else {}
+    extension = wire.RELATED_TYPE if encoding is RelationshipEncoding.EXTENSION else {}
     return {"serviceTestRelationship": [reference | typed], **extension}
 
 

@@ -12,8 +12,8 @@ from consumers.spokes.profile import CancelMethod, LookUpMethod
 from consumers.spokes.tmf653 import callbacks, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
-from router.runs.changes import FIELDS
-from router.runs.states import with_spellings
+from router.runs.changes import CHANGEABLE_FIELDS
+from router.runs.states import merge_spellings
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from schemas.inbound import InboundReceived
     from schemas.run_document import RunDocument
 
-_RUNS = "/serviceTest"
+_RUNS_PATH = "/serviceTest"
 
 
 class Tmf653Spoke:
@@ -36,7 +36,7 @@ class Tmf653Spoke:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._spellings = with_spellings(profile.state_spellings)
+        self._spellings = merge_spellings(profile.state_spellings)
 
     def to_send(self, command: SendRun, parent: RunRow | None, idempotency_key: str) -> Call:
         """POST of a run, or of a root with its children below it (payload `bundle`)."""
@@ -46,7 +46,7 @@ class Tmf653Spoke:
         return Call(
             purpose=Purpose.SEND,
             method="POST",
-            path=_RUNS,
+            path=_RUNS_PATH,
             body=orjson.dumps(write(self.profile, command.run, sender)),
             content_type=self.profile.media_types.send,
             idempotency_key=idempotency_key,
@@ -54,45 +54,45 @@ class Tmf653Spoke:
 
     def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
         """PATCH of the fields that differ from what was sent, arrays whole."""
-        wanted = row.requested.model_copy(update={FIELDS[change.field]: change.new for change in changes})
+        changed = row.requested.model_copy(update={CHANGEABLE_FIELDS[change.field]: change.new for change in changes})
         fields = [change.field for change in changes]
-        body = requests.update_body(self.profile, wanted, OutboundIds(request_id=row.request_id), fields)
+        body = requests.update_body(self.profile, changed, OutboundIds(request_id=row.request_id), fields)
         return self._patch(Purpose.CHANGE, row, body, idempotency_key)
 
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:  # noqa: ARG002 - v4 has no place for a reason
         """Cancel, by the method of the profile."""
         if self.profile.cancel is CancelMethod.PATCH:
-            return self._patch(Purpose.CANCEL, row, {"state": self._cancelled()}, idempotency_key)
+            return self._patch(Purpose.CANCEL, row, {"state": self._cancelled_spelling()}, idempotency_key)
         return Call(purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key)
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Return the look-up of our run by the filters that every TMF653 server must have (or by our id)."""
         by = {
-            LookUpMethod.NAME: ("name", requests.name_of(self.profile, run)),
+            LookUpMethod.NAME: ("name", requests.outbound_name(self.profile, run)),
             LookUpMethod.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
         }.get(self.profile.look_up)
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS, query=(by,)) if by else None
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS_PATH, query=(by,)) if by else None
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
-        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS}/{quote(external_id, safe='')}")
+        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS_PATH}/{quote(external_id, safe='')}")
 
-    def read_reply(self, answer: HttpResponse) -> ExternalReport:
+    def read_reply(self, response: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx response about one run.
 
         Raises:
             NotUnderstoodError: the body is not a run.
         """
-        return replies.read_reply(self._spellings, answer)
+        return replies.read_reply(self._spellings, response)
 
-    def find_run(self, answer: HttpResponse, run: RunDocument) -> ExternalReport | None:
+    def find_run(self, response: HttpResponse, run: RunDocument) -> ExternalReport | None:
         """Find our run in the response to a look-up; None: it never arrived.
 
         Raises:
             NotUnderstoodError: the body is not a list of runs, or not all of it.
         """
-        name = requests.name_of(self.profile, run)
-        return replies.find_run(self._spellings, answer, name, run.run_id)
+        name = requests.outbound_name(self.profile, run)
+        return replies.find_run(self._spellings, response, name, run.run_id)
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body.
@@ -112,11 +112,11 @@ class Tmf653Spoke:
             idempotency_key=idempotency_key,
         )
 
-    def _cancelled(self) -> str:
+    def _cancelled_spelling(self) -> str:
         """Return the system's spelling of `cancelled`, if the profile has one."""
-        said = (raw for raw, state in self.profile.state_spellings.items() if state is RunState.CANCELLED)
-        return next(said, "cancelled")
+        spellings = (raw for raw, state in self.profile.state_spellings.items() if state is RunState.CANCELLED)
+        return next(spellings, "cancelled")
 
 
 def _path_of(row: RunRow) -> str:
-    return f"{_RUNS}/{quote(row.external_id or '', safe='')}"
+    return f"{_RUNS_PATH}/{quote(row.external_id or '', safe='')}"

@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
     from router.runs.measures.matching import MeasureMatch
     from router.runs.reports import ExternalMeasure
-    from schemas.run_document import Value
+    from schemas.run_document import JsonValue
 
 ID_MISSING = "MEASURE_ID_MISSING"
 
 _NUMERIC = frozenset({"number", "numeric", "integer", "int", "long", "float", "double", "decimal"})
-_LONGEST_NAME = 80  # of an external system's measure or unit, in one of our sentences
+_MAX_NAME_LENGTH = 80  # of an external system's measure or unit, in one of our sentences
 
 
-def is_readable(value: Value, value_type: str | None) -> bool:
+def is_readable(value: JsonValue, value_type: str | None) -> bool:
     """Return whether a value is there, finite, and a number where its type says so."""
-    return _is_there(value) and value_fault(value, value_type) is None
+    return _has_value(value) and value_fault(value, value_type) is None
 
 
-def is_in_our_years(moment: datetime | None) -> bool:
-    """Return whether a moment stays within the years 1 to 9999 when it is turned to UTC; None does."""
+def is_supported_time(moment: datetime | None) -> bool:
+    """Return whether a moment in UTC lies within the years 1 to 9999, as Python requires; True for None."""
     try:
         return moment is None or moment.tzinfo is None or moment.astimezone(UTC) is not None
     except OverflowError:
         return False
 
 
-def problems_of(place: int, measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[Reason]:
+def find_measure_faults(position: int, measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[Reason]:
     """Return everything that is wrong with the measure at this place of a report."""
-    for code, what in (*_match_faults(measure, match), *_content_faults(measure)):
-        yield problem(code, place, f"Measure {_described(measure)} {what}.")
+    for code, what in (*_find_match_faults(measure, match), *_find_content_faults(measure)):
+        yield measure_reason(code, position, f"Measure {_described(measure)} {what}.")
 
 
-def problem(code: str, place: int, sentence: str) -> Reason:
+def measure_reason(code: str, position: int, sentence: str) -> Reason:
     """Return the reason that names a measure of a report."""
-    return Reason(code=code, message=sentence, property_path=f"/testMeasure/{place}")
+    return Reason(code=code, message=sentence, property_path=f"/testMeasure/{position}")
 
 
-def value_fault(value: Value, value_type: str | None) -> tuple[str, str] | None:
+def value_fault(value: JsonValue, value_type: str | None) -> tuple[str, str] | None:
     """Return why a value cannot be used, as code and predicate; None if it can, or if there is none."""
     numeric = (value_type or "").partition(",")[0].strip().casefold() in _NUMERIC
     number = _number(value, numeric=numeric or value_type is None)
@@ -59,11 +59,11 @@ def value_fault(value: Value, value_type: str | None) -> tuple[str, str] | None:
     return None
 
 
-def _is_there(value: Value) -> bool:
+def _has_value(value: JsonValue) -> bool:
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
-def _number(value: Value, *, numeric: bool) -> float | None:
+def _number(value: JsonValue, *, numeric: bool) -> float | None:
     if isinstance(value, (bool, JsonText)) or value is None:
         return None
     if isinstance(value, int):
@@ -74,7 +74,7 @@ def _number(value: Value, *, numeric: bool) -> float | None:
         return None
 
 
-def _match_faults(measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[tuple[str, str]]:
+def _find_match_faults(measure: ExternalMeasure, match: MeasureMatch | None) -> Iterator[tuple[str, str]]:
     if match is None and (measure.id or measure.definition_id):
         yield (
             "MEASURE_UNKNOWN",
@@ -83,10 +83,10 @@ def _match_faults(measure: ExternalMeasure, match: MeasureMatch | None) -> Itera
     elif match is None:
         yield ID_MISSING, "came without an id and matches no requested measure; it got an id of ours"
     else:
-        yield from _doubts(measure, match)
+        yield from _find_match_doubts(measure, match)
 
 
-def _doubts(measure: ExternalMeasure, match: MeasureMatch) -> Iterator[tuple[str, str]]:
+def _find_match_doubts(measure: ExternalMeasure, match: MeasureMatch) -> Iterator[tuple[str, str]]:
     if match.origin is MeasureIdOrigin.ONLY_OPEN and measure.metric_name:
         yield (
             "MEASURE_NAME_DIFFERS",
@@ -94,17 +94,17 @@ def _doubts(measure: ExternalMeasure, match: MeasureMatch) -> Iterator[tuple[str
         )
     told, wanted = measure.unit_of_measure, match.requested.unit_of_measure
     if told and wanted and told.strip() != wanted:
-        yield "MEASURE_UNIT_DIFFERS", f"came in {_short(told)} although {wanted!r} was requested"
+        yield "MEASURE_UNIT_DIFFERS", f"came in {_quote(told)} although {wanted!r} was requested"
 
 
-def _content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
-    if not _is_there(measure.value):
+def _find_content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
+    if not _has_value(measure.value):
         yield "MEASURE_VALUE_MISSING", "came without a value"
     elif fault := value_fault(measure.value, measure.value_type):
         yield fault
     if measure.accuracy is not None and not isfinite(measure.accuracy):
         yield "MEASURE_NOT_FINITE", "has an accuracy that is no finite number"
-    if not is_in_our_years(measure.capture_date_time):
+    if not is_supported_time(measure.capture_date_time):
         yield (
             "MEASURE_TIME_UNUSABLE",
             "was captured outside the years 1 to 9999; its time is left out",
@@ -112,8 +112,8 @@ def _content_faults(measure: ExternalMeasure) -> Iterator[tuple[str, str]]:
 
 
 def _described(measure: ExternalMeasure) -> str:
-    return _short(measure.metric_name or measure.id or measure.definition_id or measure.metric_href or "without name")
+    return _quote(measure.metric_name or measure.id or measure.definition_id or measure.metric_href or "without name")
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…")
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= _MAX_NAME_LENGTH else f"{text[:_MAX_NAME_LENGTH]}…")

@@ -32,33 +32,32 @@ class _MeasureNames:
     folded: Mapping[str, RequestedMeasure]
 
 
-def identify(
+def match_to_requested(
     requested: Sequence[RequestedMeasure],
     reported: Sequence[ExternalMeasure],
-    taken: Collection[str],
+    already_matched: Collection[str],
 ) -> list[MeasureMatch | None]:
     """Return for each reported measure the requested one and how it was found, or None.
 
     The order is id, definition id, metricHref, metricName (exact, then case-folded), and at last the only requested
-    measure
-    that is still open, for the only reported one that is left. `taken` are not open.
+    measure that is still open, for the only reported one that is left. `already_matched` are not open.
     """
     by_id = {measure.id: measure for measure in requested}
-    matches = [_by_id(measure, by_id) for measure in reported]
+    matches = [_match_by_id(measure, by_id) for measure in reported]
     if None in matches:
-        names = _names(requested)
+        names = _build_lookup(requested)
         for place, measure in enumerate(reported):
-            matches[place] = matches[place] or _by_name(measure, names, by_id)
-        _match_last_to_only_open(matches, requested, reported, taken)
+            matches[place] = matches[place] or _match_by_name(measure, names, by_id)
+        _match_last_to_only_open(matches, requested, reported, already_matched)
     return matches
 
 
-def _by_id(measure: ExternalMeasure, by_id: Mapping[str, RequestedMeasure]) -> MeasureMatch | None:
+def _match_by_id(measure: ExternalMeasure, by_id: Mapping[str, RequestedMeasure]) -> MeasureMatch | None:
     found = by_id.get(measure.id) if measure.id else None
     return MeasureMatch(found, MeasureIdOrigin.REPORTED) if found else None
 
 
-def _by_name(
+def _match_by_name(
     measure: ExternalMeasure, names: _MeasureNames, by_id: Mapping[str, RequestedMeasure]
 ) -> MeasureMatch | None:
     # Documents disagree whether `id` means the measure or its definition, so each may stand for the other.
@@ -94,7 +93,7 @@ def _contradict(requested: RequestedMeasure, reported: ExternalMeasure) -> bool:
     return len(definitions) > 1 or len(hrefs) > 1
 
 
-def _names(requested: Sequence[RequestedMeasure]) -> _MeasureNames:
+def _build_lookup(requested: Sequence[RequestedMeasure]) -> _MeasureNames:
     return _MeasureNames(
         definitions=_unique_by(requested, lambda measure: measure.definition_id),
         hrefs=_unique_by(requested, lambda measure: measure.metric_href),

@@ -7,8 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from router.runs.ids import measure_id
-from router.runs.measures.checks import ID_MISSING, is_in_our_years, is_readable, problem, problems_of
-from router.runs.measures.matching import identify
+from router.runs.measures.checks import ID_MISSING, find_measure_faults, is_readable, is_supported_time, measure_reason
+from router.runs.measures.matching import match_to_requested
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from router.runs.measures.matching import MeasureMatch
     from router.runs.reports import ExternalMeasure
-    from schemas.run_document import RequestedMeasure, Value
+    from schemas.run_document import JsonValue, RequestedMeasure
 
-_FITS_AVRO = range(-(2**63), 2**63)
+_AVRO_LONG = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class MatchedMeasures:
     """The measures of one report, each with an id, and what was wrong with them."""
 
     measures: tuple[ReportedMeasure, ...] = ()
-    problems: tuple[Reason, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 def match_measures(
@@ -46,44 +46,43 @@ def match_measures(
     taken = {measure.id for measure in known if measure.id_origin is not MeasureIdOrigin.ONLY_OPEN}
     found: dict[str, ReportedMeasure] = {}
     problems: list[Reason] = []
-    for place, match in enumerate(identify(requested, reported, taken)):
+    for place, match in enumerate(match_to_requested(requested, reported, taken)):
         measure = reported[place]
-        if match and _is_echo(measure):
+        if match and _is_request_echo(measure):
             continue
-        read = _matched(measure, match) if match else _derived(measure, spoke, external_id, place)
-        problems += problems_of(place, measure, match)
+        read = _with_requested_id(measure, match) if match else _with_derived_id(measure, spoke, external_id, place)
+        problems += find_measure_faults(place, measure, match)
         if read.id in found:
-            problems.append(_duplicate(place, read))
-        found[read.id] = _later(found.get(read.id), read)
-    return MatchedMeasures(measures=tuple(found.values()), problems=tuple(problems))
+            problems.append(_duplicate_reason(place, read))
+        found[read.id] = _captured_later(found.get(read.id), read)
+    return MatchedMeasures(measures=tuple(found.values()), reasons=tuple(problems))
 
 
-def merge_measures(known: Sequence[ReportedMeasure], news: Sequence[ReportedMeasure]) -> tuple[ReportedMeasure, ...]:
+def merge_measures(earlier: Sequence[ReportedMeasure], new: Sequence[ReportedMeasure]) -> tuple[ReportedMeasure, ...]:
     """Merge the measures of a new report into those of earlier ones: per id the later captured stays."""
-    merged = {measure.id: measure for measure in known}
-    for measure in news:
-        merged[measure.id] = _later(merged.get(measure.id), measure)
+    merged = {measure.id: measure for measure in earlier}
+    for measure in new:
+        merged[measure.id] = _captured_later(merged.get(measure.id), measure)
     return tuple(merged.values())
 
 
 def missing_measures(requested: Sequence[RequestedMeasure], measures: Sequence[ReportedMeasure]) -> tuple[Reason, ...]:
     """Return a reason for each mandatory measure without a readable value."""
     readable = {measure.id for measure in measures if is_readable(measure.value, measure.value_type)}
-    return tuple(_missing(measure) for measure in requested if measure.mandatory and measure.id not in readable)
+    return tuple(_missing_reason(measure) for measure in requested if measure.mandatory and measure.id not in readable)
 
 
 def judge_result(
     state: RunState,
     requested: Sequence[RequestedMeasure],
     measures: Sequence[ReportedMeasure],
-    problems: Sequence[Reason] = (),
+    reasons: Sequence[Reason] = (),
 ) -> Result | None:
     """Return the result of the test, from the measures and problems of all its reports.
 
     Any violation is a fail. A completed run without one passes if every mandatory measure has a readable value and none
     came without an id that could not be matched; else it is inconclusive. A failed run never passes: with measures it
-    is
-    inconclusive, without any it has no result, like rejected and cancelled runs.
+    is inconclusive, without any it has no result, like rejected and cancelled runs.
     """
     if state not in {RunState.COMPLETED, RunState.FAILED}:
         return None
@@ -91,28 +90,30 @@ def judge_result(
         return Result.FAIL
     if state is RunState.FAILED:
         return Result.INCONCLUSIVE if measures else None
-    unmatched = bool(requested) and any(reason.code == ID_MISSING for reason in problems)
+    unmatched = bool(requested) and any(reason.code == ID_MISSING for reason in reasons)
     return Result.INCONCLUSIVE if unmatched or missing_measures(requested, measures) else Result.PASS
 
 
-def _is_echo(measure: ExternalMeasure) -> bool:
+def _is_request_echo(measure: ExternalMeasure) -> bool:
     """Return whether a system only repeats what it was sent, as in its response to the POST."""
     return not (measure.has_value or measure.value is not None or measure.rule_violation)
 
 
-def _matched(measure: ExternalMeasure, match: MeasureMatch) -> ReportedMeasure:
+def _with_requested_id(measure: ExternalMeasure, match: MeasureMatch) -> ReportedMeasure:
     name, href = match.requested.metric_name, match.requested.metric_href
-    return _read(measure, match.requested.id, match.origin, measure.metric_name or name, measure.metric_href or href)
+    return _build_measure(
+        measure, match.requested.id, match.origin, measure.metric_name or name, measure.metric_href or href
+    )
 
 
-def _derived(measure: ExternalMeasure, spoke: str, external_id: str, place: int) -> ReportedMeasure:
+def _with_derived_id(measure: ExternalMeasure, spoke: str, external_id: str, position: int) -> ReportedMeasure:
     own = measure.id or measure.definition_id or ""
-    name = measure.metric_name or measure.metric_href or ("" if own else f"#{place}")
+    name = measure.metric_name or measure.metric_href or ("" if own else f"#{position}")
     derived = measure_id(spoke, external_id, name, own)
-    return _read(measure, derived, MeasureIdOrigin.DERIVED, measure.metric_name, measure.metric_href)
+    return _build_measure(measure, derived, MeasureIdOrigin.DERIVED, measure.metric_name, measure.metric_href)
 
 
-def _read(
+def _build_measure(
     measure: ExternalMeasure, found_id: str, origin: MeasureIdOrigin, name: str | None, href: str | None
 ) -> ReportedMeasure:
     return ReportedMeasure(
@@ -124,32 +125,32 @@ def _read(
         value_type=measure.value_type,
         unit_of_measure=measure.unit_of_measure,
         accuracy=measure.accuracy if measure.accuracy is None or isfinite(measure.accuracy) else None,
-        capture_date_time=measure.capture_date_time if is_in_our_years(measure.capture_date_time) else None,
+        capture_date_time=measure.capture_date_time if is_supported_time(measure.capture_date_time) else None,
         capture_method=measure.capture_method,
         rule_violation=measure.rule_violation,
     )
 
 
-def _storable_value(value: Value) -> Value:
+def _storable_value(value: JsonValue) -> JsonValue:
     """Omit what is no finite number, and write as text what is too big for Avro's long."""
     if isinstance(value, float):
         return value if isfinite(value) else None
-    if isinstance(value, int) and value not in _FITS_AVRO:
+    if isinstance(value, int) and value not in _AVRO_LONG:
         return str(value)
     return value
 
 
-def _later(old: ReportedMeasure | None, new: ReportedMeasure) -> ReportedMeasure:
+def _captured_later(old: ReportedMeasure | None, new: ReportedMeasure) -> ReportedMeasure:
     if old is None or old.capture_date_time is None or new.capture_date_time is None:
         return new
     return new if new.capture_date_time >= old.capture_date_time else old
 
 
-def _duplicate(place: int, measure: ReportedMeasure) -> Reason:
+def _duplicate_reason(position: int, measure: ReportedMeasure) -> Reason:
     sentence = f"Measure {measure.id!r} came more than once in one report; the one captured last stays."
-    return problem("DUPLICATE_MEASURE", place, sentence)
+    return measure_reason("DUPLICATE_MEASURE", position, sentence)
 
 
-def _missing(measure: RequestedMeasure) -> Reason:
+def _missing_reason(measure: RequestedMeasure) -> Reason:
     sentence = f"No readable value came for measure {measure.metric_name!r} ({measure.id})."
     return Reason(code="MEASURE_MISSING", message=sentence)

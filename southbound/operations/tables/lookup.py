@@ -17,7 +17,7 @@ from router.selection.spoke_selector import Selector
 from router.tables.diagnostics import TableErrors
 from router.tables.publish_plan import Authorship
 from router.tables.versions import UnreadableRecord
-from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableKind, TableVersion
+from schemas.published_tables import DRAFT, MAX_COMMENT_LENGTH, LivePointer, TableKind, TableVersion
 from southbound.cli.exit_codes import invalid_input, unreachable
 from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
@@ -73,8 +73,10 @@ def read_published(settings: Settings) -> PublishedTables:
 
 def make_signature(author: str | None, comment: str) -> Authorship:
     """Sign what is about to be done; without a name it is the user of this system."""
-    if len(comment) > LONGEST_COMMENT:
-        raise invalid_input([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
+    if len(comment) > MAX_COMMENT_LENGTH:
+        raise invalid_input(
+            [f"--comment has {len(comment)} signs and {MAX_COMMENT_LENGTH} is the most: say it shorter"]
+        )
     try:
         name = author or getpass.getuser()
     except (KeyError, OSError):

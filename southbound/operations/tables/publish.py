@@ -124,7 +124,7 @@ def roll_back(settings: Settings, table: str, version: str | None, by: Authorshi
     """Make an older version live again, if it still loads."""
     published, spokes = read_published(settings), known_spokes(settings.routing.spokes)
     live = find_live(published, table)
-    wanted = version or rollback_version(live.moves)
+    wanted = version or rollback_version(live.changes)
     if wanted is None:
         raise invalid_input([f"{table} has no version before {live.version}: publish the one that you want"])
     if wanted == live.version:
@@ -183,7 +183,7 @@ def _print_published(
         said = {"table": named.table, "version": version, "previous": before, "written": True, "author": by.author}
         print(to_json({**said, "at": by.at, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
         return
-    print(f"{named.table}@{version} is live" + (f" (before: {before})" if before else ""))  # noqa: T201 - as above
+    print(f"{named.table}@{version} is live" + (f" (previous: {before})" if before else ""))  # noqa: T201 - as above
     for sentence in changes[:MAX_SHOWN_DIFFERENCES]:
         print(f"  {sentence}")  # noqa: T201 - as above
     if len(changes) > MAX_SHOWN_DIFFERENCES:

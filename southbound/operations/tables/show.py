@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
-HISTORY_FIELDS = {"version", "previous", "how", "author", "comment", "at"}
+HISTORY_FIELDS = {"version", "previous", "action", "author", "comment", "at"}
 
 
 def list_tables(settings: Settings, *, as_json: bool) -> int:
@@ -83,15 +83,15 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
     """Show which versions were live, newest first."""
     live = find_live(read_published(settings), table)
     if as_json:
-        for move in live.moves:
+        for move in live.changes:
             print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())  # noqa: T201 - it was asked for
         return ExitCode.SUCCESS
-    shown = Table("at", "version", "how", "before", "by", "comment", box=None, pad_edge=False)
-    for move in live.moves:
+    shown = Table("at", "version", "action", "before", "by", "comment", box=None, pad_edge=False)
+    for move in live.changes:
         shown.add_row(*_history_row(move))
     print_result(shown)
-    if live.revision > len(live.moves):
-        print_status(f"the newest {len(live.moves)} of {live.revision} moves are remembered; every version is kept")
+    if live.revision > len(live.changes):
+        print_status(f"the newest {len(live.changes)} of {live.revision} moves are remembered; every version is kept")
     return ExitCode.SUCCESS
 
 
@@ -136,7 +136,7 @@ def _quoted(comment: str) -> str:
 
 
 def _history_row(move: LiveChange) -> tuple[str, ...]:
-    return _local_time(move.at), move.version, move.how, move.previous or "", move.author, move.comment
+    return _local_time(move.at), move.version, move.action, move.previous or "", move.author, move.comment
 
 
 def _cell(value: object) -> str:

@@ -68,7 +68,7 @@ def a_run_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventS
         command=SendRun(run=document, request_id=request.request_id, spoke=route.spoke, decision=route.decision),
         done=done,
         ended=ended.row,
-        outcomes=tuple(map(_event, (*ended.announcements, *([closing] if closing else ())))),
+        outcomes=tuple(map(_event, (*ended.notifications, *([closing] if closing else ())))),
     )
 
 

@@ -118,7 +118,7 @@ async def _store_costs(samples: Sequence[EventSample]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/runs.db")
         saves: GroupCommit[Sequence[RunRow | RequestRow | ThresholdUse], None] = GroupCommit(
-            store.save_each, limit=CONCURRENCY
+            store.save_each, max_weight=CONCURRENCY
         )
         try:
             return [

@@ -13,9 +13,9 @@ import aiohttp
 import orjson
 import pytest
 
-from consumers.inbound.callback_auth import AllowAnyone, SharedToken
+from consumers.inbound.callback_auth import AllowAnyone, TokenAuthenticator
 from consumers.inbound.listen_socket import CannotListenError
-from consumers.inbound.listener import Listener, ListenerLimits, ListenerSpoke
+from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
@@ -23,7 +23,7 @@ from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from consumers.inbound.callback_responses import What
+    from consumers.inbound.callback_responses import CallbackOutcome
     from producers.publisher import Message
 
 DEFAULTS = ListenerLimits()
@@ -44,7 +44,7 @@ class ReceivedCallback:
     listener: Listener
     publisher: RecordingInboundPublisher
     session: aiohttp.ClientSession
-    counts: list[tuple[str, What]]
+    counts: list[tuple[str, CallbackOutcome]]
 
     async def post(self, path: str, body: object = EVENT, **headers: str) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
@@ -59,21 +59,21 @@ class ReceivedCallback:
 async def a_listener(
     publisher: RecordingInboundPublisher | None = None, port: int = 0, limits: ListenerLimits = DEFAULTS
 ) -> AsyncIterator[ReceivedCallback]:
-    counts: list[tuple[str, What]] = []
+    counts: list[tuple[str, CallbackOutcome]] = []
     publisher = publisher or RecordingInboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=port,
         spokes={
-            "fibre-lab": ListenerSpoke(authenticate=AllowAnyone()),
-            "copper-lab": ListenerSpoke(success_status=204, authenticate=SharedToken(token=TOKEN)),
+            "fibre-lab": CallbackConfig(authenticator=AllowAnyone()),
+            "copper-lab": CallbackConfig(success_status=204, authenticator=TokenAuthenticator(token=TOKEN)),
         },
         publisher=publisher,
         topic=TOPIC,
         envelope=Envelope(Codec()),
         clock=lambda: NOW,
         limits=limits,
-        count=lambda spoke, what: counts.append((spoke, what)),
+        on_callback=lambda spoke, what: counts.append((spoke, what)),
     )
     async with listener, aiohttp.ClientSession() as session:
         yield ReceivedCallback(listener=listener, publisher=publisher, session=session, counts=counts)
@@ -120,7 +120,7 @@ async def test_what_cannot_be_stored_is_answered_503_and_taken_when_it_comes_aga
 async def test_a_store_that_hangs_is_answered_503_in_time() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher, limits=ListenerLimits(store_seconds=0.05)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(publish_timeout=0.05)) as heard:
         assert (await heard.post("/fibre-lab/listener"))[0] == 503
 
 
@@ -158,7 +158,7 @@ async def test_what_is_no_json_object_is_refused_with_a_sentence(body: bytes) ->
 
 
 async def test_a_body_that_is_too_large_is_refused_with_the_limit() -> None:
-    async with a_listener(limits=ListenerLimits(body_bytes=100)) as heard:
+    async with a_listener(limits=ListenerLimits(max_body_bytes=100)) as heard:
         status, answer = await heard.post("/fibre-lab/listener", EVENT | {"title": "x" * 200})
         assert (status, heard.publisher.published) == (413, [])
         assert "100 bytes" in answer["reason"]
@@ -166,7 +166,7 @@ async def test_a_body_that_is_too_large_is_refused_with_the_limit() -> None:
 
 
 async def test_a_small_body_that_unpacks_into_a_large_one_is_refused() -> None:
-    async with a_listener(limits=ListenerLimits(body_bytes=10_000)) as heard:
+    async with a_listener(limits=ListenerLimits(max_body_bytes=10_000)) as heard:
         bomb = gzip.compress(orjson.dumps({"title": "x" * 1_000_000}))
         assert len(bomb) < 10_000
         status, _ = await heard.post("/fibre-lab/listener", bomb, **{"content-encoding": "gzip"})
@@ -237,7 +237,7 @@ async def send_raw(port: int, sent: bytes) -> bytes:
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
-    async with a_listener(limits=ListenerLimits(body_seconds=0.05)) as heard:
+    async with a_listener(limits=ListenerLimits(body_timeout=0.05)) as heard:
         head = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
         answer = await send_raw(heard.listener.port, head)
         assert answer.startswith(b"HTTP/1.1 408")
@@ -304,7 +304,7 @@ async def test_a_stop_finishes_what_is_being_stored() -> None:
 async def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher, limits=ListenerLimits(store_seconds=60, stop_seconds=0.05)) as heard:
+    async with a_listener(publisher, limits=ListenerLimits(publish_timeout=60, shutdown_timeout=0.05)) as heard:
         posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
         await publisher.publish_called.wait()
         async with asyncio.timeout(5):

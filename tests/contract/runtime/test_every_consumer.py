@@ -18,11 +18,11 @@ from tests.fakes.consumer import FakeConsumer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from consumers.runtime.consumer_port import Event, GroupConsumer
+    from consumers.runtime.consumer_port import ConsumerEvent, GroupConsumer
     from consumers.runtime.handler import Partition, Record
 
 NO_PARTITIONS: frozenset[Partition] = frozenset()
-ASK_FOR_RECORDS = FlowControl(pause=NO_PARTITIONS, resume=NO_PARTITIONS, ask=True)
+ASK_FOR_RECORDS = FlowControl(pause=NO_PARTITIONS, resume=NO_PARTITIONS, poll=True)
 FAST_GROUP_SETTINGS = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6_000, "fetch.wait.max.ms": 20}
 
 
@@ -80,7 +80,7 @@ class KafkaConsumerRig:
         self.topic = topic
         self._policy = WorkerConfig(role="contract", group=f"group-of-{topic}", dead_letter_topic="dlq")
         self._settings = consumer_settings(bootstrap, self._policy, FAST_GROUP_SETTINGS)
-        self.client = KafkaGroupConsumer(self._settings, [topic], session_timeout=6.0, revoke_budget=10.0)
+        self.client = KafkaGroupConsumer(self._settings, [topic], session_timeout=6.0, revoke_timeout=10.0)
         self._producer = Producer({"bootstrap.servers": bootstrap})
         self._enough = threading.Event()
         self._other = threading.Thread(target=self._be_another_member)
@@ -125,12 +125,12 @@ class ConsumerScenario:
 
     def __init__(self, rig: ConsumerRig) -> None:
         self.rig = rig
-        self.events: list[Event] = []
+        self.events: list[ConsumerEvent] = []
         self._moved = asyncio.Event()
         rig.client.start(self._hear)
         rig.join()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: ConsumerEvent) -> None:
         self.events.append(event)
         self._moved.set()
 
@@ -162,7 +162,7 @@ class ConsumerScenario:
     def received(self) -> list[Record]:
         return [r for event in self.events if isinstance(event, RecordsReceived) for r in event.records]
 
-    def told(self, kind: type[Event]) -> list[Event]:
+    def told(self, kind: type[ConsumerEvent]) -> list[ConsumerEvent]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -205,7 +205,7 @@ async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> Non
 async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig) -> None:
     story = ConsumerScenario(rig)
     first, second = await story.begin()
-    rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NO_PARTITIONS, ask=True))
+    rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NO_PARTITIONS, poll=True))
     rig.client.commit({second: 0})
     await story.until(lambda: story.told(Committed))  # so the pause has been carried out as well
     rig.append(0, b"held back")
@@ -213,7 +213,7 @@ async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig
     assert [r.value for r in await story.records(1)] == [b"flows"]
     rig.append(1, b"flows too")
     assert [r.value for r in await story.records(2)] == [b"flows", b"flows too"]
-    rig.client.control_flow(FlowControl(pause=NO_PARTITIONS, resume=frozenset({first}), ask=True))
+    rig.client.control_flow(FlowControl(pause=NO_PARTITIONS, resume=frozenset({first}), poll=True))
     assert [r.value for r in await story.records(3)][2] == b"held back"
 
 
@@ -249,4 +249,4 @@ async def test_a_live_member_is_proven_alive(rig: ConsumerRig) -> None:
     before = loop.time()
     story = ConsumerScenario(rig)
     await story.begin()
-    assert rig.client.proven_at() >= before
+    assert rig.client.membership_proven_at() >= before

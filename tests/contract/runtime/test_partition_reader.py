@@ -205,7 +205,7 @@ def test_reading_what_does_not_exist_ends_although_the_client_waits_for_it(
     topic = fresh_topics("one-partition")
     for place in (("nowhere", 0), (topic, 7)):
         with pytest.raises(PartitionReadError, match=f"no record of {place[0]} for 1 s"):
-            values(reader.records([OffsetRange(*place, 0)], patience=1.0))
+            values(reader.records([OffsetRange(*place, 0)], stall_timeout=1.0))
 
 
 def test_a_kafka_that_does_not_answer_is_one_sentence() -> None:
@@ -214,11 +214,11 @@ def test_a_kafka_that_does_not_answer_is_one_sentence() -> None:
             with pytest.raises(PartitionReadError, match=r"Kafka does not answer"):
                 ask()
         with pytest.raises(PartitionReadError, match=r"sent no record of t for 0\.3 s"):
-            values(reader.records([OffsetRange("t", 0, 0)], patience=0.3))
+            values(reader.records([OffsetRange("t", 0, 0)], stall_timeout=0.3))
 
 
 def silent_reader(address: str) -> PartitionReader:
-    return PartitionReader({"bootstrap.servers": address, "log_level": 0}, answer_within=0.3)
+    return PartitionReader({"bootstrap.servers": address, "log_level": 0}, request_timeout=0.3)
 
 
 def test_what_was_polled_before_the_client_failed_is_not_lost(

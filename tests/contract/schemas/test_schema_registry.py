@@ -80,12 +80,12 @@ def address(server: ThreadingHTTPServer, credentials: str = "") -> str:
 
 def test_all_schemas_are_registered_and_their_ids_known(registry: ThreadingHTTPServer) -> None:
     ids = resolve_ids(address(registry))
-    assert set(ids.writing) == {entry.subject for entry in CATALOGUE}
-    assert {entry.subject: id_ for id_, (entry, _) in ids.reading.items()} == ids.writing
+    assert set(ids.write_ids) == {entry.subject for entry in CATALOGUE}
+    assert {entry.subject: id_ for id_, (entry, _) in ids.read_schemas.items()} == ids.write_ids
 
 
 def test_registering_again_changes_nothing(registry: ThreadingHTTPServer) -> None:
-    assert resolve_ids(address(registry)).writing == resolve_ids(address(registry), register=False).writing
+    assert resolve_ids(address(registry)).write_ids == resolve_ids(address(registry), register=False).write_ids
 
 
 def test_what_one_process_writes_another_reads(registry: ThreadingHTTPServer) -> None:
@@ -104,7 +104,7 @@ def test_versions_that_others_registered_are_read_too(registry: ThreadingHTTPSer
     foreign = b"\x00" + (900).to_bytes(4, "big") + Codec(registry=ours).encode(message)[5:] + b"\x08blue"
     codec = Codec(registry=resolve_ids(address(registry)))
     assert codec.decode(foreign) == message
-    assert codec.encode(message)[1:5] == ours.writing[SUBJECT].to_bytes(4, "big")
+    assert codec.encode(message)[1:5] == ours.write_ids[SUBJECT].to_bytes(4, "big")
 
 
 RECURSIVE = {"name": "before", "type": ["null", SUBJECT], "default": None}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.inbound.callback_auth import SharedToken
-from consumers.inbound.listener import Listener, ListenerSpoke
+from consumers.inbound.callback_auth import TokenAuthenticator
+from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
@@ -79,10 +79,11 @@ class SpokeAndSystem:
 @asynccontextmanager
 async def a_spoke_and_system(behaviour: Behaviour, **profile: object) -> AsyncIterator[SpokeAndSystem]:
     publisher = RecordingInboundPublisher()
+    authenticator = TokenAuthenticator(token="s3cret", header="X-Southbound-Token")  # noqa: S106 - nobody else's
     listener = Listener(
         host="127.0.0.1",
         port=0,
-        spokes={"fibre-lab": ListenerSpoke(authenticate=SharedToken(token="s3cret", header="X-Southbound-Token"))},  # noqa: S106 - nobody else's
+        spokes={"fibre-lab": CallbackConfig(authenticator=authenticator)},
         publisher=publisher,
         topic="testrun.inbound",
         envelope=Envelope(Codec()),

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import InboundMode
+from consumers.spokes.profile import ResultChannel
 from consumers.spokes.profile_loader import load_profiles
-from consumers.spokes.registry import SPOKES, spoke_for
+from consumers.spokes.registry import SPOKE_FACTORIES, spoke_for
 from router.responses import HttpResponse, Purpose
-from router.runs.changes import diff
+from router.runs.changes import find_field_changes
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import TREE, a_document, a_run, a_tree
 from tests.builders.spokes import a_command, a_notification, a_profile
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 SHIPPED = load_profiles(sorted((ROOT / "southbound" / "defaults" / "spokes").glob("*.yaml")))
 # What each dialect's system answers, as recorded; a new dialect brings its own folder.
 RECORDED = ROOT / "tests" / "data" / "spokes"
-SPOKES_BY_NAME = {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKES} | {
+SPOKES_BY_NAME = {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKE_FACTORIES} | {
     profile.name: spoke_for(profile) for profile in SHIPPED
 }
 every_spoke = pytest.mark.parametrize("spoke", SPOKES_BY_NAME.values(), ids=SPOKES_BY_NAME.keys())
@@ -40,7 +40,7 @@ def test_the_laboratories_of_the_demo_are_shipped() -> None:
     assert set(labs) == {"fibre-lab", "copper-lab"}
     assert labs["fibre-lab"].base_url == "http://127.0.0.1:8701/tmf-api/serviceTestManagement/v4"
     assert labs["copper-lab"].base_url == "http://127.0.0.1:8702/tmf-api/serviceTestManagement/v4"
-    assert all(InboundMode.CALLBACK in lab.inbound for lab in SHIPPED)
+    assert all(ResultChannel.CALLBACK in lab.result_channels for lab in SHIPPED)
     assert "characteristic" in labs["fibre-lab"].patchable
     assert not labs["copper-lab"].patchable
 
@@ -58,7 +58,7 @@ def test_the_same_command_is_always_the_same_call(spoke: Spoke) -> None:
 @every_spoke
 def test_every_call_says_what_it_is_for(spoke: Spoke) -> None:
     row = a_run(phase=Phase.ACCEPTED)
-    change = spoke.to_change(row, diff(row.requested, a_document(description="new")), "key-2")
+    change = spoke.to_change(row, find_field_changes(row.requested, a_document(description="new")), "key-2")
     cancel, read = spoke.to_cancel(row, "too late", "key-3"), spoke.to_read("ext-1")
     assert (change.purpose, change.idempotency_key) == (Purpose.CHANGE, "key-2")
     assert (cancel.purpose, cancel.idempotency_key) == (Purpose.CANCEL, "key-3")

@@ -129,7 +129,7 @@ async def test_every_status_is_an_answer_and_no_redirect_is_followed(
 
 @pytest.mark.parametrize("kind", ["fake", *TRANSPORTS])
 async def test_trouble_is_a_value_and_closing_twice_is_fine(kind: str) -> None:
-    trouble = NoResponse(perhaps_sent=False, what="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
+    trouble = NoResponse(perhaps_sent=False, cause="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
     async with a_fake_or(kind, 1, trouble) as transport:
         assert await transport.send(a_post(1)) == trouble
         await transport.close()
@@ -176,15 +176,15 @@ async def test_a_post_without_whole_answer_was_perhaps_sent_and_is_not_repeated(
     answer, server = await outcome(behaviour)
     assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
-    assert f"127.0.0.1:{server.port}" in answer.what
-    assert sentence in answer.what
-    assert not answer.certificate
+    assert f"127.0.0.1:{server.port}" in answer.cause
+    assert sentence in answer.cause
+    assert not answer.certificate_invalid
     assert (len(server.requests), server.connections) == (seen, 1)
 
 
 async def test_a_slow_body_ends_with_the_total_timeout(outcome: Outcome) -> None:
     answer, server = await outcome(server_that.drip, timeouts={"connect": 0.2, "read": 0.3, "total": 0.5})
-    assert answer == NoResponse(perhaps_sent=True, what=f"127.0.0.1:{server.port} did not answer in time")
+    assert answer == NoResponse(perhaps_sent=True, cause=f"127.0.0.1:{server.port} did not answer in time")
     assert len(server.requests) == 1
 
 
@@ -220,14 +220,14 @@ SQUEEZED = b"HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: " + b"%d\r
 
 @pytest.mark.parametrize("raw", [ENDLESS, SQUEEZED], ids=["endless", "gzip bomb"])
 async def test_a_body_is_read_no_further_than_its_limit(outcome: Outcome, raw: bytes) -> None:
-    answer, server = await outcome(saying(raw.replace(b"%s", b"201 Created")), max_answer_bytes=10_000)
+    answer, server = await outcome(saying(raw.replace(b"%s", b"201 Created")), max_response_bytes=10_000)
     assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
-    assert answer.what == f"127.0.0.1:{server.port} answered with more than 10000 bytes"
+    assert answer.cause == f"127.0.0.1:{server.port} answered with more than 10000 bytes"
 
 
 async def test_a_refusal_with_a_huge_page_is_still_a_refusal(outcome: Outcome) -> None:
-    answer, _ = await outcome(saying(ENDLESS.replace(b"%s", b"400 Bad Request")), max_answer_bytes=10_000)
+    answer, _ = await outcome(saying(ENDLESS.replace(b"%s", b"400 Bad Request")), max_response_bytes=10_000)
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (400, b"")
 
@@ -255,7 +255,7 @@ async def test_a_refused_connection_proves_that_nothing_was_sent(a_transport: AT
     async with a_transport(port) as transport:
         answer = await transport.send(a_post(port))
     assert answer == NoResponse(
-        perhaps_sent=False, what=f"no connection could be made to 127.0.0.1:{port} (ECONNREFUSED)"
+        perhaps_sent=False, cause=f"no connection could be made to 127.0.0.1:{port} (ECONNREFUSED)"
     )
 
 
@@ -271,7 +271,7 @@ async def test_a_connection_that_takes_too_long_proves_that_nothing_was_sent(a_t
             answer = await transport.send(a_post(port))
         for one in waiting:
             one.close()
-    assert answer == NoResponse(perhaps_sent=False, what=f"no connection to 127.0.0.1:{port} in time")
+    assert answer == NoResponse(perhaps_sent=False, cause=f"no connection to 127.0.0.1:{port} in time")
 
 
 async def test_a_tls_handshake_that_hangs_proves_that_nothing_was_sent(a_transport: ATransport) -> None:
@@ -280,7 +280,7 @@ async def test_a_tls_handshake_that_hangs_proves_that_nothing_was_sent(a_transpo
 
     async with serving(read_only) as server, a_transport(server.port, "https") as transport:
         answer = await transport.send(a_post(server.port, "https"))
-    assert answer == NoResponse(perhaps_sent=False, what=f"no connection to 127.0.0.1:{server.port} in time")
+    assert answer == NoResponse(perhaps_sent=False, cause=f"no connection to 127.0.0.1:{server.port} in time")
 
 
 async def test_a_certificate_that_is_not_valid_is_configuration(a_transport: ATransport) -> None:
@@ -289,7 +289,7 @@ async def test_a_certificate_that_is_not_valid_is_configuration(a_transport: ATr
     async with serving(replying(), tls) as server, a_transport(server.port, "https") as transport:
         answer = await transport.send(a_post(server.port, "https"))
     sentence = f"the certificate of 127.0.0.1:{server.port} is not valid"
-    assert answer == NoResponse(perhaps_sent=False, what=sentence, certificate=True)
+    assert answer == NoResponse(perhaps_sent=False, cause=sentence, certificate_invalid=True)
     assert server.requests == []
 
 
@@ -302,7 +302,7 @@ async def test_plain_http_on_a_tls_port_proves_that_nothing_was_sent(a_transport
         answer = await transport.send(a_post(server.port, "https"))
     assert isinstance(answer, NoResponse)
     assert not answer.perhaps_sent
-    assert not answer.certificate
+    assert not answer.certificate_invalid
 
 
 class NoSuchName(AbstractResolver):
@@ -320,7 +320,7 @@ async def test_a_name_that_is_unknown_proves_that_nothing_was_sent(transport_typ
     transport = transport_type(a_profile(base_url="http://lab.invalid"), NoSuchName())
     answer = await transport.send(HttpRequest(method="POST", url="http://lab.invalid/serviceTest", body=BODY))
     await transport.close()
-    assert answer == NoResponse(perhaps_sent=False, what="the name in lab.invalid:80 could not be resolved")
+    assert answer == NoResponse(perhaps_sent=False, cause="the name in lab.invalid:80 could not be resolved")
 
 
 async def test_after_closing_nothing_is_sent(a_transport: ATransport) -> None:
@@ -376,7 +376,7 @@ async def test_a_port_that_begins_like_another_is_another(a_transport: ATranspor
 async def test_what_is_no_address_is_not_called(a_transport: ATransport, url: str) -> None:
     async with a_transport(1) as transport:
         answer = await transport.send(HttpRequest(method="GET", url=url))
-    assert answer == NoResponse(perhaps_sent=False, what="the address of 127.0.0.1:1 cannot be used")
+    assert answer == NoResponse(perhaps_sent=False, cause="the address of 127.0.0.1:1 cannot be used")
 
 
 async def test_a_query_may_follow_the_host(a_transport: ATransport) -> None:
@@ -561,5 +561,5 @@ async def test_what_is_sent_is_neither_in_the_answer_nor_in_the_log(
         answer = await transport.send(a_post(server.port).with_header("Authorization", "Bearer s3cret"))
     assert isinstance(answer, NoResponse)
     gc.collect()  # a task whose exception nobody retrieved is logged when it goes
-    assert "s3cret" not in answer.what + caplog.text
-    assert "Line test" not in answer.what + caplog.text
+    assert "s3cret" not in answer.cause + caplog.text
+    assert "Line test" not in answer.cause + caplog.text

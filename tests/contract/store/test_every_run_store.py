@@ -76,7 +76,7 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
         reasons=(Reason(code="SLOW", message="the line is slow", property_path="$.line"),),
         processed_reports=("E1", "E1 led to progress"),
         processed_events=("E2 led to accepted",),
-        cancel_asked=True,
+        cancel_requested=True,
         finished_at=NOON + timedelta(microseconds=1),
     )
     await store.save(row)
@@ -85,7 +85,7 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
 
 async def test_what_was_never_saved_is_not_found(store: RunStore) -> None:
     assert await store.run("TR0404") is None
-    assert await store.run_at("fibre-lab", "ext-404") is None
+    assert await store.run_by_external_id("fibre-lab", "ext-404") is None
     assert await store.runs_of_request("RQ0404") == []
     assert await store.request("RQ0404") is None
     assert not await store.has_open_runs("RQ0404")
@@ -95,8 +95,8 @@ async def test_a_run_is_found_by_the_id_its_spoke_gave_it(store: RunStore) -> No
     here = a_run(phase=Phase.ACCEPTED, external_id="42")
     elsewhere = a_run("TR0002", phase=Phase.ACCEPTED, external_id="42", spoke="copper-lab")
     await store.save(here, elsewhere)
-    assert await store.run_at("fibre-lab", "42") == here
-    assert await store.run_at("copper-lab", "42") == elsewhere
+    assert await store.run_by_external_id("fibre-lab", "42") == here
+    assert await store.run_by_external_id("copper-lab", "42") == elsewhere
 
 
 async def test_a_spoke_cannot_give_one_id_to_two_runs(store: RunStore) -> None:
@@ -211,11 +211,11 @@ async def test_an_id_that_no_row_can_have_harms_nobody_else_who_reads_in_its_gro
     answers = await asyncio.gather(
         *(store.run(row.run_id) for row in rows[:10]),
         store.run(guilty),
-        store.run_at("fibre-lab", f"ext-{guilty}"),
+        store.run_by_external_id("fibre-lab", f"ext-{guilty}"),
         store.runs_of_request(guilty),
         store.has_open_runs(guilty),
         store.request(guilty),
-        *(store.run_at("fibre-lab", f"ext-{row.run_id}") for row in rows[10:]),
+        *(store.run_by_external_id("fibre-lab", f"ext-{row.run_id}") for row in rows[10:]),
         return_exceptions=True,
     )
     assert [*answers[:10], *answers[15:]] == rows
@@ -315,8 +315,8 @@ async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_rou
     await store.save(waiting("young", 1), waiting("older", 10), waiting("oldest", 20))
     await store.save(waiting("given up", 30, phase=Phase.FALLOUT), waiting("routed", 30, phase=Phase.ROUTED, spoke="x"))
     since = NOON - timedelta(minutes=5)
-    assert [row.run_id for row in await store.waiting_runs(since, 10)] == ["oldest", "older"]
-    assert [row.run_id for row in await store.waiting_runs(since, 1)] == ["oldest"]
+    assert [row.run_id for row in await store.pending_runs(since, 10)] == ["oldest", "older"]
+    assert [row.run_id for row in await store.pending_runs(since, 1)] == ["oldest"]
 
 
 async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itself(store: RunStore) -> None:
@@ -342,7 +342,7 @@ async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent
 ) -> None:
     routed = a_run()
     await store.save(routed)
-    somebody_elses = next_revision(routed, cancel_asked=True)
+    somebody_elses = next_revision(routed, cancel_requested=True)
     await store.save(somebody_elses)
     for _ in range(2):  # at most one attempt is made in vain
         row = await store.run_to_send("TR0001")
@@ -353,7 +353,7 @@ async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent
             assert row == routed
     sent = await store.run("TR0001")
     assert sent is not None
-    assert (sent.phase, sent.cancel_asked) == (Phase.SENDING, True)
+    assert (sent.phase, sent.cancel_requested) == (Phase.SENDING, True)
 
 
 async def test_a_run_to_send_that_was_never_saved_is_not_found(store: RunStore) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from consumers.store.address import database_at
-from consumers.store.database import InDoubtError
+from consumers.store.database import CommitInDoubtError
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, StoreUnavailableError
 from consumers.store.sql_store import SqlRunStore, open_store
@@ -161,7 +161,7 @@ class ConnectionLosingDatabase:
         self._database = database_at(address)
         self._after = after
         self._due = False
-        self.name, self.sql, self.clock = self._database.name, self._database.sql, self._database.clock
+        self.name, self.sql, self.moments = self._database.name, self._database.sql, self._database.moments
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._database.read(work)
@@ -169,10 +169,10 @@ class ConnectionLosingDatabase:
     async def write(self, work: Callable[[Connection], T]) -> T:
         due, self._due = self._due, False
         if due and not self._after:
-            raise InDoubtError("lost before the commit arrived")
+            raise CommitInDoubtError("lost before the commit arrived")
         result = await self._database.write(work)
         if due:
-            raise InDoubtError("lost after the commit arrived")
+            raise CommitInDoubtError("lost after the commit arrived")
         return result
 
     async def close(self) -> None:
@@ -191,7 +191,7 @@ async def test_a_commit_that_was_never_answered_is_looked_up_not_repeated(file: 
     database.lose_next_connection()
     second = next_revision(a_run("TR1"), processed_reports=("E1",))
     answers = await asyncio.gather(
-        *map(store.save, (second, a_run("TR2"), a_run("TR1", cancel_asked=True))), return_exceptions=True
+        *map(store.save, (second, a_run("TR2"), a_run("TR1", cancel_requested=True))), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [type(None), type(None), ConflictError]
     assert await store.run("TR1") == second

@@ -90,7 +90,7 @@ async def test_a_root_is_cancelled_whole(store: RunStore) -> None:
     await gateway.process_cancellation("G")
     assert await phases(store) == [Phase.CANCELLED] * 4
     assert gateway.request_results()[-1].counts == {"cancelled": 4}
-    assert await store.waiting_queue.lengths() == {}
+    assert await store.waiting_queue.read_lengths() == {}
 
 
 @pytest.mark.parametrize("run_id", ["G-1", "G"])
@@ -124,7 +124,7 @@ async def test_a_family_is_given_up_whole_although_the_process_dies_between_tell
     assert await phases(store) == [Phase.WAITING] * 4
     await gateway.waiting_release.release_due()
     assert await phases(store) == [Phase.FALLOUT] * 4
-    assert await store.waiting_queue.lengths() == {}
+    assert await store.waiting_queue.read_lengths() == {}
     told = [event.id for event in gateway.published_events() if is_update(event.data, UpdateKind.FALLOUT)]
     assert (len(told), len({*told})) == (8, 4)
 
@@ -166,11 +166,11 @@ async def test_two_selectors_over_one_store_send_nobody_to_and_fro_and_strand_no
         await old_turns.release_due()
         if second == 45:
             await old.process_request(a_document("D"))
-    assert await store.waiting_queue.lengths() == {("s#S2",): 2, ("s#S1",): 1}
+    assert await store.waiting_queue.read_lengths() == {("s#S2",): 2, ("s#S1",): 1}
     for _ in range(3):
         new.clock.at += HOUR
         await new_turns.release_due()
-    assert await store.waiting_queue.lengths() == {}
+    assert await store.waiting_queue.read_lengths() == {}
     assert [old.updates(run_id).count(UpdateKind.WAITING) for run_id in ("B", "C", "D")] == [2, 2, 1]
 
 

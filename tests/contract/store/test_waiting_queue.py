@@ -38,7 +38,7 @@ def a_use(at_most: int = 1, *, row: str = "S10", at: datetime = NOON, period: ti
 
 
 async def uses_by_window(store: RunStore, *definitions: str) -> dict[tuple[str, datetime], int]:
-    counts = await store.waiting_queue.counts(definitions or ("s#S10",))
+    counts = await store.waiting_queue.read_counts(definitions or ("s#S10",))
     return {(count.definition, count.window.start): count.uses for count in counts if count.uses}
 
 
@@ -162,8 +162,8 @@ async def test_a_run_may_wait_for_a_hundred_definitions_with_long_names(store: R
     # Names that PostgreSQL cannot compress: an index takes no more than 2,704 bytes.
     names = tuple(f"s#{b64encode(sha512(bytes([n])).digest()).decode()}" for n in range(100))
     await store.save(a_waiting_run("TR1", 0, *names))
-    assert [row.run_id for row in await store.waiting_queue.first([names], 10)] == ["TR1"]
-    assert await store.waiting_queue.lengths() == {names: 1}
+    assert [row.run_id for row in await store.waiting_queue.read_first([names], 10)] == ["TR1"]
+    assert await store.waiting_queue.read_lengths() == {names: 1}
 
 
 async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> None:
@@ -171,13 +171,13 @@ async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> Non
         a_waiting_run("TR1"), a_waiting_run("TR2"), a_waiting_run("TR3", 0, "s#S10", "s#S20"), a_run("TR4")
     )
     await store.save(a_waiting_run("child", waits_for=()), a_waiting_run("taken", phase=Phase.ROUTED))
-    assert await store.waiting_queue.lengths() == {("s#S10",): 2, ("s#S10", "s#S20"): 1}
+    assert await store.waiting_queue.read_lengths() == {("s#S10",): 2, ("s#S10", "s#S20"): 1}
 
 
 async def test_an_empty_line_has_no_lengths(store: RunStore) -> None:
     await store.save(a_run())
-    assert await store.waiting_queue.lengths() == {}
-    assert await store.waiting_queue.first([("s#S10",)], 10) == []
+    assert await store.waiting_queue.read_lengths() == {}
+    assert await store.waiting_queue.read_first([("s#S10",)], 10) == []
 
 
 async def test_the_first_that_was_made_is_the_first_in_line_page_by_page(store: RunStore) -> None:
@@ -186,7 +186,7 @@ async def test_the_first_that_was_made_is_the_first_in_line_page_by_page(store: 
     wanted = [("s#S10",), ("s#S10", "s#S20")]
     seen: list[str] = []
     after: RunRow | None = None
-    while page := await store.waiting_queue.first(wanted, 3, after):
+    while page := await store.waiting_queue.read_first(wanted, 3, after):
         seen += [row.run_id for row in page]
         after = page[-1]
     assert seen == ["both", *(f"TR{n}" for n in range(10))]

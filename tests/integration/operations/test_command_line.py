@@ -177,7 +177,7 @@ def test_a_table_is_published_compared_and_rolled_back(shell: CommandShell) -> N
         json.loads(line)
         for line in shell.southbound("tables", "history", "outbound-policy", "--json").stdout.splitlines()
     ]
-    assert [(move["how"], move["author"], move["comment"]) for move in moves] == [
+    assert [(move["action"], move["author"], move["comment"]) for move in moves] == [
         ("rollback", "ben", ""),
         ("publish", "ann", "two.yaml"),
         ("publish", "ann", "one.yaml"),

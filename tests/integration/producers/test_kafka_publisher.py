@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from producers.kafka_publisher import KafkaPublisher, producer_settings
-from producers.publisher import Message, PublishError, TooLargeError
+from producers.publisher import Message, PublishError, RecordTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ async def test_many_small_messages_are_not_too_large_because_they_travel_togethe
     outcomes = await asyncio.gather(
         *(publisher.publish([one]) for one in (*small[:25], large, *small[25:])), return_exceptions=True
     )
-    assert [type(one) for one in outcomes] == [*[type(None)] * 25, TooLargeError, *[type(None)] * 25]
+    assert [type(one) for one in outcomes] == [*[type(None)] * 25, RecordTooLargeError, *[type(None)] * 25]
     await publisher.close()
     assert end_offset(kafka_bootstrap, topic) == 50
 

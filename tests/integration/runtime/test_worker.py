@@ -156,8 +156,8 @@ class WorkerGroup:
     def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
         """Make one more member."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
-        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_budget=10.0)
-        return Worker(client=client, handler=handler, publisher=self.publisher, policy=self.policy)
+        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_timeout=10.0)
+        return Worker(consumer=client, handler=handler, publisher=self.publisher, config=self.policy)
 
     async def run_until(self, handler: Handler, done: Callable[[], object]) -> None:
         """Run one member until the condition holds, and insist on a clean stop."""
@@ -430,7 +430,7 @@ async def test_waiting_for_kafka_ends_with_a_sentence_that_names_the_missing_top
     heard: list[str] = []
     with pytest.raises(KafkaNotReadyError, match="topics b-missing, c-missing: run `southbound topics apply`"):
         await wait_for_kafka(
-            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], budget=0.5, report=heard.append
+            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], max_wait=0.5, on_reason=heard.append
         )
     assert len(heard) == 1
 
@@ -439,9 +439,9 @@ async def test_waiting_for_kafka_returns_as_soon_as_the_topic_is_there(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("there")
-    await wait_for_kafka({"bootstrap.servers": kafka_bootstrap}, [topic], budget=10, report=pytest.fail)
+    await wait_for_kafka({"bootstrap.servers": kafka_bootstrap}, [topic], max_wait=10, on_reason=pytest.fail)
 
 
 async def test_an_unreachable_kafka_is_named_with_what_to_check() -> None:
     with pytest.raises(KafkaNotReadyError, match=r"Kafka does not answer: check that it runs.*127\.0\.0\.1:1"):
-        await wait_for_kafka({"bootstrap.servers": "127.0.0.1:1"}, ["any"], budget=0.1, report=lambda _: None)
+        await wait_for_kafka({"bootstrap.servers": "127.0.0.1:1"}, ["any"], max_wait=0.1, on_reason=lambda _: None)

@@ -10,7 +10,7 @@ import fastavro
 import orjson
 import pytest
 
-from producers.publisher import TooLargeError
+from producers.publisher import RecordTooLargeError
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
@@ -150,7 +150,7 @@ async def test_a_run_without_a_key_is_a_run(service: ServiceUnderTest) -> None:
 
 
 async def test_what_a_topic_does_not_take_is_told_to_its_producer(service: ServiceUnderTest) -> None:
-    with pytest.raises(TooLargeError, match=f"{service.topics.lifecycle}.*max.message.bytes"):
+    with pytest.raises(RecordTooLargeError, match=f"{service.topics.lifecycle}.*max.message.bytes"):
         await service.produce(service.topics.lifecycle, b"BAD", os.urandom(2_000_000))
 
 

@@ -34,10 +34,14 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return empty_database(request, tmp_path / "a folder to make/100 % of runs.db")
 
 
+OLD_MEASURE = """
+    INSERT INTO run_measures (run_id, place, measure_id, id_origin, rule_violation)
+    VALUES ('cancelled', :place, :measure_id, 'definition', '[]')
+"""
 OLD_RUN = """
     INSERT INTO runs (run_id, root_run_id, request_id, spoke, phase, requested, accepted_version, measure_count,
         reasons, cancel_asked, heard, created_at, updated_at, revision)
-    VALUES (:run_id, 'TR0001', 'RQ0001', 'fibre-lab', 'accepted', {requested}, 1, 0, '[]', false, {heard},
+    VALUES (:run_id, 'TR0001', 'RQ0001', 'fibre-lab', 'accepted', {requested}, 1, 0, '[]', :cancel_asked, {heard},
         '2026-11-23T12:00:00.000000+00:00', '2026-11-23T12:00:00.000000+00:00', 1)
 """
 
@@ -66,15 +70,15 @@ async def test_a_description_that_is_ahead_of_the_migrations_is_noticed(address:
 
 async def test_a_check_changes_nothing(address: str) -> None:
     before = await check(address)
-    assert (before.found, before.current) == (None, False)
+    assert (before.found, before.is_current) == (None, False)
     assert (await check(address)).found is None
     await upgrade(address)
-    assert (await check(address)).current
+    assert (await check(address)).is_current
 
 
 async def test_an_upgrade_of_what_is_current_does_nothing(address: str) -> None:
     await upgrade(address)
-    assert (await upgrade(address)).current
+    assert (await upgrade(address)).is_current
 
 
 async def test_tables_of_a_newer_version_are_left_alone(address: str) -> None:
@@ -108,6 +112,26 @@ async def test_what_a_run_had_heard_is_split_into_reports_and_events(address: st
     assert found == split | {run_id: (("R1",), (f"{run_id} led to send",)) for run_id in many}
 
 
+async def test_a_requested_cancellation_and_the_order_of_measures_survive_the_new_names(address: str) -> None:
+    await _at_revision_2(address, {"kept": [], "cancelled": []})
+    database = database_at(address)
+    await database.write(_insert_measures)
+    await database.close()
+    store = await open_store(address)
+    kept, cancelled = [await store.run(run_id) for run_id in ("kept", "cancelled")]
+    await store.close()
+    assert kept is not None
+    assert cancelled is not None
+    assert (kept.cancel_requested, cancelled.cancel_requested) == (False, True)
+    assert [measure.id for measure in cancelled.measures] == ["first", "second"]
+
+
+def _insert_measures(connection: Connection) -> None:
+    measures = [{"place": 1, "measure_id": "second"}, {"place": 0, "measure_id": "first"}]
+    connection.execute(text(OLD_MEASURE), measures)
+    connection.execute(text("UPDATE runs SET measure_count = 2 WHERE run_id = 'cancelled'"))
+
+
 async def _at_revision_2(address: str, heard: dict[str, list[str]]) -> None:
     """Make the tables of the second revision, with a run for each of these."""
     database = database_at(address)
@@ -120,5 +144,13 @@ def _insert(connection: Connection, heard: dict[str, list[str]]) -> None:
     as_json = "CAST(:{} AS JSON)" if connection.dialect.name == "postgresql" else ":{}"
     statement = text(OLD_RUN.format(requested=as_json.format("requested"), heard=as_json.format("heard")))
     requested = DocumentCache().write(a_document())
-    rows = [{"run_id": run_id, "requested": requested, "heard": json.dumps(words)} for run_id, words in heard.items()]
+    rows = [
+        {
+            "run_id": run_id,
+            "requested": requested,
+            "heard": json.dumps(words),
+            "cancel_asked": run_id == "cancelled",
+        }
+        for run_id, words in heard.items()
+    ]
     connection.execute(statement, rows)

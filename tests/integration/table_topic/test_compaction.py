@@ -58,8 +58,8 @@ async def test_after_compaction_the_history_is_whole_and_the_way_back_is_open(
     assert await topic.read() == before
     live = before.live("a-table")
     assert isinstance(live, LivePointer)
-    assert [move.author for move in live.moves] == ["four", "three", "two", "one"]
-    wanted = (await topic.read()).version("a-table", rollback_version(live.moves) or "")
+    assert [move.author for move in live.changes] == ["four", "three", "two", "one"]
+    wanted = (await topic.read()).version("a-table", rollback_version(live.changes) or "")
     assert isinstance(wanted, TableVersion)
     await topic.write(plan_rollback(before, wanted, a_signature("back")))
     after = (await topic.read()).live("a-table")

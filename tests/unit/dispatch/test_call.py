@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.dispatch.call import Caller, MayNotSendError
+from consumers.dispatch.call import Caller, MembershipUncertainError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import Call
 from router.responses import HttpResponse, Purpose, Verdict
@@ -47,7 +47,7 @@ class OneConnectionCaller:
             now=lambda: self.transport.now,
             random=lambda: 0.5,
             may_send=lambda: self.transport.now - NOON < surely_ours_for,
-            observe=self._note,
+            on_call=self._note,
         )
 
     def _note(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:  # noqa: ARG002 - the port
@@ -63,10 +63,10 @@ async def test_waiting_for_a_free_connection_was_counted_as_the_systems_time() -
 async def test_calls_that_wait_for_longer_than_a_session_were_sent_by_a_worker_that_had_been_replaced() -> None:
     line = OneConnectionCaller(surely_ours_for=2 * TEN)
     asked = await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
-    assert [type(one) for one in asked[2:]] == [MayNotSendError] * 3
+    assert [type(one) for one in asked[2:]] == [MembershipUncertainError] * 3
     assert len(line.transport.requests) == 2
 
 
 async def test_a_worker_that_was_replaced_says_so() -> None:
-    with pytest.raises(MayNotSendError, match="has not heard from Kafka for too long"):
+    with pytest.raises(MembershipUncertainError, match="has not heard from Kafka for too long"):
         OneConnectionCaller(surely_ours_for=timedelta()).caller.require_membership()

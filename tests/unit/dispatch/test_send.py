@@ -224,7 +224,7 @@ async def test_a_run_that_is_cancelled_before_it_is_sent_never_is() -> None:
     gateway.produce(gateway.names.lifecycle, _cancelled(), "c")
     await gateway.run_until_idle()
     assert gateway.system.calls == []
-    assert [result.reasons[0].code for result in gateway.results()][:1] == ["CANCELLED_UNSENT"]
+    assert [result.reasons[0].code for result in gateway.results()][:1] == ["CANCELLED_BEFORE_SENDING"]
 
 
 async def test_a_doubt_about_a_cancelled_run_is_looked_up_and_not_posted_again() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from consumers.inbound.callback_auth import AllowAnyone, BasicPassword, SharedToken, authenticator_for
+from consumers.inbound.callback_auth import AllowAnyone, BasicAuthenticator, TokenAuthenticator, authenticator_for
 from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, SecretMissingError
 
 SECRET = "s3cret"  # noqa: S105 - nobody else's
@@ -15,7 +15,7 @@ def headers(**values: str) -> CIMultiDict[str]:
 
 
 def test_a_bearer_token_is_believed_whatever_the_case_of_its_scheme() -> None:
-    check = SharedToken(token=SECRET)
+    check = TokenAuthenticator(token=SECRET)
     assert check.accepts(headers(authorization="Bearer s3cret"))
     assert check.accepts(headers(authorization="bearer s3cret"))
 
@@ -24,32 +24,32 @@ def test_a_bearer_token_is_believed_whatever_the_case_of_its_scheme() -> None:
     "value", ["", "s3cret", "Bearer", "Bearer S3CRET", "Basic s3cret", "Bearer s3cret2", "Bearer ü"]
 )
 def test_anything_else_is_not(value: str) -> None:
-    assert not SharedToken(token=SECRET).accepts(headers(authorization=value))
-    assert not SharedToken(token=SECRET).accepts(headers())
+    assert not TokenAuthenticator(token=SECRET).accepts(headers(authorization=value))
+    assert not TokenAuthenticator(token=SECRET).accepts(headers())
 
 
 def test_a_token_in_its_own_header_stands_alone() -> None:
-    check = SharedToken(token=SECRET, header="X-Southbound-Token")
+    check = TokenAuthenticator(token=SECRET, header="X-Southbound-Token")
     assert check.accepts(headers(x_southbound_token=SECRET))
     assert not check.accepts(headers(x_southbound_token=f"Bearer {SECRET}"))
     assert not check.accepts(headers(authorization="Bearer s3cret"))
 
 
 def test_user_and_password_must_both_be_right() -> None:
-    check = BasicPassword(user="lab", password=SECRET)
+    check = BasicAuthenticator(user="lab", password=SECRET)
     assert check.accepts(headers(authorization="Basic bGFiOnMzY3JldA=="))
     assert not check.accepts(headers(authorization="Basic bGFiOndyb25n"))
 
 
 def test_an_empty_secret_is_refused_rather_than_believed() -> None:
     with pytest.raises(ValueError, match="is empty"):
-        SharedToken(token="")
+        TokenAuthenticator(token="")
     with pytest.raises(ValueError, match="is empty"):
-        BasicPassword(user="lab", password="")
+        BasicAuthenticator(user="lab", password="")
 
 
 def test_secrets_are_not_printed() -> None:
-    assert SECRET not in f"{SharedToken(token=SECRET)!r} {BasicPassword(user='lab', password=SECRET)!r}"
+    assert SECRET not in f"{TokenAuthenticator(token=SECRET)!r} {BasicAuthenticator(user='lab', password=SECRET)!r}"
 
 
 def test_a_profile_says_which_check_it_wants() -> None:
@@ -59,7 +59,7 @@ def test_a_profile_says_which_check_it_wants() -> None:
         headers(x_southbound_token=SECRET)
     )
     basic = authenticator_for(BasicAuth(username="lab", password=SECRET_REFERENCE), environment)
-    assert basic == BasicPassword(user="lab", password=SECRET)
+    assert basic == BasicAuthenticator(user="lab", password=SECRET)
 
 
 def test_a_secret_that_is_not_there_is_named_by_its_place() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.inbound.callback_parser import MAX_ID_LENGTH, NotACallbackError, message_id, read_callback
+from consumers.inbound.callback_parser import MAX_ID_LENGTH, NotACallbackError, callback_event_id, parse_callback
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 
@@ -16,11 +16,11 @@ AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
 def received(content: object, path: str = "", spoke: str = "fibre-lab") -> InboundReceived:
-    return read_callback(spoke, orjson.dumps(content), event_in_path=path, content_type=None, at=AT)
+    return parse_callback(spoke, orjson.dumps(content), event_in_path=path, content_type=None, at=AT)
 
 
 def id_of(content: object, new_id: str = "new", spoke: str = "fibre-lab") -> str:
-    return message_id(received(content, spoke=spoke), new_id)
+    return callback_event_id(received(content, spoke=spoke), new_id)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_external_id_is_found_where_systems_put_it(content: dict[str, Any], 
 
 def test_the_body_is_kept_to_the_byte() -> None:
     body = b' { "eventId" : "e-1" } '
-    kept = read_callback("fibre-lab", body, event_in_path="", content_type="text/plain", at=AT)
+    kept = parse_callback("fibre-lab", body, event_in_path="", content_type="text/plain", at=AT)
     assert (kept.body, kept.content_type, kept.channel) == (body, "text/plain", Channel.CALLBACK)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.inbound.poller import LOST_AFTER, PAGE_SIZE, Poller
+from consumers.inbound.poller import MAX_NOT_FOUND_ROUNDS, PAGE_SIZE, Poller
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
@@ -33,7 +33,7 @@ def a_poller(gateway: InMemoryGateway) -> Poller:
         store=gateway.store,
         events=gateway.events,
         now=gateway.clock,
-        complain=gateway.problems.append,
+        warn=gateway.problems.append,
     )
 
 
@@ -68,21 +68,21 @@ async def test_a_run_that_its_system_has_lost_was_never_ended() -> None:
     gateway = a_gateway()
     gateway.system.tests.clear()
     poller = a_poller(gateway)
-    for _ in range(LOST_AFTER - 1):
+    for _ in range(MAX_NOT_FOUND_ROUNDS - 1):
         assert await poll_once(gateway, poller) == 0
     assert gateway.row("TR0000").phase is Phase.ACCEPTED
     assert await poll_once(gateway, poller) == 1
     (result,) = gateway.results("TR0000")
     assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "notFound")
-    assert len(gateway.problems) == LOST_AFTER
-    assert "fibre-lab does not tell how ext-TR0000, its id of run TR0000, is doing: notFound" in gateway.problems[0]
+    assert len(gateway.problems) == MAX_NOT_FOUND_ROUNDS
+    assert "fibre-lab did not return the state of ext-TR0000, its id of run TR0000: notFound" in gateway.problems[0]
     assert not gateway.dead_lettered
 
 
 async def test_a_run_that_is_found_again_in_between_is_not_lost() -> None:
     gateway = a_gateway()
     poller = a_poller(gateway)
-    for _ in range(LOST_AFTER):
+    for _ in range(MAX_NOT_FOUND_ROUNDS):
         gateway.system.plan(Purpose.READ, HttpResponse(status=404))
         assert await poll_once(gateway, poller) == 0
         gateway.system.plan(Purpose.READ, HttpResponse(status=500))
@@ -92,10 +92,10 @@ async def test_a_run_that_is_found_again_in_between_is_not_lost() -> None:
 
 async def test_a_run_that_was_lost_only_for_the_poller_goes_on() -> None:
     gateway = a_gateway()
-    gateway.system.plan(Purpose.READ, *[HttpResponse(status=404)] * LOST_AFTER)
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=404)] * MAX_NOT_FOUND_ROUNDS)
     gateway.system.tests["ext-TR0000"]["state"] = "inProgress"
     poller = a_poller(gateway)
-    assert [await poll_once(gateway, poller) for _ in range(LOST_AFTER)] == [0, 0, 1]
+    assert [await poll_once(gateway, poller) for _ in range(MAX_NOT_FOUND_ROUNDS)] == [0, 0, 1]
     assert (gateway.row("TR0000").phase, gateway.results("TR0000")) == (Phase.IN_PROGRESS, [])
 
 
@@ -105,7 +105,7 @@ async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int)
     gateway.system.plan(Purpose.READ, *[HttpResponse(status=status)] * 3)
     assert await poll_once(gateway) == 0
     (complaint,) = gateway.problems
-    assert "ext-TR0000, its id of run TR0000 (and 2 others), is doing: HTTP_" in complaint
+    assert "ext-TR0000, its id of run TR0000 (and 2 others): HTTP_" in complaint
 
 
 async def test_a_system_that_is_down_is_not_asked_about_every_run() -> None:

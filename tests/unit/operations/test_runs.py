@@ -203,7 +203,7 @@ def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_every_phase_is_told_in_words(phase: Phase) -> None:
-    child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_asked=True)
+    child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_requested=True)
     told = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
     assert "since" in told[0]
     assert "version 3 is wanted, and version 2 is what fibre-lab was sent" in told

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumers.store.port import ConflictError, StoreUnavailableError
-from producers.publisher import TooLargeError
+from producers.publisher import RecordTooLargeError
 from schemas.lifecycle import RunCancelled, RunChanged
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -45,7 +45,7 @@ async def test_a_child_that_came_by_itself_is_cancelled_alone_and_the_others_go_
     gateway = await a_waiting_queue(ROOT, G1, G2, G3)
     await gateway.process_cancellation("G-1", root="G")
     assert phases(gateway) == [Phase.WAITING, Phase.CANCELLED, Phase.WAITING, Phase.WAITING]
-    assert [reason.code for reason in gateway.results("G-1")[0].reasons] == ["CANCELLED_UNSENT"]
+    assert [reason.code for reason in gateway.results("G-1")[0].reasons] == ["CANCELLED_BEFORE_SENDING"]
     await an_hour_later(gateway)
     assert gateway.system.posted_names()[1:] == ["Line test G", "Line test G-2", "Line test G-3"]
     assert await all_completed(gateway, "G", "G-2", "G-3") == {"completed": 3, "cancelled": 1}
@@ -176,16 +176,16 @@ async def test_a_child_that_a_change_removes_from_a_root_that_waits_has_its_end(
 async def test_a_cancelled_child_that_meets_the_moment_of_its_turn_gives_nobody_up() -> None:
     gateway = await a_waiting_queue(ROOT, G1, G2, G3)
     gateway.clock.at += HOUR
-    turns, first = gateway.waiting_release, gateway.store.waiting_queue.first
+    turns, first = gateway.waiting_release, gateway.store.waiting_queue.read_first
 
     async def behind_our_back(*asked: object) -> object:
-        gateway.store.waiting_queue.first = first  # type: ignore[method-assign] # once
+        gateway.store.waiting_queue.read_first = first  # type: ignore[method-assign] # once
         found = await first(*asked)  # type: ignore[arg-type] # as it was asked
         await gateway.process_cancellation("G-1", root="G")
         return found
 
     gateway.threshold_cache.replace_queue({"s#S1"})
-    gateway.store.waiting_queue.first = behind_our_back  # type: ignore[method-assign, assignment] # the race, made to happen
+    gateway.store.waiting_queue.read_first = behind_our_back  # type: ignore[method-assign, assignment] # the race, made to happen
     await turns.release_due()
     await gateway.run_until_idle()
     assert UpdateKind.FALLOUT not in gateway.updates("G")
@@ -268,7 +268,7 @@ async def test_a_rival_who_moves_one_of_a_family_keeps_all_of_it_in_line_until_t
 async def test_children_whose_root_was_taken_and_can_never_be_commanded_need_a_person_too() -> None:
     gateway = await a_waiting_queue(ROOT, G1, G2, G3)
     gateway.clock.at += HOUR
-    gateway.publisher.fail_topic(gateway.names.dispatch("fibre-lab"), "too large", TooLargeError)
+    gateway.publisher.fail_topic(gateway.names.dispatch("fibre-lab"), "too large", RecordTooLargeError)
     await gateway.waiting_release.release_due()
     assert phases(gateway) == [Phase.FALLOUT] * 4
     assert {*map(str, (codes(gateway, run_id) for run_id in HIERARCHY))} == {"['MESSAGE_TOO_LARGE']"}

@@ -58,7 +58,7 @@ async def test_a_field_that_the_profile_does_not_let_change_is_refused_by_us() -
 
 
 async def test_past_the_point_of_no_return_a_change_is_refused() -> None:
-    gateway = await a_run_that_is_out(change_until=["acknowledged"])
+    gateway = await a_run_that_is_out(changeable_states=["acknowledged"])
     await gateway.process_callback("ext-TR0001", state="inProgress")
     await gateway.process_change(a_document(version=2, description="fast"))
     assert [reason.code for reason in gateway.last_update().reasons] == ["PAST_POINT_OF_NO_RETURN"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from consumers.routing.decide import MAX_ROUTES, Decider, Route
 from router.selection.load import RoutingTables
 from router.selection.outbound_policy import OutboundPolicy
-from schemas.run_document import Characteristic, Value
+from schemas.run_document import Characteristic, JsonValue
 from southbound.service.load_rules import load_rules
 from southbound.settings.settings import RoutingSettings
 from tests.builders.runs import a_document
@@ -22,7 +22,7 @@ def shipped_tables() -> RoutingTables:
     return tables
 
 
-def route_of(decide: Decider, speed: Value, spec: str = "fibre-line") -> Route:
+def route_of(decide: Decider, speed: JsonValue, spec: str = "fibre-line") -> Route:
     route = decide.decide(a_document(spec=spec, characteristic=(Characteristic(name="speed", value=speed),)))
     assert isinstance(route, Route)
     return route
@@ -69,7 +69,7 @@ def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
 def test_an_input_that_the_run_has_no_value_for_is_told_each_time() -> None:
     missed: list[tuple[str, str]] = []
     tables = shipped_tables()
-    decide = Decider(tables=lambda: tables, observe=lambda table, name: missed.append((table, name)))
+    decide = Decider(tables=lambda: tables, on_missing_input=lambda table, name: missed.append((table, name)))
     decide.decide(a_document(spec="fibre-line"))
     decide.decide(a_document(spec="fibre-line"))
     assert missed.count(("outbound-policy", "speed")) == 2

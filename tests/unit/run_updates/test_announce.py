@@ -9,7 +9,7 @@ import pytest
 
 from consumers.run_updates.announce import Announcer
 from producers.event_publisher import EventPublisher
-from router.runs.notifications import result
+from router.runs.notifications import build_result
 from router.runs.request_result import request_result
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
@@ -24,7 +24,7 @@ from tests.fakes.recording_publisher import RecordingPublisher
 
 if TYPE_CHECKING:
     from schemas.commands import Command, PinnedDecision
-    from schemas.results import Outcome
+    from schemas.results import RunNotification
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ENVELOPE = Envelope(Codec(), source="/test")
@@ -43,14 +43,14 @@ UPDATE = RunUpdate(
     revision=2,
     occurred_at=NOON,
 )
-PUBLISHED_DATA: dict[str, Command | Outcome | None] = {
+PUBLISHED_DATA: dict[str, Command | RunNotification | None] = {
     "SendRun": SENT,
     "ChangeRun": ChangeRun(run=a_document(), request_id="RQ0001", spoke="fibre-lab", decision=SINGLE),
     "CancelRun": CancelRun(
         run_id="TR0001", root_run_id="TR0001", request_id="RQ0001", spoke="fibre-lab", decision=SINGLE
     ),
     "RunUpdate": UPDATE,
-    "RunResult": result(ENDED),
+    "RunResult": build_result(ENDED),
     "RequestResult": request_result((ENDED,)),
 }
 
@@ -61,7 +61,9 @@ class AnnouncerHarness:
 
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
 
-    async def announce(self, cause: Event, data: Command | Outcome, decision: PinnedDecision | None) -> EventHeaders:
+    async def announce(
+        self, cause: Event, data: Command | RunNotification, decision: PinnedDecision | None
+    ) -> EventHeaders:
         """Return the headers under which this word is published."""
         events = EventPublisher(publisher=self.publisher, envelope=ENVELOPE, topics=TopicNames(""))
         await Announcer(events=events, now=lambda: NOON).publish(cause, [data], decision)
@@ -72,7 +74,7 @@ class AnnouncerHarness:
 
 
 @pytest.mark.parametrize("word", PUBLISHED_DATA.values(), ids=PUBLISHED_DATA)
-async def test_every_word_carries_trace_replay_decision_and_request_on(word: Command | Outcome) -> None:
+async def test_every_word_carries_trace_replay_decision_and_request_on(word: Command | RunNotification) -> None:
     said = await AnnouncerHarness().announce(TRACED, word, SINGLE)
     assert (said.traceparent, said.replay) == (TRACE, "redrive-7")
     assert (said.decision, said.request_id) == (SINGLE.policy, "RQ0001")

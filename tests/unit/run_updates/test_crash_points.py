@@ -264,7 +264,7 @@ def _comparable_row(row: RunRow) -> tuple[object, ...]:
         row.requested,
         row.sent,
         row.accepted_version,
-        row.cancel_asked,
+        row.cancel_requested,
         row.request_id,
         row.decision,
         row.waits_for,

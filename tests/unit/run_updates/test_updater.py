@@ -14,7 +14,7 @@ from consumers.run_updates.updater import RunUpdater
 from consumers.store.port import ConflictError
 from producers.event_publisher import EventPublisher
 from producers.publisher import PublishError
-from router.runs.advance import NotAllowedError
+from router.runs.advance import TransitionNotAllowedError
 from router.runs.events import Refused, Reported
 from router.runs.reports import ExternalReport
 from schemas.codec.cloudevents import EventHeaders
@@ -121,7 +121,7 @@ async def test_wishes_that_are_granted_together_fail_each_by_itself() -> None:
     answers = await asyncio.gather(
         *(updater.store_intention(CAUSE, row, REFUSED_EVENT) for row in (rows[0], stale, ended)), return_exceptions=True
     )
-    assert [type(answer) for answer in answers] == [type(rows[0]), ConflictError, NotAllowedError]
+    assert [type(answer) for answer in answers] == [type(rows[0]), ConflictError, TransitionNotAllowedError]
     assert [word.run_id for word in messages_of(publisher) if isinstance(word, RunResult)] == ["TR0001"]
 
 

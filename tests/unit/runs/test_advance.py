@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.advance import NotAllowedError, advance, allows
+from router.runs.advance import TransitionNotAllowedError, advance, is_allowed
 from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelAccepted,
-    CancelAsked,
-    CancelledUnsent,
+    CancelledBeforeSending,
     CancelRefused,
+    CancelRequested,
     ChangeAccepted,
-    ChangeAsked,
     ChangeRefused,
+    ChangeRequested,
     GivenUp,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -30,7 +30,7 @@ from router.runs.events import (
     Sending,
 )
 from router.runs.reports import ExternalMeasure, ExternalReport
-from router.runs.transitions import ENDED, NEXT
+from router.runs.transitions import ENDED_PHASES, NEXT_PHASE
 from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
@@ -53,11 +53,11 @@ SOME_OF_EACH = (
     Reported(report_id="e-2", report=ExternalReport(external_id="ext-1", state=RunState.COMPLETED)),
     Reported(report_id="e-3", report=ExternalReport(external_id="ext-1", state=RunState.CANCELLED)),
     Reported(report_id="e-4", report=ExternalReport(external_id="ext-1", raw_state="daydreaming")),
-    ChangeAsked(document=a_document(version=2)),
+    ChangeRequested(document=a_document(version=2)),
     ChangeAccepted(document=a_document(version=2)),
     ChangeRefused(version=2, reasons=REJECTION_REASONS),
-    CancelAsked(),
-    CancelledUnsent(),
+    CancelRequested(),
+    CancelledBeforeSending(),
     CancelAccepted(),
     CancelRefused(reasons=REJECTION_REASONS),
 )
@@ -75,7 +75,7 @@ def test_a_run_that_is_answered_at_once_says_accepted_and_then_its_result() -> N
         (accepted, Reported(report_id="c", report=report)),
         NOON,
     )
-    update, result = step.announcements
+    update, result = step.notifications
     assert isinstance(update, RunUpdate)
     assert isinstance(result, RunResult)
     assert (update.kind, result.state, result.result) == (
@@ -92,14 +92,14 @@ def test_a_report_that_was_heard_before_moves_nothing() -> None:
     row = a_run(phase=Phase.ACCEPTED, processed_reports=("e-1",))
     step = advance(row, (SOME_OF_EACH[8],), NOON)
     assert step.row is row
-    assert not step.moved
+    assert not step.changed
 
 
 def test_a_report_after_the_end_is_kept_and_flagged_stale() -> None:
     row = a_run(phase=Phase.FULFILLED, state=RunState.COMPLETED)
     late = ExternalReport(external_id="ext-1", state=RunState.FAILED, raw_state="failed")
     step = advance(row, (Reported(report_id="late", report=late),), NOON)
-    (told,) = step.announcements
+    (told,) = step.notifications
     assert isinstance(told, RunUpdate)
     assert told.kind is UpdateKind.STALE
     assert (step.row.state, step.row.phase) == (RunState.COMPLETED, Phase.FULFILLED)
@@ -110,7 +110,7 @@ def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
     step = advance(a_run(phase=Phase.ROUTED), (ParentNotAccepted(parent_run_id="TR0000"),), NOON)
     assert step.row.phase is Phase.BLOCKED
     assert step.row.state is RunState.CANCELLED
-    assert [type(told) for told in step.announcements] == [RunUpdate, RunResult]
+    assert [type(told) for told in step.notifications] == [RunUpdate, RunResult]
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_what_is_refused_leaves_the_run_as_it_is_but_for_the_revision_that_its_u
 ) -> None:
     row = a_run(phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS)
     step = advance(row, (refused,), NOON)
-    assert step.moved
+    assert step.changed
     assert step.row == replace(row, revision=row.revision + 1)
-    (told,) = step.announcements
+    (told,) = step.notifications
     assert isinstance(told, RunUpdate)
     assert (told.kind, told.reasons, told.revision) == (kind, REJECTION_REASONS, step.row.revision)
 
 
 def test_a_refused_post_ends_the_run_as_rejected_with_their_reasons() -> None:
     step = advance(a_run(phase=Phase.SENDING), (Refused(reasons=REJECTION_REASONS),), NOON)
-    (told,) = step.announcements
+    (told,) = step.notifications
     assert isinstance(told, RunResult)
     assert (told.state, told.reasons, told.result) == (RunState.REJECTED, REJECTION_REASONS, None)
 
@@ -149,8 +149,8 @@ def test_progress_is_told_once_per_state() -> None:
     row = a_run(phase=Phase.ACCEPTED)
     first = advance(row, (SOME_OF_EACH[8],), NOON)
     again = Reported(report_id="e-9", report=ExternalReport(external_id="ext-1", state=RunState.IN_PROGRESS))
-    assert [told.kind for told in first.announcements if isinstance(told, RunUpdate)] == [UpdateKind.PROGRESS]
-    assert advance(first.row, (again,), NOON).announcements == ()
+    assert [told.kind for told in first.notifications if isinstance(told, RunUpdate)] == [UpdateKind.PROGRESS]
+    assert advance(first.row, (again,), NOON).notifications == ()
 
 
 @given(
@@ -161,23 +161,23 @@ def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_o
     phase: Phase, happened: list[RunEvent]
 ) -> None:
     row = a_run(phase=phase, document=DOCUMENT)
-    if phase in ENDED:
+    if phase in ENDED_PHASES:
         row = a_run(phase=phase, document=DOCUMENT, state=RunState.COMPLETED)
     for number, run_event in enumerate(happened):
-        if not allows(row, run_event):
-            with pytest.raises(NotAllowedError):
+        if not is_allowed(row, run_event):
+            with pytest.raises(TransitionNotAllowedError):
                 advance(row, (run_event,), NOON)
             continue
         step = advance(row, (run_event,), NOON + timedelta(seconds=number))
-        assert step.row.revision == row.revision + step.moved
-        if row.phase in ENDED:
+        assert step.row.revision == row.revision + step.changed
+        if row.phase in ENDED_PHASES:
             assert (step.row.phase, step.row.state) == (row.phase, row.state)
-            assert not [told for told in step.announcements if isinstance(told, RunResult)]
+            assert not [told for told in step.notifications if isinstance(told, RunResult)]
         row = step.row
 
 
 def test_every_phase_can_be_reached_and_no_end_leads_on() -> None:
-    reached = {Phase.CREATED, *NEXT.values()}
+    reached = {Phase.CREATED, *NEXT_PHASE.values()}
     reached |= {Phase.FULFILLED, Phase.FAILED}  # by a report, see PHASE_OF_STATE
     assert reached == set(Phase) - {Phase.UNKNOWN}
-    assert all(after is before for (before, _), after in NEXT.items() if before in ENDED)
+    assert all(after is before for (before, _), after in NEXT_PHASE.items() if before in ENDED_PHASES)

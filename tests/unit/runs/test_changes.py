@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.changes import FIELDS, FieldChange, PermittedChanges, RefusedChange, diff, permit
+from router.runs.changes import (
+    CHANGEABLE_FIELDS,
+    FieldChange,
+    PermittedChanges,
+    RefusedChange,
+    find_field_changes,
+    permit_changes,
+)
 from schemas.run_document import (
     Characteristic,
     JsonText,
@@ -54,13 +61,13 @@ def a_change(field: str) -> FieldChange:
 
 
 def test_every_field_that_goes_out_can_be_seen_to_change() -> None:
-    assert set(FIELD_CHANGES) == set(FIELDS)
+    assert set(FIELD_CHANGES) == set(CHANGEABLE_FIELDS)
 
 
 @given(st.sets(st.sampled_from(sorted(FIELD_CHANGES))))
 def test_exactly_the_fields_that_differ_are_listed_with_both_values(fields: set[str]) -> None:
     before, after = a_document(), changed_document(*fields)
-    changes = diff(before, after)
+    changes = find_field_changes(before, after)
     assert {change.field for change in changes} == fields
     assert all(change.new == getattr(after, FIELD_CHANGES[change.field][0]) for change in changes)
     assert all(change.old == getattr(before, FIELD_CHANGES[change.field][0]) for change in changes)
@@ -69,8 +76,8 @@ def test_exactly_the_fields_that_differ_are_listed_with_both_values(fields: set[
 @given(st.sets(st.sampled_from(sorted(FIELD_CHANGES))))
 def test_a_change_back_is_the_mirror_of_the_change(fields: set[str]) -> None:
     before, after = a_document(), changed_document(*fields)
-    there = {(change.field, change.old, change.new) for change in diff(before, after)}
-    assert {(change.field, change.new, change.old) for change in diff(after, before)} == there
+    there = {(change.field, change.old, change.new) for change in find_field_changes(before, after)}
+    assert {(change.field, change.new, change.old) for change in find_field_changes(after, before)} == there
 
 
 def test_what_the_external_system_owns_or_never_hears_is_no_change() -> None:
@@ -78,18 +85,18 @@ def test_what_the_external_system_owns_or_never_hears_is_no_change() -> None:
     after = a_document(version=7, priority=1, tenant="acme", order=3, child_run_ids=("c1",)).model_copy(
         update={"test_measure": measured}
     )
-    assert diff(a_document(), after) == ()
+    assert find_field_changes(a_document(), after) == ()
 
 
 @given(CHARACTERISTICS, st.randoms(use_true_random=False))
 def test_the_order_of_characteristics_means_nothing(items: tuple[Characteristic, ...], dice: object) -> None:
     shuffled = list(items)
     dice.shuffle(shuffled)  # type: ignore[attr-defined] # hypothesis gives a random.Random
-    assert diff(with_characteristics(*items), with_characteristics(*shuffled)) == ()
+    assert find_field_changes(with_characteristics(*items), with_characteristics(*shuffled)) == ()
 
 
 def test_the_order_of_parties_means_nothing() -> None:
-    assert diff(a_document(related_party=PARTIES), a_document(related_party=PARTIES[::-1])) == ()
+    assert find_field_changes(a_document(related_party=PARTIES), a_document(related_party=PARTIES[::-1])) == ()
 
 
 @given(CHARACTERISTICS, CHARACTERISTICS)
@@ -100,40 +107,40 @@ def test_characteristics_are_equal_only_with_the_same_names_and_json_values(
     same = sorted((item.name, repr(item.value)) for item in old) == sorted(
         (item.name, repr(item.value)) for item in new
     )
-    assert (diff(before, after) == ()) is same
+    assert (find_field_changes(before, after) == ()) is same
 
 
 @pytest.mark.parametrize(("old", "new"), [(True, 1), (False, 0), ("1", 1), (None, "null")])
 def test_values_that_only_python_thinks_equal_differ(old: Any, new: Any) -> None:  # noqa: ANN401 - any value
     before = with_characteristics(Characteristic(name="retry", value=old))
     after = with_characteristics(Characteristic(name="retry", value=new))
-    (change,) = diff(before, after)
+    (change,) = find_field_changes(before, after)
     assert change.field == "characteristic"
 
 
 def test_the_same_json_object_written_differently_is_the_same() -> None:
     one = Characteristic(name="window", value=JsonText(json_text='{"a": 1, "b": [2]}'))
     other = Characteristic(name="window", value=JsonText(json_text='{"b":[2],"a":1}'))
-    assert diff(with_characteristics(one), with_characteristics(other)) == ()
+    assert find_field_changes(with_characteristics(one), with_characteristics(other)) == ()
 
 
 def test_an_array_is_sent_whole_although_one_item_changed() -> None:
     kept = Characteristic(name="url", value="http://example.org")
     before = with_characteristics(kept, Characteristic(name="port", value=80))
     after = with_characteristics(kept, Characteristic(name="port", value=443))
-    assert diff(before, after) == (
+    assert find_field_changes(before, after) == (
         FieldChange(field="characteristic", old=before.characteristic, new=after.characteristic),
     )
 
 
 def test_a_field_that_was_taken_away_changes_to_none() -> None:
-    (change,) = diff(a_document(description="first"), a_document())
+    (change,) = find_field_changes(a_document(description="first"), a_document())
     assert change == FieldChange(field="description", old="first", new=None)
 
 
 @given(
-    st.sets(st.sampled_from(sorted(FIELDS))),
-    st.frozensets(st.sampled_from(sorted(FIELDS))),
+    st.sets(st.sampled_from(sorted(CHANGEABLE_FIELDS))),
+    st.frozensets(st.sampled_from(sorted(CHANGEABLE_FIELDS))),
     st.frozensets(st.sampled_from(sorted(RunState))),
     st.none() | st.sampled_from(sorted(RunState)),
 )
@@ -141,7 +148,7 @@ def test_a_change_is_permitted_whole_or_refused_with_a_reason_for_everything_aga
     fields: set[str], patchable: frozenset[str], until: frozenset[RunState], state: RunState | None
 ) -> None:
     changes = tuple(map(a_change, sorted(fields)))
-    answer = permit(changes, patchable, until, state)
+    answer = permit_changes(changes, patchable, until, state)
     expected: list[tuple[str, str | None]] = [
         ("FIELD_NOT_CHANGEABLE", f"/{field}") for field in sorted(fields - patchable)
     ]
@@ -155,12 +162,12 @@ def test_a_change_is_permitted_whole_or_refused_with_a_reason_for_everything_aga
 
 
 def test_a_refusal_names_the_field_and_what_may_change_instead() -> None:
-    answer = permit((a_change("mode"),), frozenset({"name", "description"}), frozenset(), None)
+    answer = permit_changes((a_change("mode"),), frozenset({"name", "description"}), frozenset(), None)
     assert isinstance(answer, RefusedChange)
     assert answer.reasons[0].message == (
         "The external system changes description, name of a run that it has, not mode."
     )
-    nothing = permit((a_change("mode"),), frozenset(), frozenset({RunState.PENDING}), RunState.IN_PROGRESS)
+    nothing = permit_changes((a_change("mode"),), frozenset(), frozenset({RunState.PENDING}), RunState.IN_PROGRESS)
     assert isinstance(nothing, RefusedChange)
     assert "inProgress" in nothing.reasons[0].message
     assert "nothing" in nothing.reasons[1].message

@@ -16,12 +16,12 @@ from router.runs.hierarchy import (
     HierarchyLimits,
     HierarchyPosition,
     RunTree,
+    build_tree,
     child_ids,
     compare_children,
-    expand,
-    in_pre_order,
+    expand_hierarchy,
     missing_children,
-    nest,
+    walk_pre_order,
     with_children,
 )
 from tests.builders.runs import a_document, a_tree
@@ -71,7 +71,7 @@ def flatten(tree: RunTree) -> Iterator[RunDocument]:
 @given(BRANCHES)
 def test_every_run_comes_once_and_after_its_parent(branches: list[ChildPlacement]) -> None:
     root = a_root(*children_from(branches))
-    runs = expand(root, WIDE)
+    runs = expand_hierarchy(root, WIDE)
     place = {run.run_id: number for number, run in enumerate(runs)}
     assert set(place) == {"R", *child_ids(root)}
     assert len(runs) == len(place)
@@ -81,7 +81,7 @@ def test_every_run_comes_once_and_after_its_parent(branches: list[ChildPlacement
 
 @given(BRANCHES)
 def test_siblings_keep_their_order_and_then_their_ids(branches: list[ChildPlacement]) -> None:
-    runs = expand(a_root(*children_from(branches)), WIDE)
+    runs = expand_hierarchy(a_root(*children_from(branches)), WIDE)
     for parent in runs:
         siblings = [(run.order, run.run_id) for run in runs if run.parent_run_id == parent.run_id]
         assert siblings == sorted(siblings)
@@ -90,16 +90,16 @@ def test_siblings_keep_their_order_and_then_their_ids(branches: list[ChildPlacem
 @given(BRANCHES)
 def test_the_tree_read_from_the_top_is_the_list(branches: list[ChildPlacement]) -> None:
     root = a_root(*children_from(branches))
-    tree = nest(root, WIDE)
-    assert tuple(flatten(tree)) == expand(root, WIDE)
+    tree = build_tree(root, WIDE)
+    assert tuple(flatten(tree)) == expand_hierarchy(root, WIDE)
 
 
 @given(BRANCHES, st.randoms(use_true_random=False))
 def test_the_order_of_the_flat_list_does_not_matter(branches: list[ChildPlacement], dice: object) -> None:
     children = list(children_from(branches))
-    straight = expand(a_root(*children), WIDE)
+    straight = expand_hierarchy(a_root(*children), WIDE)
     dice.shuffle(children)  # type: ignore[attr-defined] # hypothesis gives a random.Random
-    assert expand(a_root(*children), WIDE) == straight
+    assert expand_hierarchy(a_root(*children), WIDE) == straight
 
 
 @given(BRANCHES.filter(bool), st.data())
@@ -113,20 +113,20 @@ def test_a_circle_anywhere_is_refused(branches: list[ChildPlacement], data: st.D
     closing = data.draw(st.sampled_from(sorted(below)))
     children[picked] = a_child(children[picked].run_id, parent=closing)
     with pytest.raises(HierarchyError) as refused:
-        expand(a_root(*children), WIDE)
+        expand_hierarchy(a_root(*children), WIDE)
     assert refused.value.problem.code == "HIERARCHY_CYCLE"
     assert repr(closing) in str(refused.value) or len(below) > 5
 
 
 def test_a_bare_run_expands_to_itself() -> None:
-    assert expand(a_document("TR0001")) == (a_document("TR0001"),)
+    assert expand_hierarchy(a_document("TR0001")) == (a_document("TR0001"),)
     child = a_child("c1")
-    assert expand(child) == (child,)
+    assert expand_hierarchy(child) == (child,)
 
 
 def test_pre_order_goes_down_before_it_goes_on() -> None:
     root = a_root(a_child("b", order=2), a_child("a", order=1), a_child("a1", parent="a"))
-    assert [run.run_id for run in expand(root)] == ["R", "a", "a1", "b"]
+    assert [run.run_id for run in expand_hierarchy(root)] == ["R", "a", "a1", "b"]
 
 
 @pytest.mark.parametrize(
@@ -157,40 +157,40 @@ def test_pre_order_goes_down_before_it_goes_on() -> None:
 )
 def test_what_cannot_be_sent_is_refused_in_one_sentence(root: RunDocument, code: str, words: tuple[str, ...]) -> None:
     with pytest.raises(HierarchyError) as refused:
-        expand(root)
+        expand_hierarchy(root)
     sentence = str(refused.value)
     assert refused.value.problem.code == code
     assert refused.value.problem.sentence == sentence
     assert sentence.endswith(".")
     assert all(word in sentence for word in words), sentence
     with pytest.raises(HierarchyError):
-        nest(root)
+        build_tree(root)
 
 
 def test_exactly_as_many_runs_and_levels_as_allowed_pass() -> None:
     chain = a_root(a_child("c0"), *(a_child(f"c{n}", parent=f"c{n - 1}") for n in range(1, 9)))
-    assert len(expand(chain)) == 10
-    assert len(expand(a_tree("R", children=499))) == 500
+    assert len(expand_hierarchy(chain)) == 10
+    assert len(expand_hierarchy(a_tree("R", children=499))) == 500
 
 
 def test_one_level_more_than_allowed_is_refused() -> None:
     chain = a_root(a_child("c0"), *(a_child(f"c{n}", parent=f"c{n - 1}") for n in range(1, 10)))
     with pytest.raises(HierarchyError, match=r"'c9' lies on level 11 .* 10 levels .* max_depth") as refused:
-        expand(chain)
+        expand_hierarchy(chain)
     assert refused.value.problem.code == "HIERARCHY_TOO_DEEP"
 
 
 def test_a_long_circle_names_only_some_of_its_runs() -> None:
     ring = (a_child(f"c{n}", parent=f"c{(n + 1) % 40}") for n in range(40))
     with pytest.raises(HierarchyError, match="and 35 more"):
-        expand(a_root(*ring))
+        expand_hierarchy(a_root(*ring))
 
 
 def test_ten_thousand_children_are_refused_before_anybody_looks_at_them() -> None:
     root = a_tree("R", children=10_000)
     started = perf_counter()
     with pytest.raises(HierarchyError, match="10001 runs"):
-        expand(root)
+        expand_hierarchy(root)
     assert perf_counter() - started < 0.1
 
 
@@ -200,7 +200,7 @@ def test_children_that_arrive_on_their_own_join_those_the_root_carries() -> None
     assert missing_children(root, {"c3"}) == ("c2",)
     whole = with_children(root, (a_child("c3"), a_child("c2", parent="c3")))
     assert missing_children(whole, set()) == ()
-    assert [run.run_id for run in expand(whole)] == ["R", "c1", "c3", "c2"]
+    assert [run.run_id for run in expand_hierarchy(whole)] == ["R", "c1", "c3", "c2"]
 
 
 def test_a_child_named_twice_or_named_and_carried_is_one_child() -> None:
@@ -246,4 +246,4 @@ def test_a_part_of_a_hierarchy_starts_at_the_runs_without_a_parent_in_it() -> No
         "x": HierarchyPosition("y", 1),
         "y": HierarchyPosition("x", 1),
     }
-    assert in_pre_order(places) == [("d", 1), ("b", 1), ("c", 2)]
+    assert walk_pre_order(places) == [("d", 1), ("b", 1), ("c", 2)]

@@ -8,7 +8,7 @@ from uuid import uuid5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.ids import OURS, derived_id, event_id_at, idempotency_key, measure_id, request_id_of
+from router.runs.ids import ID_NAMESPACE, derive_event_id, event_id_at, idempotency_key, measure_id, request_id_of
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from tests.builders.runs import SINGLE, a_document
 
@@ -30,7 +30,7 @@ def a_cancel() -> CancelRun:
 
 
 def test_ids_are_frozen_because_other_services_keep_them() -> None:
-    assert derived_id("e-1", "result:TR0001") == "7d95bcc8-a57a-5701-b7ee-389018dab2a1"
+    assert derive_event_id("e-1", "result:TR0001") == "7d95bcc8-a57a-5701-b7ee-389018dab2a1"
     assert event_id_at("testrun.lifecycle", 3, 42) == "c23b5869-ed08-59b1-b355-b6e0c4233ff0"
     assert request_id_of("TR0001", 1) == "4d34ab8e-026d-5cd1-8010-bd8e8405539c"
     assert measure_id("fibre-lab", "ext-1", "Flow speed") == "2319880d-18e3-5aa4-9700-1ba17a88abe4"
@@ -39,20 +39,20 @@ def test_ids_are_frozen_because_other_services_keep_them() -> None:
 
 @given(WORDS, WORDS, WORDS, WORDS)
 def test_two_pairs_share_an_id_only_if_they_are_equal(a: str, b: str, c: str, d: str) -> None:
-    assert (derived_id(a, b) == derived_id(c, d)) is ((a, b) == (c, d))
+    assert (derive_event_id(a, b) == derive_event_id(c, d)) is ((a, b) == (c, d))
 
 
 @given(WORDS, st.integers(0, 9), st.integers(0, 99))
 def test_a_letter_does_not_wander_from_one_part_to_the_next(topic: str, partition: int, offset: int) -> None:
     here = event_id_at(topic, partition, offset)
     assert here != event_id_at(f"{topic}{partition}", offset, partition)
-    assert here not in {derived_id(topic, f"{partition}{offset}"), request_id_of(topic, partition)}
+    assert here not in {derive_event_id(topic, f"{partition}{offset}"), request_id_of(topic, partition)}
 
 
 @given(WORDS, WORDS)
 def test_every_id_is_a_uuid_of_version_five(cause: str, role: str) -> None:
     name = f"5:event{len(cause)}:{cause}{len(role)}:{role}"
-    assert derived_id(cause, role) == str(uuid5(OURS, name))
+    assert derive_event_id(cause, role) == str(uuid5(ID_NAMESPACE, name))
 
 
 def test_every_attempt_and_redrive_of_a_command_carries_one_key() -> None:

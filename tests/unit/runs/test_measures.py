@@ -20,7 +20,7 @@ from router.runs.measures.measures import (
 )
 from router.runs.reports import ExternalMeasure
 from schemas.results import Reason, ReportedMeasure, RuleViolation
-from schemas.run_document import JsonText, RequestedMeasure, Value
+from schemas.run_document import JsonText, JsonValue, RequestedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 from tests.builders.runs import NOON
 
@@ -58,7 +58,7 @@ REPORTED = st.builds(
 WANTED = st.lists(st.sampled_from((SPEED, DELAY, LOSS)), unique=True, max_size=3)
 
 
-def measured(value: Value = 90, **more: Any) -> ExternalMeasure:  # noqa: ANN401 - any further field
+def measured(value: JsonValue = 90, **more: Any) -> ExternalMeasure:  # noqa: ANN401 - any further field
     return ExternalMeasure(value=value, has_value=True, **more)
 
 
@@ -67,7 +67,7 @@ def matched(*reported: ExternalMeasure, wanted: tuple[RequestedMeasure, ...] = (
 
 
 def codes(result: MatchedMeasures) -> list[str]:
-    return [problem.code for problem in result.problems]
+    return [problem.code for problem in result.reasons]
 
 
 def ids_and_origins(result: MatchedMeasures) -> list[tuple[str, MeasureIdOrigin]]:
@@ -76,7 +76,7 @@ def ids_and_origins(result: MatchedMeasures) -> list[tuple[str, MeasureIdOrigin]
 
 def a_measure(
     measure_id: str = "TM1",
-    value: Value = 90,
+    value: JsonValue = 90,
     *,
     minutes: int | None = None,
     violated: bool = False,
@@ -109,15 +109,15 @@ def test_a_measure_is_known_by_its_id_then_definition_then_href_then_name(
 ) -> None:
     result = matched(told)
     assert ids_and_origins(result) == [("TM1", origin)]
-    assert result.problems == ()
+    assert result.reasons == ()
 
 
 def test_what_is_left_belongs_to_the_only_measure_still_open() -> None:
     result = matched(measured(id="TM2"), measured(metric_name="Throughput"))
     assert ids_and_origins(result) == [("TM2", MeasureIdOrigin.REPORTED), ("TM1", MeasureIdOrigin.ONLY_OPEN)]
     assert codes(result) == ["MEASURE_NAME_DIFFERS"]
-    assert "'Throughput'" in result.problems[0].message
-    assert "'Flow speed'" in result.problems[0].message
+    assert "'Throughput'" in result.reasons[0].message
+    assert "'Flow speed'" in result.reasons[0].message
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_a_measure_without_a_usable_id_is_kept_under_a_stable_one_and_said() -> 
     assert ids_and_origins(result) == [(measure_id("fibre-lab", "ext-1", "Jitter"), MeasureIdOrigin.DERIVED)]
     assert result.measures[0].value == 12
     assert codes(result) == ["MEASURE_ID_MISSING"]
-    assert result.problems[0].property_path == "/testMeasure/0"
-    assert "'Jitter'" in result.problems[0].message
+    assert result.reasons[0].property_path == "/testMeasure/0"
+    assert "'Jitter'" in result.reasons[0].message
     assert matched(told) == result
     assert match_measures((), (told,), "fibre-lab", "ext-2").measures[0].id != result.measures[0].id
 
@@ -176,7 +176,7 @@ def test_of_two_with_one_id_the_later_captured_stays(flip: int) -> None:
     result = matched(*(early, late)[::flip])
     assert [measure.value for measure in result.measures] == [2]
     assert codes(result) == ["DUPLICATE_MEASURE"]
-    assert result.problems[0].property_path == "/testMeasure/1"
+    assert result.reasons[0].property_path == "/testMeasure/1"
 
 
 def test_of_two_without_a_time_the_last_one_stays() -> None:
@@ -189,7 +189,7 @@ def test_the_echo_of_what_was_requested_is_no_measurement() -> None:
     assert matched(echo) == MatchedMeasures()
     kept = matched(measured(id="TM1"), echo)
     assert [measure.value for measure in kept.measures] == [90]
-    assert kept.problems == ()
+    assert kept.reasons == ()
 
 
 def test_a_measure_that_nobody_requested_is_kept_even_without_a_value() -> None:
@@ -219,7 +219,7 @@ def test_a_violation_without_a_value_is_a_measurement() -> None:
     ],
 )
 def test_a_value_that_cannot_be_read_is_said_and_makes_the_run_inconclusive(
-    value: Value, value_type: str | None, code: str, kept: Value
+    value: JsonValue, value_type: str | None, code: str, kept: JsonValue
 ) -> None:
     result = matched(measured(value, id="TM1", value_type=value_type), wanted=(SPEED,))
     assert codes(result) == [code]
@@ -238,9 +238,9 @@ def test_a_value_that_cannot_be_read_is_said_and_makes_the_run_inconclusive(
         ("1e3", "float"),
     ],
 )
-def test_a_value_as_the_field_writes_it_is_read(value: Value, value_type: str | None) -> None:
+def test_a_value_as_the_field_writes_it_is_read(value: JsonValue, value_type: str | None) -> None:
     result = matched(measured(value, id="TM1", value_type=value_type), wanted=(SPEED,))
-    assert result.problems == ()
+    assert result.reasons == ()
     assert judge_result(RunState.COMPLETED, (SPEED,), result.measures) is Result.PASS
 
 
@@ -262,7 +262,7 @@ def test_a_time_that_no_calendar_holds_is_left_out_and_said() -> None:
 
 
 def test_a_long_name_of_theirs_does_not_make_a_long_sentence() -> None:
-    assert len(matched(measured(metric_name="x" * 100_000)).problems[0].message) < 250
+    assert len(matched(measured(metric_name="x" * 100_000)).reasons[0].message) < 250
 
 
 @given(WANTED, st.lists(REPORTED, max_size=6))
@@ -339,7 +339,7 @@ def test_the_result_follows_from_state_measures_and_problems(
 
 def test_where_nothing_was_requested_no_violation_is_a_pass() -> None:
     told = matched(measured(metric_name="Jitter"), wanted=())
-    assert judge_result(RunState.COMPLETED, (), told.measures, told.problems) is Result.PASS
+    assert judge_result(RunState.COMPLETED, (), told.measures, told.reasons) is Result.PASS
     assert judge_result(RunState.COMPLETED, (), ()) is Result.PASS
 
 
@@ -354,7 +354,7 @@ def test_no_run_passes_that_did_not_complete_or_misses_or_violates_anything(
     state: RunState, wanted: list[RequestedMeasure], told: list[ExternalMeasure]
 ) -> None:
     result = match_measures(wanted, told, "fibre-lab", "ext-1")
-    judged = judge_result(state, wanted, result.measures, result.problems)
+    judged = judge_result(state, wanted, result.measures, result.reasons)
     violated = any(measure.rule_violation for measure in result.measures)
     if judged is Result.PASS:
         assert state is RunState.COMPLETED

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.runs.advance import advance
 from router.runs.events import CancelAccepted, CancelRefused, ChangeRefused, Reported
-from router.runs.processed_events import has_led_to, notifications_of, remember
+from router.runs.processed_events import has_led_to, notifications_of, remember_effects
 from router.runs.reports import ExternalReport
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS
 from schemas.results import Reason, RunUpdate
@@ -29,7 +29,7 @@ NO = (Reason(code="21", message="no such line"),)
 def after(row: RunRow, cause: str, *run_events: RunEvent) -> RunRow:
     """Return the row that is stored when an event made these happen."""
     step = advance(row, run_events, NOON)
-    return remember(step, run_events, cause) if step.moved else step.row
+    return remember_effects(step, run_events, cause) if step.changed else step.row
 
 
 def reported(row: RunRow, report: ExternalReport, count: int) -> RunRow:
@@ -59,7 +59,7 @@ def test_events_of_ours_do_not_displace_the_ids_of_reports() -> None:
     for number in range(200):
         row = after(row, f"change {number}", ChangeRefused(version=number, reasons=NO))
     again = advance(row, (Reported(report_id="report 0", report=IN_PROGRESS),), NOON)
-    assert not again.moved
+    assert not again.changed
     assert updates(row, "report 0") == [UpdateKind.PROGRESS]
 
 

@@ -12,8 +12,8 @@ from router.runs.states import (
     TERMINAL,
     UnknownStateError,
     is_forward,
-    normalise,
-    with_spellings,
+    merge_spellings,
+    normalise_state,
 )
 from schemas.vocabulary import RunState
 
@@ -40,7 +40,7 @@ KNOWN = st.sampled_from(sorted(RANK))
     ],
 )
 def test_the_spellings_of_the_field_are_known(raw: str, state: RunState) -> None:
-    assert normalise(raw) is state
+    assert normalise_state(raw) is state
 
 
 @given(st.sampled_from(sorted(SPELLINGS)), st.data())
@@ -50,26 +50,26 @@ def test_case_and_separators_never_matter(spelling: str, data: st.DataObject) ->
         + data.draw(st.sampled_from(("", "_", "-", " ", "__")))
         for letter in spelling
     ]
-    assert normalise("".join(letters)) is SPELLINGS[spelling]
+    assert normalise_state("".join(letters)) is SPELLINGS[spelling]
 
 
 @pytest.mark.parametrize("raw", ["", "unknown", "daydreaming", "completed!", "fail"])
 def test_an_unknown_spelling_is_no_state(raw: str) -> None:
-    assert normalise(raw) is None
+    assert normalise_state(raw) is None
 
 
 def test_a_profile_adds_spellings_and_may_overrule_ours() -> None:
-    spellings = with_spellings({"Queued-Up": "pending", "done": "inProgress"})
-    assert normalise("queued up", spellings) is RunState.PENDING
-    assert normalise("DONE", spellings) is RunState.IN_PROGRESS
-    assert normalise("Canceled", spellings) is RunState.CANCELLED
-    assert normalise("queued up") is None
+    spellings = merge_spellings({"Queued-Up": "pending", "done": "inProgress"})
+    assert normalise_state("queued up", spellings) is RunState.PENDING
+    assert normalise_state("DONE", spellings) is RunState.IN_PROGRESS
+    assert normalise_state("Canceled", spellings) is RunState.CANCELLED
+    assert normalise_state("queued up") is None
 
 
 @pytest.mark.parametrize("meaning", ["finished", "unknown", ""])
 def test_a_spelling_must_mean_a_state_of_a_run(meaning: str) -> None:
     with pytest.raises(UnknownStateError, match=r"'over' shall mean .* use one of .*completed"):
-        with_spellings({"over": meaning})
+        merge_spellings({"over": meaning})
 
 
 def test_the_ranks_are_those_of_the_lifecycle() -> None:

@@ -36,23 +36,23 @@ def run_and_park_all(lanes: Lanes) -> list[Record]:
 
 def test_while_little_is_on_hand_more_is_asked_for() -> None:
     flow = Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 3), A))
-    assert (flow.ask, flow.pause, flow.resume) == (True, frozenset(), frozenset())
+    assert (flow.poll, flow.pause, flow.resume) == (True, frozenset(), frozenset())
 
 
 def test_with_enough_on_hand_nothing_is_asked_for_and_nothing_is_paused() -> None:
     flow = Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 8), A))
-    assert (flow.ask, flow.pause) == (False, frozenset())
+    assert (flow.poll, flow.pause) == (False, frozenset())
 
 
 def test_a_longer_stop_pauses_so_that_the_client_can_be_polled() -> None:
     intake, lanes = Backpressure(WATER_MARKS), lanes_with(A, 8)
     intake.decide(0.0, shares(lanes, A))
     flow = intake.decide(1.0, shares(lanes, A))
-    assert (flow.ask, flow.pause) == (True, frozenset({A}))
+    assert (flow.poll, flow.pause) == (True, frozenset({A}))
     for _ in range(4):
         lanes.start(1.0)
     flow = intake.decide(1.1, shares(lanes, A))
-    assert (flow.ask, flow.resume) == (True, frozenset({A}))
+    assert (flow.poll, flow.resume) == (True, frozenset({A}))
 
 
 def test_a_partition_that_stays_busy_is_paused_while_the_others_flow() -> None:
@@ -62,7 +62,7 @@ def test_a_partition_that_stays_busy_is_paused_while_the_others_flow() -> None:
         lanes.start(0.0)
     assert intake.decide(0.0, shares(lanes, A, B)).pause == frozenset()
     assert intake.decide(1.0, shares(lanes, A, B)).pause == {A}
-    assert intake.decide(1.1, shares(lanes, A, B)).ask
+    assert intake.decide(1.1, shares(lanes, A, B)).poll
 
 
 def test_parked_records_do_not_stop_the_intake() -> None:
@@ -70,7 +70,7 @@ def test_parked_records_do_not_stop_the_intake() -> None:
     run_and_park_all(lanes)
     for now in (0.0, 5.0, 10.0):
         flow = intake.decide(now, shares(lanes, A))
-        assert (flow.ask, flow.pause) == (True, frozenset())
+        assert (flow.poll, flow.pause) == (True, frozenset())
 
 
 def test_a_full_memory_pauses_at_once_and_reopens_when_there_is_room() -> None:
@@ -100,16 +100,16 @@ def test_the_memory_is_shared_by_the_partitions() -> None:
 
 def test_shut_pauses_everything_and_keeps_polling() -> None:
     intake, lanes = Backpressure(WATER_MARKS), Lanes()
-    flow = intake.decide(0.0, shares(lanes, A, B), shut=True)
-    assert (flow.pause, flow.ask) == (frozenset({A, B}), True)
+    flow = intake.decide(0.0, shares(lanes, A, B), pause_all=True)
+    assert (flow.pause, flow.poll) == (frozenset({A, B}), True)
     assert intake.decide(0.1, shares(lanes, A, B)).resume == {A, B}
 
 
 def test_a_partition_that_went_and_came_back_is_paused_anew() -> None:
     intake, lanes = Backpressure(WATER_MARKS), Lanes()
-    intake.decide(0.0, shares(lanes, A), shut=True)
-    intake.decide(0.1, {}, shut=True)
-    assert intake.decide(0.2, shares(lanes, A), shut=True).pause == {A}
+    intake.decide(0.0, shares(lanes, A), pause_all=True)
+    intake.decide(0.1, {}, pause_all=True)
+    assert intake.decide(0.2, shares(lanes, A), pause_all=True).pause == {A}
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans(), st.floats(0.0, 3.0)), max_size=12))
@@ -122,5 +122,5 @@ def test_an_emptied_worker_always_asks_and_pauses_nothing(loads: list[tuple[int,
         now += wait
         intake.decide(now, shares(lanes, A))
     flow = intake.decide(now, shares(Lanes(), A))
-    assert flow.ask
+    assert flow.poll
     assert not intake.paused

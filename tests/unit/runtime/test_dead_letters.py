@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.config import WorkerConfig
-from consumers.runtime.dead_letters import MAX_DETAIL_LENGTH, DeadLetterPublisher, dead_letter
+from consumers.runtime.dead_letters import MAX_DETAIL_LENGTH, DeadLetterPublisher, build_dead_letter
 from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from schemas.problem import Problem
 
@@ -25,7 +25,7 @@ def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
     original = (("ce_id", b"\xff\x00"), ("empty", None), ("ce_id", b"again"))
     record = Record(PARTITION, 2**33, b"\x00key", b"\xc3\x01rubbish", original, 1_764_000_000_000)
     problem = Problem(code="UNDECODABLE", sentence="It is rubbish.", detail="line 1")
-    letter = dead_letter(record, problem, attempts=2, at=NOON, policy=POLICY)
+    letter = build_dead_letter(record, problem, attempts=2, at=NOON, config=POLICY)
     assert (letter.topic, letter.key, letter.value) == ("testrun.dlq", b"\x00key", b"\xc3\x01rubbish")
     assert letter.headers[:3] == original
     assert dict(letter.headers[3:]) == {
@@ -45,14 +45,14 @@ def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
 
 def test_a_tombstone_without_a_key_stays_one() -> None:
     record = Record(PARTITION, 0, None, None, (), 0)
-    letter = dead_letter(record, Problem(code="X", sentence="x"), attempts=1, at=NOON, policy=POLICY)
+    letter = build_dead_letter(record, Problem(code="X", sentence="x"), attempts=1, at=NOON, config=POLICY)
     assert (letter.key, letter.value) == (None, None)
 
 
 def test_a_long_detail_leaves_room_for_the_original() -> None:
     record = Record(PARTITION, 0, None, b"v", (), 0)
     problem = Problem(code="X", sentence="x", detail="d" * 1_000_000)
-    letter = dead_letter(record, problem, attempts=1, at=NOON, policy=POLICY)
+    letter = build_dead_letter(record, problem, attempts=1, at=NOON, config=POLICY)
     assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
 
 

@@ -66,11 +66,11 @@ def test_a_parked_lane_is_no_load_but_still_in_memory() -> None:
     lanes, first, second = Lanes(), a_record(0, value=b"12345"), a_record(1, value=b"1")
     lanes.admit(first)
     lanes.admit(second)
-    assert lanes.load_of(P0).load == 1
+    assert lanes.load_of(P0).active_lanes == 1
     start(lanes)
-    assert lanes.load_of(P0).load == 1
+    assert lanes.load_of(P0).active_lanes == 1
     lanes.park(first, 1.0, PROBLEM)
-    assert (lanes.load_of(P0).load, lanes.load_of(P0).buffered, lanes.load_of(P0).buffered_bytes) == (0, 2, 8)
+    assert (lanes.load_of(P0).active_lanes, lanes.load_of(P0).buffered, lanes.load_of(P0).buffered_bytes) == (0, 2, 8)
     assert (lanes.running, lanes.startable, lanes.parked) == (0, 0, 1)
 
 
@@ -140,7 +140,7 @@ class LanesAndProgress(RuleBasedStateMachine):
     def _assign(self, number: int) -> None:
         self.epoch += 1
         self.lives[number] = Partition(topic="t", number=number, epoch=self.epoch)
-        self.ledger.own(self.lives[number])
+        self.ledger.assign(self.lives[number])
         self.position[number] = self.committed[number]
 
     @rule(number=st.integers(0, 1), key=st.sampled_from([b"a", b"b", b"c", None]), gap=st.integers(0, 2))
@@ -203,7 +203,7 @@ class LanesAndProgress(RuleBasedStateMachine):
         life = self.lives[number]
         if commit:
             self._commit(number)
-        self.ledger.give_up(life)
+        self.ledger.revoke(life)
         self.lanes.drop(life)
         self._assign(number)
         self._receive(number)
@@ -228,7 +228,7 @@ class LanesAndProgress(RuleBasedStateMachine):
     def numbers_agree(self) -> None:
         shares = [self.lanes.load_of(life) for life in self.lives.values()]
         assert self.lanes.startable == sum(len(share.ready) for share in shares)
-        assert all(share.buffered >= share.load for share in shares)
+        assert all(share.buffered >= share.active_lanes for share in shares)
 
     def teardown(self) -> None:
         for lane, is_parked in tuple(self.lanes.heads()):

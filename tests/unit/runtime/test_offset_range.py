@@ -23,13 +23,13 @@ def test_exactly_the_records_of_the_range_are_accepted_and_then_it_is_at_its_end
     ranges = ranges_over(log, *bound)
     progress = RangeProgress(ranges)
     for one in ranges:
-        assert one.place not in progress.ended
+        assert one.topic_partition not in progress.ended
         sent = [offset for offset in log[one.partition] if offset >= one.start]
-        accepted = [offset for offset in sent if progress.accept(one.place, offset)]
+        accepted = [offset for offset in sent if progress.accept(one.topic_partition, offset)]
         assert accepted == [offset for offset in sent if offset < one.end]
-        assert (one.place in progress.ended) == any(offset >= one.end - 1 for offset in sent)
-        progress.reach_end(one.place)
-        assert one.place in progress.ended
+        assert (one.topic_partition in progress.ended) == any(offset >= one.end - 1 for offset in sent)
+        progress.reach_end(one.topic_partition)
+        assert one.topic_partition in progress.ended
     assert progress.at_end
 
 
@@ -38,8 +38,8 @@ def test_what_comes_after_the_end_is_refused(log: dict[int, list[int]], bound: t
     ranges = ranges_over(log, *bound)
     progress = RangeProgress(ranges)
     for one in ranges:
-        progress.reach_end(one.place)
-    assert not any(progress.accept(one.place, after) for one in ranges)
+        progress.reach_end(one.topic_partition)
+    assert not any(progress.accept(one.topic_partition, after) for one in ranges)
     assert progress.at_end
 
 

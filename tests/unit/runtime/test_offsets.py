@@ -79,11 +79,11 @@ def test_nothing_unfinished_is_ever_below_the_committable_offset(offsets: list[i
 def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> None:
     old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
     ledger = OffsetTracker()
-    ledger.own(old)
+    ledger.assign(old)
     late = a_record(old, 5)
     assert ledger.receive(late)
-    ledger.give_up(old)
-    ledger.own(new)
+    ledger.revoke(old)
+    ledger.assign(new)
     assert ledger.receive(a_record(new, 5))
     assert not ledger.finish(late)
     assert ledger.uncommitted() == {new: 5}
@@ -94,7 +94,7 @@ def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> No
 def test_an_answer_for_a_partition_that_was_given_up_is_ignored() -> None:
     old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
     ledger = OffsetTracker()
-    ledger.own(new)
+    ledger.assign(new)
     ledger.receive(a_record(new, 9))
     ledger.mark_committed({old: 9})
     assert ledger.uncommitted() == {new: 9}

@@ -35,9 +35,9 @@ POLICY = WorkerConfig(
     group="g",
     dead_letter_topic="dlq",
     commit_every=0.005,
-    revoke_budget=0.05,
-    drain_budget=0.5,
-    close_budget=0.5,
+    revoke_timeout=0.05,
+    drain_timeout=0.5,
+    close_timeout=0.5,
     backoff=Backoff(initial_interval=0.005, max_interval=0.01),
 )
 
@@ -59,7 +59,7 @@ class WorkerHarness:
 
     def __post_init__(self) -> None:
         self.worker = Worker(
-            client=self.client, handler=self.handle, publisher=self.publisher, policy=self.policy, observer=self
+            consumer=self.client, handler=self.handle, publisher=self.publisher, config=self.policy, observer=self
         )
 
     async def handle(self, record: Record, attempt: Attempt) -> Outcome:
@@ -193,7 +193,7 @@ async def test_parked_records_take_no_place_in_flight() -> None:
         await wait_until(lambda: bench.ended == [b"parked", b"next"])
         status = bench.worker.status()[0]
         assert status.oldest is not None
-        assert (status.frontier, status.oldest.offset, status.oldest.attempts) == (0, 0, 1)
+        assert (status.committable, status.oldest.offset, status.oldest.attempts) == (0, 0, 1)
         assert status.oldest.problem == PROBLEM
         assert 50 < (status.oldest.retry_in or 0) <= 60
 
@@ -248,7 +248,7 @@ async def test_a_refused_dead_letter_holds_its_lane_and_is_never_dropped() -> No
 
 
 async def test_a_handler_that_raises_is_tried_again_and_then_dead_lettered_without_its_words() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, max_unexpected=3), plan={b"bug": [ValueError("password=geheim")]})
+    bench = WorkerHarness(policy=replace(POLICY, max_handler_errors=3), plan={b"bug": [ValueError("password=geheim")]})
     bench.client.append(value=b"bug")
     async with bench.working():
         await wait_until(lambda: bench.client.committed.get(FIRST_PARTITION) == 1)
@@ -280,7 +280,7 @@ async def test_a_cancellation_inside_a_handler_is_a_failed_attempt_and_not_a_sto
 
 
 async def test_a_handler_that_returns_nothing_is_a_bug_and_does_not_stop_the_worker() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, max_unexpected=1), plan={b"v": [None]})  # type: ignore[list-item]
+    bench = WorkerHarness(policy=replace(POLICY, max_handler_errors=1), plan={b"v": [None]})  # type: ignore[list-item]
     bench.client.append()
     async with bench.working():
         await wait_until(lambda: bench.client.committed.get(FIRST_PARTITION) == 1)
@@ -288,7 +288,7 @@ async def test_a_handler_that_returns_nothing_is_a_bug_and_does_not_stop_the_wor
 
 
 async def test_a_revocation_waits_for_what_runs_then_commits_it_then_lets_go() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, revoke_budget=5.0))
+    bench = WorkerHarness(policy=replace(POLICY, revoke_timeout=5.0))
     gate = bench.gate(b"running")
     bench.client.append(key=b"a", value=b"running")
     bench.client.append(key=b"a", value=b"behind")
@@ -306,7 +306,7 @@ async def test_a_revocation_waits_for_what_runs_then_commits_it_then_lets_go() -
 
 
 async def test_other_partitions_keep_working_while_one_is_revoked() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, revoke_budget=5.0))
+    bench = WorkerHarness(policy=replace(POLICY, revoke_timeout=5.0))
     bench.gate(b"stuck")
     second = bench.gate(b"second")
     bench.client.append(*FIRST_PARTITION, key=b"a", value=b"stuck")
@@ -406,7 +406,7 @@ async def test_a_record_that_is_given_up_before_its_handler_began_leaves_its_lan
 
 
 async def test_a_retry_that_ends_in_a_revocation_leaves_the_record_to_the_next_owner() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, revoke_budget=5.0), plan={b"v": [RetryLater(60.0, PROBLEM)]})
+    bench = WorkerHarness(policy=replace(POLICY, revoke_timeout=5.0), plan={b"v": [RetryLater(60.0, PROBLEM)]})
     gate = bench.gate(b"v")
     bench.client.append()
     async with bench.working():
@@ -419,7 +419,7 @@ async def test_a_retry_that_ends_in_a_revocation_leaves_the_record_to_the_next_o
 
 
 async def test_parked_records_do_not_hold_up_a_revocation() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, revoke_budget=5.0), plan={b"v": [RetryLater(60.0, PROBLEM)]})
+    bench = WorkerHarness(policy=replace(POLICY, revoke_timeout=5.0), plan={b"v": [RetryLater(60.0, PROBLEM)]})
     bench.client.append()
     async with bench.working():
         await wait_until(lambda: bench.worker.figures().parked == 1)
@@ -478,7 +478,7 @@ async def test_a_stop_waits_for_what_runs_but_not_for_what_is_parked() -> None:
 
 
 async def test_a_stop_that_runs_out_of_time_says_so_and_commits_what_is_safe() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, drain_budget=0.02))
+    bench = WorkerHarness(policy=replace(POLICY, drain_timeout=0.02))
     bench.gate(b"endless")
     bench.client.append(key=b"a", value=b"done")
     bench.client.append(key=b"b", value=b"endless")
@@ -491,7 +491,7 @@ async def test_a_stop_that_runs_out_of_time_says_so_and_commits_what_is_safe() -
 
 
 async def test_a_stop_without_an_answer_to_its_last_commit_is_not_clean() -> None:
-    bench = WorkerHarness(policy=replace(POLICY, close_budget=0.02))
+    bench = WorkerHarness(policy=replace(POLICY, close_timeout=0.02))
     bench.client.answers_commits = False
     bench.client.append()
     async with bench.working() as running:
@@ -639,11 +639,11 @@ async def test_a_worker_that_gives_way_starts_few_while_the_other_is_full() -> N
     gate = full.gate(b"long")
     for key in (b"a", b"b"):
         full.client.append(key=key, value=b"long")
-    bench = WorkerHarness(policy=replace(POLICY, max_in_flight_giving_way=2))
+    bench = WorkerHarness(policy=replace(POLICY, max_in_flight_yielding=2))
     gates = [bench.gate(b"%d" % number) for number in range(5)]
     for number in range(5):
         bench.client.append(key=b"%d" % number, value=b"%d" % number)
-    bench.worker.give_way_to([full.worker])
+    bench.worker.yield_to([full.worker])
     async with full.working():
         await wait_until(full.worker.is_full)
         async with bench.working():

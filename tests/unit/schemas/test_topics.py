@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from schemas.catalogue import CATALOGUE, EventType, Message, entry_named, entry_of
+from schemas.catalogue import CATALOGUE, EventType, Message, event_type_of, find_event_type
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.partition_keys import key_of, topic_of
@@ -75,7 +75,7 @@ def test_the_catalogue_is_closed_over_all_messages() -> None:
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
 def test_an_entry_is_found_by_model_type_and_short_name(entry: EventType) -> None:
-    assert entry_of(entry.model) is entry_named(entry.ce_type) is entry_named(entry.name) is entry
+    assert event_type_of(entry.model) is find_event_type(entry.ce_type) is find_event_type(entry.name) is entry
 
 
 def test_commands_are_what_dispatch_takes() -> None:

@@ -114,7 +114,7 @@ def test_a_name_is_found_with_blanks_around_it() -> None:
 
 def test_a_value_in_json_is_read_whole() -> None:
     reader = PartialEventReader(fields_of_paths(["mode"]))
-    part = reader.read(*encode(RunRequested(run=a_document(mode="PROACTIVE")), Codec(writes="json")))
+    part = reader.read(*encode(RunRequested(run=a_document(mode="PROACTIVE")), Codec(output_format="json")))
     assert part.sameness is None
     assert facts_of(reader.document(part)).value("mode") == "PROACTIVE"
 
@@ -123,7 +123,7 @@ def test_other_events_are_known_by_their_kind() -> None:
     reader = PartialEventReader(fields_of_paths(["mode"]))
     cancelled = RunCancelled(run_id="A", root_run_id="A")
     assert reader.read(*encode(cancelled)) == PartialEvent(RunCancelled)
-    assert reader.read(*encode(cancelled, Codec(writes="json"))) == PartialEvent(RunCancelled)
+    assert reader.read(*encode(cancelled, Codec(output_format="json"))) == PartialEvent(RunCancelled)
 
 
 def test_a_wanted_field_that_is_wrong_is_named() -> None:

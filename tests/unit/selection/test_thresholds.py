@@ -90,7 +90,7 @@ def test_a_used_up_definition_is_reported_once_in_a_window() -> None:
     for moment in (NOON, NOON + timedelta(minutes=1), NOON + HOUR):
         known.mark_used_up(a_use(3, moment))
     assert [use.window.start for use in told] == [NOON, NOON + HOUR]
-    assert (known.count_at(NOON + HOUR), known.count_at(NOON)) == (1, 0)
+    assert (known.count_used_up(NOON + HOUR), known.count_used_up(NOON)) == (1, 0)
 
 
 async def test_what_starts_to_wait_while_the_queue_is_read_is_in_the_queue() -> None:

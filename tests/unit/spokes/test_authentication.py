@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import TypeAdapter
 
-from consumers.spokes.authentication import credentials_for
+from consumers.spokes.authentication import authentication_for
 from consumers.spokes.credentials import Auth, SecretMissingError, fetch_secret
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.transport import HttpRequest
@@ -19,7 +19,7 @@ from tests.fakes.transport import FakeTransport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.spokes.authentication import Credentials
+    from consumers.spokes.authentication import Authentication
 
 PASSWORD = "hünter2"  # noqa: S105 - of nothing
 ENVIRONMENT = {"LAB": PASSWORD, "TOKEN": "t0ken", "MULTI": "a\nb", "EMPTY": ""}
@@ -30,13 +30,13 @@ KINDS = [
 ]
 
 
-def credentials_from(auth: dict[str, str]) -> Credentials:
+def credentials_from(auth: dict[str, str]) -> Authentication:
     parsed: Auth = TypeAdapter(Auth).validate_python(auth)
-    return credentials_for(parsed, ENVIRONMENT)
+    return authentication_for(parsed, ENVIRONMENT)
 
 
 def authenticated_request(auth: dict[str, str]) -> HttpRequest:
-    flow = credentials_from(auth).flow(HttpRequest(method="GET", url="http://a", headers={"Accept": "x"}))
+    flow = credentials_from(auth).auth_flow(HttpRequest(method="GET", url="http://a", headers={"Accept": "x"}))
     request = next(flow)
     with pytest.raises(StopIteration):
         flow.send(HttpResponse(status=401))

@@ -45,7 +45,7 @@ async def test_a_post_carries_key_and_media_types() -> None:
 
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
-    transport = FakeTransport([NoResponse(perhaps_sent=True, what="reset"), OK])
+    transport = FakeTransport([NoResponse(perhaps_sent=True, cause="reset"), OK])
     client, call = a_client(transport), a_spoke().to_send(a_command(), None, "key-1")
     assert isinstance(await client.call("fibre-lab", call), NoResponse)
     await client.call("fibre-lab", call)

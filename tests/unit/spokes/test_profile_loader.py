@@ -29,7 +29,7 @@ auth:
   kind: basic
   username: gateway
   password: hunter2
-inbound: [sync, pigeon]
+result_channels: [sync, pigeon]
 """
 NO_ADDRESS = "must be a whole address such as https://system.example/tmf-api/serviceTestManagement/v4"
 NO_REFERENCE = "must say where the secret is (env:NAME or file:PATH), never the secret itself"
@@ -53,7 +53,7 @@ def test_five_mistakes_are_five_sentences(mistakes: Mistakes) -> None:
         "lab.yaml:4: spoke 'fibre-lab', field 'timeouts.read': must be greater than 0",
         "lab.yaml:5: spoke 'fibre-lab', field 'timeouts.conect': no such field: did you mean 'connect'?",
         f"lab.yaml:9: spoke 'fibre-lab', field 'auth.password': {NO_REFERENCE}",
-        "lab.yaml:10: spoke 'fibre-lab', field 'inbound.1': must be 'sync', 'callback' or 'poll'",
+        "lab.yaml:10: spoke 'fibre-lab', field 'result_channels.1': must be 'sync', 'callback' or 'poll'",
     )
 
 
@@ -126,14 +126,14 @@ def test_a_whole_profile_is_read(tmp_path: Path) -> None:
     path.write_text(
         "name: lab\nbase_url: https://lab.example/v4/\nversion: 4.2\n"
         "auth: {kind: bearer, token: env:LAB_TOKEN}\n"
-        "callback_auth: {kind: token, token: file:/run/secrets/lab}\nlook_up: none\nchange_until: [pending]\n"
-        "state_spellings: {Brewing: inProgress}\ncancel: delete\ninbound: [poll]\n",
+        "callback_auth: {kind: token, token: file:/run/secrets/lab}\nlook_up: none\nchangeable_states: [pending]\n"
+        "state_spellings: {Brewing: inProgress}\ncancel: delete\nresult_channels: [poll]\n",
         encoding="utf-8",
     )
     (profile,) = load_profiles([path])
     assert (profile.base_url, profile.version, profile.look_up) == ("https://lab.example/v4", "4.2", "none")
     assert profile.state_spellings == {"Brewing": "inProgress"}
-    assert profile.change_until == {"pending"}
+    assert profile.changeable_states == {"pending"}
 
 
 json_values = st.recursive(

@@ -41,9 +41,9 @@ def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(
     alone, answers = dict(kept), []
     for save in saves:
         plan = plan_writes([save], alone)
-        answers += [answer is None for answer in plan.answers]
+        answers += [answer is None for answer in plan.results]
         alone |= {m.run_id: StoredRevision(revision=m.revision, measure_count=0) for m in plan.runs}
-    assert [answer is None for answer in together.answers] == answers
+    assert [answer is None for answer in together.results] == answers
     written = {move.run_id: move.revision for move in together.runs}
     assert {run_id: run.revision for run_id, run in kept.items()} | written == {
         run_id: run.revision for run_id, run in alone.items()
@@ -69,7 +69,7 @@ class DoublingBatch:
 
 async def test_who_comes_meanwhile_shares_the_next_group() -> None:
     kitchen = DoublingBatch()
-    grouping = GroupCommit(kitchen.double, limit=3)
+    grouping = GroupCommit(kitchen.double, max_weight=3)
     first = asyncio.ensure_future(grouping.submit(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -83,7 +83,7 @@ async def test_who_comes_meanwhile_shares_the_next_group() -> None:
 async def test_heavy_asks_fill_a_group_sooner() -> None:
     kitchen = DoublingBatch()
     kitchen.open.set()
-    grouping = GroupCommit(kitchen.double, limit=10, weight=lambda n: n)
+    grouping = GroupCommit(kitchen.double, max_weight=10, weight=lambda n: n)
     await asyncio.gather(*map(grouping.submit, (6, 5, 7, 100, 1)))
     assert kitchen.groups == [[6, 5], [7, 100], [1]]
 
@@ -91,7 +91,7 @@ async def test_heavy_asks_fill_a_group_sooner() -> None:
 async def test_one_answer_may_be_an_error_of_its_own() -> None:
     kitchen = DoublingBatch()
     kitchen.open.set()
-    grouping = GroupCommit(kitchen.double, limit=9)
+    grouping = GroupCommit(kitchen.double, max_weight=9)
     answers = await asyncio.gather(*map(grouping.submit, (3, 4, 5)), return_exceptions=True)
     assert [answers[0], type(answers[1]), answers[2]] == [6, KeyError, 10]
 
@@ -99,7 +99,7 @@ async def test_one_answer_may_be_an_error_of_its_own() -> None:
 async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None:
     kitchen = DoublingBatch()
     kitchen.open.set()
-    grouping = GroupCommit(kitchen.double, limit=9)
+    grouping = GroupCommit(kitchen.double, max_weight=9)
     answers = await asyncio.gather(*map(grouping.submit, (12, 13)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["13 is not cooked here"] * 2
     assert answers[0] is not answers[1]
@@ -114,7 +114,7 @@ async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
     async def die(_: Sequence[int]) -> list[int | Exception]:
         raise ProcessEndingError
 
-    grouping = GroupCommit(die, limit=1)
+    grouping = GroupCommit(die, max_weight=1)
     answers = await asyncio.gather(*map(grouping.submit, (1, 2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [ProcessEndingError, asyncio.CancelledError]
 
@@ -127,7 +127,7 @@ async def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
     async def fail(_: Sequence[int]) -> list[int | Exception]:
         raise StubbornError("no", "copy")
 
-    grouping = GroupCommit(fail, limit=2)
+    grouping = GroupCommit(fail, max_weight=2)
     answers = await asyncio.gather(*map(grouping.submit, (1, 2)), return_exceptions=True)
     assert all(isinstance(answer, BaseException) for answer in answers)
 
@@ -141,7 +141,7 @@ def test_a_document_is_parsed_and_written_once() -> None:
 
 @given(sizes=st.lists(st.integers(0, 400), max_size=20))
 def test_memory_is_bounded_and_what_is_read_is_right(sizes: list[int]) -> None:
-    remembered = DocumentCache(room=1000)
+    remembered = DocumentCache(max_characters=1000)
     for number, size in enumerate(sizes):
         document = a_document(f"TR{number}", description="x" * size)
         assert remembered.read(remembered.write(document)) == document

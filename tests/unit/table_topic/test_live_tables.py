@@ -81,7 +81,7 @@ class LiveTablesRig:
     def roll_back(self, table: str) -> None:
         live = self.published.live(table)
         assert isinstance(live, LivePointer)
-        before = self.published.version(table, rollback_version(live.moves) or "")
+        before = self.published.version(table, rollback_version(live.changes) or "")
         assert isinstance(before, TableVersion)
         self.put(plan_rollback(self.published, before, a_signature()))
 

@@ -1,1 +1,1 @@
-"""The steps, in the order that they name themselves."""
+"""The migrations; each names the one before it."""

@@ -43,7 +43,11 @@ class RoutingProcess:
             clock=self.gateway.clock,
             decide=a_decider(INPUTS + "".join(rows)),
         ).waiting_release
-        self.turns.route, self.turns.decide, self.turns.used_up = restarted.route, restarted.decide, restarted.used_up
+        self.turns.router, self.turns.decider, self.turns.threshold_cache = (
+            restarted.router,
+            restarted.decider,
+            restarted.threshold_cache,
+        )
 
 
 async def advance_seconds(clock: InMemoryGateway, seconds: int, *processes: RoutingProcess) -> None:
@@ -59,7 +63,7 @@ async def a_waiting_queue(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1
     old = RoutingProcess(*rows)
     for run_id in ("A", *run_ids):
         await old.gateway.process_request(a_document(run_id))
-    assert await old.gateway.store.waiting_queue.lengths()
+    assert await old.gateway.store.waiting_queue.read_lengths()
     await advance_seconds(old.gateway, 1, old)
     return old
 
@@ -85,7 +89,7 @@ async def test_two_processes_with_different_selectors_do_not_send_requests_to_an
     await use_up_other_definition(new)
     await advance_seconds(old.gateway, 120, *(old, new)[::order])
     assert {run_id: waiting_updates(old, run_id) for run_id in "BCD"} == dict.fromkeys("BCD", 2)
-    assert await old.gateway.store.waiting_queue.lengths() == {("s#NEW",): 3}
+    assert await old.gateway.store.waiting_queue.read_lengths() == {("s#NEW",): 3}
 
 
 async def test_who_shares_a_part_of_his_definitions_is_not_sent_to_and_fro_either() -> None:
@@ -127,7 +131,7 @@ async def test_nobody_is_stranded_when_the_old_process_has_gone_and_they_go_in_o
         await new.gateway.run_until_idle()
         gone.append(new.gateway.system.posted_names()[-1])
     assert gone == [f"Line test {run_id}" for run_id in "BCDE"]
-    assert await new.gateway.store.waiting_queue.lengths() == {}
+    assert await new.gateway.store.waiting_queue.read_lengths() == {}
     assert {run_id: waiting_updates(new, run_id) for run_id in "BCDE"} == {"B": 2, "C": 2, "D": 1, "E": 1}
 
 

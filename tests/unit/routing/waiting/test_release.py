@@ -10,7 +10,7 @@ import pytest
 
 from consumers.routing.child_rows import complete_hierarchy
 from consumers.store.port import ConflictError, StoreUnavailableError
-from producers.publisher import PublishError, TooLargeError
+from producers.publisher import PublishError, RecordTooLargeError
 from router.tables.explain.explanation import explanation_text
 from schemas.commands import SendRun
 from schemas.lifecycle import RunChanged, RunRequested
@@ -218,7 +218,7 @@ async def test_a_cancelled_run_is_not_sent_and_uses_nothing() -> None:
     gateway = await a_waiting_queue("B", "C")
     await gateway.process_cancellation("B")
     assert gateway.row("B").state is RunState.CANCELLED
-    assert [reason.code for reason in gateway.results("B")[0].reasons] == ["CANCELLED_UNSENT"]
+    assert [reason.code for reason in gateway.results("B")[0].reasons] == ["CANCELLED_BEFORE_SENDING"]
     assert [one.counts for one in gateway.request_results()] == [{"cancelled": 1}]
     await an_hour_later(gateway)
     assert gateway.system.posted_names() == ["Line test A", "Line test C"]
@@ -412,7 +412,7 @@ async def test_what_kafka_will_never_take_needs_a_person_and_holds_up_nobody() -
     gateway = await a_waiting_queue("B", "C", first=2)
     gateway.clock.at += HOUR
     topic = gateway.names.dispatch("fibre-lab")
-    gateway.publisher.fail_topic(topic, "too large", TooLargeError)
+    gateway.publisher.fail_topic(topic, "too large", RecordTooLargeError)
     await gateway.waiting_release.release_due()
     assert [reason.code for reason in gateway.last_update("C").reasons] == ["MESSAGE_TOO_LARGE"]
     assert (gateway.row("C").phase, gateway.row("C").waits_for) == (Phase.FALLOUT, ())
@@ -428,7 +428,7 @@ async def test_a_command_left_behind_that_kafka_will_never_take_needs_a_person_t
     gateway.publisher.fail_topic(topic)
     with pytest.raises(PublishError):
         await gateway.waiting_release.release_due()
-    gateway.publisher.fail_topic(topic, "too large", TooLargeError)
+    gateway.publisher.fail_topic(topic, "too large", RecordTooLargeError)
     gateway.clock.at += timedelta(seconds=40)
     await gateway.waiting_release.release_due()
     assert gateway.row("B").phase is Phase.FALLOUT
@@ -439,14 +439,14 @@ async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -
     gateway.clock.at += HOUR
     gateway.store.problems.append(StoreUnavailableError("the database is locked"))
     turns = gateway.waiting_release
-    turns.every = 0.001
+    turns.interval = 0.001
     looking = asyncio.create_task(turns.run())
     async with asyncio.timeout(5):
         while gateway.row("B").waits_for:  # noqa: ASYNC110 - what it waits for is a row, not an event
             await asyncio.sleep(0.001)
     looking.cancel()
     await asyncio.wait([looking])
-    assert gateway.problems == ["Requests that wait for their turn have to wait longer: the database is locked"]
+    assert gateway.problems == ["Queued requests could not be released; this will be retried: the database is locked"]
 
 
 async def test_a_store_that_is_away_loses_nobody() -> None:
@@ -473,7 +473,7 @@ async def test_many_who_wait_go_in_one_round_in_order() -> None:
     gateway.decide = a_decider(a_selector(1 + 430))
     await release_round(gateway)
     assert gateway.system.posted_names()[1:] == [f"Line test {run}" for run in runs[:430]]
-    assert await gateway.store.waiting_queue.lengths() == {("s#S1",): 20}
+    assert await gateway.store.waiting_queue.read_lengths() == {("s#S1",): 20}
 
 
 async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_line() -> None:
@@ -507,7 +507,7 @@ async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind
     gateway.clock.at += HOUR
     gateway.store.problems.append(ConflictError("moved"))
     turns = gateway.waiting_release
-    turns._decided_by = gateway.decide.selector
+    turns._last_selector = gateway.decide.selector
     await turns.release_due()
     assert gateway.row("C").phase is Phase.ROUTED
 

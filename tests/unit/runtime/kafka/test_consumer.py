@@ -11,7 +11,7 @@ from consumers.runtime.consumer_port import Assigned, Closed, ConsumerFailed, Lo
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 
 if TYPE_CHECKING:
-    from consumers.runtime.consumer_port import Event
+    from consumers.runtime.consumer_port import ConsumerEvent
 
 
 def a_message(offset: int, partition: int = 0) -> Message:
@@ -23,26 +23,26 @@ def an_error(code: int, *, fatal: bool = False) -> Message:
 
 
 @pytest.fixture
-def heard() -> list[Event]:
+def heard() -> list[ConsumerEvent]:
     return []
 
 
 @pytest.fixture
-def client(heard: list[Event]) -> KafkaGroupConsumer:
+def client(heard: list[ConsumerEvent]) -> KafkaGroupConsumer:
     """Make a client that owns partition 0 and never meets a broker."""
-    made = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_budget=10.0)
+    made = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_timeout=10.0)
     made._post = heard.append  # type: ignore[assignment] # as `start` does it
     made._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
     return made
 
 
-def offsets(heard: list[Event]) -> list[tuple[int, list[int]]]:
+def offsets(heard: list[ConsumerEvent]) -> list[tuple[int, list[int]]]:
     return [
         (e.records[0].partition.epoch, [r.offset for r in e.records]) for e in heard if isinstance(e, RecordsReceived)
     ]
 
 
-def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsumer, heard: list[Event]) -> None:
+def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsumer, heard: list[ConsumerEvent]) -> None:
     client._process([a_message(7)])
     received = heard[-1]
     assert isinstance(received, RecordsReceived)
@@ -51,14 +51,14 @@ def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsume
 
 
 def test_records_of_a_partition_that_was_given_up_are_left_to_its_next_owner(
-    client: KafkaGroupConsumer, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(0), a_message(3, partition=1), a_message(1)])
     assert offsets(heard) == [(1, [0, 1])]
 
 
 def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
-    client: KafkaGroupConsumer, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(50), a_message(0), a_message(1)])
     assert offsets(heard) == [(1, [50]), (2, [0, 1])]
@@ -67,7 +67,7 @@ def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
 
 
 def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(
-    client: KafkaGroupConsumer, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(9)])
     client._on_lost(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
@@ -77,7 +77,7 @@ def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(
 
 
 def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
-    client: KafkaGroupConsumer, heard: list[Event]
+    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
     (complaint,) = (event for event in heard if isinstance(event, Warned))
@@ -87,19 +87,19 @@ def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL])
-def test_what_does_not_pass_ends_the_client(client: KafkaGroupConsumer, heard: list[Event], code: int) -> None:
+def test_what_does_not_pass_ends_the_client(client: KafkaGroupConsumer, heard: list[ConsumerEvent], code: int) -> None:
     client._process([an_error(code)])
     assert isinstance(heard[-1], ConsumerFailed)
     assert client._closing
 
 
-def test_the_end_of_a_partition_is_no_complaint(client: KafkaGroupConsumer, heard: list[Event]) -> None:
+def test_the_end_of_a_partition_is_no_complaint(client: KafkaGroupConsumer, heard: list[ConsumerEvent]) -> None:
     client._process([an_error(KafkaError._PARTITION_EOF)])
     assert not any(isinstance(event, Warned) for event in heard)
 
 
 def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
-    client: KafkaGroupConsumer, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+    client: KafkaGroupConsumer, heard: list[ConsumerEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(_settings: object) -> None:
         raise ValueError("sasl.password=geheim")

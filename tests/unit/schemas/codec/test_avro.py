@@ -9,12 +9,12 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 
-from schemas.catalogue import CATALOGUE, Message, entry_of
+from schemas.catalogue import CATALOGUE, Message, event_type_of
 from schemas.codec.avro import SINGLE_OBJECT_SIZE
 from schemas.codec.avro_decode import DEEPEST, NotAvroError, UnsafeSchemaError, reader_of
 from schemas.codec.avro_encode import writer_of
 from schemas.codec.avro_resolution import resolve
-from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.avro_schemas import load_schema
 from schemas.codec.codec import Codec, UnencodableError
 from schemas.codec.errors import UnreadableBytesError
 from schemas.lifecycle import RunRequested
@@ -24,8 +24,8 @@ from tests.builders.runs import a_document, a_tree
 from tests.generators.messages import messages
 
 CODEC = Codec()
-PARSED = {entry.model: fastavro.parse_schema(avro_schema(entry, entry.versions)) for entry in CATALOGUE}
-READ = {entry.model: reader_of(avro_schema(entry, entry.versions)) for entry in CATALOGUE}
+PARSED = {entry.model: fastavro.parse_schema(load_schema(entry, entry.versions)) for entry in CATALOGUE}
+READ = {entry.model: reader_of(load_schema(entry, entry.versions)) for entry in CATALOGUE}
 
 
 def fastavro_bytes(message: Message) -> bytes:
@@ -205,7 +205,7 @@ def test_the_bytes_of_children_nested_without_end_are_an_error_and_not_the_end_o
 
 
 def test_a_value_of_a_newer_version_is_brought_to_ours() -> None:
-    ours = avro_schema(entry_of(RunRequested), 1)
+    ours = load_schema(event_type_of(RunRequested), 1)
     value = {
         "run": {
             "run_id": "a",
@@ -233,7 +233,7 @@ def test_unions_of_text_and_enums_are_brought_to_ours_too() -> None:
 
 
 def test_what_another_version_made_of_another_type_is_left_for_the_model_to_refuse() -> None:
-    ours = avro_schema(entry_of(RunRequested), 1)
+    ours = load_schema(event_type_of(RunRequested), 1)
     other = {"run": {"children": 5, "characteristic": {"a": 1}, "mode": 7, "test_specification": "x"}}
     assert resolve(other, ours) == other
 
@@ -256,7 +256,7 @@ def test_a_number_that_does_not_fit_into_64_bits_is_refused_where_it_comes_in() 
 
 
 def test_the_writer_itself_checks_numbers() -> None:
-    write = writer_of(avro_schema(entry_of(RunRequested), 1), b"")
+    write = writer_of(load_schema(event_type_of(RunRequested), 1), b"")
     with pytest.raises(OverflowError):
         write(RunRequested.model_construct(run=a_document().model_copy(update={"order": 2**63})))
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from schemas.catalogue import CATALOGUE, NAMESPACE, EventType
 from schemas.codec.avro_encode import CHILD
-from schemas.codec.avro_schemas import avro_schema, avsc_text, named_types, single_object_prefix
+from schemas.codec.avro_schemas import load_schema, named_types, read_avsc, single_object_prefix
 from schemas.run_document import JsonText, RunDocument
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def fields_of(name: str, model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def newest(entry: EventType) -> Any:  # noqa: ANN401 - Avro's own
-    return avro_schema(entry, entry.versions)
+    return load_schema(entry, entry.versions)
 
 
 @entries
@@ -118,7 +118,7 @@ def test_every_enum_has_the_symbols_of_its_model(entry: EventType) -> None:
 
 @entries
 def test_the_fingerprint_is_the_one_that_the_avro_project_computes(entry: EventType) -> None:
-    theirs = avro.schema.parse(avsc_text(entry.subject, entry.versions)).canonical_form
+    theirs = avro.schema.parse(read_avsc(entry.subject, entry.versions)).canonical_form
     # Its Python edition leaves {"type":"long"} where the specification's rule PRIMITIVES, and Java, write "long".
     simple = avro.schema.parse(theirs.replace('{"type":"long"}', '"long"'))
     assert single_object_prefix(newest(entry)) == b"\xc3\x01" + simple.fingerprint("CRC-64-AVRO")

@@ -12,9 +12,9 @@ from hypothesis import example as try_also
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
+from schemas.catalogue import CATALOGUE, Message, event_type_of, find_event_type
 from schemas.codec.avro import AvroReader
-from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.avro_schemas import load_schema
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
@@ -35,10 +35,12 @@ from tests.builders.runs import NOON, a_document
 from tests.generators.messages import messages
 
 IDS = RegistryIds(
-    writing={entry.subject: number for number, entry in enumerate(CATALOGUE, start=100)},
-    reading={number: (entry, avro_schema(entry, entry.versions)) for number, entry in enumerate(CATALOGUE, start=100)},
+    write_ids={entry.subject: number for number, entry in enumerate(CATALOGUE, start=100)},
+    read_schemas={
+        number: (entry, load_schema(entry, entry.versions)) for number, entry in enumerate(CATALOGUE, start=100)
+    },
 )
-SINGLE_OBJECT, REGISTERED, JSON = Codec(), Codec(registry=IDS), Codec(writes="json", registry=IDS)
+SINGLE_OBJECT, REGISTERED, JSON = Codec(), Codec(registry=IDS), Codec(output_format="json", registry=IDS)
 TYPE = "southbound.RunRequested"
 RUN = {"run_id": "a", "name": "a", "test_specification": {"id": "s"}, "related_service": {"id": "s"}}
 SMALL = SINGLE_OBJECT.encode(RunRequested(run=a_document()))
@@ -64,14 +66,14 @@ def test_every_example_comes_back_as_it_went(codec: Codec, name: str, version: i
 @settings(max_examples=60, deadline=None)
 @given(message=messages())
 def test_every_message_comes_back_as_it_went(codec: Codec, message: Message) -> None:
-    assert codec.decode(codec.encode(message), ce_type=entry_of(type(message)).ce_type) == message
+    assert codec.decode(codec.encode(message), ce_type=event_type_of(type(message)).ce_type) == message
 
 
 @settings(max_examples=60, deadline=None)
 @given(message=messages())
 def test_a_reader_takes_every_format_whatever_it_writes_itself(message: Message) -> None:
     for writer in (SINGLE_OBJECT, REGISTERED, JSON):
-        assert JSON.decode(writer.encode(message), ce_type=entry_of(type(message)).ce_type) == message
+        assert JSON.decode(writer.encode(message), ce_type=event_type_of(type(message)).ce_type) == message
 
 
 def test_the_registry_format_is_a_zero_byte_and_the_id() -> None:
@@ -248,7 +250,7 @@ def test_very_deep_json_is_an_error_like_any_other() -> None:
 def test_rubbish_is_undecodable_and_nothing_worse(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
     with suppress(UndecodableError):
         event = Envelope(SINGLE_OBJECT).decode(value, headers, fallback_id="here")
-        assert entry_named(event.type)
+        assert find_event_type(event.type)
 
 
 def structured(**more: object) -> bytes:
@@ -325,10 +327,10 @@ def test_a_byte_order_mark_before_json_was_no_json() -> None:
 
 
 def test_a_foreign_version_is_read_with_its_own_schema() -> None:
-    entry = entry_of(RunRequested)
-    foreign = avro_schema(entry, 1)
+    entry = event_type_of(RunRequested)
+    foreign = load_schema(entry, 1)
     foreign["fields"].append({"name": "colour", "type": "string", "default": "red", "doc": "New over there."})
-    reader = AvroReader(RegistryIds(writing={}, reading={9: (entry, foreign)}))
+    reader = AvroReader(RegistryIds(write_ids={}, read_schemas={9: (entry, foreign)}))
     known = reader.read(b"\x00\x00\x00\x00\x09" + SMALL[10:] + b"\x08blue")
     assert known is not None
     assert known[0] is entry

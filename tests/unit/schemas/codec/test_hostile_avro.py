@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.catalogue import CATALOGUE
 from schemas.codec.avro import AvroReader
 from schemas.codec.avro_decode import DEEPEST, reader_of
-from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.avro_schemas import load_schema
 from schemas.codec.codec import Codec
 from schemas.codec.errors import InvalidEventError, UndecodableError, UnreadableBytesError
 from schemas.codec.schema_registry import RegistryIds
@@ -126,6 +126,6 @@ BEFORE_EXTRA = b"\x00\x00\x00\x00\x09" + b"\x02a\x02a\x00"
 
 def with_extra(kind: object) -> AvroReader:
     """Return a reader that knows as schema 9 a RunCancelled with one more field, which it drops."""
-    schema = avro_schema(CANCELLED, 1)
+    schema = load_schema(CANCELLED, 1)
     schema["fields"].append({"name": "extra", "type": kind})
-    return AvroReader(RegistryIds(writing={}, reading={9: (CANCELLED, schema)}))
+    return AvroReader(RegistryIds(write_ids={}, read_schemas={9: (CANCELLED, schema)}))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.catalogue import CATALOGUE, Message, entry_named, entry_of
+from schemas.catalogue import CATALOGUE, Message, event_type_of, find_event_type
 from schemas.codec.avro import SINGLE_OBJECT_SIZE
 from schemas.codec.avro_decode import reader_of
-from schemas.codec.avro_schemas import avro_schema
+from schemas.codec.avro_schemas import load_schema
 from schemas.codec.codec import Codec
 from schemas.codec.errors import InvalidEventError, UndecodableError, UnreadableBytesError
 from schemas.codec.projection import ItemsNamed, PartialEvent, PartialEventReader, picker_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from schemas.codec.projection import Wanted
 
 CODEC = Codec()
-SCHEMAS = {entry.model: avro_schema(entry, entry.versions) for entry in CATALOGUE}
+SCHEMAS = {entry.model: load_schema(entry, entry.versions) for entry in CATALOGUE}
 OF_A_RUN: Wanted = {
     "run_id": None,
     "mode": None,
@@ -41,7 +41,7 @@ READER = PartialEventReader(OF_A_RUN)
 
 
 def an_entry(name: str) -> EventType:
-    entry = entry_named(name)
+    entry = find_event_type(name)
     assert entry is not None
     return entry
 
@@ -95,9 +95,9 @@ def test_any_bytes_are_read_or_refused(value: bytes) -> None:
 
 
 def test_another_version_without_a_run_is_refused_with_the_field() -> None:
-    entry = entry_of(RunRequested)
-    foreign = {**avro_schema(entry, 1), "fields": [{"name": "colour", "type": "string"}]}
-    ids = RegistryIds(writing={one.subject: 1 for one in CATALOGUE}, reading={9: (entry, foreign)})
+    entry = event_type_of(RunRequested)
+    foreign = {**load_schema(entry, 1), "fields": [{"name": "colour", "type": "string"}]}
+    ids = RegistryIds(write_ids={one.subject: 1 for one in CATALOGUE}, read_schemas={9: (entry, foreign)})
     reader = PartialEventReader(OF_A_RUN, ids)
     with pytest.raises(InvalidEventError, match="run is missing"):
         reader.read(b"\x00\x00\x00\x00\x09\x02x", ())
@@ -111,4 +111,4 @@ def test_a_run_whose_unwanted_fields_are_wrong_is_read_all_the_same() -> None:
 
 
 def test_every_event_has_a_schema_here() -> None:
-    assert {entry_of(model).name for model in SCHEMAS} == {entry.name for entry in CATALOGUE}
+    assert {event_type_of(model).name for model in SCHEMAS} == {entry.name for entry in CATALOGUE}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.responses import Purpose
-from router.runs.changes import diff
+from router.runs.changes import find_field_changes
 from schemas.run_document import Characteristic, RelatedParty, RunDocument
 from schemas.vocabulary import Mode, Phase
 from tests.builders.runs import NOON, SINGLE, TREE, a_document, a_run, a_tree
@@ -68,7 +68,7 @@ def test_every_post_is_a_valid_service_test_create(run: RunDocument, profile: di
 def test_every_patch_is_a_valid_service_test_update(
     old: RunDocument, new: RunDocument, profile: dict[str, Any]
 ) -> None:
-    changes = diff(old, new)
+    changes = find_field_changes(old, new)
     call = a_spoke(**profile).to_change(a_run(document=new, phase=Phase.ACCEPTED), changes, "key-1")
     body = json_of(call)
     assert set(body) == {change.field for change in changes}
@@ -192,7 +192,7 @@ def test_a_changed_characteristic_does_not_wipe_the_ids_we_added() -> None:
     old = a_document(characteristic=(Characteristic(name="url", value="a"),))
     new = a_document(characteristic=(Characteristic(name="url", value="b"),))
     call = a_spoke(relationship_encoding="characteristic").to_change(
-        a_run(document=new, phase=Phase.ACCEPTED), diff(old, new), "k"
+        a_run(document=new, phase=Phase.ACCEPTED), find_field_changes(old, new), "k"
     )
     names = [one["name"] for one in json_of(call)["characteristic"]]
     assert names == ["url", "testRunId", "rootTestRunId", "requestId"]
@@ -222,7 +222,7 @@ def test_a_patch_carries_only_what_changed_and_arrays_whole() -> None:
     old = a_document(description="old", related_party=(RelatedParty(id="A", referred_type="Customer"),))
     both = (*old.related_party, RelatedParty(id="B", referred_type="Customer"))
     new = a_document(related_party=both)
-    call = a_spoke().to_change(a_run(document=new, phase=Phase.ACCEPTED), diff(old, new), "key-2")
+    call = a_spoke().to_change(a_run(document=new, phase=Phase.ACCEPTED), find_field_changes(old, new), "key-2")
     assert (call.purpose, call.method, call.path) == (Purpose.CHANGE, "PATCH", "/serviceTest/ext-TR0001")
     body = json_of(call)
     assert body["description"] is None
