@@ -20,7 +20,7 @@ CANCELLED_UNSENT = Reason(code="CANCELLED_UNSENT", message="The run was cancelle
 class RunEventKind(StrEnum):
     """The name of an event in the transition table."""
 
-    WAITS = "waits"
+    WAITS = "threshold reached"
     ROUTED = "routed"
     COMMANDED = "commanded"
     SENDING = "sending"
@@ -31,11 +31,11 @@ class RunEventKind(StrEnum):
     PARENT_NOT_ACCEPTED = "parent not accepted"
     GIVEN_UP = "given up"
     REPORTED = "reported"
-    CHANGE_ASKED = "change asked"
+    CHANGE_ASKED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
-    CANCEL_ASKED = "cancel asked"
-    CANCELLED_UNSENT = "cancelled unsent"
+    CANCEL_ASKED = "cancel requested"
+    CANCELLED_UNSENT = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
     CANCEL_REFUSED = "cancel refused"
 
@@ -70,7 +70,7 @@ class Commanded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A POST of `document` is about to be written. Stored first: a crash leaves a doubt and not a duplicate."""
+    """A POST of `document` is about to be written. Stored first, so that a crash causes a look-up, not a duplicate."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.SENDING
     document: RunDocument
@@ -85,7 +85,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
-    """The POST was perhaps accepted: look up before the next one."""
+    """The POST was perhaps accepted: the run is looked up before the next one."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.OUTCOME_UNKNOWN
     reasons: tuple[Reason, ...] = ()
@@ -119,7 +119,7 @@ class ParentNotAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp:
-    """Retries are used up: a person has to look."""
+    """The retries are used up: a person has to act."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.GIVEN_UP
     reasons: tuple[Reason, ...]
@@ -144,7 +144,7 @@ class ChangeAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeAccepted:
-    """The external system accepted the change; `document` is what it knows now."""
+    """The external system accepted the change; `document` is what it has now."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ACCEPTED
     document: RunDocument
@@ -176,7 +176,7 @@ class CancelledUnsent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAccepted:
-    """The external system will cancel; its report of the end is still to come."""
+    """The external system will cancel the run; its report of the end has not arrived yet."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ACCEPTED
 
