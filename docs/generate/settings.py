@@ -27,8 +27,8 @@ environment variables, or from both; a variable overrides the file.
 - Unknown names are refused, in the file and in the environment. Exceptions are `SOUTHBOUND_TEST_…` (the test suite),
   `SOUTHBOUND_SECRET_…` (secrets to which spoke profiles refer with `env:`), and the variables that Kubernetes sets for
   services whose names begin with `southbound`.
-- All mistakes are reported at once, each with its line or variable; a secret is never printed. `southbound config
-  check` also checks tables and profiles. `southbound config show` prints the value of every setting and its source.
+- All mistakes are reported at once, each with its line or variable; a secret is never printed.
+  `southbound config check` also checks tables and profiles. `southbound config show` prints settings and sources.
 
 ```yaml
 kafka:
