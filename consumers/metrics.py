@@ -41,31 +41,31 @@ RECEIVED = Metric(
     name="southbound_records_received_total",
     kind=Counter,
     labels=("role", "topic"),
-    meaning="Records that came from Kafka.",
+    meaning="Records received from Kafka.",
 )
 RECORD_ATTEMPTS = Metric(
     name="southbound_record_attempts_total",
     kind=Counter,
     labels=("role", "topic", "outcome"),
-    meaning="Attempts at records by what became of them: done, retry_later, dead_letter.",
+    meaning="Attempts to process records, by outcome: done, retry_later, dead_letter.",
 )
 RECORD_SECONDS = Metric(
     name="southbound_record_seconds",
     kind=Histogram,
     labels=("role",),
-    meaning="Seconds that one attempt at a record took.",
+    meaning="Duration of one attempt to process a record.",
 )
 PROBLEMS = Metric(
     name="southbound_problems_total",
     kind=Counter,
     labels=("role", "outcome", "code"),
-    meaning="Retries, dead letters and worker problems by the code of the problem.",
+    meaning="Retries, dead letters and problems of workers, by the code of the problem.",
 )
 COMMIT_SECONDS = Metric(
     name="southbound_commit_seconds",
     kind=Histogram,
     labels=("role",),
-    meaning="Seconds from asking for a commit to the broker's answer.",
+    meaning="Time from the request of a commit to the broker's response.",
 )
 PARTITIONS = Metric(
     name="southbound_partitions", kind=Gauge, labels=("role",), meaning="Partitions that this process owns."
@@ -80,13 +80,13 @@ BUFFERED = Metric(
     name="southbound_records_buffered",
     kind=Gauge,
     labels=("role",),
-    meaning="Records received and not finished, parked ones included.",
+    meaning="Records received and not finished, including those that wait for a retry.",
 )
 RUNNING = Metric(
     name="southbound_records_running",
     kind=Gauge,
     labels=("role",),
-    meaning="Records that a handler works on right now.",
+    meaning="Records that handlers are processing.",
 )
 AWAITING_RETRY = Metric(
     name="southbound_records_awaiting_retry",
@@ -98,57 +98,57 @@ CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
     labels=("spoke", "purpose", "outcome"),
-    meaning="Calls to external systems by what their answer meant.",
+    meaning="Calls to external systems, by the meaning of the response.",
 )
 CALL_SECONDS = Metric(
     name="southbound_call_seconds",
     kind=Histogram,
     labels=("spoke", "purpose"),
-    meaning="Seconds from sending a call to its answer; waiting for a free connection is not included.",
+    meaning="Time from sending a call to its response, without the wait for a free connection.",
 )
 RUNS_ENDED = Metric(
     name="southbound_runs_ended_total",
     kind=Counter,
     labels=("spoke", "state", "result"),
-    meaning="Results that were published, repetitions after a crash included.",
+    meaning="Results that were published, including repetitions after a crash.",
 )
 CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
     labels=("spoke", "outcome"),
-    meaning="Notifications of external systems by what became of them: stored, or why not.",
+    meaning="Notifications of external systems: stored, or the reason why they were refused.",
 )
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
     kind=Gauge,
     labels=("role",),
-    meaning="Requests that wait because every request definition that fits is used up; every process sees all.",
+    meaning="Requests that wait because every request definition that matches is used up; each process counts all.",
 )
 DEFINITIONS_USED_UP = Metric(
     name="southbound_definitions_used_up",
     kind=Gauge,
     labels=("role",),
-    meaning="Request definitions that this process knows to be used up at present.",
+    meaning="Request definitions that are used up at present, as far as this process knows.",
 )
 
 TABLE_LIVE = Metric(
     name="southbound_table_live",
     kind=Gauge,
     labels=("table", "version"),
-    meaning="1 for the version of each published table that decides in this process.",
+    meaning="1 for the version of each published table by which this process decides.",
 )
 TABLE_REFUSED = Metric(
     name="southbound_table_refused",
     kind=Gauge,
     labels=("table",),
-    meaning="1 while the live version of a table cannot be used by this process, and an older one decides.",
+    meaning="1 while this process cannot use the live version of a table and decides by an older one.",
 )
 
 INPUTS_MISSING = Metric(
     name="southbound_decision_inputs_missing_total",
     kind=Counter,
     labels=("table", "input"),
-    meaning="Decisions for which an input of the table found no value in the run.",
+    meaning="Decisions in which the run had no value for an input of the table.",
 )
 
 METRICS: Final = (

@@ -102,7 +102,7 @@ def _lifecycle(names: TopicNames) -> Topic:
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
         carries=event_names_on("lifecycle"),
-        meaning="What other services say about test runs.",
+        meaning="Requests, changes and cancellations of test runs, published by other services.",
     )
 
 
@@ -114,7 +114,7 @@ def _dispatch(names: TopicNames, spoke: str) -> Topic:
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
         carries=event_names_on("dispatch"),
-        meaning=f"Commands for {spoke}. One topic per spoke, so that a dead system lags only its own.",
+        meaning=f"Commands for {spoke}. One topic per spoke, so that a system that is down delays only its own runs.",
     )
 
 
@@ -126,7 +126,7 @@ def _inbound(names: TopicNames) -> Topic:
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
         carries=event_names_on("inbound"),
-        meaning="What external systems said, raw, before anyone interprets it.",
+        meaning="Notifications and polled responses of external systems, as they arrived.",
     )
 
 
@@ -138,7 +138,7 @@ def _inflight(names: TopicNames) -> Topic:
         cleanup="delete",
         retention_ms=7 * _DAY_MS,
         carries=event_names_on("inflight"),
-        meaning="What happens to runs in flight.",
+        meaning="Updates of runs in progress.",
     )
 
 
@@ -150,7 +150,7 @@ def _results(names: TopicNames) -> Topic:
         cleanup="delete",
         retention_ms=14 * _DAY_MS,
         carries=event_names_on("results"),
-        meaning="What came of each run and of each request.",
+        meaning="The result of each run and of each request.",
     )
 
 
@@ -163,7 +163,7 @@ def _dlq(names: TopicNames) -> Topic:
         retention_ms=90 * _DAY_MS,  # longer than anyone's holiday: a dead letter waits for a person
         max_message_bytes=_MAX_DEAD_LETTER_BYTES,  # a dead letter that did not fit would block its key for ever
         carries=(),
-        meaning="Key, value and headers of what went wrong, untouched, and why (southbound-dlq-* headers).",
+        meaning="Key, value and headers of the original record, unchanged, and the reason (southbound-dlq-* headers).",
     )
 
 
@@ -175,5 +175,5 @@ def _tables(names: TopicNames) -> Topic:
         cleanup="compact",
         retention_ms=None,
         carries=(),
-        meaning="Decision tables and selectors as JSON: which version is live, every version, drafts.",
+        meaning="Decision tables and spoke selectors as JSON: the live version, every version, and drafts.",
     )

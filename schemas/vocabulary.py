@@ -27,10 +27,10 @@ class RunState(StrEnum):
 class Phase(StrEnum):
     """How far the outbound request of a run has come."""
 
-    CREATED = "created"  # stored, waiting for the rest of its hierarchy
-    ROUTED = "routed"  # decided, and commanded on its spoke's topic
+    CREATED = "created"  # stored; waits for the rest of its hierarchy
+    ROUTED = "routed"  # decided; its command is on the topic of its spoke
     SENDING = "sending"  # a POST may be in progress
-    RETRYING = "retrying"  # the last attempt certainly did not arrive or was refused for now
+    RETRYING = "retrying"  # the last attempt certainly had no effect; it will be repeated
     IN_DOUBT = "inDoubt"  # a POST was written and its outcome is not known
     ACCEPTED = "accepted"
     IN_PROGRESS = "inProgress"
@@ -38,9 +38,9 @@ class Phase(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     BLOCKED = "blocked"  # its parent was never accepted, so it was never sent
-    FALLOUT = "fallout"  # needs a person; its dead letter can be redriven
+    FALLOUT = "fallout"  # a person has to act; its dead letter can be redriven
     UNKNOWN = "unknown"
-    WAITING = "waiting"  # every request definition that matches is used up; it waits in the queue
+    WAITING = "waiting"  # every request definition that matches is used up; it is in the waiting queue
 
 
 class Result(StrEnum):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 INTRODUCTION = """# Commands
 
-`southbound COMMAND --help` says the same. What a command was asked for goes to standard output, everything else to
-standard error; every failure that can be expected is one sentence that names the thing and what to do.
+`southbound COMMAND --help` prints the same text. Results are written to standard output, and everything else to
+standard error. Every expected failure is reported in one sentence with the cause and the remedy.
 
 ## Exit codes
 
@@ -25,7 +25,7 @@ standard error; every failure that can be expected is one sentence that names th
 
 
 def page() -> str:
-    """Write it."""
+    """Return the text of the page."""
     codes = table(("code", "meaning"), [(str(code.value), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()])
     return INTRODUCTION + codes + "".join(_sections())
 

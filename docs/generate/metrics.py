@@ -7,29 +7,29 @@ from docs.generate.markdown import table
 
 INTRODUCTION = """# Metrics
 
-`GET /metrics` on the health port (`health.port`, 8709) gives these numbers in Prometheus' text format. The list is
-closed: dashboards and alerts may use these names and no others. `role` is `routing`, `inbound` or `dispatch.<spoke>`.
+`GET /metrics` on the health port (`health.port`, 8709) returns these metrics in the text format of Prometheus. The list
+is complete: dashboards and alerts can rely on these names. `role` is `routing`, `inbound` or `dispatch.<spoke>`.
 
 """
 AFTER = """
 Histograms are in seconds, with the bounds {bounds};
-Prometheus gets `_bucket`, `_sum` and `_count` of each.
+each has the series `_bucket`, `_sum` and `_count`.
 
-## What to watch
+## What to monitor
 
-- **Nothing moves**: `southbound_records_awaiting_retry` grows, and `southbound_record_attempts_total{{outcome="done"}}`
-  does not. `southbound_problems_total` names the code of the problem.
+- **No progress**: `southbound_records_awaiting_retry` grows, and `southbound_record_attempts_total{{outcome="done"}}`
+  does not. The label `code` of `southbound_problems_total` names the problem.
 - **A system is down**: `southbound_calls_total{{outcome="transient"}}` of one spoke rises. Its records
   wait; nothing is lost.
-- **Somebody has to look**: `southbound_record_attempts_total{{outcome="dead_letter"}}` rises, or
-  `southbound_problems_total{{code="DEAD_LETTER_LIMIT_REACHED"}}` counts.
+- **A person has to act**: `southbound_record_attempts_total{{outcome="dead_letter"}}` or
+  `southbound_problems_total{{code="DEAD_LETTER_LIMIT_REACHED"}}` rises.
 - **Kafka is slow**: `southbound_commit_seconds` rises.
-- **Lag** is the consumer groups' own (`<kafka.group>.<role>`): read it from Kafka, not from here.
+- **Lag** is not among these metrics: read the lag of the consumer groups (`<kafka.group>.<role>`) from Kafka.
 """
 
 
 def page() -> str:
-    """Write it."""
+    """Return the text of the page."""
     rows = [
         (f"`{one.name}`", one.kind.__name__.lower(), ", ".join(f"`{label}`" for label in one.labels), one.meaning)
         for one in METRICS

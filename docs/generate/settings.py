@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 INTRODUCTION = """# Settings
 
-Nothing has to be set: the defaults run everything on one machine. What you set stands in one YAML file, in environment
-variables, or in both; a variable wins over the file.
+No setting is required: with the defaults everything runs on one machine. Settings are read from one YAML file, from
+environment variables, or from both; a variable overrides the file.
 
 - The file is the one given with `--config`, else the one that `SOUTHBOUND_CONFIG` names, else `southbound.yaml` in the
-  folder where the command is started. A relative path in it is meant from the file's own folder.
-- A variable is `SOUTHBOUND_`, the group, two underscores and the name, in capitals. An empty one counts as not set.
-  `kafka.client` is a JSON object there; its entries are laid over those of the file, one by one.
-- A name that nobody knows is refused, in the file and in the environment. Left alone are `SOUTHBOUND_TEST_…` (the test
-  suite), `SOUTHBOUND_SECRET_…` (for the secrets that your spoke profiles refer to with `env:`), and what Kubernetes
-  sets for services whose names begin with `southbound`.
-- Every mistake is told at once, each with its line or variable; a secret is never printed.
-  `southbound config check` looks at tables and profiles too, `southbound config show` tells what is in force and why.
+  working directory. Relative paths in the file are relative to the folder of the file.
+- The name of a variable is `SOUTHBOUND_`, the group, two underscores and the setting, in capitals. An empty variable
+  counts as not set. `kafka.client` is a JSON object in its variable; its entries override those of the file one by one.
+- Unknown names are refused, in the file and in the environment. Exceptions are `SOUTHBOUND_TEST_…` (the test suite),
+  `SOUTHBOUND_SECRET_…` (secrets to which spoke profiles refer with `env:`), and the variables that Kubernetes sets for
+  services whose names begin with `southbound`.
+- All mistakes are reported at once, each with its line or variable; a secret is never printed.
+  `southbound config check` also checks tables and profiles. `southbound config show` prints settings and sources.
 
 ```yaml
 kafka:
@@ -40,13 +40,13 @@ routing:
   spokes: spokes/
 ```
 
-The password of Kafka then comes from `SOUTHBOUND_KAFKA__PASSWORD`. Settings of librdkafka that this file does not list,
-TLS among them, go under `kafka.client` by librdkafka's own names.
+The password of Kafka is then set with `SOUTHBOUND_KAFKA__PASSWORD`. Set other options of librdkafka, such as those of
+TLS, under `kafka.client`, with the names that librdkafka uses.
 """
 
 
 def page() -> str:
-    """Write it."""
+    """Return the text of the page."""
     return INTRODUCTION + "".join(_group(name, section) for name, section in sections().items())
 
 
@@ -76,7 +76,7 @@ def _default(field: FieldInfo) -> str:
         case None | {} | "":
             return "none"
         case Path() as path:
-            # Where the package lies differs from machine to machine.
+            # The folder of the package differs from machine to machine.
             return f"shipped: `{path.relative_to(DEFAULTS).as_posix()}`"
         case SecretStr() as secret:
             return f"`{secret.get_secret_value()}`"

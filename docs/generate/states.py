@@ -1,4 +1,4 @@
-"""The page about phases and states: pictures and tables, drawn from the transition tables."""
+"""The page about phases and states: diagrams and tables, generated from the transition tables."""
 
 from __future__ import annotations
 
@@ -21,35 +21,36 @@ if TYPE_CHECKING:
 
 INTRODUCTION = """# Phases and states
 
-A run has a *phase*, which is how far our outbound request for it has come, and a *state*, which is what the external
-system says of it. Both only move as these tables say; nothing leaves a phase or a state in which a run has ended.
+A run has a *phase*, which is the progress of Southbound's outbound request for it, and a *state*, which is reported by
+the external system. Both change only as these tables allow. A run never leaves a phase or a state in which it has
+ended.
 
 ## Phases
 
 """
 AFTER_DIAGRAM = """
-A report moves a run that is out to the phase of its state (below). A change or a cancellation that is asked for or
-answered is remembered and told, and does not move the phase.
+A report moves a run that was accepted to the phase of its state (below). A change or a cancellation is stored and
+published when it is requested and when the external system responds, and does not change the phase.
 
 """
 STATES = """
 ## States
 
-What an external system reports moves a run if its rank is not lower than that of the state before; what comes after the
-end is kept and told as `stale`. Spellings are compared without regard to case, spaces, `_` and `-`; a profile can
-add its own.
+A reported state is applied if its rank is not lower than the rank of the present state. A report after the end is
+stored and published as `stale`. Spellings are compared without regard to case, spaces, `_` and `-`; a profile can add
+spellings.
 
 """
-# The order of the ranks themselves follows a set, and differs from run to run.
+# The order of RANK itself depends on a set, and differs between processes.
 STATES_IN_ORDER = [state for state in RunState if state in RANK]
 EVENTS = """
-## What may happen in which phase
+## Run events by phase
 
 """
 
 
 def page() -> str:
-    """Write it."""
+    """Return the text of the page."""
     meanings = _phase_meanings()
     phases = [
         (f"`{one}`", meanings.get(one, _PHASE_MEANINGS.get(one, "")), _is_end_text(one))
@@ -60,21 +61,21 @@ def page() -> str:
         INTRODUCTION
         + _phase_diagram()
         + AFTER_DIAGRAM
-        + table(("phase", "meaning", "the end"), phases)
+        + table(("phase", "meaning", "final"), phases)
         + STATES
         + _state_diagram()
         + "\n"
-        + table(("state", "rank", "phase", "also spelled"), map(_state_row, STATES_IN_ORDER))
+        + table(("state", "rank", "phase", "other spellings"), map(_state_row, STATES_IN_ORDER))
         + EVENTS
-        + table(("what happens", "meaning", "in phase", "leads to"), _event_rows())
+        + table(("run event", "meaning", "allowed in", "leads to"), _event_rows())
     )
 
 
 _PHASE_MEANINGS: Mapping[Phase, str] = {
-    Phase.ACCEPTED: "the external system has it",
-    Phase.IN_PROGRESS: "the external system works on it",
-    Phase.FULFILLED: "it was carried out; its result says what was found",
-    Phase.FAILED: "it was refused, or could not be carried out",
+    Phase.ACCEPTED: "the external system has accepted it",
+    Phase.IN_PROGRESS: "the external system executes it",
+    Phase.FULFILLED: "it was executed; its result says what was found",
+    Phase.FAILED: "it was refused, or could not be executed",
     Phase.CANCELLED: "it was cancelled",
 }
 
@@ -142,11 +143,11 @@ def _transitions_of(kind: RunEventKind) -> tuple[str, str]:
 
 def _event_meaning(kind: RunEventKind) -> str:
     classes = inspect.getmembers(run_events, lambda one: inspect.isclass(one) and getattr(one, "kind", None) is kind)
-    return " ".join((classes[0][1].__doc__ or "").split()).replace("; `report_id` tells repeats from news.", ".")
+    return " ".join((classes[0][1].__doc__ or "").split())
 
 
 def _phase_meanings() -> dict[Phase, str]:
-    """Read what the vocabulary says of each phase, beside its name."""
+    """Return the comment beside each phase in the vocabulary."""
     found = re.findall(r'= "(\w+)"  # (.+)', inspect.getsource(vocabulary.Phase))
     return {Phase(value): meaning for value, meaning in found}
 

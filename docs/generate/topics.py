@@ -9,8 +9,9 @@ from schemas.topics import Topic, all_topics
 DAY_MS = 24 * 60 * 60 * 1000
 INTRODUCTION = """# Topics and events
 
-`southbound topics apply` creates what is missing. `testrun.dispatch.<spoke>` stands for one topic per spoke profile;
-the setting `kafka.prefix` goes before every name. Everything about one run has the same key, so it stays in order.
+`southbound topics apply` creates the missing topics. There is one topic `testrun.dispatch.<spoke>` per spoke profile.
+The setting `kafka.prefix` is the prefix of every name. All events of one hierarchy have the same key, so Kafka keeps
+their order.
 
 """
 EVENTS = """
@@ -23,7 +24,7 @@ Each has an Avro file in `schemas/avro/<subject>/` and an example in `schemas/ex
 
 
 def page() -> str:
-    """Write it."""
+    """Return the text of the page."""
     topics = [
         (f"`{one.name}`", _escaped(one.key), str(one.partitions), _retention(one), _escaped(one.meaning))
         for one in all_topics(spokes=["<spoke>"])
@@ -34,9 +35,9 @@ def page() -> str:
     ]
     return (
         INTRODUCTION
-        + table(("topic", "key", "partitions", "keeps", "carries"), topics)
+        + table(("topic", "key", "partitions", "retention", "content"), topics)
         + EVENTS
-        + table(("event", "`ce_type`", "on", "says"), events)
+        + table(("event", "`ce_type`", "topic", "meaning"), events)
     )
 
 
@@ -46,5 +47,5 @@ def _escaped(text: str) -> str:
 
 def _retention(topic: Topic) -> str:
     if topic.cleanup == "compact":
-        return "the last of each key"
-    return f"{topic.retention_ms // DAY_MS} days" if topic.retention_ms else "for ever"
+        return "the last record of each key"
+    return f"{topic.retention_ms // DAY_MS} days" if topic.retention_ms else "unlimited"

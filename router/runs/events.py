@@ -87,7 +87,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
-    """The POST was perhaps accepted: look up before the next one."""
+    """The POST was perhaps accepted: the run is looked up before the next one."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.OUTCOME_UNKNOWN
     reasons: tuple[Reason, ...] = ()
@@ -121,7 +121,7 @@ class ParentNotAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp:
-    """Retries are used up: a person has to look."""
+    """The retries are used up: a person has to act."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.GIVEN_UP
     reasons: tuple[Reason, ...]
@@ -146,7 +146,7 @@ class ChangeRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeAccepted:
-    """The external system accepted the change; `document` is what it knows now."""
+    """The external system accepted the change; `document` is what it has now."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ACCEPTED
     document: RunDocument
@@ -178,7 +178,7 @@ class CancelledBeforeSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAccepted:
-    """The external system will cancel; its report of the end is still to come."""
+    """The external system will cancel the run; its report of the end has not arrived yet."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ACCEPTED
 

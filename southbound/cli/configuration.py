@@ -1,4 +1,4 @@
-"""Commands about settings: are they good, and which are in force."""
+"""Commands about settings: check them, and show their values and sources."""
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 import os
@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 def check(config: ConfigOption = None) -> int:
     """Check settings, tables, profiles and their secrets, without any connection.
 
-    Every mistake is one sentence that names the file and line, or the variable, and what to do.
+    Each mistake is reported in one sentence with the file and line, or the variable, and the remedy.
 
     **Examples**
 

@@ -16,17 +16,17 @@ def add_to(app: typer.Typer) -> None:
 
 def produce(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON, JSON Lines or YAML; - is standard input.")],
-    redrive: Annotated[bool, typer.Option("--redrive", help="These were dead letters; the cause is mended.")] = False,  # noqa: FBT002 - an option
+    redrive: Annotated[bool, typer.Option("--redrive", help="Redrive dead letters; the cause is repaired.")] = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
     """Publish the events of a file, all or none.
 
-    Each event is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `subject` if you care; a file
-    holds one, a list, or one per line. Everything is checked before anything is sent, and every mistake is
-    reported with its line. Prints one line per event that Kafka has: id, type, key and topic.
+    Each event is `{type: RunRequested, data: {…}}`; `id`, `source`, `time` and `subject` are optional. A file contains
+    one event, a list, or one per line. All events are checked before any is published, and every mistake is reported
+    with its line. Prints one line per event that Kafka has acknowledged: id, type, key and topic.
 
-    `--redrive` marks events that were dead letters. It matters for one of them: a POST that nobody could look up
-    (`IN_DOUBT`) is made again, because the person who redrives it has asked the system's operators first.
+    `--redrive` marks events that were dead letters. It makes a difference for `IN_DOUBT`, a POST that could not be
+    looked up: it is made again, because the person who redrives it has asked the operators of the system first.
 
     **Examples**
 
@@ -44,19 +44,19 @@ def tail(
         list[str] | None,
         typer.Argument(
             metavar="TOPIC",
-            help="lifecycle, dispatch, dispatch.SPOKE, inbound, inflight, results, dlq, or a whole name; none: all.",
+            help="lifecycle, dispatch, dispatch.SPOKE, inbound, inflight, results, dlq, or a full name; default: all.",
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; of a root, also those below.")] = None,
+    run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; for a root also its children.")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,  # noqa: FBT002 - an option
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, or stop at the present end.")] = True,  # noqa: FBT002 - an option
+    follow: Annotated[bool, typer.Option(help="Continue until Ctrl-C, or stop at the present end.")] = True,  # noqa: FBT002 - an option
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Show what travels on topics, decoded, as it comes.
+    """Print the records of topics, decoded, as they arrive.
 
-    A value that is no event is shown as such, with the reason; a dead letter with why it is one and where it came from.
-    Watching joins no consumer group and commits nothing. With several partitions the order is only that within each.
+    For a value that is not an event, the reason is printed; for a dead letter, its reason and its origin. The command
+    joins no consumer group and commits nothing. Order is only kept within each partition.
 
     **Examples**
 

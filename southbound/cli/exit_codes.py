@@ -21,12 +21,12 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
-    ExitCode.SUCCESS: "done, or stopped as asked with everything under way finished",
-    ExitCode.UNEXPECTED: "something unexpected; what is printed helps a developer",
-    ExitCode.INVALID_INPUT: "wrong usage, settings or files; every mistake is reported at once",
-    ExitCode.UNREACHABLE: "Kafka, the run store or a port was not to be had in time",
-    ExitCode.UNCLEAN_SHUTDOWN: "stopped, but what was under way did not finish in time; it is read again",
-    ExitCode.INTERRUPTED: "interrupted with Ctrl-C before it was done",
+    ExitCode.SUCCESS: "success, or stopped on request after all running work was finished",
+    ExitCode.UNEXPECTED: "unexpected error; the output helps a developer",
+    ExitCode.INVALID_INPUT: "invalid usage, settings or files; all mistakes are reported at once",
+    ExitCode.UNREACHABLE: "Kafka, the run store or a port was not available in time",
+    ExitCode.UNCLEAN_SHUTDOWN: "stopped, but running work did not finish in time; it is read again",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C before the end",
 }
 
 

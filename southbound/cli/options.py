@@ -1,4 +1,4 @@
-"""What several commands have in common: the option for settings, and the exit codes in words."""
+"""Parts that several commands share: the options for settings and JSON, and the text about exit codes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help="Settings in YAML. Without it: the file that SOUTHBOUND_CONFIG names, or ./southbound.yaml if it exists.",
+        help="Settings in YAML; by default the file that SOUTHBOUND_CONFIG names, or ./southbound.yaml if it exists.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for other programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for other programs.")]
 
 EXIT_CODES = (
     "**Exit codes**: " + " · ".join(f"{code.value} {meaning}" for code, meaning in EXIT_CODE_MEANINGS.items()) + "."

@@ -23,23 +23,23 @@ def add_to(app: typer.Typer) -> None:
 def run(
     roles: Annotated[
         list[Role] | None,
-        typer.Argument(metavar="ROLE", help=f"What this process does, everything if omitted: {ROLES_HELP}."),
+        typer.Argument(metavar="ROLE", help=f"The roles of this process; all if omitted: {ROLES_HELP}."),
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     config: ConfigOption = None,
 ) -> int:
-    """Run the service: every role in this process, or the ones you name.
+    """Run the service: every role in this process, or only the given roles.
 
-    Start as many processes as you like: those with the same role share the work.
+    Any number of processes may run; those with the same role share the work.
 
-    SIGTERM or Ctrl-C stops it: nothing new is started, what is under way finishes and is committed, then it exits
-    with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
+    SIGTERM or Ctrl-C stops it: no new work starts, running work finishes and is committed, and the exit code is 0. The
+    exit code is 4 if work did not finish within `worker.drain` seconds. A second signal ends the process at once.
 
     **Examples**
 
-    - `southbound run`: everything
-    - `southbound run routing inbound listener`: all but dispatch
-    - `southbound run dispatch --spoke fibre-lab`: only what goes to one system
+    - `southbound run`: every role
+    - `southbound run routing inbound listener`: only these roles
+    - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """
     settings = read_settings(config)
     from southbound.operations.serve import run_service
@@ -48,11 +48,11 @@ def run(
 
 
 def demo(config: ConfigOption = None) -> int:
-    """Show everything once: a real Kafka, two simulated external systems, ten stories.
+    """Run ten example stories on a real Kafka, with two simulated external systems.
 
-    Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
-    are its own, its tables and profiles those that are shipped, and runs that a configured store already has are left
-    alone. Leaves nothing running. Exits with 0 only if every story ended as it must.
+    Uses the Kafka of `kafka.bootstrap` if that is set, else a broker in Docker if an engine responds, else a broker in
+    a local JVM. The demo uses its own topics and the shipped tables and profiles, and does not change other runs in a
+    configured store. It stops everything that it started. The exit code is 0 only if every story ended as expected.
 
     **Examples**
 
@@ -66,13 +66,16 @@ def demo(config: ConfigOption = None) -> int:
 
 
 def broker(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens, on 127.0.0.1.")] = 9092,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep its data here; without: thrown away.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on, at 127.0.0.1.")] = 9092,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for its data; without it, the data are deleted at the end."),
+    ] = None,
     config: ConfigOption = None,
 ) -> int:
-    """Run a local Apache Kafka until Ctrl-C: in Docker where an engine answers, else in a JVM.
+    """Run a local Apache Kafka until Ctrl-C: in Docker if an engine responds, else in a JVM.
 
-    Prints the address for `kafka.bootstrap` as soon as it answers. For development, not for production.
+    Prints the address for `kafka.bootstrap` as soon as the broker responds. For development, not for production.
 
     **Examples**
 
@@ -87,19 +90,19 @@ def broker(
 
 def simulate(
     script: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="How the systems behave, by specification (YAML).")
+        Path | None, typer.Option(metavar="FILE", help="Behaviour of the systems by specification (YAML).")
     ] = None,
-    latency: Annotated[float, typer.Option(min=0, help="Seconds added to every answer.")] = 0.0,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds added to every response.")] = 0.0,
     port: Annotated[
-        int, typer.Option(min=1, max=65534, help="Where fibre-lab listens; copper-lab takes the next.")
+        int, typer.Option(min=1, max=65534, help="Port of fibre-lab; copper-lab uses the next one.")
     ] = 8701,
     config: ConfigOption = None,
 ) -> int:
-    """Play two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
+    """Simulate two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
 
-    They speak TMF653 v4.1, judge what they receive by the official definition, and call back the listener of your
-    settings. Without a script they behave as in the demo: `fibre-quick` answers at once, `fibre-line` calls back,
-    `copper-refused` says no, `copper-busy` is busy twice. `GET /_simulator/received` on their ports shows what came.
+    They implement TMF653 v4.1, validate requests by its official definition, and call back the listener of the
+    settings. Without a script they behave as in the demo: `fibre-quick` responds with the result, `fibre-line` calls
+    back, `copper-refused` refuses the run, `copper-busy` is busy twice. `GET /_simulator/received` lists the requests.
 
     **Examples**
 

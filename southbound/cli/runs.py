@@ -7,7 +7,7 @@ import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
-runs = typer.Typer(help="See the runs in the run store.", no_args_is_help=True)
+runs = typer.Typer(help="Show runs of the run store.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,15 +19,15 @@ def add_to(app: typer.Typer) -> None:
 def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help="Only runs in this phase.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of runs.")] = 50,
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """List the runs that moved last.
+    """List the runs that changed last.
 
     **Examples**
 
-    - `southbound runs list --phase fallout`: what waits for a person
+    - `southbound runs list --phase fallout`: runs for which a person has to act
     - `southbound runs list --spoke fibre-lab --limit 10 --json`
     """
     settings = read_settings(config)
@@ -42,7 +42,7 @@ def show(
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Show all that is known of one run: decision, phase, state, measures, reasons, documents.
+    """Show everything that is stored about one run: decision, phase, state, measures, reasons, documents.
 
     **Examples**
 
@@ -61,10 +61,10 @@ def why(
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Explain why a run was sent as it was and where it was, and what it waits for.
+    """Explain what of a run was sent and where, and what it waits for.
 
-    The explanation was stored when the decision was made, so it is shown although the tables have changed since. A
-    child follows what was decided for its root.
+    The explanation was stored with the decision, so it does not depend on the present tables. A child follows the
+    decision of its root.
 
     **Examples**
 

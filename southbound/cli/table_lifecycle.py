@@ -1,4 +1,4 @@
-"""Commands about published tables: drafts, versions, history, and the way back."""
+"""Commands about published tables: drafts, versions, history, and rollback."""
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
@@ -8,9 +8,9 @@ import typer
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 AuthorOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Who does it; without it the user of this system.")
+    str | None, typer.Option(metavar="NAME", help="Name of the author; by default the user of this system.")
 ]
-CommentOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
+CommentOption = Annotated[str, typer.Option(metavar="TEXT", help="Reason, shown in the history.")]
 TableIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a published table.")]
 
 
@@ -38,7 +38,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> int:  # noqa
 def show(
     table: TableIdArgument,
     version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="Another version than the live one, or `draft`.")
+        str | None, typer.Option(metavar="VERSION", help="A version, or `draft`; by default the live version.")
     ] = None,
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
@@ -47,7 +47,7 @@ def show(
 
     **Examples**
 
-    - `southbound tables show outbound-policy > outbound-policy.yaml`: the file with the very same version
+    - `southbound tables show outbound-policy > outbound-policy.yaml`: the file as it was published
     - `southbound tables show outbound-policy --version draft`, or `outbound-policy@draft`
     """
     settings = read_settings(config)
@@ -60,12 +60,12 @@ def publish(
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
     author: AuthorOption = None,
     comment: CommentOption = "",
-    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; it does not decide yet.")] = False,  # noqa: FBT002 - an option
+    draft: Annotated[bool, typer.Option("--draft", help="Store FILE as the draft, without making it live.")] = False,  # noqa: FBT002 - an option
     backtest: Annotated[
         str | None,
         typer.Option(
             metavar="SPAN",
-            help="First decide the runs of this span again, such as `7d`; it is refused if it drops some.",
+            help="Decide the runs of this period again first, such as `7d`; refuse a table that drops some.",
         ),
     ] = None,
     json: JsonOption = False,  # noqa: FBT002 - an option
@@ -73,10 +73,10 @@ def publish(
 ) -> int:
     """Make a table live: every worker decides by it from the next run on, without a restart.
 
-    It is checked first: cells, saved tests, and that a selector names only spokes with a profile in `routing.spokes`.
-    Errors keep it back, oddities are reported as warnings. Runs under way keep their decision.
-    With `--backtest` the recorded runs are decided again, and a table that would drop some of them is kept back.
-    Workers follow what is published where `routing.tables` is `topic`.
+    The table is checked first: cells, saved tests, and that a selector names only spokes with a profile in
+    `routing.spokes`. Errors prevent publishing; other findings are warnings. Runs in progress keep their decision.
+    With `--backtest` the recorded runs are decided again, and a table that would drop some of them is refused.
+    Workers follow published tables if `routing.tables` is `topic`.
 
     **Examples**
 
@@ -94,7 +94,7 @@ def publish(
 
 
 def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOption = None) -> int:  # noqa: FBT002 - an option
-    """Show which versions were live, who made them so and why, newest first.
+    """Show which versions were live, who made them live and why, newest first.
 
     **Examples**
 
@@ -109,14 +109,14 @@ def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOpti
 def rollback(
     table: TableIdArgument,
     version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="Without it the version before the live one.")
+        str | None, typer.Argument(metavar="[VERSION]", help="A version; by default the one before the live version.")
     ] = None,
     author: AuthorOption = None,
     comment: CommentOption = "",
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Make an older version live again. A second time goes back one further.
+    """Make an older version live again. A second rollback goes back one version further.
 
     **Examples**
 
@@ -132,17 +132,17 @@ def rollback(
 
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A file, `ID` (live), `ID@VERSION` or `ID@draft`.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The other table, written in the same way.")],
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Describe what differs between two tables: rows, cells, results, columns, defaults, tests.
+    """Describe the differences between two tables: rows, cells, results, columns, defaults, tests.
 
-    Two files are compared without asking Kafka.
+    Two files are compared without a connection to Kafka.
 
     **Examples**
 
-    - `southbound tables diff outbound-policy outbound-policy.yaml`: what publishing the file would change
+    - `southbound tables diff outbound-policy outbound-policy.yaml`: the changes that publishing the file would make
     - `southbound tables diff outbound-policy@1a2b3c4d outbound-policy`
     """
     settings = read_settings(config)

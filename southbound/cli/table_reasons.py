@@ -1,4 +1,4 @@
-"""Commands that say why: what a table decides for an event, its saved tests, and what a draft would change."""
+"""Commands that explain tables: the decision for an event, saved tests, and the changes that a draft would make."""
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
@@ -22,16 +22,16 @@ def explain(
     event: Annotated[
         str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
     ],
-    row: Annotated[str | None, typer.Option(metavar="ID", help="Also say why this row did not decide.")] = None,
+    row: Annotated[str | None, typer.Option(metavar="ID", help="Also explain why this row did not decide.")] = None,
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
-    """Return what a table decides for an event, why, and which rows came close.
+    """Show what a table decides for an event, why, and which rows nearly matched.
 
-    The event is written as for `southbound produce`, or is the run document in it, or as much of one as a saved test
-    has. What it omits is missing. The table's saved tests need not pass. Thresholds are not counted.
+    The event has the format of `southbound produce`, or is the run document in it, or a part of one as in a saved test.
+    Omitted fields are missing. The saved tests of the table need not pass. Thresholds are not counted.
 
-    Ends with 0 whether or not the table decides; `--json` has `decided`.
+    The exit code is 0 whether or not the table decides; with `--json`, `decided` is true or false.
 
     **Examples**
 
@@ -49,10 +49,10 @@ def run_saved_tests(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
     json: JsonOption = False,  # noqa: FBT002 - an option
 ) -> int:
-    """Run the tests that are saved with tables, and show each: what was expected, what was found, and why.
+    """Run the saved tests of tables, and show for each what was expected, what was found, and why.
 
-    `check` and everything that uses a table refuse it when one of its tests fails; this shows them all. Ends with 2 if
-    a test fails or a file cannot be used.
+    `tables check`, `tables publish` and the service refuse a table if one of its tests fails; this command shows all
+    tests. The exit code is 2 if a test fails or a file cannot be used.
 
     **Examples**
 
@@ -68,20 +68,25 @@ def backtest(
     table: Annotated[
         str, typer.Argument(metavar="TABLE", help="The draft: a file, or a published table: ID@draft, ID@VERSION.")
     ],
-    since: Annotated[str, typer.Option(metavar="SPAN", help="How far back: 90m, 24h, 7d.")] = "7d",
+    since: Annotated[
+        str, typer.Option(metavar="SPAN", help="Start of the period, counted back from now: 90m, 24h, 7d.")
+    ] = "7d",
     against: Annotated[
-        str, typer.Option(metavar="TABLE|live", help="What it is compared with; live: what the gateway decides by.")
+        str,
+        typer.Option(
+            metavar="TABLE|live", help="The table to compare with; live: the one by which the gateway decides."
+        ),
     ] = "live",
-    limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most so many runs are named.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="Maximum number of runs that are named.")] = 50,
     json: JsonOption = False,  # noqa: FBT002 - an option
     config: ConfigOption = None,
 ) -> int:
     """Decide the recorded lifecycle events again with a draft, and list which runs would go elsewhere.
 
-    Reads `testrun.lifecycle` as far back as was asked and up to its present end, on all cores, and changes nothing.
-    A run goes elsewhere if its outputs differ; another row with the same outputs makes no difference. Only requests of
-    roots are decided: children follow their root, and changes and cancellations keep what was decided. Thresholds are
-    not counted: the first definition that matches is taken. The draft's saved tests need not pass yet.
+    Reads `testrun.lifecycle` from the given time to its present end, on all cores, and changes nothing. A run goes
+    elsewhere if its outputs differ; another row with the same outputs is not a difference. Only requests of roots are
+    decided: children follow their root, and changes and cancellations keep the decision of their run. Thresholds are
+    not counted: the first definition that matches is taken. The saved tests of the draft need not pass.
 
     **Examples**
 

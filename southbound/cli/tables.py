@@ -30,10 +30,10 @@ def check(
     as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
     config: ConfigOption = None,
 ) -> int:
-    """Load tables, check every cell, run their saved tests, and say what they are.
+    """Load tables, check every cell, run their saved tests, and print a summary of each.
 
-    Every mistake of every file is reported at once, as `file:line: what is wrong`. A selector may only name spokes that
-    have a profile in `routing.spokes`.
+    All mistakes of all files are reported at once, as `file:line: mistake`. A selector may only name spokes that have a
+    profile in `routing.spokes`.
 
     **Examples**
 
@@ -51,11 +51,11 @@ def analyse(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
     as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
 ) -> int:
-    """Look for rows that are never reached, rows that overlap, and values that no row takes.
+    """Find rows that are never reached, rows that overlap, and values that no row matches.
 
-    What should not be published ends the command, as `file: what is wrong`: a row that is never reached, or rows that
-    overlap where the hit policy wants them apart. Warnings and notes are printed and end nothing. What could not be
-    checked in time is said. Saved tests are not run.
+    Mistakes that prevent publishing are reported as `file: mistake`, with exit code 2: rows that are never reached, and
+    rows that overlap although the hit policy forbids it. Warnings and notes do not change the exit code. The output
+    states what could not be checked in time. Saved tests are not run.
 
     **Examples**
 
@@ -75,15 +75,15 @@ def export(
     ],
     to: Annotated[Literal["yaml", "csv", "xlsx", "dmn"], typer.Option("--to", help="The format to write.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output if omitted.")
     ] = None,
     as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
     config: ConfigOption = None,
 ) -> int:
     """Write a table in another format, with its columns, rows, default and saved tests.
 
-    In XLSX every cell is text, so that Excel leaves `1-2` and `007` alone. In CSV, what a spreadsheet would run as a
-    formula starts with an apostrophe, which `tables import` takes away again.
+    In XLSX every cell is text, so that Excel does not convert `1-2` and `007`. In CSV, a cell that a spreadsheet would
+    execute as a formula begins with an apostrophe, which `tables import` removes.
 
     **Examples**
 
@@ -102,10 +102,10 @@ def export(
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX, DMN or YAML.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output if omitted.")
     ] = None,
     decision: Annotated[
-        str, typer.Option("--decision", metavar="NAME", help="Which decision of a DMN model that has several.")
+        str, typer.Option("--decision", metavar="NAME", help="The decision to import, if a DMN model has several.")
     ] = "",
     path: Annotated[
         list[str] | None,
@@ -116,8 +116,8 @@ def import_(
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.
 
-    Every mistake is reported at once, with its cell. A spreadsheet that is refused comes back as `NAME.errors.xlsx`
-    with the reasons beside the cells; nothing else is written then.
+    All mistakes are reported at once, each with its cell. If a spreadsheet is refused, a copy `NAME.errors.xlsx` with
+    the reasons beside the cells is written, and no other file.
 
     **Examples**
 

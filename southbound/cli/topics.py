@@ -17,9 +17,9 @@ def add_to(app: typer.Typer) -> None:
 
 @topics.command(epilog=EXIT_CODES)
 def plan(config: ConfigOption = None) -> int:
-    """Show which topics are there and which are missing; change nothing.
+    """Show which topics exist and which are missing; change nothing.
 
-    One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are reported, never changed.
+    One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are reported but not changed.
 
     **Example**
 
@@ -34,11 +34,11 @@ def plan(config: ConfigOption = None) -> int:
 @topics.command(epilog=EXIT_CODES)
 def apply(
     replication: Annotated[
-        int, typer.Option(min=-1, max=32_767, help="Copies of each partition; -1 leaves it to the cluster.")
+        int, typer.Option(min=-1, max=32_767, help="Replicas of each partition; -1 uses the default of the cluster.")
     ] = -1,
     config: ConfigOption = None,
 ) -> int:
-    """Create the topics that are missing; those that are there stay as they are.
+    """Create the missing topics; existing topics are not changed.
 
     **Examples**
 

@@ -70,7 +70,7 @@ def _topics_table(plan: TopicPlan, done: str) -> Table:
 
 def _retention(topic: Topic) -> str:
     if topic.cleanup == "compact":
-        return "the last of each key"
+        return "the last record of each key"
     return "for ever" if topic.retention_ms is None else format_retention(topic.retention_ms)
 
 

@@ -37,29 +37,30 @@ class Section(BaseModel):
 
 
 class KafkaSettings(Section):
-    """Where events come from and go to."""
+    """The connection to Kafka."""
 
     bootstrap: str | None = Field(
         None, description="Kafka bootstrap servers. Unset: `demo` starts a broker, `run` uses 127.0.0.1:9092."
     )
-    prefix: str = Field("", description="Put before every topic name, for example `snc.acme.sn_streamconnect.`.")
-    group: str = Field("southbound", description="Consumer group prefix; every role has its own group under it.")
+    prefix: str = Field("", description="Prefix of every topic name, for example `snc.acme.sn_streamconnect.`.")
+    group: str = Field(
+        "southbound",
+        description="Prefix of consumer groups; every role has its own group, such as `<group>.routing`.",
+    )
     client: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
-        description="Settings for librdkafka, such as `security.protocol`; they win over ours.",
+        description="Settings of librdkafka, such as `security.protocol`; they override Southbound's own.",
     )
-    password: SecretStr | None = Field(None, description="SASL password; goes to librdkafka as `sasl.password`.")
+    password: SecretStr | None = Field(None, description="SASL password, passed to librdkafka as `sasl.password`.")
     registry: SecretStr | None = Field(
         None,
-        description="URL of a Confluent-compatible schema registry, perhaps with user and password."
+        description="URL of a Confluent-compatible schema registry, optionally with user and password."
         " Unset: single-object encoding.",
     )
     protocol: Literal["classic", "consumer"] = Field(
         "classic", description="Rebalance protocol: `classic` (cooperative) or `consumer` (KIP-848)."
     )
-    start_timeout: float = Field(
-        60.0, gt=0, description="Seconds to wait for Kafka at start before giving up with exit code 3."
-    )
+    start_timeout: float = Field(60.0, gt=0, description="Seconds to wait for Kafka at start; after that, exit code 3.")
 
     @field_validator("prefix")
     @classmethod
@@ -85,16 +86,16 @@ class StoreSettings(Section):
 
     url: SecretStr = Field(
         SecretStr("sqlite:///southbound.db"),
-        description="Where runs are kept: `sqlite:///FILE` or `postgresql://user:secret@host/db`.",
+        description="Address of the database: `sqlite:///FILE` or `postgresql://user:secret@host/db`.",
     )
     start_timeout: float = Field(30.0, gt=0, description="Seconds to wait for the database at start.")
     lock_timeout: float = Field(
-        5.0, gt=0, description="Seconds to wait for other writers and for a connection before trying again later."
+        5.0, gt=0, description="Seconds to wait for other writers and for a connection before a retry."
     )
     synchronous: Literal["NORMAL", "FULL"] = Field(
         "NORMAL",
-        description="SQLite only: `NORMAL` survives the end of the process, `FULL` a power cut too, for a disk flush"
-        " per transaction.",
+        description="SQLite only: `NORMAL` survives the end of the process; `FULL` also survives a power failure, and"
+        " costs a disk flush per transaction.",
     )
 
     @field_validator("url")
@@ -106,80 +107,81 @@ class StoreSettings(Section):
 
 
 class RoutingSettings(Section):
-    """What is sent, and where."""
+    """The decision tables and profiles that determine what is sent, and where."""
 
     tables: Literal["files", "topic"] = Field(
         "files",
-        description="`files`: decide by the two files below, read at start. `topic`: by what `southbound tables"
-        " publish` made live, followed without a restart.",
+        description="`files`: decide by the two files below, read at start. `topic`: decide by the tables that"
+        " `southbound tables publish` made live, followed without a restart.",
     )
     policy: Path = Field(
-        DEFAULTS / "tables/outbound-policy.yaml", description="The outbound policy table, where `tables` is `files`."
+        DEFAULTS / "tables/outbound-policy.yaml", description="File of the outbound policy, if `tables` is `files`."
     )
     selector: Path = Field(
-        DEFAULTS / "tables/spoke-selector.yaml", description="The spoke selector table, where `tables` is `files`."
+        DEFAULTS / "tables/spoke-selector.yaml", description="File of the spoke selector, if `tables` is `files`."
     )
     policy_id: str = Field(
-        "outbound-policy", description="Id of the published outbound policy, where `tables` is `topic`."
+        "outbound-policy", description="Id of the published outbound policy, if `tables` is `topic`."
     )
     selector_id: str = Field(
-        "spoke-selector", description="Id of the published spoke selector, where `tables` is `topic`."
+        "spoke-selector", description="Id of the published spoke selector, if `tables` is `topic`."
     )
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
-    max_runs: int = Field(500, ge=1, description="Most runs in one hierarchical request.")
-    max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
+    max_runs: int = Field(500, ge=1, description="Maximum number of runs in one hierarchical request.")
+    max_depth: int = Field(10, ge=1, description="Maximum number of levels of a hierarchical request.")
     children_deadline: float = Field(
         300.0,
         gt=0,
-        description="Seconds until a request that waits for children is given up; late ones still get it sent.",
+        description="Seconds after which a request that waits for children is given up; it is sent if they arrive"
+        " later.",
     )
 
 
 class WorkerSettings(Section):
-    """How much is done at once, and how a stop goes."""
+    """Concurrency, commits, and the behaviour at a stop."""
 
-    max_in_flight: int = Field(256, ge=1, description="Most records a role works on at once.")
+    max_in_flight: int = Field(256, ge=1, description="Maximum number of records that a role processes concurrently.")
     commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
-    drain: float = Field(20.0, gt=0, description="Seconds that records under way get to finish at a stop or rebalance.")
+    drain: float = Field(20.0, gt=0, description="Seconds in which running records may finish at a stop or rebalance.")
 
 
 class HttpSettings(Section):
-    """How external systems are called."""
+    """The HTTP client that calls external systems."""
 
     transport: Literal["connection", "session"] = Field(
         "connection",
         description="`connection` writes requests on aiohttp's connections. `session` uses aiohttp's `ClientSession`:"
-        " it behaves the same and costs more CPU, for versions of aiohttp that `connection` does not work with.",
+        " it behaves the same and costs more CPU; use it with a version of aiohttp that `connection` does not support.",
     )
 
 
 class ListenerSettings(Section):
-    """Where external systems send their notifications."""
+    """The HTTP server that receives the notifications of external systems."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
 
 
 class HealthSettings(Section):
-    """Where probes and Prometheus look."""
+    """The HTTP server for probes and Prometheus."""
 
     host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
     port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """The log, on standard error."""
 
     format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`auto` is console on a terminal and JSON elsewhere."
+        "auto", description="`auto` is `console` on a terminal and `json` otherwise."
     )
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is written.")
 
 
 class BrokerSettings(Section):
     """The local Kafka of `southbound demo` and `southbound broker`."""
 
-    image: str = Field("apache/kafka:4.4.0", description="Image to run where a Docker engine answers.")
+    image: str = Field("apache/kafka:4.4.0", description="Image to run if a Docker engine responds.")
 
 
 class Settings(Section):

@@ -22,8 +22,8 @@ ARMS = (
     Arm(
         name="Southbound",
         module="tests.benchmarks.arms.southbound",
-        guarantee="at least once, in order per root run; two Kafka hops; every step is stored before it is told; a "
-        "POST of unknown outcome is looked up before it is repeated; results are acknowledged before the offset is "
+        guarantee="at least once, in order per root run; two Kafka hops; every step is stored before it is published; "
+        "a POST of unknown outcome is looked up before it is repeated; results are acknowledged before the offset is "
         "committed",
     ),
     Arm(
