@@ -1,4 +1,4 @@
-"""Fixtures for every test: a broker, a database, topics of its own."""
+"""Fixtures of all tests: a Kafka broker, a database, and topics that belong to one test."""
 
 import signal
 
@@ -6,7 +6,7 @@ from hypothesis import settings
 
 pytest_plugins = ["tests.fixtures.kafka", "tests.fixtures.topics", "tests.fixtures.postgres"]
 
-# No deadline: how long an example takes depends on what else the machine does.
+# No deadline: how long an example takes depends on the load of the machine.
 settings.register_profile("southbound", deadline=None)
 settings.load_profile("southbound")
 

@@ -1,4 +1,4 @@
-"""An import-linter contract: no modules import each other in a circle, imports for type checking included."""
+"""An import-linter contract: no modules import each other in a circle, including imports for type checking."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class NoImportCircles(Contract):
-    """Broken by every strongly connected component of the import graph that has more than one module."""
+    """Broken by every strongly connected component of the import graph with more than one module."""
 
     type_name = "no_import_circles"
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001 - import-linter's own signature
-        """Find every circle."""
+        """Find every import circle."""
         imports = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
         circles = sorted(sorted(circle) for circle in circles_of(imports))
         return ContractCheck(kept=not circles, metadata={"circles": circles})
@@ -31,14 +31,14 @@ class NoImportCircles(Contract):
 
 
 def circles_of(imports: dict[str, set[str]]) -> Iterator[set[str]]:
-    """Yield the sets of modules that reach each other; a module that imports only others is in none."""
+    """Yield the sets of modules that reach each other. A module that only imports others is in none."""
     order = list(_postorder(imports))
     importers: dict[str, set[str]] = {module: set() for module in imports}
     for module, imported in imports.items():
-        for one in imported & imports.keys():
-            importers[one].add(module)
+        for target in imported & imports.keys():
+            importers[target].add(module)
     seen: set[str] = set()
-    for module in reversed(order):  # Kosaraju: what reaches back to the last one finished is a component with it
+    for module in reversed(order):  # Kosaraju: a module that reaches the last finished one is in the same component
         component = set(_reachable(module, importers, seen))
         if len(component) > 1:
             yield component
@@ -51,7 +51,7 @@ def _postorder(imports: dict[str, set[str]]) -> Iterator[str]:
         seen.add(module)
         while stack:
             current, rest = stack[-1]
-            following = next((one for one in rest if one in imports and one not in seen), None)
+            following = next((target for target in rest if target in imports and target not in seen), None)
             if following is None:
                 stack.pop()
                 yield current

@@ -1,4 +1,4 @@
-"""What is written for operators agrees with the code."""
+"""The files for operators agree with the code."""
 
 import re
 import tomllib
@@ -69,9 +69,9 @@ def test_every_dependency_is_locked() -> None:
 
 
 @pytest.mark.parametrize("lock", ["runtime", "dev"])
-def test_what_is_locked_is_what_the_project_allows(lock: str) -> None:
+def test_locked_versions_are_allowed_by_the_project(lock: str) -> None:
     versions = locked_versions(lock)
-    allowed = {SEPARATORS.sub("-", one.name).lower(): one.specifier for one in requirements()}
+    allowed = {SEPARATORS.sub("-", requirement.name).lower(): requirement.specifier for requirement in requirements()}
     known = allowed.keys() & versions.keys()
     assert "aiohttp" in known
     assert {name: versions[name] for name in known if not allowed[name].contains(versions[name])} == {}
@@ -84,7 +84,7 @@ def test_aiohttp_is_capped_at_the_minor_that_is_tested() -> None:
 
 
 @pytest.mark.parametrize("lock", ["runtime", "build"])
-def test_what_is_tested_is_what_is_shipped(lock: str) -> None:
+def test_tested_versions_are_the_shipped_ones(lock: str) -> None:
     dev = locked_versions("dev")
     assert {
         name: (version, dev.get(name)) for name, version in locked_versions(lock).items() if dev.get(name) != version
@@ -92,7 +92,7 @@ def test_what_is_tested_is_what_is_shipped(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", ["runtime", "dev", "build", "uv"])
-def test_a_lock_names_hashes_and_no_host(lock: str) -> None:
+def test_a_lock_file_has_hashes_and_no_registry_host(lock: str) -> None:
     text = (ROOT / "locks" / f"{lock}.txt").read_text()
     assert "://" not in text
     assert "--index" not in text
@@ -100,7 +100,7 @@ def test_a_lock_names_hashes_and_no_host(lock: str) -> None:
 
 
 def default_section(name: str) -> Any:  # noqa: ANN401 - any section of the settings
-    """The defaults of one section, whatever the environment of the tests says."""
+    """Return the defaults of one section, independent of the environment of the tests."""
     return Settings.model_fields[name].default
 
 

@@ -1,4 +1,4 @@
-"""The generated pages are current, and help texts do not load what only commands need."""
+"""Generated pages are current, and help texts do not import what only commands need."""
 
 import subprocess
 import sys
@@ -29,13 +29,13 @@ def test_pages_do_not_depend_on_the_order_of_sets() -> None:
     assert len(made) == 1
 
 
-def test_help_does_not_wait_for_what_only_commands_need() -> None:
+def test_help_does_not_import_what_only_commands_need() -> None:
     program = "import sys, southbound.cli.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert sorted({name.split(".")[0] for name in loaded.stdout.split()} & set(HEAVY)) == []
 
 
-def test_a_check_of_yaml_does_not_wait_for_what_only_spreadsheets_need() -> None:
+def test_a_check_of_yaml_does_not_import_what_only_spreadsheets_need() -> None:
     program = "import sys, southbound.operations.tables.check; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert "openpyxl" not in loaded.stdout.split()

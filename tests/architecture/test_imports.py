@@ -1,4 +1,4 @@
-"""Who may import whom, beyond the layers: each outside world has one door."""
+"""Import rules beyond the layers: each external interface is used by one part of the code."""
 
 import ast
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ KAFKA_MODULES = (
 )
 AIOHTTP_CLIENT_MODULES = ("consumers/spokes/", "southbound/simulator/")
 ENVIRONMENT_MODULES = ("southbound/",)
-# The parts of aiohttp that make calls; `aiohttp.web` answers them.
+# The parts of aiohttp that make calls. `aiohttp.web`, which answers calls, is not among them.
 CLIENT_NAMES = {"ClientSession", "ClientTimeout", "TCPConnector", "request", "BasicAuth"}
 
 
@@ -44,19 +44,19 @@ def test_only_the_wiring_reads_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "line"),
+    ("description", "line"),
     [
         ("a plain import", "import confluent_kafka"),
         ("a name from it", "from confluent_kafka import Producer"),
         ("a submodule", "import confluent_kafka.admin as admin"),
     ],
 )
-def test_every_way_to_import_is_seen(claim: str, line: str) -> None:
+def test_every_form_of_import_is_detected(description: str, line: str) -> None:
     assert "confluent_kafka" in {name.split(".")[0] for name in imported(ast.parse(line))}
 
 
 @pytest.mark.parametrize("line", ["import os\nos.environ['A']", "from os import environ", "import os\nos.getenv('A')"])
-def test_every_way_to_read_the_environment_is_seen(line: str) -> None:
+def test_every_form_of_reading_the_environment_is_detected(line: str) -> None:
     assert names_environment(ast.parse(line))
 
 
@@ -125,7 +125,7 @@ def closure_of(name: str, imports: dict[str, set[str]]) -> set[str]:
     found: set[str] = set()
     waiting = set(imports[name])
     while waiting:
-        one = waiting.pop()
-        found.add(one)
-        waiting |= imports[one] - found
+        reached = waiting.pop()
+        found.add(reached)
+        waiting |= imports[reached] - found
     return found

@@ -1,4 +1,4 @@
-"""Our top-level names are ours alone, and every module says what it is for."""
+"""No other distribution ships our top-level packages, and every module states its purpose."""
 
 import ast
 from importlib.metadata import distributions
@@ -29,7 +29,7 @@ def test_no_other_distribution_ships_one_of_our_package_names() -> None:
 
 
 @pytest.mark.parametrize("path", CODE, ids=name_of)
-def test_a_module_opens_with_what_it_is_for(path: Path) -> None:
+def test_a_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{name_of(path)} has no docstring"
 
 
@@ -46,5 +46,5 @@ def test_every_folder_with_code_is_a_package() -> None:
     assert sorted(name_of(folder) for folder in folders if not (folder / "__init__.py").exists()) == []
 
 
-def test_no_module_is_named_for_what_does_not_belong_anywhere() -> None:
+def test_no_module_has_a_catch_all_name() -> None:
     assert [name_of(path) for path in SOURCES if path.stem in FORBIDDEN_NAMES] == []

@@ -1,4 +1,4 @@
-"""A role is described and built; none of both can be forgotten."""
+"""Every role is described and built from at least one part."""
 
 from southbound.service.role_builders import BUILDERS
 from southbound.service.roles import ROLES, Role

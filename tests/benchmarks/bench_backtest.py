@@ -1,4 +1,4 @@
-"""Measure how many recorded events a backtest decides again per second, read from a real Kafka."""
+"""Measure how many recorded events per second a backtest decides again, read from a real Kafka."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TABLE_HEAD = ("events", "table", "readers", "events/s", "lowest to highest", "CP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestCase:
-    """What is measured: alike events repeat what a table reads of them, unlike ones never do."""
+    """One measured case. Identical runs repeat the fields that a table reads; other runs never do."""
 
     identical_runs: bool
     rows: int
@@ -53,16 +53,16 @@ class BacktestCase:
 
 
 def main() -> None:
-    """Produce the events once, measure every case several times, show and write."""
-    given = _parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the broker is ended
+    """Produce the events once, measure every case several times, and print or write the results."""
+    arguments = _parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the broker is stopped
     with jvm_broker(print_progress) as broker:
-        rows = [_measure_case(broker.bootstrap, case, given) for case in _cases(given)]
-    shown = markdown_table(TABLE_HEAD, rows)
-    print_progress(shown)
-    if given.write:
+        rows = [_measure_case(broker.bootstrap, case, arguments) for case in _cases(arguments)]
+    table = markdown_table(TABLE_HEAD, rows)
+    print_progress(table)
+    if arguments.write:
         core = f"Yardstick of core 0: {yardstick(0):.2f} µs."
-        replace_section("backtest", f"{describe_machine()} {core}\n\n`{command_line()}`\n\n{shown}")
+        replace_section("backtest", f"{describe_machine()} {core}\n\n`{command_line()}`\n\n{table}")
 
 
 def _cases(arguments: argparse.Namespace) -> list[BacktestCase]:
@@ -98,7 +98,7 @@ def _measure_once(settings: Settings, case: BacktestCase, events: int) -> tuple[
 
 @contextmanager
 def _cpu_time() -> Iterator[list[float]]:
-    """Return the CPU seconds of the block, of this process and of those that it waited for."""
+    """Measure the CPU seconds that the block uses, in this process and in child processes that have ended."""
     spent: list[float] = []
     before = _cpu_seconds_used()
     yield spent
@@ -106,8 +106,8 @@ def _cpu_time() -> Iterator[list[float]]:
 
 
 def _cpu_seconds_used() -> float:
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in both)
+    usages = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _tables(rows: int) -> tuple[Loaded, Loaded]:
@@ -146,7 +146,7 @@ def _event(number: int, *, identical_runs: bool) -> Event:
 
 
 def _message(number: int, *, identical_runs: bool) -> Message:
-    """Of twenty events one cancels, one is a child's, the others request roots."""
+    """Return a cancellation, the request of a child, or, in 18 of 20 cases, the request of a root."""
     if number % 20 == 0:
         return RunCancelled(run_id=f"R{number}", root_run_id=f"R{number}")
     run = a_request(f"R{number:07d}")

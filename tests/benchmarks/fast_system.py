@@ -1,4 +1,4 @@
-"""An external system that is as cheap as can be, so that a benchmark measures us and not it."""
+"""A minimal external system, so that a benchmark measures Southbound and not the system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LENGTH_REQUIRED_RESPONSE = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r
 
 
 class FastSystem:
-    """Completes every POST at once with a value for every requested measure; it judges and keeps nothing.
+    """Completes every POST at once with a value for every requested measure. It checks and stores nothing.
 
     Every other request is answered with an empty list. `latency` is in seconds.
     It counts the POSTs and those that repeat an idempotency key.
@@ -40,14 +40,14 @@ class FastSystem:
 
     @property
     def base_url(self) -> str:
-        """The address below which the API is, once the system is started."""
+        """The base URL of the API. It is available after `start`."""
         return self._url
 
     async def start(self) -> None:
-        """Take the port and answer.
+        """Open the port and begin to answer.
 
         Raises:
-            CannotListenError: the port is taken.
+        CannotListenError: the port is taken.
         """
         bound = open_port(*self._address)
         self._url = f"http://{self._address[0]}:{bound_port(bound)}{BASE_PATH}"
@@ -59,7 +59,7 @@ class FastSystem:
         return _FastConnection(self, self._connections)
 
     async def stop(self) -> None:
-        """Let go of the port."""
+        """Close the port and all connections."""
         self._server.close()
         for connection in tuple(self._connections):
             connection.close()
@@ -77,15 +77,15 @@ class FastSystem:
         if not head.startswith(b"POST "):
             return EMPTY_LIST_RESPONSE
         try:
-            asked = orjson.loads(body).get("testMeasure", ())
+            requested = orjson.loads(body).get("testMeasure", ())
         except (orjson.JSONDecodeError, AttributeError):
             return BAD_REQUEST_RESPONSE
         self._count(_header(head, b"idempotency-key"))
-        return self._completed_response(asked)
+        return self._completed_response(requested)
 
-    def _completed_response(self, asked: Iterable[dict[str, object]]) -> bytes:
+    def _completed_response(self, requested: Iterable[dict[str, object]]) -> bytes:
         identity = f"{self._prefix}-{next(self._numbers)}"
-        measures = [{**m, "value": {"name": m.get("metricName", ""), "value": 1.0}} for m in asked]
+        measures = [{**m, "value": {"name": m.get("metricName", ""), "value": 1.0}} for m in requested]
         href = f"{self._url}/serviceTest/{identity}"
         answer = orjson.dumps({"id": identity, "href": href, "state": "completed", "testMeasure": measures})
         return b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -142,7 +142,7 @@ class _FastConnection(asyncio.Protocol):
 
 
 def _body_length(head: bytes) -> int | None:
-    """Read the length of the body; None where only the end of chunks would tell it."""
+    """Return the length of the body; None if only the end of the chunks marks its end."""
     if _header(head, b"transfer-encoding") is not None:
         return None
     return int(_header(head, b"content-length") or 0)

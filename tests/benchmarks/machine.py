@@ -1,4 +1,4 @@
-"""Describe the machine of a measurement, and how disturbed it was."""
+"""Describe the machine of a measurement and the disturbance by other processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("confluent-kafka", "aiohttp", "uvloop", "pydantic", "SQLAlchemy", "f
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Stay on one core while the block runs."""
+    """Bind this process to one core while the block runs."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -30,9 +30,9 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def yardstick(core: int) -> float:
-    """Return the CPU microseconds of one fixed piece of Python on a core, as it is right now.
+    """Return the CPU microseconds of a fixed piece of Python on a core at this moment.
 
-    CPU time grows when neighbours use the caches, or the other half of a core: a figure is only as good as this one.
+    CPU time grows when neighbours use the caches or the other half of a core. A figure is only as accurate as this one.
     """
     with on_core(core):
         began = time.thread_time()
@@ -52,7 +52,7 @@ _WORKLOAD = {str(number): number for number in range(50)}
 
 
 def describe_machine(package_names: Sequence[str] = PACKAGES) -> str:
-    """Describe it, and the packages that matter, in one sentence."""
+    """Return one sentence about the machine and the versions of the measured packages."""
     packages = ", ".join(f"{name} {version(name)}" for name in package_names)
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {_processor_name()}, {os.cpu_count()} cores, {platform.system()} "
@@ -67,7 +67,7 @@ def command_line() -> str:
 
 
 def print_progress(sentence: str) -> None:
-    """Print at once how far a measurement is; it takes minutes."""
+    """Print the progress of a measurement at once."""
     sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Write measured tables into `docs/benchmarks.md`, each between its two marks; what people wrote stays."""
+"""Write measured tables into `docs/benchmarks.md`, each between two marks; the text around them stays."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
 def replace_section(name: str, text: str) -> None:
-    """Put a text between `<!-- name -->` and `<!-- /name -->`.
+    """Replace the text between `<!-- name -->` and `<!-- /name -->`.
 
     Raises:
-        ValueError: the page has no such section.
+    ValueError: the page has no such section.
     """
     page = PAGE.read_text()
     pattern = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
@@ -29,13 +29,13 @@ def replace_section(name: str, text: str) -> None:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a Markdown table; all columns but the first are figures."""
+    """Return a Markdown table; all columns but the first are right-aligned figures."""
     line = "|---|" + "--:|" * (len(head) - 1)
     return "\n".join([_table_line(head), line, *map(_table_line, rows)]) + "\n"
 
 
 def comparison_table(measurements: Sequence[Measurement], arms: Sequence[Arm]) -> str:
-    """Write the comparison of the arms, one row for each and latency."""
+    """Return the comparison of the arms, one row per arm and latency."""
     head = (
         "arm",
         "latency",
@@ -45,30 +45,34 @@ def comparison_table(measurements: Sequence[Measurement], arms: Sequence[Arm]) -
         "yardstick",
         "Southbound = 1",
     )
-    latencies = sorted({one.latency for one in measurements})
+    latencies = sorted({measurement.latency for measurement in measurements})
     rows = [_row(arm, latency, measurements, arms[0]) for latency in latencies for arm in arms]
     return markdown_table(head, [row for row in rows if row])
 
 
 def guarantees_text(arms: Sequence[Arm]) -> str:
-    """Name what each arm promises for these figures."""
+    """Return what each arm guarantees."""
     return "".join(f"- **{arm.name}**: {arm.guarantee}.\n" for arm in arms)
 
 
 def _row(arm: Arm, latency: float, measurements: Sequence[Measurement], first: Arm) -> tuple[str, ...]:
-    mine = [one for one in measurements if (one.arm, one.latency) == (arm.name, latency)]
-    theirs = [one.rate for one in measurements if (one.arm, one.latency) == (first.name, latency)]
-    if not mine or not theirs:
+    own = [measurement for measurement in measurements if (measurement.arm, measurement.latency) == (arm.name, latency)]
+    reference_rates = [
+        measurement.rate
+        for measurement in measurements
+        if (measurement.arm, measurement.latency) == (first.name, latency)
+    ]
+    if not own or not reference_rates:
         return ()
-    rates = [one.rate for one in mine]
+    rates = [measurement.rate for measurement in own]
     return (
         arm.name,
         f"{latency * 1000:g} ms",
         f"**{median(rates):,.0f}**",
         f"{min(rates):,.0f} to {max(rates):,.0f}",
-        f"{median(one.cpu_per_thousand for one in mine):.3f}",
-        f"{median(one.yardstick for one in mine):.1f} µs",
-        f"{median(rates) / median(theirs):.2f}",
+        f"{median(measurement.cpu_per_thousand for measurement in own):.3f}",
+        f"{median(measurement.yardstick for measurement in own):.1f} µs",
+        f"{median(rates) / median(reference_rates):.2f}",
     )
 
 

@@ -1,6 +1,6 @@
-"""Measure the CPU that one POST through `SpokeClient` costs with each transport, and with the translation.
+"""Measure the CPU time of one POST through `SpokeClient` with each transport, and with the translation.
 
-A bare aiohttp session is measured beside them. The rounds of all alternate in one run.
+A bare aiohttp session is measured beside them. The rounds of all of them alternate in one run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Post = Callable[[int], Awaitable[object]]
 
 
 class _ReplyingProtocol(asyncio.Protocol):
-    """Answers each request that ends within one read; enough for bodies of a few kilobytes."""
+    """Answers each request that ends within one read, which is enough for bodies of a few kilobytes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -54,7 +54,7 @@ def _serve(port_pipe: Connection) -> None:
 
 
 async def _cpu_micros_per_call(post: Post, calls: int, concurrency: int) -> float:
-    """Return microseconds of CPU per call."""
+    """Return the CPU microseconds per call."""
     numbers = iter(range(calls))
 
     async def work() -> None:
@@ -96,26 +96,26 @@ async def _compare(port: int, calls: int, concurrency: int) -> None:
             for _ in range(5)
         ]
     for name in posts:
-        # The best of interleaved rounds: a busy neighbour spoils one, not all.
-        best = min(one[name] for one in rounds)
+        # The best of interleaved rounds: a disturbance affects some rounds, not all.
+        best = min(costs[name] for costs in rounds)
         sys.stdout.write(f"{name:18}{best:6.0f} ms CPU per 1,000 POSTs, {concurrency} at once\n")
-    ratio = statistics.median(one["session"] / one["connection"] for one in rounds)
+    ratio = statistics.median(costs["session"] / costs["connection"] for costs in rounds)
     sys.stdout.write(f"session costs {ratio:.2f} times connection (median of {len(rounds)} rounds)\n")
     for client in clients.values():
         await client.close()
 
 
 def main() -> None:
-    """Run the comparison against a server in a process of its own."""
+    """Run the comparison against a server in its own process."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--calls", type=int, default=10_000)
     arguments.add_argument("--at-once", type=int, default=64)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
     server.start()
     try:
-        uvloop.run(_compare(ours.recv(), given.calls, given.at_once))
+        uvloop.run(_compare(ours.recv(), options.calls, options.at_once))
     finally:
         server.terminate()
         server.join()

@@ -23,9 +23,10 @@ _COLUMN = re.compile(r"(?P<name>[^:{=]*)(?::(?P<type>[^{=]*))?(?:\{(?P<values>.*
 
 @dataclass(frozen=True, kw_only=True)
 class DmnText:
-    """One decision table. Columns are separated by `|` and written as `age.
+    """One decision table in text form.
 
-    Number {1, 2} = 3` (type, allowed, default).
+    Columns are separated by `|`. A column is written `age: number {1, 2} = 3`: name, type, allowed values, default.
+    A rule is written `< 18 | "low" => 5 | true`. `given` are pairs of input values and the expected result.
     """
 
     policy: str = "UNIQUE"

@@ -1,4 +1,4 @@
-"""Read the example files, as `southbound produce` would."""
+"""Read the example event files, as `southbound produce` does."""
 
 from __future__ import annotations
 

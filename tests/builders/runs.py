@@ -1,4 +1,4 @@
-"""Make documents and rows in tests, spelling only what matters."""
+"""Builders of run documents and run rows: a test writes only what matters to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def a_document(
     measures: tuple[str, ...] = (),
     **more: Any,  # noqa: ANN401 - any further field of a run document
 ) -> RunDocument:
-    """Make a run document; `measures` are ids, each with the metric name `metric <id>`."""
+    """Return a run document. `measures` are ids; each has the metric name `metric <id>`."""
     return RunDocument(
         run_id=run_id,
         root_run_id=root or parent or run_id,
@@ -38,13 +38,15 @@ def a_document(
         test_specification=SpecificationRef(id=spec),
         related_service=ServiceRef(id=service),
         characteristic=characteristic,
-        test_measure=tuple(RequestedMeasure(id=one, metric_name=f"metric {one}") for one in measures),
+        test_measure=tuple(
+            RequestedMeasure(id=measure_id, metric_name=f"metric {measure_id}") for measure_id in measures
+        ),
         **more,
     )
 
 
 def a_tree(root: str = "TR0001", children: int = 3, **more: Any) -> RunDocument:  # noqa: ANN401
-    """Make a root with children `<root>-1` … in order."""
+    """Return the document of a root with the children `<root>-1`, `<root>-2` … in order."""
     flat = tuple(
         a_document(f"{root}-{number}", spec="fibre-tree-child", parent=root, order=number)
         for number in range(1, children + 1)
@@ -60,7 +62,7 @@ def a_run(
     document: RunDocument | None = None,
     **more: Any,  # noqa: ANN401 - any further field of a run row
 ) -> RunRow:
-    """Make the row of a run; one that is out or has ended was accepted under the id `ext-<run id>`."""
+    """Return the row of a run. A run that was sent or has ended has the external id `ext-<run id>`."""
     document = document or a_document(run_id)
     if phase in (Phase.ACCEPTED, Phase.IN_PROGRESS, Phase.FULFILLED):
         out = {"external_id": f"ext-{run_id}", "sent": document, "sent_at": NOON, "accepted_at": NOON}

@@ -1,4 +1,4 @@
-"""Make profiles, commands and official validators in tests of spokes, spelling only what matters."""
+"""Builders for tests of spokes: profiles, commands, notifications, and validation against TMF653's schemas."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def _schema_validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
 
 
 def violations(kind: str, body: object, version: str = "4.1") -> list[str]:
-    """Describe what the official definition of this version forbids in `body`."""
+    """Return the violations of `body` against the official schema of this version."""
     return [f"{error.instance_path}: {error.message}" for error in _schema_validator(kind, version).iter_errors(body)]

@@ -1,4 +1,4 @@
-"""Several whole services share the work, come, go, die and freeze: every run still ends once."""
+"""Several services share the work while some join, leave, die or freeze: every run still ends exactly once."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SCRIPT = Script(
 
 
 def single_runs(tag: str, size: int) -> list[RunDocument]:
-    """Make runs that are answered at once, and runs that are called back by two systems."""
+    """Return runs that are answered at once, and runs whose result comes by callback from two systems."""
     specs = ("fibre-quick", "fibre-line", "copper-line")
     return [a_document(f"{tag}-{n}", spec=specs[n % 3]) for n in range(size)]
 
 
 def hierarchies(tag: str, size: int) -> list[RunDocument]:
-    """Make hierarchies of four runs."""
+    """Return hierarchies of four runs."""
     return [a_hierarchy(f"{tag}-tree-{n}") for n in range(size)]
 
 
@@ -52,19 +52,19 @@ def a_hierarchy(root: str) -> RunDocument:
 
 
 def run_ids_of(runs: list[RunDocument]) -> set[str]:
-    return {one.run_id for run in runs for one in (run, *run.children)}
+    return {member.run_id for run in runs for member in (run, *run.children)}
 
 
 async def wait_until_all_ended_once(deployment: Deployment, ids: set[str], seconds: float) -> None:
-    """Wait for every result; then no run may have two, and every topic must be worked off."""
+    """Wait until every run has a result and no topic has lag. Fail if a run has two results."""
     service = deployment.service
     try:
         await service.wait_until(lambda: ids <= deployment.ended_runs(), "all results", seconds)
-    except AssertionError as late:
-        raise AssertionError(await describe_lost_runs(deployment, ids - deployment.ended_runs())) from late
+    except AssertionError as timeout:
+        raise AssertionError(await describe_lost_runs(deployment, ids - deployment.ended_runs())) from timeout
     await service.wait_until(lambda: not deployment.consumer_lag(), "no lag")
-    heard = service.reader.on(service.topics.results)
-    ends = {(one.header("ce_id"), one.header("ce_type"), one.header("ce_subject")) for one in heard}
+    events = service.reader.on(service.topics.results)
+    ends = {(event.header("ce_id"), event.header("ce_type"), event.header("ce_subject")) for event in events}
     assert Counter(run for _, kind, run in ends if kind == "southbound.RunResult") == Counter(ids)
 
 
@@ -75,14 +75,14 @@ def wait_until_any_ended(deployment: Deployment, runs: list[RunDocument]) -> boo
 async def produce_until_process_works(
     deployment: Deployment, process: ChildProcess, runs: list[RunDocument]
 ) -> list[RunDocument]:
-    """Send more until the process has ended a run, and give what was sent: others may finish all that came before."""
+    """Produce runs until the process has ended one of them, and return the runs that were produced."""
     for end in range(10, len(runs) + 1, 10):
         portion = runs[end - 10 : end]
         await deployment.service.request(*portion)
         await deployment.service.wait_until(partial(wait_until_any_ended, deployment, portion), "one of ten more")
-        if "run ended" in process.said():
+        if "run ended" in process.log_text():
             return runs[:end]
-    raise AssertionError(f"{len(runs)} more, and none for it: {process.said()}")
+    raise AssertionError(f"{len(runs)} more, and none for it: {process.log_text()}")
 
 
 async def test_services_join_leave_die_and_freeze_under_load_and_every_run_ends_once(
@@ -91,34 +91,34 @@ async def test_services_join_leave_die_and_freeze_under_load_and_every_run_ends_
     tag = unique_id("many")
     runs = single_runs(tag, 450) + hierarchies(tag, 40)
     for_the_third = single_runs(f"{tag}-third", 500)
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as site:
-        service = site.service
-        await site.start("listener", "inbound", with_listener=True)
-        first = await site.start("routing", "dispatch", "inbound")
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as deployment:
+        service = deployment.service
+        await deployment.start("listener", "inbound", with_listener=True)
+        first = await deployment.start("routing", "dispatch", "inbound")
         await service.request(*runs[:200])
-        await service.wait_until(lambda: len(site.ended_runs()) > 20, "work goes on")
-        second = await site.start("routing", "dispatch", "inbound")
+        await service.wait_until(lambda: len(deployment.ended_runs()) > 20, "work goes on")
+        second = await deployment.start("routing", "dispatch", "inbound")
         await service.request(*runs[200:300])
-        seen = len(site.ended_runs())
-        await service.wait_until(lambda: len(site.ended_runs()) > seen + 30, "work goes on with two")
+        seen = len(deployment.ended_runs())
+        await service.wait_until(lambda: len(deployment.ended_runs()) > seen + 30, "work goes on with two")
         first.send(signal.SIGKILL)
-        third = await site.start("routing", "dispatch", "inbound")
+        third = await deployment.start("routing", "dispatch", "inbound")
         await service.request(*runs[300:400])
-        runs += await produce_until_process_works(site, third, for_the_third)
+        runs += await produce_until_process_works(deployment, third, for_the_third)
         third.send(signal.SIGSTOP)
         await service.request(*runs[400:490])
         await service.wait_until(
-            lambda: site.group_members("dispatch.fibre-lab") == 1, "the dead and the frozen are out"
+            lambda: deployment.group_members("dispatch.fibre-lab") == 1, "the dead and the frozen are out"
         )
         third.send(signal.SIGCONT)
         second.send(signal.SIGTERM)
-        assert await second.ended() == 0, second.said()
-        await wait_until_all_ended_once(site, run_ids_of(runs), 40)
-        assert unexplained_posts(site) == []
-        assert posted_before_their_root(site) == []
+        assert await second.wait_for_exit() == 0, second.log_text()
+        await wait_until_all_ended_once(deployment, run_ids_of(runs), 40)
+        assert unexplained_posts(deployment) == []
+        assert posted_before_their_root(deployment) == []
         assert service.dead_letters() == []
         third.send(signal.SIGTERM)
-        assert await third.ended() == 0, third.said()
+        assert await third.wait_for_exit() == 0, third.log_text()
 
 
 async def test_two_services_that_share_one_sqlite_file_by_mistake_are_still_correct(
@@ -126,33 +126,33 @@ async def test_two_services_that_share_one_sqlite_file_by_mistake_are_still_corr
 ) -> None:
     tag = unique_id("lite")
     runs = single_runs(tag, 150) + hierarchies(tag, 15)
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT) as site:
-        await site.start(with_listener=True)
-        await site.start("routing", "dispatch", "inbound")
-        await site.service.request(*runs)
-        await wait_until_all_ended_once(site, run_ids_of(runs), 40)
-        assert unexplained_posts(site) == []
-        assert posted_before_their_root(site) == []
-        assert site.service.dead_letters() == []
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT) as deployment:
+        await deployment.start(with_listener=True)
+        await deployment.start("routing", "dispatch", "inbound")
+        await deployment.service.request(*runs)
+        await wait_until_all_ended_once(deployment, run_ids_of(runs), 40)
+        assert unexplained_posts(deployment) == []
+        assert posted_before_their_root(deployment) == []
+        assert deployment.service.dead_letters() == []
 
 
-async def test_a_process_that_froze_with_calls_in_the_queue_makes_none_of_them_when_it_wakes(
+async def test_a_process_that_froze_with_queued_calls_makes_none_of_them_when_it_resumes(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     script, narrow = Script(default=completes_immediately(response_delay=0.2)), {"concurrency": 2}
-    async with a_deployment(kafka_bootstrap, tmp_path, script=script, profile=narrow) as site:
-        service, tag = site.service, unique_id("frozen")
+    async with a_deployment(kafka_bootstrap, tmp_path, script=script, profile=narrow) as deployment:
+        service, tag = deployment.service, unique_id("frozen")
         runs = [f"{tag}-{n}" for n in range(24)]
-        await site.start("routing")
-        frozen = await site.start("dispatch")
+        await deployment.start("routing")
+        frozen = await deployment.start("dispatch")
         await service.request(*(a_document(run) for run in runs))
         ledger = service.systems["fibre-lab"].request_log
         await service.wait_until(lambda: len(ledger.posts()) >= 4, "the first POSTs")
         frozen.send(signal.SIGSTOP)
-        await site.start("dispatch")
-        await wait_until_all_ended_once(site, set(runs), 30)
+        await deployment.start("dispatch")
+        await wait_until_all_ended_once(deployment, set(runs), 30)
         frozen.send(signal.SIGCONT)
         frozen.send(signal.SIGTERM)
-        await frozen.ended()
-        assert unexplained_posts(site) == []
+        await frozen.wait_for_exit()
+        assert unexplained_posts(deployment) == []
         assert len(ledger.posts()) <= len(runs) + narrow["concurrency"]

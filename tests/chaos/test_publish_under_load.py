@@ -1,4 +1,4 @@
-"""Tables are published while runs flow: no run is lost, done twice or decided by a mixture."""
+"""Tables are published while runs flow: no run is lost, sent twice or decided by tables of different versions."""
 
 from __future__ import annotations
 
@@ -38,34 +38,34 @@ def runs(tag: str, count: int) -> list[RunDocument]:
 
 @dataclass(slots=True)
 class ConstantLoad:
-    """Runs that are ordered at the rate, until `stop` is set."""
+    """Requests runs at a constant rate until `stop` is set."""
 
-    site: Deployment
+    deployment: Deployment
     tag: str
     ids: list[str] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> float:
-        """Order them; return the rate that was reached."""
+        """Request runs; return the rate that was reached."""
         started = time.monotonic()
         while not self.stop.is_set():
             documents = runs(f"{self.tag}-{len(self.ids)}", BATCH)
-            await self.site.service.request(*documents)
-            self.ids += [one.run_id for one in documents]
+            await self.deployment.service.request(*documents)
+            self.ids += [document.run_id for document in documents]
             await asyncio.sleep(max(0.0, started + len(self.ids) / RATE - time.monotonic()))
         return len(self.ids) / (time.monotonic() - started)
 
 
-async def wait_until_used_by_all(site: Deployment, processes: list[ChildProcess], version: str) -> None:
-    """Wait until every process has said that it decides by this version."""
-    said = f'"version":"{version}"'
-    await site.service.wait_until(
-        lambda: all(said in process.said() for process in processes), f"{version} is used by all"
+async def wait_until_used_by_all(deployment: Deployment, processes: list[ChildProcess], version: str) -> None:
+    """Wait until every process has logged that it uses this version."""
+    log_entry = f'"version":"{version}"'
+    await deployment.service.wait_until(
+        lambda: all(log_entry in process.log_text() for process in processes), f"{version} is used by all"
     )
 
 
-async def rows_of(site: Deployment) -> list[RunRow]:
-    store = await site.service.store()
+async def rows_of(deployment: Deployment) -> list[RunRow]:
+    store = await deployment.service.store()
     try:
         return list(await store.list_runs(limit=100_000))
     finally:
@@ -74,11 +74,13 @@ async def rows_of(site: Deployment) -> list[RunRow]:
 
 def table_versions_of(row: RunRow) -> tuple[str, str]:
     assert row.decision is not None
-    return tuple(said.partition("@")[2].partition("#")[0] for said in (row.decision.policy, row.decision.selector))  # type: ignore[return-value] # two
+    return tuple(
+        row_name.partition("@")[2].partition("#")[0] for row_name in (row.decision.policy, row.decision.selector)
+    )  # type: ignore[return-value] # two
 
 
-def post_counts(site: Deployment, system: str) -> Counter[str]:
-    names = site.service.systems[system].request_log.posted_names()
+def post_counts(deployment: Deployment, system: str) -> Counter[str]:
+    names = deployment.service.systems[system].request_log.posted_names()
     return Counter(name.rpartition(" ")[2] for name in names)
 
 
@@ -90,45 +92,47 @@ async def test_publishing_while_a_thousand_runs_a_second_flow_loses_none_and_mix
     late = runs(f"{tag}-late", 200)
     async with a_deployment(
         kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url, routing=RoutingSettings(tables="topic")
-    ) as site:
-        settings = site.service.settings
+    ) as deployment:
+        settings = deployment.service.settings
         policy, selector = await publish_tables(settings, POLICY, SELECTOR)
-        processes = [await site.start(with_listener=True), await site.start()]
-        await site.service.wait_until(lambda: site.group_members("routing") == 2, "both share the work")
-        flow = ConstantLoad(site, tag)
+        processes = [await deployment.start(with_listener=True), await deployment.start()]
+        await deployment.service.wait_until(lambda: deployment.group_members("routing") == 2, "both share the work")
+        flow = ConstantLoad(deployment, tag)
         flowing = asyncio.create_task(flow.run())
-        await site.service.wait_until(lambda: len(site.ended_runs()) > 500, "runs flow")
+        await deployment.service.wait_until(lambda: len(deployment.ended_runs()) > 500, "runs flow")
         (newer_policy,) = await publish_tables(settings, NEXT_POLICY)
-        await wait_until_used_by_all(site, processes, newer_policy)
+        await wait_until_used_by_all(deployment, processes, newer_policy)
         (newer_selector,) = await publish_tables(settings, COPPER_SELECTOR)
-        await wait_until_used_by_all(site, processes, newer_selector)
+        await wait_until_used_by_all(deployment, processes, newer_selector)
         flow.stop.set()
         rate = await flowing
-        await site.service.request(*late)
-        wanted = {*flow.ids, *(run.run_id for run in late)}
+        await deployment.service.request(*late)
+        expected = {*flow.ids, *(run.run_id for run in late)}
         try:
-            await site.service.wait_until(lambda: wanted <= site.ended_runs(), "all results", 200)
+            await deployment.service.wait_until(lambda: expected <= deployment.ended_runs(), "all results", 200)
         except AssertionError as missing:
-            raise AssertionError(await describe_lost_runs(site, wanted - site.ended_runs())) from missing
-        rows = {row.run_id: row for row in await rows_of(site) if row.run_id in wanted}
+            raise AssertionError(await describe_lost_runs(deployment, expected - deployment.ended_runs())) from missing
+        rows = {row.run_id: row for row in await rows_of(deployment) if row.run_id in expected}
         pairs = Counter(table_versions_of(row) for row in rows.values())
         print(f"{rate:.0f} runs/s ordered; decided by {pairs}")  # noqa: T201 - pytest shows it when it fails
 
-        # None lost, none done twice.
-        heard = site.service.reader.on(site.service.topics.results)
-        ends = {(one.header("ce_id"), one.header("ce_subject")) for one in heard if one.header("ce_type") == RESULT}
-        assert Counter(run for _, run in ends) == Counter(wanted)
-        assert post_counts(site, "fibre-lab") + post_counts(site, "copper-lab") == Counter(wanted)
-        assert site.service.dead_letters() == []
+        # No run is lost or sent twice.
+        events = deployment.service.reader.on(deployment.service.topics.results)
+        ends = {
+            (event.header("ce_id"), event.header("ce_subject")) for event in events if event.header("ce_type") == RESULT
+        }
+        assert Counter(run for _, run in ends) == Counter(expected)
+        assert post_counts(deployment, "fibre-lab") + post_counts(deployment, "copper-lab") == Counter(expected)
+        assert deployment.service.dead_letters() == []
 
-        # Every decision is by two tables that were live together, and went where those say.
+        # Every run was decided by two tables that were live together, and went to their spoke.
         old, between, new = (policy, selector), (newer_policy, selector), (newer_policy, newer_selector)
         assert set(pairs) == {old, between, new}
         assert {run for run, row in rows.items() if table_versions_of(row) == new} == set(
-            post_counts(site, "copper-lab")
+            post_counts(deployment, "copper-lab")
         )
-        decided = {one.key: one.header("southbound-decision") for one in heard}
+        decided = {event.key: event.header("southbound-decision") for event in events}
         assert all(decided[run.encode()] == row.decision.policy for run, row in rows.items() if row.decision)
 
-        # Once every worker had said that it uses the new ones, nothing old came any more.
+        # The old tables decide nothing after every worker has logged that it uses the new ones.
         assert {table_versions_of(rows[run.run_id]) for run in late} == {new}

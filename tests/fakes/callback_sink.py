@@ -1,4 +1,4 @@
-"""Somebody who takes notifications on a real port and can refuse the first ones."""
+"""An HTTP server on a local port that receives notifications and can refuse the first ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 @dataclass(slots=True)
 class CallbackSink:
-    """Collects the events that it acknowledged."""
+    """Collects the notifications that it acknowledged."""
 
     refuse: int = 0
     status: int = 201
@@ -40,7 +40,7 @@ class CallbackSink:
         await self._runner.cleanup()
 
     async def wait_for(self, state: str) -> dict[str, Any]:
-        """Wait until an event says that a test is in this state, and give the test as that event tells it."""
+        """Wait for an event that reports a test in this state, and return the test as it is in that event."""
         async with asyncio.timeout(5):
             while True:
                 for test in (event["event"]["serviceTest"] for event in self.events):
@@ -51,12 +51,12 @@ class CallbackSink:
 
     @property
     def types(self) -> list[str]:
-        """The types of the events, in the order in which they came."""
+        """The types of the events, in order of arrival."""
         return [event["eventType"] for event in self.events]
 
     @property
     def states(self) -> list[str]:
-        """The states that the events tell, in the order in which they came."""
+        """The states of the events, in order of arrival."""
         return [event["event"]["serviceTest"].get("state") for event in self.events]
 
     async def _receive(self, request: web.Request) -> web.Response:

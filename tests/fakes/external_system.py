@@ -1,4 +1,4 @@
-"""An external system in memory that speaks TMF653 behind the `SpokeCaller` port, and fails when told to."""
+"""An in-memory TMF653 system behind the `SpokeCaller` port. It fails where the test has planned it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ ServiceTestJson = dict[str, Any]
 
 
 class CallFault(Enum):
-    """What may go wrong with a call besides an answer that says so."""
+    """Faults of a call that leave it without a response."""
 
-    RESPONSE_LOST = "it was taken, and the answer never came"
-    REQUEST_LOST = "it never arrived, and nobody can know that"
+    RESPONSE_LOST = "the request was processed, and its response was lost"
+    REQUEST_LOST = "the request was lost, which the caller cannot know"
 
 
 NO_RESPONSE = NoResponse(perhaps_sent=True, cause="no answer within 10 s")
-LOCKED = HttpResponse(status=423)  # about this one run: not now
+LOCKED = HttpResponse(status=423)  # this run is locked at the moment
 REFUSED_CONNECTION = NoResponse(perhaps_sent=False, cause="connection refused")
 
 
 @dataclass(slots=True)
 class FakeSystem:
-    """Works as it should, except for the reactions that are planned for the next calls of a purpose.
+    """Answers as TMF653 requires, except where reactions are planned for the next calls of a purpose.
 
-    A run is known as `ext-<last word of its name>`; `states` say in which state a run is answered, by that word.
+    A run has the id `ext-<last word of its name>`. `states` holds the state that is answered for that word.
     """
 
     calls: list[tuple[str, Call]] = field(default_factory=list)
@@ -44,13 +44,13 @@ class FakeSystem:
     states: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     measures: dict[str, list[ServiceTestJson]] = field(default_factory=dict)
-    nests_children: bool = True  # whether a bundle's children are echoed
-    answers_with_duplicates: bool = False  # whether all of a bundle are told under one id
-    on_call: Callable[[Call], Awaitable[None]] | None = None  # what happens elsewhere while a call is under way
+    nests_children: bool = True  # whether the response to a bundle contains its children
+    answers_with_duplicates: bool = False  # whether all tests of a bundle have the same id in the response
+    on_call: Callable[[Call], Awaitable[None]] | None = None  # what happens elsewhere during a call
     _planned: dict[Purpose, list[HttpResponse | NoResponse | CallFault | None]] = field(default_factory=dict)
 
     def plan(self, purpose: Purpose, *reactions: HttpResponse | NoResponse | CallFault | None) -> None:
-        """React so to the next calls of this purpose, then work again; None works."""
+        """Use these reactions for the next calls of this purpose. None is a normal answer."""
         self._planned.setdefault(purpose, []).extend(reactions)
 
     def calls_made(self, *purposes: Purpose) -> list[Call]:
@@ -77,15 +77,15 @@ class FakeSystem:
         return NO_RESPONSE if reaction is CallFault.RESPONSE_LOST else answer
 
     def _work(self, call: Call) -> HttpResponse:
-        known = unquote(call.path.removeprefix("/serviceTest").lstrip("/"))
+        external_id = unquote(call.path.removeprefix("/serviceTest").lstrip("/"))
         if call.purpose is Purpose.SEND:
             return self._create(body_of(call))
         if call.purpose is Purpose.LOOK_UP:
-            wanted = dict(call.query).get("name")
-            return json_answer(200, [test for test in self.tests.values() if test["name"] == wanted])
-        if known not in self.tests:
-            return json_answer(404, {"code": "notFound", "reason": f"there is no {known}"})
-        test = self.tests[known]
+            name = dict(call.query).get("name")
+            return json_answer(200, [test for test in self.tests.values() if test["name"] == name])
+        if external_id not in self.tests:
+            return json_answer(404, {"code": "notFound", "reason": f"there is no {external_id}"})
+        test = self.tests[external_id]
         if call.method == "DELETE":
             test["state"] = "cancelled"
             return HttpResponse(status=204)
@@ -105,23 +105,23 @@ class FakeSystem:
         own = {name: value for name, value in body.items() if name != "childServiceTest"}
         test = {**own, "id": identity, "state": self.states.get(word, "acknowledged"), **measures}
         self.tests[identity] = test
-        inside = [self._add_test(child) for child in body.get("childServiceTest", ())]
-        if inside and self.nests_children:
+        children = [self._add_test(child) for child in body.get("childServiceTest", ())]
+        if children and self.nests_children:
             test["childServiceTest"] = (
-                [{**child, "id": identity} for child in inside] if self.answers_with_duplicates else inside
+                [{**child, "id": identity} for child in children] if self.answers_with_duplicates else children
             )
         return test
 
 
 def json_answer(status: int, body: object, **headers: str) -> HttpResponse:
-    """Answer with JSON."""
+    """Return a response with a JSON body."""
     return HttpResponse(status=status, headers={"content-type": "application/json", **headers}, body=orjson.dumps(body))
 
 
 def body_of(call: Call) -> ServiceTestJson:
-    """Read the body of a call."""
-    read: ServiceTestJson = orjson.loads(call.body or b"{}")
-    return read
+    """Return the body of a call."""
+    body: ServiceTestJson = orjson.loads(call.body or b"{}")
+    return body
 
 
 def _last_word_of_name(test: ServiceTestJson) -> str:

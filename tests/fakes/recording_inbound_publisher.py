@@ -1,4 +1,4 @@
-"""A recording publisher that can be waited for and reads back what it was given."""
+"""A recording publisher that decodes what was published. A test can wait for the first call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RecordingInboundPublisher(RecordingPublisher):
-    """`asked` is set whenever somebody publishes."""
+    """Sets `publish_called` whenever `publish` is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,10 +29,10 @@ class RecordingInboundPublisher(RecordingPublisher):
         await super().publish(messages)
 
     def events(self) -> list[Event]:
-        """Read every event that was acknowledged."""
+        """Return every acknowledged event, decoded."""
         envelope = Envelope(Codec())
         return [envelope.decode(m.value, m.headers, fallback_id="none") for m in self.published]
 
     def callbacks(self) -> list[InboundReceived]:
-        """Read every callback that was acknowledged."""
+        """Return every acknowledged callback, decoded."""
         return [event.data for event in self.events() if isinstance(event.data, InboundReceived)]

@@ -1,4 +1,4 @@
-"""A publisher that keeps what it is given, and refuses when told to."""
+"""A publisher that records its messages. The test can make it fail or withhold acknowledgements."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ if TYPE_CHECKING:
 
 
 class RecordingPublisher:
-    """A `Publisher` over a list. `refuse(topic)` makes it fail, `hold()` makes everybody wait for `let_go()`."""
+    """A `Publisher` over a list. `fail_topic` makes a topic fail.
+
+    `block` withholds acknowledgements until `unblock`.
+    """
 
     def __init__(self) -> None:
         self.published: list[Message] = []
-        self.refused: dict[str, PublishError] = {}  # topic → why
-        self._held = False
+        self.refused: dict[str, PublishError] = {}  # by topic
+        self._blocked = False
         self._handed_over: list[tuple[Sequence[Message], asyncio.Future[None]]] = []
 
     @property
     def waiting(self) -> list[Message]:
-        """Return what was handed over and is not acknowledged."""
+        """The messages that were passed to `publish` and are not acknowledged."""
         return [message for messages, _ in self._handed_over for message in messages]
 
     def publish(self, messages: Sequence[Message]) -> Awaitable[None]:
-        """Take messages now; awaiting the answer returns when every one is acknowledged.
+        """Accept messages at once. The returned awaitable completes when all are acknowledged.
 
         Raises:
-            PublishError: (when awaited) the topic is one that is refused.
+            PublishError: (when awaited) the topic fails.
         """
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handed_over.append((messages, acknowledged))
-        if not self._held:
+        if not self._blocked:
             self._acknowledge()
         return acknowledged
 
     def _acknowledge(self) -> None:
         for messages, acknowledged in self._handed_over:
             refusal = self._publish(messages)
-            if acknowledged.done():  # whoever waited was cancelled
+            if acknowledged.done():  # the caller was cancelled
                 continue
             if refusal is None:
                 acknowledged.set_result(None)
@@ -59,7 +62,7 @@ class RecordingPublisher:
         return None
 
     def messages_on(self, topic: str) -> list[Message]:
-        """Return what a topic holds."""
+        """Return the messages published to a topic."""
         return [message for message in self.published if message.topic == topic]
 
     def fail_topic(self, topic: str, why: str = "no such topic", kind: type[PublishError] = PublishError) -> None:
@@ -67,14 +70,14 @@ class RecordingPublisher:
         self.refused[topic] = kind(f"topic {topic}: {why}")
 
     def restore_topic(self, topic: str) -> None:
-        """Take messages for a topic again."""
+        """Accept messages for a topic again."""
         del self.refused[topic]
 
     def block(self) -> None:
-        """Acknowledge nothing until `let_go`."""
-        self._held = True
+        """Acknowledge nothing until `unblock` is called."""
+        self._blocked = True
 
     def unblock(self) -> None:
-        """Acknowledge what waits."""
-        self._held = False
+        """Acknowledge all messages that are waiting."""
+        self._blocked = False
         self._acknowledge()

@@ -1,4 +1,4 @@
-"""A run store in a dictionary, for tests of what uses one; it passes the suite of the real ones."""
+"""A run store in dictionaries for unit tests. It passes the contract suite of the real stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InMemoryRunStore:
-    """Keeps rows in dictionaries. `troubles` are raised by the next saves, one each; those write nothing."""
+    """Keeps rows in dictionaries. Each of `problems` is raised by one of the next saves, which then writes nothing."""
 
     def __init__(self, *rows: RunRow | RequestRow) -> None:
         self.runs: dict[str, RunRow] = {}
@@ -92,7 +92,7 @@ class InMemoryRunStore:
         return sorted(chosen, key=lambda row: (row.updated_at, row.run_id), reverse=True)[:limit]
 
     async def ping(self) -> None:
-        """Dictionaries are always there."""
+        """Do nothing: dictionaries are always available."""
 
     async def close(self) -> None:
         self.closed = True
@@ -104,7 +104,7 @@ class InMemoryRunStore:
             return
         known = self.runs.get(row.run_id)
         if (known.revision if known else 0) != row.revision - 1:
-            raise ConflictError(f"run {row.run_id!r} was moved by somebody else")
+            raise ConflictError(f"run {row.run_id!r} was changed by another process")
         for other in self.runs.values():
             same_id = row.external_id is not None and other.external_id == row.external_id
             if same_id and other.spoke == row.spoke and other.run_id != row.run_id:
@@ -120,12 +120,12 @@ class InMemoryRunStore:
                 self.requests.setdefault(row.request_id, row)
 
     def _count(self, use: ThresholdUse) -> None:
-        place, count = (use.definition, use.window.start), self._counted(use)
+        key, count = (use.definition, use.window.start), self._counted(use)
         if not count.uses:
             past = [c for c in self.uses.values() if c.definition == use.definition and c.window.end < use.window.start]
-            for gone in past:
-                del self.uses[gone.definition, gone.window.start]
-        self.uses[place] = replace(count, uses=count.uses + 1)
+            for expired in past:
+                del self.uses[expired.definition, expired.window.start]
+        self.uses[key] = replace(count, uses=count.uses + 1)
 
     def _is_expired_window(self, use: ThresholdUse) -> bool:
         return any(c.definition == use.definition and c.window.start > use.window.end for c in self.uses.values())
@@ -136,7 +136,7 @@ class InMemoryRunStore:
 
 
 class InMemoryWaitingQueue:
-    """Who waits in line in a store of dictionaries."""
+    """The waiting queue of an in-memory run store."""
 
     def __init__(self, store: InMemoryRunStore) -> None:
         self.store = store
@@ -151,13 +151,13 @@ class InMemoryWaitingQueue:
     async def read_first(
         self, waits_for: Collection[tuple[str, ...]], limit: int, after: RunRow | None = None
     ) -> Sequence[RunRow]:
-        wanted = [row for row in self.store.runs.values() if _is_waiting(row) and row.waits_for in waits_for]
-        ordered = sorted(wanted, key=_waiting_order)
+        waiting = [row for row in self.store.runs.values() if _is_waiting(row) and row.waits_for in waits_for]
+        ordered = sorted(waiting, key=_waiting_order)
         return [row for row in ordered if after is None or _waiting_order(row) > _waiting_order(after)][:limit]
 
     async def abandoned(self, since: datetime, limit: int) -> Sequence[RunRow]:
-        gone = [row for row in self.store.runs.values() if row.waits_for and not _is_waiting(row)]
-        return sorted((row for row in gone if row.updated_at < since), key=_silence_order)[:limit]
+        left = [row for row in self.store.runs.values() if row.waits_for and not _is_waiting(row)]
+        return sorted((row for row in left if row.updated_at < since), key=_silence_order)[:limit]
 
 
 def _is_waiting(row: RunRow) -> bool:

@@ -1,4 +1,4 @@
-"""A tables topic without Kafka: a list of records."""
+"""An in-memory tables topic: a list of records."""
 
 from __future__ import annotations
 
@@ -23,49 +23,49 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class InMemoryTableTopic:
-    """A `TableTopic` whose log the test may read and write."""
+    """A `TableTopic` whose log the test can read and write."""
 
     log: list[Entry] = field(default_factory=list)
     name: str = "testrun.tables"
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self) -> PublishedTables:
-        """Return everything."""
+        """Return what is published."""
         await asyncio.sleep(0)
         return PublishedTables().with_records(self.log)
 
     async def write(self, plan: PublishPlan) -> None:
-        """Write all or nothing."""
+        """Write all records of a plan, or none."""
         await asyncio.sleep(0)
         if not plan.is_current(PublishedTables().with_records(self.log)):
             raise PlanOutdatedError
         self.put(*[(key.encode(), value) for key, value in plan.records.items()])
 
     def put(self, *entries: Entry) -> None:
-        """Put any records on the log."""
+        """Append any records to the log."""
         self.log += entries
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[TableTopicRead]]:
-        """Follow every record."""
+        """Yield every record, present and future."""
         yield self._changes()
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Be what commands take for Kafka's."""
+        """Replace Kafka's topic with this one in the table commands."""
 
-        async def reached(_: Settings, topics: list[str]) -> None:
+        async def check_topics(_: Settings, topics: list[str]) -> None:
             assert topics == [self.name]
 
-        patch.setattr(table_shelf, "wait_until_reachable", reached)
+        patch.setattr(table_shelf, "wait_until_reachable", check_topics)
         patch.setattr(table_shelf, "table_topic", lambda _: self)
 
     async def _changes(self) -> AsyncIterator[TableTopicRead]:
-        heard = 0
+        read = 0
         while True:
-            entries = tuple(self.log[heard:])
-            heard += len(entries)
+            entries = tuple(self.log[read:])
+            read += len(entries)
             yield TableTopicRead(entries=entries, at_end=True)
-            while len(self.log) == heard:
+            while len(self.log) == read:
                 await self._grown.wait()

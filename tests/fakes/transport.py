@@ -1,4 +1,4 @@
-"""A transport without a network: answers from a list, remembers what it was asked."""
+"""An in-memory transport that answers from a list and records the requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FakeTransport:
-    """Gives `answers` in turn, the last one for ever; or whatever `answer` makes of a request."""
+    """Returns `answers` in turn and repeats the last one, or returns the result of `answer(request)`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Make values that follow no schema on purpose, and read them all in a process that may take little (`main`)."""
+"""Generate invalid Avro values, and decode them all in a process with limited memory and CPU time (`main`)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 PREFIX = 10
 GOLDEN = [golden(name, version) for name, version in EVERY_VERSION]
 MEGABYTE = 2**20
-MEMORY, CPU_SECONDS = 256 * MEGABYTE, 120  # on top of what a process has once everything is imported
-EVERY = 13  # bytes of a golden value lie between two places where something is put: of all places it takes minutes
+MEMORY, CPU_SECONDS = 256 * MEGABYTE, 120  # on top of what the process uses once everything is imported
+EVERY = 13  # bytes between two places of a golden value where something is inserted; all places would take minutes
 
 
 def zigzag(number: int) -> bytes:
-    """Write a number as Avro does."""
+    """Return a number in Avro's encoding."""
     rest = (number << 1) ^ (number >> 63)
     out = bytearray()
     while rest >= 0x80:
@@ -33,7 +33,7 @@ def zigzag(number: int) -> bytes:
     return bytes([*out, rest])
 
 
-# Counts, lengths and indices that no value has bytes for, and numbers that never end.
+# Counts, lengths and indices that exceed the bytes of any value, and numbers without an end.
 NUMBERS = [
     *(zigzag(sign * 2**power) for power in (7, 15, 31, 32, 40, 62) for sign in (1, -1)),
     *map(zigzag, (-1, -2, -64, 2**31 - 1, 2**63 - 1, -(2**63))),
@@ -46,7 +46,7 @@ BLOCKS = [zigzag(count) + zigzag(size) for count in (-1, -(2**40), -(2**62)) for
 
 
 def damaged() -> st.SearchStrategy[bytes]:
-    """Cut, change, repeat and stuff the golden bytes behind their prefix."""
+    """Draw golden values that are cut, changed, repeated or extended behind their prefix."""
     return st.sampled_from(GOLDEN).flatmap(_damaged)
 
 
@@ -61,24 +61,24 @@ def _behind_prefix(value: bytes) -> bytes:
 
 
 def handmade() -> Iterator[bytes]:
-    """Put every hostile number at many places of every golden value, in front of the rest and instead of a byte."""
+    """Yield golden values with each hostile number inserted or written over a byte, at many places."""
     for value in GOLDEN:
-        for place in range(PREFIX, len(value), EVERY):
+        for offset in range(PREFIX, len(value), EVERY):
             for number in NUMBERS + BLOCKS:
-                yield value[:place] + number + value[place:]
-                yield value[:place] + number + value[place + 1 :]
+                yield value[:offset] + number + value[offset:]
+                yield value[:offset] + number + value[offset + 1 :]
 
 
 def large() -> Iterator[bytes]:
-    """Make values of a megabyte in which as much as possible is nested, counted or empty."""
+    """Yield values of a megabyte that contain as many nested, counted or empty items as possible."""
     for value in GOLDEN:
         for filling in (b"\x00", b"\x01", b"\x02", b"\x7f", b"\x80", b"\xff", *NUMBERS[:6]):
-            for place in range(PREFIX, len(value), 5 * EVERY):
-                yield value[:place] + filling * (MEGABYTE // len(filling))
+            for offset in range(PREFIX, len(value), 5 * EVERY):
+                yield value[:offset] + filling * (MEGABYTE // len(filling))
 
 
 def read_all(values: Iterator[bytes], codec: Codec) -> tuple[int, int]:
-    """Return how many values were refused in a sentence and how many could be read after all."""
+    """Return how many values were refused with an error sentence and how many could be decoded."""
     refused = read = 0
     for value in values:
         try:
@@ -91,7 +91,7 @@ def read_all(values: Iterator[bytes], codec: Codec) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Read all of them within a bound on memory and CPU, which ends the process where it is broken."""
+    """Decode all values with limits on memory and CPU time. The process ends where a limit is exceeded."""
     codec = Codec()
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))

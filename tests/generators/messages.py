@@ -1,4 +1,4 @@
-"""Generate every message that a producer could send, from the Avro files, so that new fields come by themselves."""
+"""Strategies for every message that a producer can send, built from the Avro files so that new fields are included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw run rows of every kind, for claims that hold for any of them."""
+"""Strategies for run rows of every kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, Result, RunState
 
-# PostgreSQL has no NUL in text columns; inside JSON documents it is fine.
+# PostgreSQL does not allow NUL in text columns; inside JSON documents it is allowed.
 characters = st.characters(codec="utf-8", exclude_characters="\0")
 nonempty_texts = st.text(characters, min_size=1, max_size=12).map(str.strip).filter(bool)
 optional_texts = st.none() | nonempty_texts

@@ -92,13 +92,13 @@ UNUSUAL_VALUES: list[object] = [None, {"a": 1}, [[]], [["a"]], [None], [], objec
 
 def boundary_values(kinds: Sequence[str]) -> st.SearchStrategy[object]:
     """Draw a value of one of these types, mostly one that occurs in cells or its neighbour; or null, or a list."""
-    one = st.sampled_from([*(value for kind in kinds for value in BOUNDARY_VALUES[kind]), None]) | ANY_VALUES
+    single = st.sampled_from([*(value for kind in kinds for value in BOUNDARY_VALUES[kind]), None]) | ANY_VALUES
     return st.one_of(
-        one,
-        one,
+        single,
+        single,
         st.sampled_from(UNUSUAL_VALUES),
-        st.lists(one, max_size=3),
-        st.lists(st.lists(one, max_size=2), max_size=2),
+        st.lists(single, max_size=3),
+        st.lists(st.lists(single, max_size=2), max_size=2),
     )
 
 
@@ -147,21 +147,23 @@ class DrawnSearch:
 def tables(draw: st.DrawFn, *, policies: Sequence[HitPolicy] = (HitPolicy.FIRST,), most_rows: int = 12) -> DrawnSearch:
     """Draw a table with values for its inputs. Its columns have a type, or mix two types."""
     width = draw(st.integers(1, 4))
-    names = [f"in{place}" for place in range(width)]
+    names = [f"in{number}" for number in range(width)]
     kinds = [draw(st.lists(st.sampled_from(sorted(LITERALS)), min_size=1, max_size=2)) for _ in names]
     types = [of_column[0] if len(set(of_column)) == 1 else "any" for of_column in kinds]
     rows = [
         Row(
-            id=f"R{place}",
-            cells=tuple(_cell(draw(cell_texts(of, names)), one) for of, one in zip(kinds, types, strict=True)),
+            id=f"R{number}",
+            cells=tuple(
+                _cell(draw(cell_texts(of, names)), column_type) for of, column_type in zip(kinds, types, strict=True)
+            ),
             outputs={"out": draw(st.integers(0, 2))},
         )
-        for place in range(draw(st.integers(1, most_rows)))
+        for number in range(draw(st.integers(1, most_rows)))
     ]
     table = DecisionTable(
         id="drawn",
         version="1",
-        inputs=tuple(Input(name=name, type=one) for name, one in zip(names, types, strict=True)),
+        inputs=tuple(Input(name=name, type=column_type) for name, column_type in zip(names, types, strict=True)),
         outputs=(Output(name="out", type="number"),),
         policy=draw(st.sampled_from(policies)),
         rows=tuple(rows),
@@ -180,7 +182,7 @@ _GIVEN_WORDS = st.sampled_from([*_WORDS, *_WORDS, DrawnMode.A, None, 1, ["a"], (
 @st.composite
 def tables_of_words(draw: st.DrawFn) -> DrawnSearch:
     """Draw a table that compares only strings, and values that are mostly strings."""
-    names = [f"in{place}" for place in range(draw(st.integers(2, 5)))]
+    names = [f"in{number}" for number in range(draw(st.integers(2, 5)))]
     rows = draw(st.lists(st.tuples(*[_WORD_CELLS] * len(names)), min_size=1, max_size=12))
     table = DecisionTable(
         id="words",
@@ -188,8 +190,8 @@ def tables_of_words(draw: st.DrawFn) -> DrawnSearch:
         inputs=tuple(Input(name=name, type="string") for name in names),
         outputs=(Output(name="out", type="number"),),
         rows=tuple(
-            Row(id=f"R{place}", cells=tuple(_cell(text, "string") for text in cells), outputs={"out": place})
-            for place, cells in enumerate(rows)
+            Row(id=f"R{number}", cells=tuple(_cell(text, "string") for text in cells), outputs={"out": number})
+            for number, cells in enumerate(rows)
         ),
     )
     return DrawnSearch(

@@ -1,4 +1,4 @@
-"""Run commands in this process."""
+"""Run `southbound` commands in the process of the test."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 
 def southbound(*words: str, stdin: str | None = None, **environment: str) -> Result:
-    """Run `southbound WORDS`, with variables."""
+    """Run `southbound WORDS` with these environment variables."""
     return CliRunner().invoke(app, list(words), input=stdin, env={"COLUMNS": "200", "NO_COLOR": "1", **environment})

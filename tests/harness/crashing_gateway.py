@@ -1,4 +1,4 @@
-"""The handlers in a process that dies at a chosen moment and is started again over the same store and topics."""
+"""The in-memory gateway with one simulated crash, followed by a restart over the same store and topics."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class CrashError(BaseException):
-    """The process is gone; no handler can catch it."""
+    """A simulated crash of the process. It is no `Exception`, so no handler catches it."""
 
 
 @dataclass(slots=True)
 class CrashPoint:
-    """Counts what the process does to the world; at the chosen deed it dies, before or after doing it."""
+    """Counts the side effects of the process and raises `CrashError` before or after the chosen one."""
 
     at_action: int | None = None
     after: bool = False
@@ -40,7 +40,7 @@ class CrashPoint:
     crashed: bool = False
 
     def reach(self, *, after: bool) -> None:
-        """Die if this is the moment."""
+        """Raise `CrashError` if this is the chosen point."""
         self.actions += not after
         if self.actions - 1 == self.at_action and self.after is after and not self.crashed:
             self.crashed = True
@@ -48,7 +48,7 @@ class CrashPoint:
 
 
 class CrashingStore(InMemoryRunStore):
-    """A store whose user may die around a save."""
+    """A store that can crash its caller before or after a save."""
 
     def __init__(self, crash_point: CrashPoint) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class CrashingStore(InMemoryRunStore):
 
 
 class CrashingPublisher(RecordingPublisher):
-    """A publisher whose user may die before a batch or when half of it is out."""
+    """A publisher that can crash its caller before a batch or after half of it is published."""
 
     def __init__(self, crash_point: CrashPoint) -> None:
         super().__init__()
@@ -77,16 +77,19 @@ class CrashingPublisher(RecordingPublisher):
 
 @dataclass(slots=True)
 class RunFaults:
-    """How a system treats one run."""
+    """How the external system misbehaves for one run."""
 
-    busy_responses: int = 0  # POSTs that are answered 423 first
+    busy_responses: int = 0  # number of POSTs answered 423 first
     rejects: bool = False
-    loses_response: bool = False  # the first POST is taken, and its answer lost
+    loses_response: bool = False  # the first POST is processed, and its response is lost
 
 
 @dataclass(slots=True)
 class CrashingSystem(FakeSystem):
-    """A system whose caller may die around a call. `doubts` are POSTs whose caller never heard the answer."""
+    """An external system that can crash its caller before or after a call.
+
+    `unexplained_posts` are runs that were POSTed again although the result of the last POST was unknown.
+    """
 
     crash_point: CrashPoint = field(default_factory=CrashPoint)
     faults: dict[str, RunFaults] = field(default_factory=dict)
@@ -95,7 +98,7 @@ class CrashingSystem(FakeSystem):
     _posts: dict[str, int] = field(default_factory=dict)
 
     async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
-        """Answer one call, and judge whether it should have been made."""
+        """Answer one call, and record whether it was allowed."""
         self.crash_point.reach(after=False)
         self._check_repeated_post(call)
         answer = await FakeSystem.call(self, spoke, call, before)
@@ -107,9 +110,9 @@ class CrashingSystem(FakeSystem):
         return answer
 
     def duplicated_runs(self) -> list[str]:
-        """Name the runs that this system has more than once."""
-        words = [str(test["name"]).split()[-1] for test in self.tests.values()]
-        return [word for word in {*words} if words.count(word) > 1]
+        """Return the runs that the system has more than once."""
+        run_ids = [str(test["name"]).split()[-1] for test in self.tests.values()]
+        return [run_id for run_id in {*run_ids} if run_ids.count(run_id) > 1]
 
     def _check_repeated_post(self, call: Call) -> None:
         if call.purpose is Purpose.LOOK_UP:
@@ -121,23 +124,23 @@ class CrashingSystem(FakeSystem):
             self._in_doubt.add(name)
 
     def _create(self, body: dict[str, object]) -> HttpResponse:
-        word = str(body["name"]).split()[-1]
-        temper = self.faults.get(word, RunFaults())
-        self._posts[word] = self._posts.get(word, 0) + 1
-        if self._posts[word] <= temper.busy_responses:
+        run_id = str(body["name"]).split()[-1]
+        faults = self.faults.get(run_id, RunFaults())
+        self._posts[run_id] = self._posts.get(run_id, 0) + 1
+        if self._posts[run_id] <= faults.busy_responses:
             return LOCKED
-        if temper.rejects:
+        if faults.rejects:
             return json_answer(422, {"code": "referenceNotFound", "reason": "no such line"})
         return FakeSystem._create(self, body)
 
     def _apply_faults(self, call: Call, answer: HttpResponse | NoResponse) -> HttpResponse | NoResponse:
-        word = str(body_of(call)["name"]).split()[-1]
-        temper = self.faults.get(word, RunFaults())
-        return NO_RESPONSE if temper.loses_response and self._posts[word] == 1 else answer
+        run_id = str(body_of(call)["name"]).split()[-1]
+        faults = self.faults.get(run_id, RunFaults())
+        return NO_RESPONSE if faults.loses_response and self._posts[run_id] == 1 else answer
 
 
 class CrashingGateway(InMemoryGateway):
-    """A gateway that is started again after its death, on the records that were not committed yet."""
+    """A gateway that crashes once, restarts and reads the last records again, as if they were not committed."""
 
     __slots__ = ("crash_point", "reread_records")
 
@@ -154,7 +157,7 @@ class CrashingGateway(InMemoryGateway):
         self.reread_records = reread_records
 
     async def run_through_crash(self) -> None:
-        """Settle, through the one death."""
+        """Process all records. If the gateway crashes, restart it and continue."""
         self.finished.clear()
         try:
             await self.run_until_idle()
@@ -163,7 +166,10 @@ class CrashingGateway(InMemoryGateway):
             await self.run_until_idle()
 
     async def advance_one_hour(self) -> None:
-        """Let those go who wait for their turn, through the one death; after it, somebody looks after the dead."""
+        """Advance the clock by an hour and release waiting requests, through the crash.
+
+        Then release what the crash left behind.
+        """
         self.clock.at += timedelta(hours=1)
         for _ in range(2):
             try:
@@ -181,15 +187,15 @@ class CrashingGateway(InMemoryGateway):
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 
     def _uncommitted(self) -> list[Record]:
-        # What was a dead letter may be understood later: read again then, it would rightly change what is seen.
-        dead = [
-            place for place, record in enumerate(self.finished) if any(record is one for one, _ in self.dead_lettered)
+        # A dead letter must not be read again: a second attempt may succeed and would then rightly change the result.
+        dead_lettered = [
+            index for index, record in enumerate(self.finished) if any(record is dead for dead, _ in self.dead_lettered)
         ]
-        return self.finished[max(dead, default=-1) + 1 :]
+        return self.finished[max(dead_lettered, default=-1) + 1 :]
 
 
 async def _cancel_other_tasks() -> None:
-    """End what the dead process was about to do besides."""
+    """Cancel all other tasks of the crashed process."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

@@ -1,4 +1,4 @@
-"""All handlers of the service over a store and topics in memory: records go in, and what follows happens."""
+"""All handlers of the service over an in-memory store and in-memory topics."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from producers.publisher import Message, Publisher
     from router.responses import Purpose
     from router.runs.run import RunRow
-    from schemas.catalogue import Message as Word
+    from schemas.catalogue import Message as EventData
     from schemas.run_document import RunDocument
     from schemas.vocabulary import UpdateKind
 
@@ -75,10 +75,10 @@ rows:
   - {id: S1, order: 1, when: {spec: "not(nowhere, moon-line)"}, then: {spoke: fibre-lab}}
   - {id: S2, order: 2, when: {spec: moon-line}, then: {spoke: moon-lab}}
 """
-ENVELOPE = Envelope(Codec())  # one for all: making a codec reads every schema
+ENVELOPE = Envelope(Codec())  # shared: building a codec reads every schema
 TOPIC_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
-PARK_DELAY = 5.0  # seconds that a report about an unknown run waits
-MAX_ATTEMPTS = 40  # attempts at one record until a test has gone wrong
+PARK_DELAY = 5.0  # seconds until a report about an unknown run is retried
+MAX_ATTEMPTS = 40  # attempts at one record until the test fails
 RETRY = {
     "initial_interval": 1.0,
     "backoff_coefficient": 2.0,
@@ -90,26 +90,29 @@ RETRY = {
 
 @cache
 def a_decider(selector: str = SELECTOR) -> Decider:
-    """Return the policy above with a selector."""
-    both = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(selector, "selector", None))
-    return Decider(tables=lambda: both)
+    """Return a decider with the policy above and a selector."""
+    tables = RoutingTables(policy=load_policy(POLICY, "policy"), selector=load_selector(selector, "selector", None))
+    return Decider(tables=lambda: tables)
 
 
 @dataclass(slots=True)
 class ManualClock:
-    """A time that only moves when somebody waits."""
+    """A clock that the test sets."""
 
     at: datetime = NOON
 
     def __call__(self) -> datetime:
-        """Return the time; no two moments are the same."""
+        """Return the time, a millisecond later with each call, so that all times differ."""
         self.at += timedelta(milliseconds=1)
         return self.at
 
 
 @dataclass(slots=True)
 class InMemoryGateway:
-    """The handlers, what they work on, and what came of it. `settle` works until nothing is left to do."""
+    """All handlers with their store, topics and external system, and everything that they produced.
+
+    `run_until_idle` processes records until all topics are empty.
+    """
 
     store: InMemoryRunStore = field(default_factory=InMemoryRunStore)
     system: FakeSystem = field(default_factory=FakeSystem)
@@ -130,33 +133,33 @@ class InMemoryGateway:
     _seen: int = 0
     _offset: int = 0
 
-    # What comes in
+    # Input
 
     async def process_request(self, run: RunDocument, event_id: str | None = None) -> None:
-        """Take in a RunRequested and settle."""
+        """Process a `RunRequested` and everything that follows from it."""
         await self.process_lifecycle_event(RunRequested(run=run), event_id or f"request {run.run_id}")
 
     async def process_change(self, run: RunDocument, event_id: str | None = None) -> None:
-        """Take in a RunChanged and settle."""
+        """Process a `RunChanged` and everything that follows from it."""
         await self.process_lifecycle_event(RunChanged(run=run), event_id or f"change {run.run_id} {run.version}")
 
     async def process_cancellation(self, run_id: str, root: str | None = None, event_id: str | None = None) -> None:
-        """Take in a RunCancelled and settle."""
-        word = RunCancelled(run_id=run_id, root_run_id=root or run_id)
-        await self.process_lifecycle_event(word, event_id or f"cancel {run_id}")
+        """Process a `RunCancelled` and everything that follows from it."""
+        event = RunCancelled(run_id=run_id, root_run_id=root or run_id)
+        await self.process_lifecycle_event(event, event_id or f"cancel {run_id}")
 
     async def process_callback(self, external_id: str, event_id: str = "", **test: object) -> None:
-        """Take in a callback about a run and settle."""
+        """Process a callback about a run and everything that follows from it."""
         self.produce(self.names.inbound, self.a_callback(external_id, **test), event_id or f"{external_id} {test}")
         await self.run_until_idle()
 
-    async def process_lifecycle_event(self, event: Word, event_id: str) -> None:
-        """Take in a lifecycle event and settle."""
+    async def process_lifecycle_event(self, event: EventData, event_id: str) -> None:
+        """Process a lifecycle event and everything that follows from it."""
         self.produce(self.names.lifecycle, event, event_id)
         await self.run_until_idle()
 
     def a_callback(self, external_id: str, **test: object) -> InboundReceived:
-        """Make a callback in the envelope of TMF653; `state`, `testMeasure` and so on say what it tells."""
+        """Return a callback with a TMF653 event. `test` are the fields of the service test."""
         event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": {"id": external_id, **test}}}
         return InboundReceived(
             spoke="fibre-lab",
@@ -166,25 +169,25 @@ class InMemoryGateway:
             body=orjson.dumps(event),
         )
 
-    def produce(self, topic: str, event: Word, event_id: str) -> Record:
-        """Put an event on a topic."""
-        value, written = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
-        return self.produce_bytes(topic, value, written)
+    def produce(self, topic: str, event: EventData, event_id: str) -> Record:
+        """Append an event to a topic."""
+        value, headers = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
+        return self.produce_bytes(topic, value, headers)
 
     def produce_bytes(
         self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
     ) -> Record:
-        """Put any bytes on a topic."""
+        """Append raw bytes to a topic."""
         self._offset += 1
-        place = Partition(topic=topic, number=0, epoch=1)
-        record = Record(place, self._offset, b"k", value, tuple(headers), 0)
+        partition = Partition(topic=topic, number=0, epoch=1)
+        record = Record(partition, self._offset, b"k", value, tuple(headers), 0)
         self._topics.setdefault(topic, deque()).append(record)
         return record
 
-    # What happens
+    # Processing
 
     async def run_until_idle(self) -> None:
-        """Work on all topics until every record has its end."""
+        """Process records of all topics until none is left."""
         self._loop_back_published()
         while topic := next((name for name, queue in self._topics.items() if queue), None):
             await self._finish(self._topics[topic][0])
@@ -192,12 +195,12 @@ class InMemoryGateway:
             self._loop_back_published()
 
     async def process_next(self, topic: str) -> None:
-        """Finish the next record of one topic."""
+        """Process the next record of a topic to its end."""
         await self._finish(self._topics[topic].popleft())
         self._loop_back_published()
 
     async def attempt_next(self, topic: str) -> Outcome:
-        """Make one attempt at the next record of a topic, which stays there."""
+        """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
 
     async def _finish(self, record: Record) -> None:
@@ -213,57 +216,59 @@ class InMemoryGateway:
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record, with handlers that know nothing but the store."""
+        """Make one attempt at a record with new handlers, which share only the store and the topics."""
         return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
-        """Take in the report of the end while the answer to a call of this purpose is still under way."""
+        """If the call has this purpose, process a callback with this state before its response arrives."""
         if call.purpose is purpose:
             self.system.on_call = None
-            place = Partition(topic=self.names.inbound, number=0, epoch=1)
-            word = self.a_callback("ext-TR0001", state=state, testMeasure=[])
-            value, headers = self.envelope.encode(Event(headers=EventHeaders(id="behind our back"), data=word))
-            await self.attempt(Record(place, 0, b"k", value, headers, 0))
+            partition = Partition(topic=self.names.inbound, number=0, epoch=1)
+            callback = self.a_callback("ext-TR0001", state=state, testMeasure=[])
+            value, headers = self.envelope.encode(
+                Event(headers=EventHeaders(id="callback during the call"), data=callback)
+            )
+            await self.attempt(Record(partition, 0, b"k", value, headers, 0))
 
     def reread(self, records: Iterable[Record]) -> None:
-        """Put records back in front of their topics, in order, as after a crash before their commit."""
+        """Put records back at the front of their topics, in order, as after a crash before their commit."""
         for record in reversed([*records]):
             self._topics[record.partition.topic].appendleft(record)
 
     def redeliver(self, record: Record) -> None:
-        """Put a record on its topic once more, as after a crash."""
+        """Append a record to its topic again, as after a crash."""
         self._topics.setdefault(record.partition.topic, deque()).append(record)
 
     def _loop_back_published(self) -> None:
-        """Let what was published on our own topics come back as records."""
+        """Append what was published to the gateway's own topics to those topics."""
         for message in self.publisher.published[self._seen :]:
             self._seen += 1
             if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
                 self.produce_bytes(message.topic, message.value, message.headers)
 
-    # Who does it
+    # Handlers
 
     @property
     def updater(self) -> RunUpdater:
-        """The mover of fresh handlers."""
+        """A new run updater."""
         return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
 
     @property
     def events(self) -> EventPublisher:
-        """The publisher of events."""
+        """A publisher of events."""
         publisher: Publisher = self.publisher
         return EventPublisher(publisher=publisher, envelope=self.envelope, topics=self.names)
 
     @property
     def caller(self) -> Caller:
-        """The caller of fresh handlers."""
+        """A new caller of external systems."""
         settings: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "retry": RETRY, **self.profile}
         spokes = {"fibre-lab": spoke_for(Profile(name="fibre-lab", **settings))}
         return Caller(spokes=spokes, client=self.system, now=self.clock, random=lambda: 0.5, may_send=self.may_send)
 
     @property
     def route(self) -> RequestRouter:
-        """The routing of fresh handlers."""
+        """A new request router."""
         updater = self.updater
         return RequestRouter(
             updater=updater,
@@ -275,7 +280,7 @@ class InMemoryGateway:
 
     @property
     def waiting_release(self) -> WaitingQueueReleaser:
-        """The one who lets waiting requests go, fresh."""
+        """A new releaser of waiting requests."""
         route = self.route
         return WaitingQueueReleaser(
             updater=route.updater,
@@ -288,7 +293,7 @@ class InMemoryGateway:
 
     @property
     def waiting_expiry(self) -> PendingRequestExpiry:
-        """The one who gives up, fresh."""
+        """A new expiry of pending requests."""
         return PendingRequestExpiry(
             updater=self.updater,
             deadline=300,
@@ -307,7 +312,7 @@ class InMemoryGateway:
             return DecodingHandler(inbound.handle, self.envelope)
         return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
 
-    # What came of it
+    # Results
 
     def row(self, run_id: str = "TR0001") -> RunRow:
         """Return a run's row."""
@@ -319,25 +324,25 @@ class InMemoryGateway:
 
     def updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
         """Return the kinds of a run's updates, in order."""
-        return [word.kind for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id]
+        return [data.kind for data in self._published_data() if isinstance(data, RunUpdate) and data.run_id == run_id]
 
     def last_update(self, run_id: str = "TR0001") -> RunUpdate:
         """Return a run's last update."""
-        return [word for word in self._published_data() if isinstance(word, RunUpdate) and word.run_id == run_id][-1]
+        return [data for data in self._published_data() if isinstance(data, RunUpdate) and data.run_id == run_id][-1]
 
     def results(self, run_id: str = "TR0001") -> list[RunResult]:
         """Return a run's results."""
-        return [word for word in self._published_data() if isinstance(word, RunResult) and word.run_id == run_id]
+        return [data for data in self._published_data() if isinstance(data, RunResult) and data.run_id == run_id]
 
     def request_results(self) -> list[RequestResult]:
         """Return the results of requests."""
-        return [word for word in self._published_data() if isinstance(word, RequestResult)]
+        return [data for data in self._published_data() if isinstance(data, RequestResult)]
 
     def dead_letter_codes(self) -> list[str]:
         """Return the codes of the dead letters."""
         return [letter.problem.code for _, letter in self.dead_lettered]
 
-    def _published_data(self) -> list[Word]:
+    def _published_data(self) -> list[EventData]:
         return [event.data for event in self.published_events()]
 
     def _event(self, message: Message) -> Event:

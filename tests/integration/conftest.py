@@ -1,4 +1,4 @@
-"""Fixtures for integration tests: a running service."""
+"""Fixtures of integration tests: a running service."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def service(kafka_bootstrap: str, tmp_path: Path) -> AsyncIterator[ServiceUnderTest]:
-    """The whole service with the shipped rules, two external systems and SQLite."""
+    """A complete service with the shipped rules, two external systems and SQLite."""
     async with a_service(kafka_bootstrap, tmp_path) as running:
         yield running

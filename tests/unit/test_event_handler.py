@@ -1,4 +1,4 @@
-"""What a handler raises becomes what is done about its record."""
+"""Exceptions of a handler become the outcome of its record."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 ENVELOPE = Envelope(Codec())
 VALUE, HEADERS = ENVELOPE.encode(example(*NEWEST[0]))
 A_RECORD = Record(Partition(topic="t", number=0, epoch=1), 7, b"k", VALUE, tuple(HEADERS), 0)
-ALMOST_ONE = 1 - 2**-53  # the largest that dice show
+ALMOST_ONE = 1 - 2**-53  # the largest result of `random`
 passing = pytest.mark.parametrize("kind", TRANSIENT_ERRORS)
 
 
 @dataclass
 class FailingHandler:
-    """A handler that always fails in the same way."""
+    """A handler that always raises the same error."""
 
     error: Exception
 
     async def __call__(self, event: Event, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's names
-        """Fail."""
+        """Raise the error."""
         raise self.error
 
 
-async def outcome_of(error: Exception, number: int = 1, dice: Callable[[], float] = lambda: 0.5) -> Outcome:
-    return await DecodingHandler(FailingHandler(error), ENVELOPE, dice).handle_record(A_RECORD, Attempt(number))
+async def outcome_of(error: Exception, number: int = 1, jitter: Callable[[], float] = lambda: 0.5) -> Outcome:
+    return await DecodingHandler(FailingHandler(error), ENVELOPE, jitter).handle_record(A_RECORD, Attempt(number))
 
 
-async def delay_of(kind: type[Exception], number: int, dice: float) -> float:
-    outcome = await outcome_of(kind("Not now."), number, lambda: dice)
+async def delay_of(kind: type[Exception], number: int, jitter: float) -> float:
+    outcome = await outcome_of(kind("Not now."), number, lambda: jitter)
     assert isinstance(outcome, RetryLater)
     return outcome.delay
 
@@ -60,7 +60,7 @@ async def delay_of(kind: type[Exception], number: int, dice: float) -> float:
         (RecordTooLargeError, "MESSAGE_TOO_LARGE"),
     ],
 )
-async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], code: str) -> None:
+async def test_a_permanent_error_is_a_dead_letter(kind: type[Exception], code: str) -> None:
     outcome = await outcome_of(kind("Never."))
     assert isinstance(outcome, DeadLetter)
     assert (outcome.problem.code, outcome.problem.sentence) == (code, "Never.")
@@ -75,13 +75,13 @@ async def test_what_no_repetition_mends_is_a_dead_letter(kind: type[Exception], 
         (PublishError, "PUBLISH_FAILED"),
     ],
 )
-async def test_what_passes_by_itself_waits_and_says_what_for(kind: type[Exception], code: str) -> None:
+async def test_a_transient_error_is_retried_with_its_reason(kind: type[Exception], code: str) -> None:
     outcome = await outcome_of(kind("Not now."))
     assert isinstance(outcome, RetryLater)
     assert (outcome.problem.code, outcome.problem.sentence) == (code, "Not now.")
 
 
-async def test_what_is_no_event_is_a_dead_letter() -> None:
+async def test_bytes_that_are_no_event_are_a_dead_letter() -> None:
     rubbish = Record(A_RECORD.partition, 8, b"k", b"rubbish", (), 0)
     assert isinstance(
         await DecodingHandler(FailingHandler(ValueError()), ENVELOPE).handle_record(rubbish, Attempt(1)), DeadLetter
@@ -89,7 +89,7 @@ async def test_what_is_no_event_is_a_dead_letter() -> None:
 
 
 @passing
-async def test_waits_for_what_all_lanes_share_widen_up_to_a_ceiling(kind: type[Exception]) -> None:
+async def test_delays_for_shared_resources_grow_up_to_a_maximum(kind: type[Exception]) -> None:
     waits = [await delay_of(kind, number, ALMOST_ONE) for number in range(1, 60)]
     assert waits == sorted(waits)
     assert waits[1] == pytest.approx(2 * waits[0])
@@ -98,7 +98,7 @@ async def test_waits_for_what_all_lanes_share_widen_up_to_a_ceiling(kind: type[E
 
 @passing
 @given(number=st.integers(1, 10_000), first=st.floats(0, ALMOST_ONE), second=st.floats(0, ALMOST_ONE))
-async def test_lanes_that_fail_together_are_spread_over_the_whole_wait(
+async def test_retries_of_lanes_that_fail_together_are_spread_over_the_delay(
     kind: type[Exception], number: int, first: float, second: float
 ) -> None:
     widest = await delay_of(kind, number, 1.0)
@@ -106,8 +106,8 @@ async def test_lanes_that_fail_together_are_spread_over_the_whole_wait(
     assert waits == pytest.approx((first * widest, second * widest))
 
 
-async def test_a_permanent_conflict_slows_down_before_it_is_complained_about() -> None:
-    # The worker complains after five seconds (WorkerPolicy.complain_after).
+async def test_a_permanent_conflict_slows_down_before_it_is_reported() -> None:
+    # The worker reports a problem after five seconds (`WorkerConfig.report_after`).
     waited = sum([await delay_of(ConflictError, number, 0.5) for number in range(1, 10)])
     assert 2 < waited < 10
     assert await delay_of(ConflictError, 1, ALMOST_ONE) < 0.021, "most conflicts are over at once"

@@ -1,4 +1,4 @@
-"""Every answer means exactly one thing, and says why in words of bounded length."""
+"""Every response has exactly one verdict, with reasons of bounded length."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_status_means_what_the_table_says(
     assert {verdict(purpose, status) for purpose, status in product(purposes, statuses)} == {expected}
 
 
-def test_no_row_of_the_table_overrules_another() -> None:
+def test_every_status_of_the_table_has_a_row_for_every_purpose_except_303() -> None:
     assert {VERDICTS[key] for key in VERDICTS if key[1] == 404} == {Verdict.CONFIGURATION, Verdict.LOST}
     per_status: dict[int, set[Purpose]] = {}
     for purpose, status in VERDICTS:
@@ -68,30 +68,30 @@ def test_no_row_of_the_table_overrules_another() -> None:
 
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))
-def test_every_status_has_a_verdict_with_reasons_unless_it_is_a_yes(purpose: Purpose, status: int) -> None:
+def test_every_status_has_a_verdict_with_reasons_unless_it_is_a_success(purpose: Purpose, status: int) -> None:
     judgement = classify(purpose, HttpResponse(status=status), SUCCESS, now=NOON)
     assert bool(judgement.reasons) is (judgement.verdict is not Verdict.ACCEPTED)
 
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))
-def test_a_profile_has_the_last_word(purpose: Purpose, status: int) -> None:
+def test_the_success_statuses_of_a_profile_take_precedence(purpose: Purpose, status: int) -> None:
     judgement = classify(purpose, HttpResponse(status=status), frozenset({status}), now=NOON)
     assert judgement == ResponseMeaning(verdict=Verdict.ACCEPTED)
 
 
 @given(st.sampled_from((*range(200, 300), *range(500, 600))))
-def test_a_post_that_may_have_been_taken_is_never_refused(status: int) -> None:
+def test_a_post_that_was_perhaps_processed_is_never_refused(status: int) -> None:
     assert verdict(Purpose.SEND, status, success=frozenset({201})) is not Verdict.REFUSED
 
 
 @given(st.integers(500, 599) | st.just(408))
-def test_a_500_or_408_to_a_post_was_taken_for_proof_that_nothing_was_done(status: int) -> None:
+def test_only_a_status_for_work_not_begun_proves_that_a_post_did_nothing(status: int) -> None:
     says_not_begun = status in {501, 503, 505, 507, 511}
     assert (verdict(Purpose.SEND, status) is not Verdict.AMBIGUOUS) is says_not_begun
 
 
 @given(st.sampled_from(Purpose), st.booleans())
-def test_only_a_post_without_an_answer_can_leave_a_doubt(purpose: Purpose, sent: bool) -> None:  # noqa: FBT001 - drawn
+def test_only_a_post_without_an_answer_has_an_unknown_outcome(purpose: Purpose, sent: bool) -> None:  # noqa: FBT001 - drawn
     judgement = classify(purpose, NoResponse(perhaps_sent=sent, cause="read timed out"), SUCCESS, now=NOON)
     doubt = sent and purpose is Purpose.SEND
     assert judgement.verdict is (Verdict.AMBIGUOUS if doubt else Verdict.TRANSIENT)
@@ -154,7 +154,7 @@ def test_a_status_without_a_name_still_has_a_sentence() -> None:
     assert refused(b"", status=599) == (Reason(code="HTTP_599", message="answered 599"),)
 
 
-def test_a_flood_of_errors_is_cut_and_says_so() -> None:
+def test_a_long_list_of_errors_is_cut_with_a_note() -> None:
     reasons = refused([{"code": f"E{number}", "reason": "no"} for number in range(37)])
     assert [reason.code for reason in reasons[:9]] == [f"E{number}" for number in range(9)]
     assert reasons[9].message == "and 28 more reasons"
@@ -162,7 +162,7 @@ def test_a_flood_of_errors_is_cut_and_says_so() -> None:
 
 
 @given(st.binary(max_size=3000) | JSON.map(orjson.dumps), st.integers(100, 599))
-def test_no_body_breaks_the_reader_and_every_reason_is_short(body: bytes, status: int) -> None:
+def test_any_body_is_read_and_every_reason_is_short(body: bytes, status: int) -> None:
     reasons = reasons_in(HttpResponse(status=status, body=body))
     assert 1 <= len(reasons) <= 10
     assert all(0 < len(reason.message) <= 500 and 0 < len(reason.code) <= 64 for reason in reasons)

@@ -1,4 +1,4 @@
-"""The inputs and outputs of Southbound's path and nothing else: what the libraries alone let a core do.
+"""The inputs and outputs of Southbound's path without its work: the upper limit of the libraries on one core.
 
 Batches of records take two Kafka hops, four statements for each run on SQLite, a POST and four published messages of
 about the right size. Nothing is decoded, decided or checked, and an error ends the process.
@@ -59,7 +59,7 @@ ENDED = "UPDATE runs SET state = 'completed', external = ?, result = ? WHERE id 
 
 
 class BareStore:
-    """SQLite on a thread of its own."""
+    """SQLite on its own thread."""
 
     def __init__(self, folder: str) -> None:
         self._thread = ThreadPoolExecutor(1)
@@ -86,7 +86,7 @@ class BareStore:
 
 
 class BareArm:
-    """Two steps between topics: into the store and on to the dispatch topic; from there to the system, and results."""
+    """Two steps between topics: to the store and the dispatch topic; from there to the system and the results."""
 
     def __init__(self, order: ArmConfig, store: BareStore, session: aiohttp.ClientSession) -> None:
         self._order, self._store, self._session = order, store, session
@@ -95,7 +95,7 @@ class BareArm:
         self._producer = Producer({"bootstrap.servers": order.bootstrap, "enable.idempotence": True, "linger.ms": 5})
 
     async def run(self) -> None:
-        """Work until the process is ended."""
+        """Process records until the process is ended."""
         reports = asyncio.create_task(self._take_reports())
         await asyncio.gather(
             reports, self._work(self._order.events, self._route), self._work(self._dispatch, self._send)
@@ -114,7 +114,7 @@ class BareArm:
         loop = asyncio.get_running_loop()
 
         async def work(batch: list[Message]) -> None:
-            await handle([(cast("bytes", one.key()).decode(), cast("bytes", one.value())) for one in batch])
+            await handle([(cast("bytes", record.key()).decode(), cast("bytes", record.value())) for record in batch])
             room.release()
             consumer.commit(offsets=_end_offsets(batch), asynchronous=True)
 
@@ -140,10 +140,10 @@ class BareArm:
             (answer["id"], orjson.dumps(answer["testMeasure"]), key) for key, answer in zip(keys, answers, strict=True)
         ]
         await self._store.transaction((ENDED, ends))
-        told = [(key, orjson.dumps(answer)) for key, answer in zip(keys, answers, strict=True)]
+        results = [(key, orjson.dumps(answer)) for key, answer in zip(keys, answers, strict=True)]
         inflight = f"{self._order.prefix}testrun.inflight"
         kinds = [(inflight, "update"), (self._order.results, RESULT_TYPE), (self._order.results, "request result")]
-        await self._publish([(topic, key, value, kind) for key, value in told for topic, kind in kinds])
+        await self._publish([(topic, key, value, kind) for key, value in results for topic, kind in kinds])
 
     async def _post(self, key: str) -> dict[str, object]:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
@@ -169,14 +169,14 @@ class BareArm:
 
 
 def _end_offsets(batch: list[Message]) -> list[TopicPartition]:
-    last = {(one.topic(), one.partition()): one.offset() for one in batch}
+    last = {(record.topic(), record.partition()): record.offset() for record in batch}
     return [
         TopicPartition(topic or "", partition or 0, (offset or 0) + 1) for (topic, partition), offset in last.items()
     ]
 
 
 async def run(config: ArmConfig) -> None:
-    """Work until SIGTERM."""
+    """Run the arm until SIGTERM."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
         working = asyncio.create_task(BareArm(config, BareStore(config.folder), session).run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)

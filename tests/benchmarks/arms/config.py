@@ -1,4 +1,4 @@
-"""The configuration of a measured process, and the binding to its one core."""
+"""The configuration of a measured process, which runs on one core."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ GROUP = "bench"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmConfig:
-    """What an arm is told on its command line, as JSON."""
+    """The configuration that an arm gets on its command line, as JSON."""
 
     bootstrap: str
-    prefix: str  # of its topics
+    prefix: str  # prefix of its topics
     system: str  # base URL of the external system
-    folder: str  # for files of its own
+    folder: str  # folder for its files
     core: int
 
     @property
     def events(self) -> str:
-        """The topic that is read."""
+        """The topic that the arm reads."""
         return f"{self.prefix}testrun.lifecycle"
 
     @property
     def results(self) -> str:
-        """The topic that is written."""
+        """The topic that the arm writes."""
         return f"{self.prefix}testrun.results"
 
     def command(self, module: str) -> list[str]:
@@ -37,7 +37,7 @@ class ArmConfig:
 
 
 def read_arm_config() -> ArmConfig:
-    """Read the order, and stay on its core from now on, with every thread that comes."""
+    """Read the configuration, and bind this process and its future threads to the configured core."""
     order = ArmConfig(**orjson.loads(sys.argv[1]))
     os.sched_setaffinity(0, {order.core})
     return order

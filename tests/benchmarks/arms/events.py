@@ -1,4 +1,4 @@
-"""What the other arms do with one event: the least that may be called the same job."""
+"""The work of the other arms on one event: the minimum that counts as the same job."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def read_request(record: Message) -> tuple[str, bytes]:
     if not isinstance(event.data, RunRequested):
         raise TypeError(f"{event.type} is not part of this benchmark")
     run = event.data.run
-    measures = [{"id": one.id, "metricName": one.metric_name} for one in run.test_measure]
-    characteristics = [{"name": one.name, "value": one.value} for one in run.characteristic]
+    measures = [{"id": measure.id, "metricName": measure.metric_name} for measure in run.test_measure]
+    characteristics = [{"name": item.name, "value": item.value} for item in run.characteristic]
     body = {
         "name": run.name,
         "description": run.description,
@@ -41,5 +41,5 @@ def read_request(record: Message) -> tuple[str, bytes]:
 
 def encode_result(run_id: str, answer: bytes) -> bytes:
     """Return the value of the result event."""
-    said = cast("dict[str, object]", orjson.loads(answer))
-    return orjson.dumps({"run_id": run_id, "state": said["state"], "measures": said["testMeasure"]})
+    test = cast("dict[str, object]", orjson.loads(answer))
+    return orjson.dumps({"run_id": run_id, "state": test["state"], "measures": test["testMeasure"]})

@@ -1,7 +1,7 @@
-"""FastStream with its own concurrency, as its documentation shows it.
+"""FastStream with its own concurrency, as in its documentation.
 
 Its default decoder would parse JSON before the handler and, with ACK_FIRST and no logger, lose every event
-silently; so it gets a decoder that leaves bytes alone.
+silently; so this arm sets a decoder that leaves the bytes as they are.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 IN_FLIGHT = 256
-CONNECTIONS = 64  # what the shipped profile allows Southbound
+CONNECTIONS = 64  # the limit of the shipped profile
 
 
 async def undecoded(message: KafkaMessage) -> object:
-    """Leave the decoding to the handler, which gets the record of the client."""
+    """Return the record of the client, so that the handler decodes it."""
     return message.raw_message
 
 
 async def run(config: ArmConfig) -> None:
-    """Work until SIGTERM."""
+    """Run the arm until SIGTERM."""
     broker = KafkaBroker(config.bootstrap, logger=None, apply_types=False)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as session:
-        # More than one worker is only to be had with ACK_FIRST: the offset is committed before the work.
+        # More than one worker is only possible with ACK_FIRST: the offset is committed before the work.
         @broker.subscriber(
             config.events,
             group_id=f"{config.prefix}{GROUP}",

@@ -1,4 +1,4 @@
-"""The loop that everybody writes first: one record, one POST, one result, one commit."""
+"""The simplest loop: one record, one POST, one result, one commit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NaiveLoop:
-    """Its guarantee: every event is POSTed at least once, in order per partition; a result may be lost."""
+    """POSTs every event at least once, in order per partition. A result may be lost."""
 
     def __init__(self, order: ArmConfig) -> None:
         self._order = order
@@ -37,7 +37,7 @@ class NaiveLoop:
         self._consumer.subscribe([order.events])
 
     def run(self) -> None:
-        """Work until the process is ended."""
+        """Process records until the process is ended."""
         while True:
             record = self._consumer.poll(1.0)
             if record is not None and record.error() is None:

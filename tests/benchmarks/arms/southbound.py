@@ -1,4 +1,4 @@
-"""The arm under test: the whole service, every role, on SQLite, with the shipped tables and profiles."""
+"""The arm under test: the complete service with every role, on SQLite, with the shipped tables and profiles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.benchmarks.arms.config import GROUP, ArmConfig, read_arm_config
 
 
 async def run(config: ArmConfig) -> bool:
-    """Serve until SIGTERM; True if everything under way was finished."""
+    """Run the service until SIGTERM; return True if everything under way was finished."""
     settings = Settings(
         kafka=KafkaSettings(bootstrap=config.bootstrap, prefix=config.prefix, group=f"{config.prefix}{GROUP}"),
         store=StoreSettings(url=f"sqlite+aiosqlite:///{config.folder}/runs.db"),

@@ -1,4 +1,4 @@
-"""Measure the whole path beside other ways to do the job, in one run, each on the same one core."""
+"""Measure the whole path beside other implementations, in one run, each on the same core."""
 
 from __future__ import annotations
 
@@ -42,36 +42,36 @@ ARMS = (
     Arm(
         name="bare I/O",
         module="tests.benchmarks.arms.bare",
-        guarantee="none, and nobody could use it: it takes two Kafka hops, stores, POSTs and publishes as often as "
+        guarantee="none, and it has no use: it takes two Kafka hops, stores, POSTs and publishes as often as "
         "Southbound does, in batches, but decodes, decides and checks nothing. It is what the libraries alone cost",
     ),
 )
-MIN_EVENTS = 200  # events of an arm that gets only a share of them
+MIN_EVENTS = 200  # events of an arm with only a share of them
 
 
 def main() -> None:
-    """Measure, show, and write the page."""
-    given = _parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
-    os.sched_setaffinity(0, os.sched_getaffinity(0) - {given.core} or {given.core})
+    """Measure all arms, print the results and write the page."""
+    arguments = _parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything that was started is stopped
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {arguments.core} or {arguments.core})
     with ExitStack() as stack:
         broker = stack.enter_context(jvm_broker(print_progress))
         ground = BenchmarkEnvironment(
-            bootstrap=broker.bootstrap, system=stack.enter_context(system_process()), core=given.core
+            bootstrap=broker.bootstrap, system=stack.enter_context(system_process()), core=arguments.core
         )
-        measured = _measure_arms(ground, given)
+        measured = _measure_arms(ground, arguments)
         steps = ground.measure_steps()
-        profile = _profile(ground, given.events)
+        profile = _profile(ground, arguments.events)
     print_progress(comparison_table(measured, ARMS))
     print_progress(steps)
     print_progress(profile)
-    if given.write:
+    if arguments.write:
         _write_page(measured, steps, profile)
 
 
 def _measure_arms(environment: BenchmarkEnvironment, arguments: argparse.Namespace) -> list[Measurement]:
     measured: list[Measurement] = []
-    for _ in range(arguments.rounds):  # interleaved, so that a disturbance meets all arms
+    for _ in range(arguments.rounds):  # interleaved, so that a disturbance affects all arms
         for latency in arguments.latency:
             for arm in ARMS:
                 measured.append(
@@ -82,7 +82,7 @@ def _measure_arms(environment: BenchmarkEnvironment, arguments: argparse.Namespa
 
 
 def _profile(environment: BenchmarkEnvironment, events: int) -> str:
-    """Sample the service once more; empty where py-spy is not to be had, and the page keeps what it has."""
+    """Run the service once more under py-spy; return "" if py-spy is not available, and the page keeps its profile."""
     if shutil.which("py-spy") is None:
         return ""
     with tempfile.NamedTemporaryFile() as samples:

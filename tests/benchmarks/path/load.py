@@ -1,4 +1,4 @@
-"""Make the events of a benchmark: single runs as an ordering service would request them."""
+"""The events of a benchmark: single runs as an ordering service requests them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEASURES = ("TM1", "TM2")
 
 
 def a_request(run_id: str) -> RunDocument:
-    """Make the document of one run: three characteristics, two requested measures, a description and a party."""
+    """Return a run document with three characteristics, two requested measures, a description and a party."""
     return a_document(
         run_id,
         characteristic=CHARACTERISTICS,
@@ -38,12 +38,12 @@ def a_request(run_id: str) -> RunDocument:
 
 
 def run_ids(name: str, events: int) -> list[str]:
-    """Name runs, each its own root and therefore its own key."""
+    """Return ids of runs, each its own root and therefore its own key."""
     return [f"{name}-{number:06d}" for number in range(events)]
 
 
 def encode_requests(topic: str, ids: Iterable[str]) -> list[Message]:
-    """Encode one `RunRequested` per run, ready to be produced."""
+    """Return one encoded `RunRequested` per run."""
     envelope = Envelope(Codec(), source="/bench")
     return [_message(envelope, topic, run_id) for run_id in ids]
 

@@ -1,4 +1,4 @@
-"""Measure one arm from outside: hold it while the events are put there, let it go, wait for the last result."""
+"""Measure one arm from outside: suspend it while events are produced, resume it, wait for the last result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from southbound.operations.topic_admin import TopicAdmin
 from tests.benchmarks.arms.config import ArmConfig
 from tests.benchmarks.machine import yardstick
 from tests.benchmarks.path.load import encode_requests, run_ids
-from tests.benchmarks.path.result_counter import CallbackReceiver
+from tests.benchmarks.path.result_counter import ResultCounter
 from tests.benchmarks.path.steps import measure_steps
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 SPOKES = ("fibre-lab", "copper-lab")
 WARM_UP = 300
-PARTITIONS = 6  # of every topic
-OUTPUT_TAIL_LENGTH = 2_000  # characters of the log in an error
+PARTITIONS = 6  # partitions of every topic
+OUTPUT_TAIL_LENGTH = 2_000  # characters of the log that an error quotes
 CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One way to do the job. `share` is the part of the events that it gets: slow ones get fewer."""
+    """One implementation. `share` is the part of the events that it gets: slow ones get fewer."""
 
     name: str
     module: str
@@ -49,7 +49,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One arm, one latency, one round."""
+    """The result of one arm with one latency in one round."""
 
     arm: str
     latency: float  # seconds
@@ -60,7 +60,7 @@ class Measurement:
 
     @property
     def sentence(self) -> str:
-        """Describe it in one line."""
+        """One line that describes the measurement."""
         return (
             f"{self.arm:12}{self.latency * 1000:4g} ms{self.rate:8.0f} runs/s"
             f"{self.cpu_per_thousand:8.3f} CPU-s per 1,000{self.yardstick:8.1f} µs yardstick"
@@ -78,39 +78,39 @@ class Measurement:
 
 
 class WrongResultsError(Exception):
-    """An arm was fast and wrong."""
+    """An arm produced wrong results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkEnvironment:
-    """What all arms stand on."""
+    """The broker, the external system and the core that all arms use."""
 
     bootstrap: str
     system: SystemProcess
     core: int
 
     def measure(self, arm: Arm, latency: float, events: int, *, profile: Path | None = None) -> Measurement:
-        """Run one arm; with `profile`, py-spy samples it into that file.
+        """Run one arm. With `profile`, py-spy writes its samples into that file.
 
         Raises:
-            WrongError: not every run has exactly one result and one POST.
-            SilentError: the results stopped coming.
+        WrongResultsError: a run does not have exactly one result and one POST.
+        NoResultsError: no more results come.
         """
         self.system.reset(latency)
         with self._arm_config() as order, _started_arm(arm, order) as process:
-            ear = CallbackReceiver(self.bootstrap, order.results, PARTITIONS)
+            counter = ResultCounter(self.bootstrap, order.results, PARTITIONS)
             warm, timed = run_ids(f"{order.prefix}warm", WARM_UP), run_ids(f"{order.prefix}run", events)
             self._publish(encode_requests(order.events, warm))
-            ear.wait_for(len(warm), lambda: process.poll() is None)
+            counter.wait_for(len(warm), lambda: process.poll() is None)
             waiting = encode_requests(order.events, timed)
             with _suspended(process):
                 self._publish(waiting)
                 began, used = time.monotonic(), _cpu_seconds(process.pid)
             with _profiled(process.pid, profile):
-                ended = ear.wait_for(len(warm) + len(timed), lambda: process.poll() is None)
+                ended = counter.wait_for(len(warm) + len(timed), lambda: process.poll() is None)
             used = _cpu_seconds(process.pid) - used
             _stop_arm(process, order)
-            self._verify(arm, [*warm, *timed], ear)
+            self._verify(arm, [*warm, *timed], counter)
         return Measurement(
             arm=arm.name,
             latency=latency,
@@ -147,11 +147,13 @@ class BenchmarkEnvironment:
                 producer.poll(0)
         producer.flush()
 
-    def _verify(self, arm: Arm, ids: list[str], counter: CallbackReceiver) -> None:
-        """Every run has exactly one result, and the external system saw exactly one POST for each."""
+    def _verify(self, arm: Arm, ids: list[str], counter: ResultCounter) -> None:
+        """Check that every run has exactly one result, and that the external system got exactly one POST for it."""
         results = counter.close()
         posts, repeated = self.system.posts()
-        wrong = set(results) ^ {one.encode() for one in ids} or {key for key, count in results.items() if count != 1}
+        wrong = set(results) ^ {run_id.encode() for run_id in ids} or {
+            key for key, count in results.items() if count != 1
+        }
         if wrong or posts != len(ids) or repeated:
             raise WrongResultsError(
                 f"{arm.name}: {len(wrong)} runs without exactly one result, {posts} POSTs for {len(ids)} runs, "
@@ -212,5 +214,5 @@ def _cpu_seconds(pid: int) -> float:
 
 def _delete_topics(bootstrap: str, topics: list[str]) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    for gone in admin.delete_topics(topics, operation_timeout=20).values():
-        gone.result(20)
+    for deletion in admin.delete_topics(topics, operation_timeout=20).values():
+        deletion.result(20)

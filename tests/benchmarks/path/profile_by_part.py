@@ -1,4 +1,4 @@
-"""Sum a py-spy profile of the service by part: a sample belongs to the innermost part that it passed through."""
+"""Sum a py-spy profile of the service by part: a sample counts for the innermost part on its stack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A pattern for `function (file)` of one frame, and the part that it opens. The innermost frame wins.
+# A pattern for `function (file)` of a frame, and the part that begins there. The innermost frame decides.
 PARTS = (
     (r"\(confluent_kafka|kafka_publisher\.py|producers/event_publisher\.py", "publish: to librdkafka, and its reports"),
     (r"consumers/runtime/kafka/", "consume: from librdkafka"),
@@ -42,7 +42,7 @@ def by_part(samples: Path) -> list[tuple[str, float]]:
 
 
 def by_function(samples: Path, most: int) -> list[tuple[str, float]]:
-    """Return the functions in which the process itself was found most often, with their share."""
+    """Return the functions that were most often at the top of the stack, with their share."""
     found: Counter[str] = Counter()
     for stack, count in _stacks(samples):
         found[re.sub(r":\d+\)$", ")", stack[-1])] += count

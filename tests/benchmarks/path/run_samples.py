@@ -1,4 +1,4 @@
-"""Make one run in every form that it takes on its way, for steps that are measured alone."""
+"""One run in every form that it takes on its way, for steps that are measured in isolation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from router.runs.events import RunEvent
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
-    from schemas.catalogue import Message as Word
+    from schemas.catalogue import Message as EventData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSample:
-    """A run: the record that asks for it, its rows, the command, what happened to it and what is told of it."""
+    """The record that requests a run, its rows, its command, its run events and the messages published about it."""
 
     record: Message
     request: RequestRow
@@ -40,13 +40,13 @@ class EventSample:
     outcomes: tuple[Event, ...]
 
     @property
-    def told(self) -> Event:
+    def command_event(self) -> Event:
         """The command as an event."""
         return _event(self.command)
 
 
 def a_run_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventSample:
-    """Make one; every external id is its own."""
+    """Return a sample. Every external id is unique."""
     document = a_request(run_id)
     route = decide.decide(document)
     if not isinstance(route, Route):
@@ -84,5 +84,5 @@ def _request(run_id: str, route: Route) -> RequestRow:
     )
 
 
-def _event(data: Word) -> Event:
+def _event(data: EventData) -> Event:
     return Event(headers=EventHeaders(id="e-1", time=NOON, subject="R1", request_id="RQ-1"), data=data)

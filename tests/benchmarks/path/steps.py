@@ -1,4 +1,4 @@
-"""Measure what each step of a run costs by itself, in warm caches: the least that it can be, not its share."""
+"""Measure the cost of each step of a run in isolation, with warm caches: a lower bound, not its share of the path."""
 
 from __future__ import annotations
 
@@ -40,29 +40,31 @@ if TYPE_CHECKING:
     from schemas.topics import TopicNames
 
 SampleWork = Callable[[EventSample], Awaitable[object]]
-ScriptedTransition = tuple[str, float]  # what, and the CPU microseconds of all threads for one run
+StepCost = tuple[str, float]  # the step, and the CPU microseconds of all threads for one run
 
 RUNS = 1_000
 CONCURRENCY = 64
-ROUNDS = 5  # the best counts: a busy neighbour spoils one, not all
+ROUNDS = 5  # the best round counts: a disturbance affects some rounds, not all
 SPOKE = "fibre-lab"
 ENVELOPE = Envelope(Codec())
 
 
 def measure_steps(bootstrap: str, topics: TopicNames, system: str, core: int) -> str:
-    """Measure all steps on one core and give the table; the topics must be there."""
+    """Measure all steps on one core and return the table. The topics must exist."""
     with on_core(core):
         steps = uvloop.run(_all_steps(bootstrap, topics, system))
     rows = [*steps, ("all of them", sum(cost for _, cost in steps))]
     return markdown_table(("step", "CPU-ms per 1,000 runs"), [(name, f"{cost:.0f}") for name, cost in rows])
 
 
-async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[ScriptedTransition]:
+async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[StepCost]:
     rules = load_rules(RoutingSettings())
     tables = rules.tables
     assert isinstance(tables, RoutingTables)
     decide = Decider(tables=lambda: tables)
-    profile = next(one for one in rules.profiles if one.name == SPOKE).model_copy(update={"base_url": system})
+    profile = next(profile for profile in rules.profiles if profile.name == SPOKE).model_copy(
+        update={"base_url": system}
+    )
     spoke, client = spoke_for(profile), SpokeClient([profile], {})
     publisher = KafkaPublisher(producer_settings(bootstrap))
     try:
@@ -89,14 +91,16 @@ def _call(spoke: Spoke) -> Call:
 
 async def _pure_steps(
     samples: Sequence[EventSample], decide: Decider, spoke: Spoke, answer: HttpResponse
-) -> list[ScriptedTransition]:
+) -> list[StepCost]:
     steps: dict[str, Callable[[EventSample], object]] = {
-        "decode RunRequested": lambda one: ENVELOPE.decode(one.record.value, one.record.headers, fallback_id=""),
-        "decide: policy, selector, explanation": lambda one: decide.decide(one.routed.requested),
-        "advance: sending": lambda one: advance(one.routed, one.begun, NOON),
-        "TMF653: write the request": lambda one: spoke.to_send(one.command, None, "key"),
+        "decode RunRequested": lambda sample: ENVELOPE.decode(
+            sample.record.value, sample.record.headers, fallback_id=""
+        ),
+        "decide: policy, selector, explanation": lambda sample: decide.decide(sample.routed.requested),
+        "advance: sending": lambda sample: advance(sample.routed, sample.begun, NOON),
+        "TMF653: write the request": lambda sample: spoke.to_send(sample.command, None, "key"),
         "TMF653: read the reply": lambda _: spoke.read_reply(answer),
-        "advance: accepted and completed": lambda one: advance(one.sending, one.done, NOON),
+        "advance: accepted and completed": lambda sample: advance(sample.sending, sample.done, NOON),
     }
     return [(name, await _best_cost(samples, _as_work(step))) for name, step in steps.items()]
 
@@ -108,7 +112,7 @@ def _as_work(step: Callable[[EventSample], object]) -> SampleWork:
     return work
 
 
-async def _store_steps(samples: Sequence[EventSample]) -> list[ScriptedTransition]:
+async def _store_steps(samples: Sequence[EventSample]) -> list[StepCost]:
     names = ("store: insert request and run", "store: read the run", "store: save sending", "store: save the end")
     rounds = [await _store_costs(samples) for _ in range(ROUNDS)]
     return [(name, min(costs)) for name, costs in zip(names, zip(*rounds, strict=True), strict=True)]
@@ -122,19 +126,25 @@ async def _store_costs(samples: Sequence[EventSample]) -> list[float]:
         )
         try:
             return [
-                await _cpu_micros_per_sample(samples, lambda one: saves.submit((one.request, one.routed))),
-                await _cpu_micros_per_sample(samples, lambda one: store.run(one.routed.run_id)),
-                await _cpu_micros_per_sample(samples, lambda one: saves.submit((one.sending,))),
-                await _cpu_micros_per_sample(samples, lambda one: saves.submit((one.ended,))),
+                await _cpu_micros_per_sample(samples, lambda sample: saves.submit((sample.request, sample.routed))),
+                await _cpu_micros_per_sample(samples, lambda sample: store.run(sample.routed.run_id)),
+                await _cpu_micros_per_sample(samples, lambda sample: saves.submit((sample.sending,))),
+                await _cpu_micros_per_sample(samples, lambda sample: saves.submit((sample.ended,))),
             ]
         finally:
             await store.close()
 
 
-async def _publish_steps(samples: Sequence[EventSample], events: EventPublisher) -> list[ScriptedTransition]:
+async def _publish_steps(samples: Sequence[EventSample], events: EventPublisher) -> list[StepCost]:
     return [
-        ("encode and publish SendRun", await _best_cost(samples, lambda one: events.publish([one.told]))),
-        ("encode and publish three outcomes", await _best_cost(samples, lambda one: events.publish(one.outcomes))),
+        (
+            "encode and publish SendRun",
+            await _best_cost(samples, lambda sample: events.publish([sample.command_event])),
+        ),
+        (
+            "encode and publish three outcomes",
+            await _best_cost(samples, lambda sample: events.publish(sample.outcomes)),
+        ),
     ]
 
 
@@ -143,7 +153,7 @@ async def _best_cost(samples: Sequence[EventSample], work: SampleWork) -> float:
 
 
 async def _cpu_micros_per_sample(samples: Sequence[EventSample], work: SampleWork) -> float:
-    """Return CPU microseconds for one sample, with as many at once as a spoke allows."""
+    """Return CPU microseconds per sample, with as many at once as a spoke allows."""
     waiting = iter(samples)
 
     async def lane() -> None:

@@ -1,4 +1,4 @@
-"""Run the fast external system in a process of its own and ask it what it saw."""
+"""Run the fast external system in its own process and read its counters."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SystemProcess:
-    """The external system as the benchmark sees it."""
+    """The external system from the benchmark's side of the pipe."""
 
     base_url: str
     _pipe: Connection
 
     def reset(self, latency: float) -> None:
-        """Answer after `latency` seconds from now on, and count from nothing."""
+        """Set the latency in seconds and reset the counters."""
         self._pipe.send(latency)
         self._pipe.recv()
 
     def posts(self) -> tuple[int, int]:
-        """Return the number of POSTs since `begin`, and of those whose idempotency key came before."""
+        """Return the number of POSTs since `reset`, and of those that repeat an idempotency key."""
         self._pipe.send(None)
         return cast("tuple[int, int]", self._pipe.recv())
 
@@ -56,7 +56,7 @@ async def _serve(pipe: Connection) -> None:
     async with FastSystem(name="fibre-lab") as system:
         pipe.send(system.base_url)
         while True:
-            asked = await asyncio.to_thread(pipe.recv)
-            if asked is not None:
-                system.latency, system.posts, system.repeated_posts = asked, 0, 0
+            latency = await asyncio.to_thread(pipe.recv)
+            if latency is not None:
+                system.latency, system.posts, system.repeated_posts = latency, 0, 0
             pipe.send((system.posts, system.repeated_posts))

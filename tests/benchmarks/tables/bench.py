@@ -36,35 +36,35 @@ if TYPE_CHECKING:
 PACKAGES = ("zen-engine",)
 SMALL_SIZES = (1, 2, 3, 4, 6, 10)
 ANALYSED_ROWS = 1_000
-REPETITIONS = 20  # values that come again and again, as those of a topic's events do
-COMPARED_VALUES = 200  # values on which both must decide alike; zen-engine takes milliseconds for each in large tables
+REPETITIONS = 20  # values that repeat, as those of a topic's events do
+COMPARED_VALUES = 200  # values on which both must agree; zen-engine takes milliseconds for each in large tables
 
 
 def main() -> None:
-    """Measure, show, and write the section of the page."""
-    given = _parse_arguments()
-    with on_core(given.core):
-        sections = [_comparison_with_zen(given), _index_threshold(given), _analysis_table()]
+    """Measure all tables, print the results and write the section of the page."""
+    arguments = _parse_arguments()
+    with on_core(arguments.core):
+        sections = [_comparison_with_zen(arguments), _index_threshold(arguments), _analysis_table()]
     text = "\n\n".join([describe_machine(PACKAGES), f"`{command_line()}`", *sections])
     print_progress(text)
-    if given.write:
+    if arguments.write:
         replace_section("tables", text)
 
 
 def _comparison_with_zen(arguments: argparse.Namespace) -> str:
-    ours = ("table", "rows", "compile", "evaluate", "again", "decide")
-    head = (*ours, "zen-engine: load", "evaluate", "ratio", "yardstick")
+    our_columns = ("table", "rows", "compile", "evaluate", "again", "decide")
+    head = (*our_columns, "zen-engine: load", "evaluate", "ratio", "yardstick")
     sizes = [(shape, size) for shape in SHAPES for size in arguments.rows]
     arms = [_EnginePair(a_table_sample(shape, size)) for shape, size in sizes]
-    for _ in range(ROUNDS):  # interleaved, so that a disturbance meets one round of a table, not all
-        for one in arms:
-            one.measure(arguments.core)
-            print_progress("  ".join(one.row()))
-    return markdown_table(head, [one.row() for one in arms])
+    for _ in range(ROUNDS):  # interleaved, so that a disturbance affects one round of a table, not all
+        for engines in arms:
+            engines.measure(arguments.core)
+            print_progress("  ".join(engines.row()))
+    return markdown_table(head, [engines.row() for engines in arms])
 
 
 class _EnginePair:
-    """One table in both engines, and the best that was measured of each figure."""
+    """One table in both engines, and the best measurement of each figure."""
 
     def __init__(self, sample: TableSample) -> None:
         rows = rows_of(sample)
@@ -91,7 +91,7 @@ class _EnginePair:
         self._best = [min(pair) for pair in zip(self._best, found, strict=True)]
 
     def row(self) -> Sequence[str]:
-        """Write the figures."""
+        """Return the figures as a row of the table."""
         evaluate, again, decide, by_zen, yard = self._best
         return (
             self._sample.shape,
@@ -108,7 +108,7 @@ class _EnginePair:
 
 
 def _index_threshold(arguments: argparse.Namespace) -> str:
-    """Measure from how many rows on the index is quicker than trying each row."""
+    """Measure from how many rows on the index is faster than trying each row."""
     samples = [a_table_sample("mixed", size) for size in SMALL_SIZES]
     rows = [
         (f"{len(sample.rows)}", *_index_and_scan_times(sample), f"{yardstick(arguments.core):.1f} µs")

@@ -1,4 +1,4 @@
-"""Load one table into Southbound and into zen-engine, and let both decide on the same values."""
+"""Load one table into Southbound and into zen-engine, and evaluate both with the same values."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-ROUNDS = 5  # the best counts: a busy neighbour spoils one, not all
-MAX_ROUND_SECONDS = 1.0  # seconds of a round, where an evaluation takes milliseconds
-NAMES = tuple(f"in{place}" for place in range(6))
+ROUNDS = 5  # the best round counts: a disturbance affects some rounds, not all
+MAX_ROUND_SECONDS = 1.0  # seconds per round if an evaluation takes milliseconds
+NAMES = tuple(f"in{number}" for number in range(6))
 
 
 class EnginesDisagreeError(Exception):
-    """Two engines decided differently on the same values, so their times say nothing."""
+    """Two engines decided differently on the same values, so their times cannot be compared."""
 
 
 def rows_of(sample: TableSample) -> tuple[Row, ...]:
-    """Read the cells of a table."""
+    """Parse the cells of a table."""
     return tuple(
         Row(
-            id=f"R{place}",
+            id=f"R{number}",
             cells=tuple(parse(cell.text, of, {}) for cell, of in zip(cells, sample.types, strict=True)),
-            outputs={"out": place},
+            outputs={"out": number},
         )
-        for place, cells in enumerate(sample.rows)
+        for number, cells in enumerate(sample.rows)
     )
 
 
 def our_table(sample: TableSample, rows: tuple[Row, ...]) -> DecisionTable:
-    """Compile a table whose cells are read."""
+    """Compile a table whose cells are parsed."""
     return DecisionTable(
         id="bench",
         version="1",
@@ -56,7 +56,7 @@ def our_table(sample: TableSample, rows: tuple[Row, ...]) -> DecisionTable:
 
 
 def zen_table(sample: TableSample) -> Evaluate:
-    """Load the same table into zen-engine; it gives the output, or None."""
+    """Load the same table into zen-engine. It returns the output, or None."""
     decision = zen.ZenEngine().create_decision(json.dumps(_model(sample)))
 
     def evaluate(inputs: Inputs) -> object:
@@ -67,11 +67,11 @@ def zen_table(sample: TableSample) -> Evaluate:
 
 
 def _model(sample: TableSample) -> dict[str, object]:
-    """Write the table as a graph of GoRules: a request, the table, a response."""
+    """Return the table as a GoRules graph: a request, the table, a response."""
     at = {"x": 0, "y": 0}
     rules = [
-        {"_id": f"R{place}", **{name: cell.zen for name, cell in zip(NAMES, cells, strict=True)}, "out": str(place)}
-        for place, cells in enumerate(sample.rows)
+        {"_id": f"R{number}", **{name: cell.zen for name, cell in zip(NAMES, cells, strict=True)}, "out": str(number)}
+        for number, cells in enumerate(sample.rows)
     ]
     content = {
         "hitPolicy": "first",
@@ -92,21 +92,21 @@ def _model(sample: TableSample) -> dict[str, object]:
     }
 
 
-def check_agreement(sample: TableSample, one: Evaluate, other: Evaluate, limit: int) -> None:
-    """Make sure that both decide alike.
+def check_agreement(sample: TableSample, ours: Evaluate, theirs: Evaluate, limit: int) -> None:
+    """Check that both engines decide alike.
 
     Raises:
-        Disagreement: they do not.
+    EnginesDisagreeError: they do not.
     """
     for inputs in sample.values[:limit]:
-        if one(inputs) != other(inputs):
+        if ours(inputs) != theirs(inputs):
             raise EnginesDisagreeError(
-                f"{sample.shape}, {len(sample.rows)} rows: {one(inputs)}, {other(inputs)} for {inputs}"
+                f"{sample.shape}, {len(sample.rows)} rows: {ours(inputs)}, {theirs(inputs)} for {inputs}"
             )
 
 
 def median_micros(evaluate: Callable[[Value], object], values: Sequence[Value]) -> float:
-    """Return the median time of one evaluation in microseconds, the best of some rounds."""
+    """Return the median time of one evaluation in microseconds, in the best of several rounds."""
     return min(median_micros_once(evaluate, values) for _ in range(ROUNDS))
 
 
@@ -115,7 +115,7 @@ def median_micros_once(evaluate: Callable[[Value], object], values: Sequence[Val
     taken: list[int] = []
     end = time.perf_counter() + MAX_ROUND_SECONDS
     for value in values:
-        repr(value)  # an event has just been read when it is decided: its values are in the caches, the table is not
+        repr(value)  # when an event is decided, it was just read: its values are in the CPU caches, the table is not
         began = time.perf_counter_ns()
         evaluate(value)
         taken.append(time.perf_counter_ns() - began)
@@ -125,7 +125,7 @@ def median_micros_once(evaluate: Callable[[Value], object], values: Sequence[Val
 
 
 def cpu_millis(work: Callable[[], object]) -> float:
-    """Return the CPU time of one piece of work in milliseconds, the best of three."""
+    """Return the CPU time of a piece of work in milliseconds, the best of three."""
     taken = []
     for _ in range(3):
         began = time.thread_time()

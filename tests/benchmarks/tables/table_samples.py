@@ -1,4 +1,4 @@
-"""Draw tables of a shape and size, and values that reach all of their rows."""
+"""Draw tables of a given shape and size, and values that reach all of their rows."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    TableWithValues = tuple["SampleCell", object]  # a cell, and a value that it takes
+    TableWithValues = tuple["SampleCell", object]  # a cell, and a value that matches it
 
 WIDTH = 6
-WILDCARD_SHARE = 0.15  # of the cells ask for nothing
-OUTSIDE_SHARE = 0.2  # of the values are drawn without a row in mind
+WILDCARD_SHARE = 0.15  # of the cells match every value
+OUTSIDE_SHARE = 0.2  # of the values are drawn independently of the rows
 VALUES = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleCell:
-    """One cell, as we write it and as zen-engine does."""
+    """One cell in our syntax and in zen-engine's."""
 
     text: str
     zen: str
@@ -36,11 +36,11 @@ class TableSample:
 
 
 def a_table_sample(shape: str, size: int) -> TableSample:
-    """Draw a table of one of `SHAPES` with so many rows; the same every time."""
-    dice = random.Random(f"{shape} {size}")  # noqa: S311 - nothing secret is drawn
+    """Draw a table of one of `SHAPES` with this many rows. It is the same every time."""
+    random_source = random.Random(f"{shape} {size}")  # noqa: S311 - nothing secret is drawn
     columns = SHAPES[shape]
-    rows = [[_random_cell(draw, dice, size) for _, draw in columns] for _ in range(size)]
-    values = [_values(columns, rows, dice, size) for _ in range(VALUES)]
+    rows = [[_random_cell(draw, random_source, size) for _, draw in columns] for _ in range(size)]
+    values = [_values(columns, rows, random_source, size) for _ in range(VALUES)]
     return TableSample(
         shape=shape,
         types=tuple(column_type for column_type, _ in columns),
@@ -59,51 +59,54 @@ def _random_cell(
 def _values(
     columns: tuple[tuple[str, Callable[[random.Random, int], TableWithValues]], ...],
     rows: list[list[TableWithValues]],
-    dice: random.Random,
+    random_source: random.Random,
     size: int,
 ) -> dict[str, object]:
-    row = dice.choice(rows)
-    stray = dice.random() < OUTSIDE_SHARE
-    return {f"in{place}": draw(dice, size)[1] if stray else row[place][1] for place, (_, draw) in enumerate(columns)}
+    row = random_source.choice(rows)
+    stray = random_source.random() < OUTSIDE_SHARE
+    return {
+        f"in{number}": draw(random_source, size)[1] if stray else row[number][1]
+        for number, (_, draw) in enumerate(columns)
+    }
 
 
-def _equal(dice: random.Random, size: int) -> TableWithValues:
-    """One of so many words that a few rows share each."""
-    word = f"word-{dice.randrange(max(3, size // 5))}"
+def _equal(random_source: random.Random, size: int) -> TableWithValues:
+    """Draw one word from so many that a few rows share each."""
+    word = f"word-{random_source.randrange(max(3, size // 5))}"
     return SampleCell(text=f'"{word}"', zen=f'"{word}"'), word
 
 
-def _one_of(dice: random.Random, size: int) -> TableWithValues:
-    """One to three words, or anything but them."""
-    words = [f"word-{dice.randrange(max(9, size // 5))}" for _ in range(dice.randint(1, 3))]
+def _one_of(random_source: random.Random, size: int) -> TableWithValues:
+    """Draw one to three words, or the negation of them."""
+    words = [f"word-{random_source.randrange(max(9, size // 5))}" for _ in range(random_source.randint(1, 3))]
     listed = ", ".join(f'"{word}"' for word in words)
-    if dice.random() < WILDCARD_SHARE:
+    if random_source.random() < WILDCARD_SHARE:
         return SampleCell(text=f"not({listed})", zen=f"not in [{listed}]"), "word-none"
-    return SampleCell(text=listed, zen=listed), dice.choice(words)
+    return SampleCell(text=listed, zen=listed), random_source.choice(words)
 
 
-def _within(dice: random.Random, size: int) -> TableWithValues:
-    """An interval about as wide as a quarter of all values, so that every value is in many."""
+def _within(random_source: random.Random, size: int) -> TableWithValues:
+    """Draw an interval about as wide as a quarter of all values, so that every value is in many intervals."""
     all_values = 20 * max(size, 50)
-    low = dice.randrange(all_values)
-    high = low + dice.randint(all_values // 8, all_values // 3)
-    text = f"{dice.choice('[(')}{low}..{high}{dice.choice('])')}"
-    return SampleCell(text=text, zen=text), _between(dice, low, high)
+    low = random_source.randrange(all_values)
+    high = low + random_source.randint(all_values // 8, all_values // 3)
+    text = f"{random_source.choice('[(')}{low}..{high}{random_source.choice('])')}"
+    return SampleCell(text=text, zen=text), _between(random_source, low, high)
 
 
-def _compared(dice: random.Random, size: int) -> TableWithValues:
-    """A comparison, or an interval."""
-    if dice.random() < 0.5:
-        return _within(dice, size)
-    bound = dice.randrange(20 * max(size, 50))
-    sign, value = dice.choice([("<", bound - 1), ("<=", bound), (">", bound + 1), (">=", bound)])
+def _compared(random_source: random.Random, size: int) -> TableWithValues:
+    """Draw a comparison or an interval."""
+    if random_source.random() < 0.5:
+        return _within(random_source, size)
+    bound = random_source.randrange(20 * max(size, 50))
+    sign, value = random_source.choice([("<", bound - 1), ("<=", bound), (">", bound + 1), (">=", bound)])
     return SampleCell(text=f"{sign} {bound}", zen=f"{sign} {bound}"), value
 
 
-def _between(dice: random.Random, low: int, high: int) -> float:
-    """Return a whole number or one with a decimal, as events hold them."""
-    whole = dice.randint(low + 1, high - 1)
-    return whole if dice.random() < 0.5 else whole - 0.5
+def _between(random_source: random.Random, low: int, high: int) -> float:
+    """Return a whole number or one with a decimal, as events have them."""
+    whole = random_source.randint(low + 1, high - 1)
+    return whole if random_source.random() < 0.5 else whole - 0.5
 
 
 SHAPES: dict[str, tuple[tuple[str, Callable[[random.Random, int], TableWithValues]], ...]] = {

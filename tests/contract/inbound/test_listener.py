@@ -1,4 +1,4 @@
-"""A callback that is acknowledged is stored on Kafka."""
+"""A callback that the listener acknowledges is stored on Kafka."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = ListenerLimits()
 TOPIC = "testrun.inbound"
-TOKEN = "s3cret"  # noqa: S105 - nobody else's
+TOKEN = "s3cret"  # noqa: S105 - a test value
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 EVENT: dict[str, Any] = {
     "eventId": "e-1",
@@ -38,8 +38,8 @@ EVENT: dict[str, Any] = {
 
 
 @dataclass(slots=True, kw_only=True)
-class ReceivedCallback:
-    """A running listener with what a test needs to talk to it."""
+class ListenerRig:
+    """A running listener, its publisher and a client session."""
 
     listener: Listener
     publisher: RecordingInboundPublisher
@@ -58,7 +58,7 @@ class ReceivedCallback:
 @asynccontextmanager
 async def a_listener(
     publisher: RecordingInboundPublisher | None = None, port: int = 0, limits: ListenerLimits = DEFAULTS
-) -> AsyncIterator[ReceivedCallback]:
+) -> AsyncIterator[ListenerRig]:
     counts: list[tuple[str, CallbackOutcome]] = []
     publisher = publisher or RecordingInboundPublisher()
     listener = Listener(
@@ -76,107 +76,107 @@ async def a_listener(
         on_callback=lambda spoke, what: counts.append((spoke, what)),
     )
     async with listener, aiohttp.ClientSession() as session:
-        yield ReceivedCallback(listener=listener, publisher=publisher, session=session, counts=counts)
+        yield ListenerRig(listener=listener, publisher=publisher, session=session, counts=counts)
 
 
 async def test_a_callback_is_stored_as_it_came() -> None:
-    async with a_listener() as heard:
-        status, answer = await heard.post("/fibre-lab/listener")
+    async with a_listener() as rig:
+        status, answer = await rig.post("/fibre-lab/listener")
         assert status == 201
-        (received,) = heard.publisher.callbacks()
+        (received,) = rig.publisher.callbacks()
     assert received.body == orjson.dumps(EVENT)
     assert (received.spoke, received.external_id, received.event_id) == ("fibre-lab", "89757", "e-1")
     assert (received.received_at, received.content_type) == (NOW, "application/json")
-    (message,) = heard.publisher.published
+    (message,) = rig.publisher.published
     assert (message.topic, message.key) == (TOPIC, b"fibre-lab:89757")
-    assert answer["id"] == heard.publisher.events()[0].id
+    assert answer["id"] == rig.publisher.events()[0].id
     assert answer["callback"] == "/fibre-lab/listener"
 
 
-async def test_it_answers_only_after_it_has_stored() -> None:
+async def test_a_callback_is_answered_only_after_it_is_stored() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher) as heard:
-        posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
+    async with a_listener(publisher) as rig:
+        posting = asyncio.create_task(rig.post("/fibre-lab/listener"))
         await publisher.publish_called.wait()
         assert not (await asyncio.wait([posting], timeout=0.1))[0]
         publisher.unblock()
         assert (await posting)[0] == 201
 
 
-async def test_what_cannot_be_stored_is_answered_503_and_taken_when_it_comes_again() -> None:
+async def test_a_callback_that_cannot_be_stored_is_answered_503_and_accepted_when_it_is_repeated() -> None:
     publisher = RecordingInboundPublisher()
     publisher.fail_topic(TOPIC)
-    async with a_listener(publisher, limits=ListenerLimits(retry_after=7)) as heard:
-        status, answer = await heard.post("/fibre-lab/listener")
+    async with a_listener(publisher, limits=ListenerLimits(retry_after=7)) as rig:
+        status, answer = await rig.post("/fibre-lab/listener")
         assert (status, answer["headers"]["Retry-After"]) == (503, "7")
         assert "send it again" in answer["reason"]
         publisher.restore_topic(TOPIC)
-        assert (await heard.post("/fibre-lab/listener"))[0] == 201
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
     assert len(publisher.published) == 1
-    assert heard.counts == [("fibre-lab", "notStored"), ("fibre-lab", "stored")]
+    assert rig.counts == [("fibre-lab", "notStored"), ("fibre-lab", "stored")]
 
 
 async def test_a_store_that_hangs_is_answered_503_in_time() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher, limits=ListenerLimits(publish_timeout=0.05)) as heard:
-        assert (await heard.post("/fibre-lab/listener"))[0] == 503
+    async with a_listener(publisher, limits=ListenerLimits(publish_timeout=0.05)) as rig:
+        assert (await rig.post("/fibre-lab/listener"))[0] == 503
 
 
 async def test_a_v5_system_is_answered_204_without_a_body() -> None:
-    async with a_listener() as heard:
-        status, answer = await heard.post("/copper-lab/listener", Authorization="Bearer s3cret")
+    async with a_listener() as rig:
+        status, answer = await rig.post("/copper-lab/listener", Authorization="Bearer s3cret")
     assert status == 204
     assert set(answer) == {"headers"}
 
 
 @pytest.mark.parametrize("credentials", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "s3cret"}])
-async def test_nothing_of_a_stranger_is_stored(credentials: dict[str, str]) -> None:
-    async with a_listener() as heard:
-        status, answer = await heard.post("/copper-lab/listener", **credentials)
+async def test_a_callback_without_valid_credentials_is_not_stored(credentials: dict[str, str]) -> None:
+    async with a_listener() as rig:
+        status, answer = await rig.post("/copper-lab/listener", **credentials)
         assert status == 401
         assert "s3cret" not in str(answer)
-        assert heard.publisher.published == []
-    assert heard.counts == [("copper-lab", "unauthenticated")]
+        assert rig.publisher.published == []
+    assert rig.counts == [("copper-lab", "unauthenticated")]
 
 
-async def test_an_unknown_spoke_is_named_and_not_counted_by_name() -> None:
-    async with a_listener() as heard:
-        status, answer = await heard.post("/nobody/listener")
+async def test_an_unknown_spoke_is_named_in_the_answer_but_not_in_the_metric() -> None:
+    async with a_listener() as rig:
+        status, answer = await rig.post("/nobody/listener")
     assert status == 404
     assert "'nobody'" in answer["reason"]
-    assert heard.counts == [("", "unknownSpoke")]
+    assert rig.counts == [("", "unknownSpoke")]
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b"\xff\xfe", b'{"eventId": "\\ud800"}'])
 async def test_what_is_no_json_object_is_refused_with_a_sentence(body: bytes) -> None:
-    async with a_listener() as heard:
-        status, answer = await heard.post("/fibre-lab/listener", body)
-        assert (status, heard.publisher.published) == (400, [])
+    async with a_listener() as rig:
+        status, answer = await rig.post("/fibre-lab/listener", body)
+        assert (status, rig.publisher.published) == (400, [])
     assert answer["reason"].startswith("the body is")
 
 
 async def test_a_body_that_is_too_large_is_refused_with_the_limit() -> None:
-    async with a_listener(limits=ListenerLimits(max_body_bytes=100)) as heard:
-        status, answer = await heard.post("/fibre-lab/listener", EVENT | {"title": "x" * 200})
-        assert (status, heard.publisher.published) == (413, [])
+    async with a_listener(limits=ListenerLimits(max_body_bytes=100)) as rig:
+        status, answer = await rig.post("/fibre-lab/listener", EVENT | {"title": "x" * 200})
+        assert (status, rig.publisher.published) == (413, [])
         assert "100 bytes" in answer["reason"]
-        assert (await heard.post("/fibre-lab/listener", {}))[0] == 201
+        assert (await rig.post("/fibre-lab/listener", {}))[0] == 201
 
 
 async def test_a_small_body_that_unpacks_into_a_large_one_is_refused() -> None:
-    async with a_listener(limits=ListenerLimits(max_body_bytes=10_000)) as heard:
+    async with a_listener(limits=ListenerLimits(max_body_bytes=10_000)) as rig:
         bomb = gzip.compress(orjson.dumps({"title": "x" * 1_000_000}))
         assert len(bomb) < 10_000
-        status, _ = await heard.post("/fibre-lab/listener", bomb, **{"content-encoding": "gzip"})
-        assert (status, heard.publisher.published) == (413, [])
+        status, _ = await rig.post("/fibre-lab/listener", bomb, **{"content-encoding": "gzip"})
+        assert (status, rig.publisher.published) == (413, [])
 
 
-async def test_a_body_that_says_gzip_and_is_not_is_refused() -> None:
-    async with a_listener() as heard:
-        status, _ = await heard.post("/fibre-lab/listener", b"{}", **{"content-encoding": "gzip"})
-        assert (status, heard.publisher.published) == (400, [])
+async def test_a_body_with_content_encoding_gzip_that_is_not_gzip_is_refused() -> None:
+    async with a_listener() as rig:
+        status, _ = await rig.post("/fibre-lab/listener", b"{}", **{"content-encoding": "gzip"})
+        assert (status, rig.publisher.published) == (400, [])
 
 
 @pytest.mark.parametrize(
@@ -189,41 +189,41 @@ async def test_a_body_that_says_gzip_and_is_not_is_refused() -> None:
     ],
 )
 async def test_the_event_type_is_read_from_the_path_where_the_body_has_none(path: str) -> None:
-    async with a_listener() as heard:
-        assert (await heard.post(path, {"event": EVENT["event"]}))[0] == 201
-        (received,) = heard.publisher.callbacks()
+    async with a_listener() as rig:
+        assert (await rig.post(path, {"event": EVENT["event"]}))[0] == 201
+        (received,) = rig.publisher.callbacks()
     assert received.event_type == "ServiceTestStateChangeEvent"
 
 
 async def test_the_event_type_of_the_body_wins_over_the_path() -> None:
-    async with a_listener() as heard:
-        await heard.post("/fibre-lab/listener/serviceTestCreateEvent")
-        (received,) = heard.publisher.callbacks()
+    async with a_listener() as rig:
+        await rig.post("/fibre-lab/listener/serviceTestCreateEvent")
+        (received,) = rig.publisher.callbacks()
     assert received.event_type == "ServiceTestStateChangeEvent"
 
 
 async def test_a_notification_that_is_delivered_again_has_the_same_id() -> None:
-    async with a_listener() as heard:
-        _, first = await heard.post("/fibre-lab/listener")
-        _, again = await heard.post("/fibre-lab/listener", EVENT | {"title": "second delivery"})
-        assert len(heard.publisher.published) == 2
+    async with a_listener() as rig:
+        _, first = await rig.post("/fibre-lab/listener")
+        _, again = await rig.post("/fibre-lab/listener", EVENT | {"title": "second delivery"})
+        assert len(rig.publisher.published) == 2
     assert first["id"] == again["id"]
 
 
 async def test_two_systems_may_use_the_same_event_id() -> None:
-    async with a_listener() as heard:
-        await heard.post("/fibre-lab/listener")
-        await heard.post("/copper-lab/listener", Authorization="Bearer s3cret")
-        ids = {event.id for event in heard.publisher.events()}
+    async with a_listener() as rig:
+        await rig.post("/fibre-lab/listener")
+        await rig.post("/copper-lab/listener", Authorization="Bearer s3cret")
+        ids = {event.id for event in rig.publisher.events()}
     assert len(ids) == 2
 
 
-async def test_the_trace_of_the_caller_goes_on() -> None:
+async def test_the_traceparent_of_the_caller_is_stored_with_the_callback() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    async with a_listener() as heard:
-        await heard.post("/fibre-lab/listener", traceparent=trace)
-        await heard.post("/fibre-lab/listener", traceparent="nonsense")
-        assert [event.headers.traceparent for event in heard.publisher.events()] == [trace, None]
+    async with a_listener() as rig:
+        await rig.post("/fibre-lab/listener", traceparent=trace)
+        await rig.post("/fibre-lab/listener", traceparent="nonsense")
+        assert [event.headers.traceparent for event in rig.publisher.events()] == [trace, None]
 
 
 async def send_raw(port: int, sent: bytes) -> bytes:
@@ -236,64 +236,64 @@ async def send_raw(port: int, sent: bytes) -> bytes:
     return answer
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
-    async with a_listener(limits=ListenerLimits(body_timeout=0.05)) as heard:
+async def test_a_body_that_does_not_arrive_ends_with_a_timeout() -> None:
+    async with a_listener(limits=ListenerLimits(body_timeout=0.05)) as rig:
         head = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
-        answer = await send_raw(heard.listener.port, head)
+        answer = await send_raw(rig.listener.port, head)
         assert answer.startswith(b"HTTP/1.1 408")
-        assert heard.publisher.published == []
+        assert rig.publisher.published == []
 
 
-async def test_headers_that_are_no_text_do_no_harm() -> None:
-    async with a_listener() as heard:
+async def test_headers_that_are_not_text_are_ignored() -> None:
+    async with a_listener() as rig:
         body = orjson.dumps(EVENT)
         head = b"POST /fibre-lab/listener/%%FF%%00 HTTP/1.1\r\nHost: x\r\nContent-Type: \xff/\xfe\r\n"
         trace = b"Authorization: \xff\r\ntraceparent: \xff\r\nContent-Length: %d\r\n\r\n" % len(body)
-        answer = await send_raw(heard.listener.port, head.replace(b"%%", b"%") + trace + body)
+        answer = await send_raw(rig.listener.port, head.replace(b"%%", b"%") + trace + body)
         assert answer.startswith(b"HTTP/1.1 201")
-        assert len(heard.publisher.callbacks()) == 1
+        assert len(rig.publisher.callbacks()) == 1
 
 
 async def test_a_caller_that_hangs_up_leaves_nothing_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with a_listener() as heard:
-        _, writer = await asyncio.open_connection("127.0.0.1", heard.listener.port)
+    async with a_listener() as rig:
+        _, writer = await asyncio.open_connection("127.0.0.1", rig.listener.port)
         writer.write(b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
         await writer.drain()
         writer.close()
-        assert (await heard.post("/fibre-lab/listener"))[0] == 201
-        assert len(heard.publisher.published) == 1
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
+        assert len(rig.publisher.published) == 1
     assert [record.getMessage() for record in caplog.records] == []
 
 
-async def test_many_at_once_are_all_stored_once() -> None:
-    async with a_listener() as heard:
+async def test_concurrent_callbacks_are_each_stored_once() -> None:
+    async with a_listener() as rig:
         bodies = [EVENT | {"eventId": f"e-{number}"} for number in range(200)]
-        answers = await asyncio.gather(*(heard.post("/fibre-lab/listener", body) for body in bodies))
+        answers = await asyncio.gather(*(rig.post("/fibre-lab/listener", body) for body in bodies))
         assert {status for status, _ in answers} == {201}
-        assert len({event.id for event in heard.publisher.events()}) == 200
+        assert len({event.id for event in rig.publisher.events()}) == 200
 
 
-async def test_too_many_at_once_are_asked_to_come_later() -> None:
+async def test_callbacks_above_the_concurrency_limit_are_asked_to_retry_later() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher, limits=ListenerLimits(max_concurrent=1)) as heard:
-        first = asyncio.create_task(heard.post("/fibre-lab/listener"))
+    async with a_listener(publisher, limits=ListenerLimits(max_concurrent=1)) as rig:
+        first = asyncio.create_task(rig.post("/fibre-lab/listener"))
         await publisher.publish_called.wait()
-        assert (await heard.post("/fibre-lab/listener"))[0] == 503
+        assert (await rig.post("/fibre-lab/listener"))[0] == 503
         publisher.unblock()
         assert (await first)[0] == 201
-        assert (await heard.post("/fibre-lab/listener"))[0] == 201
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
 
 
 async def test_a_stop_finishes_what_is_being_stored() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher) as heard:
-        posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
+    async with a_listener(publisher) as rig:
+        posting = asyncio.create_task(rig.post("/fibre-lab/listener"))
         await publisher.publish_called.wait()
-        stopping = asyncio.create_task(heard.listener.stop())
+        stopping = asyncio.create_task(rig.listener.stop())
         await asyncio.sleep(0)
         publisher.unblock()
         await stopping
@@ -304,36 +304,36 @@ async def test_a_stop_finishes_what_is_being_stored() -> None:
 async def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
     publisher = RecordingInboundPublisher()
     publisher.block()
-    async with a_listener(publisher, limits=ListenerLimits(publish_timeout=60, shutdown_timeout=0.05)) as heard:
-        posting = asyncio.create_task(heard.post("/fibre-lab/listener"))
+    async with a_listener(publisher, limits=ListenerLimits(publish_timeout=60, shutdown_timeout=0.05)) as rig:
+        posting = asyncio.create_task(rig.post("/fibre-lab/listener"))
         await publisher.publish_called.wait()
         async with asyncio.timeout(5):
-            await heard.listener.stop()
+            await rig.listener.stop()
         with pytest.raises(aiohttp.ClientError):
             await posting
     assert publisher.published == []
 
 
 async def test_a_taken_port_is_named_in_a_sentence() -> None:
-    async with a_listener() as heard:
-        port = heard.listener.port
+    async with a_listener() as rig:
+        port = rig.listener.port
         with pytest.raises(CannotListenError, match=f"port {port} is taken"):
             async with a_listener(port=port):
                 pass
 
 
 async def test_the_port_is_free_again_after_a_stop() -> None:
-    async with a_listener() as heard:
-        port = heard.listener.port
-        await heard.post("/fibre-lab/listener")
+    async with a_listener() as rig:
+        port = rig.listener.port
+        await rig.post("/fibre-lab/listener")
     async with a_listener(port=port) as again:
         assert (await again.post("/fibre-lab/listener"))[0] == 201
 
 
-async def test_only_post_is_understood() -> None:
-    async with a_listener() as heard:
-        url = f"http://127.0.0.1:{heard.listener.port}/fibre-lab/listener"
-        async with heard.session.get(url) as answer:
+async def test_methods_other_than_post_are_refused() -> None:
+    async with a_listener() as rig:
+        url = f"http://127.0.0.1:{rig.listener.port}/fibre-lab/listener"
+        async with rig.session.get(url) as answer:
             assert answer.status == 405
 
 
@@ -342,19 +342,19 @@ class FailingInboundPublisher(RecordingInboundPublisher):
         raise RuntimeError(f"a fault of ours, with {messages!r} in its words")
 
 
-async def test_a_fault_of_ours_tells_the_sender_to_come_again_and_is_counted() -> None:
-    async with a_listener(FailingInboundPublisher()) as heard:
-        status, body = await heard.post("/fibre-lab/listener")
+async def test_an_internal_error_asks_the_sender_to_retry_and_is_counted() -> None:
+    async with a_listener(FailingInboundPublisher()) as rig:
+        status, body = await rig.post("/fibre-lab/listener")
         assert (status, body["code"]) == (503, "notStored")
         assert body["headers"]["Retry-After"]
-        assert heard.counts == [("fibre-lab", "notStored")]
+        assert rig.counts == [("fibre-lab", "notStored")]
 
 
-async def test_a_wrong_path_was_told_nothing_and_counted_nowhere() -> None:
-    async with a_listener() as heard:
-        status, told = await heard.post("/listener")
-        assert (status, told["code"]) == (404, "unknownPath")
-        assert "/{spoke}/listener" in told["reason"]
-        assert heard.counts == [("", "unknownPath")]
-        async with heard.session.get(f"http://127.0.0.1:{heard.listener.port}/fibre-lab/listener") as answer:
+async def test_a_wrong_path_is_answered_with_the_right_one_and_counted() -> None:
+    async with a_listener() as rig:
+        status, body = await rig.post("/listener")
+        assert (status, body["code"]) == (404, "unknownPath")
+        assert "/{spoke}/listener" in body["reason"]
+        assert rig.counts == [("", "unknownPath")]
+        async with rig.session.get(f"http://127.0.0.1:{rig.listener.port}/fibre-lab/listener") as answer:
             assert answer.status == 405

@@ -1,4 +1,4 @@
-"""What every publisher promises, the real one and the one that tests use."""
+"""The contract of every publisher: the Kafka publisher and the recording publisher of unit tests."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 class PublisherRig(Protocol):
-    """A publisher and a way to see what reached its topics."""
+    """A publisher, and access to what reached its topics."""
 
     @property
     def publisher(self) -> Publisher:
-        """The one that is tested."""
+        """The publisher under test."""
 
     @property
     def topic(self) -> str:
-        """Where it may publish."""
+        """A topic that exists."""
 
     @property
     def missing_topic(self) -> str:
-        """Where it may not."""
+        """A topic that does not exist."""
 
     def arrived(self, count: int) -> list[Message]:
-        """Return what is on the topic; at least this many."""
+        """Return the messages on the topic once there are at least `count`."""
 
 
 class FakePublisherRig:
@@ -92,13 +92,13 @@ async def test_what_is_published_is_there_when_publish_returns_and_in_order(rig:
     assert rig.arrived(20) == messages
 
 
-async def test_bytes_headers_and_nothing_at_all_are_carried_untouched(rig: PublisherRig) -> None:
+async def test_bytes_headers_and_missing_values_arrive_unchanged(rig: PublisherRig) -> None:
     message = Message(rig.topic, None, None, (("ce_id", b"\x00\xff"), ("empty", None), ("ce_id", b"2")))
     await rig.publisher.publish([message])
     assert rig.arrived(1) == [message]
 
 
-async def test_a_topic_that_is_not_there_is_named(rig: PublisherRig) -> None:
+async def test_a_topic_that_does_not_exist_is_named(rig: PublisherRig) -> None:
     with pytest.raises(PublishError, match=rig.missing_topic):
         await rig.publisher.publish([Message(rig.missing_topic, b"k", b"v")])
 
@@ -108,18 +108,18 @@ async def test_one_failure_among_many_is_a_failure(rig: PublisherRig) -> None:
         await rig.publisher.publish([Message(rig.topic, b"k", b"v"), Message(rig.missing_topic, b"k", b"v")])
 
 
-async def test_many_can_wait_at_once(rig: PublisherRig) -> None:
+async def test_many_publishes_can_wait_at_once(rig: PublisherRig) -> None:
     await asyncio.gather(*(rig.publisher.publish([Message(rig.topic, b"%d" % n, b"v")]) for n in range(200)))
     assert len({message.key for message in rig.arrived(200)}) == 200
 
 
-async def test_messages_are_handed_over_before_anybody_awaits_and_though_nobody_ever_does(rig: PublisherRig) -> None:
+async def test_messages_are_sent_before_and_without_awaiting_the_result(rig: PublisherRig) -> None:
     never_awaited = rig.publisher.publish([Message(rig.topic, b"k", b"first")])
     await rig.publisher.publish([Message(rig.topic, b"k", b"second")])
     assert [message.value for message in rig.arrived(2)] == [b"first", b"second"]
     del never_awaited
-    gc.collect()  # where a coroutine would complain that nobody awaited it
+    gc.collect()  # a coroutine that was never awaited would warn here
 
 
-async def test_nothing_to_publish_is_published_at_once(rig: PublisherRig) -> None:
+async def test_publishing_no_messages_returns_at_once(rig: PublisherRig) -> None:
     await rig.publisher.publish([])

@@ -1,9 +1,9 @@
-"""An event that is delivered again after any number of reports is recognised, on every run store.
+"""An event that is delivered again is recognised after any number of reports, on every run store.
 
-tests/integration/store/test_postgres.py makes the same claims about PostgreSQL.
+tests/integration/store/test_postgres.py runs the same tests on PostgreSQL.
 """
 
-# ruff: noqa: F811, F401 - a fixture is imported by its name, and asked for by it
+# ruff: noqa: F811, F401 - a fixture is imported and requested by its name
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.harness.gateway import InMemoryGateway
 if TYPE_CHECKING:
     from consumers.store.port import RunStore
 
-REPORTS = 32  # as many as a row keeps; the store's form of a row has to keep apart what the row keeps apart
+REPORTS = 32  # as many as a row keeps; the stored form of a row must keep reports and events apart as well
 
 
 async def a_run_that_is_out(store: RunStore) -> InMemoryGateway:
-    gateway = InMemoryGateway(store=store, profile={"patchable": ["description"]})  # type: ignore[arg-type] # a real one does as well
+    gateway = InMemoryGateway(store=store, profile={"patchable": ["description"]})  # type: ignore[arg-type] # any run store
     await gateway.process_request(a_document())
     return gateway
 
@@ -47,7 +47,7 @@ async def test_a_cancellation_that_is_delivered_again_after_many_reports_is_not_
     assert gateway.updates().count(UpdateKind.CANCEL_ACCEPTED) == 2  # the same event, published again
 
 
-async def test_an_update_that_a_crash_kept_back_is_published_after_many_reports(store: RunStore) -> None:
+async def test_an_update_that_a_crash_left_unpublished_is_published_after_many_reports(store: RunStore) -> None:
     gateway = await a_run_that_is_out(store)
     changed = RunChanged(run=a_document(version=2, description="new"))
     gateway.produce(gateway.names.lifecycle, changed, "change")

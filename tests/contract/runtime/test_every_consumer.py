@@ -1,4 +1,4 @@
-"""What every client of the runtime promises, the real one and the one that tests use."""
+"""The contract of every Kafka client of the runtime: the real client and the fake of unit tests."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ FAST_GROUP_SETTINGS = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6_000
 
 
 class ConsumerRig(Protocol):
-    """A client of a topic with two partitions, and the test's power over the broker."""
+    """A client of a topic with two partitions, and the test's control of the broker."""
 
     @property
     def client(self) -> GroupConsumer:
-        """The one that is tested."""
+        """The client under test."""
 
     @property
     def topic(self) -> str:
-        """What it reads."""
+        """The topic that it reads."""
 
     def join(self) -> None:
-        """Let the broker give both partitions to the client."""
+        """Let the broker assign both partitions to the client."""
 
     def append(self, number: int, value: bytes, *, key: bytes | None = None) -> None:
-        """Put a record on the log."""
+        """Append a record to a partition."""
 
     def take_one_away(self) -> None:
-        """Let another member of the group ask for a partition."""
+        """Let another member join the group, so that one partition is revoked."""
 
     async def committed(self, partition: Partition) -> int:
-        """Return the offset that a next owner would start from."""
+        """Return the committed offset, from which the next owner starts."""
 
     async def tear_down(self) -> None:
-        """Let go of everything."""
+        """Close all clients."""
 
 
 class FakeConsumerRig:
@@ -83,10 +83,10 @@ class KafkaConsumerRig:
         self.client = KafkaGroupConsumer(self._settings, [topic], session_timeout=6.0, revoke_timeout=10.0)
         self._producer = Producer({"bootstrap.servers": bootstrap})
         self._enough = threading.Event()
-        self._other = threading.Thread(target=self._be_another_member)
+        self._other = threading.Thread(target=self._join_as_other_member)
 
     def join(self) -> None:
-        """Nothing to do: the broker assigns as soon as the client has started."""
+        """Do nothing: the broker assigns as soon as the client has started."""
 
     def append(self, number: int, value: bytes, *, key: bytes | None = None) -> None:
         self._producer.produce(self.topic, value, key, partition=number)
@@ -95,7 +95,7 @@ class KafkaConsumerRig:
     def take_one_away(self) -> None:
         self._other.start()
 
-    def _be_another_member(self) -> None:
+    def _join_as_other_member(self) -> None:
         consumer = Consumer(self._settings)
         consumer.subscribe([self.topic])
         while not self._enough.is_set():
@@ -121,39 +121,39 @@ class KafkaConsumerRig:
 
 
 class ConsumerScenario:
-    """Everything that a client reported, in order."""
+    """Drives one client and records every event that it reports."""
 
     def __init__(self, rig: ConsumerRig) -> None:
         self.rig = rig
         self.events: list[ConsumerEvent] = []
         self._moved = asyncio.Event()
-        rig.client.start(self._hear)
+        rig.client.start(self._record_event)
         rig.join()
 
-    def _hear(self, event: ConsumerEvent) -> None:
+    def _record_event(self, event: ConsumerEvent) -> None:
         self.events.append(event)
         self._moved.set()
 
-    async def until(self, told: Callable[[], object]) -> None:
-        """Wait until the story so far has it."""
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until the recorded events fulfil a condition."""
         async with asyncio.timeout(60):
-            while not told():
+            while not condition():
                 self._moved.clear()
                 await self._moved.wait()
 
     async def begin(self) -> tuple[Partition, Partition]:
-        """Wait until both partitions are ours; return them by number."""
+        """Wait until both partitions are assigned; return them by number."""
         self.rig.client.control_flow(ASK_FOR_RECORDS)
         await self.until(lambda: len(self.assigned()) == 2)
         first, second = sorted(self.assigned(), key=lambda partition: partition.number)
         return first, second
 
     async def records(self, count: int) -> list[Record]:
-        """Ask until this many have come."""
+        """Request batches until this many records have come."""
         while len(self.received()) < count:
             so_far = len(self.received())
             self.rig.client.control_flow(ASK_FOR_RECORDS)
-            await self.until(lambda: len(self.received()) > so_far)  # noqa: B023 - awaited in the same turn
+            await self.until(lambda: len(self.received()) > so_far)  # noqa: B023 - awaited in the same iteration
         return self.received()
 
     def assigned(self) -> list[Partition]:
@@ -162,91 +162,91 @@ class ConsumerScenario:
     def received(self) -> list[Record]:
         return [r for event in self.events if isinstance(event, RecordsReceived) for r in event.records]
 
-    def told(self, kind: type[ConsumerEvent]) -> list[ConsumerEvent]:
+    def events_of(self, kind: type[ConsumerEvent]) -> list[ConsumerEvent]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
 @pytest.fixture(params=["fake", "kafka"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[ConsumerRig]:
-    made: ConsumerRig
+    rig: ConsumerRig
     if request.param == "fake":
-        made = FakeConsumerRig()
+        rig = FakeConsumerRig()
     else:
         make: Callable[..., str] = request.getfixturevalue("fresh_topics")
-        made = KafkaConsumerRig(request.getfixturevalue("kafka_bootstrap"), make("lifecycle", partitions=2))
-    yield made
-    await made.tear_down()
+        rig = KafkaConsumerRig(request.getfixturevalue("kafka_bootstrap"), make("lifecycle", partitions=2))
+    yield rig
+    await rig.tear_down()
 
 
-async def test_records_come_as_they_are_and_in_the_order_of_their_partition(rig: ConsumerRig) -> None:
+async def test_records_arrive_unchanged_and_in_the_order_of_their_partition(rig: ConsumerRig) -> None:
     for n in range(5):
         rig.append(0, b"%d" % n, key=b"\x00\xff")
-    story = ConsumerScenario(rig)
-    first, _ = await story.begin()
-    records = await story.records(5)
+    scenario = ConsumerScenario(rig)
+    first, _ = await scenario.begin()
+    records = await scenario.records(5)
     assert [(r.offset, r.key, r.value, r.headers) for r in records] == [
         (n, b"\x00\xff", b"%d" % n, ()) for n in range(5)
     ]
     assert {r.partition for r in records} == {first}
 
 
-async def test_a_commit_is_answered_with_what_was_taken(rig: ConsumerRig) -> None:
+async def test_a_commit_is_answered_with_the_committed_offsets(rig: ConsumerRig) -> None:
     rig.append(0, b"v")
-    story = ConsumerScenario(rig)
-    first, _ = await story.begin()
-    await story.records(1)
+    scenario = ConsumerScenario(rig)
+    first, _ = await scenario.begin()
+    await scenario.records(1)
     rig.client.commit({first: 1})
     rig.client.control_flow(ASK_FOR_RECORDS)
-    await story.until(lambda: story.told(Committed))
-    assert story.told(Committed) == [Committed({first: 1})]
+    await scenario.until(lambda: scenario.events_of(Committed))
+    assert scenario.events_of(Committed) == [Committed({first: 1})]
     assert await rig.committed(first) == 1
 
 
-async def test_a_paused_partition_is_silent_until_it_is_resumed(rig: ConsumerRig) -> None:
-    story = ConsumerScenario(rig)
-    first, second = await story.begin()
+async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(rig: ConsumerRig) -> None:
+    scenario = ConsumerScenario(rig)
+    first, second = await scenario.begin()
     rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NO_PARTITIONS, poll=True))
     rig.client.commit({second: 0})
-    await story.until(lambda: story.told(Committed))  # so the pause has been carried out as well
+    await scenario.until(lambda: scenario.events_of(Committed))  # so the pause has been carried out as well
     rig.append(0, b"held back")
     rig.append(1, b"flows")
-    assert [r.value for r in await story.records(1)] == [b"flows"]
+    assert [r.value for r in await scenario.records(1)] == [b"flows"]
     rig.append(1, b"flows too")
-    assert [r.value for r in await story.records(2)] == [b"flows", b"flows too"]
+    assert [r.value for r in await scenario.records(2)] == [b"flows", b"flows too"]
     rig.client.control_flow(FlowControl(pause=NO_PARTITIONS, resume=frozenset({first}), poll=True))
-    assert [r.value for r in await story.records(3)][2] == b"held back"
+    assert [r.value for r in await scenario.records(3)][2] == b"held back"
 
 
-async def test_a_revoked_partition_stays_ours_until_it_is_released_with_a_last_commit(rig: ConsumerRig) -> None:
+async def test_a_revoked_partition_stays_assigned_until_it_is_released_with_a_last_commit(rig: ConsumerRig) -> None:
     rig.append(0, b"a")
     rig.append(1, b"b")
-    story = ConsumerScenario(rig)
-    await story.begin()
-    await story.records(2)
+    scenario = ConsumerScenario(rig)
+    await scenario.begin()
+    await scenario.records(2)
     rig.take_one_away()
     rig.client.control_flow(ASK_FOR_RECORDS)
-    await story.until(lambda: story.told(Revoked))
-    (revoked,) = story.told(Revoked)
+    await scenario.until(lambda: scenario.events_of(Revoked))
+    (revoked,) = scenario.events_of(Revoked)
     assert isinstance(revoked, Revoked)
     (leaving,) = revoked.partitions
     rig.client.release({leaving: 1})
-    kept = next(p for p in story.assigned() if p != leaving)
-    rig.client.commit({kept: 1})
-    await story.until(lambda: story.told(Committed))
+    remaining = next(p for p in scenario.assigned() if p != leaving)
+    rig.client.commit({remaining: 1})
+    await scenario.until(lambda: scenario.events_of(Committed))
     assert await rig.committed(leaving) == 1
 
 
 async def test_the_last_event_is_that_the_client_is_closed(rig: ConsumerRig) -> None:
-    story = ConsumerScenario(rig)
-    await story.begin()
+    scenario = ConsumerScenario(rig)
+    await scenario.begin()
     rig.client.close()
-    await story.until(lambda: story.told(Closed))
-    assert story.events[-1] == Closed()
+    await scenario.until(lambda: scenario.events_of(Closed))
+    assert scenario.events[-1] == Closed()
 
 
 async def test_a_live_member_is_proven_alive(rig: ConsumerRig) -> None:
     loop = asyncio.get_running_loop()
     before = loop.time()
-    story = ConsumerScenario(rig)
-    await story.begin()
+    scenario = ConsumerScenario(rig)
+    await scenario.begin()
     assert rig.client.membership_proven_at() >= before

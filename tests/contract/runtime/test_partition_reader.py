@@ -1,4 +1,4 @@
-"""Partitions of a real Kafka are read from the offsets that were asked for, without a consumer group."""
+"""The partition reader reads a real Kafka from given offsets, without a consumer group."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def reader(kafka_bootstrap: str) -> Iterator[PartitionReader]:
 
 @pytest.fixture
 def put(kafka_bootstrap: str) -> Callable[..., None]:
-    """Write values, which are their own keys, to one partition; `at` is a time in milliseconds."""
+    """Return a function that writes values, each its own key, to one partition; `at` is a time in milliseconds."""
 
     def put(topic: str, *values: bytes, partition: int = 0, at: int = 0) -> None:
         producer = Producer({"bootstrap.servers": kafka_bootstrap})
@@ -49,7 +49,7 @@ def put(kafka_bootstrap: str) -> Callable[..., None]:
 
 @pytest.fixture
 def transaction(kafka_bootstrap: str) -> Callable[[str], Producer]:
-    """Begin a transaction of a producer of this name."""
+    """Return a function that begins a transaction of a producer with this name."""
 
     def begin(name: str) -> Producer:
         producer = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": name, "log_level": 0})
@@ -65,7 +65,7 @@ def values(records: Iterator[Message]) -> list[bytes | None]:
 
 
 def until(batches: Iterator[Batch], found: Callable[[list[Message], Batch], bool]) -> list[Message]:
-    """Collect records until a claim about them and the last batch holds."""
+    """Collect records until a condition on them and the last batch holds."""
     records: list[Message] = []
     deadline = time.monotonic() + WITHIN
     for batch in batches:
@@ -82,9 +82,9 @@ def test_whole_topics_are_read_up_to_their_present_end(
     full, empty = fresh_topics("full", 3), fresh_topics("empty", 2)
     for partition in (0, 2):
         put(full, *(b"%d-%d" % (partition, number) for number in range(1_200)), partition=partition)
-    known = reader.topics()
-    assert (len(known[full]), len(known[empty])) == (3, 2)
-    ranges = [OffsetRange(name, number, FIRST_RECORD) for name in (full, empty) for number in known[name]]
+    topics = reader.topics()
+    assert (len(topics[full]), len(topics[empty])) == (3, 2)
+    ranges = [OffsetRange(name, number, FIRST_RECORD) for name in (full, empty) for number in topics[name]]
     found = values(reader.records(ranges))
     for partition in (0, 2):
         expected = [b"%d-%d" % (partition, number) for number in range(1_200)]
@@ -114,7 +114,7 @@ def test_the_ranges_since_a_moment_begin_with_its_first_record(
     put(topic, b"old", partition=1, at=now - 2 * day)
     put(topic, b"new", partition=2, at=now)
     ranges = reader.ranges_since(topic, datetime.fromtimestamp((now - day) / 1000, UTC))
-    assert sorted((one.partition, one.start, one.end) for one in ranges) == [(0, 2, 3), (2, 0, 1)]
+    assert sorted((part.partition, part.start, part.end) for part in ranges) == [(0, 2, 3), (2, 0, 1)]
     assert values(reader.records(ranges)) == [b"new", b"new"]
 
 
@@ -159,7 +159,7 @@ def test_a_range_that_starts_at_deleted_records_begins_with_the_first_that_is_le
     assert values(reader.records([OffsetRange(topic, 0, 0, 3)])) == [b"2"]
 
 
-def test_a_followed_partition_tells_its_end_and_the_records_that_come_later(
+def test_a_followed_partition_reports_its_end_and_the_records_that_come_later(
     reader: PartitionReader, fresh_topics: Callable[..., str], put: Callable[..., None]
 ) -> None:
     topic = fresh_topics("follow", 2)
@@ -171,7 +171,7 @@ def test_a_followed_partition_tells_its_end_and_the_records_that_come_later(
     assert values(iter(later)) == [b"after"]
 
 
-def test_following_from_the_next_record_leaves_out_what_is_there(
+def test_following_from_the_next_record_skips_existing_records(
     reader: PartitionReader, fresh_topics: Callable[..., str], put: Callable[..., None]
 ) -> None:
     topic = fresh_topics("next")
@@ -199,17 +199,17 @@ def test_a_topic_that_does_not_exist_is_one_sentence(reader: PartitionReader) ->
         reader.ranges_since("nowhere", datetime.fromtimestamp(0, UTC))
 
 
-def test_reading_what_does_not_exist_ends_although_the_client_waits_for_it(
+def test_reading_a_partition_that_does_not_exist_ends_although_the_client_waits_for_it(
     reader: PartitionReader, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("one-partition")
-    for place in (("nowhere", 0), (topic, 7)):
-        with pytest.raises(PartitionReadError, match=f"no record of {place[0]} for 1 s"):
-            values(reader.records([OffsetRange(*place, 0)], stall_timeout=1.0))
+    for partition in (("nowhere", 0), (topic, 7)):
+        with pytest.raises(PartitionReadError, match=f"no record of {partition[0]} for 1 s"):
+            values(reader.records([OffsetRange(*partition, 0)], stall_timeout=1.0))
 
 
 def test_a_kafka_that_does_not_answer_is_one_sentence() -> None:
-    with reserve() as nobody, silent_reader(nobody.address) as reader:
+    with reserve() as unused, silent_reader(unused.address) as reader:
         for ask in (reader.topics, lambda: reader.partitions("t")):
             with pytest.raises(PartitionReadError, match=r"Kafka does not answer"):
                 ask()
@@ -221,7 +221,7 @@ def silent_reader(address: str) -> PartitionReader:
     return PartitionReader({"bootstrap.servers": address, "log_level": 0}, request_timeout=0.3)
 
 
-def test_what_was_polled_before_the_client_failed_is_not_lost(
+def test_records_polled_before_the_client_fails_are_not_lost(
     kafka_bootstrap: str,
     fresh_topics: Callable[..., str],
     put: Callable[..., None],

@@ -1,6 +1,6 @@
-"""Check that no version of a schema breaks a reader or writer of another version (part of `make check`).
+"""Check that every version of a schema can read and write data of every other version (part of `make check`).
 
-Needs the development dependency `avro`, whose compatibility rules are not ours.
+It needs the development dependency `avro`, which implements the compatibility rules of the specification.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 
 
 def read_history(folder: Path) -> dict[str, list[AvroSchema]]:
-    """Read every subject's versions, oldest first."""
+    """Return every subject's versions, oldest first."""
     return {subject.name: _versions(subject) for subject in sorted(folder.iterdir()) if subject.is_dir()}
 
 
@@ -42,7 +42,7 @@ def _versions(subject: Path) -> list[AvroSchema]:
 
 
 def violations(history: History) -> list[str]:
-    """Name everything that must not be, one sentence each."""
+    """Return all violations, one sentence each."""
     found = [
         sentence
         for subject, versions in history.items()
@@ -63,7 +63,7 @@ def _misnamed(subject: str, schema: AvroSchema) -> Iterator[str]:
 
 
 def _unfinished(subject: str, schema: AvroSchema) -> Iterator[str]:
-    """Every record, enum and field is described, every enum and every field that may be null has its default."""
+    """Yield each record, enum and field without a doc, and each enum and nullable field without a default."""
     for name, named in named_types(schema).items():
         if not named.get("doc"):
             yield f"{subject}: {name} has no doc"
@@ -82,7 +82,7 @@ def _unfinished_field(place: str, field: AvroSchema) -> Iterator[str]:
 
 
 def _unsafe(subject: str, versions: Sequence[AvroSchema]) -> Iterator[str]:
-    """No version is recursive or has values of no bytes: it could not be read."""
+    """Yield each version that is recursive or has values of zero bytes: the reader refuses these."""
     for number, schema in enumerate(versions, start=1):
         try:
             refuse_unsafe(schema)
@@ -91,7 +91,7 @@ def _unsafe(subject: str, versions: Sequence[AvroSchema]) -> Iterator[str]:
 
 
 def _incompatible(subject: str, versions: Sequence[AvroSchema]) -> Iterator[str]:
-    """FULL_TRANSITIVE: every version reads what every other has written."""
+    """Yield each pair of versions that breaks FULL_TRANSITIVE: every version must read what every other has written."""
     for (reads, reader), (wrote, writer) in permutations(enumerate(versions, start=1), 2):
         reason = _why_incompatible(reader, writer)
         if reason:
@@ -141,7 +141,7 @@ def _logical_types(schema: AvroSchema) -> list[str]:
 
 
 def _disagreeing(history: History) -> Iterator[str]:
-    """A type that several files repeat is the same in the newest version of each."""
+    """Yield each named type whose newest definitions differ between files."""
     seen: dict[str, tuple[str, AvroSchema]] = {}
     for subject, versions in history.items():
         for name, definition in named_types(versions[-1]).items():
@@ -151,7 +151,7 @@ def _disagreeing(history: History) -> Iterator[str]:
 
 
 def _spelled_out(definition: AvroSchema) -> AvroSchema:
-    """Return a type with its own fields; a type inside it counts by its name, wherever that is defined."""
+    """Return a type with its own fields. Types inside it are replaced by their names, wherever they are defined."""
     fields = [{**field, "type": _by_name(field["type"])} for field in definition.get("fields", ())]
     return {**definition, "fields": fields}
 
@@ -167,7 +167,7 @@ def _by_name(schema: AvroSchema) -> AvroSchema:
 
 
 def missing(history: History) -> list[str]:
-    """Name what the catalogue lists and the folder does not have, and the other way round."""
+    """Return the differences between the catalogue and the folder."""
     listed = {entry.subject: entry.versions for entry in CATALOGUE}
     found = {subject: len(versions) for subject, versions in history.items()}
     return [
@@ -178,7 +178,7 @@ def missing(history: History) -> list[str]:
 
 
 def main() -> int:
-    """Print what is wrong; the exit code is 1 where anything is."""
+    """Print all problems; the exit code is 1 if there are any."""
     history = read_history(AVRO_FILES)
     wrong = missing(history) + violations(history)
     for sentence in wrong:

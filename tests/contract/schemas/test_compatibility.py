@@ -1,4 +1,4 @@
-"""The check of the schema history finds what it is there to find."""
+"""The check of the schema history finds each kind of violation."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def without_docs() -> dict[str, Any]:
     return new
 
 
-def test_our_own_history_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_own_history_has_no_violations(capsys: pytest.CaptureFixture[str]) -> None:
     assert history.main() == 0
     assert "10 schemas are compatible" in capsys.readouterr().out
 
 
-def test_a_good_second_version_is_fine() -> None:
+def test_a_compatible_second_version_has_no_violations() -> None:
     better = v2(type=["null", "string"], default=None)
     better["fields"][1]["type"]["symbols"].append("b")
     assert violations_in(V1, better) == ""
 
 
 @pytest.mark.parametrize(
-    ("second", "says"),
+    ("second", "expected"),
     [
         (v2(type="string"), "Ping.new is new and has no default"),
         (v2(type="string"), "v2 cannot read what v1 writes"),
@@ -105,12 +105,12 @@ def test_a_good_second_version_is_fine() -> None:
         ({**V1, "namespace": "elsewhere"}, "must be called like its folder"),
     ],
 )
-def test_a_bad_second_version_is_found(second: dict[str, Any], says: str) -> None:
-    assert says in violations_in(V1, second)
+def test_an_incompatible_second_version_is_reported(second: dict[str, Any], expected: str) -> None:
+    assert expected in violations_in(V1, second)
 
 
 def test_every_pair_of_versions_is_compared_and_not_only_neighbours() -> None:
-    # v2 takes the default of `note` away, and v3 the field: neighbours agree, v1 and v3 are both read by all but v2.
+    # v2 removes the default of `note`, v3 the field: neighbours are compatible, but v1 and v3 are not.
     third = without_field("note")
     second = with_changed_field("note", type="string", default="")
     assert "v3" in violations_in(V1, second, third)
@@ -121,21 +121,21 @@ def test_a_type_that_two_files_repeat_must_be_the_same_in_both() -> None:
     pong = deepcopy(V1)
     pong["name"] = "Pong"
     pong["fields"][1]["type"]["symbols"].append("b")
-    told = history.violations({SUBJECT: [V1], "southbound.testrun.Pong": [pong]})
-    assert told == ["southbound.testrun.Pong: Kind differs from the Kind of southbound.testrun.Ping"]
+    violations = history.violations({SUBJECT: [V1], "southbound.testrun.Pong": [pong]})
+    assert violations == ["southbound.testrun.Pong: Kind differs from the Kind of southbound.testrun.Ping"]
 
 
 def test_a_recursive_schema_is_found_in_every_version() -> None:
     recursive = v2(type={"type": "array", "items": "southbound.testrun.Ping"}, default=[])
-    told = violations_in(recursive, recursive)
+    violations = violations_in(recursive, recursive)
     for version in ("v1", "v2"):
-        assert f"{version} cannot be read: it is recursive: southbound.testrun.Ping contains itself" in told
+        assert f"{version} cannot be read: it is recursive: southbound.testrun.Ping contains itself" in violations
 
 
 def test_the_catalogue_and_the_folder_must_agree() -> None:
-    told = history.missing({SUBJECT: [V1]})
-    assert f"{SUBJECT}: the catalogue lists 0 versions, the folder has 1" in told
-    assert "southbound.testrun.SendRun: the catalogue lists 1 versions, the folder has 0" in told
+    sentences = history.missing({SUBJECT: [V1]})
+    assert f"{SUBJECT}: the catalogue lists 0 versions, the folder has 1" in sentences
+    assert "southbound.testrun.SendRun: the catalogue lists 1 versions, the folder has 0" in sentences
 
 
 def test_violations_end_with_exit_code_one(

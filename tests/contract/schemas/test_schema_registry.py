@@ -1,4 +1,4 @@
-"""Ids are learned from anything that answers like a Confluent schema registry."""
+"""Schema ids are read from any server with the API of a Confluent schema registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUBJECT = "southbound.testrun.RunRequested"
 
 
 class FakeSchemaRegistry(BaseHTTPRequestHandler):
-    """The four calls of the Confluent API that we use: register, look up, list versions, read one."""
+    """The four calls of the Confluent API that we use: register, look up, list versions, read one version."""
 
     subjects: ClassVar[dict[str, list[tuple[int, str]]]]
     seen: ClassVar[list[tuple[str, str | None]]]
@@ -62,7 +62,7 @@ class FakeSchemaRegistry(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has in http.server
-        """Stay silent."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -88,14 +88,14 @@ def test_registering_again_changes_nothing(registry: ThreadingHTTPServer) -> Non
     assert resolve_ids(address(registry)).write_ids == resolve_ids(address(registry), register=False).write_ids
 
 
-def test_what_one_process_writes_another_reads(registry: ThreadingHTTPServer) -> None:
+def test_an_event_of_one_process_is_read_by_another(registry: ThreadingHTTPServer) -> None:
     message = RunRequested(run=a_document())
     value = Codec(registry=resolve_ids(address(registry))).encode(message)
     assert value[:1] == b"\x00"
     assert Codec(registry=resolve_ids(address(registry))).decode(value) == message
 
 
-def test_versions_that_others_registered_are_read_too(registry: ThreadingHTTPServer) -> None:
+def test_versions_registered_by_others_are_read_too(registry: ThreadingHTTPServer) -> None:
     ours = resolve_ids(address(registry))
     newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][0][1])
     newer["fields"].append({"name": "colour", "type": "string", "default": "red"})
@@ -139,7 +139,7 @@ def test_user_and_password_are_sent_and_never_shown(registry: ThreadingHTTPServe
     assert "cret" not in str(caught.value)
 
 
-def test_an_address_where_nobody_listens_is_named(registry: ThreadingHTTPServer) -> None:
+def test_an_address_without_a_server_is_named(registry: ThreadingHTTPServer) -> None:
     url = address(registry)
     registry.shutdown()
     registry.server_close()
@@ -150,6 +150,6 @@ def test_an_address_where_nobody_listens_is_named(registry: ThreadingHTTPServer)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "registry:8081", "http://"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_address_is_refused(url: str) -> None:
     with pytest.raises(RegistryError, match="must begin with http:// or https://"):
         resolve_ids(url)

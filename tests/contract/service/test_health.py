@@ -1,4 +1,4 @@
-"""Probes are told the truth, and Prometheus gets every number of the closed list."""
+"""Probes report the actual state of the service, and Prometheus gets every metric of the closed list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthProbe:
-    """Somebody who asks a running server."""
+    """A client of a running health server."""
 
     server: HealthServer
     session: aiohttp.ClientSession
@@ -67,19 +67,19 @@ async def breaks() -> str | None:
     raise ValueError("password=geheim")
 
 
-async def test_a_check_that_breaks_is_named_by_type_and_silences_no_other() -> None:
+async def test_a_check_that_raises_is_reported_by_type_beside_the_other_checks() -> None:
     async with a_probe(store=breaks, routing=fails) as probe:
-        status, told = await probe.ready()
+        status, answer = await probe.ready()
     problems = {"store": "The check broke with ValueError: tell a developer", "routing": "the database is locked"}
-    assert (status, told) == (503, {"status": "not ready", "problems": problems, "warnings": {}})
+    assert (status, answer) == (503, {"status": "not ready", "problems": problems, "warnings": {}})
 
 
-async def test_it_is_ready_when_nobody_complains() -> None:
+async def test_it_is_ready_when_every_check_passes() -> None:
     async with a_probe(store=passes, routing=passes) as probe:
         assert await probe.ready() == (200, {"status": "ready", "problems": {}, "warnings": {}})
 
 
-async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_words() -> None:
+async def test_one_failed_check_makes_it_not_ready_and_its_message_is_reported() -> None:
     async with a_probe(store=fails, routing=passes) as probe:
         assert await probe.ready() == (
             503,
@@ -87,7 +87,7 @@ async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_wo
         )
 
 
-async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_that_hangs_fails_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_TIMEOUT", 0.05)
     async with a_probe(store=hangs, routing=fails) as probe, asyncio.timeout(5):
         assert await probe.ready() == (
@@ -100,21 +100,21 @@ async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkey
         )
 
 
-async def test_a_warning_is_told_and_takes_no_work_away() -> None:
+async def test_a_warning_is_reported_and_leaves_it_ready() -> None:
     async with a_probe(store=passes) as probe:
         probe.server.warnings = lambda: {"outbound-policy": "still decided by the one before"}
-        told = {"problems": {}, "warnings": {"outbound-policy": "still decided by the one before"}}
-        assert await probe.ready() == (200, {"status": "ready", **told})
+        expected = {"problems": {}, "warnings": {"outbound-policy": "still decided by the one before"}}
+        assert await probe.ready() == (200, {"status": "ready", **expected})
 
 
-async def test_checks_may_be_replaced_while_it_listens() -> None:
+async def test_checks_may_be_replaced_while_the_server_runs() -> None:
     async with a_probe(start=fails) as probe:
         assert (await probe.ready())[0] == 503
         probe.server.checks = {"store": passes}
         assert (await probe.ready())[0] == 200
 
 
-async def test_it_lives_even_when_it_is_not_ready() -> None:
+async def test_it_is_live_even_when_it_is_not_ready() -> None:
     async with a_probe(store=hangs) as probe, asyncio.timeout(5):
         assert await probe.get("/health/live") == (200, '{"status": "live"}')
 
@@ -133,7 +133,7 @@ async def test_prometheus_gets_every_metric_of_the_list_with_its_kind_meaning_an
         assert family.samples[0].labels.items() >= dict.fromkeys(metric.labels, "any").items(), metric.name
 
 
-async def test_a_port_that_somebody_has_is_named() -> None:
+async def test_a_port_that_is_taken_is_named() -> None:
     async with a_probe() as probe:
         second = HealthServer(host="127.0.0.1", port=probe.server.port, metrics=Metrics(), checks={})
         with pytest.raises(CannotListenError, match=str(probe.server.port)):

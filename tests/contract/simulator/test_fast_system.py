@@ -1,4 +1,4 @@
-"""The cheap system answers right, however the bytes arrive."""
+"""The fast system of the benchmarks answers correctly, however the bytes of a request arrive."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_every_post_is_completed_with_its_measures_and_an_id_of_its_own() 
     assert len(ids) == 3
 
 
-async def test_it_counts_what_was_posted_twice() -> None:
+async def test_it_counts_repeated_posts() -> None:
     async with FastSystem(name="fast") as system, aiohttp.ClientSession() as session:
         for key in ("a", "b", "a"):
             headers = {"Idempotency-Key": key}
@@ -41,7 +41,7 @@ async def test_it_counts_what_was_posted_twice() -> None:
         assert (system.posts, system.repeated_posts) == (3, 1)
 
 
-async def test_anything_but_a_post_finds_nothing() -> None:
+async def test_anything_but_a_post_gets_an_empty_list() -> None:
     async with FastSystem(name="fast") as system, aiohttp.ClientSession() as session:
         answer = await session.get(f"{system.base_url}/serviceTest?name=x")
         assert (answer.status, await answer.json()) == (200, [])

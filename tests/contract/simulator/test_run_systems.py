@@ -1,4 +1,4 @@
-"""Several systems run until somebody stops them."""
+"""Several systems run until they are stopped."""
 
 from __future__ import annotations
 

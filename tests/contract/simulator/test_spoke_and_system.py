@@ -1,4 +1,4 @@
-"""The TMF653 spoke, the listener and an external system understand each other, over real connections."""
+"""The TMF653 spoke, the listener and a simulated external system work together over real connections."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TOKEN = {"X-Southbound-Token": "s3cret"}
 
 @dataclass(slots=True)
 class SpokeAndSystem:
-    """A spoke and the system that it speaks to."""
+    """A spoke and the external system that it calls."""
 
     spoke: Spoke
     client: SpokeClient
@@ -100,46 +100,46 @@ async def a_spoke_and_system(behaviour: Behaviour, **profile: object) -> AsyncIt
 
 
 async def test_a_synchronous_answer_is_read_with_its_measures() -> None:
-    async with a_spoke_and_system(completes_immediately()) as two:
-        report = await two.send(a_document(measures=("M1", "M2")))
+    async with a_spoke_and_system(completes_immediately()) as rig:
+        report = await rig.send(a_document(measures=("M1", "M2")))
     assert report.state is RunState.COMPLETED
     assert [measure.id for measure in report.measures] == ["M1", "M2"]
     assert all(measure.has_value for measure in report.measures)
 
 
 async def test_a_callback_reaches_the_inbound_topic_and_is_understood() -> None:
-    async with a_spoke_and_system(completes_by_callback(0.02)) as two:
-        sent = await two.send(a_document(measures=("M1",)))
-        heard = await two.wait_for_report(RunState.COMPLETED)
-        assert {m.key for m in two.publisher.published} == {f"fibre-lab:{sent.external_id}".encode()}
-        assert two.system.notifications.undelivered == []
-    assert (sent.state, heard.external_id) == (RunState.ACKNOWLEDGED, sent.external_id)
-    assert [measure.id for measure in heard.measures] == ["M1"]
-    assert not heard.thin
+    async with a_spoke_and_system(completes_by_callback(0.02)) as rig:
+        sent = await rig.send(a_document(measures=("M1",)))
+        report = await rig.wait_for_report(RunState.COMPLETED)
+        assert {m.key for m in rig.publisher.published} == {f"fibre-lab:{sent.external_id}".encode()}
+        assert rig.system.notifications.undelivered == []
+    assert (sent.state, report.external_id) == (RunState.ACKNOWLEDGED, sent.external_id)
+    assert [measure.id for measure in report.measures] == ["M1"]
+    assert not report.thin
 
 
 async def test_a_thin_event_asks_for_a_read_and_the_read_is_whole() -> None:
-    async with a_spoke_and_system(completes_by_callback(0.02, minimal_events=True)) as two:
-        await two.send(a_document(measures=("M1",)))
-        heard = await two.wait_for_report(RunState.COMPLETED)
-        assert heard.thin
-        read = two.spoke.read_reply(await two.call(two.spoke.to_read(heard.external_id or "")))
+    async with a_spoke_and_system(completes_by_callback(0.02, minimal_events=True)) as rig:
+        await rig.send(a_document(measures=("M1",)))
+        report = await rig.wait_for_report(RunState.COMPLETED)
+        assert report.thin
+        read = rig.spoke.read_reply(await rig.call(rig.spoke.to_read(report.external_id or "")))
     assert [measure.id for measure in read.measures] == ["M1"]
 
 
 @pytest.mark.parametrize("encoding", ["native", "extension", "characteristic", "none"])
 async def test_a_child_is_accepted_below_its_parent_in_every_encoding(encoding: str) -> None:
-    async with a_spoke_and_system(completes_immediately(), relationship_encoding=encoding) as two:
-        parent = await two.accepted(a_document("TR0001"))
-        child = await two.send(a_document("TR0002", parent="TR0001"), parent)
+    async with a_spoke_and_system(completes_immediately(), relationship_encoding=encoding) as rig:
+        parent = await rig.accepted(a_document("TR0001"))
+        child = await rig.send(a_document("TR0002", parent="TR0001"), parent)
     assert child.external_id not in {None, parent.external_id}
 
 
 async def test_a_bundle_is_accepted_as_a_whole() -> None:
-    async with a_spoke_and_system(completes_immediately()) as two:
-        answer = await two.call(two.post(a_tree(children=3), payload="bundle"))
+    async with a_spoke_and_system(completes_immediately()) as rig:
+        answer = await rig.call(rig.post(a_tree(children=3), payload="bundle"))
         assert answer.status == 201
-        listed = await two.call(replace(two.spoke.to_read(""), path="/serviceTest"))
+        listed = await rig.call(replace(rig.spoke.to_read(""), path="/serviceTest"))
     assert answer.body.count(b'"href"') == 4
     assert listed.headers["x-total-count"] == "4"
 
@@ -147,38 +147,38 @@ async def test_a_bundle_is_accepted_as_a_whole() -> None:
 @pytest.mark.parametrize("stored", [True, False])
 async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, stored: bool) -> None:
     document = a_document("TR0001", name="Speed, and loss")
-    async with a_spoke_and_system(completes_immediately(reset_times=1, accept_before_reset=stored)) as two:
-        lost = await two.client.call("fibre-lab", two.post(document))
+    async with a_spoke_and_system(completes_immediately(reset_times=1, accept_before_reset=stored)) as rig:
+        lost = await rig.client.call("fibre-lab", rig.post(document))
         assert isinstance(lost, NoResponse)
         assert lost.perhaps_sent
-        found = two.spoke.find_run(await two.call(two.spoke.to_look_up(document)), document)
+        found = rig.spoke.find_run(await rig.call(rig.spoke.to_look_up(document)), document)
     assert (found is not None) is stored
 
 
 async def test_a_change_is_accepted_and_comes_back_in_the_result() -> None:
     slow, fast = (Characteristic(name="profile", value=value) for value in ("slow", "fast"))
     document = a_document(characteristic=(slow,), measures=("M1",), description="old")
-    async with a_spoke_and_system(stays_pending(0.2, echo_characteristics=True)) as two:
-        row = await two.accepted(document)
+    async with a_spoke_and_system(stays_pending(0.2, echo_characteristics=True)) as rig:
+        row = await rig.accepted(document)
         changes = [
             FieldChange(field="characteristic", old=(slow,), new=(fast,)),
             FieldChange(field="description", old="old", new=None),
         ]
-        assert (await two.call(two.spoke.to_change(row, changes, "key"))).status == 200
-        heard = await two.wait_for_report(RunState.COMPLETED)
-    assert heard.measures[0].value == "fast"
+        assert (await rig.call(rig.spoke.to_change(row, changes, "key"))).status == 200
+        report = await rig.wait_for_report(RunState.COMPLETED)
+    assert report.measures[0].value == "fast"
 
 
 async def test_a_cancellation_is_accepted_and_reported() -> None:
-    async with a_spoke_and_system(stays_pending(None)) as two:
-        row = await two.accepted(a_document())
-        answer = await two.call(two.spoke.to_cancel(row, "not needed", "key"))
-        assert two.spoke.read_reply(answer).state is RunState.CANCELLED
-        assert (await two.wait_for_report(RunState.CANCELLED)).external_id == row.external_id
+    async with a_spoke_and_system(stays_pending(None)) as rig:
+        row = await rig.accepted(a_document())
+        answer = await rig.call(rig.spoke.to_cancel(row, "not needed", "key"))
+        assert rig.spoke.read_reply(answer).state is RunState.CANCELLED
+        assert (await rig.wait_for_report(RunState.CANCELLED)).external_id == row.external_id
 
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
-    async with a_spoke_and_system(completes_immediately(busy_times=1)) as two:
-        call = two.post(a_document())
-        assert [(await two.call(call)).status for _ in range(2)] == [503, 201]
-        assert two.system.request_log.repeated_posts() == {"key-TR0001": 2}
+    async with a_spoke_and_system(completes_immediately(busy_times=1)) as rig:
+        call = rig.post(a_document())
+        assert [(await rig.call(call)).status for _ in range(2)] == [503, 201]
+        assert rig.system.request_log.repeated_posts() == {"key-TR0001": 2}

@@ -1,4 +1,4 @@
-"""An external system does what its script says, over real connections."""
+"""A simulated external system does what its script says, over real connections."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SystemResponse:
 
 @dataclass(slots=True)
 class SystemClient:
-    """Talks to one system."""
+    """An HTTP client of one system."""
 
     system: ExternalSystem
     session: aiohttp.ClientSession
@@ -99,15 +99,15 @@ async def test_an_asynchronous_test_is_acknowledged_and_reported_step_by_step() 
     async with CallbackSink() as sink, a_system(completes_by_callback(0.02), callback_url=sink.url) as client:
         answer = await client.post()
         assert (answer.status, answer.content["state"]) == (201, "acknowledged")
-        told = await sink.wait_for("completed")
+        test = await sink.wait_for("completed")
     assert sink.states == ["inProgress", "completed"]
     assert set(sink.types) == {"ServiceTestStateChangeEvent"}
-    assert told["id"] == answer.content["id"]
-    assert told["testMeasure"][0]["id"] == "TM1"
+    assert test["id"] == answer.content["id"]
+    assert test["testMeasure"][0]["id"] == "TM1"
     assert len({event["eventId"] for event in sink.events}) == 2
 
 
-async def test_a_notification_is_brought_again_until_it_is_acknowledged() -> None:
+async def test_a_notification_is_repeated_until_it_is_acknowledged() -> None:
     async with CallbackSink(refuse=2) as sink, a_system(completes_by_callback(0.02), callback_url=sink.url) as client:
         await client.post()
         await sink.wait_for("completed")
@@ -115,7 +115,7 @@ async def test_a_notification_is_brought_again_until_it_is_acknowledged() -> Non
     assert sink.states == ["inProgress", "completed"]
 
 
-async def test_a_notification_goes_to_the_path_of_its_event_with_credentials_where_that_is_wanted() -> None:
+async def test_a_notification_goes_to_the_path_of_its_event_with_credentials_if_configured() -> None:
     options: dict[str, Any] = {"event_in_path": True, "callback_headers": {"x-token": "t"}}
     async with (
         CallbackSink() as sink,
@@ -127,15 +127,15 @@ async def test_a_notification_goes_to_the_path_of_its_event_with_credentials_whe
     assert sink.headers[0]["x-token"] == "t"
 
 
-async def test_thin_events_tell_nothing_but_the_state() -> None:
+async def test_thin_events_contain_only_the_state() -> None:
     async with (
         CallbackSink() as sink,
         a_system(completes_by_callback(0.02, minimal_events=True), callback_url=sink.url) as client,
     ):
         await client.post()
-        told = await sink.wait_for("completed")
-        assert set(told) == {"id", "href", "state"}
-        assert (await client.request("GET", told["href"])).content["testMeasure"][0]["value"]
+        test = await sink.wait_for("completed")
+        assert set(test) == {"id", "href", "state"}
+        assert (await client.request("GET", test["href"])).content["testMeasure"][0]["value"]
 
 
 async def test_measures_can_come_in_an_event_of_their_own() -> None:
@@ -161,16 +161,16 @@ async def test_a_system_that_does_not_notify_can_be_polled() -> None:
 async def test_a_refusal_is_422_with_its_reason() -> None:
     reason = Reason(code="referenceNotFound", message="no such pair", property_path="/relatedService/id")
     async with a_system(rejects(reason)) as client:
-        one = await client.post()
-    assert (one.status, one.content["code"], one.content["message"]) == (422, "referenceNotFound", "no such pair")
-    assert not official_definition().violations("Error", one.content)
+        first = await client.post()
+    assert (first.status, first.content["code"], first.content["message"]) == (422, "referenceNotFound", "no such pair")
+    assert not official_definition().violations("Error", first.content)
     async with a_system(rejects(reason, Reason(code="invalidValue", message="too far"))) as client:
         several = await client.post()
         assert [error["code"] for error in several.content] == ["referenceNotFound", "invalidValue"]
         assert (await client.request("GET", "/serviceTest")).content == []
 
 
-async def test_a_busy_system_refuses_each_command_so_many_times() -> None:
+async def test_a_busy_system_refuses_each_command_the_configured_number_of_times() -> None:
     async with a_system(completes_immediately(busy_times=2, retry_after=3)) as client:
         first = [await client.post(**{"idempotency-key": "a"}) for _ in range(3)]
         other = await client.post(**{"idempotency-key": "b"})
@@ -179,7 +179,7 @@ async def test_a_busy_system_refuses_each_command_so_many_times() -> None:
     assert (first[0].headers["Retry-After"], other.status) == ("3", 503)
 
 
-async def test_a_slow_answer_comes_late_though_the_test_exists() -> None:
+async def test_a_slow_answer_comes_after_the_test_was_created() -> None:
     async with a_system(completes_immediately(response_delay=0.2)) as client:
         posting = asyncio.create_task(client.post())
         async with asyncio.timeout(5):
@@ -190,7 +190,7 @@ async def test_a_slow_answer_comes_late_though_the_test_exists() -> None:
 
 
 @pytest.mark.parametrize("stores", [True, False])
-async def test_a_reset_tells_nothing_about_whether_the_test_exists(*, stores: bool) -> None:
+async def test_a_connection_reset_may_come_with_or_without_creating_the_test(*, stores: bool) -> None:
     async with a_system(completes_immediately(reset_times=1, accept_before_reset=stores)) as client:
         with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
             await client.post(**{"idempotency-key": "a"})
@@ -247,7 +247,7 @@ async def test_what_cannot_be_cancelled_goes_on() -> None:
         await client.wait_for_state(identity, "completed")
 
 
-async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
+async def test_a_change_is_accepted_notified_and_shown_in_the_result() -> None:
     behaviour = Behaviour(transitions=stays_pending(0.05).transitions, echo_characteristics=True)
     async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
         url = {"name": "url", "value": "http://a.example"}
@@ -255,8 +255,8 @@ async def test_a_change_is_taken_in_told_and_shown_in_the_result() -> None:
         patch = {"characteristic": [url | {"value": "http://b.example"}]}
         answer = await client.request("PATCH", f"/serviceTest/{identity}", patch)
         assert (answer.status, answer.content["characteristic"]) == (200, patch["characteristic"])
-        told = await sink.wait_for("completed")
-    assert told["testMeasure"][0]["value"]["value"] == "http://b.example"
+        test = await sink.wait_for("completed")
+    assert test["testMeasure"][0]["value"]["value"] == "http://b.example"
     changed = next(event for event in sink.events if event["eventType"] == "ServiceTestAttributeValueChangeEvent")
     assert changed["fieldPath"] == "characteristic"
 
@@ -271,14 +271,14 @@ async def test_null_deletes_a_field_but_not_one_that_is_required() -> None:
         assert (refused.status, refused.content["propertyPath"]) == (400, "/name")
 
 
-async def test_what_cannot_be_changed_says_so() -> None:
+async def test_a_test_that_cannot_be_changed_answers_with_the_reason() -> None:
     async with a_system(stays_pending(None, changeable=False)) as client:
         identity = (await client.post()).content["id"]
         answer = await client.request("PATCH", f"/serviceTest/{identity}", {"description": "new"})
     assert (answer.status, answer.content["propertyPath"]) == (422, "/description")
 
 
-async def test_a_violation_is_stated_with_the_measure() -> None:
+async def test_a_rule_violation_is_part_of_the_measure() -> None:
     async with a_system(completes_immediately(violate_threshold=True)) as client:
         test = (await client.post()).content
     assert test["testMeasure"][0]["ruleViolation"][0]["name"]
@@ -291,8 +291,8 @@ async def test_a_test_can_fail() -> None:
     )
     async with CallbackSink() as sink, a_system(failing, callback_url=sink.url) as client:
         await client.post()
-        told = await sink.wait_for("failed")
-    assert "value" not in told["testMeasure"][0]
+        test = await sink.wait_for("failed")
+    assert "value" not in test["testMeasure"][0]
 
 
 @pytest.mark.parametrize(
@@ -306,9 +306,7 @@ async def test_a_test_can_fail() -> None:
         (b"[]", 400, None),
     ],
 )
-async def test_what_the_definition_forbids_is_400_with_a_pointer(
-    body: object, status: int, pointer: str | None
-) -> None:
+async def test_a_schema_violation_is_400_with_a_pointer(body: object, status: int, pointer: str | None) -> None:
     async with a_system() as client:
         answer = await client.post(body)
         assert (answer.status, answer.content.get("propertyPath")) == (status, pointer)
@@ -371,8 +369,8 @@ async def test_a_deleted_test_is_gone() -> None:
         identity = (await client.post()).content["id"]
         assert (await client.request("DELETE", f"/serviceTest/{identity}")).status == 204
         for method in ("GET", "DELETE", "PATCH"):
-            gone = await client.request(method, f"/serviceTest/{identity}", {} if method == "PATCH" else None)
-            assert (gone.status, gone.content["code"]) == (404, "notFound")
+            answer = await client.request(method, f"/serviceTest/{identity}", {} if method == "PATCH" else None)
+            assert (answer.status, answer.content["code"]) == (404, "notFound")
 
 
 async def test_subscribers_of_the_hub_get_what_their_query_selects() -> None:
@@ -399,7 +397,7 @@ async def test_a_callback_is_subscribed_once_until_it_is_unsubscribed() -> None:
         assert (await client.request("POST", "/hub", {"query": "x"})).content["propertyPath"] == "/callback"
 
 
-async def test_it_remembers_what_it_received_also_what_it_refused() -> None:
+async def test_the_request_log_contains_refused_requests_too() -> None:
     async with a_system(completes_immediately(busy_times=1)) as client:
         for _ in range(2):
             await client.post(a_body("Speed TR1"), **{"idempotency-key": "k1", "authorization": "Bearer s3cret"})
@@ -409,13 +407,13 @@ async def test_it_remembers_what_it_received_also_what_it_refused() -> None:
         assert system.request_log.repeated_posts() == {"k1": 2}
         assert system.request_log.posted_names() == ("Speed TR1", "Speed TR1", "Speed TR2")
         outside = system.base_url.partition("/tmf-api")[0] + "/_simulator/received"
-        told = (await client.request("GET", f"{outside}?idempotencyKey=k1")).content
-    assert [(r["number"], r["method"], r["path"]) for r in told] == [
+        requests = (await client.request("GET", f"{outside}?idempotencyKey=k1")).content
+    assert [(r["number"], r["method"], r["path"]) for r in requests] == [
         (1, "POST", "/serviceTest"),
         (2, "POST", "/serviceTest"),
     ]
-    assert told[0]["body"]["name"] == "Speed TR1"
-    assert told[0]["headers"]["authorization"] == "***"
+    assert requests[0]["body"]["name"] == "Speed TR1"
+    assert requests[0]["headers"]["authorization"] == "***"
 
 
 async def test_every_request_can_be_made_to_take_a_while() -> None:

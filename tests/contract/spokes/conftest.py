@@ -1,4 +1,4 @@
-"""Run the contract of transports on both loops: we run on uvloop, which reports trouble in its own ways."""
+"""Run the transport contract on asyncio's event loop and on uvloop, which reports some errors differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that counts whole requests and answers them as badly as it is told."""
+"""A server on 127.0.0.1 that counts whole requests and answers each with a given fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ServerConnection:
-    """One connection as a behaviour sees it; `number` counts from 1."""
+    """One connection that a behaviour handles. `number` counts from 1."""
 
     number: int
     server: MisbehavingServer
@@ -24,7 +24,7 @@ class ServerConnection:
     writer: asyncio.StreamWriter
 
     async def read_request(self) -> bytes:
-        """Read one request to its end, and count it."""
+        """Read one request to its end and count it."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = next(
             (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
@@ -32,7 +32,7 @@ class ServerConnection:
         self.server.requests.append(head + await self.reader.readexactly(length))
         return head
 
-    async def say(self, text: bytes) -> None:
+    async def write(self, text: bytes) -> None:
         self.writer.write(text)
         await self.writer.drain()
 
@@ -80,25 +80,25 @@ async def serving(
 
 
 def replying(status: str = "201 Created", body: bytes = b'{"id":"1"}', *headers: str) -> ServerBehaviour:
-    """HttpResponse every request on every connection in the same good way."""
+    """Answer every request on every connection with the same valid response."""
     head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""])
 
     async def reply(connection: ServerConnection) -> None:
         while True:
             await connection.read_request()
-            await connection.say(head.encode("latin-1") + body)
+            await connection.write(head.encode("latin-1") + body)
 
     return reply
 
 
-def saying(raw: bytes) -> ServerBehaviour:
-    """Read one request, write these bytes, close."""
+def replying_raw(raw: bytes) -> ServerBehaviour:
+    """Read one request, write these bytes and close."""
 
-    async def say(connection: ServerConnection) -> None:
+    async def reply(connection: ServerConnection) -> None:
         await connection.read_request()
-        await connection.say(raw)
+        await connection.write(raw)
 
-    return say
+    return reply
 
 
 async def reset_unread(connection: ServerConnection) -> None:
@@ -125,27 +125,27 @@ async def hang(connection: ServerConnection) -> None:
 
 async def hang_in_body(connection: ServerConnection) -> None:
     await connection.read_request()
-    await connection.say(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
+    await connection.write(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
     await connection.reader.read()
 
 
 async def drip(connection: ServerConnection) -> None:
-    """Send a byte now and then, so that only the total timeout ends it."""
+    """Send one byte at a time, so that only the total timeout ends the response."""
     await connection.read_request()
-    await connection.say(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
+    await connection.write(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
     while not connection.writer.is_closing():
-        await connection.say(b" ")
+        await connection.write(b" ")
         await asyncio.sleep(0.02)
 
 
 async def close_when_idle(connection: ServerConnection) -> None:
-    """HttpResponse once as if the connection stayed open, then close it."""
+    """Answer one request as if the connection stayed open, then close it."""
     await connection.read_request()
-    await connection.say(b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
+    await connection.write(b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
 
 
 async def reset_second(connection: ServerConnection) -> None:
-    """HttpResponse the first request, reset on the second one of the same connection."""
+    """Answer the first request; reset the connection on its second request."""
     await close_when_idle(connection)
     await connection.read_request()
     connection.reset()

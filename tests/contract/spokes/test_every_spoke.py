@@ -1,4 +1,4 @@
-"""Every spoke of the registry and every shipped profile keeps the promises of the port."""
+"""The contract of spokes, checked for every spoke of the registry and every shipped profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = load_profiles(sorted((ROOT / "southbound" / "defaults" / "spokes").glob("*.yaml")))
-# What each dialect's system answers, as recorded; a new dialect brings its own folder.
+# Recorded responses of each API's systems; a new API adds its own folder.
 RECORDED = ROOT / "tests" / "data" / "spokes"
 SPOKES_BY_NAME = {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKE_FACTORIES} | {
     profile.name: spoke_for(profile) for profile in SHIPPED
@@ -35,7 +35,7 @@ def recorded_reply(spoke: Spoke, name: str) -> bytes:
     return (RECORDED / spoke.profile.dialect / name).read_bytes()
 
 
-def test_the_laboratories_of_the_demo_are_shipped() -> None:
+def test_the_profiles_of_the_demo_are_shipped() -> None:
     labs = {profile.name: profile for profile in SHIPPED}
     assert set(labs) == {"fibre-lab", "copper-lab"}
     assert labs["fibre-lab"].base_url == "http://127.0.0.1:8701/tmf-api/serviceTestManagement/v4"
@@ -56,7 +56,7 @@ def test_the_same_command_is_always_the_same_call(spoke: Spoke) -> None:
 
 
 @every_spoke
-def test_every_call_says_what_it_is_for(spoke: Spoke) -> None:
+def test_every_call_has_its_purpose(spoke: Spoke) -> None:
     row = a_run(phase=Phase.ACCEPTED)
     change = spoke.to_change(row, find_field_changes(row.requested, a_document(description="new")), "key-2")
     cancel, read = spoke.to_cancel(row, "too late", "key-3"), spoke.to_read("ext-1")
@@ -95,7 +95,7 @@ def test_what_was_posted_is_found_again(spoke: Spoke) -> None:
 
 @every_spoke
 @pytest.mark.parametrize("body", [b"\xff", b"<html>", b'"text"', b"[[]]"])
-def test_rubbish_is_refused_in_a_sentence(spoke: Spoke, body: bytes) -> None:
+def test_an_unreadable_body_is_refused_in_a_sentence(spoke: Spoke, body: bytes) -> None:
     with pytest.raises(NotUnderstoodError, match=r"\w+ \w+"):
         spoke.read_reply(HttpResponse(status=200, body=body))
     with pytest.raises(NotUnderstoodError, match=r"\w+ \w+"):

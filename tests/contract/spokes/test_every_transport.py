@@ -1,4 +1,4 @@
-"""What any transport must do, and what those of aiohttp prove about a request when things go wrong."""
+"""The contract of every transport, and what the aiohttp transports report about a request after a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.contract.spokes.misbehaving_server import (
     ServerBehaviour,
     ServerConnection,
     replying,
-    saying,
+    replying_raw,
     serving,
 )
 from tests.fakes.transport import FakeTransport
@@ -128,10 +128,10 @@ async def test_every_status_is_an_answer_and_no_redirect_is_followed(
 
 
 @pytest.mark.parametrize("kind", ["fake", *TRANSPORTS])
-async def test_trouble_is_a_value_and_closing_twice_is_fine(kind: str) -> None:
-    trouble = NoResponse(perhaps_sent=False, cause="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
-    async with a_fake_or(kind, 1, trouble) as transport:
-        assert await transport.send(a_post(1)) == trouble
+async def test_a_failure_is_a_value_and_closing_twice_is_allowed(kind: str) -> None:
+    failure = NoResponse(perhaps_sent=False, cause="no connection could be made to 127.0.0.1:1 (ECONNREFUSED)")
+    async with a_fake_or(kind, 1, failure) as transport:
+        assert await transport.send(a_post(1)) == failure
         await transport.close()
         await transport.close()
 
@@ -159,18 +159,18 @@ NEVER_ANSWERED: dict[str, tuple[ServerBehaviour, int, str]] = {
     "closed after it was read": (server_that.close_read, 1, "closed the connection without an answer"),
     "silence before the headers": (server_that.hang, 1, "was silent for too long"),
     "silence in the body": (server_that.hang_in_body, 1, "was silent for too long"),
-    "closed in the body": (saying(OK + b"Content-Length: 100\r\n\r\n{"), 1, "broke off"),
-    "closed in a chunk": (saying(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"), 1, "broke off"),
-    "not HTTP": (saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), 1, "is not HTTP"),
-    "a length that is none": (saying(OK + b"Content-Length: ten\r\n\r\n"), 1, "is not HTTP"),
-    "endless headers": (saying(OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), 1, "is not HTTP"),
-    "a chunk without a length": (saying(OK + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n{"), 1, ""),
-    "not gzip": (saying(OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"), 1, "broke off"),
+    "closed in the body": (replying_raw(OK + b"Content-Length: 100\r\n\r\n{"), 1, "broke off"),
+    "closed in a chunk": (replying_raw(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"), 1, "broke off"),
+    "not HTTP": (replying_raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), 1, "is not HTTP"),
+    "a length that is none": (replying_raw(OK + b"Content-Length: ten\r\n\r\n"), 1, "is not HTTP"),
+    "endless headers": (replying_raw(OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n"), 1, "is not HTTP"),
+    "a chunk without a length": (replying_raw(OK + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n{"), 1, ""),
+    "not gzip": (replying_raw(OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"), 1, "broke off"),
 }
 
 
 @pytest.mark.parametrize(("behaviour", "seen", "sentence"), NEVER_ANSWERED.values(), ids=NEVER_ANSWERED.keys())
-async def test_a_post_without_whole_answer_was_perhaps_sent_and_is_not_repeated(
+async def test_a_post_without_a_whole_answer_was_perhaps_sent_and_is_not_repeated(
     outcome: Outcome, behaviour: ServerBehaviour, seen: int, sentence: str
 ) -> None:
     answer, server = await outcome(behaviour)
@@ -200,7 +200,7 @@ async def test_a_closed_idle_connection_costs_nothing(a_transport: ATransport) -
 async def _idle_connections_gone(transport: AiohttpTransport | SessionTransport) -> None:
     connector = transport._connector
     assert connector is not None
-    while any(pool and pool[0][0].is_connected() for pool in connector._conns.values()):  # noqa: ASYNC110 - aiohttp tells nobody
+    while any(pool and pool[0][0].is_connected() for pool in connector._conns.values()):  # noqa: ASYNC110 - aiohttp has no event for it
         await asyncio.sleep(0.005)
 
 
@@ -220,26 +220,26 @@ SQUEEZED = b"HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: " + b"%d\r
 
 @pytest.mark.parametrize("raw", [ENDLESS, SQUEEZED], ids=["endless", "gzip bomb"])
 async def test_a_body_is_read_no_further_than_its_limit(outcome: Outcome, raw: bytes) -> None:
-    answer, server = await outcome(saying(raw.replace(b"%s", b"201 Created")), max_response_bytes=10_000)
+    answer, server = await outcome(replying_raw(raw.replace(b"%s", b"201 Created")), max_response_bytes=10_000)
     assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
     assert answer.cause == f"127.0.0.1:{server.port} answered with more than 10000 bytes"
 
 
 async def test_a_refusal_with_a_huge_page_is_still_a_refusal(outcome: Outcome) -> None:
-    answer, _ = await outcome(saying(ENDLESS.replace(b"%s", b"400 Bad Request")), max_response_bytes=10_000)
+    answer, _ = await outcome(replying_raw(ENDLESS.replace(b"%s", b"400 Bad Request")), max_response_bytes=10_000)
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (400, b"")
 
 
 async def test_a_body_that_comes_in_pieces_is_whole(outcome: Outcome) -> None:
-    pieces = saying(ENDLESS.replace(b"%s", b"200 OK") + b"0\r\n\r\n")
+    pieces = replying_raw(ENDLESS.replace(b"%s", b"200 OK") + b"0\r\n\r\n")
     answer, _ = await outcome(pieces)
     assert isinstance(answer, HttpResponse)
     assert answer.body == b"x" * 1024 * 200
 
 
-async def test_a_header_that_is_no_text_can_be_passed_on(outcome: Outcome) -> None:
+async def test_a_header_that_is_not_text_can_be_passed_on(outcome: Outcome) -> None:
     answer, _ = await outcome(replying("201 Created", b"{}", "Location: /\xe9"))
     assert isinstance(answer, HttpResponse)
     assert answer.headers["location"].encode() == b"/?"
@@ -262,15 +262,15 @@ async def test_a_refused_connection_proves_that_nothing_was_sent(a_transport: AT
 async def test_a_connection_that_takes_too_long_proves_that_nothing_was_sent(a_transport: ATransport) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
-        # Nobody accepts: once the queue is full, further connections hang as behind a dead firewall.
+        # No connection is accepted: once the queue is full, further ones hang as behind a firewall that drops packets.
         waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.settimeout(0)
-            one.connect_ex(("127.0.0.1", port))
+        for connection in waiting:
+            connection.settimeout(0)
+            connection.connect_ex(("127.0.0.1", port))
         async with a_transport(port) as transport:
             answer = await transport.send(a_post(port))
-        for one in waiting:
-            one.close()
+        for connection in waiting:
+            connection.close()
     assert answer == NoResponse(perhaps_sent=False, cause=f"no connection to 127.0.0.1:{port} in time")
 
 
@@ -295,7 +295,7 @@ async def test_a_certificate_that_is_not_valid_is_configuration(a_transport: ATr
 
 async def test_plain_http_on_a_tls_port_proves_that_nothing_was_sent(a_transport: ATransport) -> None:
     async def greet(connection: server_that.ServerConnection) -> None:
-        await connection.say(b"220 mail\r\n")
+        await connection.write(b"220 mail\r\n")
         await connection.reader.read()
 
     async with serving(greet) as server, a_transport(server.port, "https") as transport:
@@ -306,7 +306,7 @@ async def test_plain_http_on_a_tls_port_proves_that_nothing_was_sent(a_transport
 
 
 class NoSuchName(AbstractResolver):
-    """A resolver that knows no name, without asking anybody."""
+    """A resolver that finds no name and sends no query."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -332,10 +332,10 @@ async def test_after_closing_nothing_is_sent(a_transport: ATransport) -> None:
         assert server.connections == 0
 
 
-async def test_a_cancelled_call_gives_its_connection_back(a_transport: ATransport) -> None:
+async def test_a_cancelled_call_releases_its_connection(a_transport: ATransport) -> None:
     async with serving(server_that.hang) as server, a_transport(server.port, concurrency=1) as transport:
         call = asyncio.create_task(transport.send(a_post(server.port)))
-        while not server.requests:  # noqa: ASYNC110 - the server tells nobody
+        while not server.requests:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.005)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -345,7 +345,7 @@ async def test_a_cancelled_call_gives_its_connection_back(a_transport: ATranspor
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_what_may_be_repeated_is_repeated_once_where_a_kept_connection_breaks(
+async def test_an_idempotent_request_is_repeated_once_when_a_kept_connection_breaks(
     a_transport: ATransport, method: str
 ) -> None:
     async with serving(server_that.reset_second) as server, a_transport(server.port) as transport:
@@ -355,7 +355,7 @@ async def test_what_may_be_repeated_is_repeated_once_where_a_kept_connection_bre
         assert (len(server.requests), server.connections) == (3, 2)
 
 
-async def test_no_header_can_bring_another_one_along(a_transport: ATransport) -> None:
+async def test_no_header_can_inject_another_header(a_transport: ATransport) -> None:
     async with serving(replying()) as server, a_transport(server.port) as transport:
         request = a_post(server.port).with_header("X-Name", "a\r\nX-Other: b")
         answer = await transport.send(request)
@@ -364,7 +364,7 @@ async def test_no_header_can_bring_another_one_along(a_transport: ATransport) ->
         assert server.connections == 0
 
 
-async def test_a_port_that_begins_like_another_is_another(a_transport: ATransport) -> None:
+async def test_a_port_with_the_same_leading_digits_is_another_address(a_transport: ATransport) -> None:
     async with serving(replying()) as server, a_transport(server.port) as transport:
         assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
         answer = await transport.send(a_post(int(f"{server.port}0")))
@@ -373,7 +373,7 @@ async def test_a_port_that_begins_like_another_is_another(a_transport: ATranspor
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/serviceTest", "serviceTest", "http://127.0.0.1:none/", "http:///a"])
-async def test_what_is_no_address_is_not_called(a_transport: ATransport, url: str) -> None:
+async def test_an_invalid_address_is_not_called(a_transport: ATransport, url: str) -> None:
     async with a_transport(1) as transport:
         answer = await transport.send(HttpRequest(method="GET", url=url))
     assert answer == NoResponse(perhaps_sent=False, cause="the address of 127.0.0.1:1 cannot be used")
@@ -385,22 +385,22 @@ async def test_a_query_may_follow_the_host(a_transport: ATransport) -> None:
         assert server.requests[0].startswith(b"GET /?name=a/b HTTP/1.1")
 
 
-async def test_an_announcement_is_not_taken_for_the_answer(outcome: Outcome) -> None:
+async def test_an_informational_response_is_not_taken_for_the_answer(outcome: Outcome) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-    answer, _ = await outcome(saying(early + OK + b"Content-Length: 2\r\n\r\n{}"))
+    answer, _ = await outcome(replying_raw(early + OK + b"Content-Length: 2\r\n\r\n{}"))
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (201, b"{}")
 
 
-async def test_what_a_system_says_unasked_on_a_kept_connection_answers_nothing(a_transport: ATransport) -> None:
+async def test_unrequested_bytes_on_a_kept_connection_answer_no_request(a_transport: ATransport) -> None:
     answered = asyncio.Event()
 
     async def gossip(connection: ServerConnection) -> None:
         await connection.read_request()
-        await connection.say(OK + b"Content-Length: 2\r\n\r\n{}")
+        await connection.write(OK + b"Content-Length: 2\r\n\r\n{}")
         if connection.number == 1:
             await answered.wait()
-            await connection.say(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nstale")
+            await connection.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nstale")
         await connection.read_request()
 
     async with serving(gossip) as server, a_transport(server.port) as transport:
@@ -417,19 +417,19 @@ async def _something_came(transport: AiohttpTransport | SessionTransport) -> Non
     connector = transport._connector
     assert connector is not None
     kept = [pool[0][0] for pool in connector._conns.values() if pool]
-    while kept and not kept[0].should_close:  # noqa: ASYNC110 - aiohttp tells nobody
+    while kept and not kept[0].should_close:  # noqa: ASYNC110 - aiohttp has no event for it
         await asyncio.sleep(0.005)
 
 
 def a_small_socket(address: tuple[Any, ...]) -> socket.socket:
-    made = socket.socket(*address[:3])
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    return made
+    small = socket.socket(*address[:3])
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return small
 
 
-# aiohttp's session writes one at once and the other in pieces; neither fits into what the kernel buffers.
+# aiohttp's session writes one size at once and the other in pieces; neither fits into the kernel's buffers.
 @pytest.mark.parametrize("size", [1_000_000, 8_000_000])
-async def test_a_post_that_was_given_up_while_it_was_written_never_arrives_whole(
+async def test_a_post_that_was_cancelled_while_it_was_written_never_arrives_whole(
     size: int, a_transport: ATransport
 ) -> None:
     ended, gave_up = asyncio.Event(), asyncio.Event()
@@ -479,7 +479,7 @@ async def test_only_the_headers_of_the_request_are_sent(method: str, a_transport
 
 
 class OnlyHere(AbstractResolver):
-    """A resolver that finds every name on this machine."""
+    """A resolver that resolves every name to this machine."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -499,7 +499,7 @@ async def to_a_name(transport_type: TransportType, port: int) -> AsyncIterator[t
 
 
 async def test_a_cookie_is_never_stored(transport_type: TransportType) -> None:
-    # A jar takes cookies of names only, not of addresses.
+    # A cookie jar accepts cookies of host names only, not of addresses.
     async with (
         serving(replying("201 Created", b"{}", "Set-Cookie: session=1; Path=/")) as server,
         to_a_name(transport_type, server.port) as (transport, request),
@@ -510,7 +510,7 @@ async def test_a_cookie_is_never_stored(transport_type: TransportType) -> None:
     assert [line for request in server.requests for line in header_lines(request) if line.startswith("cookie")] == []
 
 
-async def test_the_environment_gives_neither_a_proxy_nor_credentials(
+async def test_proxy_and_credentials_of_the_environment_are_ignored(
     transport_type: TransportType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -533,7 +533,7 @@ async def test_a_call_that_is_under_way_at_the_close_has_no_answer(method: str, 
     async with serving(server_that.hang) as server, a_transport(server.port) as transport:
         url = f"http://127.0.0.1:{server.port}/serviceTest"
         call = asyncio.create_task(transport.send(HttpRequest(method=method, url=url)))
-        while not server.requests:  # noqa: ASYNC110 - the server tells nobody
+        while not server.requests:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.005)
         await transport.close()
         answer = await asyncio.wait_for(call, 5)
@@ -560,6 +560,6 @@ async def test_what_is_sent_is_neither_in_the_answer_nor_in_the_log(
     async with serving(NEVER_ANSWERED[how][0]) as server, a_transport(server.port) as transport:
         answer = await transport.send(a_post(server.port).with_header("Authorization", "Bearer s3cret"))
     assert isinstance(answer, NoResponse)
-    gc.collect()  # a task whose exception nobody retrieved is logged when it goes
+    gc.collect()  # a task with an unretrieved exception is logged when it is collected
     assert "s3cret" not in answer.cause + caplog.text
     assert "Line test" not in answer.cause + caplog.text

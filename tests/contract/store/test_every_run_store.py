@@ -1,6 +1,6 @@
-"""What every run store promises: the one in a dictionary and the one in a SQLite file.
+"""The contract of every run store: the in-memory store and SQLite.
 
-tests/integration/store/test_postgres.py makes the same claims about PostgreSQL.
+tests/integration/store/test_postgres.py runs the same tests on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
     assert await store.run("TR0001") == row
 
 
-async def test_what_was_never_saved_is_not_found(store: RunStore) -> None:
+async def test_a_run_that_was_never_saved_is_not_found(store: RunStore) -> None:
     assert await store.run("TR0404") is None
     assert await store.run_by_external_id("fibre-lab", "ext-404") is None
     assert await store.runs_of_request("RQ0404") == []
@@ -99,7 +99,7 @@ async def test_a_run_is_found_by_the_id_its_spoke_gave_it(store: RunStore) -> No
     assert await store.run_by_external_id("copper-lab", "42") == elsewhere
 
 
-async def test_a_spoke_cannot_give_one_id_to_two_runs(store: RunStore) -> None:
+async def test_one_external_id_of_a_spoke_cannot_belong_to_two_runs(store: RunStore) -> None:
     await store.save(a_run(phase=Phase.ACCEPTED, external_id="42"))
     with pytest.raises(ExternalIdTakenError, match="TR0001"):
         await store.save(a_run("TR0002", phase=Phase.ACCEPTED, external_id="42"))
@@ -202,9 +202,7 @@ async def test_one_open_run_among_ended_ones_keeps_its_request_open(store: RunSt
 
 
 @pytest.mark.parametrize("letter", ["\0", "\ud800"])
-async def test_an_id_that_no_row_can_have_harms_nobody_else_who_reads_in_its_group(
-    store: RunStore, letter: str
-) -> None:
+async def test_an_id_that_no_row_can_have_fails_only_its_own_read(store: RunStore, letter: str) -> None:
     rows = [a_run(f"TR{n}", phase=Phase.ACCEPTED, request_id=f"RQ{n}") for n in range(20)]
     await store.save(*rows)
     guilty = f"TR3{letter}"
@@ -222,7 +220,7 @@ async def test_an_id_that_no_row_can_have_harms_nobody_else_who_reads_in_its_gro
     assert [answer for answer in answers[10:15] if answer and not isinstance(answer, UnstorableError)] == []
 
 
-async def test_silent_runs_are_those_a_spoke_took_and_said_nothing_about(store: RunStore) -> None:
+async def test_silent_runs_are_accepted_runs_without_recent_reports(store: RunStore) -> None:
     def out(run_id: str, minutes: int, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
         phase = more.pop("phase", Phase.ACCEPTED)
         return a_run(run_id, phase=phase, updated_at=NOON - timedelta(minutes=minutes), **more)
@@ -237,7 +235,7 @@ async def test_silent_runs_are_those_a_spoke_took_and_said_nothing_about(store: 
     assert [row.run_id for row in await store.silent_runs("fibre-lab", since, 1)] == ["oldest"]
 
 
-async def test_silent_runs_come_page_by_page_also_where_many_fell_silent_at_once(store: RunStore) -> None:
+async def test_silent_runs_come_in_pages_even_if_many_have_the_same_time(store: RunStore) -> None:
     at = [NOON - timedelta(minutes=10 + n // 4) for n in range(10)]
     await store.save(*(a_run(f"TR{n}", phase=Phase.ACCEPTED, updated_at=at[n]) for n in range(10)))
     seen: list[str] = []
@@ -275,7 +273,7 @@ async def test_saves_of_one_run_at_once_behave_as_one_after_another(store: RunSt
     assert await store.run("TR0001") == third
 
 
-async def test_a_conflict_harms_nobody_else_in_its_group(store: RunStore) -> None:
+async def test_a_conflict_fails_only_its_own_save(store: RunStore) -> None:
     await store.save(a_run("TR0"))
     rows = [a_run(f"TR{number}") for number in range(100)]
     answers = await asyncio.gather(*map(store.save, rows), return_exceptions=True)
@@ -283,14 +281,14 @@ async def test_a_conflict_harms_nobody_else_in_its_group(store: RunStore) -> Non
     assert [row.run_id for row in rows if await store.run(row.run_id) is None] == []
 
 
-async def test_an_id_given_twice_harms_nobody_else_in_its_group(store: RunStore) -> None:
+async def test_a_duplicate_external_id_fails_only_its_own_save(store: RunStore) -> None:
     rows = [a_run(f"TR{number}", phase=Phase.ACCEPTED) for number in range(20)]
     rows[13] = replace(rows[13], external_id="ext-TR5")
     answers = await asyncio.gather(*map(store.save, rows), return_exceptions=True)
     assert {number: type(answer) for number, answer in enumerate(answers) if answer} == {13: ExternalIdTakenError}
 
 
-async def test_a_caller_who_gave_up_harms_nobody_else(store: RunStore) -> None:
+async def test_a_cancelled_caller_does_not_affect_other_callers(store: RunStore) -> None:
     saves = [asyncio.ensure_future(store.save(a_run(f"TR{number}"))) for number in range(3)]
     saves[1].cancel()
     await asyncio.gather(*saves, return_exceptions=True)
@@ -319,32 +317,32 @@ async def test_waiting_runs_are_those_that_were_requested_long_ago_and_never_rou
     assert [row.run_id for row in await store.pending_runs(since, 1)] == ["oldest"]
 
 
-async def test_of_saves_that_travel_together_each_is_written_or_refused_by_itself(store: RunStore) -> None:
+async def test_saves_in_one_group_are_each_written_or_refused_independently(store: RunStore) -> None:
     taken = a_run("TR0001", phase=Phase.ACCEPTED, external_id="42")
     await store.save(taken)
-    new, late, thief = (
+    new, late, same_external_id = (
         a_run("TR0002"),
         next_revision(next_revision(taken)),
         a_run("TR0003", phase=Phase.ACCEPTED, external_id="42"),
     )
-    answers = await store.save_each([[a_request(), new], [late], [thief], [next_revision(taken)]])
+    answers = await store.save_each([[a_request(), new], [late], [same_external_id], [next_revision(taken)]])
     assert [type(answer) for answer in answers] == [type(None), ConflictError, ExternalIdTakenError, type(None)]
     assert [await store.run(run_id) for run_id in ("TR0001", "TR0002", "TR0003")] == [next_revision(taken), new, None]
     assert await store.request("RQ0001") == a_request()
 
 
-async def test_nothing_to_save_is_saved_at_once(store: RunStore) -> None:
+async def test_saving_no_rows_returns_at_once(store: RunStore) -> None:
     assert [*await store.save_each([])] == []
 
 
-async def test_a_run_that_somebody_else_moved_since_it_was_routed_cannot_be_sent_from_the_old_row(
+async def test_a_run_that_another_process_changed_cannot_be_sent_from_the_old_row(
     store: RunStore,
 ) -> None:
     routed = a_run()
     await store.save(routed)
-    somebody_elses = next_revision(routed, cancel_requested=True)
-    await store.save(somebody_elses)
-    for _ in range(2):  # at most one attempt is made in vain
+    from_other_process = next_revision(routed, cancel_requested=True)
+    await store.save(from_other_process)
+    for _ in range(2):  # at most one attempt fails
         row = await store.run_to_send("TR0001")
         assert row is not None
         try:

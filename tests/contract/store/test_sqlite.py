@@ -1,4 +1,4 @@
-"""What a SQLite file can do to a run store: be locked, be missing, be something else."""
+"""A run store in a SQLite file reports locks, missing files and files that are no database."""
 
 from __future__ import annotations
 
@@ -36,64 +36,67 @@ T = TypeVar("T")
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """The path of the store."""
     return tmp_path / "runs.db"
 
 
 @pytest.fixture
 async def store(file: Path) -> AsyncIterator[SqlRunStore]:
-    """A store that does not wait long for a lock."""
+    """A store that waits only briefly for a lock."""
     store = await open_store(f"sqlite:///{file}", lock_timeout=0.1)
     yield store
     await store.close()
 
 
 @pytest.fixture
-def intruder(file: Path) -> Callable[[], closing[sqlite3.Connection]]:
-    """Open the same file as another program would."""
+def open_elsewhere(file: Path) -> Callable[[], closing[sqlite3.Connection]]:
+    """Return a function that opens the same file as another program does."""
     return lambda: closing(sqlite3.connect(file, isolation_level=None))
 
 
-async def test_a_lock_that_stays_is_told_and_nothing_is_lost(
-    store: SqlRunStore, intruder: Callable[[], closing[sqlite3.Connection]]
+async def test_a_lock_that_stays_is_reported_and_nothing_is_lost(
+    store: SqlRunStore, open_elsewhere: Callable[[], closing[sqlite3.Connection]]
 ) -> None:
     await store.save(a_run("TR0"))
-    with intruder() as other:
-        other.execute("BEGIN IMMEDIATE")
+    with open_elsewhere() as second:
+        second.execute("BEGIN IMMEDIATE")
         answers = await asyncio.gather(*(store.save(a_run(f"TR{n}")) for n in (1, 2)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [StoreUnavailableError] * 2
         assert "locked for 0.1 s" in str(answers[0])
         assert await store.run("TR0") == a_run("TR0")
-        other.execute("ROLLBACK")
+        second.execute("ROLLBACK")
     await asyncio.gather(*(store.save(a_run(f"TR{n}")) for n in (1, 2)))
     assert await store.run("TR2") == a_run("TR2")
 
 
 async def test_a_lock_that_passes_is_waited_for(
-    file: Path, store: SqlRunStore, intruder: Callable[[], closing[sqlite3.Connection]]
+    file: Path, store: SqlRunStore, open_elsewhere: Callable[[], closing[sqlite3.Connection]]
 ) -> None:
     patient = await open_store(f"sqlite:///{file}", lock_timeout=10)
-    with intruder() as other:
-        other.execute("BEGIN IMMEDIATE")
+    with open_elsewhere() as second:
+        second.execute("BEGIN IMMEDIATE")
         saving = asyncio.ensure_future(patient.save(a_run()))
         await asyncio.wait([saving], timeout=0.2)
         assert not saving.done()
-        other.execute("COMMIT")
+        second.execute("COMMIT")
         await saving
     await patient.close()
     assert await store.run("TR0001") == a_run()
 
 
 @pytest.mark.parametrize(("synchronous", "kept_by_sqlite_as"), [("NORMAL", 1), ("FULL", 2)])
-async def test_the_settings_say_how_long_a_lock_is_waited_for_and_what_survives_a_power_cut(
-    file: Path, intruder: Callable[[], closing[sqlite3.Connection]], synchronous: Synchronous, kept_by_sqlite_as: int
+async def test_the_settings_determine_the_lock_timeout_and_what_survives_a_power_cut(
+    file: Path,
+    open_elsewhere: Callable[[], closing[sqlite3.Connection]],
+    synchronous: Synchronous,
+    kept_by_sqlite_as: int,
 ) -> None:
     store = await open_run_store(
         StoreSettings(url=SecretStr(f"sqlite:///{file}"), lock_timeout=0.2, synchronous=synchronous)
     )
     pragma = await store._database.write(lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar())
-    with intruder() as other:
-        other.execute("BEGIN IMMEDIATE")
+    with open_elsewhere() as second:
+        second.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match=r"locked for 0\.2 s"):
             await store.save(a_run())
     await store.close()
@@ -114,17 +117,17 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 async def test_readiness_follows_the_database(store: SqlRunStore, file: Path) -> None:
     await store.ping()
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("DROP TABLE runs")
+    with closing(sqlite3.connect(file)) as second:
+        second.execute("DROP TABLE runs")
     with pytest.raises(StoreUnavailableError, match="no such table: runs"):
         await store.ping()
 
 
-async def test_closing_waits_for_what_was_asked(file: Path, store: SqlRunStore) -> None:
-    other = await open_store(f"sqlite:///{file}")
-    saves = [asyncio.ensure_future(other.save(a_run(f"TR{number}"))) for number in range(1000)]
-    await asyncio.sleep(0)  # let them ask
-    await other.close()
+async def test_closing_waits_for_pending_saves(file: Path, store: SqlRunStore) -> None:
+    second = await open_store(f"sqlite:///{file}")
+    saves = [asyncio.ensure_future(second.save(a_run(f"TR{number}"))) for number in range(1000)]
+    await asyncio.sleep(0)  # let the saves start
+    await second.close()
     await asyncio.gather(*saves)
     assert await store.run("TR999") == a_run("TR999")
 
@@ -155,7 +158,7 @@ async def test_what_was_saved_survives_the_sudden_end_of_the_process(file: Path)
 
 
 class ConnectionLosingDatabase:
-    """A database that loses the connection once, before or after its next commit."""
+    """A database that loses its connection once, before or after its next commit."""
 
     def __init__(self, address: str, *, after: bool) -> None:
         self._database = database_at(address)
@@ -199,7 +202,7 @@ async def test_a_commit_that_was_never_answered_is_looked_up_not_repeated(file: 
     await store.close()
 
 
-async def test_all_who_open_one_new_file_at_once_get_it(tmp_path: Path) -> None:
+async def test_several_stores_can_open_one_new_file_at_once(tmp_path: Path) -> None:
     for number in range(10):
         address = f"sqlite:///{tmp_path}/{number}.db"
         opened = await asyncio.gather(*(open_store(address) for _ in range(6)), return_exceptions=True)

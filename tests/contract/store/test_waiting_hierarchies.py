@@ -1,9 +1,9 @@
-"""What becomes of families in line, and of those whom two selectors share, on every run store.
+"""Hierarchies in the waiting queue, and requests shared by two selectors, on every run store.
 
-tests/integration/store/test_postgres.py makes the same claims about PostgreSQL.
+tests/integration/store/test_postgres.py runs the same tests on PostgreSQL.
 """
 
-# ruff: noqa: F811, F401 - a fixture is imported by its name, and asked for by it
+# ruff: noqa: F811, F401 - a fixture is imported and requested by its name
 
 from __future__ import annotations
 
@@ -36,15 +36,18 @@ def a_selector(name: str = "S1", when: str = 'when: {spec: "not(moon-line)"}') -
 
 
 def a_gateway(store: RunStore, selector: str = "", sharing_with: InMemoryGateway | None = None) -> InMemoryGateway:
-    """Have a process over this store, and over the topics and the clock of another."""
+    """Return a gateway over this store; with `sharing_with`, it shares the topics and the clock of another gateway."""
     decide = a_decider(selector or a_selector())
     if sharing_with is None:
-        return InMemoryGateway(store=store, decide=decide)  # type: ignore[arg-type] # a real one does as well
+        return InMemoryGateway(store=store, decide=decide)  # type: ignore[arg-type] # any run store
     return InMemoryGateway(store=store, decide=decide, publisher=sharing_with.publisher, clock=sharing_with.clock)  # type: ignore[arg-type]
 
 
 async def a_waiting_hierarchy(store: RunStore, name: str = "G") -> InMemoryGateway:
-    """Use the definition up, and let a root and three children wait, each with a row; the third is below the first."""
+    """Use the definition up, then queue a root and three children as rows of their own.
+
+    The third is below the first.
+    """
     gateway = a_gateway(store)
     named = tuple(f"{name}-{n}" for n in (1, 2, 3))
     await gateway.process_request(a_document(f"{name}-before"))
@@ -71,7 +74,7 @@ async def an_hour_later(gateway: InMemoryGateway) -> None:
     await gateway.run_until_idle()
 
 
-async def test_a_cancelled_child_is_taken_out_of_what_is_stored_of_its_root_and_the_rest_goes(store: RunStore) -> None:
+async def test_a_cancelled_child_is_removed_from_its_waiting_root_and_the_rest_is_sent(store: RunStore) -> None:
     gateway = await a_waiting_hierarchy(store)
     await gateway.process_cancellation("G-1", root="G")
     root, cancelled, _, below = await rows(store)
@@ -85,7 +88,7 @@ async def test_a_cancelled_child_is_taken_out_of_what_is_stored_of_its_root_and_
     assert gateway.request_results()[-1].counts == {"completed": 2, "cancelled": 2}
 
 
-async def test_a_root_is_cancelled_whole(store: RunStore) -> None:
+async def test_cancelling_a_waiting_root_cancels_all_its_runs(store: RunStore) -> None:
     gateway = await a_waiting_hierarchy(store)
     await gateway.process_cancellation("G")
     assert await phases(store) == [Phase.CANCELLED] * 4
@@ -94,7 +97,9 @@ async def test_a_root_is_cancelled_whole(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["G-1", "G"])
-async def test_a_death_between_storing_and_telling_a_cancellation_loses_no_end(store: RunStore, run_id: str) -> None:
+async def test_a_crash_between_storing_and_publishing_a_cancellation_loses_no_result(
+    store: RunStore, run_id: str
+) -> None:
     gateway = await a_waiting_hierarchy(store)
     gateway.produce(gateway.names.lifecycle, RunCancelled(run_id=run_id, root_run_id="G"), "cancel")
     gateway.publisher.fail_topic(gateway.names.results)
@@ -108,14 +113,14 @@ async def test_a_death_between_storing_and_telling_a_cancellation_loses_no_end(s
     assert Phase.WAITING not in await phases(store)
 
 
-async def test_a_family_is_given_up_whole_although_the_process_dies_between_telling_and_storing(
+async def test_a_hierarchy_is_given_up_completely_despite_a_crash_between_publishing_and_storing(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = await a_waiting_hierarchy(store)
     gateway.decide = a_decider(a_selector(when=MOON_LINE_ROW))
 
     async def dies(*_: object) -> None:
-        raise StoreUnavailableError("gone")
+        raise StoreUnavailableError("no connection")
 
     with monkeypatch.context() as death:
         death.setattr(store, "save", dies)
@@ -125,14 +130,12 @@ async def test_a_family_is_given_up_whole_although_the_process_dies_between_tell
     await gateway.waiting_release.release_due()
     assert await phases(store) == [Phase.FALLOUT] * 4
     assert await store.waiting_queue.read_lengths() == {}
-    told = [event.id for event in gateway.published_events() if is_update(event.data, UpdateKind.FALLOUT)]
-    assert (len(told), len({*told})) == (8, 4)
+    ids = [event.id for event in gateway.published_events() if is_update(event.data, UpdateKind.FALLOUT)]
+    assert (len(ids), len({*ids})) == (8, 4)
 
 
 @pytest.mark.parametrize("number", range(8))
-async def test_a_cancelled_child_and_the_turn_of_its_root_may_meet_and_nobody_is_left_behind(
-    store: RunStore, number: int
-) -> None:
+async def test_a_child_cancelled_while_its_root_is_released_leaves_no_run_behind(store: RunStore, number: int) -> None:
     gateway = await a_waiting_hierarchy(store)
     other = a_gateway(store, sharing_with=gateway)
     gateway.clock.at += HOUR
@@ -140,7 +143,7 @@ async def test_a_cancelled_child_and_the_turn_of_its_root_may_meet_and_nobody_is
 
     async def cancels() -> None:
         for _ in repeat(None, number):
-            await asyncio.sleep(0)  # so that they meet at different places
+            await asyncio.sleep(0)  # so that the two interleave differently
         await gateway.run_until_idle()
 
     await asyncio.gather(other.waiting_release.release_due(), cancels())
@@ -152,7 +155,9 @@ async def test_a_cancelled_child_and_the_turn_of_its_root_may_meet_and_nobody_is
     assert not gateway.dead_lettered
 
 
-async def test_two_selectors_over_one_store_send_nobody_to_and_fro_and_strand_nobody(store: RunStore) -> None:
+async def test_two_selectors_over_one_store_neither_move_requests_back_and_forth_nor_leave_one_behind(
+    store: RunStore,
+) -> None:
     old = a_gateway(store)
     new = a_gateway(store, a_selector("S2"), sharing_with=old)
     for run_id in ("A", "B", "C"):

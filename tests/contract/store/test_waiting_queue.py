@@ -1,9 +1,9 @@
-"""What every run store promises about uses of definitions, and about those who wait for one.
+"""The contract of every run store about threshold uses and the waiting queue.
 
-tests/integration/store/test_postgres.py makes the same claims about PostgreSQL.
+tests/integration/store/test_postgres.py runs the same tests on PostgreSQL.
 """
 
-# ruff: noqa: F811, F401 - a fixture is imported by its name, and asked for by it
+# ruff: noqa: F811, F401 - a fixture is imported and requested by its name
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_use_is_counted_with_the_rows_that_it_comes_with(store: RunStore
     assert await store.run("TR0001") == a_run()
 
 
-async def test_where_there_is_no_room_nothing_is_written_and_the_use_is_named(store: RunStore) -> None:
+async def test_a_save_above_the_threshold_writes_nothing_and_names_the_use(store: RunStore) -> None:
     await store.save(a_run("TR1"), a_use(2))
     await store.save(a_run("TR2"), a_use(2))
     with pytest.raises(ThresholdReachedError) as full:
@@ -59,14 +59,14 @@ async def test_where_there_is_no_room_nothing_is_written_and_the_use_is_named(st
     assert await uses_by_window(store) == {("s#S10", NOON): 2}
 
 
-async def test_what_is_stored_already_is_a_conflict_and_not_counted_again(store: RunStore) -> None:
+async def test_saving_a_stored_run_again_is_a_conflict_and_not_counted(store: RunStore) -> None:
     await store.save(a_run(), a_use(5))
     with pytest.raises(ConflictError):
         await store.save(a_run(), a_use(5))
     assert await uses_by_window(store) == {("s#S10", NOON): 1}
 
 
-async def test_what_is_stored_already_is_a_conflict_even_where_there_is_no_room(store: RunStore) -> None:
+async def test_saving_a_stored_run_again_is_a_conflict_even_at_the_threshold(store: RunStore) -> None:
     await store.save(a_run(), a_use(1))
     with pytest.raises(ConflictError):
         await store.save(a_run(), a_use(1))
@@ -91,13 +91,13 @@ async def test_a_raised_threshold_has_room_again_and_a_lowered_one_has_not(store
     assert await uses_by_window(store) == {("s#S10", NOON): 2}
 
 
-async def test_windows_that_are_long_past_are_thrown_away(store: RunStore) -> None:
+async def test_counters_of_past_windows_are_deleted(store: RunStore) -> None:
     for number in range(50):
         await store.save(a_run(f"TR{number}"), a_use(at=NOON + number * HOUR))
     assert await uses_by_window(store) == {("s#S10", NOON + 48 * HOUR): 1, ("s#S10", NOON + 49 * HOUR): 1}
 
 
-async def test_a_window_that_was_thrown_away_does_not_begin_again(store: RunStore) -> None:
+async def test_a_use_in_a_deleted_window_is_refused(store: RunStore) -> None:
     await store.save(a_run("TR1"), a_use())
     await store.save(a_run("TR2"), a_use(at=NOON + 2 * HOUR))
     with pytest.raises(ThresholdReachedError):
@@ -116,7 +116,7 @@ async def test_a_late_use_of_the_window_before_is_counted_in_it(store: RunStore)
     assert await uses_by_window(store) == {("s#S10", NOON): 2, ("s#S10", NOON + HOUR): 1}
 
 
-def test_the_word_that_a_definition_is_used_up_can_be_copied() -> None:
+def test_the_error_that_a_definition_is_used_up_can_be_copied() -> None:
     full = ThresholdReachedError(a_use())
     assert (copy(full).use, str(copy(full))) == (a_use(), str(full))
     assert "s#S10 is used up until 2026-11-23T13:00:00" in str(full)
@@ -129,7 +129,7 @@ async def test_a_window_that_has_not_ended_is_kept_when_the_period_becomes_short
     assert (await uses_by_window(store))["s#S10", day.window.start] == 1
 
 
-async def test_of_many_at_once_exactly_as_many_as_fit_are_written_the_first_first(store: RunStore) -> None:
+async def test_of_many_concurrent_saves_exactly_as_many_as_fit_are_written_in_order(store: RunStore) -> None:
     answers = await asyncio.gather(
         *(store.save(a_run(f"TR{number}"), a_use(7)) for number in range(100)), return_exceptions=True
     )
@@ -138,7 +138,7 @@ async def test_of_many_at_once_exactly_as_many_as_fit_are_written_the_first_firs
     assert await uses_by_window(store) == {("s#S10", NOON): 7}
 
 
-async def test_of_saves_that_travel_together_those_without_a_use_are_not_held_up(store: RunStore) -> None:
+async def test_in_one_group_saves_without_a_use_do_not_wait_for_a_threshold(store: RunStore) -> None:
     answers = await store.save_each(
         [[a_run("TR1"), a_use()], [a_run("TR2"), a_use()], [a_run("TR3")], [a_run("TR4"), a_use(row="S20")]]
     )
@@ -150,7 +150,7 @@ def a_waiting_run(run_id: str, minutes: int = 0, *names: str, **more: Any) -> Ru
     return a_run(run_id, created_at=NOON - timedelta(minutes=minutes), **fields)
 
 
-async def test_what_a_run_waits_for_is_kept(store: RunStore) -> None:
+async def test_the_definitions_for_which_a_run_waits_are_stored(store: RunStore) -> None:
     row = a_waiting_run("TR1", 0, "s#S10", 's#with "quotes", commas and é')
     await store.save(row)
     assert await store.run("TR1") == row
@@ -159,14 +159,14 @@ async def test_what_a_run_waits_for_is_kept(store: RunStore) -> None:
 
 
 async def test_a_run_may_wait_for_a_hundred_definitions_with_long_names(store: RunStore) -> None:
-    # Names that PostgreSQL cannot compress: an index takes no more than 2,704 bytes.
+    # Names that PostgreSQL cannot compress: an index entry has at most 2,704 bytes.
     names = tuple(f"s#{b64encode(sha512(bytes([n])).digest()).decode()}" for n in range(100))
     await store.save(a_waiting_run("TR1", 0, *names))
     assert [row.run_id for row in await store.waiting_queue.read_first([names], 10)] == ["TR1"]
     assert await store.waiting_queue.read_lengths() == {names: 1}
 
 
-async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> None:
+async def test_queue_lengths_are_counted_by_definitions(store: RunStore) -> None:
     await store.save(
         a_waiting_run("TR1"), a_waiting_run("TR2"), a_waiting_run("TR3", 0, "s#S10", "s#S20"), a_run("TR4")
     )
@@ -174,25 +174,25 @@ async def test_the_line_is_counted_by_what_they_wait_for(store: RunStore) -> Non
     assert await store.waiting_queue.read_lengths() == {("s#S10",): 2, ("s#S10", "s#S20"): 1}
 
 
-async def test_an_empty_line_has_no_lengths(store: RunStore) -> None:
+async def test_an_empty_queue_has_no_lengths(store: RunStore) -> None:
     await store.save(a_run())
     assert await store.waiting_queue.read_lengths() == {}
     assert await store.waiting_queue.read_first([("s#S10",)], 10) == []
 
 
-async def test_the_first_that_was_made_is_the_first_in_line_page_by_page(store: RunStore) -> None:
+async def test_the_queue_is_read_in_order_of_creation_in_pages(store: RunStore) -> None:
     await store.save(*(a_waiting_run(f"TR{n}", 10 - n // 4) for n in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)))
     await store.save(a_waiting_run("other", 99, "s#S20"), a_waiting_run("both", 98, "s#S10", "s#S20"))
-    wanted = [("s#S10",), ("s#S10", "s#S20")]
+    conditions = [("s#S10",), ("s#S10", "s#S20")]
     seen: list[str] = []
     after: RunRow | None = None
-    while page := await store.waiting_queue.read_first(wanted, 3, after):
+    while page := await store.waiting_queue.read_first(conditions, 3, after):
         seen += [row.run_id for row in page]
         after = page[-1]
     assert seen == ["both", *(f"TR{n}" for n in range(10))]
 
 
-async def test_left_behind_are_those_that_left_the_line_a_while_ago_and_are_still_marked(store: RunStore) -> None:
+async def test_abandoned_runs_left_the_queue_a_while_ago_and_still_name_definitions(store: RunStore) -> None:
     old = NOON - timedelta(minutes=1)
     taken = a_waiting_run("taken", phase=Phase.ROUTED, updated_at=old)
     await store.save(

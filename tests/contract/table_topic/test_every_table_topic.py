@@ -1,4 +1,4 @@
-"""What every tables topic promises, the real one and the one that tests use."""
+"""The contract of every tables topic: the Kafka topic and the in-memory topic of unit tests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_an_empty_topic_is_read_to_its_end_as_well(topic: TableTopic) -> N
     assert (await topic.read()).tables == ()
 
 
-async def test_what_was_written_is_read(topic: TableTopic) -> None:
+async def test_a_written_version_is_read_back(topic: TableTopic) -> None:
     await publish_table(topic, a_table_text("1"), "ann")
     live = (await topic.read()).live("a-table")
     assert isinstance(live, LivePointer)
@@ -53,13 +53,15 @@ async def test_what_was_written_is_read(topic: TableTopic) -> None:
     assert version.text == a_table_text("1")
 
 
-async def test_a_plan_that_takes_a_key_away_leaves_nothing_there(topic: TableTopic) -> None:
+async def test_a_plan_that_deletes_a_key_leaves_no_record_there(topic: TableTopic) -> None:
     await topic.write(PublishPlan(records={"a": b"1", "b": b"2"}, expects={}))
     await topic.write(PublishPlan(records={"a": None}, expects={}))
     assert (await topic.read()).tables == ("b",)
 
 
-async def test_of_two_who_publish_from_the_same_state_one_is_told_and_writes_nothing(topic: TableTopic) -> None:
+async def test_of_two_publishers_from_the_same_state_the_second_is_refused_and_writes_nothing(
+    topic: TableTopic,
+) -> None:
     before = await topic.read()
     await topic.write(plan_publish(before, an_authored_table(a_table_text("1")), a_signature("ann")))
     with pytest.raises(PlanOutdatedError):
@@ -68,7 +70,7 @@ async def test_of_two_who_publish_from_the_same_state_one_is_told_and_writes_not
     assert version.author == "ann"
 
 
-async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_told(topic: TableTopic) -> None:
+async def test_of_many_concurrent_publishers_exactly_one_succeeds_and_the_others_are_refused(topic: TableTopic) -> None:
     before = await topic.read()
     authors = ["ann", "ben", "cyd", "dee"]
     plans = [plan_publish(before, an_authored_table(a_table_text(author)), a_signature(author)) for author in authors]
@@ -80,7 +82,7 @@ async def test_of_many_who_publish_at_once_exactly_one_wins_and_the_others_are_t
     assert won == [live.author]
 
 
-async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableTopic) -> None:
+async def test_following_yields_existing_and_later_records(topic: TableTopic) -> None:
     await publish_table(topic, a_table_text("1"), "ann")
     async with asyncio.timeout(60), topic.follow() as news:
         seen = PublishedTables()
@@ -97,7 +99,7 @@ async def test_whoever_follows_hears_what_was_there_and_what_comes(topic: TableT
         assert seen == await topic.read()
 
 
-async def test_a_topic_that_kafka_does_not_have_is_told_in_a_sentence(kafka_bootstrap: str) -> None:
+async def test_a_topic_that_does_not_exist_is_reported_in_a_sentence(kafka_bootstrap: str) -> None:
     quick = {"topic.metadata.propagation.max.ms": 500}
     topic = KafkaTableTopic(
         name="no-such-topic",
@@ -110,7 +112,7 @@ async def test_a_topic_that_kafka_does_not_have_is_told_in_a_sentence(kafka_boot
         await topic.write(PublishPlan(records={"a": b"1"}, expects={}))
 
 
-async def test_a_message_that_the_topic_does_not_take_leaves_nothing_of_its_plan(
+async def test_a_message_that_the_topic_refuses_aborts_its_whole_plan(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     name = fresh_topics("tables", **{"cleanup.policy": "compact", "max.message.bytes": "2000"})
@@ -124,7 +126,7 @@ async def test_a_message_that_the_topic_does_not_take_leaves_nothing_of_its_plan
     assert (await topic.read()).tables == ("a",)
 
 
-async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nobody_up(
+async def test_a_publisher_that_crashes_while_it_writes_leaves_no_records_and_blocks_no_other(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     name = fresh_topics("tables", **{"cleanup.policy": "compact"})
@@ -147,7 +149,7 @@ async def test_a_publisher_that_died_while_it_wrote_leaves_nothing_and_holds_nob
     assert (live.author, live.revision) == ("ben", 2)
 
 
-async def test_a_reader_that_cannot_go_on_says_so_instead_of_leaving_old_tables_in_force(
+async def test_a_reader_that_fails_raises_instead_of_keeping_old_tables_silently(
     kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -155,12 +157,14 @@ async def test_a_reader_that_cannot_go_on_says_so_instead_of_leaving_old_tables_
 
     monkeypatch.setattr("consumers.table_topic.kafka_table_reader.KafkaTableReader._wait_for_topic", broken)
     topic = KafkaTableTopic(name="any", reading=reader_settings(kafka_bootstrap), writing={})
-    with pytest.raises(TableTopicError, match="reader of topic any broke with RuntimeError: tell a developer") as told:
+    with pytest.raises(
+        TableTopicError, match="reader of topic any broke with RuntimeError: tell a developer"
+    ) as raised:
         await asyncio.wait_for(topic.read(), 10)
-    assert "out of memory" not in str(told.value)  # an exception's own words may quote a secret
+    assert "out of memory" not in str(raised.value)  # the text of an exception may contain a secret
 
 
-async def test_a_plan_that_kafka_refuses_in_the_middle_holds_up_no_reader(
+async def test_a_plan_that_kafka_refuses_in_the_middle_blocks_no_reader(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     settings = {**producer_settings(kafka_bootstrap), "message.max.bytes": 2_000}

@@ -1,4 +1,4 @@
-"""The session's broker is real, and a test's topics are its own."""
+"""The session's broker is a real Kafka, and every test has its own topics."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A local broker keeps what it should, and leaves nothing behind, however its owner ends."""
+"""A local broker keeps its topics, and leaves no process or container behind, however its owner ends."""
 
 import signal
 import socket
@@ -24,8 +24,8 @@ import signal, sys
 from southbound.broker.docker import docker_broker
 from southbound.broker.server import run_command
 from southbound.broker.jvm import jvm_broker
-say = lambda said: None
-with docker_broker(sys.argv[1], say) if sys.argv[1:] else jvm_broker(say) as broker:
+ignore_message = lambda message: None
+with docker_broker(sys.argv[1], ignore_message) if sys.argv[1:] else jvm_broker(ignore_message) as broker:
     print(broker.bootstrap, flush=True)
     signal.pause()
 """
@@ -33,7 +33,7 @@ with docker_broker(sys.argv[1], say) if sys.argv[1:] else jvm_broker(say) as bro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerOwner:
-    """A process that has a broker."""
+    """A process that has started a broker."""
 
     process: "subprocess.Popen[str]"
     bootstrap: str
@@ -45,7 +45,7 @@ class BrokerOwner:
 
 @pytest.fixture
 def start_owner() -> Iterator[Callable[..., BrokerOwner]]:
-    """Start a process with a throw-away broker: in a JVM, or in Docker from an image."""
+    """Return a function that starts a process with a temporary broker: in a JVM, or in Docker from an image."""
     with ExitStack() as stack:
 
         def start(*image: str) -> BrokerOwner:
@@ -69,7 +69,7 @@ def test_the_broker_ends_with_its_owner(start_owner: Callable[..., BrokerOwner],
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
-def test_a_container_is_gone_when_its_owner_is(
+def test_a_container_is_removed_when_its_owner_ends(
     docker_image: str, start_owner: Callable[..., BrokerOwner], ending: signal.Signals
 ) -> None:
     before = containers()
@@ -119,7 +119,7 @@ def containers() -> frozenset[str]:
 
 
 def processes_of(bootstrap: str) -> list[str]:
-    """The command lines of broker processes whose settings name this port."""
+    """Return the command lines of broker processes whose settings contain this port."""
     port = bootstrap.rpartition(":")[2]
     return [line for line in command_lines() if "kafka.Kafka" in line and names_port(line.split()[-1], port)]
 

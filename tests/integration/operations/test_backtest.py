@@ -1,4 +1,4 @@
-"""A backtest reads the real topic, and tells before publishing which runs would go elsewhere."""
+"""A backtest reads the real topic and reports which runs a draft would send elsewhere."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LONG_AGO = 30 * 24 * 3600  # seconds
 
 @pytest.fixture
 def settings(kafka_bootstrap: str) -> Iterator[Settings]:
-    """Settings under whose prefix there is a lifecycle topic and nothing else."""
+    """Settings with a prefix under which only the lifecycle topic exists."""
     settings = Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap, prefix=f"b{uuid.uuid4().hex[:8]}."))
     admin, topic = AdminClient({"bootstrap.servers": kafka_bootstrap}), topic_of(settings)
     admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])[topic].result(20)
@@ -60,7 +60,7 @@ def topic_of(settings: Settings) -> str:
 
 
 def produce(settings: Settings, *messages: Message | bytes, ago: int = 0) -> None:
-    """Put events, or other bytes, on the partitions in turn; they are `ago` seconds old."""
+    """Produce events or other bytes to the partitions in turn; they are `ago` seconds old."""
     producer = Producer({"bootstrap.servers": settings.kafka.servers})
     envelope = Envelope(Codec())
     for number, message in enumerate(messages):
@@ -103,7 +103,7 @@ def test_the_runs_that_would_go_elsewhere_are_listed(settings: Settings, tmp_pat
     assert (rows["S10"], rows["S15"], rows["S20"]) == ((3, 0), (None, 2), (1, 1))
 
 
-def test_people_read_what_would_change(settings: Settings, tmp_path: Path) -> None:
+def test_changes_are_printed_as_text(settings: Settings, tmp_path: Path) -> None:
     produce(settings, a_request("A"), a_request("B", mode="PROACTIVE"), a_request("C", "copper-line"))
     result = run_backtest_command(settings, tmp_path, "--limit", "1")
     assert "2 of 3 requests would go elsewhere; for 1 the draft decides nothing" in result.stdout
@@ -137,12 +137,12 @@ with reader_pool(1) as readers:
 
 def is_alive(stat: Path) -> bool:
     try:
-        return ") Z " not in stat.read_text()  # nobody may be there to take its exit code
+        return ") Z " not in stat.read_text()  # a zombie has ended; its parent may not collect its exit code
     except OSError:
         return False
 
 
-def test_a_reader_lived_on_for_ever_when_the_process_that_started_it_was_ended() -> None:
+def test_a_reader_process_ends_with_the_process_that_started_it() -> None:
     with subprocess.Popen([sys.executable, "-c", READER_PROGRAM], stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         reader = Path(f"/proc/{int(started.stdout.readline())}/stat")
@@ -153,7 +153,7 @@ def test_a_reader_lived_on_for_ever_when_the_process_that_started_it_was_ended()
         time.sleep(0.05)
 
 
-def test_several_readers_find_together_what_one_finds(settings: Settings) -> None:
+def test_several_readers_together_find_the_same_as_one(settings: Settings) -> None:
     produce(
         settings, *[a_request(f"R{number}", ("fibre-line", "copper-line", "x")[number % 3]) for number in range(200)]
     )
@@ -171,27 +171,27 @@ def test_several_readers_find_together_what_one_finds(settings: Settings) -> Non
     assert one.events == 200
 
 
-def test_a_topic_without_events_has_nothing_to_tell(settings: Settings, tmp_path: Path) -> None:
+def test_a_topic_without_events_has_an_empty_result(settings: Settings, tmp_path: Path) -> None:
     result = run_backtest_command(settings, tmp_path)
     assert result.exit_code == ExitCode.SUCCESS
     assert "0 of 0 requests would go elsewhere" in result.stdout
 
 
-def test_a_registry_that_is_silent_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
-    with reserve() as nobody:
-        silent = f"http://{nobody.address}"
+def test_a_registry_that_does_not_answer_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
+    with reserve() as unused:
+        url = f"http://{unused.address}"
         (tmp_path / "draft.yaml").write_text(DRAFT)
         kafka = {
             "SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers,
             "SOUTHBOUND_KAFKA__PREFIX": settings.kafka.prefix,
-            "SOUTHBOUND_KAFKA__REGISTRY": silent,
+            "SOUTHBOUND_KAFKA__REGISTRY": url,
         }
         result = southbound("tables", "backtest", str(tmp_path / "draft.yaml"), **kafka)
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "does not answer" in result.stderr
 
 
-def test_a_topic_that_is_not_there_is_named(settings: Settings, tmp_path: Path) -> None:
+def test_a_topic_that_does_not_exist_is_named(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "draft.yaml").write_text(DRAFT)
     elsewhere = {
         "SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers,

@@ -1,4 +1,4 @@
-"""The commands as an operator starts them: real processes, a real Kafka."""
+"""The commands as an operator starts them: in separate processes, with a real Kafka."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOUTHBOUND = (sys.executable, "-c", "from southbound.cli.app import main; main()")
-COMMAND_TIMEOUT = 90.0  # seconds; a command that hangs longer is a failure
+COMMAND_TIMEOUT = 90.0  # seconds until a command that does not end is a failure
 SELECTORS = ("spoke-selector", "spoke-selector@draft")
 EVENTS = """\
 - {type: RunCancelled, id: E1, data: {run_id: TR0001, root_run_id: TR0001, reason: enough}}
@@ -41,7 +41,7 @@ EVENTS = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandShell:
-    """Where commands are started: a folder, and variables for a Kafka and topics of their own."""
+    """A folder and environment variables in which commands are run, with their own topics."""
 
     folder: Path
     variables: Mapping[str, str]
@@ -63,7 +63,7 @@ class CommandShell:
 
     @contextmanager
     def started(self, *words: str, **more: str) -> Iterator[RunningCommand]:
-        """Start a command that runs until it is stopped; leave nothing behind."""
+        """Start a command that runs until it is stopped, and stop it at the end."""
         out, err = self.folder / "stdout.txt", self.folder / "stderr.txt"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
@@ -76,7 +76,7 @@ class CommandShell:
             process.wait()
 
     def produce(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Put raw bytes on a topic, `dlq` for instance."""
+        """Produce raw bytes to a topic, for example `dlq`."""
         producer = Producer({"bootstrap.servers": self.bootstrap})
         named: list[tuple[str, str | bytes | None]] = list((headers or {}).items())
         producer.produce(f"{self.prefix}testrun.{topic}", value, key, headers=named)
@@ -89,23 +89,23 @@ class CommandShell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningCommand:
-    """A command that runs."""
+    """A command that is running."""
 
     process: subprocess.Popen[bytes]
     out: Path
     err: Path
 
-    def wait_for_output(self, words: str) -> None:
-        """Wait until it has said something."""
-        self.wait_until(lambda: words in self.output, f"'{words}'")
+    def wait_for_output(self, text: str) -> None:
+        """Wait until the output contains a text."""
+        self.wait_until(lambda: text in self.output, f"'{text}'")
 
     @property
     def output(self) -> str:
-        """Everything it said so far."""
+        """The output so far."""
         return self.out.read_text() + self.err.read_text()
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until something is true while it runs."""
+        """Wait until a condition holds while the command runs."""
         deadline = time.monotonic() + COMMAND_TIMEOUT
         while not condition():
             assert self.process.poll() is None, f"ended before {what}: {self.output}"
@@ -113,54 +113,56 @@ class RunningCommand:
             time.sleep(0.02)
 
     def stop_with_signal(self, number: signal.Signals) -> int:
-        """Send a signal, wait for the end and give the exit code."""
+        """Send a signal, wait for the end and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(COMMAND_TIMEOUT)
 
 
 @dataclass(slots=True)
 class _AppliedTopics:
-    """What `shell` needs once per module."""
+    """The topics of `shell`, created once per module."""
 
     prefix: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}.")
     applied: subprocess.CompletedProcess[str] | None = None
 
 
 @pytest.fixture(scope="module")
-def made() -> _AppliedTopics:
-    """Topics are created once, by the command itself."""
+def applied() -> _AppliedTopics:
+    """The topics, which are created once by the command itself."""
     return _AppliedTopics()
 
 
 @pytest.fixture
-def empty_shell(kafka_bootstrap: str, tmp_path: Path, made: _AppliedTopics) -> CommandShell:
-    """A shell whose topics need not be there; ports are free ones."""
+def empty_shell(kafka_bootstrap: str, tmp_path: Path, applied: _AppliedTopics) -> CommandShell:
+    """A shell whose topics may not exist. The ports are free ones."""
     variables = {
         "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka_bootstrap,
-        "SOUTHBOUND_KAFKA__PREFIX": made.prefix,
-        "SOUTHBOUND_KAFKA__GROUP": f"{made.prefix}{uuid.uuid4().hex[:8]}",
+        "SOUTHBOUND_KAFKA__PREFIX": applied.prefix,
+        "SOUTHBOUND_KAFKA__GROUP": f"{applied.prefix}{uuid.uuid4().hex[:8]}",
         "SOUTHBOUND_LISTENER__PORT": "0",
         "SOUTHBOUND_HEALTH__PORT": "0",
     }
-    return CommandShell(folder=tmp_path, variables=variables, prefix=made.prefix, bootstrap=kafka_bootstrap)
+    return CommandShell(folder=tmp_path, variables=variables, prefix=applied.prefix, bootstrap=kafka_bootstrap)
 
 
 @pytest.fixture
-def shell(empty_shell: CommandShell, made: _AppliedTopics) -> CommandShell:
-    """A shell whose topics are there."""
-    made.applied = made.applied or empty_shell.southbound("topics", "apply")
-    assert made.applied.returncode == ExitCode.SUCCESS, made.applied.stderr
+def shell(empty_shell: CommandShell, applied: _AppliedTopics) -> CommandShell:
+    """A shell whose topics exist."""
+    applied.applied = applied.applied or empty_shell.southbound("topics", "apply")
+    assert applied.applied.returncode == ExitCode.SUCCESS, applied.applied.stderr
     return empty_shell
 
 
-def test_topics_are_planned_created_and_then_there(empty_shell: CommandShell) -> None:
+def test_topics_are_planned_and_created(empty_shell: CommandShell) -> None:
     own = {"SOUTHBOUND_KAFKA__PREFIX": f"t{uuid.uuid4().hex[:8]}."}
-    told = [empty_shell.southbound("topics", *words, **own) for words in (("plan",), ("apply",), ("plan",))]
-    assert [one.returncode for one in told] == [ExitCode.SUCCESS] * 3
-    named = [line.split("  ")[0] for line in told[0].stdout.splitlines()[1:]]
+    outputs = [empty_shell.southbound("topics", *arguments, **own) for arguments in (("plan",), ("apply",), ("plan",))]
+    assert [output.returncode for output in outputs] == [ExitCode.SUCCESS] * 3
+    named = [line.split("  ")[0] for line in outputs[0].stdout.splitlines()[1:]]
     assert f"{own['SOUTHBOUND_KAFKA__PREFIX']}testrun.dispatch.fibre-lab" in named
-    said = ("to be created", "created", "is there")
-    assert [one.stdout.count(words) for one, words in zip(told, said, strict=True)] == [len(named)] * 3
+    states = ("to be created", "created", "is there")
+    assert [output.stdout.count(arguments) for output, arguments in zip(outputs, states, strict=True)] == [
+        len(named)
+    ] * 3
 
 
 def test_a_table_is_published_compared_and_rolled_back(shell: CommandShell) -> None:
@@ -168,11 +170,13 @@ def test_a_table_is_published_compared_and_rolled_back(shell: CommandShell) -> N
     first.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text())
     second.write_text(first.read_text().replace("note: The access tree", "note: The whole access tree"))
     signed = ("--author", "ann", "--comment")
-    told = [shell.southbound("tables", "publish", file.name, *signed, file.name) for file in (first, second)]
-    assert [one.returncode for one in told] == [ExitCode.SUCCESS] * 2, told[0].stderr + told[1].stderr
-    assert "  row R10: note The access tree is" in told[1].stdout
-    back = shell.southbound("tables", "rollback", "outbound-policy", "--author", "ben")
-    assert back.returncode == ExitCode.SUCCESS, back.stderr
+    published = [shell.southbound("tables", "publish", file.name, *signed, file.name) for file in (first, second)]
+    assert [result.returncode for result in published] == [ExitCode.SUCCESS] * 2, (
+        published[0].stderr + published[1].stderr
+    )
+    assert "  row R10: note The access tree is" in published[1].stdout
+    rolled_back = shell.southbound("tables", "rollback", "outbound-policy", "--author", "ben")
+    assert rolled_back.returncode == ExitCode.SUCCESS, rolled_back.stderr
     moves = [
         json.loads(line)
         for line in shell.southbound("tables", "history", "outbound-policy", "--json").stdout.splitlines()
@@ -186,7 +190,7 @@ def test_a_table_is_published_compared_and_rolled_back(shell: CommandShell) -> N
     assert "row R10: note" in shell.southbound("tables", "diff", "outbound-policy", str(second)).stdout
 
 
-def test_what_is_produced_is_seen_by_tail(shell: CommandShell) -> None:
+def test_tail_shows_produced_events(shell: CommandShell) -> None:
     produced = shell.southbound("produce", "-", stdin=EVENTS)
     assert produced.returncode == ExitCode.SUCCESS, produced.stderr
     assert [line.split("\t")[0] for line in produced.stdout.splitlines()] == ["E1", "E2"]
@@ -206,15 +210,15 @@ def test_tail_follows_until_it_is_interrupted(shell: CommandShell) -> None:
         assert "Traceback" not in tail.output
 
 
-def test_tail_shows_bytes_that_are_no_event_and_why_a_letter_is_dead(shell: CommandShell) -> None:
-    why = {"code": "UNDECODABLE", "reason": "nobody can read this", "topic": "t", "partition": "3", "offset": "7"}
+def test_tail_shows_undecodable_bytes_and_the_reason_of_a_dead_letter(shell: CommandShell) -> None:
+    why = {"code": "UNDECODABLE", "reason": "it cannot be read", "topic": "t", "partition": "3", "offset": "7"}
     shell.produce("dlq", "TR0003", b"\x1b[31mrubbish", {f"southbound-dlq-{name}": text for name, text in why.items()})
     shown = shell.southbound("tail", "dlq", "--from-start", "--no-follow", "--run", "TR0003").stdout
-    assert "UNDECODABLE: nobody can read this (from t[3] offset 7: not an event, 12 bytes" in shown
+    assert "UNDECODABLE: it cannot be read (from t[3] offset 7: not an event, 12 bytes" in shown
     assert "\x1b" not in shown
 
 
-def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: CommandShell) -> None:
+def test_a_dead_letter_can_be_redriven_from_the_output_of_tail(shell: CommandShell) -> None:
     value = json.dumps({"run_id": "TR0004", "root_run_id": "TR0004"}).encode()
     shell.produce(
         "dlq", "TR0004", value, {"ce_type": "southbound.RunCancelled", "ce_id": "E4", "southbound-dlq-code": "X"}
@@ -229,27 +233,27 @@ def test_a_dead_letter_can_be_redriven_from_what_tail_says(shell: CommandShell) 
     assert seen["replay"].startswith("redrive-")
 
 
-@pytest.mark.parametrize(("topic", "told"), [("resluts", "did you mean results?"), ("dispatch.tin-lab", "apply")])
-def test_tail_says_when_there_is_no_such_topic(shell: CommandShell, topic: str, told: str) -> None:
+@pytest.mark.parametrize(("topic", "expected"), [("resluts", "did you mean results?"), ("dispatch.tin-lab", "apply")])
+def test_tail_says_when_there_is_no_such_topic(shell: CommandShell, topic: str, expected: str) -> None:
     result = shell.southbound("tail", topic, "--no-follow")
     assert result.returncode in {ExitCode.INVALID_INPUT, ExitCode.UNREACHABLE}
-    assert told in result.stderr
+    assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("words", [["topics", "plan"], ["tail", "dlq"], ["produce", "-"]], ids=" ".join)
 def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: CommandShell, words: list[str]) -> None:
-    with reserve() as nobody:
-        nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
+    with reserve() as unused:
+        nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": unused.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
         result = empty_shell.southbound(*words, stdin=EVENTS, **nowhere)
     assert result.returncode == ExitCode.UNREACHABLE
-    [told] = result.stderr.splitlines()
-    assert told.startswith("southbound: Kafka does not answer: check that it runs and that `kafka.bootstrap`")
+    [sentence] = result.stderr.splitlines()
+    assert sentence.startswith("southbound: Kafka does not answer: check that it runs and that `kafka.bootstrap`")
 
 
 def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: CommandShell) -> None:
-    with reserve() as nobody:
-        nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
+    with reserve() as unused:
+        nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": unused.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
         result = empty_shell.southbound("run", **nowhere)
     assert result.returncode == ExitCode.UNREACHABLE
     waiting, given_up = result.stderr.splitlines()
@@ -260,9 +264,9 @@ def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: CommandShell) 
 def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell: CommandShell) -> None:
     result = empty_shell.southbound("run", SOUTHBOUND_KAFKA__PREFIX="nowhere.", SOUTHBOUND_KAFKA__START_TIMEOUT="0.5")
     assert result.returncode == ExitCode.UNREACHABLE
-    told = result.stderr.splitlines()[-1]
-    assert "nowhere.testrun.lifecycle" in told
-    assert told.endswith("run `southbound topics apply`")
+    sentence = result.stderr.splitlines()[-1]
+    assert "nowhere.testrun.lifecycle" in sentence
+    assert sentence.endswith("run `southbound topics apply`")
 
 
 @pytest.mark.parametrize("section", ["LISTENER", "HEALTH"])
@@ -270,11 +274,11 @@ def test_a_port_that_is_taken_is_named(shell: CommandShell, section: str) -> Non
     with a_listening_port() as port:
         result = shell.southbound("run", **{f"SOUTHBOUND_{section}__PORT": str(port)})
     assert result.returncode == ExitCode.UNREACHABLE
-    told = result.stderr.splitlines()[-1]
-    assert told.startswith(f"southbound: port {port} is taken")
+    sentence = result.stderr.splitlines()[-1]
+    assert sentence.startswith(f"southbound: port {port} is taken")
 
 
-def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: CommandShell) -> None:
+def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(shell: CommandShell) -> None:
     group = f"{shell.variables['SOUTHBOUND_KAFKA__GROUP']}.routing"
     with shell.started("run", "routing") as service:
         service.wait_until(lambda: group_member_count(shell, group) == 1, "a member of the group")
@@ -283,7 +287,7 @@ def test_run_ends_clean_when_it_is_asked_to_and_leaves_its_groups(shell: Command
     assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
 
 
-def test_why_tells_what_a_service_decided_and_stored(shell: CommandShell) -> None:
+def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> None:
     service_of = "related_service: {id: S}"
     ids = "run_id: TR0500-1, parent_run_id: TR0500, root_run_id: TR0500"
     child = f"{{{ids}, name: c, test_specification: {{id: c}}, {service_of}}}"
@@ -293,10 +297,10 @@ def test_why_tells_what_a_service_decided_and_stored(shell: CommandShell) -> Non
         service.wait_until(
             lambda: shell.southbound("runs", "why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
         )
-        told = shell.southbound("runs", "why", "TR0500-1").stdout
-    assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in told
-    assert "#R10: `spec` is fibre-tree\n" in told
-    assert "it was decided and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in told
+        output = shell.southbound("runs", "why", "TR0500-1").stdout
+    assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in output
+    assert "#R10: `spec` is fibre-tree\n" in output
+    assert "it was decided and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in output
 
 
 def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(shell: CommandShell) -> None:
@@ -307,24 +311,26 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
         published = shell.southbound("tables", "publish", *words)
         assert published.returncode == ExitCode.SUCCESS, published.stderr
     run = "{run_id: TR0600, name: r, test_specification: {id: fibre-quick}, related_service: {id: S}}"
-    told = [shell.southbound("tables", "explain", table, "--event", "-", stdin=run).stdout for table in SELECTORS]
-    assert "#S10 decides spoke fibre-lab" in told[0]
-    assert "TR0600: no row of spoke-selector@" in told[1]
+    explanations = [
+        shell.southbound("tables", "explain", table, "--event", "-", stdin=run).stdout for table in SELECTORS
+    ]
+    assert "#S10 decides spoke fibre-lab" in explanations[0]
+    assert "TR0600: no row of spoke-selector@" in explanations[1]
     shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {run}}}}}")
     found = shell.southbound(
         "tables", "backtest", SELECTORS[1], "--since", "1h", "--json", SOUTHBOUND_ROUTING__TABLES="topic"
     )
-    lost = next(one for one in json.loads(found.stdout)["changes"] if one["draft"]["row"] == "none")
+    lost = next(change for change in json.loads(found.stdout)["changes"] if change["draft"]["row"] == "none")
     assert (lost["now"]["row"], lost["runs"]) == ("S10", ["TR0600"])
 
 
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: CommandShell) -> None:
-    with reserve() as nobody, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=nobody.address) as service:
+    with reserve() as unused, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=unused.address) as service:
         service.wait_for_output("waiting")
         assert service.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
 
 
-def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: CommandShell) -> None:
+def test_a_demo_that_is_interrupted_deletes_its_topics(shell: CommandShell) -> None:
     admin = AdminClient({"bootstrap.servers": shell.bootstrap})
 
     def topics_of_a_demo() -> list[str]:
@@ -335,7 +341,7 @@ def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: CommandShell) 
         assert demo.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED, demo.output
         assert "Traceback" not in demo.output
     deadline = time.monotonic() + COMMAND_TIMEOUT
-    while left := topics_of_a_demo():  # the broker may still list for a moment what it has deleted
+    while left := topics_of_a_demo():  # the broker may list deleted topics for a moment
         assert time.monotonic() < deadline, left
         time.sleep(0.02)
 
@@ -343,12 +349,12 @@ def test_a_demo_that_is_interrupted_takes_its_topics_along(shell: CommandShell) 
 @pytest.mark.parametrize(
     ("twice", "drain"), [(False, "0.3"), (True, "30")], ids=["the drain is too short", "a second signal"]
 )
-async def test_run_says_when_something_under_way_did_not_finish(
+async def test_run_exits_unclean_when_something_under_way_did_not_finish(
     shell: CommandShell,
     twice: bool,  # noqa: FBT001 - a parameter of the test
     drain: str,
 ) -> None:
-    """A system that takes a minute to answer: the stop cannot wait for it."""
+    """The external system takes a minute to answer, so the stop cannot wait for it."""
     async with ExternalSystem(name="fibre-lab", script=Script(default=completes_immediately()), latency=60) as system:
         variables = {
             "SOUTHBOUND_ROUTING__SPOKES": write_profiles(shell, system.base_url),
@@ -378,7 +384,7 @@ def test_a_broker_runs_until_it_is_stopped(empty_shell: CommandShell) -> None:
         """The port is free again."""
 
 
-def test_a_broker_needs_its_port(empty_shell: CommandShell) -> None:
+def test_a_broker_whose_port_is_taken_does_not_start(empty_shell: CommandShell) -> None:
     with a_listening_port() as port:
         result = empty_shell.southbound("broker", "--port", str(port))
     assert result.returncode == ExitCode.UNREACHABLE
@@ -387,13 +393,13 @@ def test_a_broker_needs_its_port(empty_shell: CommandShell) -> None:
 
 @contextmanager
 def a_listening_port() -> Iterator[int]:
-    """Take a port as a server does."""
+    """Listen on a port as a server does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 def group_member_count(shell: CommandShell, group: str) -> int:
-    """Count the members of a consumer group; none while its coordinator is being found."""
+    """Return the number of members of a consumer group; 0 while its coordinator is being found."""
     admin = AdminClient({"bootstrap.servers": shell.bootstrap})
     [future] = admin.describe_consumer_groups([group], request_timeout=10).values()
     try:
@@ -403,7 +409,7 @@ def group_member_count(shell: CommandShell, group: str) -> int:
 
 
 def write_profiles(shell: CommandShell, url: str) -> str:
-    """Write profiles for both systems of the shipped selector; only one of them is used."""
+    """Write profiles for both systems of the shipped selector; the test uses only one of them."""
     folder = shell.folder / "spokes"
     folder.mkdir()
     for name in ("fibre-lab", "copper-lab"):
@@ -424,9 +430,9 @@ def _stopped_while_sending(
     event = json.dumps({"type": "RunRequested", "data": {"run": run}})
     assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
     with shell.started("run", "routing", "dispatch", "--spoke", "fibre-lab", **variables) as service:
-        service.wait_until(lambda: any(one.method == "POST" for one in system.received), "a POST")
+        service.wait_until(lambda: any(request.method == "POST" for request in system.received), "a POST")
         if twice:
-            # Two signals at once would be one.
+            # Two signals at the same moment would be delivered as one.
             service.process.send_signal(signal.SIGTERM)
             service.wait_for_output('"event":"stopping"')
         return service.stop_with_signal(signal.SIGTERM)

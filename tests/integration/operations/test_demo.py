@@ -1,4 +1,4 @@
-"""The demo is the main job once through; what it shows is what must be."""
+"""The demo runs every scenario of the main job and checks the results."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from southbound.demo.stories import Scenario
 
 
-def test_every_story_of_the_demo_ends_as_it_must_and_a_second_demo_is_as_good(kafka_bootstrap: str) -> None:
+def test_every_scenario_of_the_demo_succeeds_and_so_does_a_second_demo(kafka_bootstrap: str) -> None:
     for _ in range(2):
-        shown = io.StringIO()
-        assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 0, (
-            shown.getvalue()
+        output = io.StringIO()
+        assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=output)) == 0, (
+            output.getvalue()
         )
-        assert "10 of 10 stories ended as they must" in shown.getvalue()
-        assert "outbound-policy@" in shown.getvalue()
+        assert "10 of 10 stories ended as they must" in output.getvalue()
+        assert "outbound-policy@" in output.getvalue()
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     groups = admin.list_consumer_groups().result(10).valid
-    left = [*admin.list_topics(timeout=10).topics, *(group.group_id for group in groups)]
-    assert not [name for name in left if name.startswith("demo-")]
+    remaining = [*admin.list_topics(timeout=10).topics, *(group.group_id for group in groups)]
+    assert not [name for name in remaining if name.startswith("demo-")]
 
 
 async def _store_rows(url: str, *rows: RunRow) -> tuple[RunRow | None, ...]:
-    """Put rows where there are none yet, and give what is there."""
+    """Insert rows that do not exist yet, and return the stored rows."""
     store = await open_store(url)
     try:
         await store.save_each([[row] for row in rows])
@@ -51,39 +51,35 @@ async def _store_rows(url: str, *rows: RunRow) -> tuple[RunRow | None, ...]:
         await store.close()
 
 
-def test_the_demo_leaves_alone_what_an_operators_tables_and_store_already_hold(
-    kafka_bootstrap: str, tmp_path: Path
-) -> None:
+def test_the_demo_does_not_change_an_operators_tables_and_store(kafka_bootstrap: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
-    waiting = a_run("TR0001", phase=Phase.CREATED, decision=None, spoke="")
-    silent = a_run("TR0002", phase=Phase.ACCEPTED, external_id="ext-TR0002")
-    asyncio.run(_store_rows(url, waiting, silent))
+    created = a_run("TR0001", phase=Phase.CREATED, decision=None, spoke="")
+    accepted = a_run("TR0002", phase=Phase.ACCEPTED, external_id="ext-TR0002")
+    asyncio.run(_store_rows(url, created, accepted))
     settings = Settings(
         kafka=KafkaSettings(bootstrap=kafka_bootstrap),
         store=StoreSettings(url=SecretStr(url)),
         routing=RoutingSettings(policy=tmp_path / "own.yaml", children_deadline=0.1),
     )
-    shown = io.StringIO()
-    assert run_demo(settings, Console(file=shown)) == 0, shown.getvalue()
-    assert asyncio.run(_store_rows(url, waiting, silent)) == (waiting, silent)
+    output = io.StringIO()
+    assert run_demo(settings, Console(file=output)) == 0, output.getvalue()
+    assert asyncio.run(_store_rows(url, created, accepted)) == (created, accepted)
 
 
-def test_on_a_terminal_the_runs_are_seen_moving(kafka_bootstrap: str) -> None:
-    shown = io.StringIO()
-    terminal = Console(file=shown, force_terminal=True, width=160)
-    assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), terminal) == 0, shown.getvalue()
-    assert "Runs on their way" in shown.getvalue()
+def test_on_a_terminal_the_progress_of_runs_is_shown(kafka_bootstrap: str) -> None:
+    output = io.StringIO()
+    terminal = Console(file=output, force_terminal=True, width=160)
+    assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), terminal) == 0, output.getvalue()
+    assert "Runs on their way" in output.getvalue()
 
 
-def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
-    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scenario_with_a_wrong_result_fails_the_demo(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(tag: str) -> tuple[Scenario, ...]:
-        story = demo_scenarios(tag)[0]
-        return (replace(story, check=lambda _: iter(["the moon must be made of cheese"])),)
+        scenario = demo_scenarios(tag)[0]
+        return (replace(scenario, check=lambda _: iter(["the moon must be made of cheese"])),)
 
     monkeypatch.setattr("southbound.demo.show.DEMO_TIMEOUT", 0.5)
     monkeypatch.setattr("southbound.demo.show.demo_scenarios", wrong)
-    shown = io.StringIO()
-    assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 1
-    assert "answered at once: the moon must be made of cheese" in shown.getvalue()
+    output = io.StringIO()
+    assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=output)) == 1
+    assert "answered at once: the moon must be made of cheese" in output.getvalue()

@@ -1,4 +1,4 @@
-"""The real publisher under trouble: it says what is wrong, never blocks the loop, and loses nothing silently."""
+"""The Kafka publisher reports each failure with its cause, never blocks the event loop and loses no message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def end_offset(bootstrap: str, topic: str) -> int:
         reader.close()
 
 
-async def test_a_message_larger_than_the_topic_takes_is_named_with_what_to_do(
+async def test_a_message_larger_than_the_topic_allows_is_refused_with_the_remedy(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("results", **{"max.message.bytes": "1000"})
@@ -36,7 +36,7 @@ async def test_a_message_larger_than_the_topic_takes_is_named_with_what_to_do(
     await publisher.close()
 
 
-async def test_many_small_messages_are_not_too_large_because_they_travel_together_and_a_large_one_is_alone(
+async def test_a_message_that_is_too_large_does_not_fail_the_small_messages_of_its_batch(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("results", **{"max.message.bytes": "5000"})
@@ -44,14 +44,14 @@ async def test_many_small_messages_are_not_too_large_because_they_travel_togethe
     small = [Message(topic, b"%d" % n, b"x" * 1_000) for n in range(50)]
     large = Message(topic, b"k", b"x" * 6_000)
     outcomes = await asyncio.gather(
-        *(publisher.publish([one]) for one in (*small[:25], large, *small[25:])), return_exceptions=True
+        *(publisher.publish([message]) for message in (*small[:25], large, *small[25:])), return_exceptions=True
     )
-    assert [type(one) for one in outcomes] == [*[type(None)] * 25, RecordTooLargeError, *[type(None)] * 25]
+    assert [type(outcome) for outcome in outcomes] == [*[type(None)] * 25, RecordTooLargeError, *[type(None)] * 25]
     await publisher.close()
     assert end_offset(kafka_bootstrap, topic) == 50
 
 
-async def test_a_message_larger_than_the_client_takes_fails_at_once() -> None:
+async def test_a_message_larger_than_the_client_allows_fails_at_once() -> None:
     publisher = KafkaPublisher(producer_settings("127.0.0.1:1", {"message.max.bytes": 1_000}))
     with pytest.raises(PublishError, match="too large for topic results"):
         await publisher.publish([Message("results", b"k", b"x" * 5_000)])
@@ -72,13 +72,13 @@ async def test_a_full_queue_waits_without_blocking_the_loop(
     publisher = KafkaPublisher(producer_settings(kafka_bootstrap, {"queue.buffering.max.messages": 10}))
     longest_pause, last = 0.0, time.monotonic()
 
-    async def feel_the_pulse() -> None:
+    async def measure_loop_delay() -> None:
         nonlocal longest_pause, last
         while True:
             await asyncio.sleep(0.001)
             longest_pause, last = max(longest_pause, time.monotonic() - last), time.monotonic()
 
-    pulse = asyncio.create_task(feel_the_pulse())
+    pulse = asyncio.create_task(measure_loop_delay())
     await publisher.publish([Message(topic, b"%d" % n, b"v") for n in range(300)])
     pulse.cancel()
     assert longest_pause < 0.5
@@ -86,7 +86,7 @@ async def test_a_full_queue_waits_without_blocking_the_loop(
     assert end_offset(kafka_bootstrap, topic) == 300
 
 
-async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
+async def test_closing_sends_pending_messages_and_refuses_later_ones(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("results")
@@ -100,7 +100,7 @@ async def test_closing_sends_what_is_on_its_way_and_refuses_what_comes_after(
     assert end_offset(kafka_bootstrap, topic) == 1
 
 
-async def test_closing_while_kafka_is_away_tells_everybody_who_waits() -> None:
+async def test_closing_while_kafka_is_unavailable_fails_every_pending_publish() -> None:
     publisher = KafkaPublisher(producer_settings("127.0.0.1:1"))
     waiting = asyncio.ensure_future(publisher.publish([Message("results", b"k", b"v")]))
     await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_closing_while_kafka_is_away_tells_everybody_who_waits() -> None:
         await waiting
 
 
-async def test_whoever_gives_up_waiting_does_not_disturb_the_others(
+async def test_a_cancelled_publish_does_not_affect_the_others(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("results")

@@ -1,4 +1,4 @@
-"""What a service says with the helper arrives on a real Kafka as it was meant."""
+"""Events of the lifecycle producer arrive on a real Kafka unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 @pytest.fixture
 def prefix(kafka_bootstrap: str) -> str:
-    """A prefix under which the lifecycle topic is there."""
+    """A prefix under which the lifecycle topic exists."""
     prefix = f"p{uuid.uuid4().hex[:8]}."
     admin = TopicAdmin({"bootstrap.servers": kafka_bootstrap})
     admin.apply(admin.plan([topic for topic in all_topics(prefix) if topic.name.endswith("lifecycle")]))
@@ -36,7 +36,7 @@ def prefix(kafka_bootstrap: str) -> str:
 
 
 def read_events(bootstrap: str, topic: str, count: int) -> list[tuple[bytes, Event]]:
-    """Read so many events from the beginning, in the order of their partition."""
+    """Read this many events from the beginning, in the order of their partition."""
     settings = {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex}
     with closing(Consumer(settings)) as consumer:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
@@ -50,7 +50,7 @@ def _events(messages: list[Any]) -> Iterator[tuple[bytes, Event]]:
         yield message.key(), envelope.decode(message.value(), message.headers(), fallback_id="none")
 
 
-async def test_each_call_gives_the_id_of_an_event_that_kafka_has(kafka_bootstrap: str, prefix: str) -> None:
+async def test_each_call_returns_the_id_of_an_event_on_kafka(kafka_bootstrap: str, prefix: str) -> None:
     tree = a_tree("TR0001")
     async with LifecycleProducer(kafka_bootstrap, source="/mine", prefix=prefix) as runs:
         ids = [
@@ -75,7 +75,7 @@ async def test_a_repeated_call_can_carry_the_same_id(kafka_bootstrap: str, prefi
     assert [event.id for _, event in read_events(kafka_bootstrap, f"{prefix}testrun.lifecycle", 2)] == ["E1", "E1"]
 
 
-async def test_an_event_without_a_topic_is_told_to_the_caller(kafka_bootstrap: str) -> None:
+async def test_a_missing_topic_is_an_error_for_the_caller(kafka_bootstrap: str) -> None:
     quick = {"topic.metadata.propagation.max.ms": 200}
     async with LifecycleProducer(kafka_bootstrap, source="/mine", prefix="nowhere.", client=quick) as runs:
         with pytest.raises(PublishError, match="southbound topics apply"):

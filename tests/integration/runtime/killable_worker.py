@@ -1,6 +1,6 @@
-"""A worker that a test can kill: it appends one line per finished record to a file.
+"""A worker that a test can kill. It appends one line per finished record to a file.
 
-Beside it, FILE.sure says "yes" or "no" all the time: whether the worker may send.
+It also writes "yes" or "no" to FILE.sure again and again: whether the worker may send.
 
 python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS
 """
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Attempt, Outcome, Record
 
-FROZEN_PROBLEM = Problem(code="FROZEN", sentence="Perhaps somebody else owns this record by now.")
+FROZEN_PROBLEM = Problem(code="FROZEN", sentence="Another worker may own this record.")
 
 
 class Journal:
-    """One line per finished record, written at once so that it survives a kill."""
+    """Writes one line per finished record at once, so that the line survives a kill."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.may_write: Callable[[], bool] = lambda: False
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's name
-        """Work for a moment, then write the line if this process may still act."""
+        """Work for a moment, then write the line if this process may still send."""
         await asyncio.sleep(0.002)
         if not self.may_write():
             return RetryLater(0.1, FROZEN_PROBLEM)
@@ -45,14 +45,14 @@ class Journal:
 
 
 async def write_may_send(worker: Worker, path: Path) -> None:
-    """Write again and again whether the worker may send."""
+    """Write repeatedly whether the worker may send."""
     while True:
         path.write_text("yes" if worker.may_send() else "no")  # noqa: ASYNC240 - a few bytes, in a test's process
         await asyncio.sleep(0.05)
 
 
 async def main(bootstrap: str, topic: str, group: str, path: str, session: str) -> None:
-    """Work until killed."""
+    """Run the worker until the process is killed."""
     policy = WorkerConfig(
         role="killable", group=group, dead_letter_topic="none", max_in_flight=8, session_timeout=float(session)
     )

@@ -1,4 +1,4 @@
-"""The worker on a real broker: nothing lost, nothing out of order, and repeated only what a disturbance explains."""
+"""The worker on a real broker: no record is lost or out of order, and only disturbances cause repetitions."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from producers.kafka_publisher import KafkaPublisher, producer_settings
 from schemas.problem import Problem
 from schemas.topics import TopicNames, all_topics
 from southbound.operations.topic_admin import TopicAdmin
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 KEYS = 40
 SESSION_TIMEOUT = 3.0  # seconds
+KAFKA_TIMEOUT = 90.0  # seconds until something that must happen is a failure
 # The first group of a new broker waits for its coordinator.
 NO_COORDINATOR_YET = {
     KafkaError.NOT_COORDINATOR,
@@ -61,14 +63,14 @@ PROTOCOLS: dict[str, Mapping[str, object]] = {
 
 
 class RecordingHandler:
-    """What the endpoint saw, in the order it saw it."""
+    """Records what the handler got, in order."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[bytes, int]] = []
         self.starts = 0
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's name
-        """Take a moment, as an endpoint does."""
+        """Wait a moment, as a call to an external system does."""
         self.starts += 1
         await asyncio.sleep(0.003)
         assert record.key is not None
@@ -101,8 +103,8 @@ def produce(bootstrap: str, topic: str, records: int) -> None:
 def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[int]:
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     try:
-        asked = [TopicPartition(topic, number) for number in range(partitions)]
-        return [found.offset for found in reader.committed(asked, timeout=10)]
+        partitions_asked = [TopicPartition(topic, number) for number in range(partitions)]
+        return [found.offset for found in reader.committed(partitions_asked, timeout=10)]
     except KafkaException as error:
         if error.args[0].code() not in NO_COORDINATOR_YET:
             raise
@@ -125,22 +127,15 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[Message]:
     return found
 
 
-async def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 async def publisher(kafka_bootstrap: str) -> AsyncIterator[KafkaPublisher]:
-    made = KafkaPublisher(producer_settings(kafka_bootstrap))
-    yield made
-    await made.close()
+    publisher = KafkaPublisher(producer_settings(kafka_bootstrap))
+    yield publisher
+    await publisher.close()
 
 
 class WorkerGroup:
-    """Workers of one group on one topic."""
+    """Workers of one consumer group on one topic."""
 
     def __init__(self, bootstrap: str, topic: str, publisher: KafkaPublisher, dead_letters: str = "none") -> None:
         self.bootstrap, self.topic, self.publisher = bootstrap, topic, publisher
@@ -154,16 +149,16 @@ class WorkerGroup:
         )
 
     def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
-        """Make one more member."""
+        """Return a worker that is one more member of the group."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
         client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_timeout=10.0)
         return Worker(consumer=client, handler=handler, publisher=self.publisher, config=self.policy)
 
     async def run_until(self, handler: Handler, done: Callable[[], object]) -> None:
-        """Run one member until the condition holds, and insist on a clean stop."""
+        """Run one worker until the condition holds, and check that it stops cleanly."""
         worker = self.worker(handler)
         running = asyncio.create_task(worker.run())
-        await wait_until(lambda: done() or running.done())
+        await wait_until(lambda: done() or running.done(), KAFKA_TIMEOUT)
         worker.stop()
         assert await running is True
 
@@ -172,28 +167,28 @@ class WorkerGroup:
 async def test_members_come_and_go_under_load_and_every_record_is_handled_once_in_order(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, protocol: str
 ) -> None:
-    topic, oracle, total = fresh_topics("lifecycle", partitions=4), RecordingHandler(), 6_000
+    topic, recorder, total = fresh_topics("lifecycle", partitions=4), RecordingHandler(), 6_000
     group = WorkerGroup(kafka_bootstrap, topic, publisher)
     produce(kafka_bootstrap, topic, total)
-    stays, visits = (group.worker(oracle, PROTOCOLS[protocol]) for _ in range(2))
-    staying = asyncio.create_task(stays.run())
-    await wait_until(lambda: len(oracle.seen) > 100)
-    visiting = asyncio.create_task(visits.run())
-    await wait_until(lambda: visits.figures().partitions == 2 and visits.figures().running)
-    before = len(oracle.seen)
-    await wait_until(lambda: len(oracle.seen) > before + 200)
-    visits.stop()
+    first, second = (group.worker(recorder, PROTOCOLS[protocol]) for _ in range(2))
+    staying = asyncio.create_task(first.run())
+    await wait_until(lambda: len(recorder.seen) > 100, KAFKA_TIMEOUT)
+    visiting = asyncio.create_task(second.run())
+    await wait_until(lambda: second.figures().partitions == 2 and second.figures().running, KAFKA_TIMEOUT)
+    before = len(recorder.seen)
+    await wait_until(lambda: len(recorder.seen) > before + 200, KAFKA_TIMEOUT)
+    second.stop()
     assert await visiting is True
-    await wait_until(lambda: len(oracle.seen) >= total)
-    stays.stop()
+    await wait_until(lambda: len(recorder.seen) >= total, KAFKA_TIMEOUT)
+    first.stop()
     assert await staying is True
-    assert oracle.per_key() == expected(total)
+    assert recorder.per_key() == expected(total)
     assert sum(committed(kafka_bootstrap, group.name, topic, 4)) == total
 
 
 @contextlib.contextmanager
 def killable(bootstrap: str, topic: str, journal: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker in a process of its own."""
+    """Run a worker in its own process."""
     program = [sys.executable, str(Path(__file__).with_name("killable_worker.py"))]
     process = subprocess.Popen(
         [*program, bootstrap, topic, f"group-of-{topic}", str(journal), str(SESSION_TIMEOUT)],
@@ -215,63 +210,63 @@ async def test_a_killed_worker_loses_nothing_and_repeats_only_what_it_had_not_co
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
 ) -> None:
     topic, total = fresh_topics("lifecycle", partitions=2), 3_000
-    group, oracle = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
+    group, recorder = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
     produce(kafka_bootstrap, topic, total)
-    for life in (1, 2):
-        journal = tmp_path / f"life-{life}"
+    for number in (1, 2):
+        journal = tmp_path / f"life-{number}"
         with killable(kafka_bootstrap, topic, journal):
-            await wait_until(lambda: len(journal_entries(journal)) > 400)  # noqa: B023 - awaited in the same turn
-    lives = [journal_entries(tmp_path / "life-1"), journal_entries(tmp_path / "life-2")]
-    await group.run_until(oracle, lambda: _all_seen([*lives, oracle.seen], total))
-    lives.append(oracle.seen)
-    for seen in lives:
+            await wait_until(lambda: len(journal_entries(journal)) > 400, KAFKA_TIMEOUT)  # noqa: B023 - awaited in the same iteration
+    journals = [journal_entries(tmp_path / "life-1"), journal_entries(tmp_path / "life-2")]
+    await group.run_until(recorder, lambda: _all_seen([*journals, recorder.seen], total))
+    journals.append(recorder.seen)
+    for seen in journals:
         assert all(numbers == sorted(set(numbers)) for numbers in numbers_per_key(seen).values()), "out of order"
     assert sum(committed(kafka_bootstrap, group.name, topic, 2)) == total
-    repeated = sum(times - 1 for times in Counter(one for life in lives for one in life).values())
-    # Commits are made every 0.2 s; 8 records of 2 ms at a time make at most 800 in that time.
+    repeated = sum(times - 1 for times in Counter(entry for entries in journals for entry in entries).values())
+    # Commits are made every 0.2 s; 8 concurrent records of 2 ms make at most 800 in that time.
     assert repeated <= 2 * 1_000
 
 
-def _all_seen(lives: list[list[tuple[bytes, int]]], total: int) -> bool:
-    return len({one for life in lives for one in life}) == total
+def _all_seen(journals: list[list[tuple[bytes, int]]], total: int) -> bool:
+    return len({entry for entries in journals for entry in entries}) == total
 
 
-async def test_a_frozen_worker_that_wakes_after_its_session_does_not_act_any_more(
+async def test_a_worker_frozen_for_longer_than_its_session_does_not_act_after_it_resumes(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
 ) -> None:
     topic, total, journal = fresh_topics("lifecycle", partitions=1), 3_000, tmp_path / "frozen"
-    group, oracle = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
+    group, recorder = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
     produce(kafka_bootstrap, topic, total)
     with killable(kafka_bootstrap, topic, journal) as process:
-        await wait_until(lambda: len(journal_entries(journal)) > 300)
+        await wait_until(lambda: len(journal_entries(journal)) > 300, KAFKA_TIMEOUT)
         process.send_signal(signal.SIGSTOP)
-        await wait_until(lambda: _is_frozen(process))
+        await wait_until(lambda: _is_frozen(process), KAFKA_TIMEOUT)
         before = len(journal_entries(journal))
-        await group.run_until(oracle, lambda: _all_seen([journal_entries(journal), oracle.seen], total))
+        await group.run_until(recorder, lambda: _all_seen([journal_entries(journal), recorder.seen], total))
         process.send_signal(signal.SIGCONT)
-        # It joins again, finds everything committed, and must not write what it held when it froze.
-        await wait_until(lambda: _members(kafka_bootstrap, group.name) == 1)
+        # It joins again, finds everything committed, and must not write the records that it had when it froze.
+        await wait_until(lambda: _members(kafka_bootstrap, group.name) == 1, KAFKA_TIMEOUT)
         assert process.poll() is None
         assert len(journal_entries(journal)) == before
 
 
 @pytest.mark.parametrize("sessions", [0.9, 1.5])
-async def test_an_idle_worker_that_was_frozen_may_send_again_before_any_record_comes(
+async def test_an_idle_worker_that_was_frozen_may_send_again_without_a_new_record(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], tmp_path: Path, sessions: float
 ) -> None:
     topic, journal = fresh_topics("lifecycle", partitions=1), tmp_path / "idle"
-    sure = tmp_path / "idle.sure"
+    may_send = tmp_path / "idle.sure"
     with killable(kafka_bootstrap, topic, journal) as process:
-        await wait_until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1)
-        await wait_until(lambda: _contains(sure, "yes"))
+        await wait_until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1, KAFKA_TIMEOUT)
+        await wait_until(lambda: _contains(may_send, "yes"), KAFKA_TIMEOUT)
         process.send_signal(signal.SIGSTOP)
-        await wait_until(lambda: _is_frozen(process))
-        sure.unlink()
+        await wait_until(lambda: _is_frozen(process), KAFKA_TIMEOUT)
+        may_send.unlink()
         wakes_at = time.monotonic() + sessions * SESSION_TIMEOUT
-        await wait_until(lambda: time.monotonic() >= wakes_at)
+        await wait_until(lambda: time.monotonic() >= wakes_at, KAFKA_TIMEOUT)
         process.send_signal(signal.SIGCONT)
-        await wait_until(lambda: _contains(sure, "no"))
-        await wait_until(lambda: _contains(sure, "yes"), seconds=5 * SESSION_TIMEOUT)
+        await wait_until(lambda: _contains(may_send, "no"), KAFKA_TIMEOUT)
+        await wait_until(lambda: _contains(may_send, "yes"), seconds=5 * SESSION_TIMEOUT)
         assert process.poll() is None
 
 
@@ -294,24 +289,24 @@ def _members(bootstrap: str, group: str) -> int:
 async def test_a_stop_leaves_committed_what_was_consumed_and_an_empty_group(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
 ) -> None:
-    topic, oracle = fresh_topics("lifecycle"), RecordingHandler()
+    topic, recorder = fresh_topics("lifecycle"), RecordingHandler()
     group = WorkerGroup(kafka_bootstrap, topic, publisher)
     produce(kafka_bootstrap, topic, 2_000)
-    await group.run_until(oracle, lambda: len(oracle.seen) > 300)
-    assert oracle.starts == len(oracle.seen)
+    await group.run_until(recorder, lambda: len(recorder.seen) > 300)
+    assert recorder.starts == len(recorder.seen)
     (stopped_at,) = committed(kafka_bootstrap, group.name, topic)
-    assert 0 < stopped_at <= len(oracle.seen)
+    assert 0 < stopped_at <= len(recorder.seen)
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     state = admin.describe_consumer_groups([group.name])[group.name].result(10).state
     assert state is ConsumerGroupState.EMPTY
-    await group.run_until(oracle, lambda: _all_seen([oracle.seen], 2_000))
+    await group.run_until(recorder, lambda: _all_seen([recorder.seen], 2_000))
     assert committed(kafka_bootstrap, group.name, topic) == [2_000]
 
 
-async def test_offsets_with_holes_of_transactions_are_committed_to_the_end(
+async def test_offsets_with_gaps_from_transactions_are_committed_to_the_end(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
 ) -> None:
-    topic, oracle = fresh_topics("lifecycle"), RecordingHandler()
+    topic, recorder = fresh_topics("lifecycle"), RecordingHandler()
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": topic})
     producer.init_transactions(30)
     for first, ends_well in ((0, True), (10, False), (20, True)):
@@ -321,13 +316,13 @@ async def test_offsets_with_holes_of_transactions_are_committed_to_the_end(
         assert producer.flush(20) == 0
         (producer.commit_transaction if ends_well else producer.abort_transaction)(30)
     group = WorkerGroup(kafka_bootstrap, topic, publisher)
-    await group.run_until(oracle, lambda: len(oracle.seen) == 20)
-    assert sorted(n for _, n in oracle.seen) == [*range(10), *range(20, 30)]
+    await group.run_until(recorder, lambda: len(recorder.seen) == 20)
+    assert sorted(n for _, n in recorder.seen) == [*range(10), *range(20, 30)]
     # 0-9, marker, 11-20 aborted, marker, 22-31, marker
     assert committed(kafka_bootstrap, group.name, topic) == [32]
 
 
-async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
+async def test_unusual_records_reach_the_handler_and_the_dead_letters_unchanged(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher
 ) -> None:
     large = {"max.message.bytes": str(4 * 2**20)}
@@ -354,11 +349,11 @@ async def test_odd_records_reach_the_handler_and_the_dead_letters_byte_by_byte(
     letters = read_all(kafka_bootstrap, dead_letters, len(odd))
     assert {(m.key(), m.value()) for m in letters} == set(odd)
     for letter in letters:
-        told = letter.headers()
-        assert isinstance(told, list)
-        assert told[:2] == headers
-        assert dict(told)["southbound-dlq-code"] == b"RUBBISH"
-        assert dict(told)["southbound-dlq-topic"] == topic.encode()
+        letter_headers = letter.headers()
+        assert isinstance(letter_headers, list)
+        assert letter_headers[:2] == headers
+        assert dict(letter_headers)["southbound-dlq-code"] == b"RUBBISH"
+        assert dict(letter_headers)["southbound-dlq-topic"] == topic.encode()
 
 
 def committed_by(group: WorkerGroup) -> int:
@@ -372,7 +367,7 @@ async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_w
     names, admin = TopicNames(prefix), TopicAdmin({"bootstrap.servers": kafka_bootstrap})
     planned = [replace(topic, partitions=1) for topic in all_topics(prefix) if topic.name in (names.inbound, names.dlq)]
     admin.apply(admin.plan(planned))
-    largest = os.urandom(1_048_000)  # of 1,048,588: nothing that is added to it fits
+    largest = os.urandom(1_048_000)  # of 1,048,588: no additional header fits
     long_story = Problem(code="RUBBISH", sentence="Nobody can read this.", detail="why " * 10_000)
 
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
@@ -389,19 +384,19 @@ async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_w
     admin.delete_topics(planned)
 
 
-async def test_a_topic_with_another_limit_is_told_and_left_alone(
+async def test_a_topic_with_another_limit_is_reported_and_not_changed(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
-    (letters,) = (topic for topic in all_topics() if topic.name.endswith("dlq"))
-    small = replace(letters, name=fresh_topics("dlq", partitions=letters.partitions))
+    (dead_letters,) = (topic for topic in all_topics() if topic.name.endswith("dlq"))
+    small = replace(dead_letters, name=fresh_topics("dlq", partitions=dead_letters.partitions))
     plan = TopicAdmin({"bootstrap.servers": kafka_bootstrap}).plan([small])
     forgets, difference = plan.differences
     assert forgets.startswith(f"{small.name} keeps records for 7 days, not 90 days: ")
     assert (plan.present[0].max_message_bytes, plan.present[0].retention_ms) == (1048588, 7 * 86_400_000)
-    assert f"{small.name} has max.message.bytes 1048588, not {letters.max_message_bytes}" in difference
+    assert f"{small.name} has max.message.bytes 1048588, not {dead_letters.max_message_bytes}" in difference
 
 
-async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_committed(
+async def test_a_missing_dead_letter_topic_blocks_the_lane_and_its_record_is_not_committed(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("lifecycle")
@@ -414,7 +409,7 @@ async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_
 
     worker = group.worker(refuse)
     running = asyncio.create_task(worker.run())
-    await wait_until(lambda: worker.figures().parked == 1)
+    await wait_until(lambda: worker.figures().parked == 1, KAFKA_TIMEOUT)
     (status,) = worker.status()
     assert status.oldest is not None
     assert status.oldest.problem is not None
@@ -427,12 +422,12 @@ async def test_a_missing_dead_letter_topic_holds_the_lane_and_its_record_is_not_
 
 
 async def test_waiting_for_kafka_ends_with_a_sentence_that_names_the_missing_topics(kafka_bootstrap: str) -> None:
-    heard: list[str] = []
+    sentences: list[str] = []
     with pytest.raises(KafkaNotReadyError, match="topics b-missing, c-missing: run `southbound topics apply`"):
         await wait_for_kafka(
-            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], max_wait=0.5, on_reason=heard.append
+            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], max_wait=0.5, on_reason=sentences.append
         )
-    assert len(heard) == 1
+    assert len(sentences) == 1
 
 
 async def test_waiting_for_kafka_returns_as_soon_as_the_topic_is_there(

@@ -1,4 +1,4 @@
-"""A whole service that a test can kill: the real signals, drain and exit codes.
+"""A complete service that a test can kill, with real signals, drain and exit codes.
 
 python service_process.py SETTINGS [ROLE…]
 """

@@ -1,4 +1,4 @@
-"""What nobody can use becomes a dead letter with its own bytes and one clear sentence; what comes after flows."""
+"""An unusable record becomes a dead letter with its original bytes and one sentence; later records are processed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JSON_REQUEST = {"content_type": "application/json", "ce_type": "southbound.RunRe
 
 @dataclass(frozen=True)
 class InvalidRecord:
-    """A record that cannot be used, and what its dead letter must say."""
+    """A record that cannot be used, and what its dead letter must contain."""
 
     value: bytes | None
     code: str
@@ -121,18 +121,20 @@ async def test_every_bad_record_is_a_dead_letter_with_its_bytes_and_one_sentence
     letters = await service.wait_until(lambda: _wait_for_all(service, len(INVALID_RECORDS)), "all dead letters")
     for name, bad in INVALID_RECORDS.items():
         (letter,) = [
-            one for one in letters if (one.value, one.key) == (bad.value, bad.key) and has_headers(one, bad.headers)
+            candidate
+            for candidate in letters
+            if (candidate.value, candidate.key) == (bad.value, bad.key) and has_headers(candidate, bad.headers)
         ]
         sentence = letter.header("southbound-dlq-reason") or ""
         assert letter.header("southbound-dlq-code") == bad.code, name
         assert is_one_sentence(sentence), (name, sentence)
-        assert all(word in sentence for word in bad.sentence_parts), (name, sentence)
+        assert all(part in sentence for part in bad.sentence_parts), (name, sentence)
         assert letter.header("southbound-dlq-topic") == service.topics.lifecycle
     assert await service.stop()
 
 
 @pytest.mark.parametrize("topic", ["inbound", "dispatch"])
-async def test_rubbish_on_our_own_topics_is_a_dead_letter_too(service: ServiceUnderTest, topic: str) -> None:
+async def test_undecodable_bytes_on_our_own_topics_are_a_dead_letter_too(service: ServiceUnderTest, topic: str) -> None:
     name = service.topics.inbound if topic == "inbound" else service.topics.dispatch("fibre-lab")
     await service.produce(name, b"BAD", b"\xffrubbish")
     await service.produce(name, b"BAD", encode_event(RunRequested(run=a_document("BAD"))))
@@ -142,14 +144,14 @@ async def test_rubbish_on_our_own_topics_is_a_dead_letter_too(service: ServiceUn
     await service.result_of("GOOD")
 
 
-async def test_a_run_without_a_key_is_a_run(service: ServiceUnderTest) -> None:
+async def test_a_run_without_a_record_key_is_processed(service: ServiceUnderTest) -> None:
     await service.produce(
         service.topics.lifecycle, None, json_request(run_id="GOOD", name="Line test GOOD"), **JSON_REQUEST
     )
     await service.result_of("GOOD")
 
 
-async def test_what_a_topic_does_not_take_is_told_to_its_producer(service: ServiceUnderTest) -> None:
+async def test_a_record_that_the_topic_refuses_is_an_error_for_its_producer(service: ServiceUnderTest) -> None:
     with pytest.raises(RecordTooLargeError, match=f"{service.topics.lifecycle}.*max.message.bytes"):
         await service.produce(service.topics.lifecycle, b"BAD", os.urandom(2_000_000))
 

@@ -1,4 +1,4 @@
-"""Notifications come too often, too early, or about runs of nobody: the runs they are about end once all the same."""
+"""Repeated, early and unrelated notifications: every run still ends exactly once."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ RESULT = "southbound.RunResult"
 
 
 def a_notification(external_id: str, event_id: str = "N1") -> NotificationJson:
-    """Make a notification that says all there is to say: the run is completed."""
+    """Return a complete notification: the run is completed."""
     measure = {"id": "TM1", "metricName": "speed", "value": {"value": 93.5}}
     test = {"id": external_id, "name": "Line test", "state": "completed", "testMeasure": [measure]}
     return {"eventId": event_id, "eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
 
 
 async def wait_for_external_id(service: ServiceUnderTest, run_id: str) -> str:
-    """Wait until the run is out, and give the id by which the system knows it."""
-    told = await service.wait_until(lambda: [u.external_id for u in service.updates(run_id) if u.external_id], run_id)
-    return str(told[0])
+    """Wait until the run is accepted, and return its external id."""
+    external_ids = await service.wait_until(
+        lambda: [u.external_id for u in service.updates(run_id) if u.external_id], run_id
+    )
+    return str(external_ids[0])
 
 
 @asynccontextmanager
@@ -45,14 +47,14 @@ async def a_notification_client(service: ServiceUnderTest) -> AsyncIterator[Noti
 
 
 class NotificationClient:
-    """Somebody who sends notifications by hand."""
+    """Sends notifications by hand."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url
 
     async def send_all(self, *notices: NotificationJson) -> list[int]:
-        """Send all at the same time; return the statuses of the answers."""
+        """Send all at the same time; return the statuses of the responses."""
         return await asyncio.gather(*map(self._post, notices))
 
     async def _post(self, notice: NotificationJson) -> int:
@@ -72,14 +74,14 @@ async def test_the_same_notification_two_hundred_times_at_once_ends_its_run_once
         await lab.send_all(a_notification(after, event_id="N2"))
         await service.result_of("AFTER")
         assert await service.stop()
-        heard = service.reader.on(service.topics.results)
-        ends = [one for one in heard if (one.header("ce_type"), one.header("ce_subject")) == (RESULT, "STORM")]
-        assert len({one.header("ce_id") for one in ends}) == 1
+        events = service.reader.on(service.topics.results)
+        ends = [event for event in events if (event.header("ce_type"), event.header("ce_subject")) == (RESULT, "STORM")]
+        assert len({event.header("ce_id") for event in ends}) == 1
         assert {result.state for result in service.results()} == {RunState.COMPLETED}
         assert service.dead_letters() == []
 
 
-async def test_notifications_that_overtake_the_answer_to_our_post_wait_for_it(
+async def test_notifications_that_arrive_before_the_answer_to_the_post_wait_for_it(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     script = Script(default=completes_by_callback(0.2, response_delay=1.2))
@@ -91,16 +93,16 @@ async def test_notifications_that_overtake_the_answer_to_our_post_wait_for_it(
         assert service.dead_letters() == []
 
 
-async def test_notifications_about_runs_of_nobody_hold_up_neither_our_runs_nor_a_stop(
+async def test_notifications_about_unknown_runs_delay_neither_known_runs_nor_a_stop(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     script = Script(default=completes_by_callback(0.1))
     async with a_service(kafka_bootstrap, tmp_path, script=script) as service, a_notification_client(service) as lab:
-        strangers = [a_notification(f"nobody-{n}", event_id=f"S{n}") for n in range(300)]
-        assert set(await lab.send_all(*strangers)) == {201}
+        unrelated = [a_notification(f"nobody-{n}", event_id=f"S{n}") for n in range(300)]
+        assert set(await lab.send_all(*unrelated)) == {201}
         await service.request(*(a_document(f"OURS-{n}") for n in range(20)))
         for n in range(20):
             await service.result_of(f"OURS-{n}")
-        async with asyncio.timeout(10):  # a drain takes 20
+        async with asyncio.timeout(10):  # seconds; a drain takes 20
             assert await service.stop()
-        assert service.dead_letters() == []  # they may still turn out to be early: nobody gave them up
+        assert service.dead_letters() == []  # their runs may still come, so they are not dead letters yet

@@ -1,4 +1,4 @@
-"""A run's way through the whole service, from its order to its result."""
+"""A run passes through the whole service, from its request to its result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ default: {hierarchical: true, payload: bundle}
 """
 
 
-async def test_a_run_and_a_hierarchy_come_back_with_their_results(service: ServiceUnderTest) -> None:
+async def test_a_run_and_a_hierarchy_get_their_results(service: ServiceUnderTest) -> None:
     await service.request(a_document("TR1", measures=("TM1",)), a_tree("TREE"))
     result = await service.result_of("TR1")
     assert (result.state, [measure.id for measure in result.test_measure]) == (RunState.COMPLETED, ["TM1"])
@@ -45,7 +45,7 @@ async def test_a_run_and_a_hierarchy_come_back_with_their_results(service: Servi
     assert await service.stop()
 
 
-async def test_a_run_comes_back_over_a_plain_client_session(
+async def test_a_run_gets_its_result_over_a_plain_client_session(
     kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[HttpRequest] = []
@@ -73,7 +73,7 @@ async def test_a_bundle_is_one_post_and_every_run_of_it_has_its_own_result(
         assert closing.counts == {"completed": 4}
         (post,) = service.systems["fibre-lab"].request_log.posts()
         assert len(orjson.loads(post.body)["childServiceTest"]) == 3
-        # The request's result may overtake one of theirs.
+        # The request's result may arrive before the result of a run.
         results = await service.wait_until(lambda: _wait_for_four_results(service), "four results")
         assert len({result.external_id for result in results}) == 4
 

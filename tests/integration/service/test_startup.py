@@ -1,4 +1,4 @@
-"""A service that is starting says what it waits for, and needs no more than its roles do."""
+"""A starting service reports what it waits for, and needs only what its roles need."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def get_json(port: int, path: str) -> tuple[int, dict[str, object]]:
 
 async def wait_for_response(port: int, path: str) -> tuple[int, dict[str, object]]:
     async with asyncio.timeout(60):
-        while not (answer := await asyncio.to_thread(get_json, port, path))[0]:  # noqa: ASYNC110 - as a probe does
+        while not (answer := await asyncio.to_thread(get_json, port, path))[0]:  # noqa: ASYNC110 - polls as a probe does
             await asyncio.sleep(0.02)
     return answer
 
 
 async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: Path) -> None:
-    with reserve() as nobody, reserve() as health:
+    with reserve() as unused, reserve() as health:
         settings = Settings(
-            kafka=KafkaSettings(bootstrap=nobody.address, start_timeout=4.0),
+            kafka=KafkaSettings(bootstrap=unused.address, start_timeout=4.0),
             store=StoreSettings(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),
             health=HealthSettings(port=health.port),
         )
         serving = asyncio.create_task(serve(settings, [Role.ROUTING], stop=asyncio.Event()))
         assert await wait_for_response(health.port, "/health/live") == (200, {"status": "live"})
-        status, told = await asyncio.to_thread(get_json, health.port, "/health/ready")
+        status, answer = await asyncio.to_thread(get_json, health.port, "/health/ready")
         assert status == 503
-        assert "waiting" in json.dumps(told)
-        with pytest.raises(NotReachableError, match=nobody.address):
+        assert "waiting" in json.dumps(answer)
+        with pytest.raises(NotReachableError, match=unused.address):
             await serving
 
 

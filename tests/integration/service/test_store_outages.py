@@ -1,4 +1,4 @@
-"""While the run store is locked or away, records wait; nothing is lost, and nothing is sent twice."""
+"""While the run store is locked or unavailable, records wait; nothing is lost, and nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def cluster() -> Iterator[tuple[PostgresCluster, int]]:
     programs = find_programs()
     if programs is None:
         pytest.skip("PostgreSQL's initdb is not on this machine")
-    # Not in pytest's folder, which the server's user may not enter.
-    with TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home, reserve() as kept:
-        server, port = PostgresCluster(programs=programs, home=Path(home)), kept.port
+    # pytest's own folder is not accessible to the server's user.
+    with TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home, reserve() as reserved:
+        server, port = PostgresCluster(programs=programs, home=Path(home)), reserved.port
         server.create()
         server.start(port)
         yield server, port
         server.stop()
 
 
-async def test_a_locked_sqlite_file_holds_up_every_run_and_loses_none(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_a_locked_sqlite_file_delays_every_run_and_loses_none(kafka_bootstrap: str, tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
     store = StoreSettings(url=f"sqlite:///{file}", lock_timeout=0.3)
     async with a_service(kafka_bootstrap, tmp_path, started=False) as service:
@@ -87,7 +87,7 @@ def result_ids(service: ServiceUnderTest) -> set[tuple[str | None, str | None]]:
 
 async def wait_until_all_end_once(service: ServiceUnderTest) -> None:
     await service.wait_until(lambda: {result.run_id for result in service.results()} >= IDS, "all results of runs")
-    # A run's own result and its request's are two messages, and the second may still be on its way.
+    # The results of a run and of its request are two messages; the second may come later.
     await service.wait_until(lambda: len(result_ids(service)) >= 2 * len(IDS), "all results of requests")
     assert Counter(subject for _, subject in result_ids(service)) == Counter(dict.fromkeys(IDS, 2))
     assert service.dead_letters() == []

@@ -1,4 +1,4 @@
-"""What cannot be published is explained in a dead letter or waits for its topic; it never blocks in silence."""
+"""An event that cannot be published is explained in a dead letter or waits for its topic; it never blocks silently."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def admin_of(service: ServiceUnderTest) -> AdminClient:
 
 
 def set_max_message_bytes(service: ServiceUnderTest, size: int) -> None:
-    """Set how large a message on the results topic may be."""
+    """Set the size limit of messages on the results topic."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     topic = ConfigResource(ResourceType.TOPIC, service.topics.results, incremental_configs=[entry])
     admin = admin_of(service)
@@ -43,7 +43,7 @@ def original_message(letter: ConsumedEvent) -> Message:
     return Message(str(letter.header("southbound-dlq-topic")), letter.key, letter.value, headers)
 
 
-async def test_a_result_that_its_topic_does_not_take_is_a_dead_letter_and_a_redrive_publishes_it(
+async def test_a_result_that_its_topic_refuses_is_a_dead_letter_and_a_redrive_publishes_it(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     async with a_service(kafka_bootstrap, tmp_path, script=IMMEDIATE_COMPLETION) as service:
@@ -72,7 +72,7 @@ async def test_without_a_dead_letter_topic_only_the_key_of_the_bad_record_waits_
         await service.request(a_document("GOOD"))
         await service.result_of("GOOD")
         admin.create_topics([NewTopic(name, 1, 1)], operation_timeout=RESULT_TIMEOUT)[name].result(RESULT_TIMEOUT)
-        with closing(TopicListener(kafka_bootstrap, [name])) as ear:
-            letters = await service.wait_until(lambda: ear.on(name), "the dead letter")
+        with closing(TopicListener(kafka_bootstrap, [name])) as listener:
+            letters = await service.wait_until(lambda: listener.on(name), "the dead letter")
         assert [letter.value for letter in letters] == [b"rubbish"]
         assert await service.stop()

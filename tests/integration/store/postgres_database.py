@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def run_store_url(postgres_url: str) -> str:
-    """A database of this file's own."""
+    """The address of a database for this test module."""
     name = f"runs_{uuid4().hex}"
     asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}"))
     return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
 
 
 def empty_database(request: pytest.FixtureRequest, sqlite: Path) -> str:
-    """Return the address of a database without tables: of the fixture's parameter, `sqlite` or `postgresql`."""
+    """Return the address of a database without tables: `sqlite` or `postgresql`, as the fixture's parameter says."""
     if request.param == "sqlite":
         return f"sqlite:///{sqlite}"
     url = str(request.getfixturevalue("run_store_url"))
@@ -32,7 +32,7 @@ def empty_database(request: pytest.FixtureRequest, sqlite: Path) -> str:
 
 
 async def execute(url: str, statement: str) -> None:
-    """Run a statement on a connection of its own."""
+    """Execute a statement on its own connection."""
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = await asyncpg.connect(dsn)
     try:

@@ -1,4 +1,4 @@
-"""The tables that migrations make are the tables that the code means."""
+"""The migrations produce exactly the tables that the code describes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["run_store_url"]  # a fixture
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables."""
+    """The address of a database without tables."""
     return empty_database(request, tmp_path / "a folder to make/100 % of runs.db")
 
 
@@ -46,7 +46,7 @@ OLD_RUN = """
 """
 
 
-async def test_migrations_end_where_the_tables_are_described(address: str) -> None:
+async def test_the_tables_after_all_migrations_are_the_described_ones(address: str) -> None:
     await upgrade(address)
     database = database_at(address)
     differences = await database.read(_differences)
@@ -59,7 +59,7 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_a_description_that_is_ahead_of_the_migrations_is_noticed(address: str) -> None:
+async def test_a_described_table_without_a_migration_is_detected(address: str) -> None:
     await upgrade(address)
     database = database_at(address)
     await database.write(lambda connection: connection.exec_driver_sql("DROP INDEX runs_by_request"))
@@ -90,7 +90,7 @@ async def test_tables_of_a_newer_version_are_left_alone(address: str) -> None:
         await open_store(address)
 
 
-async def test_what_a_run_had_heard_is_split_into_reports_and_events(address: str) -> None:
+async def test_the_column_heard_is_split_into_reports_and_events(address: str) -> None:
     heard = {
         "nothing": [],
         "reports": ["R1", "R1 led to progress", "R2", "R2 led to stale"],
@@ -103,7 +103,7 @@ async def test_what_a_run_had_heard_is_split_into_reports_and_events(address: st
         "events": ((), ("E1 led to send", "E2 led to accepted")),
         "both": (("C1", "R1", "R1 led to stale", 'R2 \\ "\u00e9\0'), ("E1 led to send", "C1 led to cancelAccepted")),
     }
-    many = [f"run {number}" for number in range(1_500)]  # more than the migration reads at once
+    many = [f"run {number}" for number in range(1_500)]  # more rows than the migration reads at once
     await _at_revision_2(address, heard | {run_id: ["R1", f"{run_id} led to send"] for run_id in many})
     store = await open_store(address)
     rows = [row for run_id in (*heard, *many) if (row := await store.run(run_id))]
@@ -133,7 +133,7 @@ def _insert_measures(connection: Connection) -> None:
 
 
 async def _at_revision_2(address: str, heard: dict[str, list[str]]) -> None:
-    """Make the tables of the second revision, with a run for each of these."""
+    """Create the tables of the second revision, with a run for each key of `heard`."""
     database = database_at(address)
     await database.write(lambda connection: command.upgrade(_config(connection), "r0002"))
     await database.write(partial(_insert, heard=heard))
@@ -148,9 +148,9 @@ def _insert(connection: Connection, heard: dict[str, list[str]]) -> None:
         {
             "run_id": run_id,
             "requested": requested,
-            "heard": json.dumps(words),
+            "heard": json.dumps(causes),
             "cancel_asked": run_id == "cancelled",
         }
-        for run_id, words in heard.items()
+        for run_id, causes in heard.items()
     ]
     connection.execute(statement, rows)

@@ -1,4 +1,4 @@
-"""A run store in PostgreSQL keeps every promise of run stores, and those about servers."""
+"""A run store in PostgreSQL fulfils the contract of run stores and handles lost connections and concurrency."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from consumers.store.port import RunStore, ThresholdReachedError, UnstorableErro
 from consumers.store.postgres import PostgresDatabase
 from consumers.store.sql_store import open_store
 from tests.builders.runs import a_run
-from tests.contract.run_updates.test_redelivered_events import *  # noqa: F403 - the same
-from tests.contract.store.test_every_run_store import *  # noqa: F403 - the same
+from tests.contract.run_updates.test_redelivered_events import *  # noqa: F403 - the same tests, on PostgreSQL
+from tests.contract.store.test_every_run_store import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_every_run_store import next_revision
-from tests.contract.store.test_waiting_hierarchies import *  # noqa: F403 - the same claims, on PostgreSQL
-from tests.contract.store.test_waiting_queue import *  # noqa: F403 - the same
+from tests.contract.store.test_waiting_hierarchies import *  # noqa: F403 - the same tests, on PostgreSQL
+from tests.contract.store.test_waiting_queue import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_queue import a_use, uses_by_window
 from tests.integration.store.postgres_database import execute, run_store_url
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["run_store_url"]  # a fixture
 
 
-@pytest.fixture  # type: ignore[no-redef]  # in place of theirs
+@pytest.fixture  # type: ignore[no-redef]  # replaces the library's
 async def store(run_store_url: str) -> AsyncIterator[RunStore]:
     """A run store without rows."""
     async with an_empty_store(run_store_url) as store:
@@ -48,10 +48,12 @@ async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
         await store.close()
 
 
-async def test_connections_that_the_server_ended_are_replaced_unnoticed(store: RunStore, run_store_url: str) -> None:
+async def test_connections_that_the_server_closed_are_replaced_without_an_error(
+    store: RunStore, run_store_url: str
+) -> None:
     await store.save(a_run())
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-    await execute(run_store_url, f"{others} AND datname = current_database()")
+    terminate_others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    await execute(run_store_url, f"{terminate_others} AND datname = current_database()")
     saved, row = await asyncio.gather(store.save(a_run("TR0002")), store.run("TR0001"))
     assert saved is None
     assert row == a_run()
@@ -67,13 +69,13 @@ async def test_a_process_that_froze_within_a_transaction_does_not_keep_its_rows_
     await connection.exec_driver_sql("SELECT 1 FROM runs FOR UPDATE")
     async with asyncio.timeout(60):
         await store.save(next_revision(a_run()))
-    with suppress(DBAPIError):  # its connection is gone by now
+    with suppress(DBAPIError):  # its connection was closed by the server
         await connection.rollback()
     await connection.invalidate()
     await frozen.close()
 
 
-async def test_a_row_that_postgresql_refuses_harms_nobody_else_in_its_group(store: RunStore) -> None:
+async def test_a_row_that_postgresql_refuses_fails_only_its_own_save(store: RunStore) -> None:
     rows = [a_run(f"TR{number}") for number in range(50)]
     rows[7] = replace(rows[7], external_id="a NUL \0 here")
     rows[30] = replace(rows[30], accepted_version=2**70)
@@ -82,7 +84,7 @@ async def test_a_row_that_postgresql_refuses_harms_nobody_else_in_its_group(stor
     assert "TR7" in str(answers[7])
 
 
-async def test_an_id_that_postgresql_refuses_is_named_to_who_asked_for_it(store: RunStore) -> None:
+async def test_an_id_that_postgresql_refuses_is_named_in_the_error(store: RunStore) -> None:
     with pytest.raises(UnstorableError, match=r"cannot have a run 'TR\\x00': invalid byte sequence"):
         await store.run("TR\0")
 
@@ -94,25 +96,27 @@ async def test_a_document_with_a_nul_character_is_kept(store: RunStore) -> None:
     assert await store.run("TR0001") == row
 
 
-async def test_two_processes_that_insert_the_same_runs_share_them_out(store: RunStore, run_store_url: str) -> None:
+async def test_of_two_processes_that_insert_the_same_runs_each_run_is_inserted_by_one(
+    store: RunStore, run_store_url: str
+) -> None:
     other = await open_store(run_store_url)
     rows = [a_run(f"TR{number}") for number in range(300)]
-    both = [each.save(row) for row in rows for each in (store, other)]
-    answers = await asyncio.gather(*both, return_exceptions=True)
+    saves = [each.save(row) for row in rows for each in (store, other)]
+    answers = await asyncio.gather(*saves, return_exceptions=True)
     await other.close()
     winners = [answers[n : n + 2].count(None) for n in range(0, len(answers), 2)]
     assert winners == [1] * 300
 
 
-async def test_two_processes_that_move_common_runs_in_any_order_do_not_deadlock(
+async def test_two_processes_that_update_the_same_runs_in_any_order_do_not_deadlock(
     store: RunStore, run_store_url: str
 ) -> None:
     other = await open_store(run_store_url)
     rows = [a_run(f"TR{number}") for number in range(100)]
     await store.save(*rows)
     forth = [store.save(next_revision(row)) for row in rows]
-    back = [other.save(next_revision(row)) for row in reversed(rows)]
-    answers = await asyncio.gather(*forth, *back, return_exceptions=True)
+    reversed_saves = [other.save(next_revision(row)) for row in reversed(rows)]
+    answers = await asyncio.gather(*forth, *reversed_saves, return_exceptions=True)
     await other.close()
     assert answers.count(None) == 100
 
@@ -123,8 +127,8 @@ async def test_two_processes_that_use_several_definitions_in_any_order_do_not_de
     other = await open_store(run_store_url)
     rows = [f"S{number}" for number in range(20)]
     forth = [store.save(a_run(f"A{row}"), a_use(1, row=row)) for row in rows]
-    back = [other.save(a_run(f"B{row}"), a_use(1, row=row)) for row in reversed(rows)]
-    answers = await asyncio.gather(*forth, *back, return_exceptions=True)
+    reversed_saves = [other.save(a_run(f"B{row}"), a_use(1, row=row)) for row in reversed(rows)]
+    answers = await asyncio.gather(*forth, *reversed_saves, return_exceptions=True)
     await other.close()
     assert {type(answer) for answer in answers} == {type(None), ThresholdReachedError}
     assert answers.count(None) == 20

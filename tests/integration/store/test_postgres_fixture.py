@@ -1,4 +1,4 @@
-"""The session's PostgreSQL is real."""
+"""The session's PostgreSQL is a real server."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine

@@ -1,4 +1,4 @@
-"""Several processes and one database: who wins, and what happens when the database goes away."""
+"""Several processes share one database: one wins each conflict, and outages of the database are reported."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from tests.builders.runs import NOON, a_run
 from tests.contract.store.test_every_run_store import next_revision
 from tests.contract.store.test_waiting_queue import a_use, uses_by_window
 from tests.fixtures.postgres import PostgresCluster, find_programs
+from tests.harness.waiting import wait_until
 from tests.integration.store.postgres_database import empty_database, execute, run_store_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from consumers.store.sql_store import SqlRunStore
 
@@ -28,19 +29,21 @@ __all__ = ["run_store_url"]  # a fixture
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without rows."""
+    """The address of a database without rows."""
     return empty_database(request, tmp_path / "runs.db")
 
 
 @pytest.fixture
 async def pair(address: str) -> AsyncIterator[tuple[SqlRunStore, SqlRunStore]]:
-    """Two stores on one database, opened at the same moment while it has no tables yet."""
-    one, other = await asyncio.gather(open_store(address), open_store(address))
-    yield one, other
-    await asyncio.gather(one.close(), other.close())
+    """Two stores on one database, opened at the same moment while it has no tables."""
+    first, second = await asyncio.gather(open_store(address), open_store(address))
+    yield first, second
+    await asyncio.gather(first.close(), second.close())
 
 
-async def test_of_two_who_race_for_a_run_exactly_one_wins_each_revision(pair: tuple[SqlRunStore, SqlRunStore]) -> None:
+async def test_of_two_stores_that_update_a_run_exactly_one_writes_each_revision(
+    pair: tuple[SqlRunStore, SqlRunStore],
+) -> None:
     won = await asyncio.gather(_update_concurrently(pair[0], 30), _update_concurrently(pair[1], 30))
     assert sorted(won[0] + won[1]) == list(range(1, 31))
     final = await pair[0].run("TR0001")
@@ -49,29 +52,29 @@ async def test_of_two_who_race_for_a_run_exactly_one_wins_each_revision(pair: tu
 
 
 async def _update_concurrently(store: SqlRunStore, last: int) -> list[int]:
-    """Move one run until it is at its last revision; return the revisions that were ours."""
+    """Update one run until it has its last revision; return the revisions that this store wrote."""
     won = []
     while (row := await store.run("TR0001")) is None or row.revision < last:
-        wanted = next_revision(row) if row else a_run()
+        row_to_save = next_revision(row) if row else a_run()
         try:
-            await store.save(wanted)
-            won.append(wanted.revision)
+            await store.save(row_to_save)
+            won.append(row_to_save.revision)
         except ConflictError:
             continue
     return won
 
 
-async def test_two_who_use_a_definition_at_once_never_use_it_more_often_than_its_threshold_says(
+async def test_two_stores_that_count_uses_at_once_never_exceed_the_threshold(
     pair: tuple[SqlRunStore, SqlRunStore],
 ) -> None:
-    saves = [store.save(a_run(f"TR{who}-{n}"), a_use(37)) for n in range(60) for who, store in enumerate(pair)]
+    saves = [store.save(a_run(f"TR{number}-{n}"), a_use(37)) for n in range(60) for number, store in enumerate(pair)]
     answers = await asyncio.gather(*saves, return_exceptions=True)
     assert answers.count(None) == 37
     assert {type(answer) for answer in answers} == {type(None), ThresholdReachedError}
     assert await uses_by_window(pair[1]) == {("s#S10", NOON): 37}
 
 
-async def test_what_one_saved_the_other_reads(pair: tuple[SqlRunStore, SqlRunStore]) -> None:
+async def test_a_run_saved_by_one_store_is_read_by_the_other(pair: tuple[SqlRunStore, SqlRunStore]) -> None:
     await pair[0].save(a_run())
     assert await pair[1].run("TR0001") == a_run()
 
@@ -82,15 +85,15 @@ def cluster() -> Iterator[tuple[PostgresCluster, int]]:
     programs = find_programs()
     if programs is None:
         pytest.skip("this test stops its PostgreSQL: it needs one of its own, `apt-get install postgresql`")
-    # Not in pytest's folder, which the server's user may not enter.
+    # pytest's own folder is not accessible to the server's user.
     with TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home:
         yield from _running(PostgresCluster(programs=programs, home=Path(home)))
 
 
 def _running(cluster: PostgresCluster) -> Iterator[tuple[PostgresCluster, int]]:
     cluster.create()
-    with reserve() as kept:
-        port = kept.port
+    with reserve() as reserved:
+        port = reserved.port
     cluster.start(port)
     try:
         yield cluster, port
@@ -98,7 +101,7 @@ def _running(cluster: PostgresCluster) -> Iterator[tuple[PostgresCluster, int]]:
         cluster.stop()
 
 
-async def test_a_server_that_goes_and_comes_back_has_every_run_it_confirmed(
+async def test_a_server_that_restarts_has_every_run_that_was_saved(
     cluster: tuple[PostgresCluster, int],
 ) -> None:
     server, port = cluster
@@ -107,7 +110,7 @@ async def test_a_server_that_goes_and_comes_back_has_every_run_it_confirmed(
     store = await open_store(url)
     confirmed: list[str] = []
     saving = asyncio.create_task(_save_until_refused(store, confirmed))
-    await _wait_until(lambda: len(confirmed) > 50)
+    await wait_until(lambda: len(confirmed) > 50, seconds=60)
     await asyncio.to_thread(server.stop)
     with pytest.raises(StoreUnavailableError, match=f"127.0.0.1:{port}"):
         await saving
@@ -126,15 +129,9 @@ async def _save_until_refused(store: SqlRunStore, saved: list[str]) -> None:
         saved.append(f"TR{number}")
 
 
-async def _wait_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what it waits for is a list that grows, not an event
-            await asyncio.sleep(0.01)
-
-
-async def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
-    with reserve() as kept:
-        port = kept.port
+async def test_an_unreachable_server_is_named_without_its_password() -> None:
+    with reserve() as reserved:
+        port = reserved.port
     with pytest.raises(StoreUnavailableError) as refused:
         await open_store(f"postgresql://someone:s3cret@127.0.0.1:{port}/runs")
     assert f"127.0.0.1:{port}/runs" in str(refused.value)

@@ -1,4 +1,4 @@
-"""Kafka compacts the tables topic: history, rollback and what is live stay what they were."""
+"""After Kafka has compacted the tables topic, history, rollback and live versions are unchanged."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ IMMEDIATE_COMPACTION = {
     "min.cleanable.dirty.ratio": "0.001",
     "delete.retention.ms": "0",
 }
-COMPACTION_TIMEOUT = 90.0  # seconds; the cleaner looks every 15
+COMPACTION_TIMEOUT = 90.0  # seconds; the log cleaner runs every 15
 
 
 async def live_pointer_count(topic: KafkaTableTopic) -> int:
-    """Count the records that say what is live, as they lie on the topic."""
+    """Count the records on the topic that name a live version."""
     count = 0
     async with topic.follow() as news:
         async for some in news:
@@ -43,7 +43,7 @@ async def publish_version(topic: KafkaTableTopic, note: str) -> PublishedTables:
     return await topic.read()
 
 
-async def test_after_compaction_the_history_is_whole_and_the_way_back_is_open(
+async def test_after_compaction_the_history_is_complete_and_a_rollback_is_possible(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     name = fresh_topics("tables", **IMMEDIATE_COMPACTION)
@@ -59,9 +59,9 @@ async def test_after_compaction_the_history_is_whole_and_the_way_back_is_open(
     live = before.live("a-table")
     assert isinstance(live, LivePointer)
     assert [move.author for move in live.changes] == ["four", "three", "two", "one"]
-    wanted = (await topic.read()).version("a-table", rollback_version(live.changes) or "")
-    assert isinstance(wanted, TableVersion)
-    await topic.write(plan_rollback(before, wanted, a_signature("back")))
+    previous = (await topic.read()).version("a-table", rollback_version(live.changes) or "")
+    assert isinstance(previous, TableVersion)
+    await topic.write(plan_rollback(before, previous, a_signature("back")))
     after = (await topic.read()).live("a-table")
     assert isinstance(after, LivePointer)
     assert (after.version, after.previous) == (

@@ -1,4 +1,4 @@
-"""What is published reaches running services without a restart; what cannot be used reaches nobody."""
+"""Published tables reach running services without a restart, and unusable tables are not used by any service."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ BROKEN = POLICY.replace("{spec: fibre-flat}", '{spec: "[1..2"}')
 
 
 @asynccontextmanager
-async def a_running(
+async def a_running_service(
     bootstrap: str, folder: Path, script: Script | None = None
 ) -> AsyncIterator[tuple[ServiceUnderTest, RunningService, list[str]]]:
-    """Run a service that decides by the topic; the versions of policy and selector come with it."""
+    """Run a service that uses published tables; yield it with the versions of its policy and selector."""
     async with a_service(bootstrap, folder, script=script, routing=FROM_TOPIC, started=False) as service:
         versions = await publish_tables(service.settings, POLICY, SELECTOR)
         yield service, await service.start(), versions
@@ -89,31 +89,33 @@ async def metrics_text(running: RunningService) -> str:
 async def test_a_running_service_decides_the_next_run_by_what_was_published(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    async with a_running(kafka_bootstrap, tmp_path) as (service, running, (policy, selector)):
+    async with a_running_service(kafka_bootstrap, tmp_path) as (service, running, (policy, selector)):
         await service.request(a_document("TR1", spec="fibre-quick"))
         await service.result_of("TR1")
         (newer,) = await publish_tables(service.settings, NEXT_POLICY)
         await service.wait_until(lambda: versions_of(running) == [newer, selector], "the new one is used")
         await service.request(a_document("TR2", spec="fibre-quick"))
         await service.result_of("TR2")
-        decided = {one.key: one.header("southbound-decision") for one in service.reader.on(service.topics.results)}
+        decided = {
+            event.key: event.header("southbound-decision") for event in service.reader.on(service.topics.results)
+        }
         assert decided[b"TR1"] == f"outbound-policy@{policy}#default"
         assert decided[b"TR2"] == f"outbound-policy@{newer}#default"
         assert f'southbound_table_live{{table="outbound-policy",version="{newer}"}} 1.0' in await metrics_text(running)
         assert policy not in await metrics_text(running)
 
 
-async def test_a_version_that_cannot_be_used_leaves_the_one_before_and_the_alarm_ends_with_a_rollback(
+async def test_an_unusable_version_leaves_the_previous_one_live_and_the_alarm_ends_with_a_rollback(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    async with a_running(kafka_bootstrap, tmp_path) as (service, running, versions):
+    async with a_running_service(kafka_bootstrap, tmp_path) as (service, running, versions):
         await publish_tables(service.settings, BROKEN)
         await service.wait_until(running.resources.tables.warnings, "the alarm")
         assert versions_of(running) == versions
-        told = await readiness(running)
-        assert told["status"] == "ready"
-        assert not told["problems"]
-        assert "row R20, column 'spec'" in told["warnings"]["outbound-policy"]
+        answer = await readiness(running)
+        assert answer["status"] == "ready"
+        assert not answer["problems"]
+        assert "row R20, column 'spec'" in answer["warnings"]["outbound-policy"]
         assert 'southbound_table_refused{table="outbound-policy"} 1.0' in await metrics_text(running)
         await service.request(a_document("TR1", spec="fibre-quick"))
         await service.result_of("TR1")
@@ -124,7 +126,7 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_before_and_the_alarm
 
 
 async def test_bytes_that_are_no_record_of_ours_change_nothing(kafka_bootstrap: str, tmp_path: Path) -> None:
-    async with a_running(kafka_bootstrap, tmp_path) as (service, running, versions):
+    async with a_running_service(kafka_bootstrap, tmp_path) as (service, running, versions):
         await service.produce(service.topics.tables, b"outbound-policy", b"{oops")
         await service.produce(service.topics.tables, b"\xff\xfe", b"\x00")
         await service.wait_until(running.resources.tables.warnings, "the alarm")
@@ -135,8 +137,8 @@ async def test_bytes_that_are_no_record_of_ours_change_nothing(kafka_bootstrap: 
         assert running.resources.tables.warnings() == {}
 
 
-async def test_a_service_that_starts_again_decides_by_what_is_live(kafka_bootstrap: str, tmp_path: Path) -> None:
-    async with a_running(kafka_bootstrap, tmp_path) as (service, _, (_, selector)):
+async def test_a_service_that_restarts_decides_by_the_live_version(kafka_bootstrap: str, tmp_path: Path) -> None:
+    async with a_running_service(kafka_bootstrap, tmp_path) as (service, _, (_, selector)):
         assert await service.stop()
         (newer,) = await publish_tables(service.settings, NEXT_POLICY)
         assert versions_of(await service.start()) == [newer, selector]
@@ -147,7 +149,7 @@ async def test_a_service_that_starts_again_decides_by_what_is_live(kafka_bootstr
         assert "outbound-policy" in again.resources.tables.warnings()
 
 
-async def test_a_service_waits_for_tables_that_nobody_has_published_yet(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_a_service_waits_for_tables_that_are_not_published_yet(kafka_bootstrap: str, tmp_path: Path) -> None:
     async with a_service(kafka_bootstrap, tmp_path, routing=FROM_TOPIC, started=False) as service:
         await service.request(a_document("TR1", spec="fibre-quick"))
         starting = asyncio.create_task(service.start())
@@ -160,9 +162,7 @@ async def test_a_service_waits_for_tables_that_nobody_has_published_yet(kafka_bo
         await service.result_of("TR1")
 
 
-async def test_a_service_without_published_tables_gives_up_and_says_what_to_do(
-    kafka_bootstrap: str, tmp_path: Path
-) -> None:
+async def test_a_service_without_published_tables_ends_with_the_remedy(kafka_bootstrap: str, tmp_path: Path) -> None:
     async with a_service(kafka_bootstrap, tmp_path, routing=FROM_TOPIC, started=False) as service:
         kafka = service.settings.kafka.model_copy(update={"start_timeout": 3.0})
         settings = service.settings.model_copy(update={"kafka": kafka})
@@ -176,11 +176,11 @@ async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhil
     slow = Script(
         specifications={"fibre-tree": completes_by_callback(10.0), "fibre-tree-child": completes_by_callback(10.0)}
     )
-    async with a_running(kafka_bootstrap, tmp_path, slow) as (service, running, (policy, selector)):
+    async with a_running_service(kafka_bootstrap, tmp_path, slow) as (service, running, (policy, selector)):
         tree = a_tree("TREE", children=2)
         await service.request(tree)
         await service.wait_until(lambda: len(service.systems["fibre-lab"].request_log.posts()) == 3, "the tree is out")
-        # By the new tables a tree goes alone, and to another system.
+        # The new tables send only the root of a tree, to another system.
         alone = without_tests(POLICY).replace("{hierarchical: true,", "{hierarchical: false,")
         moved = without_tests(SELECTOR).replace("spoke: fibre-lab", "spoke: copper-lab")
         newer = await publish_tables(service.settings, alone, moved)
@@ -196,8 +196,8 @@ async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhil
             assert row.decision.hierarchical
             assert row.decision.policy.startswith(f"outbound-policy@{policy}#")
             assert row.decision.selector.startswith(f"spoke-selector@{selector}#")
-        heard = [one for one in service.reader.on(service.topics.results) if one.key == b"TREE"]
-        assert {one.header("southbound-decision") for one in heard} == {f"outbound-policy@{policy}#R10"}
+        events = [event for event in service.reader.on(service.topics.results) if event.key == b"TREE"]
+        assert {event.header("southbound-decision") for event in events} == {f"outbound-policy@{policy}#R10"}
         await service.request(a_tree("LATER", children=1))
         await service.wait_until(service.systems["copper-lab"].request_log.posts, "the next tree goes elsewhere")
         assert service.dead_letters() == []

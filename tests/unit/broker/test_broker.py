@@ -1,4 +1,4 @@
-"""What a local broker is told, and what is said when there is none."""
+"""The settings of a local broker, and the error messages on machines without Java, Maven or Docker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ JAVA_8 = 'java version "1.8.0_402"\nJava(TM) SE Runtime Environment'
 EARLY_ACCESS_JAVA = 'openjdk version "25-ea" 2025-09-16'
 
 
-@pytest.mark.parametrize(("said", "release"), [(DEBIAN_17, 17), (JAVA_8, 8), (EARLY_ACCESS_JAVA, 25), ("no idea", 0)])
-def test_the_release_of_a_java_is_read_from_what_it_prints(said: str, release: int) -> None:
-    assert Java(path=Path("java"), version=parse_version(said)).release == release
+@pytest.mark.parametrize(("output", "release"), [(DEBIAN_17, 17), (JAVA_8, 8), (EARLY_ACCESS_JAVA, 25), ("no idea", 0)])
+def test_the_release_of_a_java_is_read_from_what_it_prints(output: str, release: int) -> None:
+    assert Java(path=Path("java"), version=parse_version(output)).release == release
 
 
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine without Java, Maven or Docker, and a user without any file; gives the only folder on PATH."""
+    """Return the only folder on PATH of a machine without Java, Maven or Docker, for a user without files."""
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -64,12 +64,12 @@ def test_without_maven_the_message_names_the_package(bare_machine: Path) -> None
         find_maven()
 
 
-def test_maven_is_not_asked_when_the_jars_are_there(bare_machine: Path) -> None:
+def test_maven_is_not_started_when_the_jars_are_cached(bare_machine: Path) -> None:
     cache_folder().mkdir(parents=True)
     assert ensure_jars(print) == cache_folder()
 
 
-def test_a_maven_that_fails_is_quoted_and_leaves_no_half_cache(bare_machine: Path) -> None:
+def test_the_output_of_a_failed_maven_is_quoted_and_no_partial_cache_remains(bare_machine: Path) -> None:
     a_program(bare_machine, "mvn", "echo 'no route to the repository'; exit 1")
     with pytest.raises(BrokerUnavailableError, match=r"check the network.*no route to the repository"):
         ensure_jars(lambda _: None)
@@ -80,9 +80,9 @@ def test_a_maven_that_fails_is_quoted_and_leaves_no_half_cache(bare_machine: Pat
 def test_the_jars_appear_all_at_once(bare_machine: Path) -> None:
     write_one = "for w; do case $w in -DoutputDirectory=*) /bin/mkdir ${w#*=}; : > ${w#*=}/kafka.jar;; esac; done"
     a_program(bare_machine, "mvn", write_one)
-    said: list[str] = []
-    assert [jar.name for jar in ensure_jars(said.append).iterdir()] == ["kafka.jar"]
-    assert said == ["Fetching Apache Kafka 4.4.0 with Maven, this once"]
+    messages: list[str] = []
+    assert [jar.name for jar in ensure_jars(messages.append).iterdir()] == ["kafka.jar"]
+    assert messages == ["Fetching Apache Kafka 4.4.0 with Maven, this once"]
     assert [entry.name for entry in cache_folder().parent.iterdir()] == [cache_folder().name]
 
 
@@ -92,7 +92,7 @@ def test_the_class_path_has_one_order(tmp_path: Path) -> None:
     assert class_path(tmp_path) == f"{tmp_path}/a.jar:{tmp_path}/b.jar"
 
 
-def test_a_node_never_makes_a_topic_because_of_a_typing_error() -> None:
+def test_a_node_does_not_create_topics_automatically() -> None:
     assert a_node()["auto.create.topics.enable"] == "false"
 
 
@@ -119,37 +119,37 @@ def test_two_folders_keep_their_data_in_two_volumes(tmp_path: Path) -> None:
     assert volume_name(tmp_path / "a") == volume_name(tmp_path / "b" / ".." / "a")
 
 
-def test_a_command_that_is_missing_has_not_ended_well() -> None:
+def test_a_command_that_is_missing_has_failed() -> None:
     ended = run_command(["/nowhere/docker", "version"])
     assert not ended.ok
     assert "/nowhere/docker" in ended.output_tail
 
 
-def test_a_command_that_is_too_slow_has_not_ended_well() -> None:
+def test_a_command_that_is_too_slow_has_failed() -> None:
     assert not run_command(["sleep", "60"], timeout=0.05).ok
 
 
 def test_a_configured_broker_is_used_as_it_is_and_nothing_is_started(bare_machine: Path) -> None:
-    said: list[str] = []
-    with choice.open_broker("kafka.example:9092", None, said.append) as broker:
+    messages: list[str] = []
+    with choice.open_broker("kafka.example:9092", None, messages.append) as broker:
         assert broker == Broker(bootstrap="kafka.example:9092", kind=BrokerKind.CONFIGURED)
-    assert said == ["Using the configured Kafka at kafka.example:9092"]
+    assert messages == ["Using the configured Kafka at kafka.example:9092"]
 
 
-def test_without_an_engine_the_jvm_is_asked_and_its_absence_explained(bare_machine: Path) -> None:
+def test_without_an_engine_and_a_jvm_the_error_explains_what_is_missing(bare_machine: Path) -> None:
     with pytest.raises(BrokerUnavailableError, match="Java 17"), choice.open_broker(None, None, print):
         pytest.fail("there is no broker")
 
 
-def test_an_engine_that_cannot_get_the_image_gives_way_to_the_jvm(
+def test_the_jvm_is_used_when_the_engine_cannot_get_the_image(
     bare_machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_program(bare_machine, "docker", '[ "$1" = version ] || { echo "no such host"; exit 1; }')
     monkeypatch.setattr(choice, "jvm_broker", a_jvm_broker)
-    said: list[str] = []
-    with choice.open_broker(None, "a/kafka:1", said.append) as broker:
+    messages: list[str] = []
+    with choice.open_broker(None, "a/kafka:1", messages.append) as broker:
         assert broker.kind is BrokerKind.JVM
-    assert said == [
+    assert messages == [
         "Starting Kafka in Docker from a/kafka:1",
         "Pulling the image a/kafka:1, this once",
         "Docker cannot get the image a/kafka:1. It said: no such host",

@@ -1,4 +1,4 @@
-"""Commands that need nothing but files say what is good, and every mistake in one sentence each."""
+"""Commands that read only files accept valid input and report each mistake in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from southbound.cli.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from tests.harness.command_line import southbound
 
-SECRET = "hunter2"  # noqa: S105 - the tests look for it
+SECRET = "hunter2"  # noqa: S105 - a test value
 COMMANDS = ("run", "demo", "broker", "simulate", "produce", "tail", "runs", "topics", "tables", "config")
 
 
@@ -22,7 +22,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def policy(tmp_path: Path) -> Path:
-    """A copy of the shipped policy that a test may spoil."""
+    """A copy of the shipped policy that a test may change."""
     copy = tmp_path / "policy.yaml"
     copy.write_text((DEFAULTS / "tables/outbound-policy.yaml").read_text())
     return copy
@@ -45,7 +45,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["run", "rooting"], "'rooting' is not one of"),
         (["--wat"], "No such option: --wat: see `southbound --help`"),
@@ -53,14 +53,14 @@ def test_every_command_explains_itself(command: str) -> None:
         (["broker", "--port", "99999"], "see `southbound broker --help`"),
     ],
 )
-def test_wrong_usage_is_one_sentence(words: list[str], told: str) -> None:
+def test_wrong_usage_is_one_sentence(words: list[str], expected: str) -> None:
     result = southbound(*words)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert told in result.stderr
+    assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_the_shipped_configuration_is_good() -> None:
+def test_the_shipped_configuration_is_valid() -> None:
     result = southbound("config", "check")
     assert result.exit_code == ExitCode.SUCCESS
     assert "settings are good" in result.stdout
@@ -74,7 +74,7 @@ def test_mistakes_in_settings_go_to_standard_error_one_per_line() -> None:
     assert len(result.stderr.splitlines()) == 2
 
 
-def test_missing_secrets_are_told_together(tmp_path: Path) -> None:
+def test_all_missing_secrets_are_reported_together(tmp_path: Path) -> None:
     for name in ("a-lab", "b-lab"):
         auth = f"{{kind: bearer, token: env:{name.upper()}}}"
         callbacks = "{kind: token, token: env:CALL}"
@@ -107,18 +107,18 @@ def test_show_masks_every_secret_and_names_where_each_setting_comes_from(tmp_pat
     result = southbound("config", "show", "--json", "--config", str(config), **environment)
     assert result.exit_code == for_people.exit_code == ExitCode.SUCCESS
     assert SECRET not in result.output + for_people.output
-    shown = {line["setting"]: line for line in map(json.loads, result.stdout.splitlines())}
-    assert shown["store.url"] == {
+    settings = {line["setting"]: line for line in map(json.loads, result.stdout.splitlines())}
+    assert settings["store.url"] == {
         "setting": "store.url",
         "value": "postgresql+asyncpg://me:******@db/x?password=******",
         "from": "SOUTHBOUND_STORE__URL",
     }
-    assert shown["kafka.client"]["value"] == {"sasl.username": "me", "ssl.key.password": "******"}
-    assert shown["kafka.registry"]["from"] == f"{config}:2"
-    assert shown["worker.drain"]["from"] == "default"
+    assert settings["kafka.client"]["value"] == {"sasl.username": "me", "ssl.key.password": "******"}
+    assert settings["kafka.registry"]["from"] == f"{config}:2"
+    assert settings["worker.drain"]["from"] == "default"
 
 
-def test_check_says_what_a_table_is(policy: Path) -> None:
+def test_check_prints_the_kind_and_version_of_a_table(policy: Path) -> None:
     result = southbound("tables", "check", str(policy), str(DEFAULTS / "tables/spoke-selector.yaml"))
     assert result.exit_code == ExitCode.SUCCESS
     about_policy, about_selector = result.stdout.splitlines()
@@ -127,7 +127,7 @@ def test_check_says_what_a_table_is(policy: Path) -> None:
     assert "chooses among copper-lab, fibre-lab" in about_selector
 
 
-def test_check_names_file_and_line_of_every_mistake_and_still_tells_what_is_good(policy: Path) -> None:
+def test_check_names_file_and_line_of_every_mistake_and_still_lists_valid_tables(policy: Path) -> None:
     good = policy.with_name("good.yaml")
     good.write_text(policy.read_text())
     policy.write_text(
@@ -136,14 +136,14 @@ def test_check_names_file_and_line_of_every_mistake_and_still_tells_what_is_good
     result = southbound("tables", "check", str(policy), str(good), "nowhere.yaml")
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "good.yaml: outbound policy" in result.stdout
-    told = result.stderr.splitlines()
-    assert len(told) == 3
-    assert "policy.yaml:" in told[0]
-    assert "spek" in told[0]
-    assert "nowhere.yaml: cannot be read (No such file or directory)" in told[2]
+    sentences = result.stderr.splitlines()
+    assert len(sentences) == 3
+    assert "policy.yaml:" in sentences[0]
+    assert "spek" in sentences[0]
+    assert "nowhere.yaml: cannot be read (No such file or directory)" in sentences[2]
 
 
-def test_a_saved_test_that_fails_is_told_with_its_line(policy: Path) -> None:
+def test_a_saved_test_that_fails_is_reported_with_its_line(policy: Path) -> None:
     policy.write_text(policy.read_text().replace("expect: {row: R20, hierarchical: false}", "expect: {row: R10}"))
     result = southbound("tables", "check", str(policy))
     assert result.exit_code == ExitCode.INVALID_INPUT
@@ -159,7 +159,7 @@ def test_a_selector_may_only_name_spokes_that_have_a_profile(tmp_path: Path) -> 
     assert "coper-lab" in result.stderr
 
 
-def test_of_more_complaints_than_a_screen_holds_the_first_is_repeated(tmp_path: Path) -> None:
+def test_of_more_mistakes_than_fit_on_a_screen_the_first_is_repeated(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     rows = "".join(
         f"  - {{id: R{n}, when: {{spec: 5}}, then: {{hierarchical: false, payload: per-run}}}}\n" for n in range(21)
@@ -184,13 +184,13 @@ def test_nothing_is_produced_from_a_file_with_mistakes() -> None:
     assert [line.split(": ")[1].split(":")[1] for line in result.stderr.splitlines()] == ["3", "6"]
 
 
-def test_mistakes_on_standard_input_are_told_with_their_line() -> None:
+def test_mistakes_on_standard_input_are_reported_with_their_line() -> None:
     result = southbound("produce", "-", stdin='{"type": "RunCancelled", "data": {}}\n')
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "stdin:1: RunCancelled" in result.stderr
 
 
-def test_a_file_that_windows_wrote_was_no_json() -> None:
+def test_json_with_a_byte_order_mark_is_read() -> None:
     Path("bom.json").write_text('{"type": "RunCancelled", "data": {}}', encoding="utf-8-sig")
     assert "bom.json:1: RunCancelled" in southbound("produce", "bom.json").stderr
 
@@ -213,7 +213,7 @@ def test_run_refuses_a_spoke_where_nothing_is_dispatched() -> None:
     assert "add the role dispatch" in result.stderr
 
 
-def test_simulate_tells_what_is_wrong_with_a_script() -> None:
+def test_simulate_reports_the_mistakes_of_a_script() -> None:
     Path("script.yaml").write_text("specifications: {a: {no: such}}\n")
     result = southbound("simulate", "--script", "script.yaml")
     assert result.exit_code == ExitCode.INVALID_INPUT

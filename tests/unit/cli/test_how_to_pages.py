@@ -1,4 +1,4 @@
-"""What the how-to pages show is what commands print: the files of a page are written, its commands run."""
+"""The how-to pages show what their commands print: the test writes the files of a page and runs its commands."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOW_TO = sorted((Path(__file__).parents[3] / "docs/how-to").glob("*.md"))
-# A page whose commands can be run brings their files; the others need a running service.
+# A page whose commands can be run contains their files; the others need a running service.
 PAGES = [page for page in HOW_TO if any(name for _, name, _ in _BLOCK.findall(page.read_text(encoding="utf-8")))]
 
 
-def commands_with_output(shown: str) -> Iterator[tuple[str, list[str]]]:
-    """Return each command of a block with the lines that it prints."""
-    for part in shown.split("$ southbound ")[1:]:
+def commands_with_output(block: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each command of a block with the lines that it prints."""
+    for part in block.split("$ southbound ")[1:]:
         command, *printed = part.rstrip().splitlines()
         yield command, printed
 

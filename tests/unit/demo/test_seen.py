@@ -1,4 +1,4 @@
-"""What the demo believes of the output topics."""
+"""The demo counts the events of the output topics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_result_that_two_runs_published_at_the_same_moment_counts_once() -> No
     assert observed.events == 3
 
 
-def test_two_results_of_one_request_that_differ_both_count() -> None:
+def test_two_different_results_of_one_request_both_count() -> None:
     observed = ObservedEvents(ENVELOPE, TOPICS)
     for offset, state in enumerate((RunState.COMPLETED, RunState.FAILED)):
         observed.add(a_record(offset, a_result(state)))

@@ -1,4 +1,4 @@
-"""A bundle is one POST: root and children are accepted, refused, doubted and looked up together."""
+"""A bundle is one POST: root and children are accepted, refused, in doubt and looked up together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_every_run_of_a_bundle_gets_its_own_external_id() -> None:
     assert [gateway.updates(run_id) for run_id in ALL] == [[UpdateKind.ACCEPTED]] * 3
 
 
-async def test_children_whose_ids_are_not_told_are_recognised_by_their_reports() -> None:
+async def test_children_without_an_id_in_the_answer_are_recognised_by_their_reports() -> None:
     gateway = InMemoryGateway()
     gateway.system.nests_children = False
     await a_bundle(gateway)
@@ -58,7 +58,7 @@ async def test_children_whose_ids_are_not_told_are_recognised_by_their_reports()
     assert gateway.request_results()[-1].counts == {"completed": 3}
 
 
-async def test_a_report_of_the_root_brings_those_of_the_children_inside() -> None:
+async def test_a_report_of_the_root_contains_the_reports_of_its_children() -> None:
     gateway = await a_bundle()
     inside = [{"id": "ext-TR0001-1", "state": "completed"}, {"id": "ext-TR0001-2", "state": "failed"}]
     await gateway.process_callback("ext-TR0001", state="completed", testMeasure=[], childServiceTest=inside)
@@ -71,7 +71,7 @@ async def test_a_bundle_that_is_answered_at_once_gives_a_result_for_every_run() 
     gateway.system.states.update(dict.fromkeys(ALL, "completed"))
     await a_bundle(gateway)
     assert [len(gateway.results(run_id)) for run_id in ALL] == [1, 1, 1]
-    assert [one.counts for one in gateway.request_results()] == [{"completed": 3}]
+    assert [result.counts for result in gateway.request_results()] == [{"completed": 3}]
 
 
 async def test_the_refusal_of_the_root_blocks_all_children() -> None:
@@ -82,12 +82,12 @@ async def test_the_refusal_of_the_root_blocks_all_children() -> None:
     assert gateway.request_results()[-1].counts == {"rejected": 1, "cancelled": 2}
 
 
-@pytest.mark.parametrize(("mishap", "posts"), [(CallFault.RESPONSE_LOST, 1), (CallFault.REQUEST_LOST, 2)])
-async def test_a_doubt_is_looked_up_and_every_run_takes_its_id_from_what_is_found(
-    mishap: CallFault, posts: int
+@pytest.mark.parametrize(("fault", "posts"), [(CallFault.RESPONSE_LOST, 1), (CallFault.REQUEST_LOST, 2)])
+async def test_an_unknown_outcome_is_looked_up_and_every_run_gets_its_id_from_the_result(
+    fault: CallFault, posts: int
 ) -> None:
     gateway = InMemoryGateway()
-    gateway.system.plan(Purpose.SEND, mishap)
+    gateway.system.plan(Purpose.SEND, fault)
     await a_bundle(gateway)
     assert len(gateway.system.calls_made(Purpose.SEND)) == posts
     assert [row.phase for row in rows(gateway)] == [Phase.ACCEPTED] * 3
@@ -105,7 +105,7 @@ async def test_a_bundle_that_is_given_up_needs_one_redrive() -> None:
     assert [row.phase for row in rows(gateway)] == [Phase.ACCEPTED] * 3
 
 
-async def test_a_child_that_was_cancelled_before_the_post_stays_out_of_it_with_those_below() -> None:
+async def test_a_child_cancelled_before_the_post_is_left_out_with_the_runs_below_it() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     below = a_document("C", root="TR0001", parent="TR0001-1")
@@ -115,7 +115,7 @@ async def test_a_child_that_was_cancelled_before_the_post_stays_out_of_it_with_t
     gateway.redeliver(gateway.dead_lettered[0][0])
     await gateway.run_until_idle()
     assert len(body_of(gateway.system.calls_made(Purpose.SEND)[-1])["childServiceTest"]) == 1
-    assert [gateway.row(one).phase for one in ("TR0001-1", "C", "TR0001-2")] == [
+    assert [gateway.row(run_id).phase for run_id in ("TR0001-1", "C", "TR0001-2")] == [
         Phase.CANCELLED,
         Phase.BLOCKED,
         Phase.ACCEPTED,
@@ -139,32 +139,32 @@ async def test_a_child_that_is_added_later_is_sent_by_itself_below_its_parent() 
     assert gateway.row("TR0001-3").phase is Phase.ACCEPTED
 
 
-async def test_a_bundle_that_comes_again_is_sent_once() -> None:
+async def test_a_bundle_that_is_delivered_again_is_sent_once() -> None:
     gateway = await a_bundle()
-    said = {event.id for event in gateway.published_events()}
+    ids = {event.id for event in gateway.published_events()}
     await a_bundle(gateway)
     (sent,) = [m for m in gateway.publisher.published if m.topic == gateway.names.dispatch("fibre-lab")]
     gateway.produce_bytes(sent.topic, sent.value, sent.headers)
     await gateway.run_until_idle()
-    assert {event.id for event in gateway.published_events()} == said
+    assert {event.id for event in gateway.published_events()} == ids
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
 
 
-async def test_an_id_that_is_told_for_two_runs_is_nobodys() -> None:
+async def test_an_external_id_that_is_answered_for_two_runs_is_given_to_neither() -> None:
     gateway = InMemoryGateway()
     gateway.system.answers_with_duplicates = True
     await a_bundle(gateway)
     assert [row.external_id for row in rows(gateway)] == ["ext-TR0001", None, None]
 
 
-async def test_a_run_alone_is_no_bundle() -> None:
+async def test_a_single_run_is_not_sent_as_a_bundle() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_document(spec="fibre-bundle"))
     assert gateway.row().phase is Phase.ACCEPTED
 
 
 class StaleReadStore(InMemoryRunStore):
-    """Hands out runs to send as they were first saved, as a process does that routed them and sent none since."""
+    """Returns the first saved row of a run to send, as a process does that routed the run and has sent none since."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A call is made and timed at its turn, not when somebody began to wait for it."""
+"""The time of a call, and the check whether it may be made, begin when a connection is free."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GET = Call(purpose=Purpose.READ, method="GET", path="/serviceTest/1")
 
 
 class TenSecondTransport(FakeTransport):
-    """Takes ten seconds for each answer, of a clock that nothing else moves."""
+    """Takes ten seconds for each response, on a clock that nothing else moves."""
 
     now: datetime = NOON
 
@@ -36,7 +36,7 @@ class TenSecondTransport(FakeTransport):
 
 
 class OneConnectionCaller:
-    """One system with one connection."""
+    """A caller of one system with one connection."""
 
     def __init__(self, surely_ours_for: timedelta = timedelta.max) -> None:
         self.transport = TenSecondTransport()
@@ -54,19 +54,19 @@ class OneConnectionCaller:
         self.seconds.append(seconds)
 
 
-async def test_waiting_for_a_free_connection_was_counted_as_the_systems_time() -> None:
-    line = OneConnectionCaller()
-    await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)))
-    assert line.seconds == [10] * 5
+async def test_waiting_for_a_free_connection_does_not_count_as_the_systems_time() -> None:
+    harness = OneConnectionCaller()
+    await asyncio.gather(*(harness.caller.call("fibre-lab", GET) for _ in range(5)))
+    assert harness.seconds == [10] * 5
 
 
-async def test_calls_that_wait_for_longer_than_a_session_were_sent_by_a_worker_that_had_been_replaced() -> None:
-    line = OneConnectionCaller(surely_ours_for=2 * TEN)
-    asked = await asyncio.gather(*(line.caller.call("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
-    assert [type(one) for one in asked[2:]] == [MembershipUncertainError] * 3
-    assert len(line.transport.requests) == 2
+async def test_calls_that_wait_for_longer_than_the_session_are_not_sent() -> None:
+    harness = OneConnectionCaller(surely_ours_for=2 * TEN)
+    outcomes = await asyncio.gather(*(harness.caller.call("fibre-lab", GET) for _ in range(5)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes[2:]] == [MembershipUncertainError] * 3
+    assert len(harness.transport.requests) == 2
 
 
-async def test_a_worker_that_was_replaced_says_so() -> None:
+async def test_a_worker_that_may_have_been_replaced_raises() -> None:
     with pytest.raises(MembershipUncertainError, match="has not heard from Kafka for too long"):
         OneConnectionCaller(surely_ours_for=timedelta()).caller.require_membership()

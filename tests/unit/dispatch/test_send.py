@@ -1,4 +1,4 @@
-"""A run is sent once, in order, and every doubt is settled before a second POST."""
+"""A run is sent once and in order, and an unknown outcome is settled before a second POST."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fakes.external_system import LOCKED, REFUSED_CONNECTION, CallFault, j
 from tests.harness.gateway import InMemoryGateway
 
 
-async def test_an_accepted_run_is_out_under_the_id_that_the_system_gave() -> None:
+async def test_an_accepted_run_has_the_external_id_of_the_answer() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_document())
     assert (gateway.row().phase, gateway.row().external_id) == (Phase.ACCEPTED, "ext-TR0001")
@@ -33,7 +33,7 @@ async def test_a_final_answer_is_a_result_at_once() -> None:
     assert [closing.state for closing in gateway.request_results()] == [RunState.COMPLETED]
 
 
-async def test_a_202_without_an_id_is_looked_up_before_it_is_told() -> None:
+async def test_a_202_without_an_id_is_looked_up_before_it_is_announced() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     await gateway.process_request(a_document())
@@ -71,10 +71,10 @@ async def test_a_busy_system_gets_the_same_post_again_under_the_same_key() -> No
     assert gateway.system.calls_made(Purpose.LOOK_UP) == []
 
 
-@pytest.mark.parametrize(("mishap", "posts"), [(CallFault.RESPONSE_LOST, 1), (CallFault.REQUEST_LOST, 2)])
-async def test_after_an_unknown_outcome_a_look_up_decides(mishap: CallFault, posts: int) -> None:
+@pytest.mark.parametrize(("fault", "posts"), [(CallFault.RESPONSE_LOST, 1), (CallFault.REQUEST_LOST, 2)])
+async def test_after_an_unknown_outcome_a_look_up_decides(fault: CallFault, posts: int) -> None:
     gateway = InMemoryGateway()
-    gateway.system.plan(Purpose.SEND, mishap)
+    gateway.system.plan(Purpose.SEND, fault)
     await gateway.process_request(a_document())
     assert len(gateway.system.calls_made(Purpose.SEND)) == posts
     assert gateway.row().external_id == "ext-TR0001"
@@ -90,7 +90,7 @@ async def test_a_look_up_that_fails_is_tried_again_and_never_ends_in_a_post() ->
     assert gateway.row().phase is Phase.ACCEPTED
 
 
-async def test_an_answer_that_names_no_id_is_a_doubt() -> None:
+async def test_an_answer_without_an_id_leaves_the_run_in_doubt() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, json_answer(201, {"name": "Line test TR0001"}))
     await gateway.process_request(a_document())
@@ -110,14 +110,14 @@ async def test_a_conflict_means_that_the_run_exists_and_its_id_is_adopted() -> N
     assert gateway.row().external_id == "ext-TR0001"
 
 
-async def test_a_conflict_about_a_run_that_is_not_there_is_a_refusal() -> None:
+async def test_a_conflict_about_a_run_that_is_not_found_is_a_refusal() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, json_answer(409, {"code": "duplicateName", "reason": "another test has it"}))
     await gateway.process_request(a_document())
     assert [result.reasons[0].code for result in gateway.results()] == ["duplicateName"]
 
 
-async def test_when_the_retries_are_used_up_a_person_has_to_look() -> None:
+async def test_a_run_whose_retries_are_used_up_is_fallout() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.process_request(a_document())
@@ -126,7 +126,7 @@ async def test_when_the_retries_are_used_up_a_person_has_to_look() -> None:
     assert gateway.dead_letter_codes() == ["CALL_TRANSIENT"]
 
 
-async def test_an_outage_is_waited_out_for_as_long_as_it_takes() -> None:
+async def test_an_outage_is_retried_until_it_ends() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, *[REFUSED_CONNECTION] * 20)
     await gateway.process_request(a_document())
@@ -144,7 +144,7 @@ async def test_a_redrive_takes_a_run_out_of_fallout() -> None:
     assert gateway.updates()[-1] is UpdateKind.ACCEPTED
 
 
-async def test_without_a_look_up_a_doubt_waits_for_a_person_and_the_redrive_is_the_answer() -> None:
+async def test_without_a_look_up_an_unknown_outcome_is_fallout_until_it_is_redriven() -> None:
     gateway = InMemoryGateway(profile={"look_up": "none"})
     gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
     await gateway.process_request(a_document())
@@ -159,7 +159,7 @@ async def test_without_a_look_up_a_doubt_waits_for_a_person_and_the_redrive_is_t
     assert gateway.row().phase is Phase.ACCEPTED
 
 
-async def test_an_id_that_belongs_to_another_run_needs_a_person() -> None:
+async def test_an_external_id_of_another_run_leads_to_fallout() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_document())
     gateway.system.plan(Purpose.SEND, json_answer(201, {"id": "ext-TR0001", "state": "acknowledged"}))
@@ -182,7 +182,7 @@ async def test_a_refused_parent_blocks_its_children() -> None:
     await gateway.process_request(a_tree(children=2))
     assert len(gateway.system.posted_names()) == 1
     assert gateway.updates("TR0001-2") == [UpdateKind.BLOCKED]
-    (closing,) = {(one.state, *sorted(one.counts.items())) for one in gateway.request_results()}
+    (closing,) = {(result.state, *sorted(result.counts.items())) for result in gateway.request_results()}
     assert closing == (RunState.FAILED, ("cancelled", 2), ("rejected", 1))
 
 
@@ -227,7 +227,7 @@ async def test_a_run_that_is_cancelled_before_it_is_sent_never_is() -> None:
     assert [result.reasons[0].code for result in gateway.results()][:1] == ["CANCELLED_BEFORE_SENDING"]
 
 
-async def test_a_doubt_about_a_cancelled_run_is_looked_up_and_not_posted_again() -> None:
+async def test_an_unknown_outcome_of_a_cancelled_run_is_looked_up_and_not_posted_again() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
     gateway.produce(gateway.names.lifecycle, _requested(), "r")
@@ -240,14 +240,14 @@ async def test_a_doubt_about_a_cancelled_run_is_looked_up_and_not_posted_again()
     assert gateway.row().phase is Phase.CANCELLED
 
 
-async def test_a_run_that_nobody_stored_is_a_dead_letter() -> None:
+async def test_a_command_for_a_run_that_is_not_stored_is_a_dead_letter() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_document())
-    stranger = InMemoryGateway()
+    empty = InMemoryGateway()
     sent = next(m for m in gateway.publisher.published if m.topic == gateway.names.dispatch("fibre-lab"))
-    stranger.produce_bytes(sent.topic, sent.value, sent.headers)
-    await stranger.run_until_idle()
-    assert stranger.dead_letter_codes() == ["UNKNOWN_RUN"]
+    empty.produce_bytes(sent.topic, sent.value, sent.headers)
+    await empty.run_until_idle()
+    assert empty.dead_letter_codes() == ["UNKNOWN_RUN"]
 
 
 async def test_a_spoke_without_a_profile_is_a_dead_letter() -> None:
@@ -257,7 +257,7 @@ async def test_a_spoke_without_a_profile_is_a_dead_letter() -> None:
     assert "moon-lab" in gateway.dead_lettered[0][1].problem.sentence
 
 
-async def test_a_worker_that_may_have_been_replaced_sends_nothing_and_leaves_no_doubt() -> None:
+async def test_a_worker_that_may_have_been_replaced_sends_nothing_and_leaves_the_run_unchanged() -> None:
     gateway = InMemoryGateway(profile={"look_up": "none"})
     answers = [False, True, False, True]
     gateway.may_send = lambda: answers.pop(0) if answers else True

@@ -1,4 +1,4 @@
-"""Only who knows the secret is believed."""
+"""Only callbacks with the configured secret are authenticated."""
 
 import pytest
 from multidict import CIMultiDict
@@ -6,7 +6,7 @@ from multidict import CIMultiDict
 from consumers.inbound.callback_auth import AllowAnyone, BasicAuthenticator, TokenAuthenticator, authenticator_for
 from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, SecretMissingError
 
-SECRET = "s3cret"  # noqa: S105 - nobody else's
+SECRET = "s3cret"  # noqa: S105 - a test value
 SECRET_REFERENCE = "env:TOKEN"  # noqa: S105 - where it is, not what it is
 
 
@@ -14,7 +14,7 @@ def headers(**values: str) -> CIMultiDict[str]:
     return CIMultiDict({name.replace("_", "-"): value for name, value in values.items()})
 
 
-def test_a_bearer_token_is_believed_whatever_the_case_of_its_scheme() -> None:
+def test_a_bearer_token_is_accepted_whatever_the_case_of_its_scheme() -> None:
     check = TokenAuthenticator(token=SECRET)
     assert check.accepts(headers(authorization="Bearer s3cret"))
     assert check.accepts(headers(authorization="bearer s3cret"))
@@ -23,12 +23,12 @@ def test_a_bearer_token_is_believed_whatever_the_case_of_its_scheme() -> None:
 @pytest.mark.parametrize(
     "value", ["", "s3cret", "Bearer", "Bearer S3CRET", "Basic s3cret", "Bearer s3cret2", "Bearer ü"]
 )
-def test_anything_else_is_not(value: str) -> None:
+def test_any_other_authorization_header_is_refused(value: str) -> None:
     assert not TokenAuthenticator(token=SECRET).accepts(headers(authorization=value))
     assert not TokenAuthenticator(token=SECRET).accepts(headers())
 
 
-def test_a_token_in_its_own_header_stands_alone() -> None:
+def test_a_token_in_its_own_header_has_no_scheme() -> None:
     check = TokenAuthenticator(token=SECRET, header="X-Southbound-Token")
     assert check.accepts(headers(x_southbound_token=SECRET))
     assert not check.accepts(headers(x_southbound_token=f"Bearer {SECRET}"))
@@ -41,7 +41,7 @@ def test_user_and_password_must_both_be_right() -> None:
     assert not check.accepts(headers(authorization="Basic bGFiOndyb25n"))
 
 
-def test_an_empty_secret_is_refused_rather_than_believed() -> None:
+def test_an_empty_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="is empty"):
         TokenAuthenticator(token="")
     with pytest.raises(ValueError, match="is empty"):
@@ -52,7 +52,7 @@ def test_secrets_are_not_printed() -> None:
     assert SECRET not in f"{TokenAuthenticator(token=SECRET)!r} {BasicAuthenticator(user='lab', password=SECRET)!r}"
 
 
-def test_a_profile_says_which_check_it_wants() -> None:
+def test_the_profile_selects_the_authentication() -> None:
     environment = {"TOKEN": SECRET}
     assert authenticator_for(NoAuth(), environment) == AllowAnyone()
     assert authenticator_for(CallbackToken(token=SECRET_REFERENCE), environment).accepts(
@@ -62,6 +62,6 @@ def test_a_profile_says_which_check_it_wants() -> None:
     assert basic == BasicAuthenticator(user="lab", password=SECRET)
 
 
-def test_a_secret_that_is_not_there_is_named_by_its_place() -> None:
+def test_a_missing_secret_is_named_by_its_reference() -> None:
     with pytest.raises(SecretMissingError, match="env:TOKEN"):
         authenticator_for(CallbackToken(token=SECRET_REFERENCE), {})

@@ -1,4 +1,4 @@
-"""What can be read from a callback is read; what cannot is left to those who interpret it."""
+"""The callback parser reads ids and types where it can, and leaves the body to the spoke."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -45,8 +45,8 @@ def test_the_external_id_is_found_where_systems_put_it(content: dict[str, Any], 
 
 def test_the_body_is_kept_to_the_byte() -> None:
     body = b' { "eventId" : "e-1" } '
-    kept = parse_callback("fibre-lab", body, event_in_path="", content_type="text/plain", at=AT)
-    assert (kept.body, kept.content_type, kept.channel) == (body, "text/plain", Channel.CALLBACK)
+    parsed = parse_callback("fibre-lab", body, event_in_path="", content_type="text/plain", at=AT)
+    assert (parsed.body, parsed.content_type, parsed.channel) == (body, "text/plain", Channel.CALLBACK)
 
 
 def test_the_body_names_the_event_before_the_path_does() -> None:
@@ -56,7 +56,7 @@ def test_the_body_names_the_event_before_the_path_does() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
-def test_any_object_is_taken_and_anything_else_is_refused(content: object) -> None:
+def test_any_json_object_is_accepted_and_anything_else_is_refused(content: object) -> None:
     if isinstance(content, dict):
         assert received(content).body == orjson.dumps(content)
     else:
@@ -65,7 +65,7 @@ def test_any_object_is_taken_and_anything_else_is_refused(content: object) -> No
 
 
 @given(st.dictionaries(st.sampled_from(["eventId", "eventType", "event", "id"]), st.text()))
-def test_ids_are_read_from_whatever_text(content: dict[str, Any]) -> None:
+def test_event_ids_of_any_type_are_read(content: dict[str, Any]) -> None:
     assert received(content).event_id == (str(content.get("eventId", "")).strip() or None)
 
 

@@ -1,4 +1,4 @@
-"""Every silent run is asked about, nothing is heard twice, and what goes wrong is told to people."""
+"""Every silent run is polled, no report is processed twice, and problems are reported."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LONG_AGO = NOON - timedelta(hours=1)
 
 
 def a_gateway(runs: int = 1) -> InMemoryGateway:
-    """Make one with runs that are out and silent since long ago, as their system knows them."""
+    """Return a gateway with silent runs that their system knows."""
     rows = [a_run(f"TR{n:04}", phase=Phase.ACCEPTED, updated_at=LONG_AGO) for n in range(runs)]
     gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
     for row in rows:
-        known = {"id": row.external_id, "name": row.requested.name, "state": "acknowledged"}
-        gateway.system.tests[row.external_id or ""] = known
+        test = {"id": row.external_id, "name": row.requested.name, "state": "acknowledged"}
+        gateway.system.tests[row.external_id or ""] = test
     return gateway
 
 
@@ -38,33 +38,33 @@ def a_poller(gateway: InMemoryGateway) -> Poller:
 
 
 async def poll_once(gateway: InMemoryGateway, poller: Poller | None = None) -> int:
-    """Poll once, and let what was heard be taken in."""
+    """Poll once, and process the reports that the poll published."""
     poller = poller or a_poller(gateway)
-    heard = await poller.poll_silent_runs(poller.caller.spoke("fibre-lab").profile)
+    count = await poller.poll_silent_runs(poller.caller.spoke("fibre-lab").profile)
     await gateway.run_until_idle()
-    return heard
+    return count
 
 
-async def test_what_a_poll_hears_moves_the_run() -> None:
+async def test_a_polled_state_updates_the_run() -> None:
     gateway = a_gateway()
     gateway.system.tests["ext-TR0000"]["state"] = "completed"
     assert await poll_once(gateway) == 1
     assert [result.state for result in gateway.results("TR0000")] == [RunState.COMPLETED]
 
 
-async def test_runs_behind_two_hundred_that_had_no_news_were_never_asked_about() -> None:
+async def test_runs_behind_two_hundred_unchanged_ones_are_polled() -> None:
     runs = 2 * PAGE_SIZE + 50
     gateway = a_gateway(runs)
     assert await poll_once(gateway) == runs
     for run_id, row in gateway.store.runs.items():
-        known = row.processed_reports
-        gateway.store.runs[run_id] = a_run(run_id, phase=row.phase, updated_at=LONG_AGO, processed_reports=known)
+        reports = row.processed_reports
+        gateway.store.runs[run_id] = a_run(run_id, phase=row.phase, updated_at=LONG_AGO, processed_reports=reports)
     gateway.system.calls.clear()
     assert await poll_once(gateway) == 0
     assert len({call.path for call in gateway.system.calls_made(Purpose.READ)}) == runs
 
 
-async def test_a_run_that_its_system_has_lost_was_never_ended() -> None:
+async def test_a_run_that_its_system_no_longer_has_is_ended() -> None:
     gateway = a_gateway()
     gateway.system.tests.clear()
     poller = a_poller(gateway)
@@ -90,7 +90,7 @@ async def test_a_run_that_is_found_again_in_between_is_not_lost() -> None:
     assert gateway.row("TR0000").phase is Phase.ACCEPTED
 
 
-async def test_a_run_that_was_lost_only_for_the_poller_goes_on() -> None:
+async def test_a_run_that_only_the_poller_did_not_find_goes_on() -> None:
     gateway = a_gateway()
     gateway.system.plan(Purpose.READ, *[HttpResponse(status=404)] * MAX_NOT_FOUND_ROUNDS)
     gateway.system.tests["ext-TR0000"]["state"] = "inProgress"
@@ -100,7 +100,7 @@ async def test_a_run_that_was_lost_only_for_the_poller_goes_on() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 500])
-async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int) -> None:
+async def test_a_system_that_refuses_to_be_polled_is_reported(status: int) -> None:
     gateway = a_gateway(3)
     gateway.system.plan(Purpose.READ, *[HttpResponse(status=status)] * 3)
     assert await poll_once(gateway) == 0
@@ -108,7 +108,7 @@ async def test_a_system_that_refuses_to_be_polled_was_never_told_of(status: int)
     assert "ext-TR0000, its id of run TR0000 (and 2 others): HTTP_" in complaint
 
 
-async def test_a_system_that_is_down_is_not_asked_about_every_run() -> None:
+async def test_polling_a_system_that_is_down_stops_after_one_page() -> None:
     gateway = a_gateway(2 * PAGE_SIZE)
     gateway.system.plan(Purpose.READ, *[REFUSED_CONNECTION] * PAGE_SIZE)
     assert await poll_once(gateway) == 0

@@ -1,4 +1,4 @@
-"""What external systems say reaches the run that it is about: once, in words that everybody knows."""
+"""A report of an external system reaches the run that it is about, once, in the terms of the published events."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ async def a_run_that_is_out(*measures: str, **profile: object) -> InMemoryGatewa
     return gateway
 
 
-async def test_progress_is_told_and_the_end_is_a_result() -> None:
+async def test_progress_is_an_update_and_the_end_is_a_result() -> None:
     gateway = await a_run_that_is_out("TM1")
     await gateway.process_callback("ext-TR0001", state="inProgress")
     await gateway.process_callback("ext-TR0001", state="completed", testMeasure=[{"id": "TM1", **SPEED}])
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS]
     (result,) = gateway.results()
     assert (result.state, result.result) == (RunState.COMPLETED, Result.PASS)
-    assert [one.state for one in gateway.request_results()] == [RunState.COMPLETED]
+    assert [closing.state for closing in gateway.request_results()] == [RunState.COMPLETED]
 
 
-async def test_a_repeated_report_says_nothing_new() -> None:
+async def test_a_repeated_report_publishes_nothing_new() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_callback("ext-TR0001", "E1", state="inProgress")
-    said = {event.id for event in gateway.published_events()}
+    ids = {event.id for event in gateway.published_events()}
     row = gateway.row()
     await gateway.process_callback("ext-TR0001", "E1", state="inProgress")
-    assert {event.id for event in gateway.published_events()} == said
+    assert {event.id for event in gateway.published_events()} == ids
     assert gateway.row() == row
 
 
@@ -97,7 +97,7 @@ async def test_a_body_that_cannot_be_read_after_a_thin_event_is_a_dead_letter() 
     assert gateway.dead_letter_codes() == ["REPORT_UNREADABLE"]
 
 
-async def test_a_report_that_overtakes_the_answer_to_our_post_waits_for_it() -> None:
+async def test_a_report_that_arrives_before_the_answer_to_the_post_waits_for_it() -> None:
     gateway = InMemoryGateway()
     record = gateway.produce(gateway.names.inbound, gateway.a_callback("ext-TR0001", state="inProgress"), "early")
     outcome = await gateway.attempt(record)
@@ -110,7 +110,7 @@ async def test_a_report_that_overtakes_the_answer_to_our_post_waits_for_it() -> 
     assert not gateway.dead_lettered
 
 
-async def test_a_report_that_grew_old_while_nothing_ran_still_waits_for_the_answer_to_our_post() -> None:
+async def test_a_report_that_aged_while_no_worker_ran_still_waits_for_the_answer_to_the_post() -> None:
     gateway = InMemoryGateway()
     record = gateway.produce(gateway.names.inbound, gateway.a_callback("ext-TR0001", state="inProgress"), "old")
     gateway.clock.at += timedelta(hours=5)
@@ -118,10 +118,10 @@ async def test_a_report_that_grew_old_while_nothing_ran_still_waits_for_the_answ
     assert isinstance(outcome, RetryLater)
 
 
-async def test_a_report_about_a_run_of_nobody_is_parked_and_then_a_dead_letter() -> None:
+async def test_a_report_about_an_unknown_run_is_parked_and_then_a_dead_letter() -> None:
     gateway = InMemoryGateway()
-    word = gateway.a_callback("ext-404", state="inProgress")
-    gateway.produce(gateway.names.inbound, word, "x")
+    callback = gateway.a_callback("ext-404", state="inProgress")
+    gateway.produce(gateway.names.inbound, callback, "x")
     await gateway.run_until_idle()
     assert gateway.dead_letter_codes() == ["UNKNOWN_EXTERNAL_ID"]
     assert len(gateway.retries) in range(5, 15)
@@ -132,23 +132,23 @@ async def test_a_name_alone_does_not_make_a_run_ours() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
     await gateway.process_request(a_document())
-    word = gateway.a_callback("77", state="completed", name="Somebody else's TR0001", testMeasure=[])
-    gateway.produce(gateway.names.inbound, word, "x")
+    callback = gateway.a_callback("77", state="completed", name="Somebody else's TR0001", testMeasure=[])
+    gateway.produce(gateway.names.inbound, callback, "x")
     await gateway.run_until_idle()
     assert gateway.dead_letter_codes() == ["UNKNOWN_EXTERNAL_ID"]
 
 
-async def test_what_is_no_report_at_all_is_a_dead_letter_that_says_what_to_do() -> None:
+async def test_an_unreadable_report_is_a_dead_letter_with_the_remedy() -> None:
     gateway = InMemoryGateway()
-    word = gateway.a_callback("ext-1").model_copy(update={"body": b"\xff\xfe rubbish"})
-    gateway.produce(gateway.names.inbound, word, "x")
+    callback = gateway.a_callback("ext-1").model_copy(update={"body": b"\xff\xfe rubbish"})
+    gateway.produce(gateway.names.inbound, callback, "x")
     await gateway.run_until_idle()
     assert gateway.dead_letter_codes() == ["REPORT_UNREADABLE"]
     assert "fibre-lab" in gateway.dead_lettered[0][1].problem.sentence
     assert "redrive" in gateway.dead_lettered[0][1].problem.sentence
 
 
-async def test_measures_are_told_under_the_ids_that_were_requested() -> None:
+async def test_measures_are_published_under_the_requested_ids() -> None:
     gateway = await a_run_that_is_out("TM1", "TM2")
     measures = [SPEED, {"id": "their-own", "metricName": "jitter", "value": {"value": 3}}]
     await gateway.process_callback("ext-TR0001", state="completed", testMeasure=measures)
@@ -168,13 +168,13 @@ async def test_a_measure_without_a_usable_id_makes_the_result_inconclusive_and_i
     assert len(result.test_measure) == 3
 
 
-async def test_a_polled_answer_goes_the_same_way() -> None:
+async def test_a_polled_answer_is_processed_like_a_callback() -> None:
     gateway = await a_run_that_is_out()
     body = json_answer(200, {"id": "ext-TR0001", "state": "inProgress"}).body
-    word = InboundReceived(
+    report = InboundReceived(
         spoke="fibre-lab", external_id="ext-TR0001", channel=Channel.POLL, received_at=gateway.clock(), body=body
     )
-    gateway.produce(gateway.names.inbound, word, "poll 1")
+    gateway.produce(gateway.names.inbound, report, "poll 1")
     await gateway.run_until_idle()
     assert gateway.row().phase is Phase.IN_PROGRESS
 

@@ -1,4 +1,4 @@
-"""What the run store knows is shown to people and to programs."""
+"""Commands show the contents of the run store as text and as JSON."""
 
 from __future__ import annotations
 
@@ -83,28 +83,28 @@ def test_list_shows_a_line_per_run(store: str) -> None:
         (["--spoke", "nobody"], set()),
     ],
 )
-def test_list_shows_only_what_was_asked_for(store: str, options: list[str], expected: set[str]) -> None:
+def test_list_filters_by_its_options(store: str, options: list[str], expected: set[str]) -> None:
     result = southbound("runs", "list", "--json", *options, SOUTHBOUND_STORE__URL=store)
     assert {json.loads(line)["run_id"] for line in result.stdout.splitlines()} == expected
 
 
-def test_list_knows_the_phases(store: str) -> None:
+def test_list_refuses_an_unknown_phase(store: str) -> None:
     result = southbound("runs", "list", "--phase", "fallen", SOUTHBOUND_STORE__URL=store)
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "there are created, routed" in result.stderr
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "expected",
     ["outbound-policy@1#R10", EXPLANATION, "TM-1", "-17.5", "rx power", "LATE: it took long", "fibre-line", "TR0001-1"],
 )
-def test_show_tells_everything(store: str, shown: str) -> None:
+def test_show_prints_all_fields(store: str, expected: str) -> None:
     result = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=store)
     assert result.exit_code == ExitCode.SUCCESS
-    assert shown in result.stdout
+    assert expected in result.stdout
 
 
-def test_show_tells_for_what_a_run_waits(tmp_path: Path) -> None:
+def test_show_prints_the_definitions_for_which_a_run_waits(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
     reason = Reason(code="WAITS_FOR_THRESHOLD", message="it is used up until one o'clock")
     row = a_run(phase=Phase.WAITING, decision=None, spoke="", reasons=(reason,), waits_for=("s#S10",))
@@ -115,20 +115,20 @@ def test_show_tells_for_what_a_run_waits(tmp_path: Path) -> None:
         await opened.close()
 
     asyncio.run(fill())
-    shown = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=url).stdout
-    assert "waits for" in shown
-    assert "s#S10" in shown
-    assert "WAITS_FOR_THRESHOLD: it is used up until one o'clock" in shown
+    output = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=url).stdout
+    assert "waits for" in output
+    assert "s#S10" in output
+    assert "WAITS_FOR_THRESHOLD: it is used up until one o'clock" in output
     assert "TR0001" in southbound("runs", "list", "--phase", "waiting", SOUTHBOUND_STORE__URL=url).stdout
 
 
-def test_show_tells_everything_to_programs(store: str) -> None:
+def test_show_prints_all_fields_as_json(store: str) -> None:
     result = southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=store)
-    told = json.loads(result.stdout)
-    assert told["run"]["measures"][0]["value"] == -17.5
-    assert told["run"]["result"] == "pass"
-    assert told["request"]["explanation"] == EXPLANATION
-    assert told["runs_of_request"] == ["TR0001", "TR0001-1"]
+    run = json.loads(result.stdout)
+    assert run["run"]["measures"][0]["value"] == -17.5
+    assert run["run"]["result"] == "pass"
+    assert run["request"]["explanation"] == EXPLANATION
+    assert run["runs_of_request"] == ["TR0001", "TR0001-1"]
 
 
 def test_an_unknown_run_is_one_sentence(store: str) -> None:
@@ -137,7 +137,7 @@ def test_an_unknown_run_is_one_sentence(store: str) -> None:
     assert "has no run TR9" in result.stderr
 
 
-def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
     result = southbound("runs", "list", SOUTHBOUND_STORE__URL=f"sqlite:///{tmp_path}/none.db")
     assert result.exit_code == ExitCode.UNREACHABLE
     assert "There is no run store" in result.stderr
@@ -150,33 +150,35 @@ def runs_why_output(store: str, run_id: str, *options: str) -> str:
     return result.stdout
 
 
-def test_why_tells_what_was_decided_and_where_the_run_stands(store: str) -> None:
-    told = runs_why_output(store, "TR0001").splitlines()
-    assert told[0].startswith("TR0001 goes to fibre-lab, decided by outbound-policy@1#R10 (whole hierarchy, per-run)")
-    assert told[1] == f"  {EXPLANATION}"
-    assert told[2] == "TR0001 is in phase fulfilled"
-    assert told[3].startswith("  fibre-lab has completed it with the result pass, since 2026-11-")
-    assert told[4] == "  because LATE: it took long"
+def test_why_prints_the_decision_and_the_phase_of_a_run(store: str) -> None:
+    lines = runs_why_output(store, "TR0001").splitlines()
+    assert lines[0].startswith("TR0001 goes to fibre-lab, decided by outbound-policy@1#R10 (whole hierarchy, per-run)")
+    assert lines[1] == f"  {EXPLANATION}"
+    assert lines[2] == "TR0001 is in phase fulfilled"
+    assert lines[3].startswith("  fibre-lab has completed it with the result pass, since 2026-11-")
+    assert lines[4] == "  because LATE: it took long"
 
 
-def test_why_tells_of_a_child_that_it_follows_its_root(store: str) -> None:
-    told = runs_why_output(store, "TR0001-1")
-    assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in told
-    assert "the last attempt at fibre-lab failed for now; it is repeated" in told
+def test_why_of_a_child_refers_to_its_root(store: str) -> None:
+    output = runs_why_output(store, "TR0001-1")
+    assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in output
+    assert "the last attempt at fibre-lab failed for now; it is repeated" in output
     assert json.loads(runs_why_output(store, "TR0001-1", "--json"))["follows_root"] is True
 
 
 def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
-    told = runs_why_output(store, "TR0002")
-    assert told.startswith("TR0002 is not decided yet")
-    assert "it waits for a person: mend the cause and redrive its dead letter" in told
+    output = runs_why_output(store, "TR0002")
+    assert output.startswith("TR0002 is not decided yet")
+    assert "it waits for a person: mend the cause and redrive its dead letter" in output
 
 
-def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
+def test_why_and_show_read_compact_explanations(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
-    seen = CellComparison("spec", "fibre-tree", "fibre-tree, fibre-flat")
+    comparison = CellComparison("spec", "fibre-tree", "fibre-tree, fibre-flat")
     close = NearMiss(row="R5", mismatches=(CellComparison("mode", "ONDEMAND", "PROACTIVE"),))
-    policy = Explanation(reference=TREE.policy, rows=(MatchedRow(row="R10", cells=(seen,)),), near_misses=(close,))
+    policy = Explanation(
+        reference=TREE.policy, rows=(MatchedRow(row="R10", cells=(comparison,)),), near_misses=(close,)
+    )
 
     async def fill() -> None:
         opened = await open_store(url)
@@ -188,8 +190,8 @@ def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
     sentence = "R5 would have matched but `mode` is ONDEMAND, the cell requires PROACTIVE"
     for command in ("why", "show"):
         assert sentence in southbound("runs", command, "TR0001", SOUTHBOUND_STORE__URL=url).stdout
-    shown = json.loads(southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
-    assert shown["request"]["explanation"].splitlines() == policy.sentences
+    run = json.loads(southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
+    assert run["request"]["explanation"].splitlines() == policy.sentences
     found = json.loads(southbound("runs", "why", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
     assert found["decisions"][0]["near_misses"][0]["row"] == "R5"
     assert found["sentences"] == policy.sentences
@@ -202,27 +204,27 @@ def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_every_phase_is_told_in_words(phase: Phase) -> None:
+def test_every_phase_has_a_sentence(phase: Phase) -> None:
     child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_requested=True)
-    told = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
-    assert "since" in told[0]
-    assert "version 3 is wanted, and version 2 is what fibre-lab was sent" in told
-    assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
+    sentences = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
+    assert "since" in sentences[0]
+    assert "version 3 is wanted, and version 2 is what fibre-lab was sent" in sentences
+    assert ("its cancellation was asked for" in sentences) == (phase is not Phase.CANCELLED)
 
 
-def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_wait_with_it() -> None:
+def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> None:
     assert "in the queue for s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
     child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
     assert "it waits with its root TR0001" in status_sentences(child)[0]
 
 
-def test_a_root_that_waits_says_for_how_many() -> None:
+def test_a_root_that_waits_for_children_says_for_how_many() -> None:
     root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
     assert status_sentences(root)[0].startswith("it waits for the 2 children that it names")
 
 
 @pytest.mark.parametrize("command", ["list", "show", "why"])
-def test_an_id_that_clears_a_terminal_was_obeyed_by_it(tmp_path: Path, command: str) -> None:
+def test_control_characters_in_an_id_do_not_reach_the_terminal(tmp_path: Path, command: str) -> None:
     url, evil = f"sqlite:///{tmp_path}/runs.db", "TR\x1b[2J\x07"
 
     async def fill() -> None:

@@ -1,4 +1,4 @@
-"""An operator hears in what a topic that somebody else made is not the one that was meant."""
+"""Commands report how an existing topic differs from the declared one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEAD_LETTER_TOPIC = next(topic for topic in all_topics() if topic.name.endswith(
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"partitions": 1}, "testrun.dlq has 1 partition, not 3"),
         ({"cleanup": "compact"}, "testrun.dlq has cleanup.policy compact, not delete: events could vanish"),
@@ -21,18 +21,18 @@ DEAD_LETTER_TOPIC = next(topic for topic in all_topics() if topic.name.endswith(
         ({"max_message_bytes": 2_000}, "testrun.dlq has max.message.bytes 2000, not 8388608"),
     ],
 )
-def test_each_difference_is_one_sentence(change: dict[str, object], says: str) -> None:
-    (told,) = topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, **change))  # type: ignore[arg-type] # fields of a topic
-    assert told.startswith(says)
+def test_each_difference_is_one_sentence(change: dict[str, object], expected: str) -> None:
+    (sentence,) = topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, **change))  # type: ignore[arg-type] # fields of a topic
+    assert sentence.startswith(expected)
 
 
-def test_a_topic_that_forgets_dead_letters_after_a_second_was_as_good_as_one_that_keeps_them() -> None:
-    (told,) = topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, retention_ms=1_000))
-    assert told.startswith("testrun.dlq keeps records for 1 second, not 90 days: unprocessed records are lost then")
+def test_a_shorter_retention_of_dead_letters_is_a_difference() -> None:
+    (sentence,) = topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, retention_ms=1_000))
+    assert sentence.startswith("testrun.dlq keeps records for 1 second, not 90 days: unprocessed records are lost then")
 
 
 @pytest.mark.parametrize("longer", [None, 91 * 86_400_000])
-def test_a_longer_memory_and_what_is_as_meant_are_no_difference(longer: int | None) -> None:
+def test_a_longer_or_equal_retention_is_no_difference(longer: int | None) -> None:
     assert [
         *topic_differences(DEAD_LETTER_TOPIC, DEAD_LETTER_TOPIC),
         *topic_differences(DEAD_LETTER_TOPIC, replace(DEAD_LETTER_TOPIC, retention_ms=longer)),

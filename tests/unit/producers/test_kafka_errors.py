@@ -1,4 +1,4 @@
-"""An operator reads what is wrong and what to do, whatever librdkafka calls it."""
+"""Errors of librdkafka are reported with the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from producers.kafka_errors import code_of, sentence_for
 
 
 @pytest.mark.parametrize(
-    ("code", "stable", "advice"),
+    ("code", "expected", "advice"),
     [
         (KafkaError.UNKNOWN_TOPIC_OR_PART, "KAFKA_TOPIC_MISSING", "run `southbound topics apply`"),
         (KafkaError._UNKNOWN_TOPIC, "KAFKA_TOPIC_MISSING", "run `southbound topics apply`"),
@@ -18,9 +18,9 @@ from producers.kafka_errors import code_of, sentence_for
         (KafkaError.MSG_SIZE_TOO_LARGE, "MESSAGE_TOO_LARGE", "raise the topic's `max.message.bytes`"),
     ],
 )
-def test_a_known_error_has_a_stable_code_and_an_advice(code: int, stable: str, advice: str) -> None:
+def test_a_known_error_has_a_stable_code_and_a_remedy(code: int, expected: str, advice: str) -> None:
     error = KafkaError(code)
-    assert code_of(error) == stable
+    assert code_of(error) == expected
     assert advice in sentence_for(error, "topic testrun.dlq")
 
 
@@ -39,6 +39,6 @@ def test_an_unknown_error_still_names_the_thing() -> None:
 @pytest.mark.parametrize(
     "timing", ["after 0ms in state CONNECT", "after 3ms in state UP, 4 identical error(s) suppressed"]
 )
-def test_one_reason_to_wait_was_told_every_second_because_it_took_other_milliseconds(timing: str) -> None:
+def test_one_reason_to_wait_has_one_sentence_whatever_its_timing(timing: str) -> None:
     error = KafkaError(KafkaError._RESOLVE, f"Failed to resolve 'h:1': Name not known ({timing})")
     assert sentence_for(error, "the cluster").endswith("(_RESOLVE: Failed to resolve 'h:1': Name not known)")

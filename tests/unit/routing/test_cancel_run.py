@@ -1,4 +1,4 @@
-"""What a cancellation does to a run, at every moment of its life."""
+"""The effect of a cancellation on a run in each phase."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def a_run_that_is_out(**profile: object) -> InMemoryGateway:
     return gateway
 
 
-async def test_a_run_that_is_out_is_cancelled_by_patch_and_ends_when_the_system_says_so() -> None:
+async def test_a_sent_run_is_cancelled_by_patch_and_ends_when_the_system_reports_it() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_cancellation("TR0001")
     (patch,) = gateway.system.calls_made(Purpose.CANCEL)
@@ -33,7 +33,7 @@ async def test_a_delete_that_is_answered_without_a_body_ends_the_run() -> None:
     assert UpdateKind.CANCEL_ACCEPTED in gateway.updates()
 
 
-async def test_a_cancellation_that_is_taken_but_not_done_yet_leaves_the_run_out() -> None:
+async def test_an_accepted_cancellation_without_an_end_state_leaves_the_run_open() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
     await gateway.process_cancellation("TR0001")
@@ -43,7 +43,7 @@ async def test_a_cancellation_that_is_taken_but_not_done_yet_leaves_the_run_out(
 
 
 @pytest.mark.parametrize("status", [404, 409, 422, 501])
-async def test_their_no_to_a_cancellation_is_told_and_the_run_goes_on(status: int) -> None:
+async def test_a_refused_cancellation_is_reported_and_the_run_goes_on(status: int) -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, json_answer(status, {"code": "no", "reason": "because"}))
     await gateway.process_cancellation("TR0001")
@@ -66,7 +66,7 @@ async def test_a_cancellation_that_never_gets_through_is_refused_and_a_dead_lett
     assert gateway.dead_letter_codes() == ["CALL_TRANSIENT"]
 
 
-async def test_the_end_may_overtake_the_answer_to_a_cancellation() -> None:
+async def test_the_end_of_a_run_may_arrive_before_the_answer_to_its_cancellation() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.on_call = lambda call: gateway.end_during_call(call, Purpose.CANCEL, "cancelled")
     await gateway.process_cancellation("TR0001")
@@ -82,7 +82,7 @@ async def test_nothing_is_left_to_cancel_of_a_run_that_has_completed() -> None:
     assert gateway.system.calls_made(Purpose.CANCEL) == []
 
 
-async def test_to_cancel_twice_is_no_refusal() -> None:
+async def test_cancelling_twice_is_not_refused() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_cancellation("TR0001")
     await gateway.process_cancellation("TR0001", event_id="again")
@@ -90,7 +90,7 @@ async def test_to_cancel_twice_is_no_refusal() -> None:
     assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
 
 
-async def test_a_run_in_fallout_that_was_never_sent_is_cancelled_by_us() -> None:
+async def test_a_run_in_fallout_that_was_never_sent_is_cancelled_without_a_call() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
     await gateway.process_request(a_document())
@@ -98,7 +98,7 @@ async def test_a_run_in_fallout_that_was_never_sent_is_cancelled_by_us() -> None
     assert gateway.row().phase is Phase.CANCELLED
 
 
-async def test_a_run_that_the_system_perhaps_has_is_not_said_to_be_cancelled() -> None:
+async def test_a_run_of_unknown_outcome_is_not_reported_as_cancelled() -> None:
     gateway = InMemoryGateway(profile={"look_up": "none"})
     gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
     await gateway.process_request(a_document())
@@ -107,15 +107,17 @@ async def test_a_run_that_the_system_perhaps_has_is_not_said_to_be_cancelled() -
     assert gateway.row().phase is Phase.FALLOUT
 
 
-async def test_a_cancelled_root_takes_its_children_along() -> None:
+async def test_cancelling_a_root_cancels_its_children() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_tree(children=2))
     await gateway.process_cancellation("TR0001")
     assert len(gateway.system.calls_made(Purpose.CANCEL)) == 3
-    assert {(one.state, one.counts["cancelled"]) for one in gateway.request_results()} == {(RunState.FAILED, 3)}
+    assert {(result.state, result.counts["cancelled"]) for result in gateway.request_results()} == {
+        (RunState.FAILED, 3)
+    }
 
 
-async def test_a_cancelled_child_leaves_the_others_alone() -> None:
+async def test_cancelling_a_child_does_not_cancel_the_others() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_tree(children=2))
     await gateway.process_cancellation("TR0001-1", root="TR0001")
@@ -129,7 +131,7 @@ async def test_a_hierarchy_that_still_waits_for_children_is_cancelled_as_a_whole
     await gateway.process_request(a_document("C1", parent="TR0001"))
     await gateway.process_cancellation("TR0001")
     assert gateway.row("C1").phase is gateway.row().phase is Phase.CANCELLED
-    assert [one.root_run_id for one in gateway.request_results()] == ["TR0001"]
+    assert [result.root_run_id for result in gateway.request_results()] == ["TR0001"]
     await gateway.process_request(a_document("C2", parent="TR0001"))
     assert gateway.row("C2").phase is Phase.CANCELLED
     assert gateway.system.calls == []

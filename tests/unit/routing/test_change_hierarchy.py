@@ -64,7 +64,7 @@ async def test_a_refused_change_of_the_root_leaves_the_children_alone() -> None:
     assert gateway.system.calls_made(Purpose.CANCEL) == []
 
 
-async def test_a_removed_child_cannot_come_back_under_its_id() -> None:
+async def test_a_removed_child_cannot_be_added_again_with_the_same_id() -> None:
     gateway = await a_tree_that_is_out()
     await gateway.process_change(tree(2, child(1)))
     await gateway.process_change(tree(3, child(1), child(2, version=3)))
@@ -86,7 +86,7 @@ async def test_a_change_that_makes_a_cycle_is_a_dead_letter() -> None:
     assert gateway.dead_letter_codes() == ["HIERARCHY_CYCLE"]
 
 
-async def test_an_added_child_may_come_by_itself_before_or_after_the_change_that_names_it() -> None:
+async def test_an_added_child_may_be_requested_before_or_after_the_change_that_names_it() -> None:
     gateway = await a_tree_that_is_out()
     await gateway.process_change(tree(2, child(1), child(2), child_run_ids=("TR0001-3",)))
     await gateway.process_request(child(3))
@@ -98,7 +98,7 @@ async def test_an_added_child_may_come_by_itself_before_or_after_the_change_that
     assert len(gateway.system.posted_names()) == 5
 
 
-async def test_a_waiting_root_that_needs_a_child_no_more_is_sent() -> None:
+async def test_a_waiting_root_whose_missing_child_is_removed_is_sent() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_document(spec="fibre-tree", child_run_ids=("C1", "C2")))
     await gateway.process_request(a_document("C1", parent="TR0001"))
@@ -106,7 +106,7 @@ async def test_a_waiting_root_that_needs_a_child_no_more_is_sent() -> None:
     assert gateway.system.posted_names() == ["Line test TR0001", "Line test C1"]
 
 
-async def test_a_waiting_root_keeps_the_children_that_its_change_carries() -> None:
+async def test_a_waiting_root_keeps_the_children_that_its_change_contains() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_document(spec="fibre-tree", child_run_ids=("C1",)))
     await gateway.process_change(tree(2, child(1), child_run_ids=("C1",)))
@@ -120,15 +120,15 @@ async def test_a_child_that_is_changed_by_itself_keeps_its_request() -> None:
     assert gateway.last_update("TR0001-1").kind is UpdateKind.CHANGE_ACCEPTED
 
 
-async def test_two_changes_that_come_again_after_a_crash_are_not_refused() -> None:
+async def test_two_changes_that_are_delivered_again_after_a_crash_are_not_refused() -> None:
     gateway = InMemoryGateway(profile=PATCHABLE)
     await gateway.process_request(a_document())
     await gateway.process_change(a_document(version=2, description="two"), "c2")
     await gateway.process_change(a_document(version=3, description="three"), "c3")
-    said = {event.id for event in gateway.published_events()}
+    ids = {event.id for event in gateway.published_events()}
     await gateway.process_change(a_document(version=2, description="two"), "c2")
     await gateway.process_change(a_document(version=3, description="three"), "c3")
-    assert {event.id for event in gateway.published_events()} == said
+    assert {event.id for event in gateway.published_events()} == ids
 
 
 async def test_a_removed_child_that_was_never_sent_ends_without_a_call() -> None:
@@ -140,10 +140,10 @@ async def test_a_removed_child_that_was_never_sent_ends_without_a_call() -> None
     assert gateway.system.calls_made(Purpose.CANCEL) == []
 
 
-async def test_a_change_that_comes_again_does_not_undo_the_one_after_it() -> None:
+async def test_a_redelivered_change_does_not_undo_the_one_after_it() -> None:
     gateway = await a_tree_that_is_out()
-    two, three = tree(2, child(1)), tree(3, child(1), child(3))
-    for change, event_id in ((two, "c2"), (three, "c3"), (two, "c2"), (three, "c3")):
+    second, third = tree(2, child(1)), tree(3, child(1), child(3))
+    for change, event_id in ((second, "c2"), (third, "c3"), (second, "c2"), (third, "c3")):
         await gateway.process_change(change, event_id)
     assert gateway.row("TR0001-3").phase is Phase.ACCEPTED
     assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1

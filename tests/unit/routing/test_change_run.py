@@ -1,4 +1,4 @@
-"""What a change of a run in flight does, and what stays as it was."""
+"""What a change of a sent run does, and what it leaves as it was."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def a_run_that_is_out(**profile: object) -> InMemoryGateway:
     return gateway
 
 
-async def test_what_differs_is_patched_and_the_run_knows_what_the_system_knows() -> None:
+async def test_differing_fields_are_patched_and_the_row_holds_what_was_sent() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_change(a_document(version=2, description="slow", characteristic=FAST))
     (patch,) = gateway.system.calls_made(Purpose.CHANGE)
@@ -31,7 +31,7 @@ async def test_what_differs_is_patched_and_the_run_knows_what_the_system_knows()
     assert (gateway.last_update().version, gateway.row().accepted_version) == (2, 2)
 
 
-async def test_a_change_of_nothing_that_the_system_knows_is_not_sent() -> None:
+async def test_a_change_of_fields_that_are_never_sent_makes_no_call() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_change(a_document(version=2, description="slow", priority=1))
     assert gateway.system.calls_made(Purpose.CHANGE) == []
@@ -49,7 +49,7 @@ async def test_of_several_changes_that_wait_only_the_newest_is_sent() -> None:
     assert gateway.last_update().version == 4
 
 
-async def test_a_field_that_the_profile_does_not_let_change_is_refused_by_us() -> None:
+async def test_a_field_that_the_profile_does_not_allow_to_change_is_refused_without_a_call() -> None:
     gateway = await a_run_that_is_out()
     await gateway.process_change(a_document(version=2, description="slow", service="PI0099"))
     assert gateway.system.calls_made(Purpose.CHANGE) == []
@@ -65,7 +65,7 @@ async def test_past_the_point_of_no_return_a_change_is_refused() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 422])
-async def test_their_no_to_a_change_is_told_with_their_reasons_and_the_run_goes_on(status: int) -> None:
+async def test_a_refused_change_is_reported_with_the_systems_reasons_and_the_run_goes_on(status: int) -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CHANGE, json_answer(status, {"code": "no", "reason": "because"}))
     await gateway.process_change(a_document(version=2, description="fast"))
@@ -129,7 +129,7 @@ async def test_a_change_waits_for_the_id_of_a_run_that_was_accepted_without_one(
     assert gateway.row().state is RunState.PENDING
 
 
-async def test_a_change_that_was_taken_is_told_so_although_the_end_overtakes_it() -> None:
+async def test_an_accepted_change_is_reported_although_the_end_of_the_run_arrives_before_it() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.on_call = lambda call: gateway.end_during_call(call, Purpose.CHANGE, "completed")
     await gateway.process_change(a_document(version=2, description="fast"))

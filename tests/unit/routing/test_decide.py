@@ -1,4 +1,4 @@
-"""A run that is decided as one before it gets the same route, and people are never told of another's values."""
+"""Runs with equal facts get the same cached route, and explanations contain only a run's own values."""
 
 from dataclasses import replace
 
@@ -33,26 +33,26 @@ def test_equal_values_get_the_very_same_route() -> None:
     assert route_of(decide, 1000) is route_of(decide, 1000)
 
 
-def test_a_remembered_route_is_the_one_that_would_be_made() -> None:
+def test_a_cached_route_equals_a_new_one() -> None:
     decide = a_decider()
     route_of(decide, 1000)
     assert route_of(decide, 1000) == route_of(a_decider(), 1000)
 
 
-def test_values_that_equal_each_other_but_read_differently_are_explained_each_in_its_own_words() -> None:
+def test_equal_values_with_different_texts_are_each_explained_with_their_own_text() -> None:
     decide = a_decider()
     for speed in (1, True, "1", 0, False):
         assert route_of(decide, speed) == route_of(a_decider(), speed)
 
 
-def test_the_memory_has_an_end() -> None:
+def test_the_cache_is_bounded() -> None:
     decide = a_decider()
     for speed in range(MAX_ROUTES + 10):
         route_of(decide, speed)
     assert 0 < len(decide._routes) <= MAX_ROUTES
 
 
-def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
+def test_a_cached_route_of_one_version_is_never_used_for_another() -> None:
     live = shipped_tables()
     decide = Decider(tables=lambda: live)
     before = route_of(decide, 1000)
@@ -66,7 +66,7 @@ def test_a_route_of_one_version_is_never_remembered_for_another() -> None:
     )
 
 
-def test_an_input_that_the_run_has_no_value_for_is_told_each_time() -> None:
+def test_a_missing_input_is_explained_each_time() -> None:
     missed: list[tuple[str, str]] = []
     tables = shipped_tables()
     decide = Decider(tables=lambda: tables, on_missing_input=lambda table, name: missed.append((table, name)))

@@ -1,4 +1,4 @@
-"""A requested run, or a whole hierarchy, is decided once and commanded once, in whatever order its parts come."""
+"""A requested run or hierarchy is decided once and commanded once, in whatever order its parts arrive."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ async def test_the_same_request_twice_is_sent_once(tree: bool) -> None:  # noqa:
     gateway = InMemoryGateway()
     run = a_tree() if tree else a_document()
     await gateway.process_request(run)
-    said = {event.id for event in gateway.published_events()}
+    ids = {event.id for event in gateway.published_events()}
     await gateway.process_request(run)
-    assert {event.id for event in gateway.published_events()} == said
+    assert {event.id for event in gateway.published_events()} == ids
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1 + len(run.children)
     assert not gateway.dead_lettered
 
@@ -75,7 +75,7 @@ async def test_an_id_that_is_taken_is_a_dead_letter(other: object) -> None:
     assert gateway.dead_letter_codes() == ["RUN_EXISTS"]
 
 
-async def test_a_child_with_other_content_makes_it_another_request() -> None:
+async def test_a_request_with_other_content_of_a_child_is_a_dead_letter() -> None:
     gateway = InMemoryGateway()
     tree = a_tree(children=1)
     await gateway.process_request(tree)
@@ -119,7 +119,7 @@ async def test_undecided_tables_are_a_dead_letter_that_names_the_table(spec: str
 
 
 @pytest.mark.parametrize("order", [*permutations((ROOT, C1, C2))])
-async def test_children_may_come_by_themselves_in_any_order_and_twice(order: tuple[object, ...]) -> None:
+async def test_children_may_be_requested_separately_in_any_order_and_twice(order: tuple[object, ...]) -> None:
     gateway = InMemoryGateway()
     for number, run in enumerate((*order, *order)):
         gateway.produce(gateway.names.lifecycle, RunRequested(run=run), f"r{number}")
@@ -129,7 +129,7 @@ async def test_children_may_come_by_themselves_in_any_order_and_twice(order: tup
     assert not gateway.dead_lettered
 
 
-async def test_a_hierarchy_waits_until_all_are_there() -> None:
+async def test_a_hierarchy_waits_until_it_is_complete() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(ROOT)
     await gateway.process_request(C2)
@@ -137,7 +137,7 @@ async def test_a_hierarchy_waits_until_all_are_there() -> None:
     assert {row.phase for row in gateway.store.runs.values()} == {Phase.CREATED}
 
 
-async def test_children_that_came_by_themselves_end_when_only_their_root_is_sent() -> None:
+async def test_separately_requested_children_end_when_only_their_root_is_sent() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(C1)
     for event_id in ("once", "twice"):
@@ -145,7 +145,7 @@ async def test_children_that_came_by_themselves_end_when_only_their_root_is_sent
     assert gateway.system.posted_names() == ["Line test TR0001"]
     assert not gateway.dead_lettered
     assert [result.reasons[0].code for result in gateway.results("C1")] == ["ROOT_SENT_ALONE"]
-    assert not [one for one in gateway.request_results() if one.root_run_id == "TR0001"]
+    assert not [closing for closing in gateway.request_results() if closing.root_run_id == "TR0001"]
 
 
 async def test_a_child_of_a_root_that_was_sent_alone_ends_too() -> None:
@@ -155,7 +155,7 @@ async def test_a_child_of_a_root_that_was_sent_alone_ends_too() -> None:
     assert gateway.row("C1").state is RunState.CANCELLED
 
 
-async def test_a_child_that_its_root_does_not_name_needs_a_person_and_keeps_no_request_open() -> None:
+async def test_a_child_that_its_root_does_not_name_is_fallout_and_keeps_no_request_open() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(a_tree(children=1))
     await gateway.process_request(C1)
@@ -163,10 +163,10 @@ async def test_a_child_that_its_root_does_not_name_needs_a_person_and_keeps_no_r
     assert gateway.updates("C1") == [UpdateKind.FALLOUT]
     for name in ("ext-TR0001", "ext-TR0001-1"):
         await gateway.process_callback(name, state="completed", testMeasure=[])
-    assert [one.counts for one in gateway.request_results()][-1] == {"completed": 2}
+    assert [result.counts for result in gateway.request_results()][-1] == {"completed": 2}
 
 
-async def test_a_gathered_hierarchy_that_the_tables_cannot_decide_is_told_and_can_be_redriven() -> None:
+async def test_an_assembled_hierarchy_that_the_tables_cannot_decide_is_reported_and_can_be_redriven() -> None:
     gateway = InMemoryGateway()
     await gateway.process_request(C1)
     await gateway.process_request(a_document(spec="unplanned", child_run_ids=("C1",)))
@@ -176,7 +176,7 @@ async def test_a_gathered_hierarchy_that_the_tables_cannot_decide_is_told_and_ca
     assert gateway.system.posted_names() == ["Line test TR0001", "Line test C1"]
 
 
-async def test_a_gathered_hierarchy_that_is_too_deep_is_told() -> None:
+async def test_an_assembled_hierarchy_that_is_too_deep_is_reported() -> None:
     gateway = InMemoryGateway(limits=HierarchyLimits(max_depth=2))
     for run in (ROOT, C1, C2):
         await gateway.process_request(run)
@@ -184,7 +184,7 @@ async def test_a_gathered_hierarchy_that_is_too_deep_is_told() -> None:
     assert gateway.row().phase is Phase.FALLOUT
 
 
-async def test_a_request_that_comes_again_after_its_change_is_no_mistake() -> None:
+async def test_a_redelivered_request_after_a_change_is_not_a_dead_letter() -> None:
     gateway = InMemoryGateway(profile={"patchable": ["description"]})
     for run in (C1, C2, ROOT):
         await gateway.process_request(run)

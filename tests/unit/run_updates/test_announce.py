@@ -1,4 +1,4 @@
-"""What follows from an event says from which, by which decision, and for which request."""
+"""A published event names its cause, its decision and its request."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ PUBLISHED_DATA: dict[str, Command | RunNotification | None] = {
 
 @dataclass(frozen=True, slots=True)
 class AnnouncerHarness:
-    """A voice with what it said."""
+    """An announcer with a recording publisher."""
 
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
 
     async def announce(
         self, cause: Event, data: Command | RunNotification, decision: PinnedDecision | None
     ) -> EventHeaders:
-        """Return the headers under which this word is published."""
+        """Return the headers under which this message is published."""
         events = EventPublisher(publisher=self.publisher, envelope=ENVELOPE, topics=TopicNames(""))
         await Announcer(events=events, now=lambda: NOON).publish(cause, [data], decision)
         message = self.publisher.published[-1]
@@ -73,29 +73,29 @@ class AnnouncerHarness:
         return event.headers
 
 
-@pytest.mark.parametrize("word", PUBLISHED_DATA.values(), ids=PUBLISHED_DATA)
-async def test_every_word_carries_trace_replay_decision_and_request_on(word: Command | RunNotification) -> None:
-    said = await AnnouncerHarness().announce(TRACED, word, SINGLE)
-    assert (said.traceparent, said.replay) == (TRACE, "redrive-7")
-    assert (said.decision, said.request_id) == (SINGLE.policy, "RQ0001")
-    assert (said.subject, said.time) == ("TR0001", NOON)
+@pytest.mark.parametrize("data", PUBLISHED_DATA.values(), ids=PUBLISHED_DATA)
+async def test_every_message_carries_trace_replay_decision_and_request(data: Command | RunNotification) -> None:
+    headers = await AnnouncerHarness().announce(TRACED, data, SINGLE)
+    assert (headers.traceparent, headers.replay) == (TRACE, "redrive-7")
+    assert (headers.decision, headers.request_id) == (SINGLE.policy, "RQ0001")
+    assert (headers.subject, headers.time) == ("TR0001", NOON)
 
 
-async def test_what_the_cause_does_not_say_is_not_made_up() -> None:
-    said = await AnnouncerHarness().announce(PLAIN, UPDATE, None)
-    assert (said.traceparent, said.replay, said.decision) == (None, None, None)
-    assert said.request_id == "RQ0001"
+async def test_attributes_that_the_cause_lacks_are_not_invented() -> None:
+    headers = await AnnouncerHarness().announce(PLAIN, UPDATE, None)
+    assert (headers.traceparent, headers.replay, headers.decision) == (None, None, None)
+    assert headers.request_id == "RQ0001"
 
 
-async def test_the_request_is_that_of_the_word_and_not_of_the_cause() -> None:
+async def test_the_request_is_that_of_the_message_and_not_of_the_cause() -> None:
     cause = TRACED._replace(headers=TRACED.headers._replace(request_id="RQ0000", decision="old@1#R1"))
-    said = await AnnouncerHarness().announce(cause, SENT, SINGLE)
-    assert (said.request_id, said.decision) == ("RQ0001", SINGLE.policy)
+    headers = await AnnouncerHarness().announce(cause, SENT, SINGLE)
+    assert (headers.request_id, headers.decision) == ("RQ0001", SINGLE.policy)
 
 
-async def test_the_same_cause_gives_the_same_ids_and_another_one_other_ids_of_news() -> None:
-    mouth, other = AnnouncerHarness(), PLAIN._replace(headers=EventHeaders(id="E2"))
-    first, again = [await mouth.announce(PLAIN, UPDATE, SINGLE) for _ in range(2)]
+async def test_the_same_cause_gives_the_same_event_ids_and_another_cause_others() -> None:
+    harness, other = AnnouncerHarness(), PLAIN._replace(headers=EventHeaders(id="E2"))
+    first, again = [await harness.announce(PLAIN, UPDATE, SINGLE) for _ in range(2)]
     assert first.id == again.id
-    assert (await mouth.announce(other, UPDATE, SINGLE)).id != first.id
-    assert (await mouth.announce(other, SENT, SINGLE)).id == (await mouth.announce(PLAIN, SENT, SINGLE)).id
+    assert (await harness.announce(other, UPDATE, SINGLE)).id != first.id
+    assert (await harness.announce(other, SENT, SINGLE)).id == (await harness.announce(PLAIN, SENT, SINGLE)).id

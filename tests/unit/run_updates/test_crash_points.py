@@ -1,4 +1,4 @@
-"""Wherever the process dies, what is stored and told in the end is the same, and nothing is posted twice."""
+"""After a crash at any point, the stored and published state is the same as without it, and nothing is POSTed twice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES = ("inProgress", "completed", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class StateReport:
-    """What the external system says about a run."""
+    """A report of the external system about the state of a run."""
 
     run_id: str
     state: str
@@ -47,16 +47,16 @@ class StateReport:
 
 @dataclass(frozen=True)
 class HourPassed:
-    """An hour passes, and the windows of all thresholds open again."""
+    """An hour passes, and new windows of all thresholds begin."""
 
 
 @dataclass(frozen=True)
 class CrashScenario:
-    """What happens, how the system behaves, how much room there is in an hour, and how the process dies."""
+    """The events, the behaviour of the external system, the requests per hour, and the point of the crash."""
 
     events: tuple[
         RunRequested | RunChanged | RunCancelled | StateReport | HourPassed | None, ...
-    ]  # None: time to settle
+    ]  # None: process all records
     max_requests: int | None
     faults: tuple[tuple[str, RunFaults], ...]
     crash_at: int
@@ -81,7 +81,7 @@ def _changed(name: str, version: int, describe: bool, children: str) -> RunChang
 
 
 def _maybe_repeat(events: list[Any], twice: int | None) -> tuple[Any, ...]:
-    """Let one event come once more at the end, under another id."""
+    """Repeat one event at the end, under another id."""
     return (*events, events[twice % len(events)]) if twice is not None else tuple(events)
 
 
@@ -122,22 +122,26 @@ SCENARIOS = st.builds(
 )
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
+)  # the crash ends the caller
 @settings(max_examples=60, deadline=None)
 @given(SCENARIOS)
-def test_a_death_at_any_moment_changes_nothing_that_anybody_can_see(story: CrashScenario) -> None:
-    asyncio.run(_check_crash_is_invisible(story))
+def test_a_crash_at_any_point_changes_nothing_visible(scenario: CrashScenario) -> None:
+    asyncio.run(_check_crash_is_invisible(scenario))
 
 
 WAITING_RUNS = (TREE, BUNDLE, *ASSEMBLED_HIERARCHY, a_document("Z"))
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
+)  # the crash ends the caller
 @pytest.mark.parametrize("after", [False, True])
-def test_a_death_at_each_moment_of_a_line_that_moves_changes_nothing_either(after: bool) -> None:  # noqa: FBT001 - both
+def test_a_crash_at_each_point_of_a_release_changes_nothing_visible(after: bool) -> None:  # noqa: FBT001 - both values
     requests = [RunRequested(run=run) for run in (SINGLE, a_document("Y"), *WAITING_RUNS)]
     changed = RunChanged(run=a_document("Z", version=2, description="new"))
-    story = CrashScenario(
+    scenario = CrashScenario(
         events=(*requests, changed, HourPassed(), HourPassed(), HourPassed()),
         max_requests=1,
         faults=(),
@@ -145,9 +149,9 @@ def test_a_death_at_each_moment_of_a_line_that_moves_changes_nothing_either(afte
         crash_after=after,
         reread_records=2,
     )
-    deeds = asyncio.run(_run_scenario(story, CrashPoint())).crash_point.actions
-    for moment in range(deeds):
-        asyncio.run(_check_crash_is_invisible(replace(story, crash_at=moment)))
+    actions = asyncio.run(_run_scenario(scenario, CrashPoint())).crash_point.actions
+    for moment in range(actions):
+        asyncio.run(_check_crash_is_invisible(replace(scenario, crash_at=moment)))
 
 
 def _change(root: str, version: int, children: str = "same") -> RunChanged:
@@ -165,15 +169,15 @@ A, T, B, G = (
     [RunRequested(run=run) for run in ASSEMBLED_HIERARCHY],
 )
 REGRESSIONS: dict[str, tuple[tuple[Any, ...], int | None]] = {
-    "a change that was wanted already is read again after the end": (
+    "a duplicate change is read again after the end of its run": (
         (A, _cancel("A"), _change("A", 3), _change("A", 3)),
         None,
     ),
-    "a change of a tree that was wanted already is read again after its cancellation": (
+    "a duplicate change of a tree is read again after its cancellation": (
         (T, _change("T", 3, "more"), _change("T", 3, "more"), _cancel("T"), _change("T", 3, "more")),
         None,
     ),
-    "a child that cannot come back is told of a change that is read again": (
+    "a change is read again after one of its children was cancelled": (
         (B, None, _cancel("B-2"), _change("B", 3, "less"), _change("B", 3, "less")),
         None,
     ),
@@ -181,33 +185,37 @@ REGRESSIONS: dict[str, tuple[tuple[Any, ...], int | None]] = {
         (T, _cancel("T"), _change("T", 2, "other")),
         None,
     ),
-    "a change of who waits is read again after he has gone": (
+    "a change of a waiting run is read again after the run was sent": (
         (A, T, None, _change("T", 3), HourPassed(), _change("T", 3)),
         1,
     ),
-    "a request of who waits is read again after his cancellation": (
+    "a change of a waiting run is read again after its cancellation": (
         (A, *G, _change("G", 3), _cancel("G"), _change("G", 3)),
         1,
     ),
 }
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'MortalPublisher.publish' was never awaited")  # its caller is dead
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
+)  # the crash ends the caller
 @pytest.mark.parametrize("name", REGRESSIONS)
-def test_a_story_in_which_a_death_was_noticed_once_is_told_to_its_end_now(name: str) -> None:
+def test_a_crash_that_was_once_visible_is_no_longer_visible(name: str) -> None:
     events, room = REGRESSIONS[name]
-    story = CrashScenario(events=events, max_requests=room, faults=(), crash_at=0, crash_after=False, reread_records=3)
-    deeds = asyncio.run(_run_scenario(story, CrashPoint())).crash_point.actions
-    for moment, after in product(range(deeds), (False, True)):
-        asyncio.run(_check_crash_is_invisible(replace(story, crash_at=moment, crash_after=after)))
+    scenario = CrashScenario(
+        events=events, max_requests=room, faults=(), crash_at=0, crash_after=False, reread_records=3
+    )
+    actions = asyncio.run(_run_scenario(scenario, CrashPoint())).crash_point.actions
+    for moment, after in product(range(actions), (False, True)):
+        asyncio.run(_check_crash_is_invisible(replace(scenario, crash_at=moment, crash_after=after)))
 
 
 async def _check_crash_is_invisible(scenario: CrashScenario) -> None:
     undisturbed = await _run_scenario(scenario, CrashPoint())
-    deeds = undisturbed.crash_point.actions
-    if not deeds:
+    actions = undisturbed.crash_point.actions
+    if not actions:
         return
-    died = await _run_scenario(scenario, CrashPoint(at_action=scenario.crash_at % deeds, after=scenario.crash_after))
+    died = await _run_scenario(scenario, CrashPoint(at_action=scenario.crash_at % actions, after=scenario.crash_after))
     assert {run_id: _comparable_row(row) for run_id, row in died.store.runs.items()} == {
         run_id: _comparable_row(row) for run_id, row in undisturbed.store.runs.items()
     }
@@ -220,18 +228,18 @@ async def _check_crash_is_invisible(scenario: CrashScenario) -> None:
 
 
 async def _run_scenario(scenario: CrashScenario, crash_point: CrashPoint) -> CrashingGateway:
-    tempers = {
-        run_id: RunFaults(temper.busy_responses, temper.rejects, temper.loses_response)
-        for run_id, temper in scenario.faults
+    faults_by_run = {
+        run_id: RunFaults(faults.busy_responses, faults.rejects, faults.loses_response)
+        for run_id, faults in scenario.faults
     }
     decide = a_decider(_selector(scenario.max_requests)) if scenario.max_requests else a_decider()
     gateway = CrashingGateway(
-        crash_point, tempers, scenario.reread_records, profile={"patchable": ["description"]}, decide=decide
+        crash_point, faults_by_run, scenario.reread_records, profile={"patchable": ["description"]}, decide=decide
     )
     for number, event in enumerate(scenario.events):
         if isinstance(event, StateReport):
-            word = gateway.a_callback(f"ext-{event.run_id}", state=event.state, testMeasure=[])
-            gateway.produce(gateway.names.inbound, word, f"{event}")
+            callback = gateway.a_callback(f"ext-{event.run_id}", state=event.state, testMeasure=[])
+            gateway.produce(gateway.names.inbound, callback, f"{event}")
         elif isinstance(event, HourPassed):
             await gateway.run_through_crash()
             await gateway.advance_one_hour()
@@ -245,7 +253,7 @@ async def _run_scenario(scenario: CrashScenario, crash_point: CrashPoint) -> Cra
 
 
 def _selector(max_requests: int) -> str:
-    """Have a definition for all runs and another for single ones, both with so much room in an hour."""
+    """Return a selector with a definition for all runs and one for single runs, both with this threshold per hour."""
     threshold = f"threshold: {{max: {max_requests}, period: PT1H}}"
     return (
         "selector: spoke-selector\n"
@@ -258,9 +266,9 @@ def _selector(max_requests: int) -> str:
 
 def _comparable_row(row: RunRow) -> tuple[object, ...]:
     reasons = tuple(reason.code for reason in row.reasons)
-    told = (row.phase, row.state, row.result, row.external_id, row.measures, reasons)
+    values = (row.phase, row.state, row.result, row.external_id, row.measures, reasons)
     return (
-        *told,
+        *values,
         row.requested,
         row.sent,
         row.accepted_version,
@@ -272,14 +280,14 @@ def _comparable_row(row: RunRow) -> tuple[object, ...]:
 
 
 def _dead_letters(gateway: CrashingGateway) -> set[tuple[bytes | None, str]]:
-    return {(dict(record.headers)["ce_id"], letter.problem.code) for record, letter in gateway.dead_lettered}
+    return {(dict(record.headers)["ce_id"], dead_letter.problem.code) for record, dead_letter in gateway.dead_lettered}
 
 
 def _meanings_by_event(gateway: CrashingGateway) -> dict[str, set[tuple[Any, ...]]]:
-    """Return what was said under each id, but for what depends on the disturbance.
+    """Return the contents published under each event id, without what depends on the crash.
 
-    A doubt is told only where there was one. A change that was taken in while its run waited is commanded if it is read
-    again after the run has gone: there is nothing left to share then, and what is sent, accepted and told is compared.
+    IN_DOUBT is only reported after a crash. A change that was processed while its run waited is commanded if it is read
+    again after the run was sent, so ChangeRun is left out: what is sent, accepted and published is compared instead.
     """
     found: dict[str, set[tuple[Any, ...]]] = {}
     for event in gateway.published_events():
@@ -289,7 +297,7 @@ def _meanings_by_event(gateway: CrashingGateway) -> dict[str, set[tuple[Any, ...
 
 
 def _event_key(event: Event) -> str:
-    # A hierarchy is completed by another of its events, if two of them are read again in one go.
+    # If two events of a hierarchy are read again together, the other one may complete it.
     return "waiting" if _is_update(event.data, UpdateKind.WAITING) else event.id
 
 
@@ -300,7 +308,7 @@ def _is_update(event: Message, kind: UpdateKind) -> bool:
 def _comparable_event(event: Message) -> tuple[Any, ...]:
     match event:
         case RunUpdate():
-            # That a child waits, if told again later, is told of the request to which it has come with its root.
+            # A repeated WAITING update of a child names the request that the child has joined with its root.
             request = None if event.kind is UpdateKind.WAITING else event.request_id
             return ("update", event.run_id, event.kind, request)
         case RunResult():

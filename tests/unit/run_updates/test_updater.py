@@ -1,4 +1,4 @@
-"""Runs are moved by few questions to the run store."""
+"""The run updater needs few queries and transactions of the run store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CAUSE = Event(headers=EventHeaders(id="E1", time=NOON, subject="TR0001"), data=R
 
 
 class QueryCountingStore(InMemoryRunStore):
-    """Notes what is asked about whole requests."""
+    """Records the queries about whole requests, and counts transactions."""
 
     def __init__(self, *rows: RunRow) -> None:
         super().__init__(*rows)
@@ -67,14 +67,17 @@ class QueryCountingStore(InMemoryRunStore):
 
 async def test_a_hierarchy_is_read_once_however_many_children_end() -> None:
     tree = a_tree(children=20)
-    rows = [a_run(one.run_id, document=one, phase=Phase.SENDING, decision=TREE) for one in (tree, *tree.children)]
+    rows = [
+        a_run(document.run_id, document=document, phase=Phase.SENDING, decision=TREE)
+        for document in (tree, *tree.children)
+    ]
     store = QueryCountingStore(*rows)
     (result,) = await request_results_after_the_end_of(rows, store)
     assert store.asked == ["any open"] * 21 + ["all rows"]
     assert [outcome.run_id for outcome in result.runs] == [row.run_id for row in rows]
 
 
-async def test_a_run_alone_costs_no_question_about_its_request() -> None:
+async def test_a_single_run_needs_no_query_about_its_request() -> None:
     row = a_run(phase=Phase.SENDING, decision=SINGLE)
     store = QueryCountingStore(row)
     (result,) = await request_results_after_the_end_of([row], store)
@@ -82,16 +85,16 @@ async def test_a_run_alone_costs_no_question_about_its_request() -> None:
     assert [outcome.run_id for outcome in result.runs] == ["TR0001"]
 
 
-async def test_what_a_frozen_worker_stored_and_did_not_tell_is_told_by_its_successor_whose_write_met_it() -> None:
+async def test_an_update_stored_but_not_published_by_a_frozen_worker_is_published_by_its_successor() -> None:
     row = a_run(phase=Phase.IN_PROGRESS)
     store, frozen = QueryCountingStore(row), RecordingPublisher()
     done = Reported(report_id="E1", report=ExternalReport(external_id="ext-TR0001", state=RunState.COMPLETED))
     frozen.fail_topic(TOPICS.results)
     with pytest.raises(PublishError):
         await updater_over(store, frozen).store_fact(CAUSE, row, done)
-    told = RecordingPublisher()
-    await updater_over(store, told).store_fact(CAUSE, row, done)
-    assert [type(word) for word in messages_of(told)] == [RunResult, RequestResult]
+    publisher = RecordingPublisher()
+    await updater_over(store, publisher).store_fact(CAUSE, row, done)
+    assert [type(data) for data in messages_of(publisher)] == [RunResult, RequestResult]
 
 
 async def request_results_after_the_end_of(rows: Sequence[RunRow], store: QueryCountingStore) -> list[RequestResult]:
@@ -99,7 +102,7 @@ async def request_results_after_the_end_of(rows: Sequence[RunRow], store: QueryC
     updater = updater_over(store, publisher)
     for row in rows:
         await updater.store_fact(CAUSE, row, REFUSED_EVENT)
-    return [word for word in messages_of(publisher) if isinstance(word, RequestResult)]
+    return [data for data in messages_of(publisher) if isinstance(data, RequestResult)]
 
 
 def updater_over(store: QueryCountingStore, publisher: RecordingPublisher) -> RunUpdater:
@@ -110,10 +113,10 @@ def updater_over(store: QueryCountingStore, publisher: RecordingPublisher) -> Ru
 
 
 def messages_of(publisher: RecordingPublisher) -> list[Message]:
-    return [ENVELOPE.decode(one.value, one.headers, fallback_id="none").data for one in publisher.published]
+    return [ENVELOPE.decode(message.value, message.headers, fallback_id="none").data for message in publisher.published]
 
 
-async def test_wishes_that_are_granted_together_fail_each_by_itself() -> None:
+async def test_update_requests_in_one_group_fail_independently() -> None:
     rows = [a_run(run_id, phase=Phase.SENDING, decision=SINGLE) for run_id in ("TR0001", "TR0002", "TR0003")]
     store, publisher = QueryCountingStore(*rows), RecordingPublisher()
     updater = updater_over(store, publisher)
@@ -122,10 +125,10 @@ async def test_wishes_that_are_granted_together_fail_each_by_itself() -> None:
         *(updater.store_intention(CAUSE, row, REFUSED_EVENT) for row in (rows[0], stale, ended)), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [type(rows[0]), ConflictError, TransitionNotAllowedError]
-    assert [word.run_id for word in messages_of(publisher) if isinstance(word, RunResult)] == ["TR0001"]
+    assert [data.run_id for data in messages_of(publisher) if isinstance(data, RunResult)] == ["TR0001"]
 
 
-async def test_wishes_of_handlers_that_work_at_once_share_one_transaction() -> None:
+async def test_update_requests_of_concurrent_handlers_share_one_transaction() -> None:
     rows = [a_run(f"TR{number}", phase=Phase.SENDING, decision=SINGLE) for number in range(50)]
     store = QueryCountingStore(*rows)
     updater = updater_over(store, RecordingPublisher())
@@ -133,7 +136,7 @@ async def test_wishes_of_handlers_that_work_at_once_share_one_transaction() -> N
     assert store.transactions == 1
 
 
-async def test_children_that_come_at_once_as_events_of_their_own_share_one_transaction() -> None:
+async def test_children_requested_concurrently_share_one_transaction() -> None:
     gateway = InMemoryGateway(store=QueryCountingStore())
     route = gateway.route
     gather = HierarchyAssembler(updater=route.updater, commands=route.commands, router=route, limits=gateway.limits)
@@ -151,4 +154,4 @@ async def test_large_hierarchies_are_not_stored_in_one_transaction() -> None:
     trees = [[a_run(f"{name}-{number}") for number in range(400)] for name in "ABC"]
     await asyncio.gather(*(updater.store_intentions(CAUSE, [], rows) for rows in trees))
     assert len(store.runs) == 1200
-    assert store.transactions == 2  # a group ends with the wish that fills it
+    assert store.transactions == 2  # a group ends with the update request that fills it

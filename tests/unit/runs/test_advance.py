@@ -1,4 +1,4 @@
-"""A run moves by the table, says what happened, and never leaves its end."""
+"""A run moves by the transition table, announces what happened, and never leaves an end phase."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SOME_OF_EACH = (
 )
 
 
-def test_a_run_that_is_answered_at_once_says_accepted_and_then_its_result() -> None:
+def test_a_run_that_is_answered_at_once_announces_accepted_and_then_its_result() -> None:
     report = ExternalReport(
         external_id="ext-1",
         state=RunState.COMPLETED,
@@ -88,7 +88,7 @@ def test_a_run_that_is_answered_at_once_says_accepted_and_then_its_result() -> N
     assert step.row.revision == 2
 
 
-def test_a_report_that_was_heard_before_moves_nothing() -> None:
+def test_a_report_that_was_processed_before_changes_nothing() -> None:
     row = a_run(phase=Phase.ACCEPTED, processed_reports=("e-1",))
     step = advance(row, (SOME_OF_EACH[8],), NOON)
     assert step.row is row
@@ -99,9 +99,9 @@ def test_a_report_after_the_end_is_kept_and_flagged_stale() -> None:
     row = a_run(phase=Phase.FULFILLED, state=RunState.COMPLETED)
     late = ExternalReport(external_id="ext-1", state=RunState.FAILED, raw_state="failed")
     step = advance(row, (Reported(report_id="late", report=late),), NOON)
-    (told,) = step.notifications
-    assert isinstance(told, RunUpdate)
-    assert told.kind is UpdateKind.STALE
+    (announced,) = step.notifications
+    assert isinstance(announced, RunUpdate)
+    assert announced.kind is UpdateKind.STALE
     assert (step.row.state, step.row.phase) == (RunState.COMPLETED, Phase.FULFILLED)
     assert "STALE_REPORT" in {reason.code for reason in step.row.reasons}
 
@@ -110,7 +110,7 @@ def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
     step = advance(a_run(phase=Phase.ROUTED), (ParentNotAccepted(parent_run_id="TR0000"),), NOON)
     assert step.row.phase is Phase.BLOCKED
     assert step.row.state is RunState.CANCELLED
-    assert [type(told) for told in step.notifications] == [RunUpdate, RunResult]
+    assert [type(announced) for announced in step.notifications] == [RunUpdate, RunResult]
 
 
 @pytest.mark.parametrize(
@@ -120,36 +120,38 @@ def test_a_child_of_a_parent_that_was_never_accepted_ends_blocked() -> None:
         (CancelRefused(reasons=REJECTION_REASONS), UpdateKind.CANCEL_REFUSED),
     ],
 )
-def test_what_is_refused_leaves_the_run_as_it_is_but_for_the_revision_that_its_update_carries(
+def test_a_refusal_changes_only_the_revision_that_its_update_carries(
     refused: ChangeRefused | CancelRefused, kind: UpdateKind
 ) -> None:
     row = a_run(phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS)
     step = advance(row, (refused,), NOON)
     assert step.changed
     assert step.row == replace(row, revision=row.revision + 1)
-    (told,) = step.notifications
-    assert isinstance(told, RunUpdate)
-    assert (told.kind, told.reasons, told.revision) == (kind, REJECTION_REASONS, step.row.revision)
+    (announced,) = step.notifications
+    assert isinstance(announced, RunUpdate)
+    assert (announced.kind, announced.reasons, announced.revision) == (kind, REJECTION_REASONS, step.row.revision)
 
 
 def test_a_refused_post_ends_the_run_as_rejected_with_their_reasons() -> None:
     step = advance(a_run(phase=Phase.SENDING), (Refused(reasons=REJECTION_REASONS),), NOON)
-    (told,) = step.notifications
-    assert isinstance(told, RunResult)
-    assert (told.state, told.reasons, told.result) == (RunState.REJECTED, REJECTION_REASONS, None)
+    (announced,) = step.notifications
+    assert isinstance(announced, RunResult)
+    assert (announced.state, announced.reasons, announced.result) == (RunState.REJECTED, REJECTION_REASONS, None)
 
 
-def test_a_failed_attempt_forgets_that_it_was_perhaps_sent_and_a_doubt_does_not() -> None:
+def test_a_failed_attempt_clears_perhaps_sent_and_an_unknown_outcome_keeps_it() -> None:
     sending = a_run(phase=Phase.SENDING, sent_at=NOON)
     assert advance(sending, (AttemptFailed(),), NOON).row.sent_at is None
     assert advance(sending, (OutcomeUnknown(reasons=REJECTION_REASONS),), NOON).row.sent_at == NOON
 
 
-def test_progress_is_told_once_per_state() -> None:
+def test_progress_is_announced_once_per_state() -> None:
     row = a_run(phase=Phase.ACCEPTED)
     first = advance(row, (SOME_OF_EACH[8],), NOON)
     again = Reported(report_id="e-9", report=ExternalReport(external_id="ext-1", state=RunState.IN_PROGRESS))
-    assert [told.kind for told in first.notifications if isinstance(told, RunUpdate)] == [UpdateKind.PROGRESS]
+    assert [announced.kind for announced in first.notifications if isinstance(announced, RunUpdate)] == [
+        UpdateKind.PROGRESS
+    ]
     assert advance(first.row, (again,), NOON).notifications == ()
 
 
@@ -172,12 +174,12 @@ def test_whatever_happens_a_run_never_leaves_its_end_and_its_revision_grows_by_o
         assert step.row.revision == row.revision + step.changed
         if row.phase in ENDED_PHASES:
             assert (step.row.phase, step.row.state) == (row.phase, row.state)
-            assert not [told for told in step.notifications if isinstance(told, RunResult)]
+            assert not [announced for announced in step.notifications if isinstance(announced, RunResult)]
         row = step.row
 
 
 def test_every_phase_can_be_reached_and_no_end_leads_on() -> None:
     reached = {Phase.CREATED, *NEXT_PHASE.values()}
-    reached |= {Phase.FULFILLED, Phase.FAILED}  # by a report, see PHASE_OF_STATE
+    reached |= {Phase.FULFILLED, Phase.FAILED}  # reached by a report, see PHASE_OF_STATE
     assert reached == set(Phase) - {Phase.UNKNOWN}
     assert all(after is before for (before, _), after in NEXT_PHASE.items() if before in ENDED_PHASES)

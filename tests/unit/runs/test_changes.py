@@ -1,4 +1,4 @@
-"""A change tells the external system what differs, whole fields, and only what it may be told."""
+"""A change sends the differing fields to the external system, each whole, and only fields that may be sent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def a_change(field: str) -> FieldChange:
     return FieldChange(field=field, old=None, new="x")
 
 
-def test_every_field_that_goes_out_can_be_seen_to_change() -> None:
+def test_a_change_of_every_sent_field_is_detected() -> None:
     assert set(FIELD_CHANGES) == set(CHANGEABLE_FIELDS)
 
 
@@ -80,7 +80,7 @@ def test_a_change_back_is_the_mirror_of_the_change(fields: set[str]) -> None:
     assert {(change.field, change.new, change.old) for change in find_field_changes(after, before)} == there
 
 
-def test_what_the_external_system_owns_or_never_hears_is_no_change() -> None:
+def test_fields_that_are_not_sent_are_no_change() -> None:
     measured = (RequestedMeasure(id="TM1", metric_name="Flow speed"),)
     after = a_document(version=7, priority=1, tenant="acme", order=3, child_run_ids=("c1",)).model_copy(
         update={"test_measure": measured}
@@ -89,13 +89,13 @@ def test_what_the_external_system_owns_or_never_hears_is_no_change() -> None:
 
 
 @given(CHARACTERISTICS, st.randoms(use_true_random=False))
-def test_the_order_of_characteristics_means_nothing(items: tuple[Characteristic, ...], dice: object) -> None:
+def test_the_order_of_characteristics_is_ignored(items: tuple[Characteristic, ...], dice: object) -> None:
     shuffled = list(items)
     dice.shuffle(shuffled)  # type: ignore[attr-defined] # hypothesis gives a random.Random
     assert find_field_changes(with_characteristics(*items), with_characteristics(*shuffled)) == ()
 
 
-def test_the_order_of_parties_means_nothing() -> None:
+def test_the_order_of_parties_is_ignored() -> None:
     assert find_field_changes(a_document(related_party=PARTIES), a_document(related_party=PARTIES[::-1])) == ()
 
 
@@ -111,7 +111,7 @@ def test_characteristics_are_equal_only_with_the_same_names_and_json_values(
 
 
 @pytest.mark.parametrize(("old", "new"), [(True, 1), (False, 0), ("1", 1), (None, "null")])
-def test_values_that_only_python_thinks_equal_differ(old: Any, new: Any) -> None:  # noqa: ANN401 - any value
+def test_values_that_are_equal_only_in_python_differ(old: Any, new: Any) -> None:  # noqa: ANN401 - any value
     before = with_characteristics(Characteristic(name="retry", value=old))
     after = with_characteristics(Characteristic(name="retry", value=new))
     (change,) = find_field_changes(before, after)
@@ -119,9 +119,9 @@ def test_values_that_only_python_thinks_equal_differ(old: Any, new: Any) -> None
 
 
 def test_the_same_json_object_written_differently_is_the_same() -> None:
-    one = Characteristic(name="window", value=JsonText(json_text='{"a": 1, "b": [2]}'))
-    other = Characteristic(name="window", value=JsonText(json_text='{"b":[2],"a":1}'))
-    assert find_field_changes(with_characteristics(one), with_characteristics(other)) == ()
+    first = Characteristic(name="window", value=JsonText(json_text='{"a": 1, "b": [2]}'))
+    second = Characteristic(name="window", value=JsonText(json_text='{"b":[2],"a":1}'))
+    assert find_field_changes(with_characteristics(first), with_characteristics(second)) == ()
 
 
 def test_an_array_is_sent_whole_although_one_item_changed() -> None:
@@ -133,7 +133,7 @@ def test_an_array_is_sent_whole_although_one_item_changed() -> None:
     )
 
 
-def test_a_field_that_was_taken_away_changes_to_none() -> None:
+def test_a_removed_field_changes_to_none() -> None:
     (change,) = find_field_changes(a_document(description="first"), a_document())
     assert change == FieldChange(field="description", old="first", new=None)
 
@@ -144,7 +144,7 @@ def test_a_field_that_was_taken_away_changes_to_none() -> None:
     st.frozensets(st.sampled_from(sorted(RunState))),
     st.none() | st.sampled_from(sorted(RunState)),
 )
-def test_a_change_is_permitted_whole_or_refused_with_a_reason_for_everything_against_it(
+def test_a_change_is_permitted_completely_or_refused_with_every_reason(
     fields: set[str], patchable: frozenset[str], until: frozenset[RunState], state: RunState | None
 ) -> None:
     changes = tuple(map(a_change, sorted(fields)))

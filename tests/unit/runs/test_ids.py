@@ -1,4 +1,4 @@
-"""The same cause always gets the same id, and no two causes share one."""
+"""The same cause always gets the same id, and different causes never share one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_two_pairs_share_an_id_only_if_they_are_equal(a: str, b: str, c: str, d:
 
 
 @given(WORDS, st.integers(0, 9), st.integers(0, 99))
-def test_a_letter_does_not_wander_from_one_part_to_the_next(topic: str, partition: int, offset: int) -> None:
+def test_parts_of_an_id_with_the_same_concatenation_give_different_ids(topic: str, partition: int, offset: int) -> None:
     here = event_id_at(topic, partition, offset)
     assert here != event_id_at(f"{topic}{partition}", offset, partition)
     assert here not in {derive_event_id(topic, f"{partition}{offset}"), request_id_of(topic, partition)}
@@ -74,5 +74,5 @@ def test_different_commands_never_share_a_key() -> None:
 
 def test_each_version_of_a_root_is_a_request_of_its_own() -> None:
     ids = [request_id_of("TR0001", version) for version in range(1, 30)]
-    assert all(one != other for one, other in pairwise(ids))
+    assert all(first != second for first, second in pairwise(ids))
     assert len(set(ids)) == len(ids)

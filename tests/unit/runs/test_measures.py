@@ -1,4 +1,4 @@
-"""What was measured finds what was asked for, nothing gets lost on the way, and completed is not passed."""
+"""Reported measures are matched with the requested ones, none is lost, and completed is not the same as passed."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def measured(value: JsonValue = 90, **more: Any) -> ExternalMeasure:  # noqa: AN
     return ExternalMeasure(value=value, has_value=True, **more)
 
 
-def matched(*reported: ExternalMeasure, wanted: tuple[RequestedMeasure, ...] = (SPEED, DELAY)) -> MatchedMeasures:
-    return match_measures(wanted, reported, "fibre-lab", "ext-1")
+def matched(*reported: ExternalMeasure, requested: tuple[RequestedMeasure, ...] = (SPEED, DELAY)) -> MatchedMeasures:
+    return match_measures(requested, reported, "fibre-lab", "ext-1")
 
 
 def codes(result: MatchedMeasures) -> list[str]:
@@ -93,7 +93,7 @@ def a_measure(
 
 
 @pytest.mark.parametrize(
-    ("told", "origin"),
+    ("reported", "origin"),
     [
         (measured(id="TM1", metric_name="Delay"), MeasureIdOrigin.REPORTED),
         (measured(definition_id="D1", metric_name="Delay"), MeasureIdOrigin.DEFINITION),
@@ -105,14 +105,14 @@ def a_measure(
     ],
 )
 def test_a_measure_is_known_by_its_id_then_definition_then_href_then_name(
-    told: ExternalMeasure, origin: MeasureIdOrigin
+    reported: ExternalMeasure, origin: MeasureIdOrigin
 ) -> None:
-    result = matched(told)
+    result = matched(reported)
     assert ids_and_origins(result) == [("TM1", origin)]
     assert result.reasons == ()
 
 
-def test_what_is_left_belongs_to_the_only_measure_still_open() -> None:
+def test_an_unmatched_measure_is_matched_with_the_only_open_request() -> None:
     result = matched(measured(id="TM2"), measured(metric_name="Throughput"))
     assert ids_and_origins(result) == [("TM2", MeasureIdOrigin.REPORTED), ("TM1", MeasureIdOrigin.ONLY_OPEN)]
     assert codes(result) == ["MEASURE_NAME_DIFFERS"]
@@ -121,16 +121,16 @@ def test_what_is_left_belongs_to_the_only_measure_still_open() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [measured(definition_id="D9"), measured(metric_href="urn:metric:jitter")],
     ids=["definition", "href"],
 )
-def test_the_only_open_measure_is_not_given_to_what_says_it_is_another(told: ExternalMeasure) -> None:
-    assert ids_and_origins(matched(told, wanted=(SPEED,)))[0][1] is MeasureIdOrigin.DERIVED
+def test_the_only_open_request_is_not_matched_with_another_named_measure(reported: ExternalMeasure) -> None:
+    assert ids_and_origins(matched(reported, requested=(SPEED,)))[0][1] is MeasureIdOrigin.DERIVED
 
 
-def test_two_that_are_left_do_not_share_the_only_open_measure() -> None:
-    result = matched(measured(1), measured(2), wanted=(SPEED,))
+def test_two_unmatched_measures_do_not_share_the_only_open_request() -> None:
+    result = matched(measured(1), measured(2), requested=(SPEED,))
     assert [origin for _, origin in ids_and_origins(result)] == [MeasureIdOrigin.DERIVED] * 2
     assert len({name for name, _ in ids_and_origins(result)}) == 2
     assert codes(result) == ["MEASURE_ID_MISSING"] * 2
@@ -144,23 +144,23 @@ def test_a_measure_known_from_an_earlier_report_is_not_open() -> None:
     assert ids_and_origins(again) == ids_and_origins(result)
 
 
-def test_a_name_that_two_requested_measures_share_names_neither() -> None:
+def test_a_name_shared_by_two_requested_measures_matches_neither() -> None:
     down = RequestedMeasure(id="TM8", metric_name="Speed")
     up = RequestedMeasure(id="TM9", metric_name="speed")
-    assert ids_and_origins(matched(measured(metric_name="speed"), wanted=(down, up)))[0][0] == "TM9"
-    assert codes(matched(measured(metric_name="SPEED"), wanted=(down, up))) == ["MEASURE_ID_MISSING"]
+    assert ids_and_origins(matched(measured(metric_name="speed"), requested=(down, up)))[0][0] == "TM9"
+    assert codes(matched(measured(metric_name="SPEED"), requested=(down, up))) == ["MEASURE_ID_MISSING"]
 
 
-def test_a_measure_without_a_usable_id_is_kept_under_a_stable_one_and_said() -> None:
-    told = measured(12, metric_name="Jitter")
-    result = matched(told)
+def test_a_measure_without_a_usable_id_gets_a_stable_one_and_a_reason() -> None:
+    reported = measured(12, metric_name="Jitter")
+    result = matched(reported)
     assert ids_and_origins(result) == [(measure_id("fibre-lab", "ext-1", "Jitter"), MeasureIdOrigin.DERIVED)]
     assert result.measures[0].value == 12
     assert codes(result) == ["MEASURE_ID_MISSING"]
     assert result.reasons[0].property_path == "/testMeasure/0"
     assert "'Jitter'" in result.reasons[0].message
-    assert matched(told) == result
-    assert match_measures((), (told,), "fibre-lab", "ext-2").measures[0].id != result.measures[0].id
+    assert matched(reported) == result
+    assert match_measures((), (reported,), "fibre-lab", "ext-2").measures[0].id != result.measures[0].id
 
 
 def test_a_measure_with_an_id_that_nobody_requested_is_unknown() -> None:
@@ -184,7 +184,7 @@ def test_of_two_without_a_time_the_last_one_stays() -> None:
     assert [measure.value for measure in result.measures] == [2]
 
 
-def test_the_echo_of_what_was_requested_is_no_measurement() -> None:
+def test_an_echo_of_the_request_is_no_measurement() -> None:
     echo = ExternalMeasure(id="TM1", metric_name="Flow speed")
     assert matched(echo) == MatchedMeasures()
     kept = matched(measured(id="TM1"), echo)
@@ -193,7 +193,7 @@ def test_the_echo_of_what_was_requested_is_no_measurement() -> None:
 
 
 def test_a_measure_that_nobody_requested_is_kept_even_without_a_value() -> None:
-    result = matched(ExternalMeasure(id="77", metric_name="Jitter"), measured(id="TM1"), wanted=(SPEED,))
+    result = matched(ExternalMeasure(id="77", metric_name="Jitter"), measured(id="TM1"), requested=(SPEED,))
     assert [measure.metric_name for measure in result.measures] == ["Jitter", "Flow speed"]
     assert codes(result) == ["MEASURE_UNKNOWN", "MEASURE_VALUE_MISSING"]
 
@@ -218,10 +218,10 @@ def test_a_violation_without_a_value_is_a_measurement() -> None:
         (" ", "number", "MEASURE_VALUE_MISSING", ""),
     ],
 )
-def test_a_value_that_cannot_be_read_is_said_and_makes_the_run_inconclusive(
+def test_an_unreadable_value_has_a_reason_and_makes_the_run_inconclusive(
     value: JsonValue, value_type: str | None, code: str, kept: JsonValue
 ) -> None:
-    result = matched(measured(value, id="TM1", value_type=value_type), wanted=(SPEED,))
+    result = matched(measured(value, id="TM1", value_type=value_type), requested=(SPEED,))
     assert codes(result) == [code]
     assert result.measures[0].value == kept
     assert judge_result(RunState.COMPLETED, (SPEED,), result.measures) is Result.INCONCLUSIVE
@@ -239,7 +239,7 @@ def test_a_value_that_cannot_be_read_is_said_and_makes_the_run_inconclusive(
     ],
 )
 def test_a_value_as_the_field_writes_it_is_read(value: JsonValue, value_type: str | None) -> None:
-    result = matched(measured(value, id="TM1", value_type=value_type), wanted=(SPEED,))
+    result = matched(measured(value, id="TM1", value_type=value_type), requested=(SPEED,))
     assert result.reasons == ()
     assert judge_result(RunState.COMPLETED, (SPEED,), result.measures) is Result.PASS
 
@@ -248,56 +248,62 @@ def test_a_number_too_big_for_the_topics_is_kept_as_text() -> None:
     assert matched(measured(2**70, id="TM1")).measures[0].value == str(2**70)
 
 
-def test_another_unit_is_said_but_does_not_change_the_value() -> None:
+def test_another_unit_has_a_reason_but_does_not_change_the_value() -> None:
     result = matched(measured(id="TM1", unit_of_measure="kbit/s"))
     assert codes(result) == ["MEASURE_UNIT_DIFFERS"]
     assert result.measures[0].unit_of_measure == "kbit/s"
 
 
-def test_a_time_that_no_calendar_holds_is_left_out_and_said() -> None:
+def test_an_impossible_time_is_left_out_with_a_reason() -> None:
     first_day = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
     result = matched(measured(id="TM1", capture_date_time=first_day))
     assert codes(result) == ["MEASURE_TIME_UNUSABLE"]
     assert result.measures[0].capture_date_time is None
 
 
-def test_a_long_name_of_theirs_does_not_make_a_long_sentence() -> None:
+def test_a_long_name_of_a_measure_does_not_make_a_long_sentence() -> None:
     assert len(matched(measured(metric_name="x" * 100_000)).reasons[0].message) < 250
 
 
 @given(WANTED, st.lists(REPORTED, max_size=6))
-def test_nothing_is_lost_without_a_word(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
-    result = match_measures(wanted, told, "fibre-lab", "ext-1")
+def test_every_reported_measure_is_kept_or_has_a_reason(
+    requested: list[RequestedMeasure], reported: list[ExternalMeasure]
+) -> None:
+    result = match_measures(requested, reported, "fibre-lab", "ext-1")
     ids = [measure.id for measure in result.measures]
-    telling = [one for one in told if one.has_value or one.value is not None or one.rule_violation]
+    meaningful = [
+        measure for measure in reported if measure.has_value or measure.value is not None or measure.rule_violation
+    ]
     duplicates = codes(result).count("DUPLICATE_MEASURE")
     assert len(ids) == len(set(ids))
-    assert len(telling) <= len(ids) + duplicates <= len(told)
+    assert len(meaningful) <= len(ids) + duplicates <= len(reported)
 
 
 @given(WANTED, st.lists(REPORTED, max_size=6))
-def test_an_id_is_a_requested_one_or_said_not_to_be(
-    wanted: list[RequestedMeasure], told: list[ExternalMeasure]
+def test_an_id_is_a_requested_one_or_marked_as_derived(
+    requested: list[RequestedMeasure], reported: list[ExternalMeasure]
 ) -> None:
-    result = match_measures(wanted, told, "fibre-lab", "ext-1")
-    requested = {measure.id for measure in wanted}
+    result = match_measures(requested, reported, "fibre-lab", "ext-1")
+    requested_ids = {measure.id for measure in requested}
     for measure in result.measures:
-        assert (measure.id in requested) is (measure.id_origin is not MeasureIdOrigin.DERIVED)
+        assert (measure.id in requested_ids) is (measure.id_origin is not MeasureIdOrigin.DERIVED)
     derived = any(measure.id_origin is MeasureIdOrigin.DERIVED for measure in result.measures)
     assert derived is bool({"MEASURE_UNKNOWN", "MEASURE_ID_MISSING"} & set(codes(result)))
 
 
 @given(WANTED, st.lists(REPORTED, max_size=6))
-def test_the_same_report_gives_the_same_ids_again(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
-    once = match_measures(wanted, told, "fibre-lab", "ext-1")
-    assert match_measures(wanted, told, "fibre-lab", "ext-1") == once
-    again = match_measures(wanted, told, "fibre-lab", "ext-1", known=once.measures)
+def test_the_same_report_gives_the_same_ids_again(
+    requested: list[RequestedMeasure], reported: list[ExternalMeasure]
+) -> None:
+    once = match_measures(requested, reported, "fibre-lab", "ext-1")
+    assert match_measures(requested, reported, "fibre-lab", "ext-1") == once
+    again = match_measures(requested, reported, "fibre-lab", "ext-1", known=once.measures)
     assert {m.id for m in again.measures} == {m.id for m in once.measures}
 
 
 @given(WANTED, st.lists(REPORTED, max_size=6))
-def test_every_measure_can_go_on_a_topic(wanted: list[RequestedMeasure], told: list[ExternalMeasure]) -> None:
-    for measure in match_measures(wanted, told, "fibre-lab", "ext-1").measures:
+def test_every_measure_can_be_published(requested: list[RequestedMeasure], reported: list[ExternalMeasure]) -> None:
+    for measure in match_measures(requested, reported, "fibre-lab", "ext-1").measures:
         assert ReportedMeasure.model_validate_json(measure.model_dump_json()) == measure
 
 
@@ -307,7 +313,7 @@ def test_a_later_report_replaces_what_was_captured_before_it() -> None:
     assert [(m.id, m.value) for m in merge_measures(known, news)] == [("TM1", 1), ("TM2", 3), ("TM3", 4)]
 
 
-def test_without_a_time_the_later_report_is_right() -> None:
+def test_without_a_time_the_later_report_replaces_the_earlier() -> None:
     assert merge_measures((a_measure(value=1, minutes=1),), (a_measure(value=2),)) == (a_measure(value=2),)
 
 
@@ -338,12 +344,12 @@ def test_the_result_follows_from_state_measures_and_problems(
 
 
 def test_where_nothing_was_requested_no_violation_is_a_pass() -> None:
-    told = matched(measured(metric_name="Jitter"), wanted=())
-    assert judge_result(RunState.COMPLETED, (), told.measures, told.reasons) is Result.PASS
+    reported = matched(measured(metric_name="Jitter"), requested=())
+    assert judge_result(RunState.COMPLETED, (), reported.measures, reported.reasons) is Result.PASS
     assert judge_result(RunState.COMPLETED, (), ()) is Result.PASS
 
 
-def test_the_mandatory_measures_that_did_not_come_are_named() -> None:
+def test_missing_mandatory_measures_are_named() -> None:
     (reason,) = missing_measures((SPEED, DELAY, LOSS), (a_measure("TM2"),))
     assert reason.code == "MEASURE_MISSING"
     assert "'Flow speed' (TM1)" in reason.message
@@ -351,13 +357,13 @@ def test_the_mandatory_measures_that_did_not_come_are_named() -> None:
 
 @given(st.sampled_from(RunState), WANTED, st.lists(REPORTED, max_size=6))
 def test_no_run_passes_that_did_not_complete_or_misses_or_violates_anything(
-    state: RunState, wanted: list[RequestedMeasure], told: list[ExternalMeasure]
+    state: RunState, requested: list[RequestedMeasure], reported: list[ExternalMeasure]
 ) -> None:
-    result = match_measures(wanted, told, "fibre-lab", "ext-1")
-    judged = judge_result(state, wanted, result.measures, result.reasons)
+    result = match_measures(requested, reported, "fibre-lab", "ext-1")
+    judged = judge_result(state, requested, result.measures, result.reasons)
     violated = any(measure.rule_violation for measure in result.measures)
     if judged is Result.PASS:
         assert state is RunState.COMPLETED
         assert not violated
-        assert not missing_measures(wanted, result.measures)
+        assert not missing_measures(requested, result.measures)
     assert (judged is Result.FAIL) is (violated and state in {RunState.COMPLETED, RunState.FAILED})

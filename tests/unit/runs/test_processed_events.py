@@ -1,4 +1,4 @@
-"""A run remembers what events led to, in two fields that cannot displace each other."""
+"""A run remembers processed reports and processed events in two fields, so that neither displaces the other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO = (Reason(code="21", message="no such line"),)
 
 
 def after(row: RunRow, cause: str, *run_events: RunEvent) -> RunRow:
-    """Return the row that is stored when an event made these happen."""
+    """Return the row that is stored after an event caused these run events."""
     step = advance(row, run_events, NOON)
     return remember_effects(step, run_events, cause) if step.changed else step.row
 
@@ -39,7 +39,7 @@ def reported(row: RunRow, report: ExternalReport, count: int) -> RunRow:
 
 
 def updates(row: RunRow, cause: str) -> list[UpdateKind]:
-    return [word.kind for word in notifications_of(row, cause) if isinstance(word, RunUpdate)]
+    return [data.kind for data in notifications_of(row, cause) if isinstance(data, RunUpdate)]
 
 
 def test_32_reports_do_not_displace_what_an_event_led_to() -> None:
@@ -47,14 +47,14 @@ def test_32_reports_do_not_displace_what_an_event_led_to() -> None:
     assert has_led_to(reported(row, IN_PROGRESS, 32), "command", UpdateKind.CANCEL_ACCEPTED)
 
 
-def test_late_reports_each_of_which_is_announced_do_not_either() -> None:
+def test_late_reports_that_are_announced_do_not_displace_it_either() -> None:
     row = after(a_run(phase=Phase.ACCEPTED), "command", CancelAccepted())
     row = reported(after(row, "the end", Reported(report_id="the end", report=COMPLETED)), FAILED, 200)
     assert has_led_to(row, "command", UpdateKind.CANCEL_ACCEPTED)
     assert updates(row, "report 199") == [UpdateKind.STALE]
 
 
-def test_events_of_ours_do_not_displace_the_ids_of_reports() -> None:
+def test_processed_events_do_not_displace_the_ids_of_reports() -> None:
     row = reported(a_run(phase=Phase.ACCEPTED), IN_PROGRESS, 1)
     for number in range(200):
         row = after(row, f"change {number}", ChangeRefused(version=number, reasons=NO))

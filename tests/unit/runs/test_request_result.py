@@ -1,4 +1,4 @@
-"""A request is concluded when its last run has ended, and says the same to whoever asks again."""
+"""A request has its result when its last run has ended, and the result is the same each time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_there_is_a_result_exactly_when_all_runs_have_ended(states: list[RunStat
 
 
 @given(st.lists(ENDS, min_size=1, max_size=6), st.randoms(use_true_random=False))
-def test_the_sum_is_right_and_does_not_hang_on_the_order_of_the_rows(ends: list[RunState], dice: object) -> None:
+def test_the_counts_are_right_and_independent_of_the_order_of_the_rows(ends: list[RunState], dice: object) -> None:
     rows = rows_of(*ends)
     concluded = request_result(rows)
     assert concluded is not None
@@ -76,7 +76,7 @@ def test_a_child_that_has_no_row_yet_is_waited_for() -> None:
     assert request_result([named]) is None
 
 
-def test_a_run_that_goes_alone_does_not_wait_for_its_children() -> None:
+def test_a_run_that_is_sent_alone_does_not_wait_for_its_children() -> None:
     tree = a_tree("R")
     concluded = request_result([a_row(tree, RunState.COMPLETED, decision=SINGLE)])
     assert concluded is not None
@@ -84,7 +84,7 @@ def test_a_run_that_goes_alone_does_not_wait_for_its_children() -> None:
     assert [run.run_id for run in concluded.runs] == ["R"]
 
 
-def test_a_child_that_goes_alone_has_a_result_of_its_own() -> None:
+def test_a_child_that_is_sent_alone_has_its_own_request_result() -> None:
     child = a_row(a_document("c1", parent="R"), RunState.COMPLETED, decision=SINGLE)
     concluded = request_result([child])
     assert concluded is not None
@@ -92,7 +92,7 @@ def test_a_child_that_goes_alone_has_a_result_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("state", [None, RunState.FAILED])
-def test_fallout_waits_for_a_person(state: RunState | None) -> None:
+def test_a_request_with_a_run_in_fallout_has_no_result(state: RunState | None) -> None:
     assert request_result([a_row(a_document("R"), state, phase=Phase.FALLOUT)]) is None
 
 
@@ -127,6 +127,6 @@ def test_order_keeps_every_run_and_puts_parents_first(parents: list[int | None],
 
 
 def test_runs_that_are_each_others_parents_are_still_listed() -> None:
-    one = replace(a_run("A"), parent_run_id="B")
-    other = replace(a_run("B"), parent_run_id="A")
-    assert in_request_order([other, one]) == [one, other]
+    first = replace(a_run("A"), parent_run_id="B")
+    second = replace(a_run("B"), parent_run_id="A")
+    assert in_request_order([second, first]) == [first, second]

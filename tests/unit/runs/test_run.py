@@ -1,4 +1,4 @@
-"""A row with changed fields is what `dataclasses.replace` would have made."""
+"""`replace` of a row returns what `dataclasses.replace` returns."""
 
 import dataclasses
 
@@ -24,16 +24,16 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(CHANGES)
-def test_it_makes_what_the_standard_library_makes(changes: dict[str, object]) -> None:
+def test_replace_returns_the_same_as_the_standard_library(changes: dict[str, object]) -> None:
     row = a_run()
-    made = replace(row, **changes)
-    assert made == dataclasses.replace(row, **changes)  # type: ignore[arg-type] # drawn by field name
+    changed = replace(row, **changes)
+    assert changed == dataclasses.replace(row, **changes)  # type: ignore[arg-type] # drawn by field name
     assert row == a_run()
 
 
-def test_what_it_makes_is_frozen() -> None:
+def test_the_returned_row_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        replace(a_run(), revision=2).revision = 3  # type: ignore[misc] # that is the claim
+        replace(a_run(), revision=2).revision = 3  # type: ignore[misc] # the row is frozen
 
 
 def test_a_field_that_no_row_has_is_an_error() -> None:

@@ -1,4 +1,4 @@
-"""States are read in every spelling, and a run only ever moves forward."""
+"""States are read in every spelling, and a run only moves forward."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KNOWN = st.sampled_from(sorted(RANK))
         (" failed\n", RunState.FAILED),
     ],
 )
-def test_the_spellings_of_the_field_are_known(raw: str, state: RunState) -> None:
+def test_common_spellings_are_known(raw: str, state: RunState) -> None:
     assert normalise_state(raw) is state
 
 

@@ -1,4 +1,4 @@
-"""Waiting grows, is spread, honours what the other side asks, and comes to an end."""
+"""Delays grow, are spread, follow Retry-After, and end after a limited number of attempts or time."""
 
 from __future__ import annotations
 
@@ -40,60 +40,60 @@ def a_policy(
 
 @given(POLICIES, st.integers(1, 100_000), ELAPSED, RANDOM_NUMBERS, RETRY_AFTER)
 def test_a_delay_lies_within_every_bound(
-    policy: RetryPolicy, attempt: int, elapsed: float, dice: float, asked: float | None
+    policy: RetryPolicy, attempt: int, elapsed: float, jitter: float, retry_after: float | None
 ) -> None:
-    delay = next_delay(policy, attempt, elapsed, dice, asked)
+    delay = next_delay(policy, attempt, elapsed, jitter, retry_after)
     if delay is None:
         return
     assert attempt < policy.max_attempts
     assert elapsed < policy.max_elapsed
-    assert min(asked or 0, policy.max_elapsed - elapsed) <= delay <= policy.max_elapsed - elapsed
-    assert delay <= max(policy.max_interval, (asked or 0) + policy.initial_interval)
+    assert min(retry_after or 0, policy.max_elapsed - elapsed) <= delay <= policy.max_elapsed - elapsed
+    assert delay <= max(policy.max_interval, (retry_after or 0) + policy.initial_interval)
 
 
 @given(POLICIES, st.integers(1, 100), ELAPSED, RANDOM_NUMBERS, RETRY_AFTER)
 def test_it_gives_up_only_for_the_count_or_for_the_time(
-    policy: RetryPolicy, attempt: int, elapsed: float, dice: float, asked: float | None
+    policy: RetryPolicy, attempt: int, elapsed: float, jitter: float, retry_after: float | None
 ) -> None:
     spent = attempt >= policy.max_attempts or elapsed >= policy.max_elapsed
-    assert (next_delay(policy, attempt, elapsed, dice, asked) is None) is spent
+    assert (next_delay(policy, attempt, elapsed, jitter, retry_after) is None) is spent
 
 
 @given(POLICIES, st.integers(1, 100_000), RANDOM_NUMBERS, RETRY_AFTER)
-def test_an_outage_is_asked_about_again_and_again(
-    policy: RetryPolicy, attempt: int, dice: float, asked: float | None
+def test_an_outage_is_retried_without_limit(
+    policy: RetryPolicy, attempt: int, jitter: float, retry_after: float | None
 ) -> None:
     longest = max(policy.max_interval, policy.max_elapsed)
-    delay = outage_delay(policy, attempt, dice, asked)
-    assert min(asked or 0, longest) <= delay <= longest
+    delay = outage_delay(policy, attempt, jitter, retry_after)
+    assert min(retry_after or 0, longest) <= delay <= longest
 
 
 @given(POLICIES, RANDOM_NUMBERS)
-def test_every_command_comes_to_an_end(policy: RetryPolicy, dice: float) -> None:
+def test_every_command_comes_to_an_end(policy: RetryPolicy, jitter: float) -> None:
     attempt, elapsed = 1, 0.0
-    while (delay := next_delay(policy, attempt, elapsed, dice)) is not None:
+    while (delay := next_delay(policy, attempt, elapsed, jitter)) is not None:
         attempt, elapsed = attempt + 1, elapsed + delay
     assert attempt <= policy.max_attempts
     assert elapsed <= policy.max_elapsed * 1.000_001
 
 
-def test_the_widest_delay_doubles_up_to_the_ceiling() -> None:
+def test_the_maximum_delay_doubles_up_to_the_limit() -> None:
     almost = 1 - 1e-12
     widest = [next_delay(a_policy(), attempt, 0, almost) for attempt in range(1, 9)]
     assert widest == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60])
 
 
 @given(st.integers(1, 9), RANDOM_NUMBERS)
-def test_the_jitter_is_full(attempt: int, dice: float) -> None:
-    assert next_delay(a_policy(), attempt, 0, dice) == pytest.approx(dice * min(60, 2 ** (attempt - 1)))
+def test_the_jitter_is_full(attempt: int, jitter: float) -> None:
+    assert next_delay(a_policy(), attempt, 0, jitter) == pytest.approx(jitter * min(60, 2 ** (attempt - 1)))
 
 
-def test_those_who_are_told_the_same_do_not_come_back_at_once() -> None:
+def test_delays_after_the_same_retry_after_are_spread() -> None:
     assert next_delay(a_policy(), 1, 0, 0.0, 5) == 5
     assert next_delay(a_policy(), 1, 0, 0.5, 5) == 5.5
 
 
-def test_a_retry_after_of_an_hour_made_a_first_503_the_last() -> None:
+def test_a_retry_after_of_an_hour_does_not_end_the_retries() -> None:
     assert next_delay(a_policy(elapsed=1800), 1, 0, 0.5, 3600) == 1800
     assert next_delay(a_policy(elapsed=30), 1, 10, 0.5, 21) == 20
     assert outage_delay(a_policy(elapsed=1800), 1, 0.5, 7 * 86_400) == 1800
@@ -128,7 +128,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds
 
 
 @given(st.text() | st.from_regex(r"[0-9A-Za-z,: +-]{0,40}"))
-def test_no_header_breaks_the_reader(header: str) -> None:
+def test_any_retry_after_header_is_read_without_an_error(header: str) -> None:
     seconds = retry_after_seconds(header, NOON)
     assert seconds is None or seconds >= 0
 
@@ -143,7 +143,7 @@ def test_a_date_is_a_number_of_seconds_from_now(moment: datetime, hours: int) ->
     assert retry_after_seconds(format_datetime(aware), NOON) == expected
 
 
-def test_waits_without_an_end_widen_to_their_ceiling() -> None:
+def test_unlimited_delays_grow_to_their_maximum() -> None:
     backoff = Backoff(initial_interval=0.5, max_interval=30.0)
     assert [backoff.max_delay(n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
-    assert [backoff.delay(3, dice) for dice in (0.0, 0.5)] == [0.0, 1.0]
+    assert [backoff.delay(3, jitter) for jitter in (0.0, 0.5)] == [0.0, 1.0]

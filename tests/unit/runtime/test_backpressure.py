@@ -1,4 +1,4 @@
-"""The intake brakes without throwing fetched records away, and it always opens again."""
+"""Backpressure pauses partitions without discarding fetched records, and always resumes them."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def run_and_park_all(lanes: Lanes) -> list[Record]:
     return parked
 
 
-def test_while_little_is_on_hand_more_is_asked_for() -> None:
+def test_with_few_records_in_memory_more_are_requested() -> None:
     flow = Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 3), A))
     assert (flow.poll, flow.pause, flow.resume) == (True, frozenset(), frozenset())
 
 
-def test_with_enough_on_hand_nothing_is_asked_for_and_nothing_is_paused() -> None:
+def test_with_enough_records_nothing_is_requested_and_nothing_paused() -> None:
     flow = Backpressure(WATER_MARKS).decide(0.0, shares(lanes_with(A, 8), A))
     assert (flow.poll, flow.pause) == (False, frozenset())
 
 
-def test_a_longer_stop_pauses_so_that_the_client_can_be_polled() -> None:
+def test_a_longer_stop_of_requests_pauses_partitions_so_that_the_client_is_polled() -> None:
     intake, lanes = Backpressure(WATER_MARKS), lanes_with(A, 8)
     intake.decide(0.0, shares(lanes, A))
     flow = intake.decide(1.0, shares(lanes, A))
@@ -98,14 +98,14 @@ def test_the_memory_is_shared_by_the_partitions() -> None:
     assert Backpressure(WATER_MARKS).decide(0.0, shares(lanes, A, B)).pause == {A}
 
 
-def test_shut_pauses_everything_and_keeps_polling() -> None:
+def test_a_stopped_intake_pauses_all_partitions_and_keeps_polling() -> None:
     intake, lanes = Backpressure(WATER_MARKS), Lanes()
     flow = intake.decide(0.0, shares(lanes, A, B), pause_all=True)
     assert (flow.pause, flow.poll) == (frozenset({A, B}), True)
     assert intake.decide(0.1, shares(lanes, A, B)).resume == {A, B}
 
 
-def test_a_partition_that_went_and_came_back_is_paused_anew() -> None:
+def test_a_partition_that_is_assigned_again_is_paused_again() -> None:
     intake, lanes = Backpressure(WATER_MARKS), Lanes()
     intake.decide(0.0, shares(lanes, A), pause_all=True)
     intake.decide(0.1, {}, pause_all=True)
@@ -113,7 +113,7 @@ def test_a_partition_that_went_and_came_back_is_paused_anew() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans(), st.floats(0.0, 3.0)), max_size=12))
-def test_an_emptied_worker_always_asks_and_pauses_nothing(loads: list[tuple[int, bool, float]]) -> None:
+def test_an_empty_worker_always_requests_records_and_pauses_nothing(loads: list[tuple[int, bool, float]]) -> None:
     intake, now = Backpressure(WATER_MARKS), 0.0
     for count, parked, wait in loads:
         lanes = lanes_with(A, count)

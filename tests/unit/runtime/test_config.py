@@ -1,4 +1,4 @@
-"""The client is told what makes the runtime's promises true."""
+"""The client configuration contains the settings on which the runtime's guarantees depend."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from consumers.runtime.config import WorkerConfig, consumer_settings
 POLICY = WorkerConfig(role="routing", group="g", dead_letter_topic="dlq", session_timeout=12.0)
 
 
-def test_nobody_can_turn_automatic_commits_on() -> None:
+def test_automatic_commits_cannot_be_enabled() -> None:
     settings = consumer_settings("k:1", POLICY, {"enable.auto.commit": True, "enable.auto.offset.store": True})
     assert settings["enable.auto.commit"] is False
     assert settings["enable.auto.offset.store"] is False
 
 
-def test_rebalances_are_cooperative_and_the_session_is_the_policys() -> None:
+def test_rebalances_are_cooperative_and_the_session_timeout_is_the_workers() -> None:
     settings = consumer_settings("k:1", POLICY)
     assert settings["partition.assignment.strategy"] == "cooperative-sticky"
     assert settings["session.timeout.ms"] == 12_000

@@ -1,4 +1,4 @@
-"""A dead letter carries the original bytes and says why."""
+"""A dead letter contains the original bytes and the reason."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NOON = datetime(2026, 11, 23, 12, 0, 0, 123_456, tzinfo=UTC)
 PARTITION = Partition(topic="testrun.lifecycle", number=3, epoch=9)
 
 
-def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
+def test_key_value_and_headers_are_unchanged_and_our_headers_come_last() -> None:
     original = (("ce_id", b"\xff\x00"), ("empty", None), ("ce_id", b"again"))
     record = Record(PARTITION, 2**33, b"\x00key", b"\xc3\x01rubbish", original, 1_764_000_000_000)
     problem = Problem(code="UNDECODABLE", sentence="It is rubbish.", detail="line 1")
-    letter = build_dead_letter(record, problem, attempts=2, at=NOON, config=POLICY)
-    assert (letter.topic, letter.key, letter.value) == ("testrun.dlq", b"\x00key", b"\xc3\x01rubbish")
-    assert letter.headers[:3] == original
-    assert dict(letter.headers[3:]) == {
+    message = build_dead_letter(record, problem, attempts=2, at=NOON, config=POLICY)
+    assert (message.topic, message.key, message.value) == ("testrun.dlq", b"\x00key", b"\xc3\x01rubbish")
+    assert message.headers[:3] == original
+    assert dict(message.headers[3:]) == {
         "southbound-dlq-code": b"UNDECODABLE",
         "southbound-dlq-reason": b"It is rubbish.",
         "southbound-dlq-detail": b"line 1",
@@ -43,43 +43,43 @@ def test_key_value_and_headers_are_untouched_and_ours_come_after_them() -> None:
     }
 
 
-def test_a_tombstone_without_a_key_stays_one() -> None:
+def test_a_tombstone_without_a_key_stays_unchanged() -> None:
     record = Record(PARTITION, 0, None, None, (), 0)
-    letter = build_dead_letter(record, Problem(code="X", sentence="x"), attempts=1, at=NOON, config=POLICY)
-    assert (letter.key, letter.value) == (None, None)
+    message = build_dead_letter(record, Problem(code="X", sentence="x"), attempts=1, at=NOON, config=POLICY)
+    assert (message.key, message.value) == (None, None)
 
 
 def test_a_long_detail_leaves_room_for_the_original() -> None:
     record = Record(PARTITION, 0, None, b"v", (), 0)
     problem = Problem(code="X", sentence="x", detail="d" * 1_000_000)
-    letter = build_dead_letter(record, problem, attempts=1, at=NOON, config=POLICY)
-    assert len(dict(letter.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
+    message = build_dead_letter(record, problem, attempts=1, at=NOON, config=POLICY)
+    assert len(dict(message.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
 
 
 class BuggyPublisher:
-    """A `Publisher` with a bug whose words quote a secret."""
+    """A `Publisher` with a bug whose exception text contains a secret."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Raise what no publisher should."""
+        """Raise an exception that no publisher may raise."""
         raise ValueError(f"password=geheim in {messages[0].value!r}")
 
 
-async def test_a_publisher_that_breaks_is_named_by_type_and_place_and_never_quoted() -> None:
-    letters = DeadLetterPublisher(BuggyPublisher(), POLICY, lambda: NOON, lambda: 0.5)
+async def test_an_exception_of_a_publisher_is_reported_by_type_and_place_without_its_text() -> None:
+    publisher = DeadLetterPublisher(BuggyPublisher(), POLICY, lambda: NOON, lambda: 0.5)
     record = Record(PARTITION, 7, b"k", b"v", (), 0)
-    outcome = await letters.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
+    outcome = await publisher.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
     assert isinstance(outcome, RetryLater)
     assert "geheim" not in repr(outcome)
     assert "the publisher raised ValueError" in outcome.problem.sentence
     assert "test_dead_letters.py" in outcome.problem.detail
 
 
-async def test_letters_that_were_refused_together_do_not_come_back_together() -> None:
+async def test_dead_letters_refused_together_are_retried_at_different_times() -> None:
     delays = []
-    for dice in (0.0, 0.25, 0.999):
-        letters = DeadLetterPublisher(BuggyPublisher(), POLICY, lambda: NOON, lambda: dice)  # noqa: B023 - used in this turn
+    for jitter in (0.0, 0.25, 0.999):
+        publisher = DeadLetterPublisher(BuggyPublisher(), POLICY, lambda: NOON, lambda: jitter)  # noqa: B023 - used in this iteration
         record = Record(PARTITION, 7, b"k", b"v", (), 0)
-        outcome = await letters.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
+        outcome = await publisher.deliver(record, 1, DeadLetter(Problem(code="X", sentence="It is rubbish.")))
         assert isinstance(outcome, RetryLater)
         delays.append(outcome.delay)
-    assert delays == [dice * Backoff().initial_interval for dice in (0.0, 0.25, 0.999)]
+    assert delays == [jitter * Backoff().initial_interval for jitter in (0.0, 0.25, 0.999)]

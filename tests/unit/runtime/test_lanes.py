@@ -1,4 +1,4 @@
-"""One key is worked on in order and alone; nothing is lost on the way; parked lanes are no load."""
+"""Records of one key are processed in order, one at a time; none is lost; parked lanes do not count as load."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_parked_record_keeps_its_place_and_counts_its_attempts_and_time() -> N
     assert (after[1].number, after[1].elapsed) == (1, 0.0)
 
 
-def test_a_parked_lane_is_no_load_but_still_in_memory() -> None:
+def test_a_parked_lane_does_not_count_as_load_but_as_memory() -> None:
     lanes, first, second = Lanes(), a_record(0, value=b"12345"), a_record(1, value=b"1")
     lanes.admit(first)
     lanes.admit(second)
@@ -83,7 +83,7 @@ def test_partitions_take_turns() -> None:
     assert late in (start(lanes), start(lanes))
 
 
-def test_dropping_a_partition_leaves_only_what_runs() -> None:
+def test_dropping_a_partition_leaves_only_running_records() -> None:
     lanes = Lanes()
     runs, behind, parked, ready = a_record(0), a_record(1), a_record(2, b"p"), a_record(3, b"r")
     other = a_record(0, b"o", P1)
@@ -101,7 +101,7 @@ def test_dropping_a_partition_leaves_only_what_runs() -> None:
     assert lanes.load_of(P0).buffered == 0
 
 
-def test_the_same_offset_in_a_second_life_waits_for_the_first_one_still_running() -> None:
+def test_the_same_offset_after_a_reassignment_waits_for_the_first_one_still_running() -> None:
     lanes = Lanes()
     again = Partition(topic="t", number=0, epoch=2)
     old, new = a_record(7), a_record(7, partition=again)
@@ -115,7 +115,7 @@ def test_the_same_offset_in_a_second_life_waits_for_the_first_one_still_running(
 
 
 class LanesAndProgress(RuleBasedStateMachine):
-    """Whatever comes, runs, parks, ends and moves: order per key holds, commits are safe, nothing is lost."""
+    """For any sequence of operations: order per key holds, commits are safe, and no record is lost."""
 
     running = Bundle("running")
     parked = Bundle("parked")
@@ -123,7 +123,7 @@ class LanesAndProgress(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.lanes, self.ledger = Lanes(), OffsetTracker()
-        self.lives: dict[int, Partition] = {}
+        self.partitions: dict[int, Partition] = {}
         self.log: dict[int, list[bytes | None]] = defaultdict(list)
         self.position: dict[int, int] = {}
         self.committed: dict[int, int] = defaultdict(int)
@@ -139,13 +139,13 @@ class LanesAndProgress(RuleBasedStateMachine):
 
     def _assign(self, number: int) -> None:
         self.epoch += 1
-        self.lives[number] = Partition(topic="t", number=number, epoch=self.epoch)
-        self.ledger.assign(self.lives[number])
+        self.partitions[number] = Partition(topic="t", number=number, epoch=self.epoch)
+        self.ledger.assign(self.partitions[number])
         self.position[number] = self.committed[number]
 
     @rule(number=st.integers(0, 1), key=st.sampled_from([b"a", b"b", b"c", None]), gap=st.integers(0, 2))
     def produce_and_receive(self, number: int, key: bytes | None, gap: int) -> None:
-        # Keys of the two partitions differ, as a partitioner makes it.
+        # The keys of the two partitions differ, as with a partitioner.
         self.log[number].extend([b"", *[b""] * gap][1:])
         self.log[number].append(None if key is None else key + b"%d" % number)
         self._receive(number)
@@ -155,7 +155,7 @@ class LanesAndProgress(RuleBasedStateMachine):
             key = self.log[number][offset]
             if key == b"":
                 continue  # a gap, like a transaction marker
-            record = a_record(offset, key, self.lives[number])
+            record = a_record(offset, key, self.partitions[number])
             assert self.ledger.receive(record)
             self.lanes.admit(record)
         self.position[number] = len(self.log[number])
@@ -200,11 +200,11 @@ class LanesAndProgress(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1), commit=st.booleans())
     def move_away_and_back(self, number: int, *, commit: bool) -> None:
-        life = self.lives[number]
+        partition = self.partitions[number]
         if commit:
             self._commit(number)
-        self.ledger.revoke(life)
-        self.lanes.drop(life)
+        self.ledger.revoke(partition)
+        self.lanes.drop(partition)
         self._assign(number)
         self._receive(number)
 
@@ -213,10 +213,10 @@ class LanesAndProgress(RuleBasedStateMachine):
         self._commit(number)
 
     def _commit(self, number: int) -> None:
-        offset = self.ledger.uncommitted().get(self.lives[number])
+        offset = self.ledger.uncommitted().get(self.partitions[number])
         if offset is not None:
             self.committed[number] = offset
-            self.ledger.mark_committed({self.lives[number]: offset})
+            self.ledger.mark_committed({self.partitions[number]: offset})
 
     @invariant()
     def every_record_below_a_commit_is_finished(self) -> None:
@@ -226,7 +226,7 @@ class LanesAndProgress(RuleBasedStateMachine):
 
     @invariant()
     def numbers_agree(self) -> None:
-        shares = [self.lanes.load_of(life) for life in self.lives.values()]
+        shares = [self.lanes.load_of(partition) for partition in self.partitions.values()]
         assert self.lanes.startable == sum(len(share.ready) for share in shares)
         assert all(share.buffered >= share.active_lanes for share in shares)
 
@@ -238,9 +238,9 @@ class LanesAndProgress(RuleBasedStateMachine):
                 self.finish_now(lane.head)
         while record := start(self.lanes):
             self.finish_now(record)
-        for number, life in self.lives.items():
+        for number, partition in self.partitions.items():
             self._commit(number)
-            assert self.lanes.load_of(life).buffered == 0
+            assert self.lanes.load_of(partition).buffered == 0
             everything = {o for o, key in enumerate(self.log[number]) if key != b""}
             assert self.finished[number] == everything, "a record was lost"
 

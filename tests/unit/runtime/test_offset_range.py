@@ -1,4 +1,4 @@
-"""Every record of a range is accepted once, and the end is seen however the partition ends."""
+"""Every record of a range is accepted once, and the end is detected however the partition ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from consumers.runtime.kafka.offset_range import LOG_END, OffsetRange, RangeProgress
 
-# Offsets of the records that a partition has; compaction and transactions leave gaps.
+# Offsets of the records of a partition. Compaction and transactions leave gaps.
 logs = st.dictionaries(st.integers(0, 3), st.lists(st.integers(0, 30), unique=True).map(sorted), min_size=1)
 bounds = st.tuples(st.integers(0, 30), st.integers(1, 12))
 
@@ -22,24 +22,24 @@ def test_exactly_the_records_of_the_range_are_accepted_and_then_it_is_at_its_end
 ) -> None:
     ranges = ranges_over(log, *bound)
     progress = RangeProgress(ranges)
-    for one in ranges:
-        assert one.topic_partition not in progress.ended
-        sent = [offset for offset in log[one.partition] if offset >= one.start]
-        accepted = [offset for offset in sent if progress.accept(one.topic_partition, offset)]
-        assert accepted == [offset for offset in sent if offset < one.end]
-        assert (one.topic_partition in progress.ended) == any(offset >= one.end - 1 for offset in sent)
-        progress.reach_end(one.topic_partition)
-        assert one.topic_partition in progress.ended
+    for part in ranges:
+        assert part.topic_partition not in progress.ended
+        sent = [offset for offset in log[part.partition] if offset >= part.start]
+        accepted = [offset for offset in sent if progress.accept(part.topic_partition, offset)]
+        assert accepted == [offset for offset in sent if offset < part.end]
+        assert (part.topic_partition in progress.ended) == any(offset >= part.end - 1 for offset in sent)
+        progress.reach_end(part.topic_partition)
+        assert part.topic_partition in progress.ended
     assert progress.at_end
 
 
 @given(log=logs, bound=bounds, after=st.integers(0, 40))
-def test_what_comes_after_the_end_is_refused(log: dict[int, list[int]], bound: tuple[int, int], after: int) -> None:
+def test_records_after_the_end_are_refused(log: dict[int, list[int]], bound: tuple[int, int], after: int) -> None:
     ranges = ranges_over(log, *bound)
     progress = RangeProgress(ranges)
-    for one in ranges:
-        progress.reach_end(one.topic_partition)
-    assert not any(progress.accept(one.topic_partition, after) for one in ranges)
+    for part in ranges:
+        progress.reach_end(part.topic_partition)
+    assert not any(progress.accept(part.topic_partition, after) for part in ranges)
     assert progress.at_end
 
 
@@ -52,11 +52,11 @@ def test_a_range_to_the_end_of_the_log_ends_where_kafka_reports_it() -> None:
 
 
 def test_a_followed_partition_leaves_its_end_with_the_next_record() -> None:
-    places = [("t", 0), ("u", 0)]
-    progress = RangeProgress([OffsetRange(*place, 0, 1) for place in places], follow=True)
-    for place in places:
+    partitions = [("t", 0), ("u", 0)]
+    progress = RangeProgress([OffsetRange(*partition, 0, 1) for partition in partitions], follow=True)
+    for partition in partitions:
         assert not progress.at_end
-        progress.reach_end(place)
+        progress.reach_end(partition)
     assert progress.at_end
     assert progress.accept(("u", 0), 7)
     assert not progress.at_end

@@ -1,4 +1,4 @@
-"""What is committed is safe, in whatever order records finish."""
+"""Committed offsets are safe, in whatever order records finish."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_the_start_is_committed_too_so_that_a_reset_to_latest_cannot_skip_it() -
 def test_an_answer_to_an_older_commit_leaves_the_newer_offset_unsaved() -> None:
     progress = received_progress(0, 1)
     progress.finish(0)
-    asked = progress.uncommitted
+    uncommitted = progress.uncommitted
     progress.finish(1)
-    assert asked is not None
-    progress.mark_committed(asked)
+    assert uncommitted is not None
+    progress.mark_committed(uncommitted)
     assert progress.uncommitted == 2
     progress.mark_committed(2)
     assert progress.uncommitted is None
@@ -76,7 +76,7 @@ def test_nothing_unfinished_is_ever_below_the_committable_offset(offsets: list[i
         assert progress.committable == min(open_ones, default=offsets[-1] + 1)
 
 
-def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> None:
+def test_completions_after_the_partition_was_revoked_change_nothing() -> None:
     old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
     ledger = OffsetTracker()
     ledger.assign(old)
@@ -91,7 +91,7 @@ def test_what_completes_after_the_partition_was_given_up_changes_nothing() -> No
     assert ledger.uncommitted() == {new: 6}
 
 
-def test_an_answer_for_a_partition_that_was_given_up_is_ignored() -> None:
+def test_a_commit_answer_for_a_revoked_partition_is_ignored() -> None:
     old, new = (Partition(topic="t", number=0, epoch=epoch) for epoch in (1, 2))
     ledger = OffsetTracker()
     ledger.assign(new)

@@ -1,4 +1,4 @@
-"""One list of topics, one owner for what travels where."""
+"""The list of topics, and the topic and key of each event."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def test_dead_letters_are_kept_longest() -> None:
     assert max(kept, key=lambda name: kept[name]) == "testrun.dlq"
 
 
-def test_a_dead_letter_fits_wherever_its_original_did() -> None:
+def test_the_dead_letter_topic_allows_larger_messages_than_every_other() -> None:
     limits = {topic.name: topic.max_message_bytes for topic in all_topics("", ["x"])}
     letters = limits.pop("testrun.dlq")
-    # Our own headers are a few kilobytes; the rest is for originals that were compressed better.
+    # Our own headers take a few kilobytes; the rest allows for originals that were compressed better.
     assert letters >= 4 * max(limits.values())
 
 
@@ -54,11 +54,11 @@ def test_every_event_travels_on_exactly_one_kind_of_topic() -> None:
 @pytest.mark.parametrize(("name", "version"), NEWEST)
 def test_an_event_is_sent_where_the_list_says(name: str, version: int) -> None:
     topic = topic_of(NAMES, example(name, version).data)
-    carries = {one.name: one.carries for one in all_topics("acme.", ["fibre-lab"])}
+    carries = {listed.name: listed.carries for listed in all_topics("acme.", ["fibre-lab"])}
     assert name in carries[topic]
 
 
-def test_a_dispatch_topic_tells_its_spoke() -> None:
+def test_the_spoke_is_read_from_the_name_of_a_dispatch_topic() -> None:
     assert NAMES.spoke_of(NAMES.dispatch("fibre-lab")) == "fibre-lab"
     assert NAMES.spoke_of(NAMES.results) is None
 
@@ -69,7 +69,7 @@ def test_the_key_is_the_root_run_or_what_the_external_system_calls_it(name: str,
     assert key_of(data) == ("fibre-lab:ST-55120" if isinstance(data, InboundReceived) else "TRUN0004711")
 
 
-def test_the_catalogue_is_closed_over_all_messages() -> None:
+def test_the_catalogue_contains_every_message() -> None:
     assert {entry.model for entry in CATALOGUE} == set(get_args(Message))
 
 

@@ -1,4 +1,4 @@
-"""A backtest tells where the runs of the past would go by a draft, and counts every event once."""
+"""A backtest reports where a draft would send past runs, and counts every event once."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_run_that_the_draft_does_not_decide_goes_elsewhere() -> None:
     assert (tally.undecided, change.draft.decided) == (1, False)
 
 
-def test_only_roots_decide_and_every_other_event_is_counted_aside() -> None:
+def test_only_roots_are_decided_and_other_events_are_counted_separately() -> None:
     child = RunRequested(run=a_document("A-1", parent="A"))
     changed = RunChanged(run=a_document("A", version=2))
     foreign = CancelRun(run_id="A", root_run_id="A", request_id="RQ", spoke="fibre-lab", decision=SINGLE)
@@ -118,7 +118,7 @@ def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
     assert tally.asides == {SkippedEvent.UNREADABLE: 2}
 
 
-def test_no_more_runs_are_named_than_asked_for_and_none_twice() -> None:
+def test_no_more_runs_are_named_than_the_limit_and_none_twice() -> None:
     runs = [a_request(name) for name in "AABBCCDD"]
     tally = tally_of(a_redecider(max_named_runs=3), *runs)
     assert list(tally.runs.values()) == [["A", "B", "C"]]
@@ -137,7 +137,7 @@ IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
 
 
 @given(events=st.lists(st.sampled_from([*IN_AVRO, *IN_JSON, (b"nonsense", ())]), max_size=3 * BATCH_SIZE))
-def test_events_that_are_taken_together_are_counted_as_those_that_are_taken_one_by_one(
+def test_events_processed_in_a_batch_are_counted_like_single_events(
     events: list[tuple[bytes | None, Headers]],
 ) -> None:
     together, one_by_one = a_redecider(max_named_runs=2), a_redecider(max_named_runs=2)
@@ -179,9 +179,9 @@ runs = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(first=st.lists(runs, max_size=6), second=st.lists(runs, max_size=6))
-def test_two_readers_count_together_what_one_counts(first: list[RunRequested], second: list[RunRequested]) -> None:
+def test_two_readers_together_count_the_same_as_one(first: list[RunRequested], second: list[RunRequested]) -> None:
     alone = tally_of(a_redecider(max_named_runs=2), *first, *second)
-    both = tally_of(a_redecider(max_named_runs=2), *first)
-    both.add(tally_of(a_redecider(max_named_runs=2), *second))
-    assert (both.changes, both.asides, both.events) == (alone.changes, alone.asides, alone.events)
-    assert both.runs == alone.runs
+    total = tally_of(a_redecider(max_named_runs=2), *first)
+    total.add(tally_of(a_redecider(max_named_runs=2), *second))
+    assert (total.changes, total.asides, total.events) == (alone.changes, alone.asides, alone.events)
+    assert total.runs == alone.runs

@@ -1,4 +1,4 @@
-"""Facts of a run: what a table may ask for, and what it is told."""
+"""The facts of a run: the paths that a table may use, and their values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_fields_are_read_by_their_path() -> None:
     assert [facts.value(path) for path in paths] == ["fibre-line", "fibre", "ONDEMAND", 2, "north", 1]
 
 
-def test_what_a_run_does_not_have_is_missing() -> None:
+def test_a_field_that_a_run_lacks_is_missing() -> None:
     facts = facts_of(a_document())
     assert [facts.value(path) for path in ("tenant", "related_service.type", "characteristic[speed]")] == [None] * 3
 
@@ -76,7 +76,7 @@ def test_a_characteristic_named_twice_has_both_values() -> None:
         ("x", "somethingElse", "x"),
     ],
 )
-def test_text_that_says_its_type_is_read_as_that_type(text: str, value_type: str | None, value: object) -> None:
+def test_text_with_a_value_type_is_read_as_that_type(text: str, value_type: str | None, value: object) -> None:
     named = Characteristic(name="x", value=text, value_type=value_type)
     found = facts_of(a_document(characteristic=(named,))).value("characteristic[x]")
     assert (type(found), found) == (type(value), value)
@@ -126,13 +126,13 @@ def test_every_path_has_a_type(path: str, fact_type: str) -> None:
         ("__class__", "is not a fact of a run"),
     ],
 )
-def test_a_path_to_nothing_is_refused_with_what_is_near(path: str, hint: str) -> None:
+def test_an_unknown_path_is_refused_with_similar_ones(path: str, hint: str) -> None:
     with pytest.raises(UnknownFactError) as refused:
         fact_path(path)
     assert hint in str(refused.value)
 
 
-def test_a_saved_test_spells_only_part_of_a_run() -> None:
+def test_a_saved_test_may_give_only_part_of_a_run() -> None:
     facts = facts_given(
         {"test_specification": {"name": "n"}, "characteristic": {"speed": 300}, "has_children": True, "priority": 2}
     )
@@ -147,11 +147,11 @@ def test_a_whole_document_can_be_given() -> None:
     assert (facts.value("run_id"), facts.value("child_count")) == ("TR0001", 3)
 
 
-def test_what_no_run_can_have_is_refused_field_by_field() -> None:
+def test_impossible_values_of_a_run_are_refused_field_by_field() -> None:
     with pytest.raises(ExampleFactsError) as refused:
         facts_given({"colour": 1, "priority": "high", "related_service": "x", "test_specification": {"idd": 1}})
-    told = " ".join(refused.value.sentences)
-    assert "'colour' is not a field of a run document" in told
-    assert "'test_specification.idd' is not a field" in told
-    assert "'priority' cannot be so" in told
-    assert "'related_service' cannot be so" in told
+    sentences = " ".join(refused.value.sentences)
+    assert "'colour' is not a field of a run document" in sentences
+    assert "'test_specification.idd' is not a field" in sentences
+    assert "'priority' cannot be so" in sentences
+    assert "'related_service' cannot be so" in sentences

@@ -1,4 +1,4 @@
-"""Of a run only the fields are read that a table asks for, and they tell it the same facts."""
+"""Only the fields that a table uses are decoded, and they give the same facts as the whole run."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def read_projected(run: RunDocument, paths: Sequence[str]) -> tuple[PartialEvent
     paths=st.lists(st.sampled_from(PATHS), unique=True),
     name=st.sampled_from(["speed", "a", "site"]),
 )
-def test_the_facts_of_a_part_are_the_facts_of_the_whole(run: RunDocument, paths: list[str], name: str) -> None:
-    renamed = [one.model_copy(update={"name": name}) for one in run.characteristic[:1]]
+def test_the_facts_of_a_projected_run_are_those_of_the_whole_run(run: RunDocument, paths: list[str], name: str) -> None:
+    renamed = [item.model_copy(update={"name": name}) for item in run.characteristic[:1]]
     whole = run.model_copy(update={"characteristic": (*renamed, *run.characteristic)})
     reader, part = read_projected(whole, paths)
     assert (part.run_id, part.is_child) == (whole.run_id, whole.parent_run_id is not None)
@@ -71,7 +71,7 @@ def test_the_facts_of_a_part_are_the_facts_of_the_whole(run: RunDocument, paths:
     assert [of_part.value(path) for path in paths] == [facts.value(path) for path in paths]
 
 
-def test_only_what_is_asked_for_is_wanted() -> None:
+def test_only_fields_of_the_paths_are_projected() -> None:
     assert fields_of_paths(["test_specification.id", "characteristic[a]", "characteristic[b].c", "child_count"]) == {
         "test_specification": {"id": None},
         "characteristic": ItemsNamed(frozenset({"a", "b"})),
@@ -80,7 +80,7 @@ def test_only_what_is_asked_for_is_wanted() -> None:
     }
 
 
-def test_more_of_one_group_is_wanted_together() -> None:
+def test_fields_of_one_group_are_projected_together() -> None:
     assert fields_of_paths(["children.name", "has_children", "children.mode"])["children"] == {
         "name": None,
         "mode": None,
@@ -88,22 +88,22 @@ def test_more_of_one_group_is_wanted_together() -> None:
     assert fields_of_paths(["characteristic.name", "characteristic[a]"])["characteristic"] is None
 
 
-def test_two_runs_are_the_same_where_their_wanted_fields_are() -> None:
-    one, two = (
+def test_two_runs_are_the_same_if_their_projected_fields_are() -> None:
+    first, second = (
         read_projected(a_document(run_id, priority=7, tenant=run_id), ["priority", "mode"])[1] for run_id in ("A", "B")
     )
-    assert one.sameness == two.sameness
-    assert one.run_id != two.run_id
+    assert first.sameness == second.sameness
+    assert first.run_id != second.run_id
 
 
-@pytest.mark.parametrize(("one", "two"), [(1, True), (1, 1.0), (1, "1"), (None, ""), (0, False), ("[1]", [1])])
-def test_values_of_another_kind_are_never_the_same(one: object, two: object) -> None:
+@pytest.mark.parametrize(("first", "second"), [(1, True), (1, 1.0), (1, "1"), (None, ""), (0, False), ("[1]", [1])])
+def test_values_of_another_kind_are_never_the_same(first: object, second: object) -> None:
     runs = [
         a_document(characteristic=(Characteristic.model_validate({"name": "a", "value": value}),))
-        for value in (one, two)
+        for value in (first, second)
     ]
-    first, second = (read_projected(run, ["characteristic[a]"])[1].sameness for run in runs)
-    assert first != second
+    one_run, other_run = (read_projected(run, ["characteristic[a]"])[1].sameness for run in runs)
+    assert one_run != other_run
 
 
 def test_a_name_is_found_with_blanks_around_it() -> None:
@@ -119,14 +119,14 @@ def test_a_value_in_json_is_read_whole() -> None:
     assert facts_of(reader.document(part)).value("mode") == "PROACTIVE"
 
 
-def test_other_events_are_known_by_their_kind() -> None:
+def test_other_events_are_recognised_by_their_type() -> None:
     reader = PartialEventReader(fields_of_paths(["mode"]))
     cancelled = RunCancelled(run_id="A", root_run_id="A")
     assert reader.read(*encode(cancelled)) == PartialEvent(RunCancelled)
     assert reader.read(*encode(cancelled, Codec(output_format="json"))) == PartialEvent(RunCancelled)
 
 
-def test_a_wanted_field_that_is_wrong_is_named() -> None:
+def test_an_invalid_projected_field_is_named() -> None:
     spec = a_document().test_specification.model_copy(update={"id": ""})
     reader, part = read_projected(
         a_document().model_copy(update={"test_specification": spec}), ["test_specification.id"]
@@ -136,12 +136,12 @@ def test_a_wanted_field_that_is_wrong_is_named() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"", b"nonsense", b"\xc3\x01", b"\xc3\x0112345678"])
-def test_what_is_no_event_is_refused(value: bytes | None) -> None:
+def test_bytes_that_are_no_event_are_refused(value: bytes | None) -> None:
     with pytest.raises(UndecodableError):
         PartialEventReader(fields_of_paths(["mode"])).read(value, ())
 
 
-def test_a_header_that_says_otherwise_is_refused() -> None:
+def test_a_contradicting_type_header_is_refused() -> None:
     value, _ = encode(RunRequested(run=a_document()))
     with pytest.raises(InvalidEventError, match="ce_type"):
         PartialEventReader({}).read(value, [("ce_type", b"southbound.RunCancelled")])

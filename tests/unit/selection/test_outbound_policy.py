@@ -1,4 +1,4 @@
-"""The outbound policy: a table that is known to say what dispatch needs."""
+"""The outbound policy is a table whose outputs contain what dispatch needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.builders.decision_tables import OUTPUTS, a_file, a_row
 from tests.builders.runs import a_document
 
 
-def test_the_policy_says_what_is_sent() -> None:
+def test_the_policy_decides_what_is_sent() -> None:
     policy = load_policy(a_file([a_row("R1", "spec: fibre-line", "{hierarchical: true, payload: bundle}")]), "p.yaml")
     decided = decide_policy(policy, facts_of(a_document()))
     assert isinstance(decided, PolicyDecision)
@@ -36,7 +36,7 @@ def test_an_operator_may_add_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "instead", "sentence"),
+    ("old", "new", "sentence"),
     [
         ("{name: hierarchical, type: boolean}", "{name: hierarchical, type: string}", "needs the output {name: hierar"),
         ("{name: hierarchical, type: boolean}", "{name: tree, type: boolean}", "needs the output {name: hierarchical"),
@@ -44,7 +44,7 @@ def test_an_operator_may_add_outputs() -> None:
         (", values: [per-run, bundle]", "", "needs the output {name: payload"),
     ],
 )
-def test_a_policy_without_the_two_outputs_is_refused(written: str, instead: str, sentence: str) -> None:
+def test_a_policy_without_the_two_outputs_is_refused(old: str, new: str, sentence: str) -> None:
     with pytest.raises(TableErrors) as refused:
-        load_policy(a_file().replace(written, instead), "p.yaml")
-    assert any(sentence in told and told.startswith("p.yaml:8: ") for told in refused.value.sentences)
+        load_policy(a_file().replace(old, new), "p.yaml")
+    assert any(sentence in reported and reported.startswith("p.yaml:8: ") for reported in refused.value.sentences)

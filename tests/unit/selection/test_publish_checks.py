@@ -1,4 +1,4 @@
-"""What keeps a table from being published, and what is only told."""
+"""The checks that refuse a table before it is published, and those that only warn."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 SHIPPED = load_policy((DEFAULTS / "tables/outbound-policy.yaml").read_text(), "policy")
 
 
-def test_what_is_shipped_may_be_published() -> None:
+def test_the_shipped_tables_may_be_published() -> None:
     assert check_before_publishing(SHIPPED, spokes_known=True).errors == ()
 
 
-def test_a_table_without_saved_tests_is_told_and_not_kept_back() -> None:
+def test_a_table_without_saved_tests_has_a_warning_and_no_error() -> None:
     findings = check_before_publishing(load_policy(POLICY, "policy"), spokes_known=True)
     assert findings.errors == ()
     assert any("outbound-policy has no saved tests" in sentence for sentence in findings.warnings)
 
 
-def test_a_selector_is_kept_back_while_nobody_knows_which_spokes_there_are() -> None:
+def test_a_selector_is_refused_while_the_spokes_are_unknown() -> None:
     selector = load_selector(SELECTOR, "selector")
     assert (
         "the profiles that would prove them have mistakes"
@@ -47,17 +47,17 @@ LIMITED_TOO = "{id: S2, order: 2, when: {}, then: {spoke: b}, threshold: {max: 9
 LAST = "{id: S3, order: 3, when: {mode: ONDEMAND}, then: {spoke: c}}"
 
 
-def test_a_table_with_a_row_that_is_never_reached_is_kept_back() -> None:
+def test_a_table_with_a_row_that_is_never_reached_is_refused() -> None:
     (error,) = check_before_publishing(a_selector(ANYTHING, BELOW), spokes_known=True).errors
     assert error.startswith("row S2 is never reached: row S1 above it takes everything")
 
 
-def test_a_row_below_one_with_a_threshold_has_its_turn_when_that_is_used_up() -> None:
+def test_a_row_below_one_with_a_threshold_is_reachable() -> None:
     assert check_before_publishing(a_selector(LIMITED, BELOW), spokes_known=True).errors == ()
     assert check_before_publishing(a_selector(LIMITED, LIMITED_TOO, LAST), spokes_known=True).errors == ()
 
 
-def test_a_row_below_one_that_is_never_used_up_stays_unreachable_whatever_thresholds_there_are() -> None:
+def test_a_row_below_one_without_a_threshold_is_unreachable_whatever_other_thresholds_exist() -> None:
     third = ANYTHING.replace("S1, order: 1", "S3, order: 3")
     last = LAST.replace("S3, order: 3", "S4, order: 4")
     (error,) = check_before_publishing(a_selector(LIMITED, LIMITED_TOO, third, last), spokes_known=True).errors
@@ -67,6 +67,6 @@ def test_a_row_below_one_that_is_never_used_up_stays_unreachable_whatever_thresh
     assert [error.split(" is never")[0] for error in errors] == ["row S1", "row S2"]
 
 
-def test_findings_of_two_looks_are_told_together() -> None:
-    one, other = Findings(errors=("a",), warnings=("b",)), Findings(errors=("c",))
-    assert one + other == Findings(errors=("a", "c"), warnings=("b",))
+def test_findings_of_two_checks_are_combined() -> None:
+    first, second = Findings(errors=("a",), warnings=("b",)), Findings(errors=("c",))
+    assert first + second == Findings(errors=("a", "c"), warnings=("b",))

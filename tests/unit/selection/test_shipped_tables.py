@@ -1,4 +1,4 @@
-"""The tables that are shipped decide the demo's runs, and each kind of file is known by its first key."""
+"""The shipped tables decide the demo's runs, and the first key of a file determines its kind."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def test_every_specification_of_the_demo_has_its_lab(selector: Selector, spec: s
     assert choice.spoke == spoke
 
 
-def test_a_satellite_link_is_nobodys_but_rows_came_close(selector: Selector) -> None:
+def test_a_satellite_link_has_no_spoke_but_nearly_matching_rows(selector: Selector) -> None:
     run = a_document(spec="satellite-link").model_copy(update={"related_service": ServiceRef(id="S", type="satellite")})
-    nobody = choose_spoke(selector, facts_of(run))
-    assert isinstance(nobody, Undecided)
+    undecided = choose_spoke(selector, facts_of(run))
+    assert isinstance(undecided, Undecided)
     assert "S40 would have matched but `service_type` is satellite, the cell requires copper, dsl" in "\n".join(
-        explanation_lines(nobody)
+        explanation_lines(undecided)
     )
-    assert problem_of(nobody).code == "NO_ROW_MATCHES"
+    assert problem_of(undecided).code == "NO_ROW_MATCHES"
 
 
 def test_every_shipped_row_has_a_note_and_every_table_its_tests(policy: OutboundPolicy, selector: Selector) -> None:
@@ -89,7 +89,7 @@ def test_any_other_table_is_loaded_as_one() -> None:
     assert isinstance(load_any(a_file(), "t.yaml"), DecisionTable)
 
 
-def test_an_outbound_policy_is_held_to_its_outputs() -> None:
+def test_an_outbound_policy_must_have_its_outputs() -> None:
     text = a_file().replace("a-table", "outbound-policy").replace("name: payload", "name: load")
     with pytest.raises(TableErrors, match=r"a policy needs the output \{name: payload"):
         load_any(text, "t.yaml")

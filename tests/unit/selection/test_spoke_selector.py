@@ -1,4 +1,4 @@
-"""The spoke selector: request definitions by order, with a switch and a threshold."""
+"""The spoke selector: definitions with an order, a switch and a threshold."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fail_to_choose(text: str, used_up: frozenset[str] = frozenset()) -> Undecide
     return choice
 
 
-def test_the_lowest_order_that_matches_is_chosen_wherever_it_stands() -> None:
+def test_the_matching_definition_with_the_lowest_order_is_chosen_wherever_it_is_in_the_file() -> None:
     text = a_file(a_definition("S20", 20), a_definition("S10", 10, spoke="copper-lab"), a_definition("S5", 5, spec="x"))
     choice = choose(text)
     assert (choice.spoke, choice.decision.row.id) == ("copper-lab", "S10")
@@ -56,7 +56,7 @@ def test_the_lowest_order_that_matches_is_chosen_wherever_it_stands() -> None:
     )
 
 
-def test_a_definition_that_is_switched_off_takes_no_part() -> None:
+def test_an_inactive_definition_is_ignored() -> None:
     text = a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20))
     assert choose(text).decision.row.id == "S20"
     alone = fail_to_choose(a_file(a_definition("S10", 10, more="active: false"), a_definition("S20", 20, spec="x")))
@@ -72,7 +72,7 @@ def test_a_used_up_definition_gives_way_to_the_next_that_matches() -> None:
     assert "S10 matches too, but is used up for now" in "\n".join(explanation_lines(second.decision))
 
 
-def test_when_every_definition_is_used_up_the_default_does_not_step_in() -> None:
+def test_when_every_definition_is_used_up_the_default_is_not_used() -> None:
     text = a_file(a_definition("S10", 10, more=THRESHOLD), more="default: {spoke: copper-lab}\n")
     waiting = fail_to_choose(text, frozenset({"S10"}))
     assert waiting.reason is SelectionReason.ALL_USED_UP
@@ -80,12 +80,12 @@ def test_when_every_definition_is_used_up_the_default_does_not_step_in() -> None
     assert problem_of(waiting).detail == "S10: `spec` is fibre-line"
 
 
-def test_a_default_takes_what_no_definition_wants() -> None:
+def test_the_default_is_used_when_no_definition_matches() -> None:
     choice = choose(a_file(a_definition("S10", 10, spec="x"), more="default: {spoke: copper-lab}\n"))
     assert (choice.spoke, choice.decision.row.id) == ("copper-lab", "default")
 
 
-def test_spokes_are_not_checked_where_nobody_knows_them() -> None:
+def test_spokes_are_not_checked_if_no_list_is_given() -> None:
     assert load_selector(a_file(a_definition("S1", 1, spoke="moon-lab")), "s.yaml").table.id == "a-selector"
 
 
@@ -122,16 +122,16 @@ def test_saved_tests_of_a_selector_see_order_and_switch() -> None:
 def test_a_wrong_definition_is_named(definition: str, sentence: str) -> None:
     with pytest.raises(TableErrors) as refused:
         load_selector(a_file(a_definition("S1", 1), definition), "s.yaml", SPOKES)
-    (told,) = refused.value.sentences
-    assert told.startswith(f"s.yaml:6: {sentence}")
+    (error,) = refused.value.sentences
+    assert error.startswith(f"s.yaml:6: {sentence}")
 
 
-def test_the_outputs_of_a_selector_were_taken_for_its_inputs() -> None:
+def test_outputs_of_a_selector_are_not_taken_for_inputs() -> None:
     text = a_file(a_definition("S1", 1)) + "outputs: [{name: spoke, type: string}]\n"
     with pytest.raises(TableErrors) as refused:
         load_selector(text, "s.yaml", SPOKES)
-    (told,) = refused.value.sentences
-    assert told.endswith("unknown key 'outputs'; a selector decides 'spoke' and nothing else: leave it out")
+    (error,) = refused.value.sentences
+    assert error.endswith("unknown key 'outputs'; a selector decides 'spoke' and nothing else: leave it out")
 
 
 def test_a_default_to_an_unknown_spoke_is_refused() -> None:

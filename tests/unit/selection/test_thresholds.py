@@ -1,4 +1,4 @@
-"""Windows of thresholds, what a run that waits is told, and the choice among definitions that are used up."""
+"""Windows of thresholds, the reason given to waiting runs, and the choice among used-up definitions."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_period_beyond_all_times_has_one_window() -> None:
     assert window_at(timedelta.max, NOON) == ThresholdWindow(EPOCH, datetime.max.replace(tzinfo=UTC))
 
 
-def test_a_run_that_waits_is_told_for_what_and_until_when() -> None:
+def test_the_reason_names_the_definitions_and_the_next_window() -> None:
     reason = waiting_reason([counted("S10", 100), counted("S20", 5, timedelta(days=1))], NOON)
     assert reason.code == "WAITS_FOR_THRESHOLD"
     assert "spoke-selector#S10 (100 per PT1H), spoke-selector#S20 (5 per P1D)" in reason.message
@@ -66,61 +66,61 @@ def test_a_run_that_waits_is_told_for_what_and_until_when() -> None:
 
 
 @given(period=periods)
-def test_a_period_is_told_as_it_may_be_written(period: timedelta) -> None:
-    told = waiting_reason([counted(period=period)], NOON).message
-    assert read_duration(told.partition(" per ")[2].partition(")")[0]) == period
+def test_a_period_is_printed_as_it_may_be_written(period: timedelta) -> None:
+    message = waiting_reason([counted(period=period)], NOON).message
+    assert read_duration(message.partition(" per ")[2].partition(")")[0]) == period
 
 
 def a_use(at_most: int = 3, moment: datetime = NOON) -> ThresholdUse:
     return counted(at_most=at_most).use_at(moment)
 
 
-def test_what_is_used_up_stays_so_until_its_window_ends_or_its_threshold_is_raised() -> None:
-    known = ThresholdCache()
-    known.mark_used_up(a_use(3))
-    assert known.is_used_up(a_use(3))
-    assert known.is_used_up(a_use(2))
-    assert not known.is_used_up(a_use(4))
-    assert not known.is_used_up(a_use(3, NOON + HOUR))
+def test_a_definition_stays_used_up_until_its_window_ends_or_its_threshold_is_raised() -> None:
+    cache = ThresholdCache()
+    cache.mark_used_up(a_use(3))
+    assert cache.is_used_up(a_use(3))
+    assert cache.is_used_up(a_use(2))
+    assert not cache.is_used_up(a_use(4))
+    assert not cache.is_used_up(a_use(3, NOON + HOUR))
 
 
 def test_a_used_up_definition_is_reported_once_in_a_window() -> None:
-    told: list[ThresholdUse] = []
-    known = ThresholdCache(told.append)
+    reported: list[ThresholdUse] = []
+    cache = ThresholdCache(reported.append)
     for moment in (NOON, NOON + timedelta(minutes=1), NOON + HOUR):
-        known.mark_used_up(a_use(3, moment))
-    assert [use.window.start for use in told] == [NOON, NOON + HOUR]
-    assert (known.count_used_up(NOON + HOUR), known.count_used_up(NOON)) == (1, 0)
+        cache.mark_used_up(a_use(3, moment))
+    assert [use.window.start for use in reported] == [NOON, NOON + HOUR]
+    assert (cache.count_used_up(NOON + HOUR), cache.count_used_up(NOON)) == (1, 0)
 
 
-async def test_what_starts_to_wait_while_the_queue_is_read_is_in_the_queue() -> None:
-    known = ThresholdCache()
+async def test_a_request_queued_while_the_queue_is_read_is_in_the_cache() -> None:
+    cache = ThresholdCache()
 
     async def read() -> list[tuple[str, ...]]:
-        known.set_queued(("s#S2",))  # a request that was stored as waiting after this read began
+        cache.set_queued(("s#S2",))  # a request is stored as waiting after this read began
         return [("s#S1",)]
 
-    await known.load_queue(read)
+    await cache.load_queue(read)
     inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
     rows = "".join(
         f"  - {{id: {name}, order: {order}, when: {{}}, then: {{spoke: x}}, threshold: {{max: 9, period: PT1H}}}}\n"
         for order, name in enumerate(("S1", "S2", "S3"))
     )
     selector = load_selector(f"selector: s\n{inputs}rows:\n{rows}", "s.yaml")
-    may_not = known.blocked_for_new_request(NOON, set())(selector)
+    may_not = cache.blocked_for_new_request(NOON, set())(selector)
     assert [name for name in ("S1", "S2", "S3") if name in may_not] == ["S1", "S2"]
 
 
 async def test_the_queue_is_read_from_the_store_once() -> None:
-    known, reads = ThresholdCache(), 0
+    cache, reads = ThresholdCache(), 0
 
     async def read() -> list[tuple[str, ...]]:
         nonlocal reads
         reads += 1
         return []
 
-    await known.load_queue(read)
-    await known.load_queue(read)
+    await cache.load_queue(read)
+    await cache.load_queue(read)
     assert reads == 1
 
 
@@ -129,7 +129,7 @@ ROWS = ("S1", "S2", "S3", "S4")
 
 @st.composite
 def selectors(draw: st.DrawFn) -> Selector:
-    """Draw definitions that fit our run or do not, with a threshold or without."""
+    """Draw definitions that match our run or not, with a threshold or without."""
     rows = "".join(_a_row(draw, order, name) for order, name in enumerate(ROWS))
     inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
     default = draw(st.sampled_from(["", "default: {spoke: d}\n"]))
@@ -146,15 +146,15 @@ def _a_row(draw: st.DrawFn, order: int, name: str) -> str:
 def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_always_is(
     selector: Selector, full: set[str], queued: set[str]
 ) -> None:
-    known = ThresholdCache()
+    cache = ThresholdCache()
     for row in full:
-        known.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
-    known.replace_queue(f"s#{row}" for row in queued)
+        cache.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
+    cache.replace_queue(f"s#{row}" for row in queued)
     facts = facts_of(a_document())
     fitting = [row.id for row in selector.table.matching_rows(selector.table.values_of(facts))]
-    for may_not, taken in ((known.blocked_for_new_request, full | queued), (known.blocked_for_next_in_queue, full)):
+    for may_not, used in ((cache.blocked_for_new_request, full | queued), (cache.blocked_for_next_in_queue, full)):
         choice = choose_spoke(selector, facts, may_not(NOON, set())(selector))
-        free = [row for row in fitting if row not in selector.thresholds or row not in taken]
+        free = [row for row in fitting if row not in selector.thresholds or row not in used]
         _expect(choice, fitting, free, has_default=selector.table.default is not None)
 
 
@@ -168,9 +168,9 @@ def _expect(choice: ChosenSpoke | Undecided, fitting: list[str], free: list[str]
 
 
 @pytest.mark.parametrize("in_turn", [False, True])
-def test_what_was_denied_a_moment_ago_is_not_asked_for_again(in_turn: bool) -> None:  # noqa: FBT001 - both ways
+def test_a_definition_that_was_just_refused_is_not_chosen_again(in_turn: bool) -> None:  # noqa: FBT001 - both values
     inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
     row = "{id: S1, order: 1, when: {}, then: {spoke: x}, threshold: {max: 1, period: PT1H}}"
-    selector, known = load_selector(f"selector: s\n{inputs}rows: [{row}]\n", "s.yaml"), ThresholdCache()
-    may_not = known.blocked_for_next_in_queue if in_turn else known.blocked_for_new_request
+    selector, cache = load_selector(f"selector: s\n{inputs}rows: [{row}]\n", "s.yaml"), ThresholdCache()
+    may_not = cache.blocked_for_next_in_queue if in_turn else cache.blocked_for_new_request
     assert isinstance(choose_spoke(selector, facts_of(a_document()), may_not(NOON, {"s#S1"})(selector)), Undecided)

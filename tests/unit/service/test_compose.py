@@ -1,4 +1,4 @@
-"""What the handlers of one process share is built once."""
+"""Stateful objects that the handlers of a process share are built once."""
 
 from __future__ import annotations
 
@@ -63,34 +63,34 @@ def some_parts(store: InMemoryRunStore) -> SharedParts:
 
 
 def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
-    """Note every object that composition makes of what it knows by this name."""
-    made: list[object] = []
+    """Return a list to which every object is added that composition creates under this name."""
+    instances: list[object] = []
     original = getattr(compose, name)
 
-    def noted(*positional: Any, **named: Any) -> Any:  # noqa: ANN401 - as the one it stands in for
-        made.append(original(*positional, **named))
-        return made[-1]
+    def record(*positional: Any, **named: Any) -> Any:  # noqa: ANN401 - the signature of what it replaces
+        instances.append(original(*positional, **named))
+        return instances[-1]
 
-    monkeypatch.setattr(compose, name, noted)
-    return made
+    monkeypatch.setattr(compose, name, record)
+    return instances
 
 
-async def test_all_roles_of_a_process_share_what_has_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = {name: count_instances(monkeypatch, name) for name in ("RunUpdater", "Decider", "spoke_for")}
+async def test_all_roles_of_a_process_share_stateful_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    instances = {name: count_instances(monkeypatch, name) for name in ("RunUpdater", "Decider", "spoke_for")}
     parts = some_parts(InMemoryRunStore())
     build_workers(parts, tuple(Role))
     build_poller(parts)
     pending_request_expiry(parts)
     waiting_queue_releaser(parts)
     profiles = len(parts.rules.profiles)
-    assert {name: len(instances) for name, instances in made.items()} == {
+    assert {name: len(built) for name, built in instances.items()} == {
         "RunUpdater": 1,
         "Decider": 1,
         "spoke_for": profiles,
     }
 
 
-async def test_what_two_roles_store_at_once_is_one_transaction() -> None:
+async def test_concurrent_saves_of_two_roles_are_one_transaction() -> None:
     rows = [a_run(run_id, phase=Phase.SENDING, decision=SINGLE) for run_id in ("TR0001", "TR0002")]
     store = CountingStore(*rows)
     parts = some_parts(store)

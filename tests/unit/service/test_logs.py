@@ -1,4 +1,4 @@
-"""Machines read the log as JSON, people as text."""
+"""The log is JSON for programs and text for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Let no other test log in the way of this one."""
+    """Restore the logging configuration after the test."""
     before, handlers = structlog.get_config(), [*logging.getLogger().handlers]
     yield
     structlog.configure(**before)
@@ -36,7 +36,7 @@ def log_lines(
     log.info("run ended", run="TR0001", attempt=2)
     log.warning("waiting", reason="no broker")
     out, err = capsys.readouterr()
-    assert out == ""  # standard output belongs to what a command was asked for
+    assert out == ""  # standard output is for the result of a command
     return err.splitlines()
 
 
@@ -54,19 +54,19 @@ def test_console_is_text_with_the_same_fields(capsys: pytest.CaptureFixture[str]
     assert not first.startswith("{")
 
 
-def test_auto_is_json_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_is_json_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert orjson.loads(log_lines(capsys, "auto")[0])["event"] == "run ended"
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
-def test_what_is_below_the_level_is_not_written(
+def test_events_below_the_level_are_not_written(
     capsys: pytest.CaptureFixture[str], format_: Literal["json", "console"]
 ) -> None:
     (line,) = log_lines(capsys, format_, level="warning")
     assert "waiting" in line
 
 
-def test_a_library_that_complains_is_one_event_without_the_words_of_its_exception(
+def test_a_warning_of_a_library_is_one_event_without_the_text_of_its_exception(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logs(LogSettings(format="json"))
@@ -74,18 +74,18 @@ def test_a_library_that_complains_is_one_event_without_the_words_of_its_exceptio
     try:
         int("Bearer hunter2")
     except ValueError:
-        # Not a library's own: import-linter, which a test runs, switches off those that exist by then.
+        # A new logger: import-linter, which another test runs, disables all loggers that exist by then.
         logging.getLogger("some.library").exception("Error handling request from %s\nand more", "10.0.0.1")
-    logging.getLogger("some.library").info("nobody needs this")
+    logging.getLogger("some.library").info("not an event")
     (line,) = capsys.readouterr().err.splitlines()
-    told = orjson.loads(line)
-    assert (told["event"], told["level"], told["library"]) == ("library warning", "error", "some.library")
-    assert (told["message"], told["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
-    assert "test_logs.py" in told["detail"]
+    entry = orjson.loads(line)
+    assert (entry["event"], entry["level"], entry["library"]) == ("library warning", "error", "some.library")
+    assert (entry["message"], entry["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
+    assert "test_logs.py" in entry["detail"]
     assert "hunter2" not in line
 
 
-def test_a_name_that_would_move_the_cursor_is_harmless_on_a_console(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_a_name_are_escaped_on_a_console(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings(format="console"))
     structlog.get_logger().info("run ended", run="TR\x1b[2J\n1")
     (line,) = capsys.readouterr().err.splitlines()

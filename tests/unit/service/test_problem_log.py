@@ -18,7 +18,7 @@ def observer() -> WorkerMetrics:
     return WorkerMetrics(Metrics(), "routing", log_problem)
 
 
-def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:
+def test_the_log_of_a_dead_letter_names_its_event() -> None:
     with capture_logs() as lines:
         observer().attempt_ended(AttemptEnded(RECORD, 1, DeadLetter(PROBLEM), 0.1))
     (line,) = lines
@@ -27,7 +27,7 @@ def test_the_log_of_a_dead_letter_did_not_say_which_event_it_was() -> None:
     assert line["key"] == "TR0001·"
 
 
-def test_a_complaint_between_records_names_none_and_a_retry_says_nothing() -> None:
+def test_a_problem_between_records_names_no_event_and_a_retry_is_not_logged() -> None:
     with capture_logs() as lines:
         observer().problem_reported(PROBLEM)
         observer().attempt_ended(AttemptEnded(RECORD, 1, RetryLater(1.0, PROBLEM), 0.1))

@@ -1,4 +1,4 @@
-"""Where the tables come from depends on the settings and on the roles; what decides is told to Prometheus."""
+"""The settings and the roles determine where tables come from, and metrics show the live versions."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_of_each_table_one_version_is_shown_as_live_and_a_refusal_until_it_is_ov
     watch.version_live("t", "1", None)
     watch.version_live("t", "2", "1")
     watch.version_refused("t", "why", "2")
-    shown = metrics.registry.get_sample_value
-    assert shown("southbound_table_live", {"table": "t", "version": "1"}) is None
-    assert shown("southbound_table_live", {"table": "t", "version": "2"}) == 1
-    assert shown("southbound_table_refused", {"table": "t"}) == 1
+    metric_value = metrics.registry.get_sample_value
+    assert metric_value("southbound_table_live", {"table": "t", "version": "1"}) is None
+    assert metric_value("southbound_table_live", {"table": "t", "version": "2"}) == 1
+    assert metric_value("southbound_table_refused", {"table": "t"}) == 1
     watch.version_accepted("t")
-    assert shown("southbound_table_refused", {"table": "t"}) == 0
+    assert metric_value("southbound_table_refused", {"table": "t"}) == 0

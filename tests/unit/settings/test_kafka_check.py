@@ -1,4 +1,4 @@
-"""What librdkafka would not take is a sentence with its line, and not the traceback of the first client."""
+"""A client setting that librdkafka refuses is reported in one sentence with its line, without a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.harness.command_line import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRET = "hunter2-and-more"  # noqa: S105 - the tests look for it
+SECRET = "hunter2-and-more"  # noqa: S105 - a test value
 
 
 def config_check_errors(client: dict[str, object]) -> list[str]:
@@ -22,7 +22,7 @@ def config_check_errors(client: dict[str, object]) -> list[str]:
     return result.stderr.splitlines()
 
 
-def test_a_misspelt_setting_was_good_for_config_check_and_a_traceback_for_every_other_command() -> None:
+def test_config_check_refuses_a_misspelt_client_setting() -> None:
     result = southbound("topics", "plan", SOUTHBOUND_KAFKA__CLIENT='{"sasl.mechansim": "PLAIN"}')
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert result.stderr == (
@@ -31,12 +31,12 @@ def test_a_misspelt_setting_was_good_for_config_check_and_a_traceback_for_every_
     )
 
 
-def test_every_setting_that_is_wrong_is_told_at_once() -> None:
+def test_all_wrong_client_settings_are_reported_at_once() -> None:
     sentences = config_check_errors({"bogus": 1, "session.timeout.ms": "soon", "max.in.flight": 20, "linger.ms": 5})
     assert [name in sentence for name, sentence in zip(("bogus", "session", "max.in"), sentences, strict=True)]
 
 
-def test_a_setting_of_the_file_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_wrong_setting_of_the_file_is_reported_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("kafka:\n  client:\n    linger.ms: 5\n    bogus: 1\n")
     result = southbound("config", "check", "--config", str(file))
@@ -49,7 +49,7 @@ def test_a_value_that_librdkafka_quotes_is_not_repeated() -> None:
     assert SECRET not in sentence
 
 
-def test_a_login_without_a_user_is_told() -> None:
+def test_a_login_without_a_user_is_reported() -> None:
     (sentence,) = config_check_errors({"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"})
     assert "sasl.username and sasl.password must be set" in sentence
 
@@ -62,6 +62,6 @@ def test_a_login_without_a_user_is_told() -> None:
         {"group.protocol": "consumer"},
     ],
 )
-def test_what_librdkafka_takes_is_good(client: dict[str, object]) -> None:
+def test_settings_that_librdkafka_accepts_are_valid(client: dict[str, object]) -> None:
     result = southbound("config", "check", SOUTHBOUND_KAFKA__CLIENT=json.dumps(client))
     assert result.exit_code == ExitCode.SUCCESS, result.output

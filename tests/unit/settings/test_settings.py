@@ -1,4 +1,4 @@
-"""Settings come from a file and the environment; what is wrong is told at once, and secrets stay secret."""
+"""Settings come from a file and the environment; all mistakes are reported at once, without secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from southbound.settings.settings import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECRET = "hunter2-and-more"  # noqa: S105 - the tests look for it
+SECRET = "hunter2-and-more"  # noqa: S105 - a test value
 WORDS = st.sampled_from(["", "url", "group", "client", "level", "x"])
 CONTENT = st.integers() | st.lists(WORDS, max_size=2) | st.dictionaries(WORDS, st.integers() | WORDS, max_size=2)
 NUMBERS = st.none() | st.integers(1, 5000)
@@ -36,7 +36,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_errors(environment: Mapping[str, str], text: str | None = None) -> list[str]:
-    """Load settings that are wrong."""
+    """Load invalid settings and return the mistakes."""
     config = None if text is None else write_settings(text)
     with pytest.raises(SettingsError) as wrong:
         load_settings(config, environment)
@@ -79,7 +79,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert load_settings(None, {"SOUTHBOUND_KAFKA__BOOTSTRAP": ""}).kafka.bootstrap is None
 
 
-def test_entries_for_librdkafka_are_laid_over_those_of_the_file_one_by_one() -> None:
+def test_client_entries_of_the_environment_override_those_of_the_file_one_by_one() -> None:
     file = write_settings("kafka: {client: {a: 1, b: 2}}")
     settings = load_settings(file, {"SOUTHBOUND_KAFKA__CLIENT": json.dumps({"b": "x"})})
     assert settings.kafka.client == {"a": 1, "b": "x"}
@@ -97,7 +97,7 @@ def test_the_file_is_found_by_option_then_by_variable_then_in_the_working_folder
     assert found == [1, 2, 3]
 
 
-def test_a_relative_path_in_the_file_is_meant_from_its_own_folder(tmp_path: Path) -> None:
+def test_a_relative_path_in_the_file_is_relative_to_its_folder(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     settings = load_settings(write_settings("routing: {spokes: spokes, policy: /p.yaml}", "etc/mine.yaml"), {})
     assert (settings.routing.spokes, settings.routing.policy) == (Path("etc/spokes"), Path("/p.yaml"))
@@ -105,8 +105,8 @@ def test_a_relative_path_in_the_file_is_meant_from_its_own_folder(tmp_path: Path
 
 def test_five_mistakes_are_five_sentences_that_name_the_place() -> None:
     text = "kafka:\n  bootsrap: x\n  start_timeout: -1\nlistener:\n  port: many\nworker: 3\n"
-    told = settings_errors({"SOUTHBOUND_LOG__LEVEL": "loud"}, text)
-    assert sorted(told) == [
+    errors = settings_errors({"SOUTHBOUND_LOG__LEVEL": "loud"}, text)
+    assert sorted(errors) == [
         "SOUTHBOUND_LOG__LEVEL: log.level must be 'debug', 'info', 'warning' or 'error'",
         "mine.yaml:2: there is no setting kafka.bootsrap: did you mean kafka.bootstrap?",
         "mine.yaml:3: kafka.start_timeout must be more than 0",
@@ -123,7 +123,7 @@ def test_five_mistakes_are_five_sentences_that_name_the_place() -> None:
         ("SOUTHBOUND_COFFEE", "remove it, or see `southbound config show` for all names"),
     ],
 )
-def test_a_variable_that_nobody_knows_is_refused(name: str, remedy: str) -> None:
+def test_an_unknown_variable_is_refused(name: str, remedy: str) -> None:
     assert settings_errors({name: "x"}) == [f"{name}: there is no such setting: {remedy}"]
 
 
@@ -141,12 +141,12 @@ def test_a_variable_that_nobody_knows_is_refused(name: str, remedy: str) -> None
         {"SOUTHBOUNDARY": "another word"},
     ],
 )
-def test_names_of_others_are_left_alone(environment: dict[str, str]) -> None:
+def test_variables_of_other_programs_are_ignored(environment: dict[str, str]) -> None:
     assert load_settings(None, environment) == Settings()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("- a\n", "mine.yaml:1: must hold groups of settings, such as `kafka:` with `bootstrap:` below it"),
         ("kafka:\n  group: a\n  group: b\n", "mine.yaml:3: a field is written twice: remove one"),
@@ -155,30 +155,30 @@ def test_names_of_others_are_left_alone(environment: dict[str, str]) -> None:
         ("kafka:\n  client:\n    a: [1]\n", "mine.yaml:3: kafka.client.a must be text, a number, true or false"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_where_and_what_to_do(text: str, told: str) -> None:
-    assert settings_errors({}, text) == [told]
+def test_the_mistakes_of_a_file_have_place_and_remedy(text: str, expected: str) -> None:
+    assert settings_errors({}, text) == [expected]
 
 
 def test_text_that_is_not_yaml_is_named_with_its_line() -> None:
-    [told] = settings_errors({}, "kafka:\n  a: [1\nstore: x\n")
-    assert told.startswith("mine.yaml:3: not valid YAML")
+    [error] = settings_errors({}, "kafka:\n  a: [1\nstore: x\n")
+    assert error.startswith("mine.yaml:3: not valid YAML")
 
 
-def test_a_file_that_is_named_must_be_there() -> None:
+def test_a_file_that_is_named_must_exist() -> None:
     assert settings_errors({"SOUTHBOUND_CONFIG": "nowhere.yaml"}) == [
         "SOUTHBOUND_CONFIG: there is no file nowhere.yaml: correct the path"
     ]
 
 
 def test_a_map_in_a_variable_is_json() -> None:
-    [told] = settings_errors({"SOUTHBOUND_KAFKA__CLIENT": "security.protocol=SSL"})
-    assert told.startswith("SOUTHBOUND_KAFKA__CLIENT: must be a JSON object")
+    [error] = settings_errors({"SOUTHBOUND_KAFKA__CLIENT": "security.protocol=SSL"})
+    assert error.startswith("SOUTHBOUND_KAFKA__CLIENT: must be a JSON object")
 
 
 @pytest.mark.parametrize(
     "url", [f"mysql://me:{SECRET}@db/x", "sqlite:///:memory:", "sqlite+x:///:memory:", "southbound.db", "sqlite:///"]
 )
-def test_a_store_that_cannot_be_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_store_address_is_refused_without_repeating_it(url: str) -> None:
     assert settings_errors({"SOUTHBOUND_STORE__URL": url}) == [
         "SOUTHBOUND_STORE__URL: store.url must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
     ]
@@ -201,12 +201,12 @@ def test_a_store_may_be_spelled_with_and_without_a_driver(url: str) -> None:
         "postgresql://me:secret@h?sslmode=require&target_session_attrs=read-write",
     ],
 )
-def test_what_sqlalchemy_can_take_apart_may_be_the_address_of_a_store(url: str) -> None:
+def test_an_address_that_sqlalchemy_parses_may_be_the_address_of_a_store(url: str) -> None:
     assert load_settings(None, {"SOUTHBOUND_STORE__URL": url}).store.url.get_secret_value() == url
 
 
 @pytest.mark.parametrize(
-    ("url", "claim"),
+    ("url", "expected"),
     [
         (f"postgresql://me:a@{SECRET}@h/d", "write %40 for @"),
         (f"postgresql://me:{SECRET}@h:port/d", "a number as PORT"),
@@ -217,28 +217,28 @@ def test_what_sqlalchemy_can_take_apart_may_be_the_address_of_a_store(url: str) 
         (f"postgresql://me:{SECRET}@h/d?sslmode=yes", "one of disable, allow, prefer"),
     ],
 )
-def test_an_address_that_was_a_traceback_or_told_a_part_of_its_password_is_one_sentence(url: str, claim: str) -> None:
-    (told,) = settings_errors({"SOUTHBOUND_STORE__URL": url})
-    assert told.startswith("SOUTHBOUND_STORE__URL: store.url m")
-    assert claim in told
-    assert SECRET not in told
+def test_an_invalid_address_is_one_sentence_without_its_password(url: str, expected: str) -> None:
+    (error,) = settings_errors({"SOUTHBOUND_STORE__URL": url})
+    assert error.startswith("SOUTHBOUND_STORE__URL: store.url m")
+    assert expected in error
+    assert SECRET not in error
 
 
 @pytest.mark.parametrize("prefix", ["snc acme.", "a/b.", "ü.", "x" * 151])
-def test_a_prefix_that_no_topic_could_have_is_refused(prefix: str) -> None:
-    (told,) = settings_errors({"SOUTHBOUND_KAFKA__PREFIX": prefix})
-    assert told.startswith("SOUTHBOUND_KAFKA__PREFIX: kafka.prefix may hold letters, digits")
+def test_an_invalid_topic_prefix_is_refused(prefix: str) -> None:
+    (error,) = settings_errors({"SOUTHBOUND_KAFKA__PREFIX": prefix})
+    assert error.startswith("SOUTHBOUND_KAFKA__PREFIX: kafka.prefix may hold letters, digits")
 
 
 @given(st.dictionaries(st.sampled_from(["kafka", "store", "worker", "log", "nope"]), CONTENT, max_size=3))
-def test_whatever_a_file_holds_it_loads_or_every_sentence_names_its_line(content: dict[str, object]) -> None:
+def test_any_file_loads_or_has_mistakes_with_their_lines(content: dict[str, object]) -> None:
     file = write_settings(json.dumps(content))
-    told: list[str] = []
+    errors: list[str] = []
     try:
         load_settings(file, {})
     except SettingsError as wrong:
-        told = wrong.mistakes
-    assert all(mistake.startswith("mine.yaml:") for mistake in told)
+        errors = wrong.mistakes
+    assert all(mistake.startswith("mine.yaml:") for mistake in errors)
 
 
 def test_every_setting_has_a_description() -> None:

@@ -1,4 +1,4 @@
-"""What the official definition forbids is named by a JSON pointer."""
+"""A violation of the official schema is reported with a JSON pointer."""
 
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def test_a_change_may_leave_everything_out_but_not_set_the_id() -> None:
     assert [v.pointer for v in official.violations("ServiceTest_Update", {"id": "other"})] == ["/id"]
 
 
-def test_installed_the_definition_lies_beside_the_module(tmp_path: Path) -> None:
+def test_the_installed_definition_is_beside_the_module(tmp_path: Path) -> None:
     module = tmp_path / "southbound" / "simulator" / "definition.py"
     module.parent.mkdir(parents=True)
     (module.parent / DEFINITION_FILE).write_text("{}")

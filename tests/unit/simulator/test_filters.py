@@ -1,4 +1,4 @@
-"""Lists can be filtered, cut into pages and reduced to fields."""
+"""Lists can be filtered, paged and reduced to some fields."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ def test_every_filter_must_hold_and_a_comma_means_or(query: dict[str, str], expe
 
 
 @given(st.integers(0, 20), st.integers(0, 20))
-def test_pages_put_together_are_the_whole(offset: int, limit: int) -> None:
+def test_all_pages_together_are_the_whole_list(offset: int, limit: int) -> None:
     many: list[Json] = [{"id": number} for number in range(15)]
     cut = paginate(many, {"offset": str(offset), "limit": str(limit)})
     assert cut == many[offset : offset + limit]

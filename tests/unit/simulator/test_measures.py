@@ -1,4 +1,4 @@
-"""Measures echo the ids that were asked for."""
+"""The simulator reports measures under the ids that were requested."""
 
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ def test_a_metric_measures_the_same_every_time_unless_the_script_gives_a_value()
     assert values(Behaviour(values={"Loss": 0.5}))[1] == 0.5
 
 
-def test_nothing_asked_is_nothing_measured() -> None:
+def test_without_requested_measures_nothing_is_measured() -> None:
     assert fill_measures({}, Behaviour(), None, AT) == []
 
 
@@ -37,17 +37,17 @@ def test_an_echo_shows_the_characteristic_that_was_changed() -> None:
     assert values(Behaviour(echo_characteristics=True), "size") == [5, 5]
 
 
-def test_an_echo_prefers_the_characteristic_that_is_called_like_the_metric() -> None:
-    asked = REQUESTED | {"testMeasure": [{"metricName": "url"}]}
-    assert values(Behaviour(echo_characteristics=True), "size", asked) == ["http://a.example"]
+def test_an_echo_prefers_the_characteristic_with_the_name_of_the_metric() -> None:
+    requested = REQUESTED | {"testMeasure": [{"metricName": "url"}]}
+    assert values(Behaviour(echo_characteristics=True), "size", requested) == ["http://a.example"]
 
 
 def test_an_echo_needs_no_request() -> None:
-    asked: Json = {"characteristic": REQUESTED["characteristic"]}
-    assert values(Behaviour(echo_characteristics=True), "size", asked) == [5]
+    requested: Json = {"characteristic": REQUESTED["characteristic"]}
+    assert values(Behaviour(echo_characteristics=True), "size", requested) == [5]
 
 
-def test_a_violation_stands_on_the_first_measure() -> None:
+def test_a_violation_is_part_of_the_first_measure() -> None:
     first, second = fill_measures(REQUESTED, Behaviour(violate_threshold=True), None, AT)
     assert first["ruleViolation"]
     assert "ruleViolation" not in second

@@ -1,4 +1,4 @@
-"""A PATCH merges, cancels or is refused."""
+"""A PATCH merges fields, cancels a test or is refused."""
 
 import pytest
 from hypothesis import given
@@ -21,14 +21,14 @@ def test_arrays_are_replaced_and_null_deletes() -> None:
 
 
 @given(OBJECTS, OBJECTS)
-def test_merging_twice_is_merging_once(target: Json, patch: Json) -> None:
+def test_merging_a_patch_twice_changes_nothing_more(target: Json, patch: Json) -> None:
     once = apply_merge_patch(target, patch)
     assert apply_merge_patch(once, patch) == once
     assert apply_merge_patch(target, {}) == target
 
 
 @pytest.mark.parametrize("spelling", ["cancelled", "canceled", "Cancelled"])
-def test_cancelling_is_understood_in_every_spelling(spelling: str) -> None:
+def test_cancelling_is_accepted_in_every_spelling(spelling: str) -> None:
     assert MergePatch({"state": spelling}).cancels
 
 

@@ -1,4 +1,4 @@
-"""The ledger knows what was really sent."""
+"""The request log counts repeated POSTs and masks credentials."""
 
 from datetime import UTC, datetime
 
@@ -19,13 +19,13 @@ def a_post(name: str, key: str, **headers: str) -> ReceivedRequest:
     )
 
 
-def test_a_key_that_was_posted_twice_is_told_with_how_often() -> None:
+def test_repeated_idempotency_keys_are_counted() -> None:
     ledger = RequestLog()
     ledger.requests += [a_post("root", "k1"), a_post("child", "k2"), a_post("root", "k1")]
     assert ledger.repeated_posts() == {"k1": 2}
     assert ledger.posted_names() == ("root", "child", "root")
 
 
-def test_credentials_are_not_told_to_another_process() -> None:
+def test_credentials_are_masked_in_the_log_of_requests() -> None:
     headers = a_post("root", "k1", authorization="Bearer secret").as_json()["headers"]
     assert headers == {"idempotency-key": "k1", "authorization": "***"}

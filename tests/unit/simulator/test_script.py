@@ -1,4 +1,4 @@
-"""A script says how the tests of a specification are treated."""
+"""A script sets the behaviour for the tests of each specification."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_child_can_be_treated_differently() -> None:
     assert script.behaviour_for("a", child=True).initial_state is RunState.ACKNOWLEDGED
 
 
-def test_a_child_without_a_rule_of_its_own_is_treated_like_everybody() -> None:
+def test_a_child_without_its_own_rule_gets_that_of_its_specification() -> None:
     script = Script(specifications={"a": completes_by_callback()})
     assert script.behaviour_for("a", child=True) == script.behaviour_for("a")
 
@@ -51,7 +51,7 @@ def test_the_demo_has_a_behaviour_for_every_line_of_its_scenario() -> None:
     assert set(demo_script().specifications) == SPECIFICATIONS_OF_THE_DEMO
 
 
-def test_waiting_without_end_has_no_step_after_pending() -> None:
+def test_unlimited_waiting_has_no_step_after_pending() -> None:
     assert [step.state for step in stays_pending(None).transitions] == [RunState.PENDING]
     assert stays_pending(2.0).transitions[-1].state is RunState.COMPLETED
 
@@ -76,11 +76,11 @@ def test_an_empty_script_completes_everything_at_once(tmp_path: Path) -> None:
     assert read_script(write_script(tmp_path, "")).behaviour_for("any").initial_state is RunState.COMPLETED
 
 
-def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_with_their_places(tmp_path: Path) -> None:
     text = "specifications:\n  a: {busy_times: -1}\n  b: {transitions: [{state: exploded}], colour: red}\n"
-    with pytest.raises(ScriptError) as told:
+    with pytest.raises(ScriptError) as raised:
         read_script(write_script(tmp_path, text))
-    lines = str(told.value).splitlines()
+    lines = str(raised.value).splitlines()
     assert len(lines) == 3
     assert [line.partition("script.yaml:")[2] for line in lines[::2]] == [
         "2: field 'specifications.a.busy_times': must be greater than or equal to 0",
@@ -90,11 +90,11 @@ def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["a: [", "- just\n- a list\n", "a: 1\na: 2\n"])
-def test_what_is_no_script_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+def test_an_invalid_script_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(ScriptError, match=r"script\.yaml"):
         read_script(write_script(tmp_path, text))
 
 
-def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_script_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(ScriptError, match=r"nowhere\.yaml:1: cannot be read as text: FileNotFoundError: name a script"):
         read_script(tmp_path / "nowhere.yaml")

@@ -1,4 +1,4 @@
-"""Secrets are fetched from where the profile says, sent, and never shown."""
+"""Secrets are read from where the profile says, sent, and never shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from consumers.spokes.authentication import Authentication
 
-PASSWORD = "hünter2"  # noqa: S105 - of nothing
+PASSWORD = "hünter2"  # noqa: S105 - a test value
 ENVIRONMENT = {"LAB": PASSWORD, "TOKEN": "t0ken", "MULTI": "a\nb", "EMPTY": ""}
 KINDS = [
     {"kind": "basic", "username": "gateway", "password": "env:LAB"},
@@ -43,7 +43,7 @@ def authenticated_request(auth: dict[str, str]) -> HttpRequest:
     return request
 
 
-def test_each_kind_proves_who_we_are_in_its_own_header() -> None:
+def test_each_kind_of_authentication_sets_its_own_header() -> None:
     basic, bearer, key = map(authenticated_request, KINDS)
     encoded = basic.headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(encoded).decode() == f"gateway:{PASSWORD}"
@@ -55,9 +55,9 @@ def test_each_kind_proves_who_we_are_in_its_own_header() -> None:
 @pytest.mark.parametrize("auth", KINDS)
 def test_no_secret_is_ever_printed(auth: dict[str, str]) -> None:
     request = authenticated_request(auth)
-    shown = f"{credentials_from(auth)!r} {credentials_from(auth)} {request!r} {request} {a_profile(auth=auth)!r}"
+    printed = f"{credentials_from(auth)!r} {credentials_from(auth)} {request!r} {request} {a_profile(auth=auth)!r}"
     for secret in (PASSWORD, "t0ken", request.headers.get("Authorization", "t0ken")):
-        assert secret not in shown
+        assert secret not in printed
 
 
 @pytest.mark.parametrize("reference", ["env:LAB", "file:{path}"])
@@ -76,18 +76,18 @@ def test_a_secret_is_fetched_from_environment_or_file(reference: str, tmp_path: 
         ("file:/", "no secret at file:/"),
     ],
 )
-def test_a_missing_secret_is_named_by_its_place(reference: str, sentence: str) -> None:
+def test_a_missing_secret_is_named_by_its_reference(reference: str, sentence: str) -> None:
     with pytest.raises(SecretMissingError, match=sentence):
         fetch_secret(reference, ENVIRONMENT)
 
 
-def test_a_secret_of_two_lines_cannot_smuggle_a_header() -> None:
+def test_a_secret_of_two_lines_cannot_inject_a_header() -> None:
     with pytest.raises(SecretMissingError, match="env:MULTI cannot stand in a header") as error:
         credentials_from({"kind": "bearer", "token": "env:MULTI"})
     assert "a\nb" not in str(error.value)
 
 
-def test_all_missing_secrets_are_told_at_once() -> None:
+def test_all_missing_secrets_are_reported_at_once() -> None:
     profiles = [
         a_profile(name=name, auth={"kind": "bearer", "token": f"env:{name.upper()}"}) for name in ("one", "two")
     ]

@@ -1,4 +1,4 @@
-"""The client limits, authenticates, addresses and sends; the answer comes back as it is."""
+"""The client limits concurrency, authenticates, builds the URL and sends; it returns the response unchanged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
     assert [request.headers["Idempotency-Key"] for request in transport.requests] == ["key-1", "key-1"]
 
 
-async def test_a_key_of_two_lines_cannot_smuggle_a_header() -> None:
+async def test_an_idempotency_key_of_two_lines_cannot_inject_a_header() -> None:
     transport = FakeTransport([OK])
     call = a_spoke().to_send(a_command(), None, "key\r\nEvil: 1")
     await a_client(transport).call("fibre-lab", call)
@@ -100,7 +100,7 @@ async def test_no_more_calls_than_allowed_run_at_once() -> None:
     assert len(transport.requests) == 9
 
 
-async def test_a_call_that_may_not_be_made_any_more_when_its_turn_comes_is_not_sent() -> None:
+async def test_a_call_that_may_no_longer_be_made_when_a_connection_is_free_is_not_sent() -> None:
     gate, sending = asyncio.Event(), asyncio.Event()
 
     class SlowOnce(FakeTransport):
@@ -129,7 +129,7 @@ async def test_a_spoke_without_profile_is_named() -> None:
         await a_client(FakeTransport([OK])).call("copper-lab", GET)
 
 
-async def test_closing_closes_every_line() -> None:
+async def test_closing_closes_every_transport() -> None:
     transport = FakeTransport([OK])
     await a_client(transport).close()
     assert transport.closed

@@ -1,4 +1,4 @@
-"""A profile is refused with all its mistakes, each in a sentence that names file, line, spoke and field."""
+"""An invalid profile is refused with all its mistakes, each with file, line, spoke and field."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mistakes(tmp_path: Path) -> Mistakes:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ProfilesWrongError) as wrong:
             load_profiles([path])
-        return tuple(one.replace(str(tmp_path) + "/", "") for one in wrong.value.mistakes)
+        return tuple(mistake.replace(str(tmp_path) + "/", "") for mistake in wrong.value.mistakes)
 
     return of
 
@@ -100,14 +100,14 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
     ],
 )
 def test_each_mistake_has_its_sentence(text: str, sentence: str, mistakes: Mistakes) -> None:
-    assert any(sentence in one for one in mistakes(text)), mistakes(text)
+    assert any(sentence in mistake for mistake in mistakes(text)), mistakes(text)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_or_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ProfilesWrongError) as wrong:
         load_profiles([tmp_path / "none.yaml", tmp_path / "bytes.yaml"])
-    assert [one.rpartition("/")[2] for one in wrong.value.mistakes] == [
+    assert [mistake.rpartition("/")[2] for mistake in wrong.value.mistakes] == [
         "none.yaml:1: cannot be read as text: FileNotFoundError",
         "bytes.yaml:1: cannot be read as text: UnicodeDecodeError",
     ]
@@ -145,7 +145,7 @@ json_values = st.recursive(
 
 @settings(deadline=None, max_examples=150)
 @given(fields=st.dictionaries(st.sampled_from(sorted(Profile.model_fields)), json_values, max_size=5))
-def test_whatever_a_file_holds_there_is_a_profile_or_there_are_sentences(
+def test_any_file_is_a_profile_or_has_mistakes_with_their_lines(
     fields: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -156,4 +156,4 @@ def test_whatever_a_file_holds_there_is_a_profile_or_there_are_sentences(
     except ProfilesWrongError as wrong:
         mistakes = wrong.mistakes
     assert mistakes
-    assert all(re.match(rf"{re.escape(str(path))}:[0-9]+: .", one) for one in mistakes)
+    assert all(re.match(rf"{re.escape(str(path))}:[0-9]+: .", mistake) for mistake in mistakes)

@@ -1,4 +1,4 @@
-"""The pure parts of the run store."""
+"""The parts of the run store that do no I/O: write plans, group commit, document cache and addresses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ kept = st.dictionaries(ids, st.builds(StoredRevision, revision=st.integers(1, 3)
 
 
 @given(saves=st.lists(saves, max_size=8), kept=kept)
-def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(
+def test_saves_that_share_a_transaction_have_the_same_results_as_single_ones(
     saves: list[Save], kept: dict[str, StoredRevision]
 ) -> None:
     together = plan_writes(saves, kept)
@@ -53,7 +53,7 @@ def test_saves_that_share_a_transaction_end_as_if_each_had_come_alone(
 
 
 class DoublingBatch:
-    """Doubles numbers, group by group, and notes the groups."""
+    """Doubles numbers batch by batch and records the batches."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -67,7 +67,7 @@ class DoublingBatch:
         return [n * 2 if n != 4 else KeyError(n) for n in numbers]
 
 
-async def test_who_comes_meanwhile_shares_the_next_group() -> None:
+async def test_items_submitted_during_a_group_share_the_next_one() -> None:
     kitchen = DoublingBatch()
     grouping = GroupCommit(kitchen.double, max_weight=3)
     first = asyncio.ensure_future(grouping.submit(1))
@@ -80,7 +80,7 @@ async def test_who_comes_meanwhile_shares_the_next_group() -> None:
     assert kitchen.groups == [[1], [2, 3, 5], [6]]
 
 
-async def test_heavy_asks_fill_a_group_sooner() -> None:
+async def test_heavy_items_fill_a_group_sooner() -> None:
     kitchen = DoublingBatch()
     kitchen.open.set()
     grouping = GroupCommit(kitchen.double, max_weight=10, weight=lambda n: n)
@@ -88,7 +88,7 @@ async def test_heavy_asks_fill_a_group_sooner() -> None:
     assert kitchen.groups == [[6, 5], [7, 100], [1]]
 
 
-async def test_one_answer_may_be_an_error_of_its_own() -> None:
+async def test_one_result_of_a_group_may_be_an_error() -> None:
     kitchen = DoublingBatch()
     kitchen.open.set()
     grouping = GroupCommit(kitchen.double, max_weight=9)
@@ -96,7 +96,7 @@ async def test_one_answer_may_be_an_error_of_its_own() -> None:
     assert [answers[0], type(answers[1]), answers[2]] == [6, KeyError, 10]
 
 
-async def test_trouble_with_a_group_reaches_each_caller_and_ends_there() -> None:
+async def test_the_error_of_a_group_reaches_each_caller_and_ends_there() -> None:
     kitchen = DoublingBatch()
     kitchen.open.set()
     grouping = GroupCommit(kitchen.double, max_weight=9)
@@ -110,7 +110,7 @@ class ProcessEndingError(BaseException):
     """The process is ending."""
 
 
-async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
+async def test_the_end_of_the_process_during_a_group_leaves_no_caller_waiting() -> None:
     async def die(_: Sequence[int]) -> list[int | Exception]:
         raise ProcessEndingError
 
@@ -119,10 +119,10 @@ async def test_an_end_in_the_middle_of_a_group_leaves_nobody_waiting() -> None:
     assert [type(answer) for answer in answers] == [ProcessEndingError, asyncio.CancelledError]
 
 
-async def test_an_error_that_cannot_be_copied_leaves_nobody_waiting() -> None:
+async def test_an_error_that_cannot_be_copied_leaves_no_caller_waiting() -> None:
     class StubbornError(Exception):
-        def __init__(self, one: str, other: str) -> None:
-            super().__init__(f"{one} {other}")
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__(f"{first} {second}")
 
     async def fail(_: Sequence[int]) -> list[int | Exception]:
         raise StubbornError("no", "copy")
@@ -140,7 +140,7 @@ def test_a_document_is_parsed_and_written_once() -> None:
 
 
 @given(sizes=st.lists(st.integers(0, 400), max_size=20))
-def test_memory_is_bounded_and_what_is_read_is_right(sizes: list[int]) -> None:
+def test_the_document_cache_is_bounded_and_correct(sizes: list[int]) -> None:
     remembered = DocumentCache(max_characters=1000)
     for number, size in enumerate(sizes):
         document = a_document(f"TR{number}", description="x" * size)
@@ -158,7 +158,7 @@ def test_memory_is_bounded_and_what_is_read_is_right(sizes: list[int]) -> None:
         ("sqlite:///:memory:", "name a file"),
     ],
 )
-def test_an_address_that_will_not_do_is_explained_without_its_password(address: str, sentence: str) -> None:
+def test_an_invalid_address_is_explained_without_its_password(address: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as refused:
         database_at(address)
     assert "s3cret" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A worker decides by what is live on the topic; what it cannot use changes nothing, and somebody is told."""
+"""A worker uses the live tables of the topic. An unusable version changes nothing and is reported."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ SPOKES = ("fibre-lab", "moon-lab")
 
 @dataclass(slots=True)
 class ObservedTables:
-    """What an observer heard."""
+    """Records the calls of the observer port."""
 
-    lives: list[tuple[str, str, str | None]] = field(default_factory=list)
+    live_versions: list[tuple[str, str, str | None]] = field(default_factory=list)
     refusals: list[tuple[str, str, str | None]] = field(default_factory=list)
     agreements: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def version_live(self, table: str, version: str, before: str | None) -> None:
-        self.lives.append((table, version, before))
+        self.live_versions.append((table, version, before))
 
     def version_refused(self, table: str, why: str, kept: str | None) -> None:
         self.refusals.append((table, why, kept))
@@ -52,10 +52,10 @@ class ObservedTables:
 
 @dataclass(slots=True)
 class LiveTablesRig:
-    """A topic as a list, and the tables that follow it."""
+    """An in-memory tables topic and the tables that follow it."""
 
     log: list[Entry] = field(default_factory=list)
-    heard: ObservedTables = field(default_factory=ObservedTables)
+    observer: ObservedTables = field(default_factory=ObservedTables)
     tables: LiveTables = field(init=False)
     _told: int = 0
 
@@ -63,9 +63,9 @@ class LiveTablesRig:
         self.restart()
 
     def restart(self) -> None:
-        """Be another process, which reads the topic from its beginning."""
-        wanted = PublishedTableIds(policy="outbound-policy", selector="spoke-selector")
-        self.tables, self._told = LiveTables(wanted, SPOKES, self.heard), 0
+        """Act as a new process, which reads the topic from its beginning."""
+        ids = PublishedTableIds(policy="outbound-policy", selector="spoke-selector")
+        self.tables, self._told = LiveTables(ids, SPOKES, self.observer), 0
 
     @property
     def published(self) -> PublishedTables:
@@ -89,7 +89,7 @@ class LiveTablesRig:
         self.log += [(key.encode(), value) for key, value in plan.records.items()]
 
     async def follow(self, *, at_end: bool = True) -> None:
-        """Take in what was put since the last time."""
+        """Read what was put on the topic since the last call."""
         news, self._told = tuple(self.log[self._told :]), len(self.log)
         await self.tables.process(TableTopicRead(entries=news, at_end=at_end))
 
@@ -99,8 +99,8 @@ class LiveTablesRig:
         return pair.policy.table.version, pair.selector.table.version
 
 
-async def a_live_tables_harness() -> LiveTablesRig:
-    """Have both tables live."""
+async def a_rig_with_live_tables() -> LiveTablesRig:
+    """Return a rig in which both tables are live."""
     rig = LiveTablesRig()
     rig.publish(POLICY)
     rig.publish(SELECTOR)
@@ -108,7 +108,7 @@ async def a_live_tables_harness() -> LiveTablesRig:
     return rig
 
 
-async def test_nothing_is_decided_before_both_tables_are_there_and_what_lacks_is_said() -> None:
+async def test_nothing_is_decided_before_both_tables_are_live_and_missing_ones_are_named() -> None:
     rig = LiveTablesRig()
     assert "being read" in (rig.tables.missing or "")
     await rig.follow()
@@ -126,7 +126,7 @@ async def test_nothing_is_decided_before_both_tables_are_there_and_what_lacks_is
     assert rig.tables.missing is None
 
 
-async def test_what_was_replaced_before_the_end_of_the_topic_is_never_used() -> None:
+async def test_versions_replaced_before_the_end_of_the_topic_are_never_used() -> None:
     rig = LiveTablesRig()
     rig.publish(POLICY)
     rig.publish(SELECTOR)
@@ -134,11 +134,11 @@ async def test_what_was_replaced_before_the_end_of_the_topic_is_never_used() -> 
     assert rig.tables.missing is not None
     newer = rig.publish(ALWAYS_HIERARCHICAL)
     await rig.follow()
-    assert [version for table, version, _ in rig.heard.lives if table == "outbound-policy"] == [newer]
+    assert [version for table, version, _ in rig.observer.live_versions if table == "outbound-policy"] == [newer]
 
 
 async def test_a_published_version_decides_the_next_run_and_the_decision_names_it() -> None:
-    rig = await a_live_tables_harness()
+    rig = await a_rig_with_live_tables()
     decide = Decider(tables=rig.tables.current)
     before = decide.decide(a_document(spec="fibre-line"))
     version = rig.publish(ALWAYS_HIERARCHICAL)
@@ -150,27 +150,27 @@ async def test_a_published_version_decides_the_next_run_and_the_decision_names_i
     assert after.decision.policy == f"outbound-policy@{version}#R3"
 
 
-async def test_two_tables_that_go_live_together_are_exchanged_together() -> None:
-    rig = await a_live_tables_harness()
+async def test_two_tables_published_together_are_replaced_together() -> None:
+    rig = await a_rig_with_live_tables()
     versions = rig.publish(ALWAYS_HIERARCHICAL), rig.publish(MOON_LAB_SELECTOR)
     await rig.follow()
     assert rig.versions == versions
 
 
-async def test_a_version_with_a_mistake_leaves_the_one_before_and_somebody_is_told_which_cell() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_version_with_a_mistake_keeps_the_previous_one_and_the_cell_is_reported() -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     version = rig.publish(BROKEN)
     await rig.follow()
     assert rig.versions == before
-    ((table, why, kept),) = rig.heard.refusals
+    ((table, why, kept),) = rig.observer.refusals
     assert (table, kept) == ("outbound-policy", before[0])
     assert f"outbound-policy@{version}:9: row R1, column 'spec'" in why
     assert rig.tables.warnings == {"outbound-policy": f"still decided by outbound-policy@{before[0]}: {why}"}
 
 
-async def test_a_selector_that_names_a_spoke_without_a_profile_leaves_the_one_before() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_selector_that_names_a_spoke_without_a_profile_keeps_the_previous_one() -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     rig.publish(SELECTOR.replace("moon-lab", "mars-lab"))
     await rig.follow()
@@ -178,29 +178,29 @@ async def test_a_selector_that_names_a_spoke_without_a_profile_leaves_the_one_be
     assert "mars-lab" in rig.tables.warnings["spoke-selector"]
 
 
-async def test_going_back_to_what_is_still_used_ends_the_alarm() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_rollback_to_the_version_in_use_ends_the_alarm() -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     rig.publish(BROKEN)
     await rig.follow()
-    rig.heard.agreements.clear()
+    rig.observer.agreements.clear()
     rig.roll_back("outbound-policy")
     await rig.follow()
-    assert (rig.versions, rig.tables.warnings, rig.heard.agreements) == (before, {}, ["outbound-policy"])
+    assert (rig.versions, rig.tables.warnings, rig.observer.agreements) == (before, {}, ["outbound-policy"])
 
 
 async def test_a_refused_version_is_not_tried_again_with_every_record_of_another_table() -> None:
-    rig = await a_live_tables_harness()
+    rig = await a_rig_with_live_tables()
     rig.publish(BROKEN)
     await rig.follow()
     rig.publish(MOON_LAB_SELECTOR)
     await rig.follow()
-    assert len(rig.heard.refusals) == 1
+    assert len(rig.observer.refusals) == 1
     assert rig.tables.current().selector.table.rows[0].outputs["spoke"] == "moon-lab"
 
 
-async def test_a_process_that_starts_while_a_broken_version_is_live_uses_what_the_others_still_use() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_process_that_starts_while_an_unusable_version_is_live_uses_the_previous_one() -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     rig.publish(BROKEN)
     rig.publish(BROKEN.replace("[1..2", "[2..3"))
@@ -210,7 +210,7 @@ async def test_a_process_that_starts_while_a_broken_version_is_live_uses_what_th
     assert rig.tables.warnings.keys() == {"outbound-policy"}
 
 
-async def test_a_process_that_starts_and_finds_only_a_broken_version_says_what_is_wrong_with_it() -> None:
+async def test_a_process_that_starts_with_only_an_unusable_version_reports_its_mistakes() -> None:
     rig = LiveTablesRig()
     rig.publish(BROKEN)
     rig.publish(SELECTOR)
@@ -219,24 +219,24 @@ async def test_a_process_that_starts_and_finds_only_a_broken_version_says_what_i
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
         ("outbound-policy", b"{", "record outbound-policy cannot be read"),
         ("outbound-policy", b'{"version": "0badc0de"}', "record outbound-policy cannot be read"),
         ("outbound-policy", None, "has no live version on the topic any more"),
     ],
 )
-async def test_a_damaged_pointer_leaves_what_is_used(key: str, value: bytes | None, told: str) -> None:
-    rig = await a_live_tables_harness()
+async def test_a_damaged_pointer_keeps_the_version_in_use(key: str, value: bytes | None, expected: str) -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     rig.log.append((key.encode(), value))
     await rig.follow()
     assert rig.versions == before
-    assert told in rig.tables.warnings["outbound-policy"]
+    assert expected in rig.tables.warnings["outbound-policy"]
 
 
-async def test_a_version_whose_text_was_tampered_with_is_not_used() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_version_whose_text_does_not_match_its_id_is_not_used() -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     version = rig.publish(ALWAYS_HIERARCHICAL)
     at = next(n for n, (key, _) in enumerate(rig.log) if key == f"outbound-policy@{version}".encode())
@@ -246,8 +246,8 @@ async def test_a_version_whose_text_was_tampered_with_is_not_used() -> None:
     assert "was changed after it was written" in rig.tables.warnings["outbound-policy"]
 
 
-async def test_a_pointer_to_a_version_that_the_topic_does_not_have_leaves_what_is_used_until_it_comes() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_pointer_to_a_missing_version_keeps_the_version_in_use_until_it_comes() -> None:
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     version = rig.publish(ALWAYS_HIERARCHICAL)
     record = next(entry for entry in rig.log if entry[0] == f"outbound-policy@{version}".encode())
@@ -260,7 +260,7 @@ async def test_a_pointer_to_a_version_that_the_topic_does_not_have_leaves_what_i
 
 
 async def test_a_table_under_the_key_of_another_is_not_used() -> None:
-    rig = await a_live_tables_harness()
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     other = POLICY.replace("outbound-policy", "other-policy")
     rig.put(
@@ -273,10 +273,10 @@ async def test_a_table_under_the_key_of_another_is_not_used() -> None:
     assert "holds the table other-policy" in rig.tables.warnings["outbound-policy"]
 
 
-async def test_a_fault_of_the_loader_is_an_alarm_and_not_the_end_of_the_worker(
+async def test_an_unexpected_error_of_the_loader_is_reported_and_does_not_end_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = await a_live_tables_harness()
+    rig = await a_rig_with_live_tables()
     before = rig.versions
     rig.publish(ALWAYS_HIERARCHICAL)
     with monkeypatch.context() as patch:
@@ -286,7 +286,7 @@ async def test_a_fault_of_the_loader_is_an_alarm_and_not_the_end_of_the_worker(
     assert "broke the loader with TypeError: tell a developer" in rig.tables.warnings["outbound-policy"]
 
 
-async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
+async def test_unknown_fields_of_a_record_are_ignored() -> None:
     rig = LiveTablesRig()
     rig.publish(POLICY)
     rig.publish(SELECTOR)
@@ -295,11 +295,11 @@ async def test_what_a_later_southbound_adds_to_a_record_is_no_mistake() -> None:
     assert rig.tables.missing is None
 
 
-async def test_trouble_with_the_topic_is_told_until_it_is_read_again() -> None:
-    rig = await a_live_tables_harness()
+async def test_a_failure_of_the_topic_is_reported_until_it_is_read_again() -> None:
+    rig = await a_rig_with_live_tables()
     await rig.tables.process(TableTopicRead(problem="the topic is gone"))
     await rig.tables.process(TableTopicRead(problem="the topic is gone"))
-    assert rig.heard.problems == ["the topic is gone"]
+    assert rig.observer.problems == ["the topic is gone"]
     assert rig.tables.warnings == {"tables topic": "the topic is gone"}
     await rig.follow()
     assert rig.tables.warnings == {}

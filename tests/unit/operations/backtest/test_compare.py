@@ -1,4 +1,4 @@
-"""What a backtest asks of Kafka, shares among readers, and refuses before it reads anything."""
+"""A backtest parses its options, divides the records among readers, and refuses mistakes before it reads Kafka."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ POLICY, SELECTOR = (str(DEFAULTS / f"tables/{name}.yaml") for name in ("outbound
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("text", "expected"),
     [("7d", timedelta(days=7)), ("90m", timedelta(minutes=90)), ("24H", timedelta(days=1)), ("1w", timedelta(weeks=1))],
 )
-def test_a_span_is_a_number_and_a_unit(written: str, meant: timedelta) -> None:
-    assert parse_duration(written) == meant
+def test_a_span_is_a_number_and_a_unit(text: str, expected: timedelta) -> None:
+    assert parse_duration(text) == expected
 
 
-@pytest.mark.parametrize("written", ["", "7", "d", "-7d", "7 days", "0d", "1.5h", "9999999d"])
-def test_what_is_no_span_is_refused(written: str) -> None:
+@pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7 days", "0d", "1.5h", "9999999d"])
+def test_an_invalid_span_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write a number"):
-        parse_duration(written)
+        parse_duration(text)
 
 
 lengths = st.lists(st.integers(1, 50), max_size=6)
@@ -57,7 +57,7 @@ def test_the_draft_of_another_kind_is_refused() -> None:
     assert f"{POLICY} is an outbound policy, and {SELECTOR} is a spoke selector: compare two" in result.stderr
 
 
-def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Path) -> None:
+def test_a_table_without_a_live_version_needs_a_second_table_to_compare(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(a_file())
     result = southbound("tables", "backtest", str(tmp_path / "t.yaml"))
     assert result.exit_code == ExitCode.INVALID_INPUT
@@ -65,20 +65,20 @@ def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         ([POLICY, "--since", "7"], "'7' is no span of time"),
         (["nothing.yaml"], "nothing.yaml: cannot be read"),
         ([POLICY, "--against", "nothing.yaml"], "nothing.yaml: cannot be read"),
     ],
 )
-def test_what_is_written_wrong_is_told_before_kafka_is_asked(words: list[str], told: str) -> None:
+def test_mistakes_in_options_are_reported_before_kafka_is_read(words: list[str], expected: str) -> None:
     result = southbound("tables", "backtest", *words)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert told in result.stderr
+    assert expected in result.stderr
 
 
-def test_a_process_is_started_only_where_there_is_enough_to_do_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_is_started_only_for_enough_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert [reader_count(records, 10) for records in (0, 20_000, 50_000, 1_000_000)] == [1, 1, 2, 4]
     assert [reader_count(records, 2_000) for records in (50_000, 240_000)] == [1, 2]

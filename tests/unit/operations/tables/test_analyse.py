@@ -1,4 +1,4 @@
-"""`southbound tables analyse` tells what is wrong with whole tables, to people and to programs."""
+"""`southbound tables analyse` reports the problems of whole tables as text and as JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_shipped_tables_have_no_errors() -> None:
     assert "0 rows never reached" in result.output
 
 
-def test_what_should_not_be_published_ends_the_command_and_the_rest_is_printed(covered: Path) -> None:
+def test_errors_fail_the_command_and_all_findings_are_printed(covered: Path) -> None:
     result = southbound("tables", "analyse", str(covered))
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert f"{covered}: row R2 is never reached: row R1 above it takes everything that it takes" in result.stderr
@@ -44,7 +44,7 @@ def test_what_should_not_be_published_ends_the_command_and_the_rest_is_printed(c
     assert 'warning: no row matches where spec="a", mode="PROACTIVE"' in result.stdout
 
 
-def test_programs_get_every_finding_with_an_example(covered: Path) -> None:
+def test_json_contains_every_finding_with_an_example(covered: Path) -> None:
     result = southbound("tables", "analyse", str(covered), "--json")
     assert result.exit_code == ExitCode.INVALID_INPUT
     [line] = result.stdout.splitlines()
@@ -53,7 +53,7 @@ def test_programs_get_every_finding_with_an_example(covered: Path) -> None:
     assert found["complete"] is True
     assert found["gaps"][0]["where"] == 'spec="a", mode="PROACTIVE"'
     assert found["gaps"][0]["example"]["spec"] == "a"
-    assert ["R1", "R3"] in [one["rows"] for one in found["overlaps"]]
+    assert ["R1", "R3"] in [finding["rows"] for finding in found["overlaps"]]
 
 
 def test_a_file_that_does_not_load_does_not_hide_the_others(covered: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_file_that_does_not_load_does_not_hide_the_others(covered: Path, tmp_p
     assert "covered.yaml: row R2 is never reached" in result.stderr
 
 
-def test_a_table_was_not_analysed_while_one_of_its_saved_tests_failed(covered: Path) -> None:
+def test_a_table_with_a_failing_saved_test_is_analysed(covered: Path) -> None:
     covered.write_text(covered.read_text() + "tests: [{name: wrong, given: {}, expect: {row: R2}}]\n")
     result = southbound("tables", "analyse", str(covered))
     assert "row R2 is never reached" in result.stderr

@@ -1,4 +1,4 @@
-"""What a table decides for an event, and its saved tests, are told to people and to programs."""
+"""Commands show what a table decides for an event, and its saved tests, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ data:
 CHILD = '{"run_id": "C", "parent_run_id": "P", "root_run_id": "P", "test_specification": {"id": "fibre-tree"}}'
 
 
-def test_a_decision_is_told_with_its_inputs_and_the_rows_that_came_close(tmp_path: Path) -> None:
+def test_a_decision_is_shown_with_its_inputs_and_the_nearly_matching_rows(tmp_path: Path) -> None:
     (tmp_path / "event.yaml").write_text(EVENT)
     result = southbound("tables", "explain", POLICY, "--event", str(tmp_path / "event.yaml"))
     assert result.exit_code == ExitCode.SUCCESS, result.stderr
@@ -41,7 +41,7 @@ def test_a_decision_is_told_with_its_inputs_and_the_rows_that_came_close(tmp_pat
     assert "R10 would have matched but `spec` is fibre-audit, the cell requires fibre-tree" in lines
 
 
-def test_a_row_that_did_not_decide_is_held_beside_it(tmp_path: Path) -> None:
+def test_a_given_row_that_did_not_decide_is_compared_with_the_run(tmp_path: Path) -> None:
     result = southbound("tables", "explain", POLICY, "--event", "-", "--row", "R30", stdin=EVENT)
     assert "R30 does not match: `has_children` is false, the cell requires true, and `speed` is 900" in result.stdout
     assert [line.split()[:2] for line in result.stdout.splitlines() if line[:1] in "✓✗" and line] == [
@@ -52,47 +52,47 @@ def test_a_row_that_did_not_decide_is_held_beside_it(tmp_path: Path) -> None:
     ]
 
 
-def test_programs_are_told_the_same(tmp_path: Path) -> None:
+def test_json_contains_the_same_explanation(tmp_path: Path) -> None:
     result = southbound("tables", "explain", POLICY, "--event", "-", "--row", "R10", "--json", stdin=EVENT)
-    told = json.loads(result.stdout)
-    assert (told["run"], told["decided"], told["is_child"]) == ("TR1", True, False)
-    assert told["rows"] == [{"row": "default", "outputs": {"hierarchical": False, "payload": "per-run"}}]
-    assert (told["inputs"]["speed"], told["inputs"]["has_children"]) == (900, False)
-    assert [row["row"] for row in told["explanation"]["near_misses"]] == ["R10", "R20"]
-    assert (told["why_not"]["matches"], told["why_not"]["decides"]) == (False, False)
+    explanation = json.loads(result.stdout)
+    assert (explanation["run"], explanation["decided"], explanation["is_child"]) == ("TR1", True, False)
+    assert explanation["rows"] == [{"row": "default", "outputs": {"hierarchical": False, "payload": "per-run"}}]
+    assert (explanation["inputs"]["speed"], explanation["inputs"]["has_children"]) == (900, False)
+    assert [row["row"] for row in explanation["explanation"]["near_misses"]] == ["R10", "R20"]
+    assert (explanation["why_not"]["matches"], explanation["why_not"]["decides"]) == (False, False)
 
 
-def test_a_run_that_no_row_takes_is_told_what_came_close_and_the_command_has_done_its_work() -> None:
+def test_a_run_without_a_matching_row_is_explained_and_the_command_succeeds() -> None:
     part = "related_service: {type: cable}\n"
     result = southbound("tables", "explain", SELECTOR, "--event", "-", "--row", "S50", stdin=part)
     assert result.exit_code == ExitCode.SUCCESS
     assert "this run: no row of spoke-selector@" in result.stdout
     assert "S50 would have matched but it is switched off" in result.stdout
     assert "S50 does not match: it is switched off" in result.stdout
-    told = json.loads(southbound("tables", "explain", SELECTOR, "--event", "-", "--json", stdin=part).stdout)
-    assert (told["decided"], told["reason"], told["why_not"]) == (False, "NO_ROW_MATCHES", None)
+    explanation = json.loads(southbound("tables", "explain", SELECTOR, "--event", "-", "--json", stdin=part).stdout)
+    assert (explanation["decided"], explanation["reason"], explanation["why_not"]) == (False, "NO_ROW_MATCHES", None)
 
 
-def test_a_child_is_told_that_its_root_counts() -> None:
+def test_for_a_child_the_decision_of_its_root_is_shown() -> None:
     result = southbound("tables", "explain", POLICY, "--event", "-", stdin=CHILD)
     assert "#R10 decides hierarchical true" in result.stdout
     assert "follows what is decided for its root" in result.stdout
 
 
 def test_every_run_of_a_file_is_explained() -> None:
-    lines = "\n".join(
+    events = "\n".join(
         json.dumps({"type": "RunRequested", "data": {"run": {**json.loads(CHILD), "run_id": run_id, **NAMED}}})
         for run_id in ("A", "B")
     )
-    told = southbound("tables", "explain", POLICY, "--event", "-", "--json", stdin=lines).stdout.splitlines()
-    assert [json.loads(line)["run"] for line in told] == ["A", "B"]
+    lines = southbound("tables", "explain", POLICY, "--event", "-", "--json", stdin=events).stdout.splitlines()
+    assert [json.loads(line)["run"] for line in lines] == ["A", "B"]
 
 
 NAMED = {"name": "n", "related_service": {"id": "S"}}
 
 
 @pytest.mark.parametrize(
-    ("words", "stdin", "told"),
+    ("words", "stdin", "expected"),
     [
         ([POLICY, "--event", "nothing.yaml"], "", "nothing.yaml: cannot be read"),
         (["nothing.yaml", "--event", "-"], EVENT, "nothing.yaml: cannot be read"),
@@ -104,10 +104,12 @@ NAMED = {"name": "n", "related_service": {"id": "S"}}
         ([POLICY, "--event", "-"], "{type: RunCancelled, data: {run_id: A, root_run_id: A}}", "has a run document"),
     ],
 )
-def test_what_cannot_be_explained_is_told_with_what_to_do(words: list[str], stdin: str, told: str) -> None:
+def test_input_that_cannot_be_explained_is_reported_with_the_remedy(
+    words: list[str], stdin: str, expected: str
+) -> None:
     result = southbound("tables", "explain", *words, stdin=stdin)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert told in result.stderr
+    assert expected in result.stderr
 
 
 TESTS = """\
@@ -119,13 +121,13 @@ tests:
 
 @pytest.fixture
 def failing(tmp_path: Path) -> str:
-    """A table one of whose tests fails, so that `check` refuses it."""
+    """A table with one failing test, which `check` refuses."""
     file = tmp_path / "t.yaml"
     file.write_text(a_file([a_row("R1", "spec: fibre-line")], more=TESTS))
     return str(file)
 
 
-def test_every_saved_test_is_shown_and_why_one_fails(failing: str) -> None:
+def test_every_saved_test_is_shown_with_the_reason_of_a_failure(failing: str) -> None:
     result = southbound("tables", "test", failing, POLICY)
     assert result.exit_code == ExitCode.INVALID_INPUT
     lines = result.stdout.splitlines()
@@ -140,21 +142,21 @@ def test_every_saved_test_is_shown_and_why_one_fails(failing: str) -> None:
     assert f"{POLICY}: all 5 saved tests passed" in lines
 
 
-def test_programs_are_told_of_every_saved_test(failing: str) -> None:
+def test_json_contains_every_saved_test(failing: str) -> None:
     result = southbound("tables", "test", failing, "--json")
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [(one["test"], one["passed"]) for one in told] == [("whole", True), ("too much", False)]
-    assert (told[1]["expected"], told[1]["found"], told[1]["line"]) == ("row R1", "no row", 15)
+    results = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(saved["test"], saved["passed"]) for saved in results] == [("whole", True), ("too much", False)]
+    assert (results[1]["expected"], results[1]["found"], results[1]["line"]) == ("row R1", "no row", 15)
 
 
-def test_tables_whose_tests_pass_end_well(tmp_path: Path) -> None:
+def test_the_command_succeeds_when_all_saved_tests_pass(tmp_path: Path) -> None:
     (tmp_path / "none.yaml").write_text(a_file())
     result = southbound("tables", "test", SELECTOR, str(tmp_path / "none.yaml"))
     assert result.exit_code == ExitCode.SUCCESS
     assert "none.yaml: no saved tests" in result.stdout
 
 
-def test_a_file_that_is_no_table_does_not_hide_the_tests_of_others(failing: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_table_does_not_hide_the_tests_of_others(failing: str, tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("table: x\n")
     result = southbound("tables", "test", str(tmp_path / "broken.yaml"), failing)
     assert result.exit_code == ExitCode.INVALID_INPUT
@@ -163,7 +165,7 @@ def test_a_file_that_is_no_table_does_not_hide_the_tests_of_others(failing: str,
     assert "1 of 2 saved tests failed" in result.stderr
 
 
-def test_values_were_told_to_programs_as_words_and_a_missing_one_like_the_word_missing(tmp_path: Path) -> None:
+def test_json_values_keep_their_types_and_a_missing_value_is_distinct(tmp_path: Path) -> None:
     file = tmp_path / "fees.yaml"
     file.write_text(
         "table: fees\n"
@@ -174,15 +176,15 @@ def test_values_were_told_to_programs_as_words_and_a_missing_one_like_the_word_m
     )
     event = "{characteristic: {speed: 0.1}}"
     result = southbound("tables", "explain", str(file), "--event", "-", "--json", stdin=event)
-    told = json.loads(result.stdout)
-    assert told["inputs"] == {"spec": None, "speed": 0.1}
-    assert told["rows"][0]["outputs"] == {"fee": 0.05, "most": 10**30, "wait": "P1DT2H"}
+    explanation = json.loads(result.stdout)
+    assert explanation["inputs"] == {"spec": None, "speed": 0.1}
+    assert explanation["rows"][0]["outputs"] == {"fee": 0.05, "most": 10**30, "wait": "P1DT2H"}
 
 
 @pytest.mark.parametrize("command", ["test", "analyse"])
-def test_programs_were_not_told_of_a_file_that_does_not_load(command: str) -> None:
+def test_json_contains_a_file_that_does_not_load(command: str) -> None:
     result = southbound("tables", command, "nowhere.yaml", POLICY, "--json")
     assert result.exit_code == ExitCode.INVALID_INPUT
     missing, *others = map(json.loads, result.stdout.splitlines())
     assert (missing["file"], len(missing["mistakes"])) == ("nowhere.yaml", 1)
-    assert {one["file"] for one in others} == {POLICY}
+    assert {analysed["file"] for analysed in others} == {POLICY}

@@ -1,4 +1,4 @@
-"""Drafts, versions, history and the way back, as an operator sees them."""
+"""Drafts, versions, history and rollback on the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNATURE_OPTIONS = ("--author", "ann", "--comment", "why not")
 
 
 class PublishedTopic(InMemoryTableTopic):
-    """A tables topic where somebody else may be quicker."""
+    """A tables topic on which another publisher may be faster."""
 
     quicker: PublishPlan | None = None
 
@@ -41,7 +41,7 @@ class PublishedTopic(InMemoryTableTopic):
 
 @pytest.fixture(autouse=True)
 def topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedTopic:
-    """What the commands take for Kafka."""
+    """The topic that the commands use in place of Kafka's."""
     found = PublishedTopic()
     monkeypatch.chdir(tmp_path)
     found.install(monkeypatch)
@@ -56,7 +56,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def wider(file: Path) -> Path:
-    """Let row R30 take slower lines too."""
+    """Return a copy of the file in which row R30 accepts slower lines as well."""
     file.write_text(
         file.read_text().replace('speed: ">= 1000"', 'speed: ">= 999"').replace("speed: 999.9}", "speed: 99.9}")
     )
@@ -90,7 +90,7 @@ def run_refused_command(*words: str) -> str:
     return result.stderr
 
 
-def test_a_published_file_comes_back_as_the_very_same_file(file: Path) -> None:
+def test_a_published_file_is_shown_byte_for_byte(file: Path) -> None:
     file.write_text(POLICY + "\n\n# the end\n\n")
     version = publish_version(str(file))
     assert run_tables_command("show", "outbound-policy") == file.read_text()
@@ -98,7 +98,7 @@ def test_a_published_file_comes_back_as_the_very_same_file(file: Path) -> None:
     assert (shown["version"], shown["kind"], shown["text"]) == (version, "policy", file.read_text())
 
 
-def test_a_published_table_goes_out_in_any_format(file: Path, tmp_path: Path) -> None:
+def test_a_published_table_is_exported_in_any_format(file: Path, tmp_path: Path) -> None:
     publish_files(file)
     run_tables_command("export", "outbound-policy", "--to", "xlsx", "-o", str(tmp_path / "live.xlsx"))
     assert run_tables_command("diff", str(tmp_path / "live.xlsx"), str(file), "--json") == ""
@@ -108,14 +108,14 @@ def test_the_version_of_a_file_is_the_one_that_check_says(file: Path) -> None:
     assert f"outbound-policy@{publish_version(str(file))}" in run_tables_command("check", str(file))
 
 
-def test_publishing_says_what_changes(file: Path) -> None:
+def test_publishing_prints_what_changes(file: Path) -> None:
     first = publish_version(str(file))
-    told = run_tables_command("publish", str(wider(file)), *SIGNATURE_OPTIONS)
-    assert f"(previous: {first})" in told
-    assert "  row R30: cell 'speed' >= 1000 → >= 999\n" in told
+    output = run_tables_command("publish", str(wider(file)), *SIGNATURE_OPTIONS)
+    assert f"(previous: {first})" in output
+    assert "  row R30: cell 'speed' >= 1000 → >= 999\n" in output
 
 
-def test_what_is_live_already_is_not_published_again(file: Path, topic: PublishedTopic) -> None:
+def test_the_live_version_is_not_published_again(file: Path, topic: PublishedTopic) -> None:
     publish_version(str(file))
     records = len(topic.log)
     result = southbound("tables", "publish", str(file))
@@ -124,7 +124,7 @@ def test_what_is_live_already_is_not_published_again(file: Path, topic: Publishe
     assert len(topic.log) == records
 
 
-def test_the_history_says_who_did_what_and_why(file: Path) -> None:
+def test_the_history_shows_author_action_and_comment(file: Path) -> None:
     first, second = publish_version(str(file), *SIGNATURE_OPTIONS), publish_version(str(wider(file)), "--author", "ben")
     moves = json_objects("history", "outbound-policy")
     assert [(move["version"], move["previous"], move["author"], move["comment"]) for move in moves] == [
@@ -134,16 +134,16 @@ def test_the_history_says_who_did_what_and_why(file: Path) -> None:
     assert re.search(rf"{first}\s+publish\s+ann\s+why not", run_tables_command("history", "outbound-policy"))
 
 
-def test_a_rollback_brings_the_version_before_back_and_says_what_changes(file: Path) -> None:
+def test_a_rollback_makes_the_previous_version_live_and_prints_what_changes(file: Path) -> None:
     first, second = publish_version(str(file)), publish_version(str(wider(file)))
-    told = run_tables_command("rollback", "outbound-policy", *SIGNATURE_OPTIONS)
-    assert f"outbound-policy@{first} is live (previous: {second})" in told
-    assert "row R30: cell 'speed' >= 999 → >= 1000" in told
+    output = run_tables_command("rollback", "outbound-policy", *SIGNATURE_OPTIONS)
+    assert f"outbound-policy@{first} is live (previous: {second})" in output
+    assert "row R30: cell 'speed' >= 999 → >= 1000" in output
     assert json_objects("list")[0]["live"] == first
     assert f"{second} is live" in run_tables_command("rollback", "outbound-policy", second)
 
 
-def test_a_rollback_needs_a_version_that_there_is(file: Path) -> None:
+def test_a_rollback_to_a_version_that_does_not_exist_is_refused(file: Path) -> None:
     publish_version(str(file))
     assert "has no version before" in run_refused_command("rollback", "outbound-policy")
     assert "has no version 0badc0de: see `southbound tables history" in run_refused_command(
@@ -151,7 +151,7 @@ def test_a_rollback_needs_a_version_that_there_is(file: Path) -> None:
     )
 
 
-def test_a_rollback_to_a_selector_whose_spoke_is_gone_is_refused(tmp_path: Path) -> None:
+def test_a_rollback_to_a_selector_whose_spoke_has_no_profile_is_refused(tmp_path: Path) -> None:
     selector, spokes = tmp_path / "selector.yaml", tmp_path / "spokes"
     selector.write_text(SELECTOR)
     publish_version(str(selector))
@@ -182,16 +182,18 @@ def test_a_draft_decides_nothing_until_it_is_published_by_its_id(file: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("mistake", "expected"),
     [
         (('">= 1000"', '"[1..5"'), "row R30, column 'speed': interval \"[1..5\" is not closed"),
         (("expect: {row: R10,", "expect: {row: R20,"), "test 'a fibre tree goes out whole' expected row R20"),
         (("hierarchical, type: boolean", "hierarchical, type: string"), "a policy needs the output"),
     ],
 )
-def test_what_is_wrong_is_never_published(file: Path, topic: PublishedTopic, spoil: tuple[str, str], told: str) -> None:
-    file.write_text(POLICY.replace(*spoil))
-    assert told in run_refused_command("publish", str(file))
+def test_an_invalid_table_is_never_published(
+    file: Path, topic: PublishedTopic, mistake: tuple[str, str], expected: str
+) -> None:
+    file.write_text(POLICY.replace(*mistake))
+    assert expected in run_refused_command("publish", str(file))
     assert topic.log == []
 
 
@@ -200,8 +202,8 @@ def test_a_selector_that_names_a_spoke_without_a_profile_is_never_published(
 ) -> None:
     selector = tmp_path / "selector.yaml"
     selector.write_text(SELECTOR.replace("then: {spoke: copper-lab}", "then: {spoke: cooper-lab}", 1))
-    told = run_refused_command("publish", str(selector))
-    assert re.search(r"selector.yaml:\d+: row S20, output 'spoke': .*cooper-lab", told)
+    error = run_refused_command("publish", str(selector))
+    assert re.search(r"selector.yaml:\d+: row S20, output 'spoke': .*cooper-lab", error)
     assert topic.log == []
 
 
@@ -214,7 +216,7 @@ def test_a_table_under_the_id_of_the_workers_policy_must_be_a_policy(tmp_path: P
     assert "a policy needs the output" in result.stderr
 
 
-def test_a_spreadsheet_is_published_as_the_yaml_that_it_stands_for(file: Path, tmp_path: Path) -> None:
+def test_a_spreadsheet_is_published_as_equivalent_yaml(file: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "policy.xlsx"
     run_tables_command("export", str(file), "--to", "xlsx", "-o", str(sheet))
     version = publish_version(str(sheet))
@@ -222,27 +224,27 @@ def test_a_spreadsheet_is_published_as_the_yaml_that_it_stands_for(file: Path, t
     assert run_tables_command("diff", str(file), "outbound-policy") == ""
 
 
-def test_a_table_that_kafka_would_not_take_is_refused(tmp_path: Path, topic: PublishedTopic) -> None:
+def test_a_table_that_is_too_large_for_kafka_is_refused(tmp_path: Path, topic: PublishedTopic) -> None:
     table = tmp_path / "table.yaml"
     table.write_text(a_table_text() + f"# {'x' * 900_000}\n")
     assert "the limit is 900,000" in run_refused_command("publish", str(table))
     assert topic.log == []
 
 
-def test_whoever_is_overtaken_is_told_by_whom_and_writes_nothing(file: Path, topic: PublishedTopic) -> None:
+def test_a_publisher_that_was_overtaken_is_refused_with_the_name_of_the_other(
+    file: Path, topic: PublishedTopic
+) -> None:
     file.write_text(a_table_text("mine"))
     topic.quicker = plan_publish(PublishedTables(), an_authored_table(a_table_text("theirs")), a_signature("ben"))
-    told = run_refused_command("publish", str(file))
-    theirs = an_authored_table(a_table_text("theirs")).version
-    assert f"nothing was written, because ben made a-table@{theirs} live meanwhile" in told
+    error = run_refused_command("publish", str(file))
+    their_version = an_authored_table(a_table_text("theirs")).version
+    assert f"nothing was written, because ben made a-table@{their_version} live meanwhile" in error
     live = PublishedTables().with_records(topic.log).live("a-table")
     assert isinstance(live, LivePointer)
     assert live.author == "ben"
 
 
-def test_two_files_are_compared_without_asking_anybody(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_files_are_compared_without_kafka(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_shelf, "table_topic", None)
     other = tmp_path / "other.yaml"
     other.write_text(POLICY)
@@ -250,13 +252,13 @@ def test_two_files_are_compared_without_asking_anybody(
     changes = json_objects("diff", str(file), str(other))
     assert changes[0]["sentence"] == "row R30: cell 'speed' >= 1000 → >= 999"
     assert {change["kind"] for change in changes} == {"row", "test"}
-    both = southbound("tables", "diff", str(file.with_name("none.yaml")), str(file.with_name("nothing.yaml"))).stderr
-    assert [name in both for name in ("none.yaml", "nothing.yaml")] == [True, True]
+    errors = southbound("tables", "diff", str(file.with_name("none.yaml")), str(file.with_name("nothing.yaml"))).stderr
+    assert [name in errors for name in ("none.yaml", "nothing.yaml")] == [True, True]
     assert southbound("tables", "diff", str(file), str(file)).stderr.strip().endswith("layout and comments at most")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (
             ["show", "outbound-polizy"],
@@ -268,12 +270,12 @@ def test_two_files_are_compared_without_asking_anybody(
         (["publish", "policy.yaml", "--comment", "x" * 501], "--comment has 501 signs and 500 is the most"),
     ],
 )
-def test_what_there_is_not_is_said_in_one_sentence(file: Path, words: list[str], told: str) -> None:
+def test_a_table_or_version_that_does_not_exist_is_one_sentence(file: Path, words: list[str], expected: str) -> None:
     publish_version(str(file))
-    assert told in run_refused_command(*words)
+    assert expected in run_refused_command(*words)
 
 
-def test_a_damaged_pointer_is_listed_as_such_and_says_what_to_do(file: Path, topic: PublishedTopic) -> None:
+def test_a_damaged_pointer_is_listed_with_the_remedy(file: Path, topic: PublishedTopic) -> None:
     publish_version(str(file))
     topic.put((b"outbound-policy", b"{"))
     (entry,) = json_objects("list")
@@ -283,34 +285,34 @@ def test_a_damaged_pointer_is_listed_as_such_and_says_what_to_do(file: Path, top
     assert json_objects("list")[0]["live"] != "unreadable"
 
 
-def test_programs_were_told_nothing_when_nothing_was_written(file: Path) -> None:
+def test_json_is_printed_even_when_nothing_was_written(file: Path) -> None:
     (first,) = json_objects("publish", str(file))
     (again,) = json_objects("publish", str(file))
-    (back,) = json_objects("rollback", "outbound-policy", str(first["version"]))
-    assert (first["written"], again["written"], back["written"]) == (True, False, False)
-    assert first["version"] == again["version"] == again["previous"] == back["version"]
+    (restored,) = json_objects("rollback", "outbound-policy", str(first["version"]))
+    assert (first["written"], again["written"], restored["written"]) == (True, False, False)
+    assert first["version"] == again["version"] == again["previous"] == restored["version"]
 
 
-def test_a_version_is_shown_by_the_name_that_other_commands_take(file: Path) -> None:
+def test_a_version_is_printed_as_other_commands_accept_it(file: Path) -> None:
     first = publish_version(str(file))
     publish_version(str(wider(file)))
     assert run_tables_command("show", f"outbound-policy@{first}") == POLICY
 
 
-def test_a_version_that_was_published_as_if_it_were_a_draft_was_told_nonsense(file: Path) -> None:
+def test_publishing_a_version_that_was_live_as_a_draft_is_explained(file: Path) -> None:
     name = f"outbound-policy@{publish_version(str(file))}"
     assert f"{name} is a version: make it live with `southbound tables rollback" in run_refused_command("publish", name)
 
 
 @pytest.mark.parametrize("command", ["show", "history", "rollback"])
-def test_a_file_was_said_not_to_be_there_where_only_a_published_table_will_do(command: str, file: Path) -> None:
+def test_a_file_given_for_a_published_table_is_refused_with_the_reason(command: str, file: Path) -> None:
     publish_version(str(file))
     assert f"{file} is a file: name a published table" in run_refused_command(command, str(file))
 
 
-def test_a_failing_saved_test_hid_that_a_row_is_never_reached(file: Path) -> None:
+def test_a_failing_saved_test_and_an_unreachable_row_are_both_reported(file: Path) -> None:
     rows = "rows:\n  - {id: R5, when: {}, then: {hierarchical: true, payload: per-run}}\n"
     file.write_text(POLICY.replace("rows:\n", rows))
-    told = run_refused_command("publish", str(file))
-    assert "got row R5" in told
-    assert "row R10 is never reached" in told
+    error = run_refused_command("publish", str(file))
+    assert "got row R5" in error
+    assert "row R10 is never reached" in error

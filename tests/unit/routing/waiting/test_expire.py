@@ -1,4 +1,4 @@
-"""A hierarchy that does not become whole in time is given up, says why, and may still be completed."""
+"""An incomplete hierarchy is given up after the deadline with a reason, and can still be completed later."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_after_the_deadline_the_missing_children_are_named() -> None:
     assert gateway.row().phase is Phase.FALLOUT
 
 
-async def test_a_child_without_its_root_is_told_as_well() -> None:
+async def test_a_child_without_its_root_is_given_up_as_well() -> None:
     gateway = await an_expired_gateway(C1)
     await gateway.waiting_expiry.expire_overdue()
     assert [reason.code for reason in gateway.last_update("C1").reasons] == ["ROOT_MISSING"]
@@ -67,7 +67,7 @@ async def test_a_hierarchy_that_was_given_up_can_be_cancelled() -> None:
     assert gateway.row("C1").phase is gateway.row().phase is Phase.CANCELLED
 
 
-async def test_a_crash_before_it_is_stored_tells_it_again_under_the_same_id() -> None:
+async def test_a_crash_before_it_is_stored_publishes_it_again_with_the_same_id() -> None:
     gateway = await an_expired_gateway(ROOT)
     gateway.store.problems.append(StoreUnavailableError("locked"))
     try:

@@ -1,4 +1,7 @@
-"""Two processes with different selectors over one store: nobody is sent to and fro in line, and nobody is stranded."""
+"""Two processes with different selectors over one store.
+
+No request changes queues endlessly, and none is left behind.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +30,23 @@ def a_row(name: str, order: int, most: int | None = 1, spec: str = "-") -> str:
 
 
 class RoutingProcess:
-    """A process with a selector of its own, over the store, the topics and the clock of another."""
+    """A process with its own selector over the store, the topics and the clock of another."""
 
     def __init__(self, *rows: str, beside: InMemoryGateway | None = None) -> None:
         decide = a_decider(INPUTS + "".join(rows))
         shared = {} if beside is None else {"store": beside.store, "publisher": beside.publisher, "clock": beside.clock}
         self.gateway = InMemoryGateway(decide=decide, **shared)  # type: ignore[arg-type] # fields of a gateway
-        self.turns: WaitingQueueReleaser = self.gateway.waiting_release
+        self.releaser: WaitingQueueReleaser = self.gateway.waiting_release
 
     def reads(self, *rows: str) -> None:
-        """Take another selector, as when one is published."""
+        """Replace the selector, as when one is published."""
         restarted = InMemoryGateway(
             store=self.gateway.store,
             publisher=self.gateway.publisher,
             clock=self.gateway.clock,
             decide=a_decider(INPUTS + "".join(rows)),
         ).waiting_release
-        self.turns.router, self.turns.decider, self.turns.threshold_cache = (
+        self.releaser.router, self.releaser.decider, self.releaser.threshold_cache = (
             restarted.router,
             restarted.decider,
             restarted.threshold_cache,
@@ -51,15 +54,15 @@ class RoutingProcess:
 
 
 async def advance_seconds(clock: InMemoryGateway, seconds: int, *processes: RoutingProcess) -> None:
-    """Let each of these processes look every second."""
+    """Advance the clock, and let each of these processes release requests every second."""
     for _ in range(seconds):
         clock.clock.at += SECOND
         for process in processes:
-            await process.turns.release_due()
+            await process.releaser.release_due()
 
 
 async def a_waiting_queue(*run_ids: str, rows: tuple[str, ...] = (a_row("OLD", 1),)) -> RoutingProcess:
-    """Use a definition up with run A, and let these wait for it."""
+    """Use a definition up with run A, then queue these runs."""
     old = RoutingProcess(*rows)
     for run_id in ("A", *run_ids):
         await old.gateway.process_request(a_document(run_id))
@@ -73,7 +76,7 @@ def are_decided(process: RoutingProcess, *run_ids: str) -> list[bool]:
 
 
 async def use_up_other_definition(process: RoutingProcess) -> None:
-    """Use the definition of another process up."""
+    """Use up the definition of the other process."""
     await process.gateway.process_request(a_document("A2"))
     assert process.gateway.row("A2").phase is Phase.ACCEPTED
 
@@ -83,7 +86,7 @@ def waiting_updates(process: RoutingProcess, run_id: str) -> int:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-async def test_two_processes_with_different_selectors_do_not_send_requests_to_and_fro(order: int) -> None:
+async def test_two_processes_with_different_selectors_do_not_requeue_requests_endlessly(order: int) -> None:
     old = await a_waiting_queue(*"BCD")
     new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await use_up_other_definition(new)
@@ -92,7 +95,7 @@ async def test_two_processes_with_different_selectors_do_not_send_requests_to_an
     assert await old.gateway.store.waiting_queue.read_lengths() == {("s#NEW",): 3}
 
 
-async def test_who_shares_a_part_of_his_definitions_is_not_sent_to_and_fro_either() -> None:
+async def test_requests_that_share_some_definitions_are_not_requeued_endlessly_either() -> None:
     old = await a_waiting_queue("B", "C", rows=(a_row("OLD", 1),))
     new = RoutingProcess(a_row("OLD", 1), a_row("NEW", 2), beside=old.gateway)
     await use_up_other_definition(new)
@@ -103,7 +106,7 @@ async def test_who_shares_a_part_of_his_definitions_is_not_sent_to_and_fro_eithe
     assert are_decided(old, *"BC") == [True, True]
 
 
-async def test_who_comes_to_the_old_process_later_is_told_once_and_served_by_both() -> None:
+async def test_a_later_request_to_the_old_process_is_reported_once_and_released_by_either() -> None:
     old = await a_waiting_queue("B")
     new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await use_up_other_definition(new)
@@ -117,25 +120,25 @@ async def test_who_comes_to_the_old_process_later_is_told_once_and_served_by_bot
     assert are_decided(old, *"BC") == [True, True]
 
 
-async def test_nobody_is_stranded_when_the_old_process_has_gone_and_they_go_in_order() -> None:
+async def test_queued_requests_are_sent_in_order_after_the_old_process_has_ended() -> None:
     old = await a_waiting_queue("B", "C")
     new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await use_up_other_definition(new)
     await advance_seconds(old.gateway, 90, old, new)
-    await old.gateway.process_request(a_document("D"))  # the last thing that the old process does
+    await old.gateway.process_request(a_document("D"))  # the last action of the old process
     await new.gateway.process_request(a_document("E"))
-    gone = []
+    sent = []
     for _ in range(4):
         new.gateway.clock.at += HOUR
         await advance_seconds(new.gateway, 2, new)
         await new.gateway.run_until_idle()
-        gone.append(new.gateway.system.posted_names()[-1])
-    assert gone == [f"Line test {run_id}" for run_id in "BCDE"]
+        sent.append(new.gateway.system.posted_names()[-1])
+    assert sent == [f"Line test {run_id}" for run_id in "BCDE"]
     assert await new.gateway.store.waiting_queue.read_lengths() == {}
     assert {run_id: waiting_updates(new, run_id) for run_id in "BCDE"} == {"B": 2, "C": 2, "D": 1, "E": 1}
 
 
-async def test_who_comes_new_waits_behind_those_whom_a_process_that_has_gone_put_in_line() -> None:
+async def test_a_new_request_waits_behind_those_queued_by_a_process_that_has_ended() -> None:
     old = await a_waiting_queue("B")
     new = RoutingProcess(a_row("NEW", 1), beside=old.gateway)
     await use_up_other_definition(new)
@@ -149,7 +152,7 @@ async def test_who_comes_new_waits_behind_those_whom_a_process_that_has_gone_put
     assert are_decided(new, *"BCD") == [True, True, False]
 
 
-async def test_who_waits_for_what_is_not_counted_any_more_goes_although_another_process_put_him_in_line() -> None:
+async def test_a_request_queued_elsewhere_for_a_removed_threshold_is_sent() -> None:
     old = await a_waiting_queue("B")
     new = RoutingProcess(a_row("OLD", 1, None), beside=old.gateway)
     await advance_seconds(old.gateway, 1, new)
@@ -158,7 +161,7 @@ async def test_who_waits_for_what_is_not_counted_any_more_goes_although_another_
     assert are_decided(old, *"BC") == [True, True]
 
 
-async def test_who_fits_what_has_room_goes_although_others_of_his_part_of_the_line_do_not() -> None:
+async def test_a_request_that_matches_a_free_definition_is_sent_although_others_in_its_queue_wait() -> None:
     old = await a_waiting_queue("B")
     new = RoutingProcess(a_row("NEW", 1, 1, "fibre-line"), a_row("FREE", 2, 9, "moon-line"), beside=old.gateway)
     await use_up_other_definition(new)
@@ -170,7 +173,7 @@ async def test_who_fits_what_has_room_goes_although_others_of_his_part_of_the_li
     assert are_decided(old, *"BCD") == [False, False, True]
 
 
-async def test_a_long_rolling_deployment_of_many_processes_tells_each_request_twice_and_keeps_all_thresholds() -> None:
+async def test_a_rolling_deployment_reports_each_request_at_most_twice_and_exceeds_no_threshold() -> None:
     ids = [f"R{n:02}" for n in range(20)]
     old = await a_waiting_queue(*ids, rows=(a_row("OLD", 1, 2),))
     olds = [old, RoutingProcess(a_row("OLD", 1, 2), beside=old.gateway)]
@@ -190,7 +193,7 @@ async def test_a_long_rolling_deployment_of_many_processes_tells_each_request_tw
     assert max(uses.values()) <= 3
 
 
-async def test_a_selector_that_is_published_is_asked_about_everybody_at_once() -> None:
+async def test_a_published_selector_is_applied_to_all_waiting_requests_at_once() -> None:
     old = await a_waiting_queue("B", "C")
     await advance_seconds(old.gateway, 40, old)
     old.reads(a_row("NEW", 1))
@@ -200,7 +203,7 @@ async def test_a_selector_that_is_published_is_asked_about_everybody_at_once() -
     assert waiting_updates(old, "C") == 2
 
 
-async def test_what_was_said_already_is_not_said_again_to_those_who_wait_when_another_child_comes() -> None:
+async def test_a_waiting_request_is_not_reported_again_when_another_child_arrives() -> None:
     old = await a_waiting_queue("B")
     root = a_document("G", spec="fibre-tree", child_run_ids=("G-1",))
     for run in (root, a_document("G-1", parent="G")):

@@ -1,4 +1,4 @@
-"""Where every definition that fits is used up, a request waits, says so, and goes in its turn."""
+"""A request whose matching definitions are all used up waits, is reported as waiting, and is sent in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIBRE = '"not(moon-line)"'
 
 
 def a_selector(first: int = 1, second: int | None = None, *, spec: str = FIBRE) -> str:
-    """Write a definition with a threshold, and perhaps a second one for the same runs."""
+    """Return a selector with one definition with a threshold, or two for the same runs."""
     maxima = [(f"S{n}", most) for n, most in enumerate((first, second), start=1) if most is not None]
     rows = [
         f"  - {{id: {name}, order: {order}, when: {{spec: {spec}}}, then: {{spoke: fibre-lab}},"
@@ -42,7 +42,7 @@ def a_selector(first: int = 1, second: int | None = None, *, spec: str = FIBRE) 
 
 
 def with_moon_definition() -> InMemoryGateway:
-    """Have a definition for moon lines beside one that has room for one run."""
+    """Return a gateway with a definition for moon lines without a threshold, beside one with room for one run."""
     free = "  - {id: S9, order: 9, when: {spec: moon-line}, then: {spoke: fibre-lab}}\n"
     return InMemoryGateway(decide=a_decider(a_selector(1) + free))
 
@@ -52,7 +52,7 @@ def a_gateway(first: int = 1, second: int | None = None, **more: Any) -> InMemor
 
 
 async def a_waiting_queue(*runs: RunDocument | str, first: int = 1) -> InMemoryGateway:
-    """Use a definition up with run A, and let these wait for it."""
+    """Use a definition up with run A, then queue these runs."""
     gateway = a_gateway(first, profile={"patchable": ["description"]})
     for run in ("A", *runs):
         await gateway.process_request(a_document(run) if isinstance(run, str) else run)
@@ -74,7 +74,7 @@ def decided_by(gateway: InMemoryGateway, run_id: str) -> str:
     return decision.selector.partition("#")[2] if decision else ""
 
 
-async def test_what_the_first_definition_has_no_room_for_goes_to_the_next() -> None:
+async def test_a_run_above_the_first_threshold_goes_to_the_next_definition() -> None:
     gateway = a_gateway(2, 1)
     for run_id in "ABC":
         await gateway.process_request(a_document(run_id))
@@ -84,7 +84,7 @@ async def test_what_the_first_definition_has_no_room_for_goes_to_the_next() -> N
     )
 
 
-async def test_when_all_are_used_up_the_run_waits_and_says_for_what_and_until_when() -> None:
+async def test_when_all_definitions_are_used_up_the_update_names_them_and_the_next_window() -> None:
     gateway = a_gateway(1, 1)
     for run_id in "ABC":
         await gateway.process_request(a_document(run_id))
@@ -100,7 +100,7 @@ async def test_when_all_are_used_up_the_run_waits_and_says_for_what_and_until_wh
     assert not gateway.retries
 
 
-async def test_it_goes_when_the_next_window_opens_and_carries_no_word_of_its_waiting() -> None:
+async def test_it_is_sent_in_the_next_window_without_the_reason_for_waiting() -> None:
     gateway = await a_waiting_queue("B")
     await release_round(gateway)
     assert gateway.row("B").phase is Phase.WAITING
@@ -110,15 +110,15 @@ async def test_it_goes_when_the_next_window_opens_and_carries_no_word_of_its_wai
     assert gateway.updates("B") == [UpdateKind.WAITING, UpdateKind.ACCEPTED]
 
 
-async def test_the_first_that_came_is_the_first_that_goes_and_only_as_many_as_fit() -> None:
+async def test_requests_are_sent_in_order_of_arrival_and_only_as_many_as_fit() -> None:
     gateway = await a_waiting_queue("D", "C", "B", first=1)
-    for gone in ("D", "C", "B"):
+    for run_id in ("D", "C", "B"):
         await an_hour_later(gateway)
-        assert gateway.system.posted_names()[-1] == f"Line test {gone}"
+        assert gateway.system.posted_names()[-1] == f"Line test {run_id}"
     assert len(gateway.system.posted_names()) == 4
 
 
-async def test_who_comes_when_a_window_opens_waits_behind_those_who_wait_already() -> None:
+async def test_a_request_at_the_start_of_a_window_waits_behind_those_in_the_queue() -> None:
     gateway = await a_waiting_queue("B")
     gateway.clock.at += HOUR
     await gateway.process_request(a_document("C"))
@@ -127,7 +127,7 @@ async def test_who_comes_when_a_window_opens_waits_behind_those_who_wait_already
     assert gateway.system.posted_names() == ["Line test A", "Line test B"]
 
 
-async def test_when_nobody_waits_any_more_who_comes_goes_at_once() -> None:
+async def test_with_an_empty_queue_a_request_is_sent_at_once() -> None:
     gateway = await a_waiting_queue("B", first=2)
     gateway.clock.at += HOUR
     await release_round(gateway)
@@ -135,7 +135,7 @@ async def test_when_nobody_waits_any_more_who_comes_goes_at_once() -> None:
     assert gateway.row("C").phase is Phase.ACCEPTED
 
 
-async def test_a_process_that_knows_nothing_learns_from_the_store_who_waits() -> None:
+async def test_a_new_process_reads_the_queue_from_the_store() -> None:
     gateway = await a_waiting_queue("B")
     other = InMemoryGateway(
         store=gateway.store, publisher=gateway.publisher, decide=gateway.decide, clock=gateway.clock
@@ -145,7 +145,7 @@ async def test_a_process_that_knows_nothing_learns_from_the_store_who_waits() ->
     assert other.row("C").phase is Phase.WAITING
 
 
-async def test_other_runs_are_not_held_up() -> None:
+async def test_runs_of_other_definitions_do_not_wait() -> None:
     gateway = with_moon_definition()
     for run in (a_document("A"), a_document("B"), a_document("C", spec="moon-line")):
         await gateway.process_request(run)
@@ -153,14 +153,14 @@ async def test_other_runs_are_not_held_up() -> None:
     assert gateway.row("C").phase is Phase.ACCEPTED
 
 
-async def test_a_raised_threshold_lets_them_go_in_the_same_window() -> None:
+async def test_a_raised_threshold_releases_waiting_requests_in_the_same_window() -> None:
     gateway = await a_waiting_queue("B", "C")
     gateway.decide = a_decider(a_selector(2))
     await release_round(gateway)
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.ACCEPTED, Phase.WAITING]
 
 
-async def test_a_threshold_that_is_gone_lets_all_go() -> None:
+async def test_a_removed_threshold_releases_all_waiting_requests() -> None:
     gateway = await a_waiting_queue(*"BCD")
     gateway.decide = a_decider()
     await release_round(gateway)
@@ -175,7 +175,7 @@ async def test_a_new_version_does_not_reset_the_count() -> None:
     assert gateway.row("B").phase is Phase.WAITING
 
 
-async def test_a_new_selector_under_which_it_waits_for_something_else_is_told() -> None:
+async def test_waiting_for_other_definitions_under_a_new_selector_is_reported() -> None:
     gateway = await a_waiting_queue("B", "C")
     gateway.decide = a_decider(a_selector(1, 1))
     await release_round(gateway)
@@ -184,7 +184,7 @@ async def test_a_new_selector_under_which_it_waits_for_something_else_is_told() 
     assert gateway.updates("C") == [UpdateKind.WAITING, UpdateKind.WAITING]
 
 
-async def test_a_new_selector_that_has_no_row_for_it_is_told_and_it_can_be_requested_again() -> None:
+async def test_a_waiting_request_without_a_row_in_a_new_selector_is_fallout_and_can_be_requested_again() -> None:
     gateway = await a_waiting_queue("B")
     gateway.decide = a_decider(a_selector(1, spec="moon-line"))
     await release_round(gateway)
@@ -196,15 +196,15 @@ async def test_a_new_selector_that_has_no_row_for_it_is_told_and_it_can_be_reque
     assert not gateway.dead_lettered
 
 
-async def test_the_same_request_twice_is_counted_once_and_told_once() -> None:
+async def test_a_redelivered_request_is_counted_and_reported_once() -> None:
     gateway = await a_waiting_queue("B", first=2)
     for run_id in ("A", "B", "A"):
         await gateway.process_request(a_document(run_id))
     assert [count.uses for count in gateway.store.uses.values()] == [2]
     await gateway.process_request(a_document("C"))
     await gateway.process_request(a_document("C"))
-    told = [event.id for event in gateway.published_events() if getattr(event.data, "kind", None) is UpdateKind.WAITING]
-    assert len({*told}) == 1
+    ids = [event.id for event in gateway.published_events() if getattr(event.data, "kind", None) is UpdateKind.WAITING]
+    assert len({*ids}) == 1
     assert not gateway.dead_lettered
 
 
@@ -214,17 +214,17 @@ async def test_other_content_under_the_id_of_a_run_that_waits_is_a_dead_letter()
     assert gateway.dead_letter_codes() == ["RUN_EXISTS"]
 
 
-async def test_a_cancelled_run_is_not_sent_and_uses_nothing() -> None:
+async def test_a_cancelled_waiting_run_is_not_sent_and_not_counted() -> None:
     gateway = await a_waiting_queue("B", "C")
     await gateway.process_cancellation("B")
     assert gateway.row("B").state is RunState.CANCELLED
     assert [reason.code for reason in gateway.results("B")[0].reasons] == ["CANCELLED_BEFORE_SENDING"]
-    assert [one.counts for one in gateway.request_results()] == [{"cancelled": 1}]
+    assert [result.counts for result in gateway.request_results()] == [{"cancelled": 1}]
     await an_hour_later(gateway)
     assert gateway.system.posted_names() == ["Line test A", "Line test C"]
 
 
-async def test_a_change_keeps_its_place_and_the_newest_document_is_sent() -> None:
+async def test_a_changed_waiting_run_keeps_its_place_and_the_newest_document_is_sent() -> None:
     gateway = await a_waiting_queue("B", "C")
     request_id = gateway.row("B").request_id
     await gateway.process_change(a_document("B", version=2, description="new"))
@@ -238,7 +238,7 @@ async def test_a_change_keeps_its_place_and_the_newest_document_is_sent() -> Non
     assert not gateway.dead_lettered
 
 
-async def test_a_change_to_what_a_free_definition_fits_goes_at_once() -> None:
+async def test_a_waiting_run_changed_to_match_a_free_definition_is_sent_at_once() -> None:
     gateway = with_moon_definition()
     for run in (a_document("A"), a_document("B")):
         await gateway.process_request(run)
@@ -246,7 +246,7 @@ async def test_a_change_to_what_a_free_definition_fits_goes_at_once() -> None:
     assert (decided_by(gateway, "B"), gateway.row("B").waits_for) == ("S9", ())
 
 
-async def test_a_run_routed_by_its_change_is_commanded_again_if_nobody_lived_to_do_it() -> None:
+async def test_a_run_routed_by_its_change_is_commanded_again_after_a_crash() -> None:
     gateway = with_moon_definition()
     for run in (a_document("A"), a_document("B")):
         await gateway.process_request(run)
@@ -255,25 +255,25 @@ async def test_a_run_routed_by_its_change_is_commanded_again_if_nobody_lived_to_
     assert gateway.row("B").phase is Phase.ROUTED
     await gateway.attempt_next(gateway.names.lifecycle)
     commands = [event.id for event in gateway.published_events() if isinstance(event.data, SendRun)]
-    assert (len(commands), len({*commands})) == (3, 2)  # A's, and twice the one of B
+    assert (len(commands), len({*commands})) == (3, 2)  # the command of A, and the one of B twice
 
 
-async def test_a_change_that_meets_the_moment_of_its_turn_reaches_the_system() -> None:
+async def test_a_change_during_the_release_of_its_run_reaches_the_system() -> None:
     gateway = await a_waiting_queue("B")
     gateway.clock.at += HOUR
     stale = gateway.row("B")
     read, turns = gateway.store.run, gateway.waiting_release
 
-    async def behind_our_back(run_id: str) -> Any:  # noqa: ANN401 - a row or nothing
+    async def change_meanwhile(run_id: str) -> Any:  # noqa: ANN401 - a row or nothing
         if run_id == "B" and gateway.row("B") is stale:
-            gateway.store.run = read  # type: ignore[method-assign] # once
+            gateway.store.run = read  # type: ignore[method-assign] # only the first call
             await turns.release_due()
             gateway._loop_back_published()
             await gateway.process_next(gateway.names.dispatch("fibre-lab"))
             return stale
         return await read(run_id)
 
-    gateway.store.run = behind_our_back  # type: ignore[method-assign] # the race, made to happen
+    gateway.store.run = change_meanwhile  # type: ignore[method-assign] # forces the race
     await gateway.process_change(a_document("B", version=2, description="new"))
     sent = gateway.row("B").sent
     assert sent is not None
@@ -283,7 +283,7 @@ async def test_a_change_that_meets_the_moment_of_its_turn_reaches_the_system() -
 # Hierarchies
 
 
-async def test_a_hierarchy_waits_as_a_whole_and_is_one_use() -> None:
+async def test_a_hierarchy_waits_as_a_whole_and_counts_once() -> None:
     gateway = await a_waiting_queue(a_tree("T", 2), "B", first=1)
     assert gateway.row("T").phase is Phase.WAITING
     await an_hour_later(gateway)
@@ -308,7 +308,7 @@ ASSEMBLED_HIERARCHY = (
 )
 
 
-async def test_a_gathered_hierarchy_waits_as_a_whole_and_is_not_given_up_for_it() -> None:
+async def test_an_assembled_hierarchy_waits_as_a_whole_and_does_not_expire() -> None:
     gateway = await a_waiting_queue(*ASSEMBLED_HIERARCHY)
     assert {gateway.row(run_id).phase for run_id in ("G", "G-1", "G-2")} == {Phase.WAITING}
     gateway.clock.at += timedelta(seconds=400)
@@ -317,7 +317,7 @@ async def test_a_gathered_hierarchy_waits_as_a_whole_and_is_not_given_up_for_it(
     assert gateway.system.posted_names()[1:] == ["Line test G", "Line test G-1", "Line test G-2"]
 
 
-async def test_a_gathered_hierarchy_that_waits_can_be_cancelled_whole() -> None:
+async def test_a_waiting_assembled_hierarchy_can_be_cancelled_completely() -> None:
     gateway = await a_waiting_queue(*ASSEMBLED_HIERARCHY)
     await gateway.process_cancellation("G")
     assert {gateway.row(run_id).state for run_id in ("G", "G-1", "G-2")} == {RunState.CANCELLED}
@@ -325,16 +325,16 @@ async def test_a_gathered_hierarchy_that_waits_can_be_cancelled_whole() -> None:
     assert gateway.system.posted_names() == ["Line test A"]
 
 
-async def test_every_run_of_a_tree_that_is_cancelled_while_it_waits_has_its_end() -> None:
+async def test_every_run_of_a_tree_cancelled_while_it_waits_gets_a_result() -> None:
     gateway = await a_waiting_queue(a_tree("T", 2))
     await gateway.process_cancellation("T")
     await gateway.process_cancellation("T")
-    assert {one.run_id for name in ("T", "T-1", "T-2") for one in gateway.results(name)} == {"T", "T-1", "T-2"}
-    assert {frozenset(one.counts.items()) for one in gateway.request_results()} == {frozenset({("cancelled", 3)})}
+    assert {result.run_id for name in ("T", "T-1", "T-2") for result in gateway.results(name)} == {"T", "T-1", "T-2"}
+    assert {frozenset(result.counts.items()) for result in gateway.request_results()} == {frozenset({("cancelled", 3)})}
     assert not gateway.dead_lettered
 
 
-async def test_a_child_of_a_tree_that_waits_is_changed_in_place() -> None:
+async def test_a_child_of_a_waiting_tree_is_changed_in_place() -> None:
     gateway = await a_waiting_queue(a_tree("T", 2))
     child = a_document("T-2", spec="fibre-tree-child", parent="T", order=2, version=2, description="new")
     await gateway.process_change(child)
@@ -347,7 +347,7 @@ async def test_a_child_of_a_tree_that_waits_is_changed_in_place() -> None:
     assert not gateway.dead_lettered
 
 
-async def test_a_child_of_a_tree_that_waits_is_cancelled_with_those_below_it() -> None:
+async def test_a_child_of_a_waiting_tree_is_cancelled_with_the_runs_below_it() -> None:
     children = (
         a_document("T-1", parent="T"),
         a_document("T-2", root="T", parent="T-1"),
@@ -361,11 +361,11 @@ async def test_a_child_of_a_tree_that_waits_is_cancelled_with_those_below_it() -
     assert gateway.system.posted_names()[1:] == ["Line test T", "Line test T-3"]
     for run_id in ("T", "T-3"):
         await gateway.process_callback(f"ext-{run_id}", state="completed", testMeasure=[])
-    assert [one.counts for one in gateway.request_results()][-1] == {"completed": 2, "cancelled": 2}
+    assert [result.counts for result in gateway.request_results()][-1] == {"completed": 2, "cancelled": 2}
     assert not gateway.dead_lettered
 
 
-async def test_a_tree_whose_change_removed_a_child_while_it_waited_comes_again_without_harm() -> None:
+async def test_a_redelivered_request_of_a_waiting_tree_without_a_removed_child_changes_nothing() -> None:
     gateway = await a_waiting_queue(a_tree("T", 2))
     await gateway.process_change(a_tree("T", 1, version=2))
     await an_hour_later(gateway)
@@ -374,7 +374,7 @@ async def test_a_tree_whose_change_removed_a_child_while_it_waited_comes_again_w
     assert not gateway.dead_lettered
 
 
-async def test_a_root_whose_change_names_a_child_that_never_came_says_so_in_its_turn() -> None:
+async def test_a_root_whose_change_names_a_missing_child_reports_it_on_release() -> None:
     gateway = await a_waiting_queue("B")
     await gateway.process_change(a_document("B", version=2, spec="fibre-tree", child_run_ids=("B-1",)))
     await an_hour_later(gateway)
@@ -383,16 +383,16 @@ async def test_a_root_whose_change_names_a_child_that_never_came_says_so_in_its_
     assert gateway.system.posted_names()[1:] == ["Line test B", "Line test B-1"]
 
 
-async def test_a_child_of_a_tree_that_has_gone_is_still_unknown_where_it_never_belonged() -> None:
+async def test_a_cancellation_of_a_child_that_never_belonged_to_its_tree_is_a_dead_letter() -> None:
     gateway = await a_waiting_queue(a_tree("T", 1))
     await gateway.process_cancellation("T-9", root="T")
     assert gateway.dead_letter_codes() == ["UNKNOWN_RUN"]
 
 
-# Deaths and rivals
+# Crashes and other processes
 
 
-async def test_what_was_taken_and_never_commanded_is_commanded_by_somebody_else() -> None:
+async def test_a_released_run_without_a_command_is_commanded_by_another_process() -> None:
     gateway = await a_waiting_queue(a_tree("T", 2))
     gateway.clock.at += HOUR
     gateway.publisher.fail_topic(gateway.names.dispatch("fibre-lab"), "no broker")
@@ -408,7 +408,7 @@ async def test_what_was_taken_and_never_commanded_is_commanded_by_somebody_else(
     assert gateway.row("T").waits_for == ()
 
 
-async def test_what_kafka_will_never_take_needs_a_person_and_holds_up_nobody() -> None:
+async def test_a_command_that_kafka_never_accepts_is_fallout_and_blocks_no_other() -> None:
     gateway = await a_waiting_queue("B", "C", first=2)
     gateway.clock.at += HOUR
     topic = gateway.names.dispatch("fibre-lab")
@@ -421,7 +421,7 @@ async def test_what_kafka_will_never_take_needs_a_person_and_holds_up_nobody() -
     assert gateway.row("D").phase is Phase.ACCEPTED
 
 
-async def test_a_command_left_behind_that_kafka_will_never_take_needs_a_person_too() -> None:
+async def test_an_abandoned_command_that_kafka_never_accepts_is_fallout_too() -> None:
     gateway = await a_waiting_queue("B")
     gateway.clock.at += HOUR
     topic = gateway.names.dispatch("fibre-lab")
@@ -434,7 +434,7 @@ async def test_a_command_left_behind_that_kafka_will_never_take_needs_a_person_t
     assert gateway.row("B").phase is Phase.FALLOUT
 
 
-async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -> None:
+async def test_a_failed_release_is_reported_and_the_next_one_runs() -> None:
     gateway = await a_waiting_queue("B")
     gateway.clock.at += HOUR
     gateway.store.problems.append(StoreUnavailableError("the database is locked"))
@@ -449,7 +449,7 @@ async def test_trouble_is_complained_of_and_the_next_look_comes_all_the_same() -
     assert gateway.problems == ["Queued requests could not be released; this will be retried: the database is locked"]
 
 
-async def test_a_store_that_is_away_loses_nobody() -> None:
+async def test_an_unavailable_store_loses_no_waiting_request() -> None:
     gateway = await a_waiting_queue("B")
     gateway.clock.at += HOUR
     gateway.store.problems.append(StoreUnavailableError("locked"))
@@ -459,7 +459,7 @@ async def test_a_store_that_is_away_loses_nobody() -> None:
     assert gateway.row("B").phase is Phase.ACCEPTED
 
 
-async def test_one_who_was_taken_by_somebody_else_is_left_to_him_and_not_counted_twice() -> None:
+async def test_a_request_released_by_another_process_is_not_counted_twice() -> None:
     gateway = await a_waiting_queue("B", "C", first=2)
     gateway.clock.at += HOUR
     gateway.store.problems.append(ConflictError("moved"))
@@ -467,7 +467,7 @@ async def test_one_who_was_taken_by_somebody_else_is_left_to_him_and_not_counted
     assert gateway.system.posted_names() == [f"Line test {run_id}" for run_id in "ABC"]
 
 
-async def test_many_who_wait_go_in_one_round_in_order() -> None:
+async def test_many_waiting_requests_are_sent_in_one_round_in_order() -> None:
     runs = [f"R{n:03}" for n in range(450)]
     gateway = await a_waiting_queue(*runs)
     gateway.decide = a_decider(a_selector(1 + 430))
@@ -476,7 +476,7 @@ async def test_many_who_wait_go_in_one_round_in_order() -> None:
     assert await gateway.store.waiting_queue.read_lengths() == {("s#S1",): 20}
 
 
-async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_line() -> None:
+async def test_a_tree_that_can_never_be_stored_is_given_up_and_does_not_block_its_queue() -> None:
     tree = a_tree("T", 2)
     gateway = await a_waiting_queue(tree, "B", "C")
     await gateway.process_request(tree.children[0])
@@ -502,7 +502,7 @@ async def test_a_change_of_a_tree_that_can_never_be_stored_is_a_dead_letter_and_
     assert gateway.row("T").phase is Phase.FALLOUT
 
 
-async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind_him() -> None:
+async def test_a_request_with_repeated_conflicts_does_not_block_those_behind_it() -> None:
     gateway = await a_waiting_queue("B", "C")
     gateway.clock.at += HOUR
     gateway.store.problems.append(ConflictError("moved"))
@@ -512,8 +512,8 @@ async def test_one_whom_a_rival_takes_again_and_again_does_not_keep_those_behind
     assert gateway.row("C").phase is Phase.ROUTED
 
 
-def break_turn_of_b(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+def break_release_of_b(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    async def broken(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - the signature of what it replaces
         if root.run_id == "B":
             raise error
         return await complete_hierarchy(store, root)
@@ -521,12 +521,12 @@ def break_turn_of_b(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> No
     monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
 
 
-async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_process(
+async def test_an_unexpected_error_of_one_request_is_fallout_and_ends_no_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway = await a_waiting_queue("B", "C", first=1)
     gateway.clock.at += HOUR
-    break_turn_of_b(monkeypatch, RuntimeError("poison"))
+    break_release_of_b(monkeypatch, RuntimeError("poison"))
     await gateway.waiting_release.release_due()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
@@ -537,23 +537,23 @@ async def test_what_nobody_foresaw_of_one_request_needs_a_person_and_ends_no_pro
     assert "poison" not in f"{complaint}{gateway.last_update('B').reasons}"
 
 
-async def test_what_is_cancelled_inside_the_turn_of_one_request_ends_no_process_either(
+async def test_a_cancellation_inside_the_release_of_one_request_ends_no_process_either(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway = await a_waiting_queue("B", "C", first=1)
     gateway.clock.at += HOUR
-    break_turn_of_b(monkeypatch, asyncio.CancelledError())
+    break_release_of_b(monkeypatch, asyncio.CancelledError())
     await gateway.waiting_release.release_due()
     assert [reason.code for reason in gateway.last_update("B").reasons] == ["UNEXPECTED"]
     assert [gateway.row(run_id).phase for run_id in "BC"] == [Phase.FALLOUT, Phase.ROUTED]
 
 
-async def test_a_look_that_is_cancelled_gives_no_request_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_release_gives_no_request_up(monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = await a_waiting_queue("B", first=1)
     gateway.clock.at += HOUR
     reached = asyncio.Event()
 
-    async def never(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - as the one it stands in for
+    async def never(store: RunStore, root: RunRow) -> Any:  # noqa: ANN401 - the signature of what it replaces
         reached.set()
         await asyncio.get_running_loop().create_future()
 
@@ -567,7 +567,7 @@ async def test_a_look_that_is_cancelled_gives_no_request_up(monkeypatch: pytest.
     assert (gateway.row("B").phase, gateway.problems) == (Phase.WAITING, [])
 
 
-async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others_from_being_commanded() -> None:
+async def test_a_conflict_over_one_abandoned_request_does_not_keep_the_others_from_being_commanded() -> None:
     gateway = await a_waiting_queue("B", "C", first=1)
     gateway.decide = a_decider(a_selector(3))
     gateway.publisher.fail_topic(gateway.names.dispatch("fibre-lab"), "no broker")
@@ -578,10 +578,10 @@ async def test_a_conflict_over_one_that_was_left_behind_does_not_keep_the_others
     turns, read = gateway.waiting_release, gateway.store.runs_of_request
 
     async def moved(request_id: str) -> Sequence[RunRow]:
-        gateway.store.runs_of_request = read  # type: ignore[method-assign] # once
+        gateway.store.runs_of_request = read  # type: ignore[method-assign] # only the first call
         raise ConflictError(request_id)
 
-    gateway.store.runs_of_request = moved  # type: ignore[method-assign] # the race, made to happen
+    gateway.store.runs_of_request = moved  # type: ignore[method-assign] # forces the race
     await turns.release_due()
     await gateway.run_until_idle()
     assert gateway.row("C").phase is Phase.ACCEPTED

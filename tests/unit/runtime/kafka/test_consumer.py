@@ -1,4 +1,4 @@
-"""What the consumer thread makes of messages, before the loop sees them."""
+"""The consumer thread turns messages and errors into events for the event loop."""
 
 from __future__ import annotations
 
@@ -23,90 +23,92 @@ def an_error(code: int, *, fatal: bool = False) -> Message:
 
 
 @pytest.fixture
-def heard() -> list[ConsumerEvent]:
+def events() -> list[ConsumerEvent]:
     return []
 
 
 @pytest.fixture
-def client(heard: list[ConsumerEvent]) -> KafkaGroupConsumer:
-    """Make a client that owns partition 0 and never meets a broker."""
-    made = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_timeout=10.0)
-    made._post = heard.append  # type: ignore[assignment] # as `start` does it
-    made._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
-    return made
+def client(events: list[ConsumerEvent]) -> KafkaGroupConsumer:
+    """Return a client that owns partition 0 and has no broker."""
+    consumer = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_timeout=10.0)
+    consumer._post = events.append  # type: ignore[assignment] # as `start` does it
+    consumer._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not used
+    return consumer
 
 
-def offsets(heard: list[ConsumerEvent]) -> list[tuple[int, list[int]]]:
+def offsets(events: list[ConsumerEvent]) -> list[tuple[int, list[int]]]:
     return [
-        (e.records[0].partition.epoch, [r.offset for r in e.records]) for e in heard if isinstance(e, RecordsReceived)
+        (e.records[0].partition.epoch, [r.offset for r in e.records]) for e in events if isinstance(e, RecordsReceived)
     ]
 
 
-def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsumer, heard: list[ConsumerEvent]) -> None:
+def test_a_message_becomes_a_record_with_its_raw_bytes(client: KafkaGroupConsumer, events: list[ConsumerEvent]) -> None:
     client._process([a_message(7)])
-    received = heard[-1]
+    received = events[-1]
     assert isinstance(received, RecordsReceived)
     (record,) = received.records
     assert (record.offset, record.key, record.value, record.headers, record.timestamp_ms) == (7, b"k", b"7", (), 5)
 
 
-def test_records_of_a_partition_that_was_given_up_are_left_to_its_next_owner(
-    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
+def test_records_of_a_revoked_partition_are_left_to_its_next_owner(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(0), a_message(3, partition=1), a_message(1)])
-    assert offsets(heard) == [(1, [0, 1])]
+    assert offsets(events) == [(1, [0, 1])]
 
 
-def test_offsets_that_go_back_begin_a_new_ownership_and_nothing_is_skipped(
-    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
+def test_offsets_that_go_back_begin_a_new_epoch_and_nothing_is_skipped(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(50), a_message(0), a_message(1)])
-    assert offsets(heard) == [(1, [50]), (2, [0, 1])]
-    between = [event for event in heard if isinstance(event, Lost | Assigned)][1:]
+    assert offsets(events) == [(1, [50]), (2, [0, 1])]
+    between = [event for event in events if isinstance(event, Lost | Assigned)][1:]
     assert [type(event) for event in between] == [Lost, Assigned]
 
 
 def test_a_partition_that_returns_has_a_new_epoch_and_may_begin_lower(
-    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(9)])
-    client._on_lost(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
-    client._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not looked at
+    client._on_lost(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not used
+    client._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not used
     client._process([a_message(4)])
-    assert offsets(heard) == [(1, [9]), (2, [4])]
+    assert offsets(events) == [(1, [9]), (2, [4])]
 
 
-def test_an_error_between_records_is_a_complaint_and_the_records_still_come(
-    client: KafkaGroupConsumer, heard: list[ConsumerEvent]
+def test_an_error_between_records_is_reported_and_the_records_still_come(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
 ) -> None:
     client._process([a_message(0), an_error(KafkaError.TOPIC_AUTHORIZATION_FAILED), a_message(1)])
-    (complaint,) = (event for event in heard if isinstance(event, Warned))
+    (complaint,) = (event for event in events if isinstance(event, Warned))
     assert complaint.problem.code == "KAFKA_NOT_ALLOWED"
     assert "topic's ACLs" in complaint.problem.sentence
-    assert offsets(heard) == [(1, [0, 1])]
+    assert offsets(events) == [(1, [0, 1])]
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL])
-def test_what_does_not_pass_ends_the_client(client: KafkaGroupConsumer, heard: list[ConsumerEvent], code: int) -> None:
+def test_a_permanent_error_ends_the_client(client: KafkaGroupConsumer, events: list[ConsumerEvent], code: int) -> None:
     client._process([an_error(code)])
-    assert isinstance(heard[-1], ConsumerFailed)
+    assert isinstance(events[-1], ConsumerFailed)
     assert client._closing
 
 
-def test_the_end_of_a_partition_is_no_complaint(client: KafkaGroupConsumer, heard: list[ConsumerEvent]) -> None:
+def test_the_end_of_a_partition_is_not_reported_as_a_problem(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
+) -> None:
     client._process([an_error(KafkaError._PARTITION_EOF)])
-    assert not any(isinstance(event, Warned) for event in heard)
+    assert not any(isinstance(event, Warned) for event in events)
 
 
-def test_a_client_that_breaks_says_type_and_place_and_never_the_words(
-    client: KafkaGroupConsumer, heard: list[ConsumerEvent], monkeypatch: pytest.MonkeyPatch
+def test_an_unexpected_exception_is_reported_by_type_and_place_without_its_text(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(_settings: object) -> None:
         raise ValueError("sasl.password=geheim")
 
     monkeypatch.setattr("consumers.runtime.kafka.consumer.Consumer", breaks)
     client._run()
-    failed, closed = heard[-2:]
+    failed, closed = events[-2:]
     assert isinstance(failed, ConsumerFailed)
     assert isinstance(closed, Closed)
     assert failed.problem.sentence == "The Kafka client broke with ValueError: tell a developer"

@@ -1,4 +1,4 @@
-"""A worker trusts its membership only for as long as the group surely has not moved on."""
+"""A worker is certain of its membership only while the group cannot have replaced it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def a_member() -> Membership:
 
 
 def poll(member: Membership, since: float, until: float, *, drained: bool = True) -> float:
-    """Poll all the time; return the time of the last poll."""
+    """Poll continuously; return the time of the last poll."""
     polls = int((until - since) / POLL_INTERVAL)
     for n in range(1, polls + 1):
         member.polled(since + n * POLL_INTERVAL, drained=drained)
@@ -27,14 +27,14 @@ def is_certain_member(member: Membership, now: float) -> bool:
 
 
 def a_stalled_member() -> tuple[Membership, float]:
-    """Return a member that has just woken, and the time."""
+    """Return a member just after a stall, and the time."""
     member = a_member()
     asleep = poll(member, 0.0, 5.0)
     member.polled(asleep + 12.0, drained=True)
     return member, asleep + 12.0
 
 
-def test_polls_without_a_stall_keep_it_sure() -> None:
+def test_polls_without_a_stall_keep_the_membership_certain() -> None:
     member = a_member()
     assert is_certain_member(member, poll(member, 0.0, 60.0))
 
@@ -45,7 +45,7 @@ def test_a_poll_after_a_stall_proves_nothing() -> None:
     assert not is_certain_member(member, poll(member, now, now + 1.0))
 
 
-def test_an_idle_worker_is_sure_again_after_an_assignment() -> None:
+def test_an_idle_worker_is_certain_again_after_an_assignment() -> None:
     member, now = a_stalled_member()
     now = poll(member, now, now + 0.5)
     member.assigned()
@@ -65,18 +65,18 @@ def test_an_assignment_behind_records_from_before_the_stall_proves_nothing() -> 
     assert not is_certain_member(member, now)
 
 
-def test_an_idle_worker_is_sure_again_after_a_whole_session_in_which_nobody_told_it_to_go() -> None:
+def test_an_idle_worker_is_certain_again_after_a_whole_session_without_a_revocation() -> None:
     member, now = a_stalled_member()
     assert not is_certain_member(member, poll(member, now, now + SESSION_TIMEOUT - 1.0))
     assert is_certain_member(member, poll(member, now + SESSION_TIMEOUT - 1.0, now + SESSION_TIMEOUT + 1.0))
 
 
-def test_a_session_of_polls_counts_from_the_moment_it_was_told_to_go() -> None:
+def test_a_session_of_polls_counts_from_the_last_revocation() -> None:
     member, now = a_stalled_member()
-    told = poll(member, now, now + SESSION_TIMEOUT - 1.0)
-    member.lost(told)
-    assert not is_certain_member(member, poll(member, told, told + SESSION_TIMEOUT - 1.0))
-    assert is_certain_member(member, poll(member, told, told + SESSION_TIMEOUT + 1.0))
+    assigned_at = poll(member, now, now + SESSION_TIMEOUT - 1.0)
+    member.lost(assigned_at)
+    assert not is_certain_member(member, poll(member, assigned_at, assigned_at + SESSION_TIMEOUT - 1.0))
+    assert is_certain_member(member, poll(member, assigned_at, assigned_at + SESSION_TIMEOUT + 1.0))
 
 
 def test_a_second_stall_begins_the_count_again() -> None:
@@ -86,8 +86,8 @@ def test_a_second_stall_begins_the_count_again() -> None:
     assert not is_certain_member(member, poll(member, now, now + SESSION_TIMEOUT - 1.0))
 
 
-@pytest.mark.parametrize(("sent_before", "sure"), [(0.5, True), (11.0, False)])
-def test_a_commit_proves_membership_as_of_when_it_was_sent(sent_before: float, sure: bool) -> None:  # noqa: FBT001 - a parameter of the test
+@pytest.mark.parametrize(("sent_before", "certain"), [(0.5, True), (11.0, False)])
+def test_a_commit_proves_membership_as_of_when_it_was_sent(sent_before: float, certain: bool) -> None:  # noqa: FBT001 - a parameter of the test
     member, now = a_stalled_member()
     member.committed(now - sent_before)
-    assert is_certain_member(member, now) is sure
+    assert is_certain_member(member, now) is certain

@@ -1,4 +1,4 @@
-"""What we write and read is Avro, as fastavro and our own old bytes understand it."""
+"""Our encoding is Avro as fastavro reads and writes it, and the stored golden bytes stay readable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fastavro_bytes(message: Message) -> bytes:
 
 
 def dumped(message: Message) -> dict[str, Any]:
-    """Return the fields as the schema has them: a child document has no children, not even an empty list."""
+    """Return the fields as in the schema: a child document has no field `children`."""
     values = message.model_dump()
     for child in values.get("run", {}).get("children", ()):
         assert child.pop("children") == ()
@@ -67,12 +67,12 @@ def test_our_values_are_the_values_of_fastavro(message: Message) -> None:
 
 
 @pytest.mark.parametrize(("name", "version"), NEWEST)
-def test_todays_writer_gives_exactly_the_golden_bytes(name: str, version: int) -> None:
+def test_the_present_writer_produces_exactly_the_golden_bytes(name: str, version: int) -> None:
     assert CODEC.encode(example(name, version).data) == golden(name, version)
 
 
 @pytest.mark.parametrize(("name", "version"), EVERY_VERSION)
-def test_the_golden_bytes_of_every_version_are_still_understood(name: str, version: int) -> None:
+def test_the_golden_bytes_of_every_version_are_still_read(name: str, version: int) -> None:
     assert CODEC.decode(golden(name, version)) == example(name, version).data
 
 
@@ -84,7 +84,7 @@ def test_blocks_with_a_size_are_read_as_other_writers_make_them() -> None:
     ]
 
 
-def test_types_by_their_full_name_are_found() -> None:
+def test_types_are_resolved_by_their_full_name() -> None:
     schema = {
         "type": "record",
         "name": "a.b.Pair",
@@ -100,14 +100,14 @@ def test_types_by_their_full_name_are_found() -> None:
     assert reader_of(schema)(raw, 0) == {"one": "left", "two": "right", "md5": b"ab", "f": 0.5, "text": "x"}
 
 
-def test_logical_types_that_no_field_of_ours_has_are_read_as_what_they_are_written_as() -> None:
+def test_unused_logical_types_are_read_as_their_underlying_types() -> None:
     number = {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}
     uuid = {"type": "string", "logicalType": "uuid"}
     assert reader_of(record(number, uuid))(b"\x02\x05\x02x", 0) == {"f": b"\x05", "f1": "x"}
 
 
 @pytest.mark.parametrize(
-    ("schema", "raw", "says"),
+    ("schema", "raw", "expected"),
     [
         ("string", b"\x06ab", r"it ends early, or a length or count in it goes past its end \(byte 3 of 3\)"),
         ("string", b"\x01", "goes past its end"),
@@ -134,13 +134,13 @@ def test_logical_types_that_no_field_of_ours_has_are_read_as_what_they_are_writt
         ),
     ],
 )
-def test_damaged_bytes_are_an_error_that_says_where(schema: object, raw: bytes, says: str) -> None:
-    with pytest.raises(NotAvroError, match=says):
+def test_damaged_bytes_are_an_error_that_says_where(schema: object, raw: bytes, expected: str) -> None:
+    with pytest.raises(NotAvroError, match=expected):
         read_field(schema, raw)
 
 
 def test_the_least_count_is_a_block_without_items() -> None:
-    """What it counts does not fit into 64 bits, and fastavro takes none of it."""
+    """The negation of this count does not fit into 64 bits; fastavro reads no items."""
     least = b"\xff" * 9 + b"\x01"
     assert read_field({"type": "array", "items": "long"}, least + b"\x00" + b"\x02\x04\x00") == [2]
 
@@ -154,12 +154,12 @@ SELF = {"type": "record", "name": "n.R", "fields": [{"name": "next", "type": ["n
 DEEP: Any = "long"
 for _ in range(DEEPEST):
     DEEP = {"type": "array", "items": DEEP}
-# Each record names the one before it, so that the text of the schema is flat and its values are deep.
+# Each record refers to the one before it, so that the schema is flat and its values are deep.
 CHAIN = [{"type": "record", "name": f"C{n}", "fields": [{"name": "c", "type": f"C{n - 1}"}]} for n in range(1, 99)]
 
 
 @pytest.mark.parametrize(
-    ("schema", "says"),
+    ("schema", "expected"),
     [
         (SELF, "it is recursive: n.R contains itself"),
         (record({"type": "map", "values": {"type": "array", "items": "R"}}), "it is recursive: R contains itself"),
@@ -182,8 +182,8 @@ CHAIN = [{"type": "record", "name": f"C{n}", "fields": [{"name": "c", "type": f"
         ({}, "not an Avro schema"),
     ],
 )
-def test_a_schema_whose_values_could_be_endless_is_refused(schema: object, says: str) -> None:
-    with pytest.raises(UnsafeSchemaError, match=says):
+def test_a_schema_whose_values_could_be_endless_is_refused(schema: object, expected: str) -> None:
+    with pytest.raises(UnsafeSchemaError, match=expected):
         reader_of(schema)
 
 
@@ -195,8 +195,8 @@ def test_a_schema_that_nests_without_end_is_refused() -> None:
         reader_of(record(deep))
 
 
-def test_the_bytes_of_children_nested_without_end_are_an_error_and_not_the_end_of_the_process() -> None:
-    """Of the schema that we had before, where a child was a document with children, they ended it."""
+def test_bytes_of_endlessly_nested_children_are_an_error() -> None:
+    """With an earlier, recursive schema such bytes ended the process."""
     simple = CODEC.encode(RunRequested(run=a_document()))
     prefix, run = simple[:SINGLE_OBJECT_SIZE], simple[SINGLE_OBJECT_SIZE:-2]
     deep = prefix + (run + b"\x02") * 50_000 + run + b"\x00\x00" + b"\x00\x00" * 50_000
@@ -204,7 +204,7 @@ def test_the_bytes_of_children_nested_without_end_are_an_error_and_not_the_end_o
         CODEC.decode(deep)
 
 
-def test_a_value_of_a_newer_version_is_brought_to_ours() -> None:
+def test_a_value_of_a_newer_version_is_resolved_to_our_schema() -> None:
     ours = load_schema(event_type_of(RunRequested), 1)
     value = {
         "run": {
@@ -226,19 +226,19 @@ def test_a_value_of_a_newer_version_is_brought_to_ours() -> None:
     }
 
 
-def test_unions_of_text_and_enums_are_brought_to_ours_too() -> None:
+def test_unions_of_text_and_enums_are_resolved_to_our_schema() -> None:
     enum = {"type": "enum", "name": "E", "symbols": ["a", "unknown"], "default": "unknown"}
     ours = {"type": "map", "values": ["null", enum]}
     assert resolve({"x": None, "y": "a", "z": "b"}, ours) == {"x": None, "y": "a", "z": "unknown"}
 
 
-def test_what_another_version_made_of_another_type_is_left_for_the_model_to_refuse() -> None:
+def test_a_value_of_another_type_in_another_version_is_refused_by_the_model() -> None:
     ours = load_schema(event_type_of(RunRequested), 1)
     other = {"run": {"children": 5, "characteristic": {"a": 1}, "mode": 7, "test_specification": "x"}}
     assert resolve(other, ours) == other
 
 
-def test_a_message_made_round_its_model_is_refused_with_the_field() -> None:
+def test_a_message_built_without_validation_is_refused_with_the_field() -> None:
     broken = RunRequested.model_construct(run=a_document().model_copy(update={"order": 2**63}))
     with pytest.raises(UnencodableError, match=r"RunRequested cannot be written: run\.order should be less than"):
         CODEC.encode(broken)
@@ -250,7 +250,7 @@ def test_whatever_is_wrong_with_a_message_its_error_is_the_same(update: dict[str
         CODEC.encode(RunRequested.model_construct(run=a_document().model_copy(update=update)))
 
 
-def test_a_number_that_does_not_fit_into_64_bits_is_refused_where_it_comes_in() -> None:
+def test_a_number_that_does_not_fit_into_64_bits_is_refused_by_the_model() -> None:
     with pytest.raises(ValueError, match="a number of 64 bits does not fit into 64 bits; send it as text"):
         Characteristic(name="serial", value=2**63)
 

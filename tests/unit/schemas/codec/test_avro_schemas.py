@@ -1,4 +1,4 @@
-"""The hand-written Avro files and the models say the same."""
+"""The Avro schema files and the models have the same fields, types and defaults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ entries = pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.na
 
 
 def expected(annotation: Any) -> Any:  # noqa: ANN401 - a type annotation is anything
-    """Return how a model's annotation must look in Avro, named types by their name."""
+    """Return the Avro type of a model's annotation, with named types by name."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in {Union, types.UnionType}:
         branches = [expected(branch) for branch in inner]
@@ -62,7 +62,7 @@ def types_in(annotation: Any) -> set[type]:  # noqa: ANN401 - a type annotation 
 
 def models_and_enums(model: type[BaseModel], found: dict[str, type]) -> dict[str, type]:
     found[model.__name__] = model
-    if model is RunDocument:  # in Avro a child is a record of its own, so that no schema is recursive
+    if model is RunDocument:  # in Avro, a child has its own record type, so that no schema is recursive
         found[CHILD] = RunDocument
     for field in model.model_fields.values():
         for part in types_in(field.annotation):
@@ -74,7 +74,7 @@ def models_and_enums(model: type[BaseModel], found: dict[str, type]) -> dict[str
 
 
 def fields_of(name: str, model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the fields that a record must have: those of its model, and no children in a child."""
+    """Return the fields that a record must have: those of its model, without `children` in a child."""
     return {key: field for key, field in model.model_fields.items() if (name, key) != (CHILD, "children")}
 
 
@@ -83,43 +83,43 @@ def newest(entry: EventType) -> Any:  # noqa: ANN401 - Avro's own
 
 
 @entries
-def test_the_file_names_exactly_the_types_that_the_model_is_made_of(entry: EventType) -> None:
+def test_the_file_defines_exactly_the_types_of_the_model(entry: EventType) -> None:
     assert set(named_types(newest(entry))) == set(models_and_enums(entry.model, {}))
 
 
 @entries
 def test_every_record_has_the_fields_of_its_model_in_the_same_order_and_type(entry: EventType) -> None:
-    named = named_types(newest(entry))
+    types = named_types(newest(entry))
     for name, model in models_and_enums(entry.model, {}).items():
         if issubclass(model, BaseModel):
-            written = [(field["name"], by_name(field["type"])) for field in named[name]["fields"]]
-            fields = [(key, expected(field.rebuild_annotation())) for key, field in fields_of(name, model).items()]
-            assert written == fields, name
+            in_avro = [(field["name"], by_name(field["type"])) for field in types[name]["fields"]]
+            in_model = [(key, expected(field.rebuild_annotation())) for key, field in fields_of(name, model).items()]
+            assert in_avro == in_model, name
 
 
 @entries
 def test_every_field_has_the_default_of_its_model_and_no_other(entry: EventType) -> None:
-    named = named_types(newest(entry))
+    types = named_types(newest(entry))
     for name, model in models_and_enums(entry.model, {}).items():
         if issubclass(model, BaseModel):
-            written = {field["name"]: field["default"] for field in named[name]["fields"] if "default" in field}
+            fields = {field["name"]: field["default"] for field in types[name]["fields"] if "default" in field}
             defaults = {key: f.get_default(call_default_factory=True) for key, f in fields_of(name, model).items()}
             known = {key: value for key, value in defaults.items() if value is not PydanticUndefined}
-            assert written == to_jsonable_python(known), name
+            assert fields == to_jsonable_python(known), name
 
 
 @entries
 def test_every_enum_has_the_symbols_of_its_model(entry: EventType) -> None:
-    named = named_types(newest(entry))
+    types = named_types(newest(entry))
     for name, enum in models_and_enums(entry.model, {}).items():
         if issubclass(enum, StrEnum):
-            assert named[name]["symbols"] == [symbol.value for symbol in enum]
+            assert types[name]["symbols"] == [symbol.value for symbol in enum]
 
 
 @entries
 def test_the_fingerprint_is_the_one_that_the_avro_project_computes(entry: EventType) -> None:
     theirs = avro.schema.parse(read_avsc(entry.subject, entry.versions)).canonical_form
-    # Its Python edition leaves {"type":"long"} where the specification's rule PRIMITIVES, and Java, write "long".
+    # Avro's Python keeps {"type":"long"} where the rule PRIMITIVES of the specification, and Java, write "long".
     simple = avro.schema.parse(theirs.replace('{"type":"long"}', '"long"'))
     assert single_object_prefix(newest(entry)) == b"\xc3\x01" + simple.fingerprint("CRC-64-AVRO")
 
@@ -128,10 +128,10 @@ def test_the_fingerprint_of_null_is_the_one_in_the_java_tests() -> None:
     assert single_object_prefix("null")[2:] == (0x63DD24E7CC258F8A).to_bytes(8, "little")
 
 
-def test_one_namespace_holds_them_all() -> None:
+def test_all_types_are_in_one_namespace() -> None:
     assert {newest(entry)["namespace"] for entry in CATALOGUE} == {NAMESPACE}
 
 
-def test_the_mirror_knows_a_difference_when_it_sees_one() -> None:
+def test_the_comparison_detects_a_difference() -> None:
     assert expected(str | None) == ["null", "string"]
     assert expected(tuple[JsonText, ...]) == {"type": "array", "items": "JsonText"}

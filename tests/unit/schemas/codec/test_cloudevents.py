@@ -1,4 +1,4 @@
-"""What stands on the envelope survives the way over Kafka, and what does not belong there does no harm."""
+"""CloudEvents attributes survive the way over Kafka, and unknown or invalid headers are ignored."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_headers_are_those_of_the_cloudevents_kafka_binding_and_ours() -> None:
     )
 
 
-def test_what_is_written_is_read() -> None:
+def test_written_headers_are_read_back() -> None:
     assert read_headers(write(FULL), fallback_id="none") == FULL
 
 
-def test_what_nobody_said_is_not_written() -> None:
+def test_missing_attributes_are_not_written() -> None:
     assert [name for name, _ in write(EventHeaders(id="1"))] == [
         "ce_specversion",
         "ce_id",
@@ -61,7 +61,7 @@ def test_an_event_keeps_its_own_source() -> None:
     assert ("ce_source", b"/crm") in write(EventHeaders(id="1", source="/crm"))
 
 
-def test_without_an_id_the_record_lends_its_own() -> None:
+def test_without_an_id_the_event_gets_that_of_its_record() -> None:
     assert read_headers(None, fallback_id="testrun.lifecycle-3-17").id == "testrun.lifecycle-3-17"
     assert read_headers([("ce_id", b"")], fallback_id="here").id == "here"
 
@@ -71,7 +71,7 @@ def test_names_of_headers_are_read_in_any_case() -> None:
     assert (read.id, read.content_type) == ("1", "application/json")
 
 
-def test_what_is_no_text_counts_as_not_sent() -> None:
+def test_headers_that_are_not_text_are_ignored() -> None:
     read = read_headers([("ce_id", b"\xff"), ("ce_subject", None), ("ce_time", b"soon")], fallback_id="here")
     assert read == EventHeaders(id="here")
 

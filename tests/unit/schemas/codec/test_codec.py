@@ -1,4 +1,4 @@
-"""Whatever comes in becomes an event, or an error that says what is wrong and what to do."""
+"""Every value decodes to an event, or raises an error that names the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ def decode(value: bytes | None, ce_type: str | None = TYPE) -> Message:
 
 @codecs
 @pytest.mark.parametrize(("name", "version"), NEWEST)
-def test_every_example_comes_back_as_it_went(codec: Codec, name: str, version: int) -> None:
+def test_every_example_is_decoded_as_it_was_encoded(codec: Codec, name: str, version: int) -> None:
     event = example(name, version)
     value, headers = Envelope(codec, source="/test").encode(event)
-    back = Envelope(codec).decode(value, headers, fallback_id="none")
-    assert back.data == event.data
-    assert (back.id, back.type, back.headers.time) == (event.id, event.type, event.headers.time)
+    decoded = Envelope(codec).decode(value, headers, fallback_id="none")
+    assert decoded.data == event.data
+    assert (decoded.id, decoded.type, decoded.headers.time) == (event.id, event.type, event.headers.time)
 
 
 @codecs
 @settings(max_examples=60, deadline=None)
 @given(message=messages())
-def test_every_message_comes_back_as_it_went(codec: Codec, message: Message) -> None:
+def test_every_message_is_decoded_as_it_was_encoded(codec: Codec, message: Message) -> None:
     assert codec.decode(codec.encode(message), ce_type=event_type_of(type(message)).ce_type) == message
 
 
 @settings(max_examples=60, deadline=None)
 @given(message=messages())
-def test_a_reader_takes_every_format_whatever_it_writes_itself(message: Message) -> None:
+def test_every_format_is_decoded_whatever_the_writing_format(message: Message) -> None:
     for writer in (SINGLE_OBJECT, REGISTERED, JSON):
         assert JSON.decode(writer.encode(message), ce_type=event_type_of(type(message)).ce_type) == message
 
@@ -86,7 +86,7 @@ def test_avro_needs_no_type_header() -> None:
     assert decode(SMALL, None) == RunRequested(run=a_document())
 
 
-def test_a_type_of_another_world_does_not_matter_to_avro_which_says_what_it_is() -> None:
+def test_a_foreign_type_header_is_ignored_for_avro() -> None:
     assert decode(SMALL, "com.acme.whatever") == RunRequested(run=a_document())
 
 
@@ -97,7 +97,7 @@ def test_json_may_be_typed_by_the_short_name_and_have_blanks_around() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "ce_type", "error", "says"),
+    ("value", "ce_type", "error", "expected"),
     [
         (None, TYPE, TombstoneError, "no value (a tombstone); send RunCancelled"),
         (b"", TYPE, TombstoneError, "The value is empty"),
@@ -132,16 +132,16 @@ def test_json_may_be_typed_by_the_short_name_and_have_blanks_around() -> None:
     ],
 )
 def test_each_kind_of_bad_value_has_its_own_sentence(
-    value: bytes | None, ce_type: str | None, error: type[UndecodableError], says: str
+    value: bytes | None, ce_type: str | None, error: type[UndecodableError], expected: str
 ) -> None:
     with pytest.raises(error) as caught:
         decode(value, ce_type)
-    assert says in caught.value.sentence
+    assert expected in caught.value.sentence
     assert caught.value.sentence == str(caught.value)
     assert caught.value.sentence.endswith(".") or ".." in caught.value.sentence
 
 
-def test_an_unknown_registry_id_tells_who_knows_the_registry_something_else() -> None:
+def test_the_error_of_an_unknown_registry_id_depends_on_the_configured_registry() -> None:
     with pytest.raises(UnknownSchemaError, match="register it there and restart"):
         REGISTERED.decode(b"\x00\x00\x00\x00\x07abc")
 
@@ -157,7 +157,7 @@ def test_the_codes_are_stable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "claim"),
+    ("change", "expected"),
     [
         ({"related_service": {}}, "run.related_service.id is missing"),
         ({"name": "  "}, "run.name is empty"),
@@ -184,14 +184,14 @@ def test_the_codes_are_stable() -> None:
         ({"children": [{**RUN, "children": [RUN]}]}, "run children are a flat list"),
     ],
 )
-def test_a_wrong_field_is_named(change: dict[str, object], claim: str) -> None:
+def test_a_wrong_field_is_named(change: dict[str, object], expected: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
         decode(json.dumps({"run": {**RUN, **change}}).encode())
-    assert f"RunRequested is not valid: {claim}" in caught.value.sentence
-    assert claim in caught.value.detail
+    assert f"RunRequested is not valid: {expected}" in caught.value.sentence
+    assert expected in caught.value.detail
 
 
-def test_a_number_that_is_none_is_refused_and_not_made_null() -> None:
+def test_nan_and_infinity_are_refused_and_not_read_as_null() -> None:
     with pytest.raises(InvalidEventError, match="nan is not a finite number"):
         decode(json.dumps({"run": {**RUN, "characteristic": [{"name": "x", "value": float("nan")}]}}).encode())
 
@@ -247,7 +247,9 @@ def test_very_deep_json_is_an_error_like_any_other() -> None:
 @try_also(value=b"\x00", headers=[("ce_time", b"0001-01-01T00:00:00+14:00")])
 @try_also(value=b'{"specversion":"1.0","type":"x","data":' + b"[" * 3_000, headers=[])
 @try_also(value=b'{"specversion":"1.0","type":"x","data":' + b"9" * 5_000 + b"}", headers=[])
-def test_rubbish_is_undecodable_and_nothing_worse(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
+def test_arbitrary_bytes_raise_only_undecodable_error(
+    value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
     with suppress(UndecodableError):
         event = Envelope(SINGLE_OBJECT).decode(value, headers, fallback_id="here")
         assert find_event_type(event.type)
@@ -267,19 +269,19 @@ def test_a_cloudevents_json_event_is_opened_even_without_a_content_type() -> Non
     )
 
 
-def test_its_data_may_be_avro() -> None:
+def test_the_data_of_a_cloudevents_json_event_may_be_avro() -> None:
     value = structured(data=None, data_base64=b64encode(SMALL).decode())
     assert Envelope(SINGLE_OBJECT).decode(value, [], fallback_id="none").data == RunRequested(run=a_document())
 
 
-def test_its_big_numbers_are_refused_and_not_rounded() -> None:
+def test_big_numbers_in_a_cloudevents_json_event_are_refused_and_not_rounded() -> None:
     run = {**RUN, "characteristic": [{"name": "x", "value": 2**64}]}
     with pytest.raises(InvalidEventError, match="does not fit into 64 bits"):
         Envelope(SINGLE_OBJECT).decode(structured(data={"run": run}), [], fallback_id="none")
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "expected"),
     [
         (structured(data=None), "has neither data nor data_base64"),
         (structured(data=None, data_base64="?"), "data_base64 of the CloudEvents JSON event is not base64"),
@@ -289,14 +291,14 @@ def test_its_big_numbers_are_refused_and_not_rounded() -> None:
         (b'{"data":' + b"[" * 100_000, "is nested too deep. Correct the producer"),
     ],
 )
-def test_a_broken_cloudevents_json_event_says_what_is_broken(value: bytes, says: str) -> None:
+def test_a_broken_cloudevents_json_event_says_what_is_broken(value: bytes, expected: str) -> None:
     headers = [("content-type", b"application/cloudevents+json; charset=utf-8")]
     with pytest.raises(UndecodableError) as caught:
         Envelope(SINGLE_OBJECT).decode(value, headers, fallback_id="none")
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
-def test_an_event_that_only_mentions_specversion_is_read_as_what_it_is() -> None:
+def test_an_event_that_only_contains_specversion_is_not_read_as_cloudevents() -> None:
     headers = [("ce_type", TYPE.encode())]
     mentions = json.dumps({"run": {**RUN, "characteristic": [{"name": "specversion", "value": "specversion"}]}})
     event = Envelope(SINGLE_OBJECT).decode(mentions.encode(), headers, fallback_id="none")
@@ -307,7 +309,7 @@ def test_an_event_that_only_mentions_specversion_is_read_as_what_it_is() -> None
 
 
 @pytest.mark.parametrize("codec", [SINGLE_OBJECT, REGISTERED])
-def test_avro_that_quotes_a_cloudevents_event_was_a_dead_letter(codec: Codec) -> None:
+def test_avro_that_contains_a_cloudevents_event_is_read_as_avro(codec: Codec) -> None:
     body = b'{"specversion": "1.0", "type": "ServiceTestStateChangeEvent", "data": {}}'
     callback = InboundReceived(
         spoke="fibre-lab", external_id="1", channel=Channel.CALLBACK, received_at=NOON, body=body
@@ -318,7 +320,7 @@ def test_avro_that_quotes_a_cloudevents_event_was_a_dead_letter(codec: Codec) ->
         assert Envelope(codec).decode(*sent, fallback_id="none").data == message
 
 
-def test_a_byte_order_mark_before_json_was_no_json() -> None:
+def test_a_byte_order_mark_before_json_is_skipped() -> None:
     assert decode(b"\xef\xbb\xbf" + json.dumps({"run": RUN}).encode(), TYPE) == decode(
         json.dumps({"run": RUN}).encode(), TYPE
     )

@@ -1,4 +1,4 @@
-"""Whatever bytes claim to be an event of ours end in a message or in one sentence, never in memory or a crash."""
+"""Any bytes decode to a message or raise an error of one sentence, with bounded memory and without a crash."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def refusal(value: bytes) -> str | None:
-    """Return the sentence that refuses a value; None: it is a message after all."""
+    """Return the sentence that refuses a value, or None if the value is a message."""
     try:
         CODEC.decode(value)
     except (UnreadableBytesError, InvalidEventError) as error:
@@ -34,7 +34,7 @@ def refusal(value: bytes) -> str | None:
 
 
 def parts(value: object) -> int:
-    """Count the values that a value is made of, itself included."""
+    """Return the number of values in a value, including itself."""
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + sum(parts(part) for part in inside)
 
@@ -48,7 +48,7 @@ def test_damaged_golden_bytes_are_a_message_or_a_sentence(value: bytes) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(damaged())
-def test_no_more_is_made_of_bytes_than_there_are_bytes(value: bytes) -> None:
+def test_a_decoded_value_has_no_more_parts_than_bytes(value: bytes) -> None:
     try:
         known = AVRO.read(value)
     except UndecodableError:
@@ -58,7 +58,7 @@ def test_no_more_is_made_of_bytes_than_there_are_bytes(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", GOLDEN)
-def test_a_golden_value_is_refused_wherever_it_ends_early(value: bytes) -> None:
+def test_a_truncated_golden_value_is_refused(value: bytes) -> None:
     for size in range(PREFIX, len(value)):
         with pytest.raises(UnreadableBytesError, match="but it is damaged: it ends early"):
             CODEC.decode(value[:size])
@@ -71,8 +71,8 @@ def test_bytes_after_a_golden_value_are_refused(value: bytes) -> None:
             CODEC.decode(value + more)
 
 
-def test_thousands_of_hostile_values_take_little_memory_and_end() -> None:
-    """A process of its own reads them, because a crash, too much memory or an endless loop would end this one."""
+def test_thousands_of_hostile_values_are_decoded_with_limited_memory_and_time() -> None:
+    """A separate process decodes them: a crash, too much memory or an endless loop would end the tests."""
     command = [sys.executable, "-m", "tests.generators.hostile_avro"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
@@ -99,8 +99,8 @@ TYPES: dict[str, Any] = {
 @pytest.mark.parametrize("name", TYPES)
 @settings(max_examples=100, deadline=None)
 @given(raw=st.lists(st.binary(max_size=4) | st.sampled_from([*NUMBERS, zigzag(3), zigzag(2**62)])).map(b"".join))
-def test_a_field_that_is_dropped_is_read_as_carefully_as_the_others(name: str, raw: bytes) -> None:
-    """Fastavro steps over the fields that a reader's schema lacks without noticing where the bytes end."""
+def test_a_dropped_field_is_checked_like_the_others(name: str, raw: bytes) -> None:
+    """Fastavro skips fields that the reader's schema lacks without checking where the bytes end."""
     try:
         known = with_extra(TYPES[name]).read(BEFORE_EXTRA + raw)
     except UnreadableBytesError:
@@ -113,7 +113,7 @@ def test_a_field_that_is_dropped_is_read_as_carefully_as_the_others(name: str, r
 @pytest.mark.parametrize(
     ("kind", "raw"), [("double", b"\x00" * 8), ("boolean", b"\x01"), ("string", b"\x06abc"), ("long", b"\x80\x01")]
 )
-def test_a_field_that_is_dropped_may_not_end_early(kind: str, raw: bytes) -> None:
+def test_a_truncated_dropped_field_is_refused(kind: str, raw: bytes) -> None:
     reader = with_extra(kind)
     assert reader.read(BEFORE_EXTRA + raw)
     with pytest.raises(UnreadableBytesError, match="ends early"):
@@ -125,7 +125,7 @@ BEFORE_EXTRA = b"\x00\x00\x00\x00\x09" + b"\x02a\x02a\x00"
 
 
 def with_extra(kind: object) -> AvroReader:
-    """Return a reader that knows as schema 9 a RunCancelled with one more field, which it drops."""
+    """Return a reader with a schema 9: RunCancelled with one more field, which the reader drops."""
     schema = load_schema(CANCELLED, 1)
     schema["fields"].append({"name": "extra", "type": kind})
     return AvroReader(RegistryIds(write_ids={}, read_schemas={9: (CANCELLED, schema)}))

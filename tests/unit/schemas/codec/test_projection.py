@@ -1,4 +1,4 @@
-"""Picking only some fields of an event gives what the whole has there, and damage is noticed all the same."""
+"""Decoding only some fields of an event gives the same values as decoding all, and damage is still detected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def encoded(message: Message) -> bytes:
 
 
 def project(value: Any, projection: Any) -> Any:  # noqa: ANN401 - Avro's own shapes
-    """Keep of a whole value what is wanted, in the plainest way."""
+    """Return only the projected fields of a whole value, by the simplest method."""
     if projection is None:
         return value
     if isinstance(projection, ItemsNamed):
@@ -63,14 +63,14 @@ def project(value: Any, projection: Any) -> Any:  # noqa: ANN401 - Avro's own sh
 
 @settings(max_examples=150, deadline=None)
 @given(messages_of(an_entry("RunRequested")))
-def test_what_is_wanted_is_what_the_whole_has_there(message: Message) -> None:
+def test_projected_values_equal_those_of_the_whole_event(message: Message) -> None:
     whole = reader_of(SCHEMAS[type(message)])(encoded(message), 0)
     assert picker_of(WANTED)(whole) == project(whole, WANTED)
 
 
 @settings(max_examples=150, deadline=None)
 @given(messages())
-def test_of_every_other_event_only_its_kind_is_told(message: Message) -> None:
+def test_of_every_other_event_only_its_type_is_read(message: Message) -> None:
     part = READER.read(CODEC.encode(message), ())
     assert part.kind is type(message)
     assert (part.content is None) == (not isinstance(message, RunRequested))
@@ -78,7 +78,7 @@ def test_of_every_other_event_only_its_kind_is_told(message: Message) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(messages_of(an_entry("RunRequested")), st.data())
-def test_a_value_that_ends_early_is_noticed_wherever_it_ends(message: Message, data: st.DataObject) -> None:
+def test_a_truncated_value_is_detected_wherever_it_ends(message: Message, data: st.DataObject) -> None:
     value = CODEC.encode(message)
     shorter = value[: data.draw(st.integers(SINGLE_OBJECT_SIZE, len(value) - 1))]
     with pytest.raises(UnreadableBytesError, match="ends early"):
@@ -97,13 +97,13 @@ def test_any_bytes_are_read_or_refused(value: bytes) -> None:
 def test_another_version_without_a_run_is_refused_with_the_field() -> None:
     entry = event_type_of(RunRequested)
     foreign = {**load_schema(entry, 1), "fields": [{"name": "colour", "type": "string"}]}
-    ids = RegistryIds(write_ids={one.subject: 1 for one in CATALOGUE}, read_schemas={9: (entry, foreign)})
+    ids = RegistryIds(write_ids={listed.subject: 1 for listed in CATALOGUE}, read_schemas={9: (entry, foreign)})
     reader = PartialEventReader(OF_A_RUN, ids)
     with pytest.raises(InvalidEventError, match="run is missing"):
         reader.read(b"\x00\x00\x00\x00\x09\x02x", ())
 
 
-def test_a_run_whose_unwanted_fields_are_wrong_is_read_all_the_same() -> None:
+def test_a_run_with_mistakes_in_other_fields_is_read() -> None:
     broken = RunRequested.model_construct(run=a_document().model_copy(update={"name": ""}))
     reader = PartialEventReader({"mode": None})
     part = reader.read(CODEC.encode(broken), ())

@@ -1,4 +1,4 @@
-"""People write events in the format they like and see all their mistakes at once."""
+"""Event files may be YAML, JSON or JSON lines, and all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def error_sentences(text: str, file: str = "-") -> list[str]:
 
 
 @pytest.mark.parametrize("file", ["-", "one.json", "one.yaml"])
-def test_one_event(file: str) -> None:
+def test_a_single_event_is_read(file: str) -> None:
     (event,) = read_text(json.dumps(CANCEL, indent=1), file)
     assert event.data == RunCancelled(run_id="a", root_run_id="a")
     assert (event.id, event.type) == ("new", "southbound.RunCancelled")
 
 
 @pytest.mark.parametrize("file", ["-", "many.json", "many.yml"])
-def test_a_list_of_events(file: str) -> None:
+def test_a_list_of_events_is_read(file: str) -> None:
     assert len(read_text(json.dumps([CANCEL, CANCEL]), file)) == 2
 
 
 @pytest.mark.parametrize("file", ["-", "many.jsonl", "many.ndjson"])
-def test_one_event_per_line(file: str) -> None:
+def test_one_event_per_line_is_read(file: str) -> None:
     assert len(read_text(f"{json.dumps(CANCEL)}\n\n{json.dumps(CANCEL)}\n", file)) == 2
 
 
@@ -55,7 +55,7 @@ def test_a_line_separator_inside_a_text_does_not_end_the_line() -> None:
     assert event.data.reason == "one\u2028two"
 
 
-def test_yaml_with_several_documents_and_a_time() -> None:
+def test_yaml_with_several_documents_and_a_time_is_read() -> None:
     first, second = read_text(
         "type: RunCancelled\nid: '7'\nsource: /me\nsubject: a\ntime: 2026-03-09 08:00:00\n"
         "data: {run_id: a, root_run_id: a}\n---\ntype: southbound.RunCancelled\ndata: {run_id: b, root_run_id: b}\n"
@@ -65,7 +65,7 @@ def test_yaml_with_several_documents_and_a_time() -> None:
     assert second.id == "new"
 
 
-def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
+def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
     text = """\
 - type: RunCancelled
   data:
@@ -83,8 +83,8 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
       related_service: {id: ''}
 - tpe: RunRequested
 """
-    told = error_sentences(text, "runs.yaml")
-    assert [line.split(" known are")[0] for line in told] == [
+    sentences = error_sentences(text, "runs.yaml")
+    assert [line.split(" known are")[0] for line in sentences] == [
         "runs.yaml:4: RunCancelled: root_run_id should be a valid string",
         "runs.yaml:5: RunCancelled: reasn is not a known field",
         "runs.yaml:6: event: unknown type 'RunWished';",
@@ -114,7 +114,7 @@ def test_a_broken_line_does_not_hide_the_mistakes_of_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "file", "says"),
+    ("text", "file", "expected"),
     [
         ("", "a.yaml", "a.yaml:1: holds no event"),
         ("{\n x}", "a.json", "a.json:2: not JSON: Expecting property name"),
@@ -125,8 +125,8 @@ def test_a_broken_line_does_not_hide_the_mistakes_of_the_others() -> None:
         ("just words", "-", "-:1: event: should be an object"),
     ],
 )
-def test_what_is_no_file_of_events_says_so(text: str, file: str, says: str) -> None:
-    assert error_sentences(text, file)[0].startswith(says)
+def test_a_file_without_events_is_refused(text: str, file: str, expected: str) -> None:
+    assert error_sentences(text, file)[0].startswith(expected)
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,4 +1,4 @@
-"""Notifications are read by what they say, whatever address they came to."""
+"""Notifications are read by their content, independent of the path to which they were sent."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def read_report(body: object, **more: Any) -> ExternalReport:  # noqa: ANN401 - 
 
 @settings(deadline=None)
 @given(hostile)
-def test_no_notification_breaks_the_reading(body: object) -> None:
-    for whole in (body, {"event": body}, {"event": {"serviceTest": body}, "eventType": body}):
+def test_any_notification_is_read_or_refused(body: object) -> None:
+    for message in (body, {"event": body}, {"event": {"serviceTest": body}, "eventType": body}):
         try:
-            assert isinstance(read_report(whole), ExternalReport)
+            assert isinstance(read_report(message), ExternalReport)
         except NotUnderstoodError:
             continue
 
@@ -79,11 +79,11 @@ def test_thin_events_ask_to_be_read_with_get(event: object) -> None:
         {"id": "1", "testMeasure": []},
     ],
 )
-def test_an_event_with_something_to_take_in_is_not_thin(run: object) -> None:
+def test_an_event_with_results_is_not_thin(run: object) -> None:
     assert not read_report(an_event(run)).thin
 
 
-def test_the_type_in_the_body_counts_more_than_the_path() -> None:
+def test_the_type_in_the_body_takes_precedence_over_the_path() -> None:
     assert not read_report(an_event(), event_type="serviceTestDeleteEvent").thin
     assert read_report(an_event(eventType=None), event_type="serviceTestDeleteEvent").thin
 
@@ -93,13 +93,13 @@ def test_unknown_event_types_are_read_by_their_content(kind: object) -> None:
     assert read_report(an_event(eventType=kind)).state is RunState.COMPLETED
 
 
-def test_a_bare_run_is_read_as_a_poll_brings_it() -> None:
+def test_a_run_without_an_envelope_is_read_as_in_a_poll() -> None:
     report = read_report(RUN, channel=Channel.POLL, event_id="poll-7")
     assert (report.external_id, report.state, report.event_id) == ("89757", RunState.COMPLETED, "poll-7")
     assert not report.thin
 
 
-def test_the_id_of_the_envelope_helps_out() -> None:
+def test_without_an_id_in_the_run_that_of_the_envelope_is_used() -> None:
     assert read_report(an_event({"state": "inProgress"}), external_id="89757").external_id == "89757"
 
 
@@ -112,6 +112,6 @@ def test_the_id_of_the_envelope_helps_out() -> None:
         (b"%", "not JSON"),
     ],
 )
-def test_what_is_about_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
+def test_a_notification_about_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
     with pytest.raises(NotUnderstoodError, match=sentence):
         read_report(body)

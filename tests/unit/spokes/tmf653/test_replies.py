@@ -1,4 +1,4 @@
-"""Whatever a system answers is read loosely, or refused in one sentence."""
+"""Every response of a system is read leniently or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def only_measure(**fields: object) -> ExternalMeasure:
 
 @settings(deadline=None)
 @given(hostile | st.dictionaries(st.sampled_from(KEYS), hostile, max_size=8))
-def test_no_json_breaks_the_reading(body: object) -> None:
+def test_any_json_is_read_or_refused(body: object) -> None:
     answer = an_answer(body)
     for attempt in (a_spoke().read_reply, lambda answer: a_spoke().find_run(answer, a_document())):
         try:
@@ -97,7 +97,7 @@ def _can_be_passed_on(measure: ExternalMeasure) -> bool:
     st.binary(max_size=60),
     st.sampled_from([None, "application/json", "text/html; charset=utf-16", "x; charset"]),
 )
-def test_no_bytes_break_the_reading(body: bytes, content_type: str | None) -> None:
+def test_any_bytes_are_read_or_refused(body: bytes, content_type: str | None) -> None:
     headers = {"content-type": content_type} if content_type else {}
     with suppress(NotUnderstoodError):
         a_spoke().read_reply(HttpResponse(status=200, body=body, headers=headers))
@@ -105,7 +105,7 @@ def test_no_bytes_break_the_reading(body: bytes, content_type: str | None) -> No
 
 @settings(deadline=None)
 @given(st.text(max_size=40))
-def test_no_location_breaks_the_reading(location: str) -> None:
+def test_any_location_header_is_read_without_an_error(location: str) -> None:
     report = a_spoke().read_reply(an_answer(b"", location=location))
     assert report.external_id is None or report.external_id.strip()
 
@@ -125,7 +125,7 @@ def test_no_location_breaks_the_reading(location: str) -> None:
         (an_answer('{"id":"é"}'.encode("latin-1"), 200, **LATIN), "é"),
     ],
 )
-def test_the_external_id_is_found_wherever_it_stands(answer: HttpResponse, external_id: str | None) -> None:
+def test_the_external_id_is_found_in_body_or_location(answer: HttpResponse, external_id: str | None) -> None:
     assert a_spoke().read_reply(answer).external_id == external_id
 
 
@@ -140,7 +140,7 @@ def test_the_external_id_is_found_wherever_it_stands(answer: HttpResponse, exter
         (b"[" * 5000, "not JSON"),
     ],
 )
-def test_what_is_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
+def test_a_body_that_is_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
     with pytest.raises(NotUnderstoodError, match=sentence):
         read_report(body)
 
@@ -154,7 +154,7 @@ def test_states_are_normalised_and_kept_raw(raw: str, state: RunState | None) ->
     assert (report.state, report.raw_state) == (state, raw)
 
 
-def test_a_profile_teaches_a_spelling() -> None:
+def test_a_profile_adds_a_spelling_of_a_state() -> None:
     assert (
         read_report({"id": "1", "state": "Brewing"}, state_spellings={"brewing": "inProgress"}).state
         is RunState.IN_PROGRESS
@@ -211,7 +211,7 @@ def test_a_measure_is_read_as_loosely_as_servicenow_writes_it() -> None:
 
 
 @pytest.mark.parametrize("moment", ["", "soon", 5, None, "9999-12-31T23:59:59-14:00"])
-def test_a_moment_that_is_none_is_left_out(moment: object) -> None:
+def test_an_invalid_time_is_left_out(moment: object) -> None:
     assert only_measure(captureDateTime=moment).capture_date_time is None
 
 
@@ -234,7 +234,7 @@ def test_rule_violations_pass_through_with_both_spellings() -> None:
     assert violation.consequence == "open a ticket; tell the customer"
 
 
-def test_a_measure_that_cannot_be_read_is_told_and_the_others_are_kept() -> None:
+def test_an_unreadable_measure_has_a_problem_and_the_others_are_kept() -> None:
     report = read_report({"id": "1", "testMeasure": ["broken", {"metricName": "speed", "value": 1}]})
     assert [measure.metric_name for measure in report.measures] == ["speed"]
     assert [(reason.code, reason.property_path) for reason in report.reasons] == [
@@ -242,12 +242,12 @@ def test_a_measure_that_cannot_be_read_is_told_and_the_others_are_kept() -> None
     ]
 
 
-def test_a_value_too_deep_to_pass_on_is_told() -> None:
+def test_a_value_that_is_too_deep_has_a_problem() -> None:
     deep = b'{"id":"1","testMeasure":[{"value":' + b"[" * 300 + b"]" * 300 + b"}]}"
     assert [reason.code for reason in read_report(deep).reasons] == ["MEASURE_UNREADABLE"]
 
 
-def test_our_own_id_is_recognised_where_it_is_echoed() -> None:
+def test_our_own_id_is_recognised_in_an_echo() -> None:
     others = [{"id": "theirs", "owner": "someone"}, {"id": "TR0001", "owner": "southbound"}]
     assert read_report({"id": "1", "externalIdentifier": others}).external_identifier == "TR0001"
     echoed = [{"name": "testRunId", "value": "TR0001"}]
@@ -257,7 +257,7 @@ def test_our_own_id_is_recognised_where_it_is_echoed() -> None:
 def test_a_bundle_is_answered_with_an_id_per_run() -> None:
     child = {"id": "2", "externalIdentifier": [{"id": "TR0001-1", "owner": "southbound"}]}
     report = read_report({"id": "1", "childServiceTest": [child, "rubbish"]})
-    assert [(one.external_id, one.external_identifier) for one in report.children] == [("2", "TR0001-1")]
+    assert [(run.external_id, run.external_identifier) for run in report.children] == [("2", "TR0001-1")]
 
 
 def find_report(body: object, status: int = 200, **headers: str) -> ExternalReport | None:
@@ -268,7 +268,7 @@ OURS = {"id": "42", "name": "Line test TR0001", "state": "inProgress"}
 OTHER = {"id": "41", "name": "Line test TR00010"}
 
 
-def test_a_look_up_takes_the_exact_name_only() -> None:
+def test_a_look_up_accepts_only_the_exact_name() -> None:
     report = find_report([OTHER, OURS])
     assert report is not None
     assert (report.external_id, report.state) == ("42", RunState.IN_PROGRESS)
@@ -286,7 +286,9 @@ def test_a_look_up_answered_with_one_object_is_read() -> None:
     ("status", "headers"),
     [(206, {}), (200, {"x-total-count": "17"}), (200, {"link": '<http://ext?offset=1>; rel="next"'})],
 )
-def test_a_page_of_other_runs_does_not_mean_that_ours_never_arrived(status: int, headers: dict[str, str]) -> None:
+def test_an_incomplete_page_of_other_runs_does_not_prove_that_ours_never_arrived(
+    status: int, headers: dict[str, str]
+) -> None:
     with pytest.raises(NotUnderstoodError, match="ignores the filter"):
         find_report([OTHER], status, **headers)
 

@@ -1,4 +1,4 @@
-"""What we POST and PATCH is what TMF653 says, and says who the run is."""
+"""POST and PATCH bodies follow TMF653 and identify the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.builders.spokes import a_command, a_spoke, json_of, violations
 
 BUNDLE = TREE.model_copy(update={"payload": "bundle"})
 VERSIONS = ["4.0", "4.1", "4.2"]
-letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # a name may hold neither
+letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # a name may contain neither
 words = st.text(letters, min_size=1, max_size=20).filter(lambda text: text.strip() != "")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words,
@@ -72,7 +72,7 @@ def test_every_patch_is_a_valid_service_test_update(
     call = a_spoke(**profile).to_change(a_run(document=new, phase=Phase.ACCEPTED), changes, "key-1")
     body = json_of(call)
     assert set(body) == {change.field for change in changes}
-    # null takes a value away (RFC 7386); the definition describes values only.
+    # null deletes a value (RFC 7386); the schema describes values only.
     values = {name: value for name, value in body.items() if value is not None}
     assert violations("ServiceTest_Update", values, profile["version"]) == []
 
@@ -140,7 +140,7 @@ def test_the_name_stays_as_it_is_where_it_is_not_looked_up() -> None:
     assert sent_json(a_document(name="Up, down"), look_up="none")["name"] == "Up, down"
 
 
-def test_a_look_up_asks_for_the_very_name_that_was_posted() -> None:
+def test_a_look_up_uses_exactly_the_name_that_was_posted() -> None:
     run, spoke = a_document(name="Speed, up & down"), a_spoke()
     call = spoke.to_look_up(run)
     assert call is not None
@@ -156,7 +156,7 @@ def test_a_look_up_by_external_identifier_finds_what_the_post_carried() -> None:
     assert call.query == (("externalIdentifier.id", "TR0001"),)
 
 
-def test_no_look_up_is_no_call() -> None:
+def test_a_profile_without_look_up_makes_no_call() -> None:
     assert a_spoke(look_up="none").to_look_up(a_document()) is None
 
 
@@ -176,10 +176,10 @@ def test_a_child_refers_to_its_parent_by_the_external_id(encoding: str) -> None:
     assert ("@schemaLocation" in body) == (encoding == "extension")
 
 
-def test_a_child_tells_its_ids_as_characteristics() -> None:
+def test_a_child_has_its_ids_as_characteristics() -> None:
     parent = a_run("TR0001", phase=Phase.ACCEPTED)
     body = sent_json(a_document("TR0001-1", parent="TR0001"), TREE, parent, relationship_encoding="characteristic")
-    assert {one["name"]: one["value"] for one in body["characteristic"]} == {
+    assert {item["name"]: item["value"] for item in body["characteristic"]} == {
         "testRunId": "TR0001-1",
         "rootTestRunId": "TR0001",
         "parentTestRunId": "TR0001",
@@ -188,17 +188,17 @@ def test_a_child_tells_its_ids_as_characteristics() -> None:
     assert "serviceTestRelationship" not in body
 
 
-def test_a_changed_characteristic_does_not_wipe_the_ids_we_added() -> None:
+def test_a_changed_characteristic_does_not_remove_the_ids_we_added() -> None:
     old = a_document(characteristic=(Characteristic(name="url", value="a"),))
     new = a_document(characteristic=(Characteristic(name="url", value="b"),))
     call = a_spoke(relationship_encoding="characteristic").to_change(
         a_run(document=new, phase=Phase.ACCEPTED), find_field_changes(old, new), "k"
     )
-    names = [one["name"] for one in json_of(call)["characteristic"]]
+    names = [item["name"] for item in json_of(call)["characteristic"]]
     assert names == ["url", "testRunId", "rootTestRunId", "requestId"]
 
 
-def test_an_unknown_parent_is_not_invented() -> None:
+def test_a_child_of_an_unknown_parent_has_no_reference() -> None:
     assert "serviceTestRelationship" not in sent_json(a_document(), TREE, a_run(external_id=None))
 
 
@@ -209,7 +209,7 @@ def test_a_bundle_nests_the_children_with_our_ids() -> None:
     assert violations("ServiceTest_Create", body) == []
     assert body["@type"] == "HierarchicalServiceTest"
     first, second = body["childServiceTest"]
-    assert [one["externalIdentifier"][0]["id"] for one in (body, first, second)] == [
+    assert [document["externalIdentifier"][0]["id"] for document in (body, first, second)] == [
         "TR0001",
         "TR0001-1",
         "TR0001-2",
@@ -218,19 +218,19 @@ def test_a_bundle_nests_the_children_with_our_ids() -> None:
     assert "childServiceTest" not in second
 
 
-def test_a_patch_carries_only_what_changed_and_arrays_whole() -> None:
+def test_a_patch_contains_only_changed_fields_and_whole_arrays() -> None:
     old = a_document(description="old", related_party=(RelatedParty(id="A", referred_type="Customer"),))
-    both = (*old.related_party, RelatedParty(id="B", referred_type="Customer"))
-    new = a_document(related_party=both)
+    parties = (*old.related_party, RelatedParty(id="B", referred_type="Customer"))
+    new = a_document(related_party=parties)
     call = a_spoke().to_change(a_run(document=new, phase=Phase.ACCEPTED), find_field_changes(old, new), "key-2")
     assert (call.purpose, call.method, call.path) == (Purpose.CHANGE, "PATCH", "/serviceTest/ext-TR0001")
     body = json_of(call)
     assert body["description"] is None
-    assert [one["id"] for one in body["relatedParty"]] == ["A", "B"]
+    assert [party["id"] for party in body["relatedParty"]] == ["A", "B"]
     assert set(body) == {"description", "relatedParty"}
 
 
-def test_cancelling_by_patch_says_cancelled_as_the_system_spells_it() -> None:
+def test_cancelling_by_patch_uses_the_systems_spelling_of_cancelled() -> None:
     row = a_run(phase=Phase.ACCEPTED)
     assert json_of(a_spoke().to_cancel(row, "no longer needed", "k")) == {"state": "cancelled"}
     spelled = a_spoke(state_spellings={"Aborted": "cancelled"})
@@ -247,13 +247,13 @@ def test_cancelling_by_delete_has_no_body() -> None:
     )
 
 
-def test_an_external_id_cannot_leave_its_place_in_the_path() -> None:
+def test_an_external_id_cannot_change_the_path() -> None:
     assert a_spoke().to_read("../hub?x=1#y").path == "/serviceTest/..%2Fhub%3Fx%3D1%23y"
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="a1-_ ,;", max_size=8), st.text(alphabet="a1-", min_size=1, max_size=3))
-def test_a_name_holds_the_run_id_as_a_word_exactly_once_it_was_added(name: str, run_id: str) -> None:
+def test_a_unique_name_contains_the_run_id_as_a_word(name: str, run_id: str) -> None:
     run = a_document(run_id, name=f"x{name}")
     sent_name = sent_json(run)["name"]
     word = rf"(?<![\w-]){re.escape(run_id)}(?![\w-])"
