@@ -45,6 +45,33 @@ def look_up_impossible(row: RunRow) -> Problem:
     )
 
 
+def outcome_not_proven(row: RunRow, cause: Problem) -> Problem:
+    """Return the problem of a POST with unknown outcome about which the look-ups prove nothing."""
+    return Problem(
+        code="IN_DOUBT",
+        sentence=f"It is not known whether the POST of run {row.run_id} reached {row.spoke}, and its answers to the "
+        f"look-up do not tell ({cause.sentence}): ask the system's operators, then redrive or drop this record.",
+    )
+
+
+def response_unreadable(row: RunRow) -> Problem:
+    """Return the problem of a run that was accepted by a response that cannot be read, and is not found since."""
+    return Problem(
+        code="IN_DOUBT",
+        sentence=f"{row.spoke} answered the POST of run {row.run_id} with success, but the response cannot be read and "
+        "the run is not found there: ask the system's operators, then redrive or drop this record.",
+    )
+
+
+def not_settled(row: RunRow, wait: float) -> Problem:
+    """Return why a run that is not found at its system is not sent again yet."""
+    return Problem(
+        code="IN_DOUBT",
+        sentence=f"{row.spoke} does not have run {row.run_id}, whose POST was perhaps accepted, and may store it late: "
+        f"it is looked up again in {wait:.0f} s.",
+    )
+
+
 def external_id_taken(row: RunRow, report: ExternalReport, detail: str) -> Problem:
     """Return the problem of a system that returned the external id of another run."""
     return Problem(
@@ -87,6 +114,15 @@ def external_id_pending(row: RunRow) -> Problem:
     return Problem(
         code="EXTERNAL_ID_NOT_KNOWN",
         sentence=f"{row.spoke} accepted run {row.run_id} without an id; this record waits until one is reported.",
+    )
+
+
+def external_id_missing(row: RunRow, subject: str) -> Problem:
+    """Return the problem of a record that needs an external id which never became known."""
+    return Problem(
+        code="EXTERNAL_ID_UNKNOWN",
+        sentence=f"{subject} needs the external id of run {row.run_id}, which {row.spoke} accepted without one "
+        "and has not named since: ask the system's operators for the run, then redrive this record.",
     )
 
 

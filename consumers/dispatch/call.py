@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import next_delay, outage_delay
-from consumers.spokes.port import UnknownSpokeError
-from router.responses import HttpResponse, NoResponse, ResponseMeaning, Verdict, classify
+from consumers.spokes.port import UnknownSpokeError, do_nothing
+from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.runtime.handler import Attempt
-    from consumers.spokes.port import Call, Spoke, SpokeCaller
-    from router.responses import Purpose
+    from consumers.spokes.port import BeforeCall, Call, Spoke, SpokeCaller
 
 _BUSY_STATUSES = (429, 502, 503, 504, 507)
 
@@ -43,13 +42,17 @@ class CallResult:
 
     @property
     def is_outage(self) -> bool:
-        """Whether the system was not reached or refuses every call: no reason to give up this one run."""
-        unreached = isinstance(self.response, NoResponse) and not self.response.perhaps_sent
-        return unreached or self.meaning.verdict is Verdict.CONFIGURATION
+        """Whether the system was not reached: no reason to give up this one run."""
+        return isinstance(self.response, NoResponse) and not self.response.perhaps_sent
 
     @property
     def is_busy(self) -> bool:
-        """Whether nothing was done, for a reason that has more to do with the system than with this one run."""
+        """Whether nothing was done for a reason that concerns every run, unless the system processes others.
+
+        Wrong credentials keep all runs waiting; a system that accepts other runs forbids this one (403, 404).
+        """
+        if self.meaning.verdict is Verdict.CONFIGURATION:
+            return True
         turned_away = isinstance(self.response, NoResponse) or self.response.status in _BUSY_STATUSES
         return turned_away and self.meaning.verdict is Verdict.TRANSIENT
 
@@ -104,18 +107,20 @@ class Caller:
                 "This worker has not heard from Kafka for too long to be sure that it owns the run."
             )
 
-    async def call(self, name: str, call: Call) -> CallResult:
-        """Make one attempt and classify the response.
+    async def call(self, name: str, call: Call, before: BeforeCall = do_nothing) -> CallResult:
+        """Make one attempt and classify the response. `before` is awaited when the call has its connection slot.
 
         Raises:
             MembershipUncertainError: the last proof of its membership is too old.
         """
         success, began = self.spoke(name).profile.success_codes, self.now()
 
-        def at_its_turn() -> None:
+        async def at_its_turn() -> None:
             # It may have waited for a free connection for longer than a session; that is not the system's time.
             nonlocal began
             self.require_membership()
+            await before()
+            self.require_membership()  # storing what is about to be sent may take long
             began = self.now()
 
         answer = await self.client.call(name, call, at_its_turn)
@@ -124,6 +129,10 @@ class Caller:
         self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
         return CallResult(purpose=call.purpose, response=answer, meaning=judgement)
+
+    def exclude_attempt(self, name: str, attempt: Attempt, event_id: str) -> None:
+        """Do not count this attempt at a record towards the profile's limit of attempts and time."""
+        self.outages.history_after(event_id, attempt, name, Purpose.LOOK_UP, out=True, busy=False)
 
     def delay_after(self, name: str, result: CallResult, attempt: Attempt, event_id: str) -> float | None:
         """Return the seconds to wait before the next attempt at a record (its event's id); None to give it up.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
-from consumers.dispatch.follow_up import call_about_run
-from consumers.problems import external_id_pending, run_unknown
-from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.dispatch.find_external_id import ExternalIdFinder
+from consumers.dispatch.follow_up import call_about_run, wait_for_id
+from consumers.problems import run_unknown
+from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused, Reported
 from router.runs.processed_events import has_led_to
@@ -49,9 +49,10 @@ class CancelRunHandler:
             return Done()
         if row.phase not in ACCEPTED_PHASES:
             return DeadLetter(_run_in_fallout(row))
-        row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
+        finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
+        row = await finder.find(event, row)
         if row.external_id is None:
-            return RetryLater(ID_DELAY, external_id_pending(row))
+            return await wait_for_id(self, event, row, finder.delay(row, attempt))
         return await self._cancel(event, row, command, attempt)
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:

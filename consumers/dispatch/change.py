@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
-from consumers.dispatch.follow_up import call_about_run
-from consumers.problems import external_id_pending, run_unknown
-from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.dispatch.find_external_id import ExternalIdFinder
+from consumers.dispatch.follow_up import call_about_run, wait_for_id
+from consumers.problems import run_unknown
+from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
 from router.runs.changes import PermittedChanges, find_field_changes, permit_changes, run_has_ended
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
@@ -47,9 +47,10 @@ class ChangeRunHandler:
             return Done()
         if row.phase in ENDED_PHASES:
             return await self.refused(event, row, (run_has_ended(row),))
-        row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
+        finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
+        row = await finder.find(event, row)
         if row.external_id is None:
-            return RetryLater(ID_DELAY, external_id_pending(row))
+            return await wait_for_id(self, event, row, finder.delay(row, attempt))
         return await self._send_change(event, row, attempt)
 
     async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:

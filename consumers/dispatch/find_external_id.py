@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,15 @@ from router.runs.ids import derive_event_id
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
     from consumers.run_updates.updater import RunUpdater
+    from consumers.runtime.handler import Attempt
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 
-ID_DELAY = 1.0  # seconds; a 202 without an id gets its id from a callback, a poll or a look-up
+# Seconds; a run that was accepted without an id gets it from a callback, a poll or a look-up.
+_FIRST_DELAY = 1.0
+_MAX_DELAY = 60.0
+_MAX_DOUBLINGS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,14 @@ class ExternalIdFinder:
             event, row, Reported(report_id=derive_event_id(event.id, "id"), report=found)
         )
 
+    def delay(self, row: RunRow, attempt: Attempt) -> float | None:
+        """Return the seconds until the id is looked up again; None once the profile's deadline has passed."""
+        waited = (self.caller.now() - (row.accepted_at or row.updated_at)).total_seconds()
+        if waited >= self.caller.spoke(row.spoke).profile.id_deadline:
+            return None
+        doublings = min(attempt.number - 1, _MAX_DOUBLINGS)
+        return min(math.ldexp(_FIRST_DELAY, doublings), _MAX_DELAY)
+
     async def look_up(self, row: RunRow) -> ExternalReport | None:
         """Return what the system reports about the run that was POSTed; None if nothing."""
         spoke, posted = self.caller.spoke(row.spoke), row.sent or row.requested
@@ -46,6 +59,6 @@ class ExternalIdFinder:
         if result is None or result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return spoke.find_run(result.accepted_response(), posted)
+            return spoke.read_page(result.accepted_response(), posted).found
         except NotUnderstoodError:
             return None  # the id may still arrive by another way

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from consumers.problems import call_failed, reason_of
+from consumers.problems import call_failed, external_id_missing, external_id_pending, reason_of
 from consumers.runtime.handler import DeadLetter, RetryLater
 from router.responses import Verdict
 
@@ -47,6 +47,15 @@ async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Cal
             return await _retry(command, event, row, result, attempt)
         case _:
             assert_never(result.meaning.verdict)
+
+
+async def wait_for_id(command: FollowUp, event: Event, row: RunRow, delay: float | None) -> Outcome:
+    """Wait for the external id of a run that was accepted without one; give up if there is no delay."""
+    if delay is not None:
+        return RetryLater(delay, external_id_pending(row))
+    problem = external_id_missing(row, f"The {command.noun}")
+    await command.refused(event, row, (reason_of(problem),))
+    return DeadLetter(problem)
 
 
 async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.bundle import reports_by_run
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.problems import call_failed, external_id_taken, look_up_impossible, reason_of
+from consumers.dispatch.look_up import Absent, Found, LookUp, NotProven
+from consumers.problems import (
+    call_failed,
+    external_id_taken,
+    look_up_impossible,
+    not_settled,
+    outcome_not_proven,
+    reason_of,
+    response_unreadable,
+)
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
 from router.responses import Verdict
+from router.runs.doubt import wait_until_settled
 from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelledBeforeSending,
     GivenUp,
+    NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
     Refused,
+    RefusedInDoubt,
     Reported,
+    RepostFailed,
     Sending,
 )
 from router.runs.ids import idempotency_key
@@ -30,6 +43,7 @@ from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
+    from consumers.dispatch.look_up import LookUpAnswer
     from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -40,10 +54,10 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.commands import SendRun
     from schemas.problem import Problem
+    from schemas.results import Reason
+    from schemas.run_document import RunDocument
 
     Rows = tuple[RunRow, ...]
-
-HTTP_ACCEPTED = 202
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,75 +73,106 @@ class PostAttempt:
 
     async def post(self, rows: Rows) -> Outcome:
         """POST, and store what is known before and after it."""
-        self.caller.require_membership()  # first, because a stored `Sending` without a POST would look like a doubt
-        rows = await self.updater.store_intentions(
-            self.event, [(row, (Sending(document=row.requested),)) for row in rows]
-        )
-        result = await self._call(rows)
+        rows, result = await self._call(rows)
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._handle_accepted(rows, result)
             case Verdict.REFUSED | Verdict.LOST:
                 return await self._handle_refused(rows, result)
             case Verdict.CONFLICT:
-                return await self.look_up(rows, refusal=result)
+                return await self._handle_conflict(rows, result)
             case Verdict.AMBIGUOUS:
                 return await self._unknown_outcome(rows, result)
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
-                return await self._retry(await self._record(rows, AttemptFailed()), result)
+                return await self._retry(await self._record(rows, _had_no_effect(rows[0])), result)
             case _:
                 assert_never(result.meaning.verdict)
 
-    async def _call(self, rows: Rows) -> CallResult:
-        try:
-            call = self._post_call(rows)
-            await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
-            return await self.caller.call(rows[0].spoke, call)
-        except MembershipUncertainError:
-            await self._record(rows, AttemptFailed())  # nothing was sent, so no look-up is needed
-            raise
+    async def _call(self, rows: Rows) -> tuple[Rows, CallResult]:
+        sending = rows
 
-    async def look_up(self, rows: Rows, refusal: CallResult | None = None) -> Outcome:
-        """Look the run up before another POST, because an earlier one was perhaps sent."""
-        row = rows[0]
+        async def store_sending() -> None:
+            # When the call has its slot: a crash leaves only those in doubt whose call was under way (ADR-0003).
+            nonlocal sending
+            if sending is rows:  # authentication may make more than one request
+                updates = [(row, (Sending(document=_document(row)),)) for row in rows]
+                sending = await self.updater.store_intentions(self.event, updates)
+                await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
+
+        try:
+            result = await self.caller.call(rows[0].spoke, self._post_call(rows), store_sending)
+        except MembershipUncertainError:
+            if sending is not rows:
+                await self._record(sending, _had_no_effect(sending[0]))  # nothing was sent, so no look-up is needed
+            raise
+        return sending, result
+
+    async def look_up(self, rows: Rows) -> Outcome:
+        """Look the run up before another POST, because an earlier one was perhaps accepted."""
+        answer = await self._ask(rows[0])
+        match answer:
+            case Found():
+                return await self._adopt(rows, answer.report)
+            case Absent():
+                return await self._absent(rows)
+            case NotProven():
+                return await self._not_proven(rows, answer.result)
+            case None:
+                return await self._give_up_in_doubt(rows, look_up_impossible(rows[0]))
+            case _:
+                assert_never(answer)
+
+    async def _ask(self, row: RunRow) -> LookUpAnswer | None:
         # Look up what was POSTed, not what is requested by now: a change may have renamed the run meanwhile.
         posted = row.sent or row.requested
         call = self.caller.spoke(row.spoke).to_look_up(posted)
         if call is None:
-            return await self._give_up_in_doubt(rows)
-        result = await self.caller.call(row.spoke, call)
-        if result.meaning.verdict is not Verdict.ACCEPTED:
-            return await self._unknown_outcome(rows, result)
-        try:
-            found = self.caller.spoke(row.spoke).find_run(result.accepted_response(), posted)
-        except NotUnderstoodError as error:
-            return await self._unknown_outcome(rows, result.as_unknown_outcome(str(error)))
-        if found is not None:
-            return await self._adopt(rows, found)
-        return await (self._not_found(rows) if refusal is None else self._handle_refused(rows, refusal))
+            return None
+        return await LookUp(caller=self.caller, store=self.updater.store).find(row, posted, call)
 
-    async def _give_up_in_doubt(self, rows: Rows) -> Outcome:
+    async def _absent(self, rows: Rows) -> Outcome:
+        (row,) = await self._record(rows[:1], NotFound())
+        rows = (row, *rows[1:])
+        settle_time = self.caller.spoke(row.spoke).profile.settle_seconds
+        wait = wait_until_settled(row.doubt, row.sent_at or row.updated_at, self.caller.now(), settle_time)
+        if wait is not None:
+            self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
+            return RetryLater(wait, not_settled(row, wait))
+        return await self._settled(rows)
+
+    async def _settled(self, rows: Rows) -> Outcome:
+        """Act on the certainty that the system does not have the run."""
+        doubt = rows[0].doubt
+        if rows[0].cancel_requested:
+            updates: list[RowUpdate] = [(row, (CancelledBeforeSending(),)) for row in rows if row.cancel_requested]
+            await self.updater.store_intentions(self.event, updates)
+            return Done()
+        if doubt is not None and doubt.refusal:
+            return await self._store_refusal(rows, doubt.refusal)
+        if doubt is not None and doubt.was_accepted:
+            return await self._give_up_in_doubt(rows, response_unreadable(rows[0]))
+        return await self.post(rows)
+
+    async def _not_proven(self, rows: Rows, result: CallResult) -> Outcome:
+        if self._is_vouched_for(rows[0]) and result.meaning.verdict is Verdict.AMBIGUOUS:
+            return await self.post(rows)
+        return await self._unknown_outcome(rows, result)
+
+    async def _give_up_in_doubt(self, rows: Rows, problem: Problem) -> Outcome:
+        return await (self.post(rows) if self._is_vouched_for(rows[0]) else self._give_up(rows, problem))
+
+    def _is_vouched_for(self, row: RunRow) -> bool:
         # A person who redrives it has asked the system and knows that the run never arrived.
-        if rows[0].phase is Phase.FALLOUT and self.event.headers.replay is not None:
-            return await self.post(rows)
-        return await self._give_up(rows, look_up_impossible(rows[0]))
-
-    async def _not_found(self, rows: Rows) -> Outcome:
-        if not rows[0].cancel_requested:
-            return await self.post(rows)
-        updates: list[RowUpdate] = [(row, (CancelledBeforeSending(),)) for row in rows if row.cancel_requested]
-        await self.updater.store_intentions(self.event, updates)
-        return Done()
+        return row.phase is Phase.FALLOUT and self.event.headers.replay is not None
 
     async def _handle_accepted(self, rows: Rows, result: CallResult) -> Outcome:
         try:
             report = self.caller.spoke(rows[0].spoke).read_reply(result.accepted_response())
         except NotUnderstoodError as error:
-            return await self._unknown_outcome(rows, result.as_unknown_outcome(str(error)))
+            return await self._unknown_outcome(rows, result.as_unknown_outcome(str(error)), was_accepted=True)
         if report.external_id is not None:
             return await self._adopt(rows, report)
-        if result.accepted_response().status != HTTP_ACCEPTED:
-            return await self._unknown_outcome(rows, result.as_unknown_outcome("The answer names no id for the run."))
+        # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
         known = await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(rows[0])
         return await self._adopt(rows, known or report)
 
@@ -146,33 +191,70 @@ class PostAttempt:
         accepted = Accepted(external_id=report.external_id, href=report.href, document=document)
         return row, (accepted, Reported(report_id=self.event.id, report=report))
 
+    async def _handle_conflict(self, rows: Rows, result: CallResult) -> Outcome:
+        if _was_posted_before(rows[0]):
+            return await self._handle_refused(rows, result)
+        answer = await self._ask(rows[0])
+        match answer:
+            case Found():
+                return await self._adopt(rows, answer.report)
+            case NotProven():
+                return await self._unknown_outcome(rows, answer.result)
+            case Absent() | None:
+                return await self._store_refusal(rows, result.meaning.reasons)
+            case _:
+                assert_never(answer)
+
     async def _handle_refused(self, rows: Rows, result: CallResult) -> Outcome:
-        refused = Refused(reasons=result.meaning.reasons)
-        embedded: list[RowUpdate] = [(row, (ParentNotAccepted(parent_run_id=rows[0].run_id),)) for row in rows[1:]]
-        await self.updater.store_facts(self.event, [(rows[0], (refused,)), *embedded])
+        if not _was_posted_before(rows[0]):
+            return await self._store_refusal(rows, result.meaning.reasons)
+        return await self.look_up(await self._record(rows, RefusedInDoubt(reasons=result.meaning.reasons)))
+
+    async def _store_refusal(self, rows: Rows, reasons: tuple[Reason, ...]) -> Outcome:
+        blocked = ParentNotAccepted(parent_run_id=rows[0].run_id)
+        children: list[RowUpdate] = [(row, (blocked,)) for row in rows[1:]]
+        await self.updater.store_facts(self.event, [(rows[0], (Refused(reasons=reasons),)), *children])
         return Done()
 
-    async def _unknown_outcome(self, rows: Rows, result: CallResult) -> Outcome:
+    async def _unknown_outcome(self, rows: Rows, result: CallResult, *, was_accepted: bool = False) -> Outcome:
         if rows[0].phase is Phase.SENDING:
-            rows = await self._record(rows, OutcomeUnknown(reasons=result.meaning.reasons))
+            unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted)
+            rows = await self._record(rows, unknown)
         return await self._retry(rows, result)
 
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
-        problem = call_failed(result, f"Run {rows[0].run_id} could not be sent to {rows[0].spoke}")
-        delay = self.caller.delay_after(rows[0].spoke, result, self.attempt, self.event.id)
-        return await self._give_up(rows, problem) if delay is None else RetryLater(delay, problem)
+        row = rows[0]
+        problem = call_failed(result, f"Run {row.run_id} could not be sent to {row.spoke}")
+        delay = self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
+        if delay is not None:
+            return RetryLater(delay, problem)
+        return await self._give_up(rows, outcome_not_proven(row, problem) if row.phase is Phase.IN_DOUBT else problem)
 
     async def _give_up(self, rows: Rows, problem: Problem) -> Outcome:
         await self._record(rows, GivenUp(reasons=(reason_of(problem),)))
         return DeadLetter(problem)
 
     def _post_call(self, rows: Rows) -> Call:
-        # The rows have the newest documents: a change that arrived while the command waited is included.
-        run, children = rows[0].requested, tuple(row.requested for row in rows[1:])
+        run, children = _document(rows[0]), tuple(_document(row) for row in rows[1:])
         if children or run.children:
             run = run.model_copy(update={"children": children})
         command = self.command if run is self.command.run else self.command.model_copy(update={"run": run})
-        return self.caller.spoke(rows[0].spoke).to_send(command, self.parent, idempotency_key(self.command))
+        call = self.caller.spoke(rows[0].spoke).to_send(command, self.parent)
+        key = idempotency_key(self.command.request_id, run.run_id, call.body or b"")
+        return replace(call, idempotency_key=key)
 
     async def _record(self, rows: Rows, run_event: RunEvent) -> Rows:
         return await self.updater.store_facts(self.event, [(row, (run_event,)) for row in rows])
+
+
+def _document(row: RunRow) -> RunDocument:
+    """Return what is POSTed: the newest document, but after a POST that was perhaps accepted the same one again."""
+    return row.requested if row.sent_at is None or row.sent is None else row.sent
+
+
+def _was_posted_before(row: RunRow) -> bool:
+    return row.doubt is not None and row.doubt.earlier_post_at is not None
+
+
+def _had_no_effect(row: RunRow) -> RunEvent:
+    return RepostFailed() if _was_posted_before(row) else AttemptFailed()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import cancelled_child_updates
-from consumers.dispatch.find_external_id import ID_DELAY, ExternalIdFinder
+from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.post import PostAttempt
-from consumers.problems import external_id_pending, parent_not_accepted, reason_of, run_unknown
+from consumers.problems import external_id_missing, external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
 from router.runs.events import CancelledBeforeSending, GivenUp, ParentNotAccepted
@@ -67,9 +67,10 @@ class SendRunHandler:
         if parent is not None and parent.accepted_at is None:
             return await self._handle_unaccepted_parent(event, rows[0], parent)
         if parent is not None and parent.external_id is None and self._requires_parent(parent):
-            parent = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, parent)
+            finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
+            parent = await finder.find(event, parent)
             if parent.external_id is None:
-                return RetryLater(ID_DELAY, external_id_pending(parent))
+                return await self._wait_for_parents_id(event, rows[0], parent, finder.delay(parent, attempt))
         post_attempt = PostAttempt(
             updater=self.updater, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
         )
@@ -90,6 +91,13 @@ class SendRunHandler:
             await self.updater.store_intention(event, row, ParentNotAccepted(parent_run_id=parent.run_id))
             return Done()
         problem = parent_not_accepted(row, parent)
+        await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
+        return DeadLetter(problem)
+
+    async def _wait_for_parents_id(self, event: Event, row: RunRow, parent: RunRow, delay: float | None) -> Outcome:
+        if delay is not None:
+            return RetryLater(delay, external_id_pending(parent))
+        problem = external_id_missing(parent, f"Run {row.run_id}, a child of it,")
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
         return DeadLetter(problem)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from consumers.spokes.authentication import Flow
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import BeforeCall, Call
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import Transport
     from router.responses import HttpResponse, NoResponse
@@ -60,10 +60,10 @@ class SpokeClient:
             for profile in profiles
         }
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is called when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
 
         Raises:
             UnknownSpokeError: no profile has this name.
@@ -100,12 +100,10 @@ def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[st
     return found
 
 
-async def _send_authenticated(
-    transport: Transport, flow: Flow, before: Callable[[], None]
-) -> HttpResponse | NoResponse:
+async def _send_authenticated(transport: Transport, flow: Flow, before: BeforeCall) -> HttpResponse | NoResponse:
     request = next(flow)
     while True:
-        before()
+        await before()
         answer = await transport.send(request)
         try:
             request = flow.send(answer)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     from consumers.spokes.profile import Profile
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
     from schemas.run_document import RunDocument
+
+    BeforeCall = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,22 @@ class Call:
     content_type: str | None = None
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpPage:
+    """What one page of a system's list of runs shows about the run that is looked up.
+
+    `possible` are runs that are perhaps ours, stored under another name. `next_call` is None if the system names no
+    next page; `total` is None if it does not count.
+    """
+
+    found: ExternalReport | None = None
+    possible: tuple[ExternalReport, ...] = ()
+    ids: frozenset[str] = frozenset()  # of all runs on the page
+    shown: int = 0
+    total: int | None = None
+    next_call: Call | None = None
 
 
 class NotUnderstoodError(Exception):
@@ -58,7 +76,7 @@ class Spoke(Protocol):
 
     profile: Profile
 
-    def to_send(self, command: SendRun, parent: RunRow | None, idempotency_key: str) -> Call:
+    def to_send(self, command: SendRun, parent: RunRow | None) -> Call:
         """POST of a run; `parent` is the accepted parent's row in a hierarchical request."""
 
     def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
@@ -80,8 +98,11 @@ class Spoke(Protocol):
             NotUnderstoodError: the body is not usable.
         """
 
-    def find_run(self, response: HttpResponse, run: RunDocument) -> ExternalReport | None:
-        """Find our run in the response to a look-up; None: it never arrived.
+    def to_list(self, offset: int) -> Call:
+        """GET a page of all runs, from this place in the list on."""
+
+    def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
+        """Read the response to a look-up or to a page of the list.
 
         Raises:
             NotUnderstoodError: the body is not usable.
@@ -95,15 +116,15 @@ class Spoke(Protocol):
         """
 
 
-def do_nothing() -> None:
+async def do_nothing() -> None:
     """Do nothing before a call."""
 
 
 class SpokeCaller(Protocol):
     """The one HTTP client: limit, authenticate, send, bound, and report whether a request was perhaps sent."""
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is called when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
         """

@@ -153,6 +153,10 @@ class Profile(ProfileModel):
 
     `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
     `changeable_states` are the states in which a change may still be sent; beyond them is the point of no return.
+    `settle_time` are the seconds after a POST with unknown outcome during which "not found" leads to no other POST;
+    without it the larger of 60 and four times `timeouts.read`.
+    `id_deadline` are the seconds after which a change, a cancellation or a child becomes a dead letter because it needs
+    the external id of a run that the system accepted without one.
     `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
     `success_codes` are the statuses that mean success.
     `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
@@ -181,9 +185,16 @@ class Profile(ProfileModel):
     poll_interval: Seconds = 30.0
     poll_after: Seconds = 300.0
     look_up: LookUpMethod = LookUpMethod.NAME
+    settle_time: Seconds | None = None
+    id_deadline: Seconds = 600.0
     send_state: bool = False
     send_measure_ids: bool = True
     max_response_bytes: int = Field(default=5_000_000, ge=1_000)
+
+    @property
+    def settle_seconds(self) -> float:
+        """Seconds after a POST for which "not found" does not prove that it will never arrive."""
+        return self.settle_time if self.settle_time is not None else max(60.0, 4 * self.timeouts.read)
 
     @field_validator("version")
     @classmethod

@@ -11,6 +11,7 @@ import orjson
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from router.runs.doubt import Doubt
 from router.runs.run import RequestRow, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ColumnValues = tuple[Any, ...]  # what a driver accepts and returns, one per column, in the order of the table
 
 _REASONS = TypeAdapter(tuple[Reason, ...])
+_DOUBT = TypeAdapter(Doubt)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
 
@@ -89,6 +91,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         moments.write(row.updated_at),
         row.revision,
         waits_for_text(row.waits_for) if row.waits_for else None,
+        _DOUBT.dump_json(row.doubt).decode() if row.doubt else None,
     )
 
 
@@ -124,6 +127,7 @@ def run_row(
         updated_at,
         revision,
         waits_for,
+        doubt,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -153,6 +157,7 @@ def run_row(
         updated_at=moments.read(updated_at),
         revision=revision,
         waits_for=waits_for_of(waits_for) if waits_for else (),
+        doubt=_DOUBT.validate_json(doubt) if doubt else None,
     )
 
 

@@ -55,6 +55,7 @@ runs = Table(
     Column("updated_at", Moment, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("waits_for", Text),  # a JSON list of request definitions
+    Column("doubt", Text),  # JSON; null for nearly every run
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)

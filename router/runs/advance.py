@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from router.runs import notifications as announcements
+from router.runs.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -17,10 +18,13 @@ from router.runs.events import (
     ChangeRequested,
     CommandPublished,
     GivenUp,
+    NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
     Refused,
+    RefusedInDoubt,
     Reported,
+    RepostFailed,
     Routed,
     Sending,
     ThresholdReached,
@@ -102,15 +106,25 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case CommandPublished():
             return Transition(replace(row, waits_for=()), changed=bool(row.waits_for))
         case Sending():
-            return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at))
+            doubt = posting_again(row.doubt, row.sent_at)
+            return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
             return Transition(replace(row, phase=phase, sent=None, sent_at=None))
+        case RepostFailed():
+            earlier = row.doubt.earlier_post_at if row.doubt else None
+            return Transition(replace(row, phase=phase, sent_at=earlier or row.sent_at))
         case OutcomeUnknown():
-            return _notify(replace(row, phase=phase), UpdateKind.IN_DOUBT, run_event.reasons)
+            doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted)
+            return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)
+        case NotFound():
+            return Transition(replace(row, phase=phase, doubt=after_absent_answer(row.doubt)))
+        case RefusedInDoubt():
+            doubt = after_refusal(row.doubt, run_event.reasons)
+            return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)
         case Accepted():
             return _apply_accepted(row, run_event, phase, at)
         case Refused():
-            return _end(row, phase, RunState.REJECTED, run_event.reasons, at)
+            return _end(replace(row, doubt=None), phase, RunState.REJECTED, run_event.reasons, at)
         case ParentNotAccepted():
             reason = Reason(
                 code="PARENT_NOT_ACCEPTED",
@@ -164,6 +178,7 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         sent=run_event.document,
         accepted_version=run_event.document.version,
         accepted_at=at,
+        doubt=None,
     )
     return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 

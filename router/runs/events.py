@@ -25,7 +25,10 @@ class RunEventKind(StrEnum):
     COMMAND_PUBLISHED = "command published"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
+    REPOST_FAILED = "repost failed"
     OUTCOME_UNKNOWN = "outcome unknown"
+    NOT_FOUND = "not found"
+    REFUSED_IN_DOUBT = "refused in doubt"
     ACCEPTED = "accepted"
     REFUSED = "refused"
     PARENT_NOT_ACCEPTED = "parent not accepted"
@@ -86,11 +89,34 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepostFailed:
+    """Another POST certainly had no effect; the doubt about the earlier one stays."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.REPOST_FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
     """The POST was perhaps accepted: the run is looked up before the next one."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.OUTCOME_UNKNOWN
     reasons: tuple[Reason, ...] = ()
+    was_accepted: bool = False  # a response said so, but could not be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotFound:
+    """A look-up proved that the external system does not have the run, for now."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedInDoubt:
+    """Another POST was refused while an earlier one was perhaps accepted: the refusal may be because of that one."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.REFUSED_IN_DOUBT
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +223,10 @@ RunEvent = (
     | CommandPublished
     | Sending
     | AttemptFailed
+    | RepostFailed
     | OutcomeUnknown
+    | NotFound
+    | RefusedInDoubt
     | Accepted
     | Refused
     | ParentNotAccepted

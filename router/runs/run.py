@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from router.runs.doubt import Doubt
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
@@ -59,6 +60,7 @@ class RunRow:
     finished_at: datetime | None = None
     updated_at: datetime
     revision: int
+    doubt: Doubt | None = None  # what look-ups answered, while the outcome of a POST is unknown
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

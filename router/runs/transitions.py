@@ -45,7 +45,13 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.FALLOUT, RunEventKind.SENDING): Phase.SENDING,
     (Phase.SENDING, RunEventKind.SENDING): Phase.SENDING,  # after a crash, a look-up did not find the run
     (Phase.SENDING, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
+    (Phase.SENDING, RunEventKind.REPOST_FAILED): Phase.IN_DOUBT,
     (Phase.SENDING, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
+    (Phase.SENDING, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # after a crash
+    (Phase.IN_DOUBT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
+    (Phase.FALLOUT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # redriven
+    (Phase.SENDING, RunEventKind.REFUSED_IN_DOUBT): Phase.IN_DOUBT,
+    (Phase.IN_DOUBT, RunEventKind.REFUSED): Phase.FAILED,  # once it is settled that the system does not have the run
     (Phase.SENDING, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.IN_DOUBT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.FALLOUT, RunEventKind.ACCEPTED): Phase.ACCEPTED,

@@ -72,13 +72,13 @@ async def _compare(port: int, calls: int, concurrency: int) -> None:
     spoke = spoke_for(profile)
     clients = {name: SpokeClient([profile], {}, transport) for name, transport in TRANSPORTS.items()}
     command = SendRun(run=a_document(measures=("TM1",)), request_id="RQ1", spoke="lab", decision=SINGLE)
-    fixed = spoke.to_send(command, None, "key")
+    fixed = spoke.to_send(command, None)
 
     def through(client: SpokeClient) -> Post:
         return lambda _: client.call("lab", fixed)
 
     async def all_in(number: int) -> object:
-        answer = await clients["connection"].call("lab", spoke.to_send(command, None, f"key-{number}"))
+        answer = await clients["connection"].call("lab", spoke.to_send(command, None))
         assert isinstance(answer, HttpResponse)
         return spoke.read_reply(answer)
 

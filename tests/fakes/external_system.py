@@ -15,7 +15,7 @@ from router.responses import HttpResponse, NoResponse, Purpose
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import BeforeCall, Call
 
 ServiceTestJson = dict[str, Any]
 
@@ -61,9 +61,9 @@ class FakeSystem:
         """Return the names under which runs were posted, in order."""
         return [body_of(call)["name"] for call in self.calls_made(Purpose.SEND)]
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Answer one call."""
-        before()
+        await before()
         self.calls.append((spoke, call))
         planned = self._planned.get(call.purpose)
         reaction = planned.pop(0) if planned else None
@@ -82,7 +82,9 @@ class FakeSystem:
             return self._create(body_of(call))
         if call.purpose is Purpose.LOOK_UP:
             name = dict(call.query).get("name")
-            return json_answer(200, [test for test in self.tests.values() if test["name"] == name])
+            shown = [test for test in self.tests.values() if name in {None, test["name"]}]
+            offset = int(dict(call.query).get("offset", "0"))
+            return json_answer(200, shown[offset:], **{"x-total-count": str(len(shown))})
         if external_id not in self.tests:
             return json_answer(404, {"code": "notFound", "reason": f"there is no {external_id}"})
         test = self.tests[external_id]

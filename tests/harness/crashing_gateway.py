@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.dispatch.outages import OutageTracker
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.spokes.port import do_nothing
@@ -17,10 +18,10 @@ from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from consumers.runtime.handler import Record
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import BeforeCall, Call
     from producers.publisher import Message
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
@@ -97,11 +98,15 @@ class CrashingSystem(FakeSystem):
     _in_doubt: set[str] = field(default_factory=set)
     _posts: dict[str, int] = field(default_factory=dict)
 
-    async def call(self, spoke: str, call: Call, before: Callable[[], None] = do_nothing) -> HttpResponse | NoResponse:
+    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Answer one call, and record whether it was allowed."""
-        self.crash_point.reach(after=False)
-        self._check_repeated_post(call)
-        answer = await FakeSystem.call(self, spoke, call, before)
+
+        async def when_it_has_its_slot() -> None:
+            await before()
+            self.crash_point.reach(after=False)
+            self._check_repeated_post(call)
+
+        answer = await FakeSystem.call(self, spoke, call, when_it_has_its_slot)
         if call.purpose is Purpose.SEND:
             answer = self._apply_faults(call, answer)
         self.crash_point.reach(after=True)
@@ -116,7 +121,7 @@ class CrashingSystem(FakeSystem):
 
     def _check_repeated_post(self, call: Call) -> None:
         if call.purpose is Purpose.LOOK_UP:
-            self._in_doubt.discard(dict(call.query)["name"])
+            self._in_doubt.discard(dict(call.query).get("name", ""))
         if call.purpose is Purpose.SEND:
             name = body_of(call)["name"]
             if name in self._in_doubt:
@@ -184,6 +189,7 @@ class CrashingGateway(InMemoryGateway):
 
     def _restart(self) -> None:
         self.threshold_cache = ThresholdCache()
+        self.outages = OutageTracker()
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 
     def _uncommitted(self) -> list[Record]:

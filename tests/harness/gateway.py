@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from consumers.dispatch.call import Caller
+from consumers.dispatch.outages import OutageTracker
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.report_handler import ReportHandler
 from consumers.routing.commands import CommandPublisher
@@ -123,6 +124,7 @@ class InMemoryGateway:
     decide: Decider = field(default_factory=a_decider)
     threshold_cache: ThresholdCache = field(default_factory=ThresholdCache)
     may_send: Callable[[], bool] = lambda: True
+    outages: OutageTracker = field(default_factory=OutageTracker)
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -264,7 +266,14 @@ class InMemoryGateway:
         """A new caller of external systems."""
         settings: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "retry": RETRY, **self.profile}
         spokes = {"fibre-lab": spoke_for(Profile(name="fibre-lab", **settings))}
-        return Caller(spokes=spokes, client=self.system, now=self.clock, random=lambda: 0.5, may_send=self.may_send)
+        return Caller(
+            spokes=spokes,
+            client=self.system,
+            now=self.clock,
+            random=lambda: 0.5,
+            may_send=self.may_send,
+            outages=self.outages,
+        )
 
     @property
     def route(self) -> RequestRouter:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     Spellings = Mapping[str, RunState]
 
 _MAX_DEPTH = 50  # levels of children that are read from one answer
-_PARTIAL_CONTENT = 206
 
 
 def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
@@ -44,7 +43,7 @@ def require_run(body: object) -> Json:
         NotUnderstoodError: it is something else, such as an error in spite of the status.
     """
     if not isinstance(body, dict):
-        raise NotUnderstoodError(f"the body is JSON but no run: {_json_type_name(body)} instead of an object")
+        raise NotUnderstoodError(f"the body is JSON but no run: {json_type_name(body)} instead of an object")
     if "id" not in body and "href" not in body and first_text(body, "code") and first_text(body, "reason"):
         raise NotUnderstoodError(
             f"the body is an error in spite of the status: {first_text(body, 'code')}, {first_text(body, 'reason')}"
@@ -52,7 +51,8 @@ def require_run(body: object) -> Json:
     return body
 
 
-def _json_type_name(found: object) -> str:
+def json_type_name(found: object) -> str:
+    """Return what JSON that should have been something else is, as a sentence names it."""
     return {list: "a list", str: "a text", type(None): "null"}.get(type(found), "a number or truth value")
 
 
@@ -65,7 +65,7 @@ def to_report(spellings: Spellings, run: Json, location: str | None = None, dept
     return ExternalReport(
         external_id=first_text(run, "id") or _last_segment(href),
         href=href,
-        external_identifier=_our_run_id(run),
+        external_identifier=echoed_run_id(run),
         name=first_text(run, "name"),
         state=normalise_state(raw_state, spellings) if raw_state else None,
         raw_state=raw_state,
@@ -83,7 +83,7 @@ def _last_segment(address: str | None) -> str | None:
     return unquote(path.rstrip("/").rpartition("/")[2]).replace("\x00", "").strip() or None
 
 
-def _our_run_id(run: Json) -> str | None:
+def echoed_run_id(run: Json) -> str | None:
     """Find our own id if the system echoes it: as external identifier, or as characteristic."""
     identifiers = [as_mapping(identifier) for identifier in as_list(run.get("externalIdentifier"))]
     ours = [identifier for identifier in identifiers if identifier.get("owner") == OUR_OWNER] or identifiers
@@ -91,29 +91,3 @@ def _our_run_id(run: Json) -> str | None:
         if characteristic.get("name") == RUN_ID:
             ours.append({"id": characteristic.get("value")})
     return next((found for identifier in ours if (found := first_text(identifier, "id"))), None)
-
-
-def find_run(spellings: Spellings, response: HttpResponse, name: str, run_id: str) -> ExternalReport | None:
-    """Find our run in the response to a look-up, by exact name or by our id; filters are not always honoured.
-
-    Raises:
-        NotUnderstoodError: the body is not a list of runs, or only a part of one without our run.
-    """
-    found = parse_json(response.body, response.headers.get("content-type"))
-    candidates = [candidate for candidate in as_list(found) if isinstance(candidate, dict)]
-    for candidate in candidates:
-        if _our_run_id(candidate) == run_id or first_text(candidate, "name") == name:
-            return to_report(spellings, candidate)
-    if not isinstance(found, list) and not (candidates and "id" in candidates[0]):
-        raise NotUnderstoodError(f"the answer to a look-up is no list of runs but {_json_type_name(found)}")
-    if _is_partial(response.status, response.headers, len(candidates)):
-        raise NotUnderstoodError(
-            "the look-up was answered with the first page of other runs: the system ignores the filter"
-        )
-    return None
-
-
-def _is_partial(status: int, headers: Mapping[str, str], shown: int) -> bool:
-    total = headers.get("x-total-count", "")
-    more = total.isascii() and total.isdigit() and len(total) < 10 and int(total) > shown  # noqa: PLR2004 - no number that long counts runs
-    return status == _PARTIAL_CONTENT or more or 'rel="next"' in headers.get("link", "")

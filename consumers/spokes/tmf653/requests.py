@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Body = dict[str, object]
 
+# Characters: a system that shortens names to the width of a column keeps at least so many.
+_KEPT_BY_SYSTEMS = 40
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundIds:
@@ -28,14 +31,15 @@ class OutboundIds:
 
 
 def outbound_name(profile: Profile, run: RunDocument) -> str:
-    """Return the name by which the run is looked up: it contains the run id as a word of its own.
+    """Return the name by which the run is looked up: it contains the run id, early enough to survive a shortened name.
 
-    A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none.
+    A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none; and no space that a system may
+    drop.
     """
     if profile.look_up is not LookUpMethod.NAME:
         return run.name
-    name = run.name if _contains_token(run.name, run.run_id) else f"{run.name} {run.run_id}"
-    return name.replace(",", ";")
+    name = " ".join(run.name.replace(",", ";").split())
+    return name if _contains_token(name[:_KEPT_BY_SYSTEMS], run.run_id) else f"{run.run_id} {name}"
 
 
 def _contains_token(name: str, token: str) -> bool:

@@ -9,7 +9,7 @@ import orjson
 
 from consumers.spokes.port import Call
 from consumers.spokes.profile import CancelMethod, LookUpMethod
-from consumers.spokes.tmf653 import callbacks, replies, requests
+from consumers.spokes.tmf653 import callbacks, look_up, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
 from router.runs.changes import CHANGEABLE_FIELDS
@@ -19,6 +19,7 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from consumers.spokes.port import LookUpPage
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange
@@ -38,7 +39,7 @@ class Tmf653Spoke:
         self.profile = profile
         self._spellings = merge_spellings(profile.state_spellings)
 
-    def to_send(self, command: SendRun, parent: RunRow | None, idempotency_key: str) -> Call:
+    def to_send(self, command: SendRun, parent: RunRow | None) -> Call:
         """POST of a run, or of a root with its children below it (payload `bundle`)."""
         sender = OutboundIds(request_id=command.request_id, parent=parent)
         bundled = command.decision.payload == "bundle"
@@ -49,7 +50,6 @@ class Tmf653Spoke:
             path=_RUNS_PATH,
             body=orjson.dumps(write(self.profile, command.run, sender)),
             content_type=self.profile.media_types.send,
-            idempotency_key=idempotency_key,
         )
 
     def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
@@ -85,14 +85,19 @@ class Tmf653Spoke:
         """
         return replies.read_reply(self._spellings, response)
 
-    def find_run(self, response: HttpResponse, run: RunDocument) -> ExternalReport | None:
-        """Find our run in the response to a look-up; None: it never arrived.
+    def to_list(self, offset: int) -> Call:
+        """GET a page of all runs, without a filter."""
+        page = (("offset", str(offset)), ("limit", str(look_up.PAGE_SIZE)))
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS_PATH, query=page)
+
+    def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
+        """Read the response to a look-up or to a page of the list.
 
         Raises:
-            NotUnderstoodError: the body is not a list of runs, or not all of it.
+            NotUnderstoodError: the body is not a list of runs.
         """
         name = requests.outbound_name(self.profile, run)
-        return replies.find_run(self._spellings, response, name, run.run_id)
+        return look_up.read_page(self._spellings, response, name, run, _RUNS_PATH)
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body.

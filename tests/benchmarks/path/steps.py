@@ -86,7 +86,7 @@ async def _all_steps(bootstrap: str, topics: TopicNames, system: str) -> list[St
 
 def _call(spoke: Spoke) -> Call:
     command = SendRun(run=a_request("R"), request_id="RQ", spoke=SPOKE, decision=SINGLE)
-    return spoke.to_send(command, None, "key")
+    return spoke.to_send(command, None)
 
 
 async def _pure_steps(
@@ -98,7 +98,7 @@ async def _pure_steps(
         ),
         "decide: policy, selector, explanation": lambda sample: decide.decide(sample.routed.requested),
         "advance: sending": lambda sample: advance(sample.routed, sample.begun, NOON),
-        "TMF653: write the request": lambda sample: spoke.to_send(sample.command, None, "key"),
+        "TMF653: write the request": lambda sample: spoke.to_send(sample.command, None),
         "TMF653: read the reply": lambda _: spoke.read_reply(answer),
         "advance: accepted and completed": lambda sample: advance(sample.sending, sample.done, NOON),
     }

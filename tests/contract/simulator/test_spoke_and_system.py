@@ -56,7 +56,7 @@ class SpokeAndSystem:
     def post(self, document: RunDocument, parent: RunRow | None = None, payload: str = "per-run") -> Call:
         decision = SINGLE.model_copy(update={"payload": payload})
         command = SendRun(run=document, request_id="RQ0001", spoke="fibre-lab", decision=decision)
-        return self.spoke.to_send(command, parent, f"key-{document.run_id}")
+        return self.spoke.to_send(command, parent)
 
     async def send(self, document: RunDocument, parent: RunRow | None = None) -> ExternalReport:
         return self.spoke.read_reply(await self.call(self.post(document, parent)))
@@ -151,7 +151,7 @@ async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, store
         lost = await rig.client.call("fibre-lab", rig.post(document))
         assert isinstance(lost, NoResponse)
         assert lost.perhaps_sent
-        found = rig.spoke.find_run(await rig.call(rig.spoke.to_look_up(document)), document)
+        found = rig.spoke.read_page(await rig.call(rig.spoke.to_look_up(document)), document).found
     assert (found is not None) is stored
 
 
@@ -179,6 +179,6 @@ async def test_a_cancellation_is_accepted_and_reported() -> None:
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
     async with a_spoke_and_system(completes_immediately(busy_times=1)) as rig:
-        call = rig.post(a_document())
+        call = replace(rig.post(a_document()), idempotency_key="key-TR0001")
         assert [(await rig.call(call)).status for _ in range(2)] == [503, 201]
         assert rig.system.request_log.repeated_posts() == {"key-TR0001": 2}

@@ -48,9 +48,9 @@ def test_the_profiles_of_the_demo_are_shipped() -> None:
 @every_spoke
 def test_the_same_command_is_always_the_same_call(spoke: Spoke) -> None:
     for command in (a_command(), a_command(a_tree(), TREE.model_copy(update={"payload": "bundle"}))):
-        first, second = (spoke.to_send(command, None, "key-1") for _ in range(2))
+        first, second = (spoke.to_send(command, None) for _ in range(2))
         assert first == second
-        assert (first.purpose, first.idempotency_key) == (Purpose.SEND, "key-1")
+        assert first.purpose is Purpose.SEND
         assert first.body is not None
         assert first.content_type
 
@@ -85,12 +85,12 @@ def test_a_recorded_completion_brings_measures(spoke: Spoke) -> None:
 
 @every_spoke
 def test_what_was_posted_is_found_again(spoke: Spoke) -> None:
-    posted = orjson.loads(spoke.to_send(a_command(), None, "key-1").body or b"")
+    posted = orjson.loads(spoke.to_send(a_command(), None).body or b"")
     listed = orjson.dumps([{"id": "1", "name": "someone else's"}, {"id": "2", **posted}])
-    found = spoke.find_run(HttpResponse(status=200, body=listed), a_document())
+    found = spoke.read_page(HttpResponse(status=200, body=listed), a_document()).found
     assert found is not None
     assert found.external_id == "2"
-    assert spoke.find_run(HttpResponse(status=200, body=b"[]"), a_document()) is None
+    assert spoke.read_page(HttpResponse(status=200, body=b"[]"), a_document()).found is None
 
 
 @every_spoke

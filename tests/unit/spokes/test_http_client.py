@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,9 +26,13 @@ def a_client(transport: FakeTransport, **profile: object) -> SpokeClient:
     return SpokeClient([a_profile(**profile)], {"TOKEN": "t0ken"}, lambda _: transport)
 
 
+def a_post(key: str) -> Call:
+    return replace(a_spoke().to_send(a_command(), None), idempotency_key=key)
+
+
 async def test_a_post_carries_key_and_media_types() -> None:
     transport = FakeTransport([OK])
-    call = a_spoke().to_send(a_command(), None, "key-1")
+    call = a_post("key-1")
     assert await a_client(transport).call("fibre-lab", call) == OK
     (request,) = transport.requests
     assert (request.method, request.url, request.body) == (
@@ -46,7 +51,7 @@ async def test_a_post_carries_key_and_media_types() -> None:
 
 async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
     transport = FakeTransport([NoResponse(perhaps_sent=True, cause="reset"), OK])
-    client, call = a_client(transport), a_spoke().to_send(a_command(), None, "key-1")
+    client, call = a_client(transport), a_post("key-1")
     assert isinstance(await client.call("fibre-lab", call), NoResponse)
     await client.call("fibre-lab", call)
     assert [request.headers["Idempotency-Key"] for request in transport.requests] == ["key-1", "key-1"]
@@ -54,7 +59,7 @@ async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
 
 async def test_an_idempotency_key_of_two_lines_cannot_inject_a_header() -> None:
     transport = FakeTransport([OK])
-    call = a_spoke().to_send(a_command(), None, "key\r\nEvil: 1")
+    call = a_post("key\r\nEvil: 1")
     await a_client(transport).call("fibre-lab", call)
     assert transport.requests[0].headers["Idempotency-Key"] == "key%0D%0AEvil%3A%201"
 
@@ -73,7 +78,7 @@ async def test_a_query_is_encoded() -> None:
     call = a_spoke().to_look_up(a_document(name="up & down+ü"))
     assert call is not None
     await a_client(transport).call("fibre-lab", call)
-    assert transport.requests[0].url.endswith("/serviceTest?name=up%20%26%20down%2B%C3%BC%20TR0001")
+    assert transport.requests[0].url.endswith("/serviceTest?name=TR0001%20up%20%26%20down%2B%C3%BC")
 
 
 async def test_no_more_calls_than_allowed_run_at_once() -> None:
@@ -109,7 +114,7 @@ async def test_a_call_that_may_no_longer_be_made_when_a_connection_is_free_is_no
             await gate.wait()
             return await super().send(request)
 
-    def too_late() -> None:
+    async def too_late() -> None:
         if gate.is_set():
             raise PermissionError
 

@@ -76,7 +76,7 @@ def only_measure(**fields: object) -> ExternalMeasure:
 @given(hostile | st.dictionaries(st.sampled_from(KEYS), hostile, max_size=8))
 def test_any_json_is_read_or_refused(body: object) -> None:
     answer = an_answer(body)
-    for attempt in (a_spoke().read_reply, lambda answer: a_spoke().find_run(answer, a_document())):
+    for attempt in (a_spoke().read_reply, lambda answer: a_spoke().read_page(answer, a_document()).found):
         try:
             report = attempt(answer)
         except NotUnderstoodError:
@@ -258,42 +258,3 @@ def test_a_bundle_is_answered_with_an_id_per_run() -> None:
     child = {"id": "2", "externalIdentifier": [{"id": "TR0001-1", "owner": "southbound"}]}
     report = read_report({"id": "1", "childServiceTest": [child, "rubbish"]})
     assert [(run.external_id, run.external_identifier) for run in report.children] == [("2", "TR0001-1")]
-
-
-def find_report(body: object, status: int = 200, **headers: str) -> ExternalReport | None:
-    return a_spoke().find_run(an_answer(body, status, **headers), a_document())
-
-
-OURS = {"id": "42", "name": "Line test TR0001", "state": "inProgress"}
-OTHER = {"id": "41", "name": "Line test TR00010"}
-
-
-def test_a_look_up_accepts_only_the_exact_name() -> None:
-    report = find_report([OTHER, OURS])
-    assert report is not None
-    assert (report.external_id, report.state) == ("42", RunState.IN_PROGRESS)
-    assert find_report([OTHER]) is None
-    assert find_report([]) is None
-
-
-def test_a_look_up_answered_with_one_object_is_read() -> None:
-    report = find_report(OURS)
-    assert report is not None
-    assert report.external_id == "42"
-
-
-@pytest.mark.parametrize(
-    ("status", "headers"),
-    [(206, {}), (200, {"x-total-count": "17"}), (200, {"link": '<http://ext?offset=1>; rel="next"'})],
-)
-def test_an_incomplete_page_of_other_runs_does_not_prove_that_ours_never_arrived(
-    status: int, headers: dict[str, str]
-) -> None:
-    with pytest.raises(NotUnderstoodError, match="ignores the filter"):
-        find_report([OTHER], status, **headers)
-
-
-@pytest.mark.parametrize("body", [b"", b"<html/>", {"error": "x"}, "text", None])
-def test_a_look_up_that_is_no_list_is_refused(body: object) -> None:
-    with pytest.raises(NotUnderstoodError):
-        find_report(body)

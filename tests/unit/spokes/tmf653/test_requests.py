@@ -50,7 +50,7 @@ settings_of_profiles = st.fixed_dictionaries(
 
 
 def sent_json(run: RunDocument, decision: Any = SINGLE, parent: Any = None, **profile: Any) -> dict[str, Any]:  # noqa: ANN401
-    return json_of(a_spoke(**profile).to_send(a_command(run, decision), parent, "key-1"))
+    return json_of(a_spoke(**profile).to_send(a_command(run, decision), parent))
 
 
 @settings(deadline=None)
@@ -100,14 +100,9 @@ def test_a_post_carries_the_whole_run() -> None:
     }
 
 
-def test_a_post_goes_to_the_collection_under_its_idempotency_key() -> None:
-    call = a_spoke().to_send(a_command(), None, "key-1")
-    assert (call.purpose, call.method, call.path, call.idempotency_key) == (
-        Purpose.SEND,
-        "POST",
-        "/serviceTest",
-        "key-1",
-    )
+def test_a_post_goes_to_the_collection() -> None:
+    call = a_spoke().to_send(a_command(), None)
+    assert (call.purpose, call.method, call.path) == (Purpose.SEND, "POST", "/serviceTest")
     assert call.content_type == "application/json"
 
 
@@ -125,11 +120,11 @@ def test_the_state_is_sent_only_where_the_profile_wants_it() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("Speed test", "Speed test TR0001"),
-        ("Speed test TR0001", "Speed test TR0001"),
+        ("Speed test", "TR0001 Speed test"),
+        ("TR0001 Speed test", "TR0001 Speed test"),
         ("Speed test (TR0001)", "Speed test (TR0001)"),
-        ("Speed test TR00012", "Speed test TR00012 TR0001"),
-        ("Up, down", "Up; down TR0001"),
+        ("Speed test TR00012", "TR0001 Speed test TR00012"),
+        ("Up, down", "TR0001 Up; down"),
     ],
 )
 def test_the_name_is_unique_and_can_be_filtered_by(name: str, expected: str) -> None:
@@ -145,7 +140,7 @@ def test_a_look_up_uses_exactly_the_name_that_was_posted() -> None:
     call = spoke.to_look_up(run)
     assert call is not None
     assert (call.method, call.path) == ("GET", "/serviceTest")
-    assert call.query == (("name", json_of(spoke.to_send(a_command(run), None, "k"))["name"]),)
+    assert call.query == (("name", json_of(spoke.to_send(a_command(run), None))["name"]),)
 
 
 def test_a_look_up_by_external_identifier_finds_what_the_post_carried() -> None:

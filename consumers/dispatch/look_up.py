@@ -1,0 +1,183 @@
+"""Find out whether an external system has a run: found, absent, or not to be told from its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.spokes.port import LookUpPage, NotUnderstoodError
+from router.responses import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.spokes.port import Call
+    from consumers.store.port import RunStore
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
+
+MAX_PAGES = 20  # of the whole list, read when the filter proves nothing
+MAX_POSSIBLE = 100  # runs that are compared with our run store
+_CONTROL_RUNS = 50  # recent runs of a system, among which one is chosen that a look-up has to find
+_MAX_CONTROLS = 3  # a run may have been deleted at the system meanwhile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The system has the run."""
+
+    report: ExternalReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """The system does not have the run now. It may still store a POST that it received: see `router.runs.doubt`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotProven:
+    """The answers neither show the run nor prove that it is absent; `result` says why."""
+
+    result: CallResult
+
+
+LookUpAnswer = Found | Absent | NotProven
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What the pages of one list have shown so far."""
+
+    possible: dict[str, ExternalReport]
+    ids: set[str]
+    shown: int = 0
+    total: int | None = None
+    is_whole: bool = False
+
+    def add(self, page: LookUpPage) -> None:
+        """Take over a page; the list is whole once a count or an empty page after it says so."""
+        repeated = bool(page.shown) and page.ids <= self.ids and bool(self.ids)
+        self.possible |= {each.external_id or "": each for each in page.possible}
+        self.ids |= page.ids
+        self.shown += 0 if repeated else page.shown
+        self.total = page.total if page.total is not None else self.total
+        if self.total is not None:
+            self.is_whole = self.shown >= self.total
+        else:
+            self.is_whole = page.shown == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUp:
+    """Looks one run up by the method of its profile.
+
+    An empty answer proves absence only if the same question finds another run that the system has; else the whole
+    list is read. A system may ignore the filter, store another name, or return only a part of what it has.
+    """
+
+    caller: Caller
+    store: RunStore
+
+    async def find(self, row: RunRow, posted: RunDocument, call: Call) -> LookUpAnswer:
+        """Ask for the run that was POSTed as `posted`; `call` is the spoke's look-up of it."""
+        answer = await self._page(row.spoke, call, posted)
+        if isinstance(answer, NotProven):
+            return answer
+        page, result = answer
+        if page.found is not None:
+            return Found(report=page.found)
+        if not page.shown and not page.total and await self._filter_finds_others(row, posted):
+            return Absent()
+        return await self._search_list(row, posted, result)
+
+    async def _page(self, spoke: str, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
+        result = await self.caller.call(spoke, call)
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return NotProven(result=result)
+        try:
+            return self.caller.spoke(spoke).read_page(result.accepted_response(), posted), result
+        except NotUnderstoodError as error:
+            return NotProven(result=result.as_unknown_outcome(str(error)))
+
+    async def _filter_finds_others(self, row: RunRow, posted: RunDocument) -> bool:
+        """Return whether the look-up finds another run that the system has, with a name as difficult as ours."""
+        spoke = self.caller.spoke(row.spoke)
+        recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
+        for control in _controls(recent, posted):
+            sent = control.sent or control.requested
+            call = spoke.to_look_up(sent)
+            answer = await self._page(row.spoke, call, sent) if call else None
+            if isinstance(answer, tuple) and _shows(answer[0], control):
+                return True
+        return False
+
+    async def _search_list(self, row: RunRow, posted: RunDocument, result: CallResult) -> LookUpAnswer:
+        """Read the whole list and compare each run by everything that was sent."""
+        spoke, listing = self.caller.spoke(row.spoke), _Listing(possible={}, ids=set())
+        call = spoke.to_list(0)
+        for _ in range(MAX_PAGES):
+            answer = await self._page(row.spoke, call, posted)
+            if isinstance(answer, NotProven):
+                return answer
+            page, result = answer
+            if page.found is not None:
+                return Found(report=page.found)
+            seen = listing.shown
+            listing.add(page)
+            if listing.is_whole or (page.shown and listing.shown == seen):
+                break
+            call = page.next_call or spoke.to_list(listing.shown)
+        if not listing.is_whole:
+            return NotProven(result=result.as_unknown_outcome(_NOT_WHOLE))
+        return await self._compare(row, listing, result)
+
+    async def _compare(self, row: RunRow, listing: _Listing, result: CallResult) -> LookUpAnswer:
+        possible = [each for each in listing.possible if each]
+        if len(possible) > MAX_POSSIBLE:
+            return NotProven(result=result.as_unknown_outcome(_perhaps(possible[:1], len(possible))))
+        unknown = [each for each in possible if await self.store.run_by_external_id(row.spoke, each) is None]
+        unknown += [each for each in listing.possible if not each]
+        if unknown:
+            return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))
+        return Absent()
+
+
+_NOT_WHOLE = (
+    "The look-up found no run, but it finds no other run either, and the list of all runs does not end or is not "
+    "counted: it is not known whether the system has the run."
+)
+
+
+def _perhaps(ids: list[str], count: int) -> str:
+    shown = ids[0] or "one without an id"
+    more = f" and {count - 1} more" if count > 1 else ""
+    return f"The system lists runs that are perhaps this one under another name: {shown}{more}."
+
+
+def _shows(page: LookUpPage, control: RunRow) -> bool:
+    return page.found is not None and page.found.external_id == control.external_id
+
+
+def _controls(recent: Iterable[RunRow], posted: RunDocument) -> Iterator[RunRow]:
+    """Yield runs whose names a system had at least as many occasions to change as ours."""
+    chosen = 0
+    for row in recent:
+        name = (row.sent or row.requested).name
+        if (
+            chosen < _MAX_CONTROLS
+            and row.external_id is not None
+            and row.run_id != posted.run_id
+            and len(name) + len(row.run_id) >= len(posted.name) + len(posted.run_id)
+            and _unusual(posted) <= _unusual(row.sent or row.requested)
+        ):
+            chosen += 1
+            yield row
+
+
+def _unusual(run: RunDocument) -> set[str]:
+    """Return the characters of a name that a system may store in another way."""
+    return {letter for letter in run.name + run.run_id if not (letter.isascii() and letter.isalnum())} | (
+        {"A"} if any(letter.isupper() for letter in run.name + run.run_id) else set()
+    )

@@ -1,0 +1,114 @@
+"""Read a TMF653 list of runs for one run that was POSTed: found, perhaps there under another name, or not there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from consumers.spokes.port import Call, LookUpPage, NotUnderstoodError
+from consumers.spokes.tmf653.fields import OUR_OWNER, RUN_ID
+from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, to_report
+from router.responses import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consumers.spokes.tmf653.lenient_json import Json
+    from consumers.spokes.tmf653.replies import Spellings
+    from router.responses import HttpResponse
+    from schemas.run_document import RunDocument
+
+PAGE_SIZE = 100  # runs that are asked for at once; a system may return fewer
+_MAX_QUERY_FIELDS = 50
+_LINK = re.compile(r"<(?P<target>[^<>]*)>(?P<parameters>[^<]*)")
+# RFC 8288: the relation may be quoted or not, and may be one of several.
+_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next)\s*(?:[;,]|$)', re.IGNORECASE)
+_COUNT = re.compile(r"[0-9]{1,9}")
+_NO_CONTENT = 204
+_PARTIAL_CONTENT = 206
+
+
+def read_page(spellings: Spellings, response: HttpResponse, name: str, run: RunDocument, path: str) -> LookUpPage:
+    """Read one page; `name` is the name under which the run was POSTed, `path` the resource that is listed.
+
+    Raises:
+        NotUnderstoodError: the body is not a list of runs, which proves nothing.
+    """
+    runs = _runs_in(response)
+    headers = response.headers
+    ours = next((each for each in runs if _is_ours(each, name, run.run_id)), None)
+    return LookUpPage(
+        found=to_report(spellings, ours) if ours else None,
+        possible=tuple(to_report(spellings, each) for each in runs if not is_other(each, run)),
+        ids=frozenset(identity for each in runs if (identity := first_text(each, "id"))),
+        shown=len(runs),
+        total=_total(headers, partial=response.status == _PARTIAL_CONTENT, shown=len(runs)),
+        next_call=_next_call(headers.get("link", ""), path),
+    )
+
+
+def _runs_in(response: HttpResponse) -> list[Json]:
+    """Return the runs of a list, or the one run that a system returns instead of a list of one."""
+    if response.status == _NO_CONTENT or not response.body.strip():
+        raise NotUnderstoodError("the look-up was answered without a body, which does not say that there is no run")
+    found = parse_json(response.body, response.headers.get("content-type"))
+    if isinstance(found, dict) and "id" in found:
+        return [found]
+    if not isinstance(found, list):
+        raise NotUnderstoodError(f"the answer to a look-up is no list of runs but {json_type_name(found)}")
+    if not all(isinstance(each, dict) for each in found):
+        raise NotUnderstoodError("the answer to a look-up is a list of something else than runs")
+    return found
+
+
+def _is_ours(each: Json, name: str, run_id: str) -> bool:
+    return echoed_run_id(each) == run_id or first_text(each, "name") == name
+
+
+def is_other(each: Json, run: RunDocument) -> bool:
+    """Return whether this is certainly another run than ours: it names another run id, service or specification.
+
+    Another name does not count: systems shorten names, change their spelling, or store one of their own.
+    """
+    named = _run_ids_of_ours(each)
+    if named:
+        return run.run_id not in named
+    return _differs(each, "relatedService", run.related_service.id) or _differs(
+        each, "testSpecification", run.test_specification.id
+    )
+
+
+def _run_ids_of_ours(each: Json) -> set[str]:
+    identifiers = [as_mapping(one) for one in as_list(each.get("externalIdentifier"))]
+    named = {first_text(one, "id") for one in identifiers if one.get("owner") == OUR_OWNER}
+    characteristics = [as_mapping(one) for one in as_list(each.get("characteristic"))]
+    named |= {first_text(one, "value") for one in characteristics if one.get("name") == RUN_ID}
+    return {run_id for run_id in named if run_id}
+
+
+def _differs(each: Json, reference: str, sent: str | None) -> bool:
+    stored = first_text(as_mapping(each.get(reference)), "id")
+    return bool(stored and sent) and _plain(stored or "") != _plain(sent or "")
+
+
+def _plain(identity: str) -> str:
+    return identity.strip().casefold()
+
+
+def _total(headers: Mapping[str, str], *, partial: bool, shown: int) -> int | None:
+    """Return how many runs the system counts; one more than shown if it only says that this is a part."""
+    counted = headers.get("x-total-count", "").strip()
+    if _COUNT.fullmatch(counted):
+        return int(counted)
+    return shown + 1 if partial else None
+
+
+def _next_call(link: str, path: str) -> Call | None:
+    """Return the call of the next page; only its query is taken over, so that a system cannot send us elsewhere."""
+    for each in _LINK.finditer(link):
+        if _NEXT.search(each["parameters"]):
+            query = parse_qsl(urlsplit(each["target"]).query, max_num_fields=_MAX_QUERY_FIELDS)
+            return Call(purpose=Purpose.LOOK_UP, method="GET", path=path, query=tuple(query))
+    return None

@@ -1,0 +1,68 @@
+"""Decide what is known about a POST whose outcome is unknown, and when another one is safe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime  # noqa: TC003 - the run store reads a doubt by its annotations
+
+from schemas.results import Reason  # noqa: TC001 - the same
+
+# A slow system may store a run long after it stopped answering, and a list may lag behind what is stored.
+MIN_ABSENT_ANSWERS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What the look-ups of a run have answered since its last POST that was perhaps accepted.
+
+    `earlier_post_at` is set from the second POST on: the time of the one before. `refusal` are the reasons of a
+    refusal that came while an earlier POST was perhaps accepted. `was_accepted`: a response said so (2xx), but could
+    not be read; then there is never another POST without a person's word.
+    """
+
+    absent_answers: int = 0
+    earlier_post_at: datetime | None = None
+    was_accepted: bool = False
+    refusal: tuple[Reason, ...] = ()
+
+
+def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None) -> Doubt | None:
+    """Return the doubt while another POST is made; None if it is the first that is perhaps accepted."""
+    if earlier_post_at is None:
+        return None
+    return Doubt(absent_answers=doubt.absent_answers if doubt else 0, earlier_post_at=earlier_post_at)
+
+
+def after_unknown_outcome(doubt: Doubt | None, *, was_accepted: bool) -> Doubt | None:
+    """Return the doubt when the outcome of the last POST is unknown: the look-ups start again."""
+    if doubt is None and not was_accepted:
+        return None
+    return replace(doubt or Doubt(), absent_answers=0, was_accepted=was_accepted)
+
+
+def after_refusal(doubt: Doubt | None, reasons: tuple[Reason, ...]) -> Doubt:
+    """Return the doubt when the last POST was refused, perhaps because an earlier one was accepted."""
+    return replace(doubt or Doubt(), absent_answers=0, refusal=reasons)
+
+
+def after_absent_answer(doubt: Doubt | None) -> Doubt:
+    """Return the doubt after a look-up proved that the system does not have the run, for now."""
+    doubt = doubt or Doubt()
+    return replace(doubt, absent_answers=doubt.absent_answers + 1)
+
+
+def wait_until_settled(doubt: Doubt | None, posted_at: datetime, now: datetime, settle_time: float) -> float | None:
+    """Return the seconds until the next look-up; None once the run is certainly not at the system.
+
+    It is settled when the look-ups answered at least three times that the run is absent, the last time at least
+    `settle_time` seconds after the POST was written. The pauses double: with one look-up per pause the fourth answer
+    comes when the settle time has passed.
+    """
+    answers = doubt.absent_answers if doubt else 0
+    passed = (now - posted_at).total_seconds()
+    if answers >= MIN_ABSENT_ANSWERS and passed >= settle_time:
+        return None
+    pauses = 2**MIN_ABSENT_ANSWERS - 1
+    pause: float = settle_time * 2 ** min(max(answers - 1, 0), MIN_ABSENT_ANSWERS - 1) / pauses
+    # A clock that was set back must not hold the run for longer than a settle time.
+    return pause if answers < MIN_ABSENT_ANSWERS else min(max(settle_time - passed + 0.001, pause / 4), settle_time)

@@ -1,0 +1,68 @@
+"""Another POST is safe only after several answers that the run is absent, and not before the settle time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.runs.doubt import (
+    MIN_ABSENT_ANSWERS,
+    Doubt,
+    after_absent_answer,
+    after_refusal,
+    after_unknown_outcome,
+    posting_again,
+    wait_until_settled,
+)
+from schemas.results import Reason
+from tests.builders.runs import NOON
+
+SETTLE_TIMES = st.floats(0.1, 3600.0)
+
+
+@given(SETTLE_TIMES, st.floats(-3600.0, 7200.0), st.integers(0, 20))
+def test_it_is_settled_by_enough_answers_and_enough_time(settle: float, passed: float, answers: int) -> None:
+    now = NOON + timedelta(seconds=passed)
+    wait = wait_until_settled(Doubt(absent_answers=answers), NOON, now, settle)
+    is_settled = answers >= MIN_ABSENT_ANSWERS and (now - NOON).total_seconds() >= settle
+    assert (wait is None) is is_settled
+    assert wait is None or 0 < wait <= settle
+
+
+@given(SETTLE_TIMES)
+def test_the_pauses_grow_and_the_fourth_answer_settles_it(settle: float) -> None:
+    now, doubt, pauses = NOON + timedelta(seconds=0.01), None, []
+    while True:
+        doubt = after_absent_answer(doubt)
+        wait = wait_until_settled(doubt, NOON, now, settle)
+        if wait is None:
+            break
+        pauses.append(wait)
+        now += timedelta(seconds=wait)
+    assert doubt.absent_answers <= MIN_ABSENT_ANSWERS + 1
+    assert pauses[:2] == sorted(pauses[:2])
+
+
+def test_the_first_post_leaves_no_doubt() -> None:
+    assert posting_again(None, None) is None
+    assert after_unknown_outcome(None, was_accepted=False) is None
+
+
+def test_a_second_post_remembers_the_one_before_until_its_own_outcome_is_known() -> None:
+    doubt = posting_again(Doubt(absent_answers=4), NOON)
+    assert doubt == Doubt(absent_answers=4, earlier_post_at=NOON)
+    assert after_unknown_outcome(doubt, was_accepted=False) == Doubt(earlier_post_at=NOON)
+
+
+def test_a_refusal_in_doubt_starts_the_look_ups_again() -> None:
+    reasons = (Reason(code="422", message="name exists"),)
+    doubt = after_refusal(Doubt(absent_answers=4, earlier_post_at=NOON), reasons)
+    assert doubt == Doubt(earlier_post_at=NOON, refusal=reasons)
+
+
+@pytest.mark.parametrize("doubt", [None, Doubt(absent_answers=2)])
+def test_a_success_that_cannot_be_read_is_kept(doubt: Doubt | None) -> None:
+    assert after_unknown_outcome(doubt, was_accepted=True) == Doubt(was_accepted=True)
