@@ -1,0 +1,48 @@
+"""A run that an odd external system stored is POSTed once, and a person hears that it is in doubt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from consumers.spokes.profile import RetrySettings
+from schemas.vocabulary import UpdateKind
+from tests.builders.runs import a_document
+from tests.fixtures.odd_system import (
+    an_odd_system,
+    answers_nothing,
+    ignores_the_filter,
+    links_without_quotes,
+    shortens_names,
+)
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK = RetrySettings(initial_interval=0.1, backoff_coefficient=1.5, max_interval=0.5, max_attempts=6, max_elapsed=30)
+
+
+@pytest.mark.parametrize("habit", [ignores_the_filter, links_without_quotes, shortens_names, answers_nothing])
+async def test_a_run_that_an_odd_system_stored_is_posted_once(
+    kafka_bootstrap: str,
+    tmp_path: Path,
+    habit: Any,  # noqa: ANN401 - a function of the fixture
+) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service, an_odd_system(habit) as system:
+        changed = {"base_url": system.base_url, "retry": QUICK, "settle_time": 1.0}
+        profiles = tuple(
+            profile.model_copy(update=changed if profile.name == "fibre-lab" else {})
+            for profile in service.rules.profiles
+        )
+        service.rules = replace(service.rules, profiles=profiles)
+        await service.start()
+        await service.request(a_document("TR1"))
+        letter = await service.wait_until(lambda: next(iter(service.dead_letters()), None), "the dead letter of TR1")
+        assert letter.header("southbound-dlq-code") == "IN_DOUBT"
+        assert len(system.runs) == 1
+        kinds = [update.kind for update in service.updates("TR1")]
+        assert [kinds[0], kinds[-1]] == [UpdateKind.IN_DOUBT, UpdateKind.FALLOUT]
+        assert await service.stop()
