@@ -27,7 +27,7 @@ OTHERS: Listed = [{"id": f"o{number}", "name": f"of somebody else {number}"} for
 SETTLE = 60.0  # seconds, without a setting in the profile
 
 
-class OddSystem(FakeSystem):
+class OddListing(FakeSystem):
     """Stores what is POSTed, and answers look-ups in its own way."""
 
     def __init__(self, listing: Callable[[Call, Listed], HttpResponse]) -> None:
@@ -84,7 +84,7 @@ HABITS: dict[str, Callable[[Call, Listed], HttpResponse]] = {
 
 @pytest.mark.parametrize("habit", HABITS)
 async def test_a_run_that_the_system_stored_is_never_posted_twice(habit: str) -> None:
-    gateway = InMemoryGateway(system=OddSystem(HABITS[habit]))
+    gateway = InMemoryGateway(system=OddListing(HABITS[habit]))
     gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
     await gateway.process_request(a_document())
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
@@ -107,7 +107,7 @@ async def test_a_run_on_a_later_page_is_found() -> None:
         shown = [*OTHERS, *more, *renamed(runs, str)]
         return page_of(shown, call, **{"x-total-count": str(len(shown))})
 
-    gateway = InMemoryGateway(system=OddSystem(listing))
+    gateway = InMemoryGateway(system=OddListing(listing))
     gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
     await gateway.process_request(a_document())
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
@@ -120,7 +120,7 @@ async def test_a_filter_that_finds_another_run_proves_absence_although_the_list_
             return json_answer(200, by_name(runs, call))
         return json_answer(206, OTHERS)
 
-    gateway = InMemoryGateway(system=OddSystem(listing))
+    gateway = InMemoryGateway(system=OddListing(listing))
     await gateway.process_request(a_document("TR0009"))
     gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
     await gateway.process_request(a_document())
@@ -136,7 +136,7 @@ async def test_a_slow_system_that_stores_the_run_after_twenty_seconds_gets_one_p
         late = (gateway.clock.at - NOON).total_seconds() >= 20
         return json_answer(200, by_name(runs, call) if late else hidden, **{"x-total-count": "1" if late else "0"})
 
-    gateway.system = OddSystem(listing)
+    gateway.system = OddListing(listing)
     gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
     await gateway.process_request(a_document())
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
@@ -188,7 +188,7 @@ async def test_a_refusal_of_a_second_post_does_not_end_a_run_that_the_system_has
         shown = by_name(runs, call) if len(gateway.system.calls_made(Purpose.SEND)) > 1 else stored
         return json_answer(200, shown, **{"x-total-count": str(len(shown))})
 
-    gateway.system = OddSystem(listing)
+    gateway.system = OddListing(listing)
     gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST, HttpResponse(status=status))
     await gateway.process_request(a_document())
     assert gateway.row().phase is Phase.ACCEPTED
