@@ -1,5 +1,4 @@
 """Commands about settings: are they good, and which are in force."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 import os
 
@@ -34,7 +33,7 @@ def check(config: ConfigOption = None) -> int:
 
 @configuration.command(epilog=EXIT_CODES)
 def show(
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Show every setting, its value and where it comes from; secrets are masked.

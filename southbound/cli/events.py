@@ -1,5 +1,4 @@
 """Commands about events: put them on Kafka, and see what travels there."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
 
@@ -16,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
 
 def produce(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON, JSON Lines or YAML; - is standard input.")],
-    redrive: Annotated[bool, typer.Option("--redrive", help="These were dead letters; the cause is mended.")] = False,  # noqa: FBT002 - an option
+    redrive: Annotated[bool, typer.Option("--redrive", help="These were dead letters; the cause is mended.")] = False,
     config: ConfigOption = None,
 ) -> int:
     """Publish the events of a file, all or none.
@@ -48,9 +47,9 @@ def tail(
         ),
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; of a root, also those below.")] = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,  # noqa: FBT002 - an option
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, or stop at the present end.")] = True,  # noqa: FBT002 - an option
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,
+    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, or stop at the present end.")] = True,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Show what travels on topics, decoded, as it comes.

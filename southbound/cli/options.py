@@ -36,7 +36,7 @@ def read_settings(config: Path | None) -> Settings:
 
 def read_settings_with_origins(config: Path | None) -> LoadedSettings:
     """Read the settings and their origins, or end with every mistake in them."""
-    from southbound.settings.settings import SettingsError, load_with_origins  # noqa: PLC0415 - `--help` needs no settings
+    from southbound.settings.settings import SettingsError, load_with_origins
 
     try:
         loaded = load_with_origins(config, os.environ)
@@ -48,7 +48,7 @@ def read_settings_with_origins(config: Path | None) -> LoadedSettings:
 
 
 def _check_librdkafka_settings(loaded: LoadedSettings) -> None:
-    from southbound.settings.kafka_check import invalid_settings  # noqa: PLC0415 - most commands are quicker without
+    from southbound.settings.kafka_check import invalid_settings
 
     claims = invalid_settings(loaded.settings.kafka.overrides())
     told = [f"{loaded.values.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in claims]

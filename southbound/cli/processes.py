@@ -1,5 +1,4 @@
 """Commands that run until they are stopped: the service, the demo, a broker, the external systems."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from pathlib import Path
 from typing import Annotated

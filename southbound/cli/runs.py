@@ -1,11 +1,12 @@
 """Commands about runs: what the run store knows."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
 
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+
+RunIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 
 runs = typer.Typer(help="See the runs in the run store.", no_args_is_help=True)
 
@@ -20,7 +21,7 @@ def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help="Only runs in this phase.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """List the runs that moved last.
@@ -38,8 +39,8 @@ def list_(
 
 @runs.command(epilog=EXIT_CODES)
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    run_id: RunIdArgument,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Show all that is known of one run: decision, phase, state, measures, reasons, documents.
@@ -57,8 +58,8 @@ def show(
 
 @runs.command(epilog=EXIT_CODES)
 def why(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    run_id: RunIdArgument,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Explain why a run was sent as it was and where it was, and what it waits for.

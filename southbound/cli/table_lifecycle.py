@@ -1,5 +1,4 @@
 """Commands about published tables: drafts, versions, history, and the way back."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
 
@@ -21,7 +20,7 @@ def add_to(tables: typer.Typer) -> None:
         tables.command(epilog=EXIT_CODES)(command)
 
 
-def list_(json: JsonOption = False, config: ConfigOption = None) -> int:  # noqa: FBT002 - an option
+def list_(json: JsonOption = False, config: ConfigOption = None) -> int:
     """List published tables with their live version and their draft.
 
     **Examples**
@@ -40,7 +39,7 @@ def show(
     version: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Another version than the live one, or `draft`.")
     ] = None,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Print a published table as it was written; its author is written to standard error.
@@ -60,7 +59,7 @@ def publish(
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
     author: AuthorOption = None,
     comment: CommentOption = "",
-    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; it does not decide yet.")] = False,  # noqa: FBT002 - an option
+    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; it does not decide yet.")] = False,
     backtest: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +67,7 @@ def publish(
             help="First decide the runs of this span again, such as `7d`; it is refused if it drops some.",
         ),
     ] = None,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Make a table live: every worker decides by it from the next run on, without a restart.
@@ -93,7 +92,7 @@ def publish(
     return table_publishing.publish(settings, what, author, comment, backtest=backtest, as_json=json)
 
 
-def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOption = None) -> int:  # noqa: FBT002 - an option
+def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
     """Show which versions were live, who made them so and why, newest first.
 
     **Examples**
@@ -113,7 +112,7 @@ def rollback(
     ] = None,
     author: AuthorOption = None,
     comment: CommentOption = "",
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Make an older version live again. A second time goes back one further.
@@ -133,7 +132,7 @@ def rollback(
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A file, `ID` (live), `ID@VERSION` or `ID@draft`.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Describe what differs between two tables: rows, cells, results, columns, defaults, tests.

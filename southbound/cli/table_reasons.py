@@ -1,5 +1,4 @@
 """Commands that say why: what a table decides for an event, its saved tests, and what a draft would change."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
 
@@ -23,7 +22,7 @@ def explain(
         str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
     ],
     row: Annotated[str | None, typer.Option(metavar="ID", help="Also say why this row did not decide.")] = None,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Return what a table decides for an event, why, and which rows came close.
@@ -47,7 +46,7 @@ def explain(
 
 def run_saved_tests(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
 ) -> int:
     """Run the tests that are saved with tables, and show each: what was expected, what was found, and why.
 
@@ -73,7 +72,7 @@ def backtest(
         str, typer.Option(metavar="TABLE|live", help="What it is compared with; live: what the gateway decides by.")
     ] = "live",
     limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most so many runs are named.")] = 50,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Decide the recorded lifecycle events again with a draft, and list which runs would go elsewhere.

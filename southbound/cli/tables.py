@@ -1,5 +1,4 @@
 """Commands about decision tables."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +7,10 @@ import typer
 
 from southbound.cli import table_lifecycle, table_reasons
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+]
 
 tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
 
@@ -19,15 +22,10 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(tables, name="tables")
 
 
-@tables.callback()
-def _tables_group() -> None:
-    """Check, compare and publish decision tables and spoke selectors."""
-
-
 @tables.command(epilog=EXIT_CODES)
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV, XLSX or DMN.")],
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Load tables, check every cell, run their saved tests, and say what they are.
@@ -49,7 +47,7 @@ def check(
 @tables.command(epilog=EXIT_CODES)
 def analyse(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,
 ) -> int:
     """Look for rows that are never reached, rows that overlap, and values that no row takes.
 
@@ -74,10 +72,8 @@ def export(
         typer.Argument(metavar="FILE|ID", help="A table in YAML, CSV, XLSX or DMN, or a published one."),
     ],
     to: Annotated[Literal["yaml", "csv", "xlsx", "dmn"], typer.Option("--to", help="The format to write.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
-    ] = None,
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    out: OutOption = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Write a table in another format, with its columns, rows, default and saved tests.
@@ -101,9 +97,7 @@ def export(
 @tables.command(name="import", epilog=EXIT_CODES)
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX, DMN or YAML.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
-    ] = None,
+    out: OutOption = None,
     decision: Annotated[
         str, typer.Option("--decision", metavar="NAME", help="Which decision of a DMN model that has several.")
     ] = "",
@@ -111,7 +105,7 @@ def import_(
         list[str] | None,
         typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run for an input of a DMN model."),
     ] = None,
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.

@@ -1,5 +1,4 @@
 """Commands about topics: which are missing, and create them."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
 
 from typing import Annotated
 

@@ -34,7 +34,11 @@ SECRET_PARAMETER = re.compile(r"(?i)(password|secret|token|sslkey)=[^&]*")
 
 
 def check_configuration(settings: Settings, environment: Mapping[str, str]) -> int:
-    """Load tables, profiles and secrets; tell what is there, or every mistake."""
+    """Run `southbound config check`.
+
+    Raises:
+        CommandFailedError: with every mistake of all files and secrets.
+    """
     try:
         rules = load_rules(settings.routing)
     except InvalidConfigurationError as error:
@@ -75,7 +79,7 @@ def _table_lines(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
 
 
 def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:
-    """Show every setting with its value, secrets masked, and where it comes from."""
+    """Run `southbound config show`."""
     rows = [
         (f"{section}.{name}", _mask(getattr(getattr(loaded.settings, section), name)), loaded.origin(section, name))
         for section, model in sections().items()

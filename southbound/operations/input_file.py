@@ -12,7 +12,7 @@ def read_input(file: str, expected: str) -> tuple[str, str]:
     """Return the text of a file, `-` for standard input, and its name in error messages.
 
     Raises:
-        Failure: it cannot be read; `wanted` says what to name instead, such as `a file of events`.
+        CommandFailedError: it cannot be read; `wanted` says what to name instead, such as `a file of events`.
     """
     try:
         text, name = (sys.stdin.read(), "stdin") if file == "-" else (Path(file).read_text(encoding="utf-8"), file)

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 def run_broker(settings: Settings, port: int, data: Path | None) -> int:
-    """Run a broker of our own and print where it listens."""
+    """Run `southbound broker`. `data` is the folder that keeps its data; None: the data is deleted at the end.
+
+    Raises:
+        CommandFailedError: no broker can be started, or the folder cannot be used.
+    """
     ended = threading.Event()
     # Raised like Ctrl-C, so that a broker that is only starting is ended too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -65,7 +69,11 @@ def _wait_for_interrupt(ended: threading.Event) -> None:
 
 
 def show_demo(settings: Settings) -> int:
-    """Run the demo; return its exit code."""
+    """Run `southbound demo`; return its exit code.
+
+    Raises:
+        CommandFailedError: Kafka or a port is not available, or the settings or files are wrong.
+    """
     # The demo draws the screen itself; what the service logs would tear the picture.
     configure_logs(settings.log.model_copy(update={"level": "error"}))
     try:
@@ -82,7 +90,11 @@ LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - 
 
 
 def simulate(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
-    """Start both systems and say where they are."""
+    """Run `southbound simulate` from port `first_port`. `latency` is in seconds.
+
+    Raises:
+        CommandFailedError: the script is wrong, a port is taken, or the TMF653 definition is missing.
+    """
     try:
         course = read_script(script) if script else demo_script()
     except ScriptError as error:

@@ -26,7 +26,11 @@ SOURCE = "/southbound/produce"
 
 
 def produce(settings: Settings, file: str, *, redrive: bool) -> int:
-    """Publish every event of a file, `-` for standard input, and print the id of each that Kafka has."""
+    """Run `southbound produce`. `file` may be `-` for standard input.
+
+    Raises:
+        CommandFailedError: the file has mistakes, or Kafka does not accept the events.
+    """
     replay = f"redrive-{uuid4()}" if redrive else None
     events = [_with_metadata(event, replay) for event in _read_file(file)]
     asyncio.run(_publish(settings, events))

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Explain one run."""
+    """Run `southbound runs why`.
+
+    Raises:
+        CommandFailedError: the run store cannot be read, or has no such run.
+    """
     row, request = read_run(settings, run_id)
     if as_json:
         print(_explanation_json(row, request))  # noqa: T201 - it was asked for

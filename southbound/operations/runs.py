@@ -30,7 +30,11 @@ T = TypeVar("T")
 
 
 def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit: int, as_json: bool) -> int:
-    """Show the runs that moved last."""
+    """Run `southbound runs list`.
+
+    Raises:
+        CommandFailedError: the run store cannot be read, or there is no such phase.
+    """
     wanted = _parse_phase(phase)
     rows = _query_store(settings, lambda store: store.list_runs(phase=wanted, spoke=spoke, limit=limit))
     if as_json:
@@ -42,7 +46,11 @@ def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit
 
 
 def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Show everything that is known of one run, and the runs that were requested with it."""
+    """Run `southbound runs show`.
+
+    Raises:
+        CommandFailedError: the run store cannot be read, or has no such run.
+    """
 
     async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None, tuple[RunRow, ...]]:
         row = await store.run(run_id)
@@ -65,7 +73,7 @@ def read_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None
     """Read a run and the request that it belongs to.
 
     Raises:
-        Failure: the run store cannot be read, or has no such run.
+        CommandFailedError: the run store cannot be read, or has no such run.
     """
 
     async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None]:

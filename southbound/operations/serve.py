@@ -26,7 +26,11 @@ log = structlog.get_logger()
 
 
 def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
-    """Run these roles, or all of them; return the exit code."""
+    """Run `southbound run` for these roles, or for all roles if there are none; return its exit code.
+
+    Raises:
+        CommandFailedError: files are wrong, something is unreachable, the spoke is unknown, or a worker failed.
+    """
     rules = _load_rules(settings)
     known = sorted(profile.name for profile in rules.profiles)
     if spoke is not None and spoke not in known:

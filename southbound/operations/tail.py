@@ -39,7 +39,11 @@ class TailOptions:
 
 
 def tail(settings: Settings, options: TailOptions) -> int:
-    """Show records until Ctrl-C, or, without `follow`, up to the present end."""
+    """Run `southbound tail`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer or does not have a topic, or a name is wrong.
+    """
     asyncio.run(wait_until_reachable(settings))
     wrapped = asyncio.run(make_envelope(settings, "/southbound/tail"))
     names = TopicNames(settings.kafka.prefix)

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def plan_topics(settings: Settings) -> int:
-    """Return what `apply` would do."""
+    """Run `southbound topics plan`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or the profiles are wrong.
+    """
     _, plan = _plan(settings)
     print_result(_topics_table(plan, "to be created"))
     _print_differences(plan)
@@ -29,7 +33,11 @@ def plan_topics(settings: Settings) -> int:
 
 
 def apply_topics(settings: Settings, replication: int) -> int:
-    """Create what is missing."""
+    """Run `southbound topics apply`. `replication` -1 leaves the number of copies to the cluster.
+
+    Raises:
+        CommandFailedError: Kafka does not answer or refuses a topic, or the profiles are wrong.
+    """
     admin, plan = _plan(settings)
     try:
         admin.apply(plan, replication=replication)

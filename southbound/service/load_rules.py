@@ -40,7 +40,7 @@ def load_rules(routing: RoutingSettings) -> RoutingRules:
     """Read all profiles, and the two tables where they are files.
 
     Raises:
-        OperatorMistakesError: with every mistake of every file.
+        InvalidConfigurationError: with every mistake of every file.
     """
     mistakes: list[str] = []
     profiles = _load_profiles_in(routing.spokes, mistakes)

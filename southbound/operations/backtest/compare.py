@@ -37,7 +37,11 @@ def parse_duration(text: str) -> timedelta:
 
 
 def backtest_table(settings: Settings, file: str, *, since: str, against: str, limit: int, json: bool) -> int:
-    """Decide the recorded events again with the table in a file, and tell the difference."""
+    """Run `southbound tables backtest`. `since` is a duration such as `7d`.
+
+    Raises:
+        CommandFailedError: the duration or a table is wrong, or Kafka does not answer.
+    """
     compared = compare_tables(
         settings, file, lookback=parse_duration_option(since, "--since"), against=against, limit=limit
     )
@@ -54,7 +58,7 @@ def compare_tables(
     """Decide again what lies at most so far back; publishing asks for this, too.
 
     Raises:
-        Failure: a table is wrong, the two are of different kinds, or Kafka does not answer.
+        CommandFailedError: a table is wrong, the two are of different kinds, or Kafka does not answer.
     """
     draft = load_named(settings, file)
     now = load_reference(settings, draft, against)
@@ -81,7 +85,7 @@ def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool)
     `name`: a file, or a draft as `ID@draft`; `since`: a span such as `7d`; `quiet`: draw nothing.
 
     Raises:
-        Failure: the span or a table is wrong, or Kafka does not answer.
+        CommandFailedError: the span or a table is wrong, or Kafka does not answer.
     """
     compared = compare_tables(
         settings, name, lookback=parse_duration_option(since, "--backtest"), against="live", limit=MAX_NAMED_RUNS

@@ -71,7 +71,7 @@ def run_backtest(
     """Decide everything again that lies at most so far back. `most`: so many runs are named for each change.
 
     Raises:
-        Failure: Kafka or the schema registry cannot be asked.
+        CommandFailedError: Kafka or the schema registry cannot be asked.
     """
     topic = TopicNames(settings.kafka.prefix).lifecycle
     asyncio.run(wait_until_reachable(settings, [topic]))

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
-    """Analyse each file; print what is worth a look or good to know, and end with what is wrong."""
+    """Run `southbound tables analyse`.
+
+    Raises:
+        CommandFailedError: with every mistake of every file and every error that the analyses found.
+    """
     mistakes: list[str] = []
     for file in files:
         try:

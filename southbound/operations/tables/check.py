@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
-    """Load each file and run its saved tests; print what is good and end with what is wrong."""
+    """Run `southbound tables check`.
+
+    Raises:
+        CommandFailedError: with every mistake of every file.
+    """
     tell = _check_json if as_json else _check_text
     spokes = known_spokes(settings.routing.spokes)
     mistakes: list[str] = []

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def export_table(settings: Settings, name: str, to: Format, out: Path | None, *, as_json: bool) -> int:
-    """Write a table file, or a published table, in another format, to a file or to standard output."""
+    """Run `southbound tables export`. The table is written to the file `out`; None: to standard output.
+
+    Raises:
+        CommandFailedError: the table is wrong, the format cannot hold it, or the file cannot be written.
+    """
     try:
         table = load_file(name) if is_file(name) else load_named(settings, name)
         content = write_format(to, table)
@@ -49,7 +53,11 @@ def _report_dmn_losses(table: DecisionTable) -> None:
 def import_table(
     file: str, out: Path | None, spokes: Collection[str] | None, options: DmnOptions, *, as_json: bool
 ) -> int:
-    """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
+    """Run `southbound tables import`. `spokes` are the names that a selector may use; None: any name.
+
+    Raises:
+        CommandFailedError: the table is wrong, or the file cannot be written.
+    """
     if options != DmnOptions() and format_of(file) is not Format.DMN:
         raise invalid_input([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
     try:

@@ -34,7 +34,7 @@ def read_example_runs(file: str) -> list[ExampleRun]:
     """Read a file, `-` for standard input.
 
     Raises:
-        Failure: with everything that is wrong with it.
+        CommandFailedError: with everything that is wrong with it.
     """
     text, name = read_input(file, "a file with an event")
     part = _read_partial_document(text, name)

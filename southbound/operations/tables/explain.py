@@ -140,7 +140,11 @@ def _value(value: object) -> object:
 
 
 def explain_table(settings: Settings, name: str, event: str, *, row: str | None, as_json: bool) -> int:
-    """Explain what a table decides for each run of an event file; `row` is held beside each decision."""
+    """Run `southbound tables explain`. `event` is the name of a file or `-`; `row` is the id of a row.
+
+    Raises:
+        CommandFailedError: the table, the events or the row are wrong, or Kafka does not answer.
+    """
     loaded = load_named(settings, name)
     asked = _find_row(loaded, row, name) if row else None
     decide = decision_function(loaded)

@@ -157,7 +157,7 @@ def load_untested(file: str) -> Loaded:
     """Load a table of any format whose saved tests need not pass.
 
     Raises:
-        Failure: with everything that is wrong with it.
+        CommandFailedError: with everything that is wrong with it.
     """
     try:
         return load_file(file, tested=False)
@@ -169,7 +169,7 @@ def load_named(settings: Settings, name: str) -> Loaded:
     """Load a file, or a published table: `ID` (what is live), `ID@VERSION` or `ID@draft`.
 
     Raises:
-        Failure: with everything that is wrong with it, or there is no such table.
+        CommandFailedError: with everything that is wrong with it, or there is no such table.
     """
     return load_untested(name) if is_file(name) else load_named_version(read_published(settings), name).loaded
 
@@ -178,7 +178,7 @@ def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
     """Return the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
 
     Raises:
-        Failure: it cannot be had, or the draft is of no kind that decides now.
+        CommandFailedError: it cannot be had, or the draft is of no kind that decides now.
     """
     if against != LIVE:
         return load_named(settings, against)

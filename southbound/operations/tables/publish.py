@@ -50,7 +50,11 @@ MAX_SHOWN_DIFFERENCES = 40  # differences; `southbound tables diff` shows them a
 
 
 def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) -> int:
-    """Save a draft; it loads, but it does not decide."""
+    """Run `southbound tables publish --draft`.
+
+    Raises:
+        CommandFailedError: the file does not load, or Kafka does not accept the draft.
+    """
     named = load_named_file(file, settings.routing, None)
     for sentence in (findings := check_before_publishing(named.loaded, spokes_known=True)).errors:
         print_status(f"will keep it from being published: {sentence}")
@@ -66,7 +70,11 @@ def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) 
 def publish(
     settings: Settings, name: str, author: str | None, comment: str, *, backtest: str | None, as_json: bool
 ) -> int:
-    """Make a file or a draft live, if nothing keeps it back. `backtest`: how far to look back first, such as `7d`."""
+    """Run `southbound tables publish`. `backtest` is a duration such as `7d`; None: no backtest.
+
+    Raises:
+        CommandFailedError: the table is wrong, the backtest refuses it, or Kafka does not accept it.
+    """
     spokes = known_spokes(settings.routing.spokes)
     published = PublishedTables()
     if is_file(name):
@@ -121,7 +129,11 @@ def _make_live(
 
 
 def roll_back(settings: Settings, table: str, version: str | None, by: Authorship, *, as_json: bool) -> int:
-    """Make an older version live again, if it still loads."""
+    """Run `southbound tables rollback`. `version` None is the version before the live one.
+
+    Raises:
+        CommandFailedError: there is no such version, it does not load any more, or Kafka does not accept the change.
+    """
     published, spokes = read_published(settings), known_spokes(settings.routing.spokes)
     live = find_live(published, table)
     wanted = version or rollback_version(live.moves)

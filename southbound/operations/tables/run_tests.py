@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def test_tables(files: Sequence[str], *, as_json: bool) -> int:
-    """Run the tests of each file; files that cannot be used are reported at the end."""
+    """Run `southbound tables test`.
+
+    Raises:
+        CommandFailedError: a test failed, or a file cannot be used.
+    """
     mistakes: list[str] = []
     for file in files:
         try:

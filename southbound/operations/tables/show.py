@@ -34,7 +34,11 @@ HISTORY_FIELDS = {"version", "previous", "how", "author", "comment", "at"}
 
 
 def list_tables(settings: Settings, *, as_json: bool) -> int:
-    """Show each table with its live version and its draft."""
+    """Run `southbound tables list`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer.
+    """
     published = read_published(settings)
     rows = [_overview_row(published, table) for table in published.tables]
     if as_json:
@@ -65,7 +69,11 @@ def _overview_row(published: PublishedTables, table: str) -> dict[str, object]:
 
 
 def show_table(settings: Settings, table: str, version: str | None, *, as_json: bool) -> int:
-    """Print the text exactly as it was published, and its author on standard error."""
+    """Run `southbound tables show`. `version` None is the live version.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or there is no such table or version.
+    """
     table, _, named = table.partition("@")
     published, wanted = read_published(settings), version or named
     found = find_draft(published, table) if wanted == DRAFT else find_version(published, table, wanted)
@@ -80,7 +88,11 @@ def show_table(settings: Settings, table: str, version: str | None, *, as_json: 
 
 
 def history(settings: Settings, table: str, *, as_json: bool) -> int:
-    """Show which versions were live, newest first."""
+    """Run `southbound tables history`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or no version of the table is live.
+    """
     live = find_live(read_published(settings), table)
     if as_json:
         for move in live.moves:
@@ -96,7 +108,11 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
 
 
 def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
-    """Describe what differs between two tables, files or published ones."""
+    """Run `southbound tables diff`.
+
+    Raises:
+        CommandFailedError: a table is wrong or does not exist, or Kafka does not answer.
+    """
     needs_topic = not (is_file(before) and is_file(after))
     published = read_published(settings) if needs_topic else PublishedTables()
     old, new = _load_both(settings, published, (before, after))
