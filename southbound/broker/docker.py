@@ -10,7 +10,7 @@ from pathlib import Path
 
 from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.jars import KAFKA_VERSION
-from southbound.broker.node import as_environment, node_settings
+from southbound.broker.node_settings import as_environment, node_settings
 from southbound.broker.server import reserve, run_command, run_server
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"

@@ -63,5 +63,5 @@ def jvm_broker(
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    # The node's keeper removes it too, in case we are killed before we can.
+    # The node's supervisor removes it too, in case we are killed before we can.
     return tempfile.TemporaryDirectory(prefix="southbound-kafka-", ignore_cleanup_errors=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.jars import class_path
 from southbound.broker.java import Java
-from southbound.broker.node import as_properties, node_settings
+from southbound.broker.node_settings import as_properties, node_settings
 from southbound.broker.server import reserve, run_command, run_server
 
 # A small heap and one compiler tier: start-up counts, not peak throughput.

@@ -1,4 +1,4 @@
-"""Start a Kafka node under its keeper, wait for it, and end it with what it left behind."""
+"""Start a Kafka node under its supervisor, wait for it, and end it with what it left behind."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def run_server(
     Raises:
         BrokerUnavailableError: the node does not get ready; the message ends with its last words.
     """
-    keeper = _start_supervisor(command, log, cleanup_command, remove_folder)
+    supervisor = _start_supervisor(command, log, cleanup_command, remove_folder)
     try:
-        _wait_until_serving(keeper, bootstrap, log)
+        _wait_until_serving(supervisor, bootstrap, log)
         yield
     finally:
-        _stop(keeper)
+        _stop(supervisor)
 
 
 def _start_supervisor(
@@ -104,10 +104,10 @@ def _start_supervisor(
         "afterwards": list(cleanup_command),
         "folder": str(remove_folder) if remove_folder else None,
     }
-    keeper = Path(__file__).with_name("keeper.py")
+    program = Path(__file__).with_name("supervisor.py")
     with log.open("ab") as out:
-        return subprocess.Popen(  # noqa: S603 - our own keeper
-            [sys.executable, "-I", "-S", keeper, json.dumps(order)],
+        return subprocess.Popen(  # noqa: S603 - our own supervisor
+            [sys.executable, "-I", "-S", program, json.dumps(order)],
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=out,
@@ -117,7 +117,7 @@ def _start_supervisor(
 
 
 def _wait_until_serving(supervisor: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
-    log_of = log.open("rb")  # held open: the keeper may remove the folder when the node ends
+    log_of = log.open("rb")  # held open: the supervisor may remove the folder when the node ends
     with log_of:
         try:
             wait_until_ready(bootstrap, seconds=START_TIMEOUT, still_alive=lambda: supervisor.poll() is None)

@@ -41,7 +41,7 @@ def run(
     - `southbound run dispatch --spoke fibre-lab`: only what goes to one system
     """
     settings = read_settings(config)
-    from southbound.operations.serve import run_service
+    from southbound.operations.run_service import run_service
 
     return run_service(settings, roles or (), spoke)
 
@@ -59,7 +59,7 @@ def demo(config: ConfigOption = None) -> int:
     - `SOUTHBOUND_KAFKA__BOOTSTRAP=127.0.0.1:9092 southbound demo`
     """
     settings = read_settings(config)
-    from southbound.operations.local import show_demo
+    from southbound.operations.local_processes import show_demo
 
     return show_demo(settings)
 
@@ -79,7 +79,7 @@ def broker(
     - `southbound broker --port 19092 --data ./kafka-data`
     """
     settings = read_settings(config)
-    from southbound.operations.local import run_broker
+    from southbound.operations.local_processes import run_broker
 
     return run_broker(settings, port, data)
 
@@ -106,6 +106,6 @@ def simulate(
     - `southbound simulate --script behaviours.yaml --latency 0.2`
     """
     settings = read_settings(config)
-    from southbound.operations.local import simulate as play
+    from southbound.operations.local_processes import simulate as play
 
     return play(settings, script, latency, port)

@@ -73,6 +73,6 @@ def why(
     - `southbound runs why TR0001 --json | jq .decisions`
     """
     settings = read_settings(config)
-    from southbound.operations.run_why import explain_run
+    from southbound.operations.explain_run import explain_run
 
     return explain_run(settings, run_id, as_json=json)

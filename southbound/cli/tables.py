@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from southbound.cli import table_lifecycle, table_reasons
+from southbound.cli import table_evaluation, table_lifecycle
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 OutOption = Annotated[
@@ -18,7 +18,7 @@ tables = typer.Typer(help="Check, compare and publish decision tables and spoke 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     table_lifecycle.add_to(tables)
-    table_reasons.add_to(tables)
+    table_evaluation.add_to(tables)
     app.add_typer(tables, name="tables")
 
 

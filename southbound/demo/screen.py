@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from router.runs.run import RunRow
-    from southbound.demo.seen import ObservedDeadLetter
-    from southbound.demo.stories import DemoObservations, Scenario
+    from southbound.demo.observed_events import ObservedDeadLetter
+    from southbound.demo.scenarios import DemoObservations, Scenario
 
 COLOURS = {
     "completed": "green",

@@ -12,7 +12,7 @@ from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
-from southbound.operations.event_lines import reason_text
+from southbound.operations.event_summary import reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

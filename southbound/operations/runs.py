@@ -17,7 +17,7 @@ from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_result
 from southbound.operations.run_views import run_details, run_table
-from southbound.service.open import open_run_store
+from southbound.service.open_resources import open_run_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -21,10 +21,10 @@ from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
-from southbound.service.open import open_resources
+from southbound.service.open_resources import open_resources
 from southbound.service.role_builders import build_workers, listen, tasks
 from southbound.service.roles import Role, TopicScope, topics_for_roles
-from southbound.service.start_reason import StartReason
+from southbound.service.startup_status import StartReason
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:

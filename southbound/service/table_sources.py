@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.table_topic.port import TableTopic, TableTopicRead
     from router.selection.load import RoutingTables
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.start_reason import StartReason
+    from southbound.service.startup_status import StartReason
     from southbound.settings.settings import KafkaSettings, Settings
 
 log = structlog.get_logger()

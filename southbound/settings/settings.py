@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from southbound.settings.messages import error_messages
+from southbound.settings.error_messages import error_messages
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
     GivenSettings,

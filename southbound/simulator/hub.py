@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from southbound.simulator import replies
-from southbound.simulator.courier import Subscription
-from southbound.simulator.patches import PatchRefusedError
+from southbound.simulator import http_responses
+from southbound.simulator.merge_patch import PatchRefusedError
+from southbound.simulator.notifications import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    from southbound.simulator.courier import NotificationSender
-    from southbound.simulator.definition import TmfDefinition
     from southbound.simulator.measures import Json
+    from southbound.simulator.notifications import NotificationSender
+    from southbound.simulator.tmf_definition import TmfDefinition
 
 
 class Hub:
@@ -32,12 +31,12 @@ class Hub:
         return [web.post(f"{base}/hub", self._subscribe), web.delete(f"{base}/hub/{{id}}", self._unsubscribe)]
 
     async def _subscribe(self, request: web.Request) -> web.Response:
-        body = await replies.read_json_body(request)
+        body = await http_responses.read_json_body(request)
         for violation in self._definition.violations("EventSubscriptionInput", body)[:1]:
             raise PatchRefusedError(400, "invalidBody", violation.message, violation.pointer)
         subscription = self._add(body)
         query = {"query": subscription.query} if subscription.query else {}
-        return replies.json_response(201, {"id": subscription.id, "callback": subscription.callback, **query})
+        return http_responses.json_response(201, {"id": subscription.id, "callback": subscription.callback, **query})
 
     def _add(self, body: Json) -> Subscription:
         callback, query = str(body["callback"]), str(body.get("query", "")) or None
@@ -52,35 +51,3 @@ class Hub:
         if self._subscriptions.pop(identity, None) is None:
             raise PatchRefusedError(404, "notFound", f"there is no subscription {identity}")
         return web.Response(status=204)
-
-
-STATE_CHANGED = "ServiceTestStateChangeEvent"  # named by v4.2; v4.1 systems in the field send it too
-
-ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
-
-DELETED = "ServiceTestDeleteEvent"
-
-MINIMAL_FIELDS = ("id", "href", "state")
-
-
-def make_notification(
-    event_type: str,
-    resource: Json,
-    *,
-    event_id: str,
-    at: datetime,
-    only: tuple[str, ...] | None = None,
-    field_path: str | None = None,
-) -> Json:
-    """Wrap a test, or only some of its fields, into the event envelope of v4.1."""
-    told = resource if only is None else {name: resource[name] for name in only if name in resource}
-    moment = at.isoformat()
-    # `timeOcurred` is spelled as the v4 definition spells it.
-    envelope: Json = {
-        "eventId": event_id,
-        "eventType": event_type,
-        "eventTime": moment,
-        "timeOcurred": moment,
-    }
-    path: Json = {"fieldPath": field_path} if field_path else {}
-    return {**envelope, **path, "event": {"serviceTest": dict(told)}}

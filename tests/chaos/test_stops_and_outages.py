@@ -25,7 +25,7 @@ from tests.fixtures.processes import a_deployment, unexplained_posts, unique_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from southbound.simulator.system import ExternalSystem
+    from southbound.simulator.external_system import ExternalSystem
     from tests.fixtures.processes import Deployment
 
 SLOW = Script(specifications={"fibre-line": completes_immediately(response_delay=3.0)}, default=completes_immediately())

@@ -10,7 +10,7 @@ from router.selection.publish_checks import Findings
 from router.selection.spoke_selector import Selector
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.backtest.report import BacktestComparison, comparison_json, comparison_text
-from southbound.operations.backtest.run import run_backtest
+from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.operations.console import count_noun, print_result
 from southbound.operations.tables.lookup import kind_name, load_named, load_reference
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict
     from router.selection.load import Loaded
-    from southbound.operations.backtest.run import BacktestResult
+    from southbound.operations.backtest.run_backtest import BacktestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

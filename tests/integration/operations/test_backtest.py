@@ -24,7 +24,7 @@ from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
 from southbound.broker.server import reserve
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.backtest.run import run_backtest
+from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.builders.runs import a_document
 from tests.harness.command_line import southbound
@@ -128,7 +128,7 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
 
 READER_PROGRAM = """
 import os, signal
-from southbound.operations.backtest.run import reader_pool
+from southbound.operations.backtest.run_backtest import reader_pool
 with reader_pool(1) as readers:
     print(readers.submit(os.getpid).result(), flush=True)
     signal.pause()

@@ -23,8 +23,8 @@ from southbound.broker.server import reserve
 from southbound.cli.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import completes_immediately
+from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
-from southbound.simulator.system import ExternalSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from consumers.store.sql_store import open_store
 from schemas.vocabulary import Phase
-from southbound.demo.show import run_demo
-from southbound.demo.stories import demo_scenarios
+from southbound.demo.run_demo import run_demo
+from southbound.demo.scenarios import demo_scenarios
 from southbound.settings.settings import KafkaSettings, RoutingSettings, Settings, StoreSettings
 from tests.builders.runs import a_run
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from router.runs.run import RunRow
-    from southbound.demo.stories import Scenario
+    from southbound.demo.scenarios import Scenario
 
 
 def test_every_story_of_the_demo_ends_as_it_must_and_a_second_demo_is_as_good(kafka_bootstrap: str) -> None:
@@ -82,8 +82,8 @@ def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
         story = demo_scenarios(tag)[0]
         return (replace(story, check=lambda _: iter(["the moon must be made of cheese"])),)
 
-    monkeypatch.setattr("southbound.demo.show.DEMO_TIMEOUT", 0.5)
-    monkeypatch.setattr("southbound.demo.show.demo_scenarios", wrong)
+    monkeypatch.setattr("southbound.demo.run_demo.DEMO_TIMEOUT", 0.5)
+    monkeypatch.setattr("southbound.demo.run_demo.demo_scenarios", wrong)
     shown = io.StringIO()
     assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 1
     assert "answered at once: the moon must be made of cheese" in shown.getvalue()

@@ -11,7 +11,7 @@ from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.docker import container_command, volume_name
 from southbound.broker.jars import cache_folder, class_path, ensure_jars
 from southbound.broker.java import Java, find_java, find_maven, parse_version
-from southbound.broker.node import as_environment, as_properties, node_settings
+from southbound.broker.node_settings import as_environment, as_properties, node_settings
 from southbound.broker.server import run_command
 
 DEBIAN_17 = 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)'

@@ -10,7 +10,7 @@ import pytest
 from consumers.metrics import Metrics
 from consumers.table_topic.live_tables import PublishedTableIds
 from southbound.service.load_rules import load_rules
-from southbound.service.start_reason import StartReason
+from southbound.service.startup_status import StartReason
 from southbound.service.table_sources import FileTables, NoTables, TableMonitor, open_tables
 from southbound.settings.settings import RoutingSettings, Settings
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.service.open import TRANSPORTS
+from southbound.service.open_resources import TRANSPORTS
 from southbound.settings.settings import (
     DEFAULT_FILE,
     HttpSettings,

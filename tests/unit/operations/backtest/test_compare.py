@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from consumers.runtime.kafka.offset_range import OffsetRange
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.backtest.compare import parse_duration
-from southbound.operations.backtest.offset_ranges import split_ranges
-from southbound.operations.backtest.run import reader_count
+from southbound.operations.backtest.run_backtest import reader_count
+from southbound.operations.backtest.split_ranges import split_ranges
 from southbound.settings.settings import DEFAULTS
 from tests.builders.decision_tables import a_file
 from tests.harness.command_line import southbound

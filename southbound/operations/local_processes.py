@@ -11,22 +11,22 @@ from consumers.inbound.listen_socket import CannotListenError
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
-from southbound.demo.show import run_demo
+from southbound.demo.run_demo import run_demo
 from southbound.operations.console import print_status
 from southbound.operations.topic_admin import TopicsError
 from southbound.service.load_rules import InvalidConfigurationError
 from southbound.service.logs import configure_logs
 from southbound.service.serve import NotConfiguredError, NotReachableError
-from southbound.simulator.definition import DefinitionMissingError
+from southbound.simulator.external_system import ExternalSystem, run_systems
 from southbound.simulator.script import ScriptError, demo_script, read_script
-from southbound.simulator.system import ExternalSystem, run_systems
+from southbound.simulator.tmf_definition import DefinitionMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from southbound.settings.settings import Settings
-    from southbound.simulator.system import StartableSystem
+    from southbound.simulator.external_system import StartableSystem
 
 
 def run_broker(settings: Settings, port: int, data: Path | None) -> int:

@@ -17,7 +17,7 @@ from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
 from southbound.service.serve import RunningService, serve
 from southbound.settings.settings import RoutingSettings
-from southbound.simulator.system import ExternalSystem
+from southbound.simulator.external_system import ExternalSystem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from schemas.topics import Topic
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
-    from southbound.simulator.ledger import RequestLog
+    from southbound.simulator.request_log import RequestLog
 
 
 # The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.simulator.measures import Json
-from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
+from southbound.simulator.merge_patch import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3),

@@ -13,14 +13,14 @@ from aiohttp import web
 from consumers.inbound.listen_socket import open_port, port_of
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
-from southbound.simulator import replies
-from southbound.simulator.courier import NotificationSender, Subscription
-from southbound.simulator.definition import official_definition
+from southbound.simulator import http_responses
+from southbound.simulator.execution import TestExecution
 from southbound.simulator.hub import Hub
-from southbound.simulator.ledger import ReceivedRequest, RequestLog
+from southbound.simulator.notifications import NotificationSender, Subscription
+from southbound.simulator.request_log import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
-from southbound.simulator.service_tests import ServiceTestResource
-from southbound.simulator.stage import TestExecution
+from southbound.simulator.service_test_resource import ServiceTestResource
+from southbound.simulator.tmf_definition import official_definition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -114,7 +114,7 @@ class ExternalSystem:
             url=self._url, script=self._script, notifications=self.notifications, now=self._now, new_id=self._new_id
         )
         app = web.Application(
-            middlewares=[replies.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
+            middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
         )
         app.add_routes(ServiceTestResource(self._stage, definition).routes(BASE_PATH))
         app.add_routes(Hub(self.notifications, definition, self._new_id).routes(BASE_PATH))
@@ -161,7 +161,7 @@ class ExternalSystem:
 
     async def _list_received(self, request: web.Request) -> web.Response:
         key = request.query.get("idempotencyKey")
-        return replies.json_response(
+        return http_responses.json_response(
             200, [r.as_json() for r in self.received if key is None or r.idempotency_key == key]
         )
 

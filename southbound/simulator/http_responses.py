@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from southbound.simulator.patches import PatchRefusedError
+from southbound.simulator.merge_patch import PatchRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

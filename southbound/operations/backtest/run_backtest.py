@@ -20,13 +20,13 @@ from router.tables.formats.yaml_writer import write_table
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.backtest.offset_ranges import split_ranges
 from southbound.operations.backtest.reader import (
     ReaderTask,
     prepare_reader_process,
     redecide_in_process,
     redecide_ranges,
 )
+from southbound.operations.backtest.split_ranges import split_ranges
 from southbound.operations.kafka import wait_until_reachable
 from southbound.service.gc_tuning import reduced_gc
 from southbound.service.kafka_settings import standalone_consumer_settings

@@ -1,6 +1,6 @@
 """Run one server for as long as the process that started it lives, and clean up after it.
 
-Started by path with a bare interpreter: `python -I -S keeper.py ORDER`, where ORDER is JSON:
+Started by path with a bare interpreter: `python -I -S supervisor.py ORDER`, where ORDER is JSON:
 `run` (the server's command), `afterwards` (a command, or nothing) and `folder` (to remove, or nothing).
 Its standard input is a pipe from the parent: when that ends, however the parent died, the server is ended.
 """

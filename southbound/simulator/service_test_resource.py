@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from southbound.simulator import filters, replies
+from southbound.simulator import filters, http_responses
 from southbound.simulator.measures import objects_in
-from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_relationship
+from southbound.simulator.merge_patch import MergePatch, PatchRefusedError, apply_merge_patch, parent_relationship
 
 if TYPE_CHECKING:
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.definition import ResourceType, TmfDefinition
+    from southbound.simulator.execution import ServiceTest, TestExecution
     from southbound.simulator.measures import Json
-    from southbound.simulator.stage import ServiceTest, TestExecution
+    from southbound.simulator.tmf_definition import ResourceType, TmfDefinition
 
 
 class ServiceTestResource:
@@ -39,7 +39,7 @@ class ServiceTestResource:
         ]
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = await replies.read_json_body(request)
+        body = await http_responses.read_json_body(request)
         self._validate("ServiceTest_Create", body)
         self._check_parent(body)
         behaviour = self._engine.behaviour_for(body)
@@ -52,19 +52,21 @@ class ServiceTestResource:
         except filters.QueryError as wrong:
             raise PatchRefusedError(400, "invalidQuery", str(wrong)) from wrong
         counts = {"X-Total-Count": str(len(hits)), "X-Result-Count": str(len(listed))}
-        return replies.json_response(200, listed, counts)
+        return http_responses.json_response(200, listed, counts)
 
     async def _read(self, request: web.Request) -> web.Response:
-        return replies.json_response(200, filters.select_fields(self._find_test(request).resource, request.query))
+        return http_responses.json_response(
+            200, filters.select_fields(self._find_test(request).resource, request.query)
+        )
 
     async def _change(self, request: web.Request) -> web.Response:
         test = self._find_test(request)
-        body = await replies.read_json_body(request)
+        body = await http_responses.read_json_body(request)
         change = MergePatch(body)
         change.check_required_fields()
         self._validate("ServiceTest_Update", apply_merge_patch({}, body))  # without the nulls: they delete (RFC 7386)
         self._engine.change(test, change)
-        return replies.json_response(200, test.resource)
+        return http_responses.json_response(200, test.resource)
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._engine.delete(self._find_test(request))
@@ -90,7 +92,7 @@ class ServiceTestResource:
 
     def _scripted_failure(self, request: web.Request, body: Json, behaviour: Behaviour) -> web.Response | None:
         if behaviour.refusals:
-            return replies.rejections_response(behaviour.refusals)
+            return http_responses.rejections_response(behaviour.refusals)
         key = request.headers.get("Idempotency-Key") or str(body["name"])
         self._attempts[key] += 1
         if self._attempts[key] <= behaviour.busy_times:
@@ -98,7 +100,7 @@ class ServiceTestResource:
         if self._attempts[key] <= behaviour.busy_times + behaviour.reset_times:
             if behaviour.accept_before_reset:
                 self._engine.create(body)
-            return replies.reset_connection(request)
+            return http_responses.reset_connection(request)
         return None
 
     async def _accept(self, body: Json, behaviour: Behaviour) -> web.Response:
@@ -108,11 +110,13 @@ class ServiceTestResource:
             await asyncio.sleep(behaviour.response_delay)
         if not behaviour.returns_id:
             return web.Response(status=behaviour.response_status)
-        return replies.json_response(behaviour.response_status, told, {"Location": str(told["href"])})
+        return http_responses.json_response(behaviour.response_status, told, {"Location": str(told["href"])})
 
 
 def _busy_response(behaviour: Behaviour) -> web.Response:
-    response = replies.error_response(behaviour.busy_status, "busy", "busy", "this system is busy, try again later")
+    response = http_responses.error_response(
+        behaviour.busy_status, "busy", "busy", "this system is busy, try again later"
+    )
     if behaviour.retry_after is not None:
         response.headers["Retry-After"] = f"{behaviour.retry_after:g}"
     return response

@@ -8,17 +8,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.vocabulary import RunState
-from southbound.simulator import hub as notices
+from southbound.simulator import notifications
 from southbound.simulator.measures import fill_measures, objects_in
-from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
+from southbound.simulator.merge_patch import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.courier import NotificationSender
     from southbound.simulator.measures import Json
+    from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.script import Script
 
     Fields = tuple[str, ...] | None
@@ -106,7 +106,7 @@ class TestExecution:
         """Forget a test."""
         self._stop_transitions(test)
         del self.tests[test.id]
-        self._notify(test, notices.DELETED, only=notices.MINIMAL_FIELDS)
+        self._notify(test, notifications.DELETED, only=notifications.MINIMAL_FIELDS)
 
     async def stop(self) -> None:
         """Halt every course."""
@@ -130,10 +130,12 @@ class TestExecution:
         if state is RunState.COMPLETED:
             self._fill_measures(test)
         if state is RunState.COMPLETED and test.behaviour.separate_measures_event:
-            self._notify(test, notices.ATTRIBUTE_CHANGED, only=MEASURE_FIELDS, path="testMeasure")
+            self._notify(test, notifications.ATTRIBUTE_CHANGED, only=MEASURE_FIELDS, path="testMeasure")
         test.resource["state"] = state.value
         self._notify(
-            test, notices.STATE_CHANGED, only=notices.MINIMAL_FIELDS if test.behaviour.separate_measures_event else None
+            test,
+            notifications.STATE_CHANGED,
+            only=notifications.MINIMAL_FIELDS if test.behaviour.separate_measures_event else None,
         )
 
     def _fill_measures(self, test: ServiceTest) -> None:
@@ -153,7 +155,7 @@ class TestExecution:
         after = apply_merge_patch(test.resource, change.fields)
         test.resource.clear()  # the same object is nested in its parent's resource
         test.resource.update(after)
-        self._notify(test, notices.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
+        self._notify(test, notifications.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
 
     def _stop_transitions(self, test: ServiceTest) -> None:
         if test.transitions_task is not None:
@@ -162,6 +164,8 @@ class TestExecution:
     def _notify(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
         if not test.behaviour.notifies:
             return
-        worded = partial(notices.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now())
-        shown = notices.MINIMAL_FIELDS if test.behaviour.minimal_events else only
+        worded = partial(
+            notifications.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now()
+        )
+        shown = notifications.MINIMAL_FIELDS if test.behaviour.minimal_events else only
         self._notifications.send(test.id, worded(only=shown, field_path=path or None))

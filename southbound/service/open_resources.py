@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.store.sql_store import SqlRunStore
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.start_reason import StartReason
+    from southbound.service.startup_status import StartReason
     from southbound.settings.settings import KafkaSettings, Settings, StoreSettings
 
     T = TypeVar("T")

@@ -14,10 +14,15 @@ from router.responses import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from consumers.spokes.transport import Transport
     from southbound.simulator.measures import Json
 
+STATE_CHANGED = "ServiceTestStateChangeEvent"  # named by v4.2; v4.1 systems in the field send it too
+ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
+DELETED = "ServiceTestDeleteEvent"
+MINIMAL_FIELDS = ("id", "href", "state")
 RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
 
 
@@ -41,6 +46,29 @@ class Subscription:
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
         headers = {"content-type": "application/json", **self.headers}
         return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
+
+
+def make_notification(
+    event_type: str,
+    resource: Json,
+    *,
+    event_id: str,
+    at: datetime,
+    only: tuple[str, ...] | None = None,
+    field_path: str | None = None,
+) -> Json:
+    """Wrap a test, or only some of its fields, into the event envelope of v4.1."""
+    told = resource if only is None else {name: resource[name] for name in only if name in resource}
+    moment = at.isoformat()
+    # `timeOcurred` is spelled as the v4 definition spells it.
+    envelope: Json = {
+        "eventId": event_id,
+        "eventType": event_type,
+        "eventTime": moment,
+        "timeOcurred": moment,
+    }
+    path: Json = {"fieldPath": field_path} if field_path else {}
+    return {**envelope, **path, "event": {"serviceTest": dict(told)}}
 
 
 class NotificationSender:

@@ -12,8 +12,8 @@ from schemas.vocabulary import Result, RunState, UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from southbound.demo.seen import ObservedDeadLetter, ObservedEvents, ObservedRun
-    from southbound.simulator.ledger import RequestLog
+    from southbound.demo.observed_events import ObservedDeadLetter, ObservedEvents, ObservedRun
+    from southbound.simulator.request_log import RequestLog
 
 INVALID_BYTES = b"\xff\xfe this was never an event"
 

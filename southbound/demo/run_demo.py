@@ -17,10 +17,10 @@ from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.vocabulary import UpdateKind
 from southbound.broker.open_broker import open_broker
+from southbound.demo.environment import open_environment
+from southbound.demo.observed_events import ObservedEvents
+from southbound.demo.scenarios import DemoObservations, demo_scenarios
 from southbound.demo.screen import dead_letter_table, progress_table, summary_table
-from southbound.demo.seen import ObservedEvents
-from southbound.demo.stage import open_environment
-from southbound.demo.stories import DemoObservations, demo_scenarios
 from southbound.demo.topic_follower import follow_topics
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
-    from southbound.demo.stage import DemoEnvironment
-    from southbound.demo.stories import Scenario
+    from southbound.demo.environment import DemoEnvironment
+    from southbound.demo.scenarios import Scenario
     from southbound.settings.settings import Settings
 
 DEMO_TIMEOUT = 25.0  # seconds for all stories; the longest takes three
