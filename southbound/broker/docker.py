@@ -10,8 +10,8 @@ from pathlib import Path
 
 from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.jars import KAFKA_VERSION
-from southbound.broker.node_settings import as_environment, node_settings
-from southbound.broker.server import reserve, run_command, run_server
+from southbound.broker.node_settings import environment_variables, node_settings
+from southbound.broker.server import reserve_port, run_command, run_server
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 DATA_FOLDER = "/var/lib/kafka/data"  # a volume of the official image, owned by its user
@@ -56,17 +56,17 @@ def docker_broker(
     ensure_image(image, report)
     name = f"southbound-kafka-{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="southbound-docker-")))
+        log_folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="southbound-docker-")))
         # Kafka in a container may be refused a port that we hold, so they are released before the start.
-        with reserve(port or 0) as broker, reserve() as controller:
+        with reserve_port(port or 0) as broker, reserve_port() as controller:
             command = container_command(image, name, broker.port, controller.port, platform=sys.platform)
         stack.enter_context(
             run_server(
                 [*command[:-1], *_volume_options(folder, report), command[-1]],
                 bootstrap=broker.address,
-                log=home / "broker.log",
+                log=log_folder / "broker.log",
                 cleanup_command=["docker", "rm", "--force", "--volumes", name],
-                remove_folder=home,
+                remove_folder=log_folder,
             )
         )
         yield Broker(bootstrap=broker.address, kind=BrokerKind.DOCKER)
@@ -83,7 +83,16 @@ def container_command(image: str, name: str, port: int, controller_port: int, *,
     )
     # Only Linux shares its network with containers; elsewhere the port is published on loopback.
     network = ["--network", "host"] if on_linux else ["--publish", f"127.0.0.1:{port}:{port}"]
-    return ["docker", "run", "--rm", "--name", name, *network, *_environment_options(as_environment(settings)), image]
+    return [
+        "docker",
+        "run",
+        "--rm",
+        "--name",
+        name,
+        *network,
+        *_environment_options(environment_variables(settings)),
+        image,
+    ]
 
 
 def volume_name(folder: Path) -> str:
@@ -100,4 +109,4 @@ def _volume_options(folder: Path | None, report: Callable[[str], None]) -> list[
 
 
 def _environment_options(environment: Mapping[str, str]) -> list[str]:
-    return [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+    return [option for name, value in environment.items() for option in ("--env", f"{name}={value}")]

@@ -42,16 +42,16 @@ def class_path(jars: Path) -> str:
     return os.pathsep.join(str(jar) for jar in sorted(jars.glob("*.jar")))
 
 
-def _fetch(maven: Path, into: Path) -> None:
+def _fetch(maven: Path, folder: Path) -> None:
     pom = Path(__file__).with_name("pom.xml")
     # A colourless log, because its end becomes part of an error message.
-    quiet = ["-q", "-B", "-Dstyle.color=never"]
-    wanted = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={into}", "-DincludeScope=runtime"]
-    done = run_command([maven, *quiet, "-f", pom, *wanted, COPY_PLUGIN])
-    if not done.ok:
+    output_options = ["-q", "-B", "-Dstyle.color=never"]
+    properties = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={folder}", "-DincludeScope=runtime"]
+    result = run_command([maven, *output_options, "-f", pom, *properties, COPY_PLUGIN])
+    if not result.ok:
         raise BrokerUnavailableError(
             f"Maven could not fetch Kafka {KAFKA_VERSION}; check the network and Maven's settings. "
-            f"It said: {done.output_tail}"
+            f"It said: {result.output_tail}"
         )
 
 

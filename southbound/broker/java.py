@@ -55,22 +55,22 @@ def find_maven() -> Path:
     Raises:
         BrokerUnavailableError: there is none.
     """
-    found = shutil.which("mvn")
-    if found is None:
+    path = shutil.which("mvn")
+    if path is None:
         raise BrokerUnavailableError(f"A local Kafka needs Maven once, to fetch its jars: {ALTERNATIVES}")
-    return Path(found)
+    return Path(path)
 
 
 def parse_version(text: str) -> str:
     """Read the version from what `java -version` prints."""
-    found = re.search(r'version "([^"]+)"', text)
-    return found.group(1) if found else "unknown"
+    match = re.search(r'version "([^"]+)"', text)
+    return match.group(1) if match else "unknown"
 
 
 def _find_program(name: str) -> Path | None:
-    home = os.environ.get("JAVA_HOME")
-    at_home = Path(home, "bin", name) if home else None
-    if at_home and os.access(at_home, os.X_OK):
-        return at_home
-    found = shutil.which(name)
-    return Path(found) if found else None
+    java_home = os.environ.get("JAVA_HOME")
+    in_java_home = Path(java_home, "bin", name) if java_home else None
+    if in_java_home and os.access(in_java_home, os.X_OK):
+        return in_java_home
+    on_path = shutil.which(name)
+    return Path(on_path) if on_path else None

@@ -10,8 +10,8 @@ from pathlib import Path
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.jars import class_path
 from southbound.broker.java import Java
-from southbound.broker.node_settings import as_properties, node_settings
-from southbound.broker.server import reserve, run_command, run_server
+from southbound.broker.node_settings import node_settings, properties_text
+from southbound.broker.server import reserve_port, run_command, run_server
 
 # A small heap and one compiler tier: start-up counts, not peak throughput.
 JVM_FLAGS = (
@@ -56,13 +56,13 @@ def run_node(
         BrokerUnavailableError: the port is taken, or the node does not start.
     """
     with ExitStack() as stack:
-        broker, controller = (stack.enter_context(reserve(wanted)) for wanted in (port or 0, 0))
+        broker, controller = (stack.enter_context(reserve_port(number)) for number in (port or 0, 0))
         properties = _write_settings(home, broker.port, controller.port)
         _format(jvm, home, properties)
-        java, *words = jvm.command("kafka.Kafka", properties)
+        java, *arguments = jvm.command("kafka.Kafka", properties)
         stack.enter_context(
             run_server(
-                [java, *flags, *words],
+                [java, *flags, *arguments],
                 bootstrap=broker.address,
                 log=home / "broker.log",
                 remove_folder=home if temporary else None,
@@ -75,7 +75,7 @@ def _write_settings(home: Path, port: int, controller_port: int) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     settings = node_settings(port=port, controller_port=controller_port, data=str(home / "data"))
     properties = home / "server.properties"
-    properties.write_text(as_properties(settings))
+    properties.write_text(properties_text(settings))
     return properties
 
 
@@ -84,9 +84,9 @@ def _format(jvm: Jvm, home: Path, properties: Path) -> None:
     if (home / "data" / "meta.properties").exists():
         return
     identity = ("--cluster-id", _new_cluster_id())
-    done = run_command(jvm.command("kafka.tools.StorageTool", "format", *identity, "--config", properties))
-    if not done.ok:
-        raise BrokerUnavailableError(f"Kafka could not prepare {home}. It said: {done.output_tail}")
+    result = run_command(jvm.command("kafka.tools.StorageTool", "format", *identity, "--config", properties))
+    if not result.ok:
+        raise BrokerUnavailableError(f"Kafka could not prepare {home}. It said: {result.output_tail}")
 
 
 def _new_cluster_id() -> str:

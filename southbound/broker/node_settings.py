@@ -22,12 +22,12 @@ def node_settings(*, port: int, controller_port: int, data: str, listen: str = "
     }
 
 
-def as_properties(settings: Mapping[str, str]) -> str:
+def properties_text(settings: Mapping[str, str]) -> str:
     """Write settings as a properties file."""
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment_variables(settings: Mapping[str, str]) -> dict[str, str]:
     """Write settings as the variables that the official image reads: `log.dirs` is KAFKA_LOG_DIRS."""
     return {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in settings.items()}
 

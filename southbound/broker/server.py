@@ -32,8 +32,8 @@ def wait_until_ready(bootstrap: str, *, seconds: float, still_alive: Callable[[]
     end = time.monotonic() + seconds
     # A bare connect first: it costs nothing, while the client backs off after each refusal.
     _wait_for(lambda: _listens(bootstrap), bootstrap, end, still_alive)
-    quick = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "log_level": 0}
-    admin = AdminClient({"bootstrap.servers": bootstrap, **quick})
+    client_options = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "log_level": 0}
+    admin = AdminClient({"bootstrap.servers": bootstrap, **client_options})
     _wait_for(lambda: _lists_topics(admin), bootstrap, end, still_alive)
 
 
@@ -100,30 +100,30 @@ def _start_supervisor(
     command: Sequence[str | Path], log: Path, cleanup_command: Sequence[str], remove_folder: Path | None
 ) -> subprocess.Popen[bytes]:
     order = {
-        "run": [str(word) for word in command],
+        "run": [str(argument) for argument in command],
         "afterwards": list(cleanup_command),
         "folder": str(remove_folder) if remove_folder else None,
     }
     program = Path(__file__).with_name("supervisor.py")
-    with log.open("ab") as out:
+    with log.open("ab") as log_file:
         return subprocess.Popen(  # noqa: S603 - our own supervisor
             [sys.executable, "-I", "-S", program, json.dumps(order)],
             stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=out,
+            stdout=log_file,
+            stderr=log_file,
             # Ctrl-C reaches us alone; we end the node in our own order.
             start_new_session=True,
         )
 
 
 def _wait_until_serving(supervisor: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
-    log_of = log.open("rb")  # held open: the supervisor may remove the folder when the node ends
-    with log_of:
+    log_file = log.open("rb")  # held open: the supervisor may remove the folder when the node ends
+    with log_file:
         try:
             wait_until_ready(bootstrap, seconds=START_TIMEOUT, still_alive=lambda: supervisor.poll() is None)
-        except BrokerUnavailableError as problem:
-            said = log_of.read().decode(errors="replace").strip()[-LOG_TAIL:]
-            raise BrokerUnavailableError(f"{problem} It said: {said or 'nothing'}") from None
+        except BrokerUnavailableError as error:
+            output = log_file.read().decode(errors="replace").strip()[-LOG_TAIL:]
+            raise BrokerUnavailableError(f"{error} It said: {output or 'nothing'}") from None
 
 
 def _stop(supervisor: subprocess.Popen[bytes]) -> None:
@@ -156,7 +156,7 @@ def run_command(command: Sequence[str | Path], *, timeout: float | None = None) 
         timeout: seconds that it may take.
     """
     try:
-        done = subprocess.run(  # noqa: S603 - every caller spells its command; only paths and names vary
+        completed = subprocess.run(  # noqa: S603 - every caller spells its command; only paths and names vary
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -166,9 +166,9 @@ def run_command(command: Sequence[str | Path], *, timeout: float | None = None) 
             timeout=timeout,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        return CommandResult(ok=False, output=str(problem))
-    return CommandResult(ok=done.returncode == 0, output=done.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return CommandResult(ok=False, output=str(error))
+    return CommandResult(ok=completed.returncode == 0, output=completed.stdout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +184,7 @@ class ReservedPort:
 
 
 @contextmanager
-def reserve(port: int = 0) -> Iterator[ReservedPort]:
+def reserve_port(port: int = 0) -> Iterator[ReservedPort]:
     """Reserve a port, or any free one, while the block runs.
 
     Raises:
@@ -192,10 +192,10 @@ def reserve(port: int = 0) -> Iterator[ReservedPort]:
     """
     # Bound and not listening, with SO_REUSEADDR: the kernel gives the port to no other process,
     # yet Java, which sets SO_REUSEADDR too, can listen on it.
-    with closing(socket.socket()) as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with closing(socket.socket()) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            held.bind(("127.0.0.1", port))
-        except OSError as problem:
-            raise BrokerUnavailableError(f"Port {port} is taken ({problem.strerror}); choose another.") from None
-        yield ReservedPort(port=held.getsockname()[1])
+            bound.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BrokerUnavailableError(f"Port {port} is taken ({error.strerror}); choose another.") from None
+        yield ReservedPort(port=bound.getsockname()[1])

@@ -50,7 +50,9 @@ def read_settings_with_origins(config: Path | None) -> LoadedSettings:
 def _check_librdkafka_settings(loaded: LoadedSettings) -> None:
     from southbound.settings.kafka_check import invalid_settings
 
-    claims = invalid_settings(loaded.settings.kafka.overrides())
-    told = [f"{loaded.values.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in claims]
-    if told:
-        raise invalid_input([f"{sentence}: correct or remove it" for sentence in told])
+    problems = invalid_settings(loaded.settings.kafka.overrides())
+    sentences = [
+        f"{loaded.collected.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in problems
+    ]
+    if sentences:
+        raise invalid_input([f"{sentence}: correct or remove it" for sentence in sentences])

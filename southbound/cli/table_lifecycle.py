@@ -85,10 +85,10 @@ def publish(
     """
     settings = read_settings(config)
     from southbound.operations.tables import publish as table_publishing
-    from southbound.operations.tables.lookup import make_signature
+    from southbound.operations.tables.lookup import make_authorship
 
     if draft:
-        return table_publishing.save_draft(settings, what, make_signature(author, comment), as_json=json)
+        return table_publishing.save_draft(settings, what, make_authorship(author, comment), as_json=json)
     return table_publishing.publish(settings, what, author, comment, backtest=backtest, as_json=json)
 
 
@@ -123,10 +123,10 @@ def rollback(
     - `southbound tables rollback outbound-policy 1a2b3c4d`
     """
     settings = read_settings(config)
-    from southbound.operations.tables.lookup import make_signature
+    from southbound.operations.tables.lookup import make_authorship
     from southbound.operations.tables.publish import roll_back
 
-    return roll_back(settings, table, version, make_signature(author, comment), as_json=json)
+    return roll_back(settings, table, version, make_authorship(author, comment), as_json=json)
 
 
 def diff(

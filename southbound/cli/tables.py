@@ -124,5 +124,5 @@ def import_(
     from southbound.operations.tables.convert import import_table
     from southbound.operations.tables.dmn import DmnOptions, parse_paths
 
-    wish = DmnOptions(decision=decision, paths=parse_paths(path or []))
-    return import_table(file, out, known_spokes(settings.routing.spokes), wish, as_json=as_json)
+    options = DmnOptions(decision=decision, paths=parse_paths(path or []))
+    return import_table(file, out, known_spokes(settings.routing.spokes), options, as_json=as_json)

@@ -36,7 +36,7 @@ class DemoObservations:
 
     def dead_letter(self, key: str) -> ObservedDeadLetter | None:
         """Return the dead letter under a key."""
-        return next((letter for letter in self.output.dead_letters if letter.key == key), None)
+        return next((dead_letter for dead_letter in self.output.dead_letters if dead_letter.key == key), None)
 
 
 class ScenarioCheck(Protocol):
@@ -86,9 +86,9 @@ def sample_hierarchy(root: str, spec: str) -> RunDocument:
     )
 
 
-def demo_scenarios(tag: str) -> Sequence[Scenario]:
+def make_scenarios(demo_id: str) -> Sequence[Scenario]:
     """Make the stories with run ids of their own, so that a second demo is as good as the first."""
-    name = f"TR-{tag}-{{}}".format
+    name = f"TR-{demo_id}-{{}}".format
     return (
         _immediate_result(name("QUICK")),
         _callback_result(name("LINE")),
@@ -104,17 +104,17 @@ def demo_scenarios(tag: str) -> Sequence[Scenario]:
 
 
 def _immediate_result(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_request_result(evidence, run_id, RunState.COMPLETED, 1)
 
     return Scenario(
-        title="answered at once", runs=(run_id,), check=judge, events=_request_event(sample_run(run_id, "fibre-quick"))
+        title="answered at once", runs=(run_id,), check=check, events=_request_event(sample_run(run_id, "fibre-quick"))
     )
 
 
 def _callback_result(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_updates(evidence, run_id, UpdateKind.ACCEPTED, UpdateKind.PROGRESS)
         run = evidence.observed_run(run_id)
@@ -125,7 +125,7 @@ def _callback_result(run_id: str) -> Scenario:
     return Scenario(
         title="answered by callback",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "fibre-line")),
     )
 
@@ -133,7 +133,7 @@ def _callback_result(run_id: str) -> Scenario:
 def _whole_hierarchy(root: str) -> Scenario:
     runs = (root, f"{root}-1", f"{root}-2", f"{root}-3")
 
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         for run_id in runs:
             yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_request_result(evidence, root, RunState.COMPLETED, 4)
@@ -143,7 +143,7 @@ def _whole_hierarchy(root: str) -> Scenario:
     return Scenario(
         title="hierarchical: the whole tree",
         runs=runs,
-        check=judge,
+        check=check,
         events=_request_event(sample_hierarchy(root, "fibre-tree")),
     )
 
@@ -151,7 +151,7 @@ def _whole_hierarchy(root: str) -> Scenario:
 def _root_only(root: str) -> Scenario:
     runs = (root, f"{root}-1", f"{root}-2", f"{root}-3")
 
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, root, RunState.COMPLETED, Result.PASS)
         yield from _check_request_result(evidence, root, RunState.COMPLETED, 1)
         if evidence.posted_runs("fibre-lab", *runs) != [root]:
@@ -160,7 +160,7 @@ def _root_only(root: str) -> Scenario:
     return Scenario(
         title="not hierarchical: only that run",
         runs=(root,),
-        check=judge,
+        check=check,
         events=_request_event(sample_hierarchy(root, "fibre-flat")),
     )
 
@@ -171,7 +171,7 @@ def _change_in_flight(run_id: str) -> Scenario:
     first = sample_run(run_id, "fibre-change", characteristic=(speed,))
     second = sample_run(run_id, "fibre-change", characteristic=(faster,), version=2)
 
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_updates(evidence, run_id, UpdateKind.CHANGE_ACCEPTED)
         run = evidence.observed_run(run_id)
@@ -182,28 +182,28 @@ def _change_in_flight(run_id: str) -> Scenario:
     return Scenario(
         title="changed in flight",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(first),
         follow_up=(RunChanged(run=second, reason="the customer upgraded"),),
     )
 
 
 def _cancellation_in_flight(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.CANCELLED, None)
         yield from _check_updates(evidence, run_id, UpdateKind.CANCEL_ACCEPTED)
 
     return Scenario(
         title="cancelled in flight",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "fibre-cancel")),
         follow_up=(RunCancelled(run_id=run_id, root_run_id=run_id, reason="the problem is gone"),),
     )
 
 
 def _rejection(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.REJECTED, None)
         run = evidence.observed_run(run_id)
         if run and run.result and not run.result.reasons:
@@ -214,13 +214,13 @@ def _rejection(run_id: str) -> Scenario:
     return Scenario(
         title="refused with 422: a result",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "copper-refused", service_type="copper")),
     )
 
 
 def _busy_system(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         if evidence.posted_runs("copper-lab", run_id) != [run_id] * 3:
             yield "a system that answers 503 twice must be asked three times"
@@ -228,34 +228,34 @@ def _busy_system(run_id: str) -> Scenario:
     return Scenario(
         title="503, 503, then accepted",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "copper-busy", service_type="copper")),
     )
 
 
 def _invalid_bytes(key: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
-        letter = evidence.dead_letter(key)
-        if letter is None:
+    def check(evidence: DemoObservations) -> Iterator[str]:
+        dead_letter = evidence.dead_letter(key)
+        if dead_letter is None:
             yield "the rubbish must become a dead letter"
-        elif (letter.code, letter.value) != ("UNDECODABLE", INVALID_BYTES):
+        elif (dead_letter.code, dead_letter.value) != ("UNDECODABLE", INVALID_BYTES):
             yield "the dead letter must carry the original bytes and say UNDECODABLE"
 
-    return Scenario(title="rubbish bytes: dead letter", runs=(key,), check=judge, raw_record=INVALID_BYTES)
+    return Scenario(title="rubbish bytes: dead letter", runs=(key,), check=check, raw_record=INVALID_BYTES)
 
 
 def _no_matching_row(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
-        letter = evidence.dead_letter(run_id)
-        if letter is None:
+    def check(evidence: DemoObservations) -> Iterator[str]:
+        dead_letter = evidence.dead_letter(run_id)
+        if dead_letter is None:
             yield "a run that no row wants must become a dead letter"
-        elif letter.code != "NO_ROW_MATCHES" or "would have matched" not in letter.detail:
+        elif dead_letter.code != "NO_ROW_MATCHES" or "would have matched" not in dead_letter.detail:
             yield "the dead letter must tell which rows came close"
 
     return Scenario(
         title="no row matches: dead letter",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "satellite-link", service_type="satellite")),
     )
 
@@ -280,8 +280,8 @@ def _check_updates(evidence: DemoObservations, run_id: str, *kinds: UpdateKind) 
 
 
 def _check_request_result(evidence: DemoObservations, root: str, state: RunState, runs: int) -> Iterator[str]:
-    told = evidence.output.requests.get(root, [])
-    if len(told) != 1:
-        yield f"there must be one RequestResult for {root}, not {len(told)}"
-    elif (told[0].state, len(told[0].runs)) != (state, runs):
+    results = evidence.output.requests.get(root, [])
+    if len(results) != 1:
+        yield f"there must be one RequestResult for {root}, not {len(results)}"
+    elif (results[0].state, len(results[0].runs)) != (state, runs):
         yield f"the request of {root} must end {state} with {runs} runs"

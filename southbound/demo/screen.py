@@ -32,16 +32,16 @@ def progress_table(scenarios: Sequence[Scenario], evidence: DemoObservations) ->
     table = Table(title="Runs on their way", title_justify="left")
     for column in ("story", "run", "spoke", "state", "result"):
         table.add_column(column, no_wrap=True)
-    for story in scenarios:
-        for number, run_id in enumerate(story.runs):
-            table.add_row(story.title if number == 0 else "", *_progress_row(run_id, evidence))
+    for scenario in scenarios:
+        for number, run_id in enumerate(scenario.runs):
+            table.add_row(scenario.title if number == 0 else "", *_progress_row(run_id, evidence))
     return table
 
 
 def _progress_row(run_id: str, evidence: DemoObservations) -> tuple[str | Text, ...]:
-    run, letter = evidence.observed_run(run_id), evidence.dead_letter(run_id)
-    if letter is not None:
-        return (run_id, "", Text("dead letter", style="red"), letter.code)
+    run, dead_letter = evidence.observed_run(run_id), evidence.dead_letter(run_id)
+    if dead_letter is not None:
+        return (run_id, "", Text("dead letter", style="red"), dead_letter.code)
     if run is None:
         return (run_id, "", Text("…", style="dim"), "")
     result = run.result.result if run.result else None
@@ -59,11 +59,13 @@ def summary_table(
     table = Table(title="What came of them", title_justify="left")
     for column in ("", "story", "run", "decision", "spoke", "external id", "state", "result"):
         table.add_column(column, no_wrap=column in ("", "run", "state", "result"), overflow="fold")
-    for story in scenarios:
-        mark = Text("✗", style="red") if any(story.check(evidence)) else Text("✓", style="green")
-        for number, run_id in enumerate(story.runs):
+    for scenario in scenarios:
+        mark = Text("✗", style="red") if any(scenario.check(evidence)) else Text("✓", style="green")
+        for number, run_id in enumerate(scenario.runs):
             first = number == 0
-            table.add_row(mark if first else "", story.title if first else "", *_summary_row(rows.get(run_id), run_id))
+            table.add_row(
+                mark if first else "", scenario.title if first else "", *_summary_row(rows.get(run_id), run_id)
+            )
     return table
 
 
@@ -79,9 +81,12 @@ def dead_letter_table(dead_letters: Sequence[ObservedDeadLetter]) -> RenderableT
     table = Table(title="Dead letters", title_justify="left")
     for column in ("key", "code", "original bytes", "why, and what to do"):
         table.add_column(column, no_wrap=column in ("key", "code"), overflow="fold")
-    for letter in dead_letters:
+    for dead_letter in dead_letters:
         table.add_row(
-            letter.key, letter.code, _original_bytes(letter.value), f"{letter.reason}\n{letter.detail}".strip()
+            dead_letter.key,
+            dead_letter.code,
+            _original_bytes(dead_letter.value),
+            f"{dead_letter.reason}\n{dead_letter.detail}".strip(),
         )
     return table
 

@@ -39,7 +39,7 @@ class FollowedRecord:
 
 @asynccontextmanager
 async def follow_topics(
-    settings: Mapping[str, object], topics: Sequence[str], hear: Callable[[FollowedRecord], None]
+    settings: Mapping[str, object], topics: Sequence[str], on_record: Callable[[FollowedRecord], None]
 ) -> AsyncIterator[None]:
     """Call `hear` on the event loop with every record of these topics while the block runs.
 
@@ -55,7 +55,7 @@ async def follow_topics(
                 if stopped.is_set():
                     return
 
-        thread = ReaderThread("follower", read, hear)
+        thread = ReaderThread("follower", read, on_record)
         thread.start()
         try:
             yield

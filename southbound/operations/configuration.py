@@ -46,7 +46,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     if mistakes := list(dict.fromkeys(_missing_secrets(rules.profiles, environment))):
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):
-        print(line)  # noqa: T201 - it was asked for
+        print(line)
     return ExitCode.SUCCESS
 
 
@@ -87,7 +87,7 @@ def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:
     ]
     if as_json:
         for setting, value, origin in rows:
-            print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())  # noqa: T201
+            print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())
     else:
         print_result(_settings_table(rows))
     return ExitCode.SUCCESS
@@ -106,7 +106,7 @@ def _mask(value: object) -> object:
             text = value.get_secret_value()
             return _mask_url(text) if "://" in text else MASK
         case dict():
-            return {name: MASK if SECRET_NAME.search(name) else _mask(one) for name, one in value.items()}
+            return {name: MASK if SECRET_NAME.search(name) else _mask(item) for name, item in value.items()}
         case str():
             return _mask_url(value)
         case _:
@@ -114,5 +114,5 @@ def _mask(value: object) -> object:
 
 
 def _mask_url(text: str) -> str:
-    without_password = PASSWORD_IN_URL.sub(lambda found: f"{found[1]}:{MASK}@", text)
-    return SECRET_PARAMETER.sub(lambda found: f"{found[1]}={MASK}", without_password)
+    without_password = PASSWORD_IN_URL.sub(lambda match: f"{match[1]}:{MASK}@", text)
+    return SECRET_PARAMETER.sub(lambda match: f"{match[1]}={MASK}", without_password)

@@ -71,9 +71,9 @@ def reason_text(reason: Reason) -> str:
 
 
 def _document_summary(run: RunDocument) -> str:
-    family = len(run.children) + len(run.child_run_ids)
-    with_children = f", {family} children" if family else ""
-    return f"{run.test_specification.id} on {run.related_service.id}, version {run.version}{with_children}"
+    child_count = len(run.children) + len(run.child_run_ids)
+    children = f", {child_count} children" if child_count else ""
+    return f"{run.test_specification.id} on {run.related_service.id}, version {run.version}{children}"
 
 
 def _change_reason_suffix(reason: str | None) -> str:
@@ -81,8 +81,8 @@ def _change_reason_suffix(reason: str | None) -> str:
 
 
 def _external_state_suffix(update: RunUpdate) -> str:
-    called = f" as {update.external_id}" if update.external_id else ""
-    return called + (f", {update.state}" if update.state else "")
+    name = f" as {update.external_id}" if update.external_id else ""
+    return name + (f", {update.state}" if update.state else "")
 
 
 def _end_summary(result: RunResult) -> str:
@@ -90,14 +90,17 @@ def _end_summary(result: RunResult) -> str:
 
 
 def _measures_suffix(measures: tuple[ReportedMeasure, ...]) -> str:
-    shown = [f"{one.id}={value_to_json(one.value)}{one.unit_of_measure or ''}" for one in measures[:MAX_MEASURES_SHOWN]]
-    more = [f"{len(measures) - MAX_MEASURES_SHOWN} more"] if len(measures) > MAX_MEASURES_SHOWN else []
-    return f" · {', '.join(shown + more)}" if shown else ""
+    shown = [
+        f"{measure.id}={value_to_json(measure.value)}{measure.unit_of_measure or ''}"
+        for measure in measures[:MAX_MEASURES_SHOWN]
+    ]
+    omitted = [f"{len(measures) - MAX_MEASURES_SHOWN} more"] if len(measures) > MAX_MEASURES_SHOWN else []
+    return f" · {', '.join(shown + omitted)}" if shown else ""
 
 
 def _reasons_suffix(reasons: Iterable[Reason]) -> str:
-    said = "; ".join(map(reason_text, reasons))
-    return f" · {said}" if said else ""
+    text = "; ".join(map(reason_text, reasons))
+    return f" · {text}" if text else ""
 
 
 def _counts_summary(request: RequestResult) -> str:

@@ -17,6 +17,6 @@ def read_input(file: str, expected: str) -> tuple[str, str]:
     try:
         text, name = (sys.stdin.read(), "stdin") if file == "-" else (Path(file).read_text(encoding="utf-8"), file)
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise invalid_input([f"{file}: cannot be read as text ({why}): name {expected}, or -"]) from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise invalid_input([f"{file}: cannot be read as text ({reason}): name {expected}, or -"]) from None
     return text.removeprefix("\ufeff"), name  # what editors on Windows put before it

@@ -49,9 +49,9 @@ async def make_envelope(settings: Settings, source: str) -> Envelope:
 @asynccontextmanager
 async def open_publisher(settings: Settings, source: str) -> AsyncIterator[EventPublisher]:
     """Have a publisher of events while the block runs."""
-    wrapped = await make_envelope(settings, source)
+    envelope = await make_envelope(settings, source)
     kafka = KafkaPublisher(client_settings(settings.kafka))
     try:
-        yield EventPublisher(publisher=kafka, envelope=wrapped, topics=TopicNames(settings.kafka.prefix))
+        yield EventPublisher(publisher=kafka, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     finally:
         await kafka.close()

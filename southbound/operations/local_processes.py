@@ -35,17 +35,17 @@ def run_broker(settings: Settings, port: int, data: Path | None) -> int:
     Raises:
         CommandFailedError: no broker can be started, or the folder cannot be used.
     """
-    ended = threading.Event()
+    stop = threading.Event()
     # Raised like Ctrl-C, so that a broker that is only starting is ended too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         folder = _data_folder(data)
         with open_broker(None, settings.broker.image, print_status, folder=folder, port=port) as broker:
-            print(broker.bootstrap, flush=True)  # noqa: T201 - it was asked for
+            print(broker.bootstrap, flush=True)
             print_status(
                 f"Ctrl-C ends it. Next: SOUTHBOUND_KAFKA__BOOTSTRAP={broker.bootstrap} southbound topics apply"
             )
-            _wait_for_interrupt(ended)
+            _wait_for_interrupt(stop)
     except BrokerUnavailableError as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
@@ -61,9 +61,9 @@ def _data_folder(data: Path | None) -> Path | None:
     return data.absolute()
 
 
-def _wait_for_interrupt(ended: threading.Event) -> None:
+def _wait_for_interrupt(stop: threading.Event) -> None:
     try:
-        ended.wait()
+        stop.wait()
     except KeyboardInterrupt:
         print_status("Stopping Kafka")
 
@@ -96,37 +96,37 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
         CommandFailedError: the script is wrong, a port is taken, or the TMF653 definition is missing.
     """
     try:
-        course = read_script(script) if script else demo_script()
+        behaviours = read_script(script) if script else demo_script()
     except ScriptError as error:
         raise invalid_input(str(error).splitlines()) from None
     listener = (
         f"http://{LOOPBACK_FOR_WILDCARD.get(settings.listener.host, settings.listener.host)}:{settings.listener.port}"
     )
 
-    async def play() -> None:
+    async def run() -> None:
         systems = [
             ExternalSystem(
-                name=name, port=port, script=course, callback_url=f"{listener}/{name}/listener", latency=latency
+                name=name, port=port, script=behaviours, callback_url=f"{listener}/{name}/listener", latency=latency
             )
             for port, name in enumerate(SYSTEM_NAMES, start=first_port)
         ]
         await run_systems(systems, _stop_event(), _print_addresses)
 
     try:
-        asyncio.run(play())
+        asyncio.run(run())
     except (CannotListenError, DefinitionMissingError) as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
 
 
 def _stop_event() -> asyncio.Event:
-    stopped = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    return stopped
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _print_addresses(systems: Sequence[StartableSystem]) -> None:
     for system in systems:
-        print(f"{system.name}\t{system.base_url}", flush=True)  # noqa: T201 - it was asked for
+        print(f"{system.name}\t{system.base_url}", flush=True)
     print_status("Ctrl-C ends them. What each was asked: GET /_simulator/received on its port")

@@ -53,9 +53,9 @@ def _with_metadata(event: Event, replay: str | None) -> Event:
 async def _publish(settings: Settings, events: list[Event]) -> None:
     names = TopicNames(settings.kafka.prefix)
     await wait_until_reachable(settings, {topic_of(names, event.data) for event in events})
-    async with open_publisher(settings, SOURCE) as mouth:
+    async with open_publisher(settings, SOURCE) as publisher:
         for start in range(0, len(events), PUBLISH_BATCH):
-            await _publish_batch(mouth, events[start : start + PUBLISH_BATCH])
+            await _publish_batch(publisher, events[start : start + PUBLISH_BATCH])
 
 
 async def _publish_batch(publisher: EventPublisher, events: list[Event]) -> None:
@@ -65,4 +65,4 @@ async def _publish_batch(publisher: EventPublisher, events: list[Event]) -> None
         raise unreachable(f"{error}; events whose ids are not printed may be missing: produce them again") from None
     for event in events:
         name, key = type(event.data).__name__, printable(key_of(event.data))
-        print(printable(event.id), name, key, topic_of(publisher.topics, event.data), sep="\t")  # noqa: T201 - it was asked for
+        print(printable(event.id), name, key, topic_of(publisher.topics, event.data), sep="\t")

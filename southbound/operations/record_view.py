@@ -46,16 +46,21 @@ class RecordView:
 
     def as_line(self) -> Text:
         """Describe the record in one line."""
-        moment = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        time = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         style = STYLES.get(self.short_topic, "blue")
-        said = printable(f" {self._run:<16} {self._summary()}")
-        return Text.assemble((moment, "dim"), "  ", (f"{self.short_topic:<10}", style), said)
+        text = printable(f" {self._run:<16} {self._summary()}")
+        return Text.assemble((time, "dim"), "  ", (f"{self.short_topic:<10}", style), text)
 
     def as_json(self) -> str:
         """Return everything, for other programs."""
-        place = {"topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.at.isoformat()}
-        why = {"dead_letter": dict(self.dead_letter)} if self.dead_letter else {}
-        return orjson.dumps({**place, "key": _text(self.key), **why, **self._content()}).decode()
+        location = {
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "time": self.at.isoformat(),
+        }
+        dead_letter = {"dead_letter": dict(self.dead_letter)} if self.dead_letter else {}
+        return orjson.dumps({**location, "key": _text(self.key), **dead_letter, **self._content()}).decode()
 
     def mentions(self, run: str) -> bool:
         """Return whether it is about this run, or about one below it."""
@@ -71,12 +76,12 @@ class RecordView:
         return _text(self.key) or "-" if isinstance(self.event, str) else run_id_of(self.event.data)
 
     def _summary(self) -> str:
-        said = self._undecodable_summary(self.event) if isinstance(self.event, str) else _event_summary(self.event)
+        summary = self._undecodable_summary(self.event) if isinstance(self.event, str) else _event_summary(self.event)
         if not self.dead_letter:
-            return said
-        letter = self.dead_letter
-        place = f"{letter.get('topic')}[{letter.get('partition')}] offset {letter.get('offset')}"
-        return f"{letter.get('code')}: {letter.get('reason')} (from {place}: {said})"
+            return summary
+        headers = self.dead_letter
+        origin = f"{headers.get('topic')}[{headers.get('partition')}] offset {headers.get('offset')}"
+        return f"{headers.get('code')}: {headers.get('reason')} (from {origin}: {summary})"
 
     def _undecodable_summary(self, sentence: str) -> str:
         size = f"{len(self.value)} bytes '{excerpt(self.value)}'" if self.value else "no value"
@@ -88,9 +93,9 @@ class RecordView:
             return {"error": self.event, "value_base64": value}
         data = self.event.data.model_dump(mode="json", exclude_none=True)
         headers = self.event.headers
-        named = {"source": headers.source, "replay": headers.replay, "traceparent": headers.traceparent}
-        known = {name: text for name, text in named.items() if text is not None}
-        return {"id": self.event.id, "type": self.event.type, **known, "data": data}
+        optional = {"source": headers.source, "replay": headers.replay, "traceparent": headers.traceparent}
+        present = {name: text for name, text in optional.items() if text is not None}
+        return {"id": self.event.id, "type": self.event.type, **present, "data": data}
 
 
 def read_record(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:

@@ -77,10 +77,10 @@ class _SignalledService:
             return self._interrupted_exit_code()
 
     def _on_signal(self, number: signal.Signals, serving: asyncio.Task[bool]) -> None:
-        again = self._ended_by is not None
+        repeated = self._ended_by is not None
         self._ended_by = number
-        log.info("stopping", signal=number.name, at_once=again)
-        if again or not self._up:  # nothing is under way yet, or it is not to be waited for
+        log.info("stopping", signal=number.name, at_once=repeated)
+        if repeated or not self._up:  # nothing is under way yet, or it is not to be waited for
             serving.cancel()
         else:
             self._stop.set()
@@ -101,7 +101,7 @@ class _SignalledService:
                 stop=self._stop,
                 only_spoke=self._spoke,
                 rules=self._rules,
-                ready=self._on_ready,
+                on_ready=self._on_ready,
             )
         except NotConfiguredError as error:
             raise invalid_input(str(error).splitlines()) from None

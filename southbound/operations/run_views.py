@@ -107,11 +107,11 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
 
 def _measures_table(row: RunRow) -> Table:
     table = Table("id", "metric", "value", "unit", "id found by", "violations", box=None, pad_edge=False)
-    for one in row.measures:
-        violations = ", ".join(rule.name or rule.id or "unnamed" for rule in one.rule_violation)
-        value, unit = str(value_to_json(one.value)), one.unit_of_measure or "-"
-        told_by_them = (one.id, one.metric_name or "-", value, unit)
-        table.add_row(*map(printable, told_by_them), one.id_origin.value, printable(violations))
+    for measure in row.measures:
+        violations = ", ".join(rule.name or rule.id or "unnamed" for rule in measure.rule_violation)
+        value, unit = str(value_to_json(measure.value)), measure.unit_of_measure or "-"
+        reported = (measure.id, measure.metric_name or "-", value, unit)
+        table.add_row(*map(printable, reported), measure.id_origin.value, printable(violations))
     return table
 
 
@@ -123,8 +123,8 @@ def _printable_lines(text: str) -> Text:
     return Text("\n".join(map(printable, text.splitlines())))
 
 
-def _heading(words: str) -> Text:
-    return Text(f"\n{words}", style="bold")
+def _heading(title: str) -> Text:
+    return Text(f"\n{title}", style="bold")
 
 
 def _indented_run_id(row: RunRow) -> str:
@@ -158,8 +158,10 @@ def _pending_requests(row: RunRow) -> Iterator[str]:
 
 
 def _describe_created(row: RunRow) -> str:
-    named = len(row.requested.child_run_ids)
-    return f"it waits for the {named} children that it names" if named else "it waits for the root of its hierarchy"
+    children = len(row.requested.child_run_ids)
+    return (
+        f"it waits for the {children} children that it names" if children else "it waits for the root of its hierarchy"
+    )
 
 
 def _describe_waiting(row: RunRow) -> str:
@@ -183,8 +185,8 @@ def _describe_fulfilled(row: RunRow) -> str:
 
 
 def _describe_fallout(row: RunRow) -> str:
-    look = f"southbound tail dlq --from-start --no-follow --run {row.root_run_id}"
-    return f"it waits for a person: mend the cause and redrive its dead letter (see `{look}`)"
+    command = f"southbound tail dlq --from-start --no-follow --run {row.root_run_id}"
+    return f"it waits for a person: mend the cause and redrive its dead letter (see `{command}`)"
 
 
 _PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {

@@ -35,8 +35,8 @@ def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit
     Raises:
         CommandFailedError: the run store cannot be read, or there is no such phase.
     """
-    wanted = _parse_phase(phase)
-    rows = _query_store(settings, lambda store: store.list_runs(phase=wanted, spoke=spoke, limit=limit))
+    known_phase = _parse_phase(phase)
+    rows = _query_store(settings, lambda store: store.list_runs(phase=known_phase, spoke=spoke, limit=limit))
     if as_json:
         for row in rows:
             _print_json(row)
@@ -58,14 +58,20 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
             return None, None, ()
         return row, await store.request(row.request_id), tuple(await store.runs_of_request(row.request_id))
 
-    row, request, family = _query_store(settings, read)
+    row, request, related_runs = _query_store(settings, read)
     if row is None:
         raise _unknown_run_error(run_id)
     if as_json:
-        in_words = replace(request, explanation=explanation_text(request.explanation)) if request else None
-        _print_json({"run": row, "request": in_words, "runs_of_request": [one.run_id for one in family]})
+        readable_request = replace(request, explanation=explanation_text(request.explanation)) if request else None
+        _print_json(
+            {
+                "run": row,
+                "request": readable_request,
+                "runs_of_request": [related_run.run_id for related_run in related_runs],
+            }
+        )
     else:
-        print_result(run_details(row, request, family))
+        print_result(run_details(row, request, related_runs))
     return ExitCode.SUCCESS
 
 
@@ -91,28 +97,28 @@ def _unknown_run_error(run_id: str) -> CommandFailedError:
 
 
 def _print_json(value: object) -> None:
-    print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())  # noqa: T201 - it was asked for
+    print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())
 
 
-def _parse_phase(written: str | None) -> Phase | None:
+def _parse_phase(name: str | None) -> Phase | None:
     known = {phase.value: phase for phase in Phase if phase is not Phase.UNKNOWN}
-    if written is None or written in known:
-        return known.get(written or "")
-    raise invalid_input([f"--phase {written}: there are {', '.join(known)}"])
+    if name is None or name in known:
+        return known.get(name or "")
+    raise invalid_input([f"--phase {name}: there are {', '.join(known)}"])
 
 
-def _query_store(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) -> T:
+def _query_store(settings: Settings, query: Callable[[SqlRunStore], Awaitable[T]]) -> T:
     _check_store_exists(settings.store.url.get_secret_value())
 
-    async def ask() -> T:
+    async def run_query() -> T:
         store = await open_run_store(settings.store)
         try:
-            return await question(store)
+            return await query(store)
         finally:
             await store.close()
 
     try:
-        return asyncio.run(ask())
+        return asyncio.run(run_query())
     except StoreUnavailableError as error:
         raise unreachable(str(error)) from None
     except SchemaError as error:

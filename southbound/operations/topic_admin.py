@@ -55,8 +55,8 @@ def format_retention(milliseconds: int | None) -> str:
     return _count_noun(round(milliseconds / unit, 1), name)
 
 
-def _has_shorter_retention(found: Topic, wanted: Topic) -> bool:
-    return found.retention_ms is not None and found.retention_ms < (wanted.retention_ms or 0)
+def _has_shorter_retention(actual: Topic, expected: Topic) -> bool:
+    return actual.retention_ms is not None and actual.retention_ms < (expected.retention_ms or 0)
 
 
 def _count_noun(number: float, thing: str) -> str:
@@ -100,14 +100,16 @@ class TopicAdmin:
         """
         try:
             known = self._admin.list_topics(timeout=ADMIN_TIMEOUT).topics
-            wanted = {topic.name: topic for topic in topics if topic.name in known}
-            present = self._describe_topics(wanted, {name: len(known[name].partitions) for name in wanted})
+            expected = {topic.name: topic for topic in topics if topic.name in known}
+            present = self._describe_topics(expected, {name: len(known[name].partitions) for name in expected})
         except KafkaException as error:  # it does not answer, or this user may not see topics or their settings
             raise TopicsError(sentence_for(error.args[0], f"the cluster at {self._servers}")) from error
         return TopicPlan(
             missing=tuple(topic for topic in topics if topic.name not in known),
             present=tuple(present),
-            differences=tuple(claim for topic in present for claim in topic_differences(wanted[topic.name], topic)),
+            differences=tuple(
+                difference for topic in present for difference in topic_differences(expected[topic.name], topic)
+            ),
         )
 
     def apply(self, plan: TopicPlan, *, replication: int = -1) -> None:
@@ -118,8 +120,8 @@ class TopicAdmin:
         """
         if not plan.missing:
             return
-        wanted = [_new_topic(topic, replication) for topic in plan.missing]
-        futures = self._admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT)
+        new_topics = [_new_topic(topic, replication) for topic in plan.missing]
+        futures = self._admin.create_topics(new_topics, operation_timeout=ADMIN_TIMEOUT)
         failures = [failure for name, future in futures.items() if (failure := _creation_error(name, future))]
         if failures:
             raise TopicsError("; ".join(failures))
@@ -140,21 +142,21 @@ class TopicAdmin:
             with suppress(KafkaException, TimeoutError):
                 future.result(COORDINATOR_TIMEOUT)
 
-    def _describe_topics(self, wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
-        resources = {ConfigResource(ResourceType.TOPIC, name): name for name in wanted}
+    def _describe_topics(self, expected: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
+        resources = {ConfigResource(ResourceType.TOPIC, name): name for name in expected}
         described = self._admin.describe_configs(list(resources)) if resources else {}
         settings = {resources[resource]: future.result(ADMIN_TIMEOUT) for resource, future in described.items()}
-        return [_actual_topic(topic, settings[name], partitions[name]) for name, topic in wanted.items()]
+        return [_actual_topic(topic, settings[name], partitions[name]) for name, topic in expected.items()]
 
 
-def _actual_topic(topic: Topic, found: Mapping[str, ConfigEntry], partitions: int) -> Topic:
-    kept = int(found["retention.ms"].value or -1)
+def _actual_topic(topic: Topic, config: Mapping[str, ConfigEntry], partitions: int) -> Topic:
+    retention = int(config["retention.ms"].value or -1)
     return replace(
         topic,
         partitions=partitions,
-        cleanup=found["cleanup.policy"].value or "",
-        retention_ms=None if kept < 0 else kept,
-        max_message_bytes=int(found["max.message.bytes"].value or 0),
+        cleanup=config["cleanup.policy"].value or "",
+        retention_ms=None if retention < 0 else retention,
+        max_message_bytes=int(config["max.message.bytes"].value or 0),
     )
 
 

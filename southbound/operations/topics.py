@@ -66,12 +66,12 @@ def _required_topics(settings: Settings) -> tuple[Topic, ...]:
     return all_topics(settings.kafka.prefix, [profile.name for profile in profiles])
 
 
-def _topics_table(plan: TopicPlan, done: str) -> Table:
+def _topics_table(plan: TopicPlan, missing_status: str) -> Table:
     table = Table("topic", "what", "partitions", "keeps", "carries", box=None, pad_edge=False)
-    rows = [(topic, done) for topic in plan.missing] + [(topic, "is there") for topic in plan.present]
-    for topic, what in sorted(rows, key=lambda row: row[0].name):
+    rows = [(topic, missing_status) for topic in plan.missing] + [(topic, "is there") for topic in plan.present]
+    for topic, status in sorted(rows, key=lambda row: row[0].name):
         table.add_row(
-            topic.name, what, str(topic.partitions), _retention(topic), ", ".join(topic.carries) or topic.meaning
+            topic.name, status, str(topic.partitions), _retention(topic), ", ".join(topic.carries) or topic.meaning
         )
     return table
 

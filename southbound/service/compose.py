@@ -77,7 +77,7 @@ def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
-class SharedParts:
+class SharedResources:
     """What all roles of a process share: each part is opened or built once."""
 
     settings: Settings
@@ -129,14 +129,19 @@ class SharedParts:
 
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
         """Return a caller that asks before each call whether this process may still send."""
-        dice = random.random  # jitter, not a secret
+        random_number = random.random  # jitter, not a secret
         observe = _call_observer(self.metrics)
         return Caller(
-            spokes=self.spokes, client=self.client, now=utc_now, random=dice, may_send=may_send, observe=observe
+            spokes=self.spokes,
+            client=self.client,
+            now=utc_now,
+            random=random_number,
+            may_send=may_send,
+            observe=observe,
         )
 
 
-def build_poller(resources: SharedParts) -> Poller | None:
+def build_poller(resources: SharedResources) -> Poller | None:
     """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
     if not any(Channel.POLL in profile.inbound for profile in resources.rules.profiles):
         return None
@@ -151,45 +156,47 @@ def build_poller(resources: SharedParts) -> Poller | None:
 
 def callback_counter(metrics: Metrics) -> CountCallback:
     """Count what became of callbacks."""
-    return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
+    return lambda spoke, outcome: metrics.count(CALLBACKS, spoke, outcome)
 
 
-def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
+def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
     """Build the task that gives up requests whose children never arrive; it belongs to the role `routing`."""
-    deadline = parts.settings.routing.children_deadline
+    deadline = resources.settings.routing.children_deadline
     return PendingRequestExpiry(
-        updater=parts.updater,
+        updater=resources.updater,
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
         complain=lambda sentence: log.warning("overdue requests have to wait", problem=sentence),
     )
 
 
-def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
+def waiting_queue_releaser(resources: SharedResources) -> WaitingQueueReleaser:
     """Build the task that releases queued requests; it belongs to the role `routing`."""
-    made = WaitingQueueReleaser(
-        updater=parts.updater,
-        commands=parts.commands,
-        route=parts.route,
-        decide=parts.decide,
-        used_up=parts.threshold_cache,
+    releaser = WaitingQueueReleaser(
+        updater=resources.updater,
+        commands=resources.commands,
+        route=resources.route,
+        decide=resources.decide,
+        used_up=resources.threshold_cache,
         complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
     )
-    parts.metrics.track(IN_LINE, lambda: made.waiting_requests, "routing")
-    parts.metrics.track(USED_UP, lambda: parts.threshold_cache.count_at(utc_now()), "routing")
-    return made
+    resources.metrics.track(IN_LINE, lambda: releaser.waiting_requests, "routing")
+    resources.metrics.track(USED_UP, lambda: resources.threshold_cache.count_at(utc_now()), "routing")
+    return releaser
 
 
 def lifecycle_handler(
     updater: RunUpdater, commands: CommandPublisher, route: RequestRouter, limits: HierarchyLimits
 ) -> LifecycleHandler:
     """Put the handlers of lifecycle events together."""
-    gather = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
-    trees = HierarchyChanger(updater=updater, assembler=gather, limits=limits)
+    assembler = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
+    changer = HierarchyChanger(updater=updater, assembler=assembler, limits=limits)
     return LifecycleHandler(
-        run_requested=RunRequestedHandler(router=route, assembler=gather),
-        run_changed=RunChangedHandler(updater=updater, commands=commands, assembler=gather, hierarchy_changer=trees),
-        run_cancelled=RunCancelledHandler(updater=updater, assembler=gather),
+        run_requested=RunRequestedHandler(router=route, assembler=assembler),
+        run_changed=RunChangedHandler(
+            updater=updater, commands=commands, assembler=assembler, hierarchy_changer=changer
+        ),
+        run_cancelled=RunCancelledHandler(updater=updater, assembler=assembler),
     )
 
 
@@ -202,35 +209,35 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
     )
 
 
-def routing_worker(parts: SharedParts) -> Worker:
+def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
-    routing = lifecycle_handler(parts.updater, parts.commands, parts.route, parts.limits)
-    return _build_worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing.handle)
+    routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
+    return _build_worker(resources, "routing", resources.events.topics.lifecycle, lambda _: routing.handle)
 
 
-def dispatch_worker(parts: SharedParts, spoke: str) -> Worker:
+def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
     """Build the consumer of the commands for one spoke."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return command_handler(parts.updater, parts.make_caller(may_send)).handle
+        return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
-    return _build_worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
+    return _build_worker(resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler)
 
 
-def inbound_worker(parts: SharedParts) -> Worker:
+def inbound_worker(resources: SharedResources) -> Worker:
     """Build the consumer of what external systems report."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(updater=parts.updater, caller=parts.make_caller(may_send)).handle
+        return ReportHandler(updater=resources.updater, caller=resources.make_caller(may_send)).handle
 
-    return _build_worker(parts, "inbound", parts.events.topics.inbound, handler)
+    return _build_worker(resources, "inbound", resources.events.topics.inbound, handler)
 
 
 def _build_worker(
-    resources: SharedParts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]
+    resources: SharedResources, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]
 ) -> Worker:
     settings = resources.settings
-    policy = WorkerConfig(
+    config = WorkerConfig(
         role=role,
         group=f"{settings.kafka.group}.{role}",
         dead_letter_topic=resources.events.topics.dlq,
@@ -240,27 +247,27 @@ def _build_worker(
         revoke_budget=settings.worker.drain,
         session_timeout=_session_timeout(settings.kafka.client),
     )
-    kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
+    kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
     client = KafkaGroupConsumer(
-        kafka, [topic], session_timeout=policy.session_timeout, revoke_budget=policy.revoke_budget
+        kafka, [topic], session_timeout=config.session_timeout, revoke_budget=config.revoke_budget
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler asks the worker that runs it, so one of the two has to be made first.
-    made: list[Worker] = []
-    handle = handler(lambda: made[0].may_send())  # noqa: PLW0108 - not made yet
+    workers: list[Worker] = []
+    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not made yet
     decoding = DecodingHandler(handle, resources.events.envelope)
-    made.append(
+    workers.append(
         Worker(
             client=client,
             handler=decoding.handle_record,
             publisher=resources.events.publisher,
-            policy=policy,
+            policy=config,
             observer=observer,
             clock=time.monotonic,
         )
     )
-    observer.track(made[0].figures)
-    return made[0]
+    observer.track(workers[0].figures)
+    return workers[0]
 
 
 def _session_timeout(client: Mapping[str, object]) -> float:

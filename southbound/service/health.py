@@ -55,9 +55,9 @@ class HealthServer:
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        bound = open_port(self.host, self.port)
-        self.port = port_of(bound)
-        await web.SockSite(self._runner, bound).start()
+        listening = open_port(self.host, self.port)
+        self.port = port_of(listening)
+        await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
         """Let go of the port."""
@@ -68,11 +68,11 @@ class HealthServer:
         return web.json_response({"status": "live"})
 
     async def _ready(self, _: web.Request) -> web.Response:
-        answers = await asyncio.gather(*map(_run_check, self.checks.values()))
-        complaints = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
-        told = {"complaints": complaints, "warnings": dict(self.warnings())}
-        status = {"status": "not ready" if complaints else "ready", **told}
-        return web.json_response(status, status=503 if complaints else 200)
+        results = await asyncio.gather(*map(_run_check, self.checks.values()))
+        problems = {name: result for name, result in zip(self.checks, results, strict=True) if result}
+        details = {"complaints": problems, "warnings": dict(self.warnings())}
+        status = {"status": "not ready" if problems else "ready", **details}
+        return web.json_response(status, status=503 if problems else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         body = generate_latest(self.metrics.registry)

@@ -40,7 +40,7 @@ def configure_logs(log: LogSettings) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, LibraryLogHandler)]
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, LibraryLogHandler)]
     root.addHandler(LibraryLogHandler())
 
 
@@ -54,8 +54,8 @@ class LibraryLogHandler(logging.Handler):
         """Log the library, its message and the place; the text of an exception could quote a credential."""
         error = record.exc_info[1] if record.exc_info else None
         cause = {"error": type(error).__name__, "detail": frames(error)} if error else {}
-        says = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
-        structlog.get_logger().log(record.levelno, "library warning", library=record.name, says=says, **cause)
+        message = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
+        structlog.get_logger().log(record.levelno, "library warning", library=record.name, says=message, **cause)
 
 
 def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -86,5 +86,5 @@ def _record_fields(record: Record | None) -> dict[str, object]:
     if record is None:
         return {}
     key = excerpt(record.key) if record.key is not None else None
-    place = record.partition
-    return {"topic": place.topic, "partition": place.number, "offset": record.offset, "key": key}
+    partition = record.partition
+    return {"topic": partition.topic, "partition": partition.number, "offset": record.offset, "key": key}

@@ -21,7 +21,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistrySilentError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.service.compose import SharedParts
+from southbound.service.compose import SharedResources
 from southbound.service.kafka_settings import client_settings
 from southbound.service.table_sources import open_tables
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.store.sql_store import SqlRunStore
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.startup_status import StartReason
+    from southbound.service.startup_status import StartupStatus
     from southbound.settings.settings import KafkaSettings, Settings, StoreSettings
 
     T = TypeVar("T")
@@ -70,8 +70,8 @@ async def open_resources(
     roles: Sequence[str],
     topics: set[str],
     metrics: Metrics,
-    status: StartReason,
-) -> SharedParts:
+    status: StartupStatus,
+) -> SharedResources:
     """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
 
     Raises:
@@ -85,7 +85,7 @@ async def open_resources(
     client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
-    await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=status.on)
+    await wait_for_kafka(kafka, sorted(topics), budget=settings.kafka.start_timeout, report=status.wait_for)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
     store = await _retry_until(
@@ -96,7 +96,7 @@ async def open_resources(
     stack.push_async_callback(publisher.close)
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     status.reason = None
-    return SharedParts(
+    return SharedResources(
         settings=settings,
         rules=rules,
         tables=tables,
@@ -107,7 +107,7 @@ async def open_resources(
     )
 
 
-async def _open_envelope(kafka: KafkaSettings, status: StartReason) -> Envelope:
+async def _open_envelope(kafka: KafkaSettings, status: StartupStatus) -> Envelope:
     if kafka.registry is None:
         return Envelope(Codec(room=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
     url = kafka.registry.get_secret_value()
@@ -118,7 +118,7 @@ async def _open_envelope(kafka: KafkaSettings, status: StartReason) -> Envelope:
 
 
 async def _retry_until(
-    attempt: Callable[[], Awaitable[T]], transient: type[Exception], seconds: float, status: StartReason
+    attempt: Callable[[], Awaitable[T]], transient: type[Exception], seconds: float, status: StartupStatus
 ) -> T:
     deadline = time.monotonic() + seconds
     while True:
@@ -127,5 +127,5 @@ async def _retry_until(
         except transient as error:
             if time.monotonic() > deadline:
                 raise
-            status.on(str(error))
+            status.wait_for(str(error))
         await asyncio.sleep(RETRY_INTERVAL)

@@ -22,16 +22,16 @@ from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_resources import open_resources
-from southbound.service.role_builders import build_workers, listen, tasks
+from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
-from southbound.service.startup_status import StartReason
+from southbound.service.startup_status import StartupStatus
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import SharedParts
+    from southbound.service.compose import SharedResources
     from southbound.service.health import HealthCheck
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
@@ -58,7 +58,7 @@ class NotReachableError(Exception):
 class RunningService:
     """The running service, for its caller."""
 
-    resources: SharedParts
+    resources: SharedResources
     workers: Mapping[str, Worker]
     listener_port: int | None
     health_port: int
@@ -71,7 +71,7 @@ async def serve(
     stop: asyncio.Event,
     only_spoke: str | None = None,
     rules: RoutingRules | None = None,
-    ready: Callable[[RunningService], None] = lambda _: None,
+    on_ready: Callable[[RunningService], None] = lambda _: None,
 ) -> bool:
     """Run until `stop` is set; return whether everything under way was finished.
 
@@ -81,26 +81,26 @@ async def serve(
         WorkerFailedError: a worker could not go on.
     """
     async with AsyncExitStack() as stack:
-        waiting, metrics = StartReason(), Metrics()
+        status, metrics = StartupStatus(), Metrics()
         try:
             # First of all, so that a probe does not end a process that is waiting as it should.
-            health = await _start_health_server(stack, settings, metrics, waiting)
+            health = await _start_health_server(stack, settings, metrics, status)
             rules = rules or load_rules(settings.routing)
             topics = _required_topics(settings, rules, roles, only_spoke)
-            parts = await open_resources(stack, settings, rules, roles, topics, metrics, waiting)
-            made = build_workers(parts, roles, only_spoke)
-            port = await listen(stack, parts, roles)
+            resources = await open_resources(stack, settings, rules, roles, topics, metrics, status)
+            workers = build_workers(resources, roles, only_spoke)
+            port = await start_servers(stack, resources, roles)
         except (InvalidConfigurationError, SecretMissingError, SchemaError) as error:
             raise NotConfiguredError(str(error)) from error
         except UNREACHABLE_ERRORS as error:
             raise NotReachableError(str(error)) from error
         except RegistryError as error:
             raise NotConfiguredError(str(error)) from error
-        health.checks, health.warnings = _health_checks(parts, made), parts.tables.warnings
+        health.checks, health.warnings = _health_checks(resources, workers), resources.tables.warnings
         reduce_gc()
-        ready(RunningService(resources=parts, workers=made, listener_port=port, health_port=health.port))
+        on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        clean = await _run_until_stopped(stop, made, [*tasks(parts, roles)])
+        clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles)])
     log.info("stopped", clean=clean)
     return clean
 
@@ -115,26 +115,26 @@ def _required_topics(
 
 
 async def _start_health_server(
-    stack: AsyncExitStack, settings: Settings, metrics: Metrics, status: StartReason
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, status: StartupStatus
 ) -> HealthServer:
     async def starting() -> str | None:
         return f"waiting: {status.reason}" if status.reason else None
 
-    at = settings.health
-    server = HealthServer(host=at.host, port=at.port, metrics=metrics, checks={"start": starting})
+    address = settings.health
+    server = HealthServer(host=address.host, port=address.port, metrics=metrics, checks={"start": starting})
     await server.start()
     stack.push_async_callback(server.stop)
     return server
 
 
-def _health_checks(resources: SharedParts, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
+def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
     group = resources.settings.kafka.group
     return {"store": _store_check(resources)} | {
         role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
     }
 
 
-def _store_check(resources: SharedParts) -> HealthCheck:
+def _store_check(resources: SharedResources) -> HealthCheck:
     async def check() -> str | None:
         try:
             await resources.store.ping()
@@ -159,17 +159,17 @@ async def _run_until_stopped(
 ) -> bool:
     """Run all; whichever ends first, or `stop`, ends them all."""
     running = [asyncio.create_task(worker.run(), name=role) for role, worker in workers.items()]
-    beside = [asyncio.create_task(other) for other in background]
+    background_runs = [asyncio.create_task(task) for task in background]
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopping, *running, *beside], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopping, *running, *background_runs], return_when=asyncio.FIRST_COMPLETED)
     for worker in workers.values():
         worker.stop()
-    for task in (stopping, *beside):
+    for task in (stopping, *background_runs):
         task.cancel()
-    ended = await asyncio.gather(*running, return_exceptions=True)
+    worker_results = await asyncio.gather(*running, return_exceptions=True)
     await asyncio.gather(stopping, return_exceptions=True)
-    also = await asyncio.gather(*beside, return_exceptions=True)
-    failures = [one for one in (*ended, *also) if isinstance(one, Exception)]
+    background_results = await asyncio.gather(*background_runs, return_exceptions=True)
+    failures = [result for result in (*worker_results, *background_results) if isinstance(result, Exception)]
     if failures:
         raise failures[0]
-    return all(one is True for one in ended)
+    return all(result is True for result in worker_results)

@@ -10,12 +10,12 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class StartReason:
+class StartupStatus:
     """What the start waits for now; the readiness probe reports it."""
 
     reason: str | None = "starting"
 
-    def on(self, reason: str) -> None:
+    def wait_for(self, reason: str) -> None:
         """Return what is waited for, once per reason."""
         if reason != self.reason:
             log.warning("waiting", reason=reason)

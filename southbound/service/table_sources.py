@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.table_topic.port import TableTopic, TableTopicRead
     from router.selection.load import RoutingTables
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.startup_status import StartReason
+    from southbound.service.startup_status import StartupStatus
     from southbound.settings.settings import KafkaSettings, Settings
 
 log = structlog.get_logger()
@@ -119,7 +119,7 @@ async def open_tables(
     rules: RoutingRules,
     roles: Sequence[str],
     metrics: Metrics,
-    status: StartReason,
+    status: StartupStatus,
 ) -> TableSource:
     """Have the tables at hand that these roles decide by; `stack` ends the following.
 
@@ -136,18 +136,18 @@ async def open_tables(
 
 
 async def _follow_until_live(
-    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, seconds: float, status: StartReason
+    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, seconds: float, status: StartupStatus
 ) -> TopicTables:
-    news = await stack.enter_async_context(topic.follow())
+    changes = await stack.enter_async_context(topic.follow())
     try:
         async with asyncio.timeout(seconds):
             while reason := live.missing:
                 if reason != BEING_READ:
-                    status.on(reason)
-                await live.process(await anext(news))
+                    status.wait_for(reason)
+                await live.process(await anext(changes))
     except TimeoutError:
         raise NoLiveTablesError(live.missing) from None
-    return TopicTables(live=live, changes=news)
+    return TopicTables(live=live, changes=changes)
 
 
 class TableMonitor:

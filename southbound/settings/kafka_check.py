@@ -23,9 +23,9 @@ NOT_CHECKED = frozenset({"bootstrap.servers", "debug"})
 
 def invalid_settings(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
-    policy = WorkerConfig(role="check", group="check", dead_letter_topic="check")
-    producer = _errors_of_client(Producer, lambda given: producer_settings("", given), overrides)
-    consumer = _errors_of_client(Consumer, lambda given: consumer_settings("", policy, given), overrides)
+    config = WorkerConfig(role="check", group="check", dead_letter_topic="check")
+    producer = _errors_of_client(Producer, lambda settings: producer_settings("", settings), overrides)
+    consumer = _errors_of_client(Consumer, lambda settings: consumer_settings("", config, settings), overrides)
     return list(dict.fromkeys((*producer, *consumer)))
 
 
@@ -35,13 +35,13 @@ def _errors_of_client(
     overrides: Mapping[str, object],
 ) -> Iterator[tuple[str, str]]:
     """Check again without what was wrong: librdkafka reports one mistake at a time."""
-    left = dict(overrides)
-    while claim := _first_error(kind, {n: value for n, value in settings(left).items() if n not in NOT_CHECKED}):
-        name = next((name for name in QUOTED_NAME.findall(claim) if name in left), "")
-        yield name, claim
+    remaining = dict(overrides)
+    while message := _first_error(kind, {n: value for n, value in settings(remaining).items() if n not in NOT_CHECKED}):
+        name = next((name for name in QUOTED_NAME.findall(message) if name in remaining), "")
+        yield name, message
         if not name:
             return
-        del left[name]
+        del remaining[name]
 
 
 def _first_error(kind: Callable[[dict[str, Any]], object], settings: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from southbound.settings.error_messages import error_messages
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
-    GivenSettings,
+    CollectedSettings,
     KnownSettings,
     merge,
     read_environment,
@@ -100,8 +100,8 @@ class StoreSettings(Section):
     @field_validator("url")
     @classmethod
     def _validate_url(cls, url: SecretStr) -> SecretStr:
-        if claim := address_error(url.get_secret_value()):
-            raise ValueError(claim)
+        if error := address_error(url.get_secret_value()):
+            raise ValueError(error)
         return url
 
 
@@ -209,11 +209,11 @@ class LoadedSettings:
     """Settings, and the origin of each of them."""
 
     settings: Settings
-    values: GivenSettings
+    collected: CollectedSettings
 
     def origin(self, section: str, name: str) -> str:
         """Return where a setting comes from: a variable, a file with its line, or nowhere."""
-        return self.values.origin(section, name) if self.values.has(section, name) else "default"
+        return self.collected.origin(section, name) if self.collected.has(section, name) else "default"
 
 
 def sections() -> dict[str, type[Section]]:
@@ -238,34 +238,40 @@ def load_with_origins(config: Path | None, environment: Mapping[str, str]) -> Lo
     """
     known = _known_settings()
     file = _settings_file(config, environment)
-    given = merge(read_settings_file(file, known) if file else GivenSettings(), read_environment(environment, known))
-    mistakes = list(given.mistakes)
+    collected = merge(
+        read_settings_file(file, known) if file else CollectedSettings(), read_environment(environment, known)
+    )
+    mistakes = list(collected.mistakes)
     try:
-        settings = Settings.model_validate(given.values)
-    except ValidationError as wrong:
-        raise SettingsError(mistakes + error_messages(wrong, given, known)) from None
+        settings = Settings.model_validate(collected.values)
+    except ValidationError as error:
+        raise SettingsError(mistakes + error_messages(error, collected, known)) from None
     if mistakes:
         raise SettingsError(mistakes)
-    return LoadedSettings(settings=settings, values=given)
+    return LoadedSettings(settings=settings, collected=collected)
 
 
 def _settings_file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = environment.get(CONFIG_FILE_VARIABLE)
-    file = config or (Path(named) if named else None)
+    from_environment = environment.get(CONFIG_FILE_VARIABLE)
+    file = config or (Path(from_environment) if from_environment else None)
     if file is None:
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     if not file.is_file():
-        who = "--config" if config else CONFIG_FILE_VARIABLE
-        raise SettingsError([f"{who}: there is no file {file}: correct the path"])
+        origin = "--config" if config else CONFIG_FILE_VARIABLE
+        raise SettingsError([f"{origin}: there is no file {file}: correct the path"])
     return file
 
 
 def _known_settings() -> KnownSettings:
-    fields = {(s, name): field for s, section in sections().items() for name, field in section.model_fields.items()}
+    fields = {
+        (section_name, name): field
+        for section_name, section in sections().items()
+        for name, field in section.model_fields.items()
+    }
     return KnownSettings(
         sections={name: tuple(section.model_fields) for name, section in sections().items()},
         maps=frozenset(
-            place for place, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
+            key for key, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
         ),
-        paths=frozenset(place for place, field in fields.items() if field.annotation is Path),
+        paths=frozenset(key for key, field in fields.items() if field.annotation is Path),
     )

@@ -20,25 +20,25 @@ def address_error(address: str) -> str:
     """Describe what is wrong with an address; nothing: it can be tried."""
     if _SQLITE.fullmatch(address):
         return ""
-    found = _POSTGRESQL.fullmatch(address)
-    if found is None:
+    match = _POSTGRESQL.fullmatch(address)
+    if match is None:
         return "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
-    if not _WHERE.fullmatch(found["where"]):
+    if not _WHERE.fullmatch(match["where"]):
         return (
             "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE with a number as PORT;"
             " in user and password write %40 for @, %3A for : and %2F for /"
         )
-    return _parameter_error(found["parameters"] or "")
+    return _parameter_error(match["parameters"] or "")
 
 
-def _parameter_error(written: str) -> str:
-    given = dict(parse_qsl(written, keep_blank_values=True))
+def _parameter_error(query: str) -> str:
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
     # Not named: what is no parameter may be the rest of a password.
-    if not given.keys() <= _PARAMETERS:
+    if not parameters.keys() <= _PARAMETERS:
         return (
             f"may have the parameters {', '.join(sorted(_PARAMETERS))} and no others: for certificates and keys set"
             " PGSSLROOTCERT, PGSSLCERT and PGSSLKEY in the environment"
         )
-    if not {given.get("sslmode", "prefer"), given.get("ssl", "prefer")} <= {*_TLS}:
+    if not {parameters.get("sslmode", "prefer"), parameters.get("ssl", "prefer")} <= {*_TLS}:
         return f"must have one of {', '.join(_TLS)} as sslmode"
     return ""

@@ -25,7 +25,7 @@ class Behaviour(Model):
     """What happens to a test from its POST to its end.
 
     The obstacles come first, in the order of the fields; whatever is counted is counted per idempotency key,
-    or per name where there is none. Then the POST is answered with `initial_state`, and the `course` follows.
+    or per name where there is none. Then the POST is answered with `initial_state`, and the `transitions` follow.
     """
 
     refusals: tuple[Reason, ...] = ()  # 422 with these reasons
@@ -56,22 +56,22 @@ def completes_immediately(**more: object) -> Behaviour:
 
 def completes_by_callback(seconds: float = 0.2, **more: object) -> Behaviour:
     """Make a system that acknowledges, and reports progress and completion by callbacks."""
-    course = (
+    steps = (
         BehaviourStep(after=seconds / 2, state=RunState.IN_PROGRESS),
         BehaviourStep(after=seconds / 2, state=RunState.COMPLETED),
     )
-    return Behaviour.model_validate({"transitions": course, **more})
+    return Behaviour.model_validate({"transitions": steps, **more})
 
 
 def stays_pending(seconds: float | None, **more: object) -> Behaviour:
     """Make a system that keeps a test pending for so many seconds; None: until it is cancelled."""
-    course = [BehaviourStep(after=0.1, state=RunState.PENDING)]
+    steps = [BehaviourStep(after=0.1, state=RunState.PENDING)]
     if seconds is not None:
-        course += [
+        steps += [
             BehaviourStep(after=seconds, state=RunState.IN_PROGRESS),
             BehaviourStep(after=0.1, state=RunState.COMPLETED),
         ]
-    return Behaviour.model_validate({"transitions": tuple(course), **more})
+    return Behaviour.model_validate({"transitions": tuple(steps), **more})
 
 
 def rejects(*reasons: Reason) -> Behaviour:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from schemas.vocabulary import RunState
 from southbound.simulator import notifications
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import fill_measures, objects_in
-from southbound.simulator.merge_patch import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
+from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,17 +75,17 @@ class TestExecution:
 
     def create(self, body: Json) -> ServiceTest:
         """Take a test in, and the ones nested in it, and let them begin."""
-        identity = self._new_id()
+        test_id = self._new_id()
         behaviour = self.behaviour_for(body)
         resource = {
             **body,
-            "id": identity,
-            "href": f"{self._url}/serviceTest/{identity}",
+            "id": test_id,
+            "href": f"{self._url}/serviceTest/{test_id}",
             "state": behaviour.initial_state.value,
         }
         if nested := objects_in(body, "childServiceTest"):
             resource["childServiceTest"] = [self.create(child).resource for child in nested]
-        test = self.tests[identity] = ServiceTest(resource=resource, behaviour=behaviour)
+        test = self.tests[test_id] = ServiceTest(resource=resource, behaviour=behaviour)
         self._start(test)
         return test
 
@@ -92,11 +93,11 @@ class TestExecution:
         """Change or cancel a test.
 
         Raises:
-            RefusedError: the test has ended, or its behaviour does not allow it.
+            RequestRefusedError: the test has ended, or its behaviour does not allow it.
         """
         if test.ended:
             state = test.resource["state"]
-            raise PatchRefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
+            raise RequestRefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
         if change.cancels:
             self._cancel(test)
         else:
@@ -110,10 +111,10 @@ class TestExecution:
 
     async def stop(self) -> None:
         """Halt every course."""
-        courses = [test.transitions_task for test in self.tests.values() if test.transitions_task is not None]
-        for course in courses:
-            course.cancel()
-        await asyncio.gather(*courses, return_exceptions=True)
+        tasks = [test.transitions_task for test in self.tests.values() if test.transitions_task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, test: ServiceTest) -> None:
         if test.ended:
@@ -144,17 +145,17 @@ class TestExecution:
 
     def _cancel(self, test: ServiceTest) -> None:
         if not test.behaviour.cancelable:
-            raise PatchRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
+            raise RequestRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
         self._stop_transitions(test)
         self._set_state(test, RunState.CANCELLED)
 
     def _apply_patch(self, test: ServiceTest, change: MergePatch) -> None:
         if not test.behaviour.changeable:
-            raise PatchRefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
+            raise RequestRefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
         test.changed_characteristic = change.changed_characteristic(test.resource) or test.changed_characteristic
-        after = apply_merge_patch(test.resource, change.fields)
+        patched = apply_merge_patch(test.resource, change.fields)
         test.resource.clear()  # the same object is nested in its parent's resource
-        test.resource.update(after)
+        test.resource.update(patched)
         self._notify(test, notifications.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
 
     def _stop_transitions(self, test: ServiceTest) -> None:
@@ -164,8 +165,8 @@ class TestExecution:
     def _notify(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
         if not test.behaviour.notifies:
             return
-        worded = partial(
+        build = partial(
             notifications.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now()
         )
-        shown = notifications.MINIMAL_FIELDS if test.behaviour.minimal_events else only
-        self._notifications.send(test.id, worded(only=shown, field_path=path or None))
+        fields = notifications.MINIMAL_FIELDS if test.behaviour.minimal_events else only
+        self._notifications.send(test.id, build(only=fields, field_path=path or None))

@@ -108,8 +108,8 @@ class ExternalSystem:
             DefinitionMissingError: the official definition is not installed.
         """
         definition = official_definition()
-        bound = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{port_of(bound)}{BASE_PATH}"
+        listening = open_port(*self._address)
+        self._url = f"http://{self._address[0]}:{port_of(listening)}{BASE_PATH}"
         self._stage = TestExecution(
             url=self._url, script=self._script, notifications=self.notifications, now=self._now, new_id=self._new_id
         )
@@ -121,7 +121,7 @@ class ExternalSystem:
         app.add_routes([web.get("/_simulator/received", self._list_received)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+        await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
         """Let go of the port; whatever was still to happen does not."""

@@ -20,7 +20,7 @@ class QueryError(Exception):
 def filter_resources(resources: Iterable[Json], query: Mapping[str, str]) -> list[Json]:
     """Keep the resources that satisfy every filter; a comma in a filter means or."""
     filters = [(path, value) for path, value in query.items() if path not in NOT_FILTERS]
-    return [r for r in resources if all(_satisfies(r, path, wanted) for path, wanted in filters)]
+    return [r for r in resources if all(_satisfies(r, path, filter_value) for path, filter_value in filters)]
 
 
 def paginate(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
@@ -38,13 +38,13 @@ def select_fields(resource: Json, query: Mapping[str, str]) -> Json:
     """Keep the fields that were asked for, all where none was."""
     if not query.get("fields"):
         return resource
-    wanted = {*query["fields"].split(","), *ALWAYS_SHOWN}
-    return {name: value for name, value in resource.items() if name in wanted}
+    selected = {*query["fields"].split(","), *ALWAYS_SHOWN}
+    return {name: value for name, value in resource.items() if name in selected}
 
 
-def _satisfies(resource: Json, path: str, wanted: str) -> bool:
+def _satisfies(resource: Json, path: str, filter_value: str) -> bool:
     # A name may hold a comma itself, so the whole value counts too.
-    allowed = {wanted, *wanted.split(",")}
+    allowed = {filter_value, *filter_value.split(",")}
     return any(str(value) in allowed for value in _values_at(resource, path.split(".")))
 
 

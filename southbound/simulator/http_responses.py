@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from southbound.simulator.merge_patch import PatchRefusedError
+from southbound.simulator.errors import RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,14 +30,14 @@ def json_response(status: int, content: object, headers: Mapping[str, str] | Non
 
 def error_response(status: int, code: str, reason: str, message: str, pointer: str = "") -> web.Response:
     """Answer with a TMF `Error`; the message names the place in the body, where there is one."""
-    told = f"{pointer}: {message}" if pointer else message
+    text = f"{pointer}: {message}" if pointer else message
     path = {"propertyPath": pointer} if pointer else {}
-    return json_response(status, {"code": code, "reason": reason, "message": told, "status": str(status), **path})
+    return json_response(status, {"code": code, "reason": reason, "message": text, "status": str(status), **path})
 
 
-def rejection_response(refused: PatchRefusedError) -> web.Response:
+def rejection_response(refusal: RequestRefusedError) -> web.Response:
     """Answer no."""
-    return error_response(refused.status, refused.code, refused.code, refused.message, refused.pointer)
+    return error_response(refusal.status, refusal.code, refusal.code, refusal.message, refusal.pointer)
 
 
 def rejections_response(reasons: Sequence[Reason]) -> web.Response:
@@ -65,16 +65,16 @@ async def read_json_body(request: web.Request) -> dict[str, object]:
     """Read an object.
 
     Raises:
-        RefusedError: it is something else.
+        RequestRefusedError: it is something else.
     """
     if request.content_type not in {"application/json", "application/merge-patch+json"}:
-        raise PatchRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
+        raise RequestRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
     try:
         content = orjson.loads(await request.read())
     except orjson.JSONDecodeError as malformed:
-        raise PatchRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
+        raise RequestRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
     if not isinstance(content, dict):
-        raise PatchRefusedError(400, "malformed", "the body must be a JSON object")
+        raise RequestRefusedError(400, "malformed", "the body must be a JSON object")
     return content
 
 
@@ -83,8 +83,8 @@ async def tmf_error_middleware(request: web.Request, handler: Handler) -> web.St
     """Turn every refusal into a TMF `Error`."""
     try:
         return await handler(request)
-    except PatchRefusedError as refused:
-        return rejection_response(refused)
-    except web.HTTPClientError as wrong:
-        what = f"{request.method} {request.path}: {wrong.reason}"
-        return error_response(wrong.status, str(wrong.status), wrong.reason, what)
+    except RequestRefusedError as refusal:
+        return rejection_response(refusal)
+    except web.HTTPClientError as error:
+        text = f"{request.method} {request.path}: {error.reason}"
+        return error_response(error.status, str(error.status), error.reason, text)

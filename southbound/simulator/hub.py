@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from southbound.simulator import http_responses
-from southbound.simulator.merge_patch import PatchRefusedError
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.notifications import Subscription
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Hub:
     async def _subscribe(self, request: web.Request) -> web.Response:
         body = await http_responses.read_json_body(request)
         for violation in self._definition.violations("EventSubscriptionInput", body)[:1]:
-            raise PatchRefusedError(400, "invalidBody", violation.message, violation.pointer)
+            raise RequestRefusedError(400, "invalidBody", violation.message, violation.pointer)
         subscription = self._add(body)
         query = {"query": subscription.query} if subscription.query else {}
         return http_responses.json_response(201, {"id": subscription.id, "callback": subscription.callback, **query})
@@ -41,13 +41,13 @@ class Hub:
     def _add(self, body: Json) -> Subscription:
         callback, query = str(body["callback"]), str(body.get("query", "")) or None
         if any(known.callback == callback for known in self._subscriptions.values()):
-            raise PatchRefusedError(409, "exists", f"{callback} is subscribed already", "/callback")
+            raise RequestRefusedError(409, "exists", f"{callback} is subscribed already", "/callback")
         subscription = Subscription(id=self._new_id(), callback=callback, query=query)
         self._subscriptions[subscription.id] = subscription
         return subscription
 
     async def _unsubscribe(self, request: web.Request) -> web.Response:
-        identity = request.match_info["id"]
-        if self._subscriptions.pop(identity, None) is None:
-            raise PatchRefusedError(404, "notFound", f"there is no subscription {identity}")
+        subscription_id = request.match_info["id"]
+        if self._subscriptions.pop(subscription_id, None) is None:
+            raise RequestRefusedError(404, "notFound", f"there is no subscription {subscription_id}")
         return web.Response(status=204)

@@ -25,17 +25,17 @@ VIOLATION: Json = {
 
 def objects_in(resource: Json, field: str) -> list[Json]:
     """Return the objects of a list field, none where it is missing."""
-    found = resource.get(field)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    items = resource.get(field)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def fill_measures(resource: Json, behaviour: Behaviour, changed: str | None, at: datetime) -> list[Json]:
     """Fill the requested measures with values; `changed` names the characteristic that was changed last."""
-    asked = objects_in(resource, "testMeasure")
-    if not asked and (behaviour.echo_characteristics or behaviour.violate_threshold):
-        asked = [{"metricName": changed or "outcome"}]
+    requested = objects_in(resource, "testMeasure")
+    if not requested and (behaviour.echo_characteristics or behaviour.violate_threshold):
+        requested = [{"metricName": changed or "outcome"}]
     echo = _Echo(objects_in(resource, "characteristic"), changed) if behaviour.echo_characteristics else None
-    filled = [_with_value(measure, behaviour, echo, at) for measure in asked]
+    filled = [_with_value(measure, behaviour, echo, at) for measure in requested]
     if behaviour.violate_threshold:
         filled[0]["ruleViolation"] = [VIOLATION]
     return filled

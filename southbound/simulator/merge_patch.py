@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import Json, objects_in
 
 REQUIRED = ("name", "relatedService", "testSpecification")
-
-
-class PatchRefusedError(Exception):
-    """This system's answer is no; it becomes a TMF `Error` with this status."""
-
-    def __init__(self, status: int, code: str, message: str, pointer: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.pointer = pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +21,12 @@ class MergePatch:
         """It asks to cancel the test, in either spelling.
 
         Raises:
-            RefusedError: it asks for another state, which only the system itself can reach.
+            RequestRefusedError: it asks for another state, which only the system itself can reach.
         """
         state = self.fields.get("state")
         if state is None or str(state).casefold() in {"cancelled", "canceled"}:
             return state is not None
-        raise PatchRefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
+        raise RequestRefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
 
     @property
     def pointer(self) -> str:
@@ -47,17 +37,17 @@ class MergePatch:
         """Make sure that it deletes nothing without which there is no test.
 
         Raises:
-            RefusedError: it does.
+            RequestRefusedError: it does.
         """
         for field in REQUIRED:
             if field in self.fields and self.fields[field] is None:
-                raise PatchRefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
+                raise RequestRefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
 
     def changed_characteristic(self, before: Json) -> str | None:
         """Name the characteristic whose value it changes, the last one of several."""
         known = {c.get("name"): c.get("value") for c in objects_in(before, "characteristic")}
-        asked = objects_in(self.fields, "characteristic")
-        changed = [str(c["name"]) for c in asked if known.get(c["name"], _ABSENT) != c["value"]]
+        patched = objects_in(self.fields, "characteristic")
+        changed = [str(c["name"]) for c in patched if known.get(c["name"], _ABSENT) != c["value"]]
         return changed[-1] if changed else None
 
 
@@ -79,11 +69,11 @@ def parent_id(body: Json) -> str | None:
     """Return the id of the parent that a test names, by relationship or by characteristic."""
     if (relationship := parent_relationship(body)) is not None:
         return str(relationship[1].get("id"))
-    named = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")
-    return next((str(c["value"]) for c in named), None)
+    characteristics = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")
+    return next((str(c["value"]) for c in characteristics), None)
 
 
 def parent_relationship(body: Json) -> tuple[int, Json] | None:
     """Find the relationship to a parent, with its place in the list."""
     relationships = enumerate(objects_in(body, "serviceTestRelationship"))
-    return next(((place, r) for place, r in relationships if r.get("role") == "parent"), None)
+    return next(((index, r) for index, r in relationships if r.get("role") == "parent"), None)

@@ -58,17 +58,17 @@ def make_notification(
     field_path: str | None = None,
 ) -> Json:
     """Wrap a test, or only some of its fields, into the event envelope of v4.1."""
-    told = resource if only is None else {name: resource[name] for name in only if name in resource}
-    moment = at.isoformat()
+    content = resource if only is None else {name: resource[name] for name in only if name in resource}
+    time = at.isoformat()
     # `timeOcurred` is spelled as the v4 definition spells it.
     envelope: Json = {
         "eventId": event_id,
         "eventType": event_type,
-        "eventTime": moment,
-        "timeOcurred": moment,
+        "eventTime": time,
+        "timeOcurred": time,
     }
     path: Json = {"fieldPath": field_path} if field_path else {}
-    return {**envelope, **path, "event": {"serviceTest": dict(told)}}
+    return {**envelope, **path, "event": {"serviceTest": dict(content)}}
 
 
 class NotificationSender:
@@ -104,16 +104,16 @@ class NotificationSender:
     async def _deliver(self, event: Json, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait([after])
-        wanting = [s for s in self.subscriptions.values() if s.matches(str(event["eventType"]))]
-        for request in [subscription.build_request(event) for subscription in wanting]:
+        subscriptions = [s for s in self.subscriptions.values() if s.matches(str(event["eventType"]))]
+        for request in [subscription.build_request(event) for subscription in subscriptions]:
             if not await self._deliver_one(request):
                 self.undelivered.append(event)
 
     async def _deliver_one(self, request: HttpRequest) -> bool:
-        for pause in (*self._retry_delays, None):
-            answer = await self._transport.send(request)
-            if isinstance(answer, HttpResponse) and 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's range of success
+        for delay in (*self._retry_delays, None):
+            response = await self._transport.send(request)
+            if isinstance(response, HttpResponse) and 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's range of success
                 return True
-            if pause is not None:
-                await asyncio.sleep(pause)
+            if delay is not None:
+                await asyncio.sleep(delay)
         return False

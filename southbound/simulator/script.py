@@ -37,8 +37,8 @@ class Script(Model):
 
     def behaviour_for(self, specification: str, *, child: bool = False) -> Behaviour:
         """Choose how to treat a test of this specification."""
-        named = self.specifications.get(specification, self.default)
-        return self.children.get(specification, named) if child else named
+        behaviour = self.specifications.get(specification, self.default)
+        return self.children.get(specification, behaviour) if child else behaviour
 
 
 def read_script(file: Path) -> Script:
@@ -48,18 +48,18 @@ def read_script(file: Path) -> Script:
         ScriptError: the file cannot be read or has mistakes; all of them are reported at once.
     """
     try:
-        read = read_yaml(file)
+        document = read_yaml(file)
     except YamlMistakeError as error:
         raise ScriptError(f"{error}: name a script, or leave --script out") from None
     try:
-        return Script.model_validate(read.value or {})
+        return Script.model_validate(document.value or {})
     except ValidationError as error:
-        raise ScriptError("\n".join(_mistakes(file, read, error))) from None
+        raise ScriptError("\n".join(_mistakes(file, document, error))) from None
 
 
-def _mistakes(file: Path, read: Positioned, error: ValidationError) -> Iterator[str]:
+def _mistakes(file: Path, document: Positioned, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors():
-        line, field = read.locate(mistake["loc"])
+        line, field = document.locate(mistake["loc"])
         place = f"field '{field}'" if field else "the whole script"
         yield f"{file}:{line}: {place}: {_sentence(mistake)}"
 

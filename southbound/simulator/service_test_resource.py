@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from southbound.simulator import filters, http_responses
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import objects_in
-from southbound.simulator.merge_patch import MergePatch, PatchRefusedError, apply_merge_patch, parent_relationship
+from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_relationship
 
 if TYPE_CHECKING:
     from southbound.simulator.behaviours import Behaviour
@@ -29,13 +30,13 @@ class ServiceTestResource:
 
     def routes(self, base: str) -> list[web.RouteDef]:
         """List the routes below the base path."""
-        many, one = f"{base}/serviceTest", f"{base}/serviceTest/{{id}}"
+        collection, item = f"{base}/serviceTest", f"{base}/serviceTest/{{id}}"
         return [
-            web.post(many, self._create),
-            web.get(many, self._list),
-            web.get(one, self._read),
-            web.patch(one, self._change),
-            web.delete(one, self._delete),
+            web.post(collection, self._create),
+            web.get(collection, self._list),
+            web.get(item, self._read),
+            web.patch(item, self._change),
+            web.delete(item, self._delete),
         ]
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -47,11 +48,11 @@ class ServiceTestResource:
 
     async def _list(self, request: web.Request) -> web.Response:
         try:
-            hits = filters.filter_resources((t.resource for t in self._engine.tests.values()), request.query)
-            listed = [filters.select_fields(r, request.query) for r in filters.paginate(hits, request.query)]
-        except filters.QueryError as wrong:
-            raise PatchRefusedError(400, "invalidQuery", str(wrong)) from wrong
-        counts = {"X-Total-Count": str(len(hits)), "X-Result-Count": str(len(listed))}
+            matches = filters.filter_resources((t.resource for t in self._engine.tests.values()), request.query)
+            listed = [filters.select_fields(r, request.query) for r in filters.paginate(matches, request.query)]
+        except filters.QueryError as error:
+            raise RequestRefusedError(400, "invalidQuery", str(error)) from error
+        counts = {"X-Total-Count": str(len(matches)), "X-Result-Count": str(len(listed))}
         return http_responses.json_response(200, listed, counts)
 
     async def _read(self, request: web.Request) -> web.Response:
@@ -73,22 +74,22 @@ class ServiceTestResource:
         return web.Response(status=204)
 
     def _find_test(self, request: web.Request) -> ServiceTest:
-        identity = request.match_info["id"]
-        if (test := self._engine.tests.get(identity)) is None:
-            raise PatchRefusedError(404, "notFound", f"there is no serviceTest {identity}")
+        test_id = request.match_info["id"]
+        if (test := self._engine.tests.get(test_id)) is None:
+            raise RequestRefusedError(404, "notFound", f"there is no serviceTest {test_id}")
         return test
 
     def _validate(self, kind: ResourceType, body: Json, place: str = "") -> None:
         for violation in self._definition.violations(kind, body)[:1]:
-            raise PatchRefusedError(400, "invalidBody", violation.message, place + violation.pointer)
+            raise RequestRefusedError(400, "invalidBody", violation.message, place + violation.pointer)
         for number, nested in enumerate(objects_in(body, "childServiceTest")):
             self._validate("ServiceTest_Create", nested, f"{place}/childServiceTest/{number}")
 
     def _check_parent(self, body: Json) -> None:
-        place, parent = parent_relationship(body) or (0, None)
+        index, parent = parent_relationship(body) or (0, None)
         if parent is not None and str(parent.get("id")) not in self._engine.tests:
-            pointer = f"/serviceTestRelationship/{place}/id"
-            raise PatchRefusedError(422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer)
+            pointer = f"/serviceTestRelationship/{index}/id"
+            raise RequestRefusedError(422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer)
 
     def _scripted_failure(self, request: web.Request, body: Json, behaviour: Behaviour) -> web.Response | None:
         if behaviour.refusals:
@@ -105,12 +106,14 @@ class ServiceTestResource:
 
     async def _accept(self, body: Json, behaviour: Behaviour) -> web.Response:
         resource = self._engine.create(body).resource
-        told = dict(resource)  # as it is now: the course may be over before a slow answer
+        response_body = dict(resource)  # as it is now: the course may be over before a slow answer
         if behaviour.response_delay:
             await asyncio.sleep(behaviour.response_delay)
         if not behaviour.returns_id:
             return web.Response(status=behaviour.response_status)
-        return http_responses.json_response(behaviour.response_status, told, {"Location": str(told["href"])})
+        return http_responses.json_response(
+            behaviour.response_status, response_body, {"Location": str(response_body["href"])}
+        )
 
 
 def _busy_response(behaviour: Behaviour) -> web.Response:

@@ -38,9 +38,9 @@ class TmfDefinition:
     def violations(self, kind: ResourceType, body: object) -> tuple[SchemaViolation, ...]:
         """Find everything in `body` that the definition of `kind` forbids."""
         present = set(body) if isinstance(body, dict) and kind in SENT_BY_CLIENTS else set()
-        owned = [name for name in SERVER_OWNED if name in present]
+        server_owned = [name for name in SERVER_OWNED if name in present]
         return (
-            *(SchemaViolation(pointer=f"/{name}", message=f"{name!r} is set by the server") for name in owned),
+            *(SchemaViolation(pointer=f"/{name}", message=f"{name!r} is set by the server") for name in server_owned),
             *map(_violation, self._validator(kind).iter_errors(body)),
         )
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from southbound.broker.jvm import jvm_broker
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.cli.exit_codes import ExitCode
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
@@ -148,7 +148,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresClust
 async def test_a_database_that_goes_away_and_comes_back_holds_runs_up_and_delays_no_stop(
     kafka_bootstrap: str, tmp_path: Path, database: PostgresCluster
 ) -> None:
-    with reserve() as kept:
+    with reserve_port() as kept:
         port = kept.port
     database.start(port)
     script, tag = Script(default=completes_immediately(response_delay=0.2)), unique_id("store")

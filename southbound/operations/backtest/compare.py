@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from router.selection.publish_checks import Findings
 from router.selection.spoke_selector import Selector
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.backtest.report import BacktestComparison, comparison_json, comparison_text
+from southbound.operations.backtest.report import BacktestComparison, backtest_json, backtest_text
 from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.operations.console import count_noun, print_result
 from southbound.operations.tables.lookup import kind_name, load_named, load_reference
@@ -30,10 +30,10 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: it is something else; the sentence says what to write.
     """
-    found = _SPAN.fullmatch(text.strip().lower())
-    if not found or not int(found[1]):
+    match = _SPAN.fullmatch(text.strip().lower())
+    if not match or not int(match[1]):
         raise ValueError(f"'{text}' is no span of time: write a number and s, m, h, d or w, such as 90m or 7d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def backtest_table(settings: Settings, file: str, *, since: str, against: str, limit: int, json: bool) -> int:
@@ -42,13 +42,13 @@ def backtest_table(settings: Settings, file: str, *, since: str, against: str, l
     Raises:
         CommandFailedError: the duration or a table is wrong, or Kafka does not answer.
     """
-    compared = compare_tables(
+    comparison = compare_tables(
         settings, file, lookback=parse_duration_option(since, "--since"), against=against, limit=limit
     )
     if json:
-        print(comparison_json(compared, limit))  # noqa: T201 - it was asked for
+        print(backtest_json(comparison, limit))
     else:
-        print_result(comparison_text(compared, limit))
+        print_result(backtest_text(comparison, limit))
     return ExitCode.SUCCESS
 
 
@@ -61,11 +61,13 @@ def compare_tables(
         CommandFailedError: a table is wrong, the two are of different kinds, or Kafka does not answer.
     """
     draft = load_named(settings, file)
-    now = load_reference(settings, draft, against)
-    if isinstance(draft, Selector) is not isinstance(now, Selector):
-        raise invalid_input([f"{file} is {kind_name(draft)}, and {against} is {kind_name(now)}: compare two of a kind"])
-    found = run_backtest(settings, current=now, draft=draft, lookback=lookback, max_named_runs=limit)
-    return BacktestComparison(draft=draft, current=now, result=found)
+    reference = load_reference(settings, draft, against)
+    if isinstance(draft, Selector) is not isinstance(reference, Selector):
+        raise invalid_input(
+            [f"{file} is {kind_name(draft)}, and {against} is {kind_name(reference)}: compare two of a kind"]
+        )
+    result = run_backtest(settings, current=reference, draft=draft, lookback=lookback, max_named_runs=limit)
+    return BacktestComparison(draft=draft, current=reference, result=result)
 
 
 def parse_duration_option(text: str, option: str) -> timedelta:
@@ -87,20 +89,22 @@ def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool)
     Raises:
         CommandFailedError: the span or a table is wrong, or Kafka does not answer.
     """
-    compared = compare_tables(
+    comparison = compare_tables(
         settings, name, lookback=parse_duration_option(since, "--backtest"), against="live", limit=MAX_NAMED_RUNS
     )
     if not quiet:
-        print_result(comparison_text(compared, MAX_NAMED_RUNS))
-    return _findings_of(compared.result.tally, since)
+        print_result(backtest_text(comparison, MAX_NAMED_RUNS))
+    return _findings_of(comparison.result.tally, since)
 
 
 def _findings_of(tally: BacktestTally, since: str) -> Findings:
     dropped = sum(count for change, count in tally.differences if not change.draft.decided)
-    moved = sum(count for _, count in tally.differences) - dropped
-    lost = f"{count_noun(dropped, 'request')} of the last {since} decided now would become dead letters"
-    what_to_do = "add rows or a default for them (`southbound tables backtest` lists them)"
+    rerouted = sum(count for _, count in tally.differences) - dropped
+    summary = f"{count_noun(dropped, 'request')} of the last {since} decided now would become dead letters"
+    remedy = "add rows or a default for them (`southbound tables backtest` lists them)"
     return Findings(
-        errors=(f"{lost}: {what_to_do}",) if dropped else (),
-        warnings=(f"{count_noun(moved, 'request')} of the last {since} would have gone elsewhere",) if moved else (),
+        errors=(f"{summary}: {remedy}",) if dropped else (),
+        warnings=(f"{count_noun(rerouted, 'request')} of the last {since} would have gone elsewhere",)
+        if rerouted
+        else (),
     )

@@ -49,8 +49,8 @@ def _exit_with_parent() -> None:
 
 def redecide_in_process(task: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
     """Do what `decide_again` does in another process, with the same two tables as they are written."""
-    now, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
-    return redecide_ranges(task, now, draft)
+    current, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
+    return redecide_ranges(task, current, draft)
 
 
 def redecide_ranges(task: ReaderTask, current: Loaded, draft: Loaded) -> BacktestTally:
@@ -59,9 +59,9 @@ def redecide_ranges(task: ReaderTask, current: Loaded, draft: Loaded) -> Backtes
     Raises:
         PartitionReadError: Kafka cannot be read to their ends.
     """
-    redecider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
+    decider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
     with PartitionReader(task.client) as reader:
         records = reader.records(task.ranges, limit=CONSUME_BATCH)
         # A consumed record has its headers as a list of pairs.
-        redecider.take((record.value(), record.headers()) for record in records)  # type: ignore[misc]
-    return redecider.tally
+        decider.take((record.value(), record.headers()) for record in records)  # type: ignore[misc]
+    return decider.tally

@@ -75,15 +75,15 @@ def run_backtest(
     """
     topic = TopicNames(settings.kafka.prefix).lifecycle
     asyncio.run(wait_until_reachable(settings, [topic]))
-    began, since = time.monotonic(), datetime.now(UTC) - lookback
+    started, since = time.monotonic(), datetime.now(UTC) - lookback
     rows = sum(len(table_of(table).rows) for table in (current, draft))
-    shares = _reader_tasks(
+    tasks = _reader_tasks(
         settings, topic, since, max_named_runs, lambda records: readers or reader_count(records, rows)
     )
     tally = BacktestTally(most=max_named_runs)
-    for counted in _tallies(shares, current, draft):
-        tally.add(counted)
-    return BacktestResult(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
+    for part in _tallies(tasks, current, draft):
+        tally.add(part)
+    return BacktestResult(topic=topic, since=since, tally=tally, seconds=time.monotonic() - started)
 
 
 def _reader_tasks(
@@ -96,10 +96,10 @@ def _reader_tasks(
     except PartitionReadError as error:
         raise unreachable(str(error)) from None
     registry = _registry(settings)
-    wanted = readers(sum(one.length for one in ranges))
+    count = readers(sum(offset_range.length for offset_range in ranges))
     return [
-        ReaderTask(client=client, ranges=tuple(part), max_named_runs=max_named_runs, registry=registry)
-        for part in split_ranges(ranges, wanted)
+        ReaderTask(client=client, ranges=tuple(share), max_named_runs=max_named_runs, registry=registry)
+        for share in split_ranges(ranges, count)
     ]
 
 
@@ -123,8 +123,8 @@ def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterabl
     except PartitionReadError as error:
         raise unreachable(str(error)) from None
     except BrokenProcessPool:
-        ended = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
-        raise CommandFailedError(ExitCode.UNEXPECTED, ended) from None
+        sentence = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
+        raise CommandFailedError(ExitCode.UNEXPECTED, sentence) from None
 
 
 def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
@@ -133,11 +133,11 @@ def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Ite
     with reader_pool(len(others)) as readers:
         # What a loaded table is full of, functions, cannot travel, but its text can.
         texts = (write_table(document_of(current)), write_table(document_of(draft))) if others else ("", "")
-        elsewhere = readers.map(partial(redecide_in_process, texts=texts), others)
+        other_tallies = readers.map(partial(redecide_in_process, texts=texts), others)
         with reduced_gc():
-            counted = redecide_ranges(first, current, draft)
-        yield counted
-        yield from elsewhere
+            first_tally = redecide_ranges(first, current, draft)
+        yield first_tally
+        yield from other_tallies
 
 
 def reader_pool(count: int) -> ProcessPoolExecutor:

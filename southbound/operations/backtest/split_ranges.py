@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 def split_ranges(ranges: Sequence[OffsetRange], readers: int) -> list[list[OffsetRange]]:
     """Split ranges into at most so many shares of the same length; a range is cut where a share ends inside it."""
-    whole = sum(one.length for one in ranges)
-    marks = [whole * number // readers for number in range(readers + 1)]
-    shares = [_slice_ranges(ranges, low, high) for low, high in pairwise(marks)]
+    total = sum(offset_range.length for offset_range in ranges)
+    boundaries = [total * number // readers for number in range(readers + 1)]
+    shares = [_slice_ranges(ranges, low, high) for low, high in pairwise(boundaries)]
     return [share for share in shares if share]
 
 
 def _slice_ranges(ranges: Sequence[OffsetRange], low: int, high: int) -> list[OffsetRange]:
     """Return what lies between two positions in all ranges laid end to end."""
     share: list[OffsetRange] = []
-    passed = 0
-    for one in ranges:
-        start = one.start + max(0, low - passed)
-        end = min(one.end, one.start + high - passed)
+    position = 0
+    for offset_range in ranges:
+        start = offset_range.start + max(0, low - position)
+        end = min(offset_range.end, offset_range.start + high - position)
         if start < end:
-            share.append(replace(one, start=start, end=end))
-        passed += one.length
+            share.append(replace(offset_range, start=start, end=end))
+        position += offset_range.length
     return share

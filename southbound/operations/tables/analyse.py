@@ -34,49 +34,50 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - it was asked for
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())
             continue
-        found = analyse_loaded(loaded)
-        mistakes += [f"{file}: {sentence}" for sentence in found.errors]
-        print(_analysis_json(file, loaded, found) if as_json else _analysis_text(file, loaded, found))  # noqa: T201 - as above
+        analysis = analyse_loaded(loaded)
+        mistakes += [f"{file}: {sentence}" for sentence in analysis.errors]
+        print(_analysis_json(file, loaded, analysis) if as_json else _analysis_text(file, loaded, analysis))
     if mistakes:
         raise invalid_input(mistakes)
     return ExitCode.SUCCESS
 
 
-def _analysis_text(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_text(file: str, loaded: Loaded, analysis: Analysis) -> str:
     table = table_of(loaded)
     counts = (
         count_noun(len(table.rows), "row"),
-        count_noun(len(found.unreachable), "row") + " never reached",
-        count_noun(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
-        count_noun(len(found.gaps), "gap") + " shown",
+        count_noun(len(analysis.unreachable), "row") + " never reached",
+        count_noun(analysis.overlap_count, "pair") + " of rows overlap" + ("s" if analysis.overlap_count == 1 else ""),
+        count_noun(len(analysis.gaps), "gap") + " shown",
     )
-    checked = "everything was checked" if found.complete else found.unchecked
+    checked = "everything was checked" if analysis.complete else analysis.unchecked
     lines = [
         f"{file}: {table.id}@{table.version}: {', '.join(counts)}; {checked}",
-        *(f"  warning: {sentence}" for sentence in found.warnings),
-        *(f"  note: {sentence}" for sentence in found.notes),
+        *(f"  warning: {sentence}" for sentence in analysis.warnings),
+        *(f"  note: {sentence}" for sentence in analysis.notes),
     ]
     return "\n".join(lines)
 
 
-def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
     table = table_of(loaded)
     content = {
         "file": file,
         "table": table.id,
         "version": table.version,
         "rows": len(table.rows),
-        "errors": found.errors,
-        "warnings": found.warnings,
-        "notes": found.notes,
-        "complete": found.complete,
-        "unchecked": found.unchecked,
+        "errors": analysis.errors,
+        "warnings": analysis.warnings,
+        "notes": analysis.notes,
+        "complete": analysis.complete,
+        "unchecked": analysis.unchecked,
         "unreachable": [
-            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.list_inputs} for one in found.unreachable
+            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.list_inputs}
+            for one in analysis.unreachable
         ],
-        "overlap_count": found.overlap_count,
+        "overlap_count": analysis.overlap_count,
         "overlaps": [
             {
                 "rows": one.rows,
@@ -85,10 +86,11 @@ def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
                 "where": one.where,
                 "example": _example(one.example),
             }
-            for one in found.overlaps
+            for one in analysis.overlaps
         ],
         "gaps": [
-            {"where": one.where, "example": _example(one.example), "share": round(one.share, 6)} for one in found.gaps
+            {"where": one.where, "example": _example(one.example), "share": round(one.share, 6)}
+            for one in analysis.gaps
         ],
     }
     return to_json(content).decode()

@@ -53,9 +53,9 @@ def read_dmn(content: bytes, source: str, options: DmnOptions) -> TableTree:
     """
     name, table = _choose_decision(dmn.read(content, source, options.decision), source, options)
     where = f"{source}, decision '{name}'"
-    complaints = Diagnostics(_DecisionPlaces(where))
+    diagnostics = Diagnostics(_DecisionPlaces(where))
     text = write_table(document_of(_with_paths(table, options.paths, where)))
-    return TableTree(read_yaml(text, where, complaints), "", complaints)
+    return TableTree(read_yaml(text, where, diagnostics), "", diagnostics)
 
 
 def _choose_decision(
@@ -99,7 +99,7 @@ def write_dmn(table: Loaded) -> bytes:
         case OutboundPolicy():
             return dmn.write(table.table).encode()
         case Selector():
-            what = "a selector has orders, switches and thresholds, for which DMN has no place"
-            raise TableErrors([f"{table.table.id}: {what}: export it as YAML, CSV or XLSX"])
+            reason = "a selector has orders, switches and thresholds, for which DMN has no place"
+            raise TableErrors([f"{table.table.id}: {reason}: export it as YAML, CSV or XLSX"])
         case _:
             return dmn.write(table).encode()

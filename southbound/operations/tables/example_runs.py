@@ -37,8 +37,8 @@ def read_example_runs(file: str) -> list[ExampleRun]:
         CommandFailedError: with everything that is wrong with it.
     """
     text, name = read_input(file, "a file with an event")
-    part = _read_partial_document(text, name)
-    return _runs_from_events(text, name) if part is None else [_run_from_document(part, name)]
+    document = _read_partial_document(text, name)
+    return _runs_from_events(text, name) if document is None else [_run_from_document(document, name)]
 
 
 def _read_partial_document(text: str, name: str) -> Block | None:
@@ -52,13 +52,15 @@ def _read_partial_document(text: str, name: str) -> Block | None:
 
 
 def _run_from_document(tree: Block, name: str) -> ExampleRun:
-    part = {key: plain_data(value) for key, value in tree.entries.items()}
+    document = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
-        facts = facts_given(part)
+        facts = facts_given(document)
     except ExampleFactsError as error:
-        told = zip(error.fields, error.sentences, strict=True)
-        raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
-    return ExampleRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
+        errors = zip(error.fields, error.sentences, strict=True)
+        raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in errors]) from None
+    return ExampleRun(
+        run_id=str(document.get("run_id", "")), facts=facts, is_child=document.get("parent_run_id") is not None
+    )
 
 
 def _runs_from_events(text: str, name: str) -> list[ExampleRun]:

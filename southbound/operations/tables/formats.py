@@ -76,19 +76,19 @@ def load_file(
     suffix = Path(file).suffix.lower()
     if suffix in _UNSUPPORTED_SUFFIXES:
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
-    written = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
+    tree = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
     try:
-        table = any_from(written, spokes)
+        table = any_from(tree, spokes)
     except TableErrors as error:
         if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
             raise TableErrors([*error.sentences, _path_option_hint(file)]) from None
         raise
-    return table if written.version else _with_version(table, version_of(write_table(document_of(table))))
+    return table if tree.version else _with_version(table, version_of(write_table(document_of(table))))
 
 
 def _path_option_hint(file: str) -> str:
-    way = f"southbound tables import {file} --path 'Age=characteristic[age]'"
-    return f"{file}: say which facts the inputs stand for, such as `{way}`"
+    command = f"southbound tables import {file} --path 'Age=characteristic[age]'"
+    return f"{file}: say which facts the inputs stand for, such as `{command}`"
 
 
 def yaml_text(file: str, table: Loaded) -> str:
@@ -114,8 +114,8 @@ def write_format(to: Format, table: Loaded) -> bytes:
 
 def _read_content(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
+        with Path(file).open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _unreadable_file_error(file, error.strerror or type(error).__name__) from None
     if len(content) > MAX_FILE_BYTES:
@@ -130,8 +130,8 @@ def _decode_text(content: bytes, file: str) -> str:
         raise TableErrors([f"{file}: is not text in UTF-8: correct the path, or save it as UTF-8"]) from None
 
 
-def _unreadable_file_error(file: str, why: str) -> TableErrors:
-    return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
+def _unreadable_file_error(file: str, reason: str) -> TableErrors:
+    return TableErrors([f"{file}: cannot be read ({reason}): correct the path"])
 
 
 def _with_version(table: Loaded, version: str) -> Loaded:

@@ -56,12 +56,12 @@ def query_topic(settings: Settings, query: Callable[[KafkaTableTopic], Awaitable
     """Put one question to the tables topic, or end the command."""
     topic = table_topic(settings.kafka)
 
-    async def reached() -> T:
+    async def run_query() -> T:
         await wait_until_reachable(settings, [topic.name])
         return await query(topic)
 
     try:
-        return asyncio.run(reached())
+        return asyncio.run(run_query())
     except TableTopicError as error:
         raise unreachable(str(error)) from None
 
@@ -71,7 +71,7 @@ def read_published(settings: Settings) -> PublishedTables:
     return query_topic(settings, lambda topic: topic.read())
 
 
-def make_signature(author: str | None, comment: str) -> Authorship:
+def make_authorship(author: str | None, comment: str) -> Authorship:
     """Sign what is about to be done; without a name it is the user of this system."""
     if len(comment) > LONGEST_COMMENT:
         raise invalid_input([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
@@ -92,24 +92,24 @@ def load_named_file(file: str, routing: RoutingSettings, spokes: Sequence[str] |
     try:
         loaded = load_file(file, spokes)
         text, kind = yaml_text(file, loaded), kind_of(loaded)
-        wanted = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
-        needed = wanted.get(table_of(loaded).id, kind)
-        if needed is not kind:
-            loaded = load_as(needed, text, file, spokes)
+        required_kinds = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
+        required_kind = required_kinds.get(table_of(loaded).id, kind)
+        if required_kind is not kind:
+            loaded = load_as(required_kind, text, file, spokes)
     except TableErrors as error:
         raise invalid_input(error.sentences) from None
-    return NamedTable(name=file, kind=needed, text=text, loaded=loaded)
+    return NamedTable(name=file, kind=required_kind, text=text, loaded=loaded)
 
 
 def load_named_version(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> NamedTable:
     """Load `ID` (what is live), `ID@VERSION` or `ID@draft`, or end the command and say why not."""
-    table, _, part = name.partition("@")
-    found = find_draft(published, table) if part == DRAFT else find_version(published, table, part)
+    table, _, version = name.partition("@")
+    record = find_draft(published, table) if version == DRAFT else find_version(published, table, version)
     try:
-        loaded = load_as(found.kind, found.text, f"{table}@{part or found.version}", spokes)
+        loaded = load_as(record.kind, record.text, f"{table}@{version or record.version}", spokes)
     except TableErrors as error:
         raise invalid_input(error.sentences) from None
-    return NamedTable(name=name, kind=found.kind, text=found.text, loaded=loaded, comment=found.comment)
+    return NamedTable(name=name, kind=record.kind, text=record.text, loaded=loaded, comment=record.comment)
 
 
 def find_draft(published: PublishedTables, table: str) -> TableText:
@@ -145,9 +145,9 @@ def _check_table_exists(published: PublishedTables, table: str) -> None:
         return
     if Path(table).is_file():
         raise invalid_input([f"{table} is a file: name a published table, see `southbound tables list`"])
-    close = get_close_matches(table, published.tables, 1)
-    known = f"did you mean {close[0]}?" if close else "see `southbound tables list`"
-    raise invalid_input([f"there is neither a file nor a published table {table}: {known}"])
+    matches = get_close_matches(table, published.tables, 1)
+    remedy = f"did you mean {matches[0]}?" if matches else "see `southbound tables list`"
+    raise invalid_input([f"there is neither a file nor a published table {table}: {remedy}"])
 
 
 LIVE = "live"
@@ -191,8 +191,8 @@ def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
         case Selector():
             return load_untested(str(routing.selector))
         case _:
-            why = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
-            raise invalid_input([f"{why}: name the table to compare it with, --against TABLE"])
+            reason = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
+            raise invalid_input([f"{reason}: name the table to compare it with, --against TABLE"])
 
 
 def kind_name(loaded: Loaded) -> str:

@@ -22,7 +22,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
@@ -178,7 +178,7 @@ def test_a_topic_without_events_has_nothing_to_tell(settings: Settings, tmp_path
 
 
 def test_a_registry_that_is_silent_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
-    with reserve() as nobody:
+    with reserve_port() as nobody:
         silent = f"http://{nobody.address}"
         (tmp_path / "draft.yaml").write_text(DRAFT)
         kafka = {

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.cli.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import completes_immediately
@@ -239,7 +239,7 @@ def test_tail_says_when_there_is_no_such_topic(shell: CommandShell, topic: str, 
 
 @pytest.mark.parametrize("words", [["topics", "plan"], ["tail", "dlq"], ["produce", "-"]], ids=" ".join)
 def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: CommandShell, words: list[str]) -> None:
-    with reserve() as nobody:
+    with reserve_port() as nobody:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
         result = empty_shell.southbound(*words, stdin=EVENTS, **nowhere)
     assert result.returncode == ExitCode.UNREACHABLE
@@ -248,7 +248,7 @@ def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: CommandShell, w
 
 
 def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: CommandShell) -> None:
-    with reserve() as nobody:
+    with reserve_port() as nobody:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": nobody.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
         result = empty_shell.southbound("run", **nowhere)
     assert result.returncode == ExitCode.UNREACHABLE
@@ -319,7 +319,7 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
 
 
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: CommandShell) -> None:
-    with reserve() as nobody, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=nobody.address) as service:
+    with reserve_port() as nobody, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=nobody.address) as service:
         service.wait_for_output("waiting")
         assert service.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
 
@@ -359,7 +359,7 @@ async def test_run_says_when_something_under_way_did_not_finish(
 
 
 def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) -> None:
-    with reserve() as first:
+    with reserve_port() as first:
         port = first.port
     with shell.started("simulate", "--port", str(port)) as systems:
         systems.wait_for_output(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
@@ -367,14 +367,14 @@ def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) ->
 
 
 def test_a_broker_runs_until_it_is_stopped(empty_shell: CommandShell) -> None:
-    with reserve() as free:
+    with reserve_port() as free:
         port = free.port
     with empty_shell.started("broker", "--port", str(port)) as broker:
         broker.wait_for_output(f"127.0.0.1:{port}\n")
         here = {"SOUTHBOUND_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
         assert "to be created" in empty_shell.southbound("topics", "plan", **here).stdout
         assert broker.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
-    with reserve(port):
+    with reserve_port(port):
         """The port is free again."""
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from consumers.store.sql_store import open_store
 from schemas.vocabulary import Phase
 from southbound.demo.run_demo import run_demo
-from southbound.demo.scenarios import demo_scenarios
+from southbound.demo.scenarios import make_scenarios
 from southbound.settings.settings import KafkaSettings, RoutingSettings, Settings, StoreSettings
 from tests.builders.runs import a_run
 
@@ -79,7 +79,7 @@ def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
     kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(tag: str) -> tuple[Scenario, ...]:
-        story = demo_scenarios(tag)[0]
+        story = make_scenarios(tag)[0]
         return (replace(story, check=lambda _: iter(["the moon must be made of cheese"])),)
 
     monkeypatch.setattr("southbound.demo.run_demo.DEMO_TIMEOUT", 0.5)

@@ -11,7 +11,7 @@ from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.docker import container_command, volume_name
 from southbound.broker.jars import cache_folder, class_path, ensure_jars
 from southbound.broker.java import Java, find_java, find_maven, parse_version
-from southbound.broker.node_settings import as_environment, as_properties, node_settings
+from southbound.broker.node_settings import environment_variables, node_settings, properties_text
 from southbound.broker.server import run_command
 
 DEBIAN_17 = 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)'
@@ -97,8 +97,8 @@ def test_a_node_never_makes_a_topic_because_of_a_typing_error() -> None:
 
 
 def test_settings_become_properties_and_variables_of_the_official_image() -> None:
-    assert as_properties({"log.dirs": "/data"}) == "log.dirs=/data\n"
-    assert as_environment({"log.dirs": "/data"}) == {"KAFKA_LOG_DIRS": "/data"}
+    assert properties_text({"log.dirs": "/data"}) == "log.dirs=/data\n"
+    assert environment_variables({"log.dirs": "/data"}) == {"KAFKA_LOG_DIRS": "/data"}
 
 
 def test_a_container_on_linux_stays_on_loopback() -> None:
