@@ -1,4 +1,4 @@
-"""Commands about settings: are they good, and which are in force."""
+"""The commands `southbound config check` and `southbound config show`."""
 
 import os
 
@@ -10,7 +10,7 @@ configuration = typer.Typer(help="Check and show the settings.", no_args_is_help
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.add_typer(configuration, name="config")
 
 

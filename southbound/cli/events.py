@@ -1,4 +1,4 @@
-"""Commands about events: put them on Kafka, and see what travels there."""
+"""The commands `southbound produce` and `southbound tail`."""
 
 from typing import Annotated
 
@@ -8,24 +8,26 @@ from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_se
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.command(epilog=EXIT_CODES)(produce)
     app.command(epilog=EXIT_CODES)(tail)
 
 
 def produce(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON, JSON Lines or YAML; - is standard input.")],
-    redrive: Annotated[bool, typer.Option("--redrive", help="These were dead letters; the cause is mended.")] = False,
+    redrive: Annotated[
+        bool, typer.Option("--redrive", help="Marks the events as dead letters whose cause is corrected.")
+    ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Publish the events of a file, all or none.
 
-    Each event is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `subject` if you care; a file
+    Each event is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `subject` if wanted; a file
     holds one, a list, or one per line. Everything is checked before anything is sent, and every mistake is
-    reported with its line. Prints one line per event that Kafka has: id, type, key and topic.
+    reported with its line. Prints one line per event that Kafka acknowledged: id, type, key and topic.
 
-    `--redrive` marks events that were dead letters. It matters for one of them: a POST that nobody could look up
-    (`IN_DOUBT`) is made again, because the person who redrives it has asked the system's operators first.
+    `--redrive` marks events that were dead letters. It matters for one kind: a POST whose outcome is unknown
+    (`IN_DOUBT`) is sent again, because the person who redrives it has asked the system's operators first.
 
     **Examples**
 
@@ -48,14 +50,14 @@ def tail(
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; of a root, also those below.")] = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, or stop at the present end.")] = True,
+    follow: Annotated[bool, typer.Option(help="Continue until Ctrl-C, or stop at the current end.")] = True,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Show what travels on topics, decoded, as it comes.
+    """Show the records of topics, decoded, as they arrive.
 
-    A value that is no event is shown as such, with the reason; a dead letter with why it is one and where it came from.
-    Watching joins no consumer group and commits nothing. With several partitions the order is only that within each.
+    A value that cannot be decoded is shown with the reason, a dead letter with its reason and its origin.
+    No consumer group is joined and no offset is committed. Records are in order within each partition only.
 
     **Examples**
 

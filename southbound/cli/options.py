@@ -1,4 +1,4 @@
-"""What several commands have in common: the option for settings, and the exit codes in words."""
+"""Options that several commands have, the exit codes in their help, and reading the settings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,20 @@ EXIT_CODES = (
 
 
 def read_settings(config: Path | None) -> Settings:
-    """Read the settings, or end with every mistake in them."""
+    """Read the settings.
+
+    Raises:
+        CommandFailedError: with every mistake in them.
+    """
     return read_settings_with_origins(config).settings
 
 
 def read_settings_with_origins(config: Path | None) -> LoadedSettings:
-    """Read the settings and their origins, or end with every mistake in them."""
+    """Read the settings with the origin of each.
+
+    Raises:
+        CommandFailedError: with every mistake in them.
+    """
     from southbound.settings.settings import SettingsError, load_with_origins
 
     try:

@@ -1,4 +1,4 @@
-"""Commands that run until they are stopped: the service, the demo, a broker, the external systems."""
+"""The commands that run until they are stopped: `southbound run`, `demo`, `broker` and `simulate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ ROLES_HELP = "; ".join(f"`{role}` {description.meaning}" for role, description i
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.command(epilog=EXIT_CODES)(run)
     app.command(epilog=EXIT_CODES)(demo)
     app.command(epilog=EXIT_CODES)(broker)
@@ -27,18 +27,18 @@ def run(
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     config: ConfigOption = None,
 ) -> int:
-    """Run the service: every role in this process, or the ones you name.
+    """Run the service with every role in this process, or with the named roles.
 
-    Start as many processes as you like: those with the same role share the work.
+    Any number of processes may run: those with the same role share the work.
 
-    SIGTERM or Ctrl-C stops it: nothing new is started, what is under way finishes and is committed, then it exits
+    SIGTERM or Ctrl-C stops it: no new work is started, work under way is finished and committed, and it exits
     with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
 
     **Examples**
 
     - `southbound run`: everything
-    - `southbound run routing inbound listener`: all but dispatch
-    - `southbound run dispatch --spoke fibre-lab`: only what goes to one system
+    - `southbound run routing inbound listener`: everything except dispatch
+    - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """
     settings = read_settings(config)
     from southbound.operations.run_service import run_service
@@ -47,7 +47,7 @@ def run(
 
 
 def demo(config: ConfigOption = None) -> int:
-    """Show everything once: a real Kafka, two simulated external systems, ten stories.
+    """Run ten scenarios on a real Kafka with two simulated external systems, and show their results.
 
     Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
     are its own, its tables and profiles those that are shipped, and runs that a configured store already has are left
@@ -65,8 +65,11 @@ def demo(config: ConfigOption = None) -> int:
 
 
 def broker(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens, on 127.0.0.1.")] = 9092,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep its data here; without: thrown away.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1 that it listens on.")] = 9092,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder that keeps its data; without it the data is deleted at the end."),
+    ] = None,
     config: ConfigOption = None,
 ) -> int:
     """Run a local Apache Kafka until Ctrl-C: in Docker where an engine answers, else in a JVM.
@@ -86,15 +89,15 @@ def broker(
 
 def simulate(
     script: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="How the systems behave, by specification (YAML).")
+        Path | None, typer.Option(metavar="FILE", help="How the systems behave, by test specification (YAML).")
     ] = None,
-    latency: Annotated[float, typer.Option(min=0, help="Seconds added to every answer.")] = 0.0,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds added to every response.")] = 0.0,
     port: Annotated[
-        int, typer.Option(min=1, max=65534, help="Where fibre-lab listens; copper-lab takes the next.")
+        int, typer.Option(min=1, max=65534, help="The port of fibre-lab; copper-lab uses the next one.")
     ] = 8701,
     config: ConfigOption = None,
 ) -> int:
-    """Play two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
+    """Simulate two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
 
     They speak TMF653 v4.1, judge what they receive by the official definition, and call back the listener of your
     settings. Without a script they behave as in the demo: `fibre-quick` answers at once, `fibre-line` calls back,

@@ -1,4 +1,4 @@
-"""Commands about runs: what the run store knows."""
+"""The commands `southbound runs list`, `show` and `why`."""
 
 from typing import Annotated
 
@@ -8,11 +8,11 @@ from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_se
 
 RunIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 
-runs = typer.Typer(help="See the runs in the run store.", no_args_is_help=True)
+runs = typer.Typer(help="Show the runs in the run store.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.add_typer(runs, name="runs")
 
 
@@ -20,15 +20,15 @@ def add_to(app: typer.Typer) -> None:
 def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help="Only runs in this phase.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The largest number of runs to list.")] = 50,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """List the runs that moved last.
+    """List the runs that were updated last.
 
     **Examples**
 
-    - `southbound runs list --phase fallout`: what waits for a person
+    - `southbound runs list --phase fallout`: the runs that need a person
     - `southbound runs list --spoke fibre-lab --limit 10 --json`
     """
     settings = read_settings(config)
@@ -43,7 +43,7 @@ def show(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Show all that is known of one run: decision, phase, state, measures, reasons, documents.
+    """Show everything that is stored about one run: decision, phase, state, measures, reasons, documents.
 
     **Examples**
 
@@ -62,10 +62,10 @@ def why(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Explain why a run was sent as it was and where it was, and what it waits for.
+    """Explain why a run was routed as it was, and what it waits for.
 
-    The explanation was stored when the decision was made, so it is shown although the tables have changed since. A
-    child follows what was decided for its root.
+    The explanation was stored with the decision, so later changes of the tables do not affect it. A child follows the
+    decision for its root.
 
     **Examples**
 

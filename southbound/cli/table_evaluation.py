@@ -1,4 +1,4 @@
-"""Commands that say why: what a table decides for an event, its saved tests, and what a draft would change."""
+"""The commands that evaluate a table: `southbound tables explain`, `test` and `backtest`."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_se
 
 
 def add_to(tables: typer.Typer) -> None:
-    """Add these commands to those about tables."""
+    """Add the commands of this module to the group `tables`."""
     tables.command(epilog=EXIT_CODES)(explain)
     tables.command("test", epilog=EXIT_CODES)(run_saved_tests)
     tables.command(epilog=EXIT_CODES)(backtest)
@@ -21,16 +21,16 @@ def explain(
     event: Annotated[
         str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
     ],
-    row: Annotated[str | None, typer.Option(metavar="ID", help="Also say why this row did not decide.")] = None,
+    row: Annotated[str | None, typer.Option(metavar="ID", help="Also explain why this row did not decide.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Return what a table decides for an event, why, and which rows came close.
+    """Explain what a table decides for an event, why, and which rows came close.
 
-    The event is written as for `southbound produce`, or is the run document in it, or as much of one as a saved test
-    has. What it omits is missing. The table's saved tests need not pass. Thresholds are not counted.
+    The event is written as for `southbound produce`. It may also be a run document, or a part of one as in a saved
+    test; omitted fields are missing values. The table's saved tests need not pass. Thresholds are not counted.
 
-    Ends with 0 whether or not the table decides; `--json` has `decided`.
+    Exits with 0 whether or not the table decides; `--json` has `decided`.
 
     **Examples**
 
@@ -48,10 +48,10 @@ def run_saved_tests(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
     json: JsonOption = False,
 ) -> int:
-    """Run the tests that are saved with tables, and show each: what was expected, what was found, and why.
+    """Run the tests that are saved with tables, and show each with the expected and the actual result.
 
-    `check` and everything that uses a table refuse it when one of its tests fails; this shows them all. Ends with 2 if
-    a test fails or a file cannot be used.
+    `check`, and everything that uses a table, refuses a table with a failing test; this command shows all of its tests.
+    Exits with 2 if a test fails or a file cannot be used.
 
     **Examples**
 
@@ -67,20 +67,20 @@ def backtest(
     table: Annotated[
         str, typer.Argument(metavar="TABLE", help="The draft: a file, or a published table: ID@draft, ID@VERSION.")
     ],
-    since: Annotated[str, typer.Option(metavar="SPAN", help="How far back: 90m, 24h, 7d.")] = "7d",
+    since: Annotated[str, typer.Option(metavar="DURATION", help="How far back: 90m, 24h, 7d.")] = "7d",
     against: Annotated[
-        str, typer.Option(metavar="TABLE|live", help="What it is compared with; live: what the gateway decides by.")
+        str, typer.Option(metavar="TABLE|live", help="The table to compare with; live: the one that the gateway uses.")
     ] = "live",
-    limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most so many runs are named.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="The largest number of runs to name.")] = 50,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Decide the recorded lifecycle events again with a draft, and list which runs would go elsewhere.
+    """Decide the recorded lifecycle events again with a draft, and list the runs that it would route differently.
 
-    Reads `testrun.lifecycle` as far back as was asked and up to its present end, on all cores, and changes nothing.
-    A run goes elsewhere if its outputs differ; another row with the same outputs makes no difference. Only requests of
-    roots are decided: children follow their root, and changes and cancellations keep what was decided. Thresholds are
-    not counted: the first definition that matches is taken. The draft's saved tests need not pass yet.
+    Reads `testrun.lifecycle` from `--since` up to its current end, on all cores, and changes nothing. A run is routed
+    differently if its outputs differ; another row with the same outputs makes no difference. Only requests of roots are
+    decided: children follow their root, and changes and cancellations keep their decision. Thresholds are not counted:
+    the first definition that matches is used. The draft's saved tests need not pass yet.
 
     **Examples**
 

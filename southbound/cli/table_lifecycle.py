@@ -1,4 +1,7 @@
-"""Commands about published tables: drafts, versions, history, and the way back."""
+"""The commands about published tables.
+
+`southbound tables list`, `show`, `publish`, `history`, `rollback` and `diff`.
+"""
 
 from typing import Annotated
 
@@ -7,14 +10,14 @@ import typer
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
 AuthorOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Who does it; without it the user of this system.")
+    str | None, typer.Option(metavar="NAME", help="The author; without it the user of this system.")
 ]
-CommentOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
+CommentOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason; the history keeps it.")]
 TableIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a published table.")]
 
 
 def add_to(tables: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to the group `tables`."""
     tables.command("list", epilog=EXIT_CODES)(list_)
     for command in (show, publish, history, rollback, diff):
         tables.command(epilog=EXIT_CODES)(command)
@@ -37,16 +40,16 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> int:
 def show(
     table: TableIdArgument,
     version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="Another version than the live one, or `draft`.")
+        str | None, typer.Option(metavar="VERSION", help="A version other than the live one, or `draft`.")
     ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Print a published table as it was written; its author is written to standard error.
+    """Print a published table as it was written, and its author on standard error.
 
     **Examples**
 
-    - `southbound tables show outbound-policy > outbound-policy.yaml`: the file with the very same version
+    - `southbound tables show outbound-policy > outbound-policy.yaml`: a file with exactly this version
     - `southbound tables show outbound-policy --version draft`, or `outbound-policy@draft`
     """
     settings = read_settings(config)
@@ -59,23 +62,23 @@ def publish(
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
     author: AuthorOption = None,
     comment: CommentOption = "",
-    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; it does not decide yet.")] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; no worker uses it yet.")] = False,
     backtest: Annotated[
         str | None,
         typer.Option(
-            metavar="SPAN",
-            help="First decide the runs of this span again, such as `7d`; it is refused if it drops some.",
+            metavar="DURATION",
+            help="First backtest the table with the events of this duration, such as `7d`; refuse it if it drops runs.",
         ),
     ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Make a table live: every worker decides by it from the next run on, without a restart.
+    """Make a table live: every worker uses it from the next run on, without a restart.
 
     It is checked first: cells, saved tests, and that a selector names only spokes with a profile in `routing.spokes`.
-    Errors keep it back, oddities are reported as warnings. Runs under way keep their decision.
-    With `--backtest` the recorded runs are decided again, and a table that would drop some of them is kept back.
-    Workers follow what is published where `routing.tables` is `topic`.
+    A table with errors is not published; warnings are printed. Runs under way keep their decision.
+    With `--backtest` the recorded runs are decided again, and a table that would drop some of them is not published.
+    Workers follow published tables where `routing.tables` is `topic`.
 
     **Examples**
 
@@ -93,7 +96,7 @@ def publish(
 
 
 def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
-    """Show which versions were live, who made them so and why, newest first.
+    """Show which versions were live, with author and comment, newest first.
 
     **Examples**
 
@@ -108,14 +111,14 @@ def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOpti
 def rollback(
     table: TableIdArgument,
     version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="Without it the version before the live one.")
+        str | None, typer.Argument(metavar="[VERSION]", help="Without it, the version before the live one.")
     ] = None,
     author: AuthorOption = None,
     comment: CommentOption = "",
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Make an older version live again. A second time goes back one further.
+    """Make an older version live again. A second rollback goes back one version further.
 
     **Examples**
 
@@ -131,13 +134,13 @@ def rollback(
 
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A file, `ID` (live), `ID@VERSION` or `ID@draft`.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="As A.")],
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Describe what differs between two tables: rows, cells, results, columns, defaults, tests.
 
-    Two files are compared without asking Kafka.
+    Two files are compared without Kafka.
 
     **Examples**
 

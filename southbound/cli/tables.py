@@ -1,4 +1,4 @@
-"""Commands about decision tables."""
+"""The group `southbound tables`, with the commands `check`, `analyse`, `export` and `import`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ tables = typer.Typer(help="Check, compare and publish decision tables and spoke 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the group to `app`."""
     table_lifecycle.add_to(tables)
     table_evaluation.add_to(tables)
     app.add_typer(tables, name="tables")
@@ -28,7 +28,7 @@ def check(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Load tables, check every cell, run their saved tests, and say what they are.
+    """Load tables, check every cell, run their saved tests, and describe them.
 
     Every mistake of every file is reported at once, as `file:line: what is wrong`. A selector may only name spokes that
     have a profile in `routing.spokes`.
@@ -49,11 +49,11 @@ def analyse(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
     as_json: JsonOption = False,
 ) -> int:
-    """Look for rows that are never reached, rows that overlap, and values that no row takes.
+    """Find rows that are never reached, rows that overlap, and values that no row matches.
 
-    What should not be published ends the command, as `file: what is wrong`: a row that is never reached, or rows that
-    overlap where the hit policy wants them apart. Warnings and notes are printed and end nothing. What could not be
-    checked in time is said. Saved tests are not run.
+    An error ends the command with exit code 2, as `file: what is wrong`: a row that is never reached, or rows that
+    overlap where the hit policy forbids it. Warnings and notes are printed and do not change the exit code. What could
+    not be checked in time is reported. Saved tests are not run.
 
     **Examples**
 
@@ -78,8 +78,8 @@ def export(
 ) -> int:
     """Write a table in another format, with its columns, rows, default and saved tests.
 
-    In XLSX every cell is text, so that Excel leaves `1-2` and `007` alone. In CSV, what a spreadsheet would run as a
-    formula starts with an apostrophe, which `tables import` takes away again.
+    In XLSX every cell is text, so that Excel does not change `1-2` and `007`. In CSV, a cell that a spreadsheet would
+    run as a formula starts with an apostrophe, which `tables import` removes.
 
     **Examples**
 
@@ -99,7 +99,8 @@ def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX, DMN or YAML.")],
     out: OutOption = None,
     decision: Annotated[
-        str, typer.Option("--decision", metavar="NAME", help="Which decision of a DMN model that has several.")
+        str,
+        typer.Option("--decision", metavar="NAME", help="The decision to import from a DMN model that has several."),
     ] = "",
     path: Annotated[
         list[str] | None,
@@ -110,8 +111,8 @@ def import_(
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.
 
-    Every mistake is reported at once, with its cell. A spreadsheet that is refused comes back as `NAME.errors.xlsx`
-    with the reasons beside the cells; nothing else is written then.
+    Every mistake is reported at once, with its cell. For a spreadsheet with mistakes, a copy `NAME.errors.xlsx` with
+    the reasons beside the cells is written, and nothing else.
 
     **Examples**
 

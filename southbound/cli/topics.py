@@ -1,4 +1,4 @@
-"""Commands about topics: which are missing, and create them."""
+"""The commands `southbound topics plan` and `southbound topics apply`."""
 
 from typing import Annotated
 
@@ -10,13 +10,13 @@ topics = typer.Typer(help="Compare the topics with those that Southbound needs, 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.add_typer(topics, name="topics")
 
 
 @topics.command(epilog=EXIT_CODES)
 def plan(config: ConfigOption = None) -> int:
-    """Show which topics are there and which are missing; change nothing.
+    """Show which topics exist and which are missing; change nothing.
 
     One dispatch topic is needed per spoke profile. Differences in partitions or cleanup are reported, never changed.
 
@@ -37,7 +37,7 @@ def apply(
     ] = -1,
     config: ConfigOption = None,
 ) -> int:
-    """Create the topics that are missing; those that are there stay as they are.
+    """Create the topics that are missing; existing topics are not changed.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""Check everything that an operator wrote, and show which settings are in force."""
+"""Run `southbound config check` and `southbound config show`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MASK = "******"
 # librdkafka's own settings that hold secrets, and passwords inside addresses.
 SECRET_NAME = re.compile(r"password|secret|token|\.pem$|jaas|credential", re.IGNORECASE)
-PASSWORD_IN_URL = re.compile(r"(?<=://)([^/:?#]*):(.*)@")  # greedy: a password may hold any sign
+PASSWORD_IN_URL = re.compile(r"(?<=://)([^/:?#]*):(.*)@")  # greedy: a password may contain any character
 SECRET_PARAMETER = re.compile(r"(?i)(password|secret|token|sslkey)=[^&]*")
 
 
@@ -63,7 +63,7 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
 
 
 def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Iterator[str]:
-    yield "settings are good"
+    yield "settings are valid"
     yield from _table_lines(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
@@ -72,7 +72,7 @@ def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Itera
 
 def _table_lines(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
     if isinstance(tables, PublishedTableIds):
-        yield f"tables {tables.policy} and {tables.selector}: what is live on the topic, see `southbound tables list`"
+        yield f"tables {tables.policy} and {tables.selector}: the live versions, see `southbound tables list`"
         return
     for table in (tables.policy.table, tables.selector.table):
         yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
 
-MAX_MEASURES_SHOWN = 4  # shown in one line
+MAX_MEASURES_SHOWN = 4  # in one line
 
 
 def run_id_of(message: Message) -> str:
-    """Name the run that a message is about; of an external system's words, what it calls the run."""
+    """Return the id of the run that a message is about; of a report, the external system's id of it."""
     match message:
         case RunRequested() | RunChanged() | SendRun() | ChangeRun():
             return message.run.run_id
@@ -37,14 +37,14 @@ def run_id_of(message: Message) -> str:
 
 
 def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
-    """Describe what a message says."""
+    """Describe the content of a message in one line."""
     match message:
         case RunRequested():
             return f"requested: {_document_summary(message.run)}"
         case RunChanged():
             return f"changed to version {message.run.version}{_change_reason_suffix(message.reason)}"
         case RunCancelled():
-            return f"shall be cancelled{_change_reason_suffix(message.reason)}"
+            return f"to be cancelled{_change_reason_suffix(message.reason)}"
         case SendRun():
             return f"send to {message.spoke} ({message.decision.policy}, {message.decision.selector})"
         case ChangeRun():
@@ -52,7 +52,7 @@ def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentenc
         case CancelRun():
             return f"cancel at {message.spoke}{_change_reason_suffix(message.reason)}"
         case InboundReceived():
-            return f"{message.spoke} says by {message.channel}: {message.event_type or ''} {excerpt(message.body)}"
+            return f"{message.spoke} reports by {message.channel}: {message.event_type or ''} {excerpt(message.body)}"
         case RunUpdate():
             return (
                 f"{message.kind} at {message.spoke}{_external_state_suffix(message)}{_reasons_suffix(message.reasons)}"
@@ -66,7 +66,7 @@ def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentenc
 
 
 def reason_text(reason: Reason) -> str:
-    """Describe a reason with its code."""
+    """Return a reason as `CODE: message`."""
     return f"{reason.code}: {reason.message}"
 
 

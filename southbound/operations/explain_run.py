@@ -1,4 +1,4 @@
-"""Explain why a run was sent where it was, and what it waits for, from what was stored."""
+"""Run `southbound runs why`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _explanation_lines(row: RunRow, request: RequestRow | None) -> list[str]:
 
 def _decision_line(row: RunRow, request: RequestRow | None) -> str:
     if row.decision is None or request is None:
-        return f"{row.run_id} is not decided yet"
+        return f"{row.run_id} is not routed yet"
     scope = f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone"
     origin = f"by {row.decision.policy} ({scope}) and {row.decision.selector}, {format_time(request.created_at)}"
     if row.run_id == request.root_run_id:
@@ -64,7 +64,7 @@ def _explanation_json(row: RunRow, request: RequestRow | None) -> str:
             "phase": row.phase,
             "state": row.state,
             "result": row.result,
-            "where": status_sentences(row),
+            "status": status_sentences(row),
             "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
             "updated_at": row.updated_at,
         }

@@ -1,4 +1,4 @@
-"""Keep a local Kafka, or the simulated external systems, until they are stopped."""
+"""Run `southbound broker`, `southbound demo` and `southbound simulate`."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def run_broker(settings: Settings, port: int, data: Path | None) -> int:
         CommandFailedError: no broker can be started, or the folder cannot be used.
     """
     stop = threading.Event()
-    # Raised like Ctrl-C, so that a broker that is only starting is ended too.
+    # Handled like Ctrl-C, so that a broker that is still starting is stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         folder = _data_folder(data)
         with open_broker(None, settings.broker.image, print_status, folder=folder, port=port) as broker:
             print(broker.bootstrap, flush=True)
             print_status(
-                f"Ctrl-C ends it. Next: SOUTHBOUND_KAFKA__BOOTSTRAP={broker.bootstrap} southbound topics apply"
+                f"Ctrl-C stops it. Next: SOUTHBOUND_KAFKA__BOOTSTRAP={broker.bootstrap} southbound topics apply"
             )
             _wait_for_interrupt(stop)
     except BrokerUnavailableError as error:
@@ -74,7 +74,7 @@ def show_demo(settings: Settings) -> int:
     Raises:
         CommandFailedError: Kafka or a port is not available, or the settings or files are wrong.
     """
-    # The demo draws the screen itself; what the service logs would tear the picture.
+    # The demo draws on the whole screen; log lines of the service would break the picture.
     configure_logs(settings.log.model_copy(update={"level": "error"}))
     try:
         return run_demo(settings)
@@ -129,4 +129,4 @@ def _stop_event() -> asyncio.Event:
 def _print_addresses(systems: Sequence[StartableSystem]) -> None:
     for system in systems:
         print(f"{system.name}\t{system.base_url}", flush=True)
-    print_status("Ctrl-C ends them. What each was asked: GET /_simulator/received on its port")
+    print_status("Ctrl-C stops them. Requests that each received: GET /_simulator/received on its port")

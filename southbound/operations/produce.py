@@ -1,4 +1,4 @@
-"""Publish the events of a file: all of them are valid, or none is sent."""
+"""Run `southbound produce`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from southbound.settings.settings import Settings
 
-PUBLISH_BATCH = 500  # events that are acknowledged together
+PUBLISH_BATCH = 500  # events that are published at once
 SOURCE = "/southbound/produce"
 
 

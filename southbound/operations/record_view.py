@@ -1,4 +1,4 @@
-"""Read one record for people: decoded where that is possible, shown as it is where not."""
+"""A record of any topic as text and as JSON: decoded if possible, otherwise its bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STYLES = {"lifecycle": "cyan", "inbound": "magenta", "inflight": "yellow", "resu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
-    """One record. `event` is the error's sentence where the value is no event; `why` is that of a dead letter."""
+    """One record. `event` is the error sentence if the value cannot be decoded; `dead_letter` has its headers."""
 
     topic: str
     short_topic: str
@@ -45,14 +45,14 @@ class RecordView:
     dead_letter: Mapping[str, str]
 
     def as_line(self) -> Text:
-        """Describe the record in one line."""
+        """Return the record in one line."""
         time = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         style = STYLES.get(self.short_topic, "blue")
         text = printable(f" {self._run:<16} {self._summary()}")
         return Text.assemble((time, "dim"), "  ", (f"{self.short_topic:<10}", style), text)
 
     def as_json(self) -> str:
-        """Return everything, for other programs."""
+        """Return the whole record as one JSON object."""
         location = {
             "topic": self.topic,
             "partition": self.partition,
@@ -63,11 +63,11 @@ class RecordView:
         return orjson.dumps({**location, "key": _text(self.key), **dead_letter, **self._content()}).decode()
 
     def mentions(self, run: str) -> bool:
-        """Return whether it is about this run, or about one below it."""
+        """Return whether the record is about this run or one of its children."""
         if _text(self.key) == run:
             return True
         if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):
-            # These bytes are not interpreted yet, so the id can be anywhere in them.
+            # These bytes are not parsed, so the id is searched for anywhere in them.
             return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", self.value or b""))
         return run in _run_ids(self.event)
 
@@ -85,7 +85,7 @@ class RecordView:
 
     def _undecodable_summary(self, sentence: str) -> str:
         size = f"{len(self.value)} bytes '{excerpt(self.value)}'" if self.value else "no value"
-        return f"not an event, {size}: {sentence}"
+        return f"cannot be decoded, {size}: {sentence}"
 
     def _content(self) -> dict[str, object]:
         if isinstance(self.event, str):
@@ -99,7 +99,7 @@ class RecordView:
 
 
 def read_record(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:
-    """Read a record of any topic."""
+    """Decode a consumed record."""
     topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
     headers: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment] # consumed: a list of bytes
     value: bytes | None = message.value()

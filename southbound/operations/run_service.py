@@ -1,4 +1,4 @@
-"""Run the service until a signal: the first one lets it finish, the second one does not."""
+"""Run `southbound run`: start the service and stop it at a signal."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) ->
             [f"--spoke {spoke}: {settings.routing.spokes} has no profile of this name, only {', '.join(known)}"]
         )
     if spoke is not None and roles and Role.DISPATCH not in roles:
-        raise invalid_input(
-            [f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"]
-        )
+        raise invalid_input([f"--spoke {spoke} applies to the role dispatch: add that role, or omit --spoke"])
     configure_logs(settings.log)
     service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke)
     return uvloop.run(service.run())
@@ -54,7 +52,7 @@ def _load_rules(settings: Settings) -> RoutingRules:
 
 
 class _SignalledService:
-    """The service and the signals that end it."""
+    """The service, which the first signal stops in order and the second one at once."""
 
     def __init__(self, settings: Settings, rules: RoutingRules, roles: Sequence[Role], spoke: str | None) -> None:
         self._settings = settings
@@ -65,7 +63,7 @@ class _SignalledService:
         self._ended_by: signal.Signals | None = None
 
     async def run(self) -> int:
-        """Run until a signal."""
+        """Run the service until a signal; return the exit code."""
         self._stop = asyncio.Event()
         serving = asyncio.create_task(self._serve())
         loop = asyncio.get_running_loop()
@@ -80,7 +78,7 @@ class _SignalledService:
         repeated = self._ended_by is not None
         self._ended_by = number
         log.info("stopping", signal=number.name, at_once=repeated)
-        if repeated or not self._up:  # nothing is under way yet, or it is not to be waited for
+        if repeated or not self._up:  # no work is under way yet, or the operator does not wait for it
             serving.cancel()
         else:
             self._stop.set()

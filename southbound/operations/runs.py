@@ -1,4 +1,4 @@
-"""Read runs from the run store, for people and for programs."""
+"""Run `southbound runs list` and `southbound runs show`, and read runs for other commands."""
 
 from __future__ import annotations
 
@@ -127,6 +127,6 @@ def _query_store(settings: Settings, query: Callable[[SqlRunStore], Awaitable[T]
 
 def _check_store_exists(address: str) -> None:
     url = make_url(address)
-    # Opening SQLite would make an empty file, and a wrong path would look like a store without runs.
+    # Opening SQLite would create an empty file, and a wrong path would look like a store without runs.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise unreachable(f"There is no run store {url.database}: start `southbound run` once, or correct store.url")

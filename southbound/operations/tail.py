@@ -1,4 +1,4 @@
-"""Show what travels on topics, decoded, as it comes."""
+"""Run `southbound tail`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHORT_TOPIC_NAMES = ("lifecycle", "dispatch", "inbound", "inflight", "results", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailOptions:
-    """What is to be shown, and how."""
+    """The options of `southbound tail`."""
 
     topics: Sequence[str]
     from_start: bool = False
@@ -76,7 +76,7 @@ def _ranges(known: Mapping[str, Sequence[int]], names: TopicNames, options: Tail
 
 
 def _resolve_topics(topic: str, names: TopicNames, known: Collection[str]) -> list[str]:
-    """Return the topics that a word means: a short name, `dispatch.<spoke>` or a whole name."""
+    """Return the topics for a short name, `dispatch`, `dispatch.<spoke>` or a full name."""
     if topic in known:
         return [topic]
     if topic == "dispatch":

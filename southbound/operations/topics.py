@@ -1,4 +1,4 @@
-"""Show which topics are missing, and create them."""
+"""Run `southbound topics plan` and `southbound topics apply`."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def _required_topics(settings: Settings) -> tuple[Topic, ...]:
 
 
 def _topics_table(plan: TopicPlan, missing_status: str) -> Table:
-    table = Table("topic", "what", "partitions", "keeps", "carries", box=None, pad_edge=False)
-    rows = [(topic, missing_status) for topic in plan.missing] + [(topic, "is there") for topic in plan.present]
+    table = Table("topic", "status", "partitions", "retention", "carries", box=None, pad_edge=False)
+    rows = [(topic, missing_status) for topic in plan.missing] + [(topic, "exists") for topic in plan.present]
     for topic, status in sorted(rows, key=lambda row: row[0].name):
         table.add_row(
             topic.name, status, str(topic.partitions), _retention(topic), ", ".join(topic.carries) or topic.meaning
@@ -78,7 +78,7 @@ def _topics_table(plan: TopicPlan, missing_status: str) -> Table:
 
 def _retention(topic: Topic) -> str:
     if topic.cleanup == "compact":
-        return "the last of each key"
+        return "the last record of each key"
     return "for ever" if topic.retention_ms is None else format_retention(topic.retention_ms)
 
 

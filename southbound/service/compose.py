@@ -1,4 +1,4 @@
-"""Put the parts together: the one place that knows them all."""
+"""Build the workers and tasks of a process from the classes of `consumers`: the one place that imports them all."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 SESSION_TIMEOUT_MS = 30_000
-MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two looks for overdue requests
+MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two searches for overdue requests
 log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
-    """Return the time, as every part of the running service sees it."""
+    """Return the current time in UTC; all parts of the service read the clock here."""
     return datetime.now(UTC)
 
 
@@ -73,12 +73,12 @@ def _log_used_up(use: ThresholdUse) -> None:
 
 
 def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
-    log.info("request waits", run=run_id, definitions=[*definitions])
+    log.info("request waiting for threshold", run=run_id, definitions=[*definitions])
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
 class SharedResources:
-    """What all roles of a process share: each part is opened or built once."""
+    """What all roles of a process share: each resource is opened or built once."""
 
     settings: Settings
     rules: RoutingRules
@@ -91,28 +91,28 @@ class SharedResources:
 
     @cached_property
     def updater(self) -> RunUpdater:
-        """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
+        """The updater of runs. It stores concurrent updates of all handlers together (ADR-0021)."""
         announcer = Announcer(events=self.events, now=utc_now)
         return RunUpdater(store=self.store, announcer=announcer, now=utc_now, ended=_result_counter(self.metrics))
 
     @cached_property
     def decide(self) -> Decider:
-        """The decisions by the live tables, with their cache of routes."""
+        """The decider by the live tables, with its cache of routes."""
         return Decider(tables=self.tables.current, observe=_missing_input_counter(self.metrics))
 
     @cached_property
     def commands(self) -> CommandPublisher:
-        """The commands that send runs."""
+        """The publisher of commands to dispatch."""
         return CommandPublisher(self.updater.announcer)
 
     @cached_property
     def limits(self) -> HierarchyLimits:
-        """How large a hierarchy may be."""
+        """The largest size and depth of a hierarchy."""
         return HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
 
     @cached_property
     def route(self) -> RequestRouter:
-        """The routing of whole requests."""
+        """The router of whole requests."""
         return RequestRouter(
             updater=self.updater,
             commands=self.commands,
@@ -124,25 +124,26 @@ class SharedResources:
 
     @cached_property
     def spokes(self) -> Mapping[str, Spoke]:
-        """The translations of every profile."""
+        """The spoke of each profile, which translates commands and responses."""
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
-        """Return a caller that asks before each call whether this process may still send."""
-        random_number = random.random  # jitter, not a secret
-        observe = _call_observer(self.metrics)
+        """Return a caller of external systems. Before each call it checks `may_send`.
+
+        Is this process still a member?
+        """
         return Caller(
             spokes=self.spokes,
             client=self.client,
             now=utc_now,
-            random=random_number,
+            random=random.random,  # jitter, not a secret
             may_send=may_send,
-            observe=observe,
+            observe=_call_observer(self.metrics),
         )
 
 
 def build_poller(resources: SharedResources) -> Poller | None:
-    """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
+    """Build the poller, or return None if no profile is polled. It owns no partitions, so it may always send."""
     if not any(Channel.POLL in profile.inbound for profile in resources.rules.profiles):
         return None
     return Poller(
@@ -150,35 +151,35 @@ def build_poller(resources: SharedResources) -> Poller | None:
         store=resources.store,
         events=resources.events,
         now=utc_now,
-        complain=lambda sentence: log.warning("polling has to wait", problem=sentence),
+        complain=lambda sentence: log.warning("polling failed; retrying", problem=sentence),
     )
 
 
 def callback_counter(metrics: Metrics) -> CountCallback:
-    """Count what became of callbacks."""
+    """Return a function that counts callbacks by spoke and outcome."""
     return lambda spoke, outcome: metrics.count(CALLBACKS, spoke, outcome)
 
 
 def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
-    """Build the task that gives up requests whose children never arrive; it belongs to the role `routing`."""
+    """Build the task of the role `routing` that gives up requests whose children never arrive."""
     deadline = resources.settings.routing.children_deadline
     return PendingRequestExpiry(
         updater=resources.updater,
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
-        complain=lambda sentence: log.warning("overdue requests have to wait", problem=sentence),
+        complain=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
     )
 
 
 def waiting_queue_releaser(resources: SharedResources) -> WaitingQueueReleaser:
-    """Build the task that releases queued requests; it belongs to the role `routing`."""
+    """Build the task of the role `routing` that releases requests which wait for a threshold."""
     releaser = WaitingQueueReleaser(
         updater=resources.updater,
         commands=resources.commands,
         route=resources.route,
         decide=resources.decide,
         used_up=resources.threshold_cache,
-        complain=lambda sentence: log.warning("waiting requests have to wait longer", problem=sentence),
+        complain=lambda sentence: log.warning("release of waiting requests failed; retrying", problem=sentence),
     )
     resources.metrics.track(IN_LINE, lambda: releaser.waiting_requests, "routing")
     resources.metrics.track(USED_UP, lambda: resources.threshold_cache.count_at(utc_now()), "routing")
@@ -188,7 +189,7 @@ def waiting_queue_releaser(resources: SharedResources) -> WaitingQueueReleaser:
 def lifecycle_handler(
     updater: RunUpdater, commands: CommandPublisher, route: RequestRouter, limits: HierarchyLimits
 ) -> LifecycleHandler:
-    """Put the handlers of lifecycle events together."""
+    """Build the handler of lifecycle events from the handlers of each event type."""
     assembler = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
     changer = HierarchyChanger(updater=updater, assembler=assembler, limits=limits)
     return LifecycleHandler(
@@ -201,7 +202,7 @@ def lifecycle_handler(
 
 
 def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
-    """Put the handlers of commands together."""
+    """Build the handler of commands from the handlers of each command."""
     return CommandHandler(
         send=SendRunHandler(updater=updater, caller=caller),
         change=ChangeRunHandler(updater=updater, caller=caller),
@@ -225,7 +226,7 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
 
 
 def inbound_worker(resources: SharedResources) -> Worker:
-    """Build the consumer of what external systems report."""
+    """Build the consumer of reports from external systems."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return ReportHandler(updater=resources.updater, caller=resources.make_caller(may_send)).handle
@@ -252,9 +253,9 @@ def _build_worker(
         kafka, [topic], session_timeout=config.session_timeout, revoke_budget=config.revoke_budget
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
-    # The handler asks the worker that runs it, so one of the two has to be made first.
+    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
     workers: list[Worker] = []
-    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not made yet
+    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
     decoding = DecodingHandler(handle, resources.events.envelope)
     workers.append(
         Worker(
@@ -271,7 +272,7 @@ def _build_worker(
 
 
 def _session_timeout(client: Mapping[str, object]) -> float:
-    """Let the worker judge its own membership by the session timeout that the group really has, in seconds."""
+    """Return the session timeout of the consumer group in seconds; the worker judges its membership by it."""
     return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
 
 

@@ -1,4 +1,4 @@
-"""Open what the service needs from outside, waiting for what is not there yet."""
+"""Open Kafka, the schema registry, the tables and the run store, and retry until each is available."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 
 async def open_run_store(store: StoreSettings) -> SqlRunStore:
-    """Open it, with its tables ready.
+    """Open the run store, and create or upgrade its tables.
 
     Raises:
-        SchemaError: a newer version wrote the tables.
-        StoreUnavailableError: the database cannot be used now.
+        SchemaError: a newer version of Southbound wrote the tables.
+        StoreUnavailableError: the database is not available.
     """
     address = store.url.get_secret_value()
     return await open_store(address, lock_timeout=store.lock_timeout, synchronous=store.synchronous)
@@ -51,12 +51,12 @@ async def open_run_store(store: StoreSettings) -> SqlRunStore:
 
 log = structlog.get_logger()
 
-DECODED_COMMAND_CACHE_BYTES = 4 * 2**20  # bytes of commands that need not be read again when they come back
+DECODED_COMMAND_CACHE_BYTES = 4 * 2**20  # bytes of published commands that are not decoded again when consumed
 
 RETRY_INTERVAL = 1.0  # seconds between attempts
 
 
-# By the values of `http.transport`; the contract suite of transports runs over all of them.
+# The transports by value of `http.transport`; the contract suite of transports tests all of them.
 TRANSPORTS: Mapping[str, type[AiohttpTransport | SessionTransport]] = {
     "connection": AiohttpTransport,
     "session": SessionTransport,
@@ -72,15 +72,15 @@ async def open_resources(
     metrics: Metrics,
     status: StartupStatus,
 ) -> SharedResources:
-    """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
+    """Open Kafka, the registry, the tables, the run store and the HTTP client; `stack` closes them in reverse order.
 
     Raises:
         KafkaNotReadyError: Kafka does not answer, or topics are missing, for longer than `kafka.start_timeout`.
-        RegistryError: the schema registry says no, or nothing for that long.
-        NoLiveTablesError: for that long the tables topic has nothing to decide by.
+        RegistryError: the schema registry refuses, or does not answer for that long.
+        NoLiveTablesError: the tables topic has no usable live tables for that long.
         StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
-        SchemaError: a newer version wrote its tables.
-        SecretMissingError: a profile names a secret that is not there.
+        SchemaError: a newer version of Southbound wrote its tables.
+        SecretMissingError: a profile names an environment variable for a secret that is not set.
     """
     client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)

@@ -1,4 +1,4 @@
-"""Build what each role runs in this process: workers over Kafka, tasks that run by the clock, servers."""
+"""Build what each role runs in this process: workers on Kafka, background tasks, servers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _no_tasks(_resources: SharedResources) -> Tasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleBuilder:
-    """How one role is built. `workers` are by name; `listen` starts a server and returns its port."""
+    """How one role is built. `workers` returns them by name; `start_server` starts one and returns its port."""
 
     workers: Callable[[SharedResources, str | None], dict[str, Worker]] = _no_workers
     tasks: Callable[[SharedResources], Tasks] = _no_tasks
@@ -99,15 +99,13 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
 
 
 def _warn_of_open_callbacks(resources: SharedResources) -> None:
-    """Warn where anybody who reaches the listener could end runs of a system whose callbacks carry no credentials."""
+    """Warn if the listener is reachable from outside and a system's callbacks need no credentials."""
     host = resources.settings.listener.host
     unauthenticated = [
         profile.name for profile in resources.rules.profiles if isinstance(profile.callback_auth, NoAuth)
     ]
     if unauthenticated and host not in LOOPBACK:
-        log.warning(
-            "anybody who reaches the listener can report on runs: set callback_auth", host=host, spokes=unauthenticated
-        )
+        log.warning("listener accepts unauthenticated callbacks: set callback_auth", host=host, spokes=unauthenticated)
 
 
 BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
@@ -126,7 +124,7 @@ def build_workers(
 ) -> dict[str, Worker]:
     """Build the workers of these roles by name: one per role, for dispatch one per spoke.
 
-    If one process routes and dispatches, routing yields: runs under way come before new ones.
+    In a process that routes and dispatches, dispatch has priority, so that runs under way finish before new ones start.
     """
     built = {role: BUILDERS[role].workers(resources, only_spoke) for role in roles}
     for routing in built.get(Role.ROUTING, {}).values():
@@ -135,12 +133,12 @@ def build_workers(
 
 
 def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks:
-    """Yield what these roles do by the clock instead of on records."""
+    """Yield the background tasks of these roles, which run on a timer instead of on records."""
     for role in roles:
         yield from BUILDERS[role].tasks(resources)
 
 
 async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> int | None:
-    """Start the servers of these roles, which `stack` stops; return the port of the listener, if it is one of them."""
+    """Start the servers of these roles; `stack` stops them. Return the port of the listener, if there is one."""
     ports = [await build(stack, resources) for role in roles if (build := BUILDERS[role].start_server)]
     return ports[0] if ports else None

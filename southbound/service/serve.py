@@ -1,4 +1,4 @@
-"""Run the service: open what it needs, start its roles, stop them in order."""
+"""Run the service: open its resources, start its roles, and stop them in order."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ UNREACHABLE_ERRORS = (
 
 
 class NotConfiguredError(Exception):
-    """What an operator wrote does not let the service start."""
+    """Settings, files or secrets of an operator prevent the start."""
 
 
 class NotReachableError(Exception):
-    """Kafka, the database or a port is not to be had."""
+    """Kafka, the database or a port is not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningService:
-    """The running service, for its caller."""
+    """A service that has started: its resources, workers and ports."""
 
     resources: SharedResources
     workers: Mapping[str, Worker]
@@ -73,17 +73,17 @@ async def serve(
     rules: RoutingRules | None = None,
     on_ready: Callable[[RunningService], None] = lambda _: None,
 ) -> bool:
-    """Run until `stop` is set; return whether everything under way was finished.
+    """Run the roles until `stop` is set; return whether all work under way was finished.
 
     Raises:
         NotConfiguredError: files or secrets are wrong.
-        NotReachableError: Kafka, the store or a port is not to be had within its limit.
-        WorkerFailedError: a worker could not go on.
+        NotReachableError: Kafka, the store or a port is not available within its limit.
+        WorkerFailedError: a worker failed and cannot continue.
     """
     async with AsyncExitStack() as stack:
         status, metrics = StartupStatus(), Metrics()
         try:
-            # First of all, so that a probe does not end a process that is waiting as it should.
+            # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
             health = await _start_health_server(stack, settings, metrics, status)
             rules = rules or load_rules(settings.routing)
             topics = _required_topics(settings, rules, roles, only_spoke)
@@ -149,7 +149,9 @@ def _worker_check(worker: Worker, group: str) -> HealthCheck:
     async def check() -> str | None:
         if worker.may_send():
             return None
-        return f"consumer group {group} has not heard from Kafka for a session: look at the brokers and at the network"
+        return (
+            f"consumer group {group} had no contact with Kafka for a session timeout: check the brokers and the network"
+        )
 
     return check
 
@@ -157,7 +159,7 @@ def _worker_check(worker: Worker, group: str) -> HealthCheck:
 async def _run_until_stopped(
     stop: asyncio.Event, workers: Mapping[str, Worker], background: Sequence[Coroutine[None, None, None]]
 ) -> bool:
-    """Run all; whichever ends first, or `stop`, ends them all."""
+    """Run all workers and background tasks until `stop` is set or one of them ends; then stop the others."""
     running = [asyncio.create_task(worker.run(), name=role) for role, worker in workers.items()]
     background_runs = [asyncio.create_task(task) for task in background]
     stopping = asyncio.create_task(stop.wait())

@@ -1,4 +1,4 @@
-"""Sentences about wrong settings: what is wrong, where, and what to write instead."""
+"""Messages about wrong settings: what is wrong, where, and what to write instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
     "literal_error": lambda c: f"must be {c['expected']}",
     "string_type": lambda _: "must be text: put it in quotes",
     "path_type": lambda _: "must be the path of a file or folder",
-    "model_type": lambda _: "must be a group of settings, one per line below it",
+    "model_type": lambda _: "must be a group of settings, one per line, indented",
     "dict_type": lambda _: "must be a group of names and values",
     "invalid_key": lambda _: "must have names that are text: put them in quotes",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda _: "must be a whole number"),
@@ -33,7 +33,7 @@ _MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
 
 
 def error_messages(wrong: ValidationError, values: CollectedSettings, known: KnownSettings) -> list[str]:
-    """Write one sentence per wrong setting."""
+    """Return one message per wrong setting, with its origin."""
     errors = wrong.errors(include_url=False, include_input=False)
     return list(dict.fromkeys(_sentences(errors, values, known)))
 
@@ -41,7 +41,7 @@ def error_messages(wrong: ValidationError, values: CollectedSettings, known: Kno
 def _sentences(errors: list[ErrorDetails], values: CollectedSettings, known: KnownSettings) -> Iterator[str]:
     for error in errors:
         loc = error["loc"]
-        # Of a setting that holds names and values, the entry is named and not the kinds that it might have been.
+        # For a setting that is a mapping, the entry is named, and not the types that pydantic tried.
         path = loc[:3] if loc[:2] in known.maps else loc[:2]
         yield f"{values.origin(*path)}: {_message(error, path, known)}"
 

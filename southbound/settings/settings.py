@@ -1,4 +1,4 @@
-"""Every setting, with its default, from one YAML file and the environment."""
+"""All settings, with their defaults, read from one YAML file and the environment."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULTS = Path(__file__).parents[1] / "defaults"
-DEFAULT_FILE = Path("southbound.yaml")  # read where the command is started, if it is there
+DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be absent
 LOCAL_KAFKA = "127.0.0.1:9092"
-# The signs that Kafka takes in the name of a topic, and a length that leaves room for the longest of ours.
+# The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
 
 
 class Section(BaseModel):
-    """A group of settings; a typing error in a name is refused."""
+    """A group of settings; an unknown name is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KafkaSettings(Section):
-    """Where events come from and go to."""
+    """The connection to Kafka."""
 
     bootstrap: str | None = Field(
         None, description="Kafka bootstrap servers. Unset: `demo` starts a broker, `run` uses 127.0.0.1:9092."
@@ -65,23 +65,23 @@ class KafkaSettings(Section):
     @classmethod
     def _validate_prefix(cls, prefix: str) -> str:
         if not _PREFIX.fullmatch(prefix):
-            raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as names of topics do")
+            raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as topic names do")
         return prefix
 
     @property
     def servers(self) -> str:
-        """The bootstrap servers if no local broker is started."""
+        """The bootstrap servers of a command that starts no broker."""
         return self.bootstrap or LOCAL_KAFKA
 
     def overrides(self) -> dict[str, str | int | float | bool]:
-        """The settings of every librdkafka client beyond our defaults, the password included."""
+        """Return the operator's settings for every librdkafka client, including the password."""
         secret = {"sasl.password": self.password.get_secret_value()} if self.password else {}
         protocol = {"group.protocol": self.protocol} if self.protocol == "consumer" else {}
         return {**self.client, **protocol, **secret}
 
 
 class StoreSettings(Section):
-    """The run store."""
+    """The database of the run store."""
 
     url: SecretStr = Field(
         SecretStr("sqlite:///southbound.db"),
@@ -106,7 +106,7 @@ class StoreSettings(Section):
 
 
 class RoutingSettings(Section):
-    """What is sent, and where."""
+    """The tables and profiles that decide what is sent and where, and the limits of a request."""
 
     tables: Literal["files", "topic"] = Field(
         "files",
@@ -126,25 +126,25 @@ class RoutingSettings(Section):
         "spoke-selector", description="Id of the published spoke selector, where `tables` is `topic`."
     )
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
-    max_runs: int = Field(500, ge=1, description="Most runs in one hierarchical request.")
+    max_runs: int = Field(500, ge=1, description="Largest number of runs in one hierarchical request.")
     max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
     children_deadline: float = Field(
         300.0,
         gt=0,
-        description="Seconds until a request that waits for children is given up; late ones still get it sent.",
+        description="Seconds until a request that waits for children is given up; it is sent if they arrive later.",
     )
 
 
 class WorkerSettings(Section):
-    """How much is done at once, and how a stop goes."""
+    """How many records are processed at once, and how a worker stops."""
 
-    max_in_flight: int = Field(256, ge=1, description="Most records a role works on at once.")
+    max_in_flight: int = Field(256, ge=1, description="Largest number of records that a role processes at once.")
     commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
-    drain: float = Field(20.0, gt=0, description="Seconds that records under way get to finish at a stop or rebalance.")
+    drain: float = Field(20.0, gt=0, description="Seconds for records under way to finish at a stop or rebalance.")
 
 
 class HttpSettings(Section):
-    """How external systems are called."""
+    """The HTTP client that calls external systems."""
 
     transport: Literal["connection", "session"] = Field(
         "connection",
@@ -154,26 +154,26 @@ class HttpSettings(Section):
 
 
 class ListenerSettings(Section):
-    """Where external systems send their notifications."""
+    """The address of the HTTP server that receives callbacks."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
 
 
 class HealthSettings(Section):
-    """Where probes and Prometheus look."""
+    """The address of the health probes and metrics."""
 
     host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
     port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """The logs on standard error."""
 
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is console on a terminal and JSON elsewhere."
     )
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is written.")
 
 
 class BrokerSettings(Section):
@@ -197,7 +197,7 @@ class Settings(Section):
 
 
 class SettingsError(Exception):
-    """Settings are wrong; `mistakes` has one sentence each."""
+    """Settings are wrong; `mistakes` has one sentence for each mistake."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -206,18 +206,18 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSettings:
-    """Settings, and the origin of each of them."""
+    """The settings, with the origin of each."""
 
     settings: Settings
     collected: CollectedSettings
 
     def origin(self, section: str, name: str) -> str:
-        """Return where a setting comes from: a variable, a file with its line, or nowhere."""
+        """Return the origin of a setting: a variable, a file with its line, or `default`."""
         return self.collected.origin(section, name) if self.collected.has(section, name) else "default"
 
 
 def sections() -> dict[str, type[Section]]:
-    """Return the groups of settings by name."""
+    """Return the classes of the groups of settings by name."""
     return {name: type(field.default) for name, field in Settings.model_fields.items()}
 
 
@@ -225,13 +225,13 @@ def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settin
     """Read the file (`config`, else the one that SOUTHBOUND_CONFIG names, else ./southbound.yaml) and the environment.
 
     Raises:
-        SettingsError: with every mistake of both.
+        SettingsError: with every mistake of the file and the environment.
     """
     return load_with_origins(config, environment).settings
 
 
 def load_with_origins(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
-    """Do what `load_settings` does, and keep the origin of each setting.
+    """Load the settings as `load_settings` does, with the origin of each.
 
     Raises:
         SettingsError: with every mistake of the file and the environment.

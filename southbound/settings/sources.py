@@ -1,4 +1,4 @@
-"""Collect the settings of the file and the environment with their origins."""
+"""Read settings from the file and the environment, and remember the origin of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "SOUTHBOUND_"
 CONFIG_FILE_VARIABLE = "SOUTHBOUND_CONFIG"
-# Names that are no settings: those of the test suite, and the secrets that spoke profiles refer to.
+# Variables that are not settings: those of the test suite, and the secrets that spoke profiles name.
 FOREIGN_PREFIXES = ("SOUTHBOUND_TEST_", "SOUTHBOUND_SECRET_")
 KUBERNETES_HOST_SUFFIX = "_SERVICE_HOST"
 
@@ -25,20 +25,20 @@ Values = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSettings:
-    """Every setting there is, by section; `maps` are those that hold names and values themselves."""
+    """The names of all settings by section. `maps` are the settings that are mappings, `paths` those that are paths."""
 
     sections: Mapping[str, Sequence[str]]
     maps: frozenset[SettingKey]
     paths: frozenset[SettingKey]
 
     def variables(self) -> dict[str, SettingKey]:
-        """Name the variable of every setting."""
+        """Return the settings by the name of their environment variable."""
         return {variable_name(s, name): (s, name) for s, names in self.sections.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedSettings:
-    """What was said, and where; `mistakes` are sentences about what could not be taken."""
+    """The values of one or more sources, with their origins. `mistakes` are sentences about wrong names and values."""
 
     values: Values = field(default_factory=dict)
     variables: frozenset[SettingKey] = frozenset()
@@ -54,18 +54,18 @@ class CollectedSettings:
         return f"{self.file}:{self.text.locate(path)[0]}" if self.text else "the defaults"
 
     def has(self, section: str, name: str) -> bool:
-        """Return whether anybody gave this setting."""
+        """Return whether a source sets this setting."""
         values = self.values.get(section)
         return isinstance(values, dict) and name in values
 
 
 def variable_name(section: str, name: str) -> str:
-    """Name the environment variable of a setting."""
+    """Return the name of a setting's environment variable."""
     return f"{PREFIX}{section}__{name}".upper()
 
 
 def read_environment(environment: Mapping[str, str], known: KnownSettings) -> CollectedSettings:
-    """Read every variable that begins with SOUTHBOUND_; an empty one counts as not set."""
+    """Read every variable that begins with SOUTHBOUND_; an empty variable counts as not set."""
     variables = known.variables()
     values: Values = {}
     mistakes: list[str] = []
@@ -85,7 +85,7 @@ def read_environment(environment: Mapping[str, str], known: KnownSettings) -> Co
 
 
 def read_settings_file(file: Path, known: KnownSettings) -> CollectedSettings:
-    """Read a YAML file; a relative path in it is meant from its own folder."""
+    """Read a YAML file; relative paths in it are relative to its folder."""
     try:
         text = read_yaml(file)
     except YamlMistakeError as error:
@@ -100,7 +100,7 @@ def read_settings_file(file: Path, known: KnownSettings) -> CollectedSettings:
 
 
 def merge(file: CollectedSettings, environment: CollectedSettings) -> CollectedSettings:
-    """Put the environment over the file, setting by setting."""
+    """Merge both sources; the environment overrides the file, setting by setting."""
     return CollectedSettings(
         values=_deep_merge(file.values, environment.values),
         variables=environment.variables,

@@ -1,4 +1,4 @@
-"""Show which runs of the past would go elsewhere by a draft, before it is published."""
+"""Compare what a draft decides for recorded events with what another table decides."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a number with a unit.
+    """Read a duration, such as `90m` or `7d`.
 
     Raises:
-        ValueError: it is something else; the sentence says what to write.
+        ValueError: it is not a duration; the sentence says what to write.
     """
     match = _SPAN.fullmatch(text.strip().lower())
     if not match or not int(match[1]):
-        raise ValueError(f"'{text}' is no span of time: write a number and s, m, h, d or w, such as 90m or 7d")
+        raise ValueError(f"'{text}' is not a duration: write a number and s, m, h, d or w, such as 90m or 7d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -55,7 +55,7 @@ def backtest_table(settings: Settings, file: str, *, since: str, against: str, l
 def compare_tables(
     settings: Settings, file: str, *, lookback: timedelta, against: str, limit: int
 ) -> BacktestComparison:
-    """Decide again what lies at most so far back; publishing asks for this, too.
+    """Decide the lifecycle events of the last `lookback` again with the table `file` and with the table `against`.
 
     Raises:
         CommandFailedError: a table is wrong, the two are of different kinds, or Kafka does not answer.
@@ -64,14 +64,18 @@ def compare_tables(
     reference = load_reference(settings, draft, against)
     if isinstance(draft, Selector) is not isinstance(reference, Selector):
         raise invalid_input(
-            [f"{file} is {kind_name(draft)}, and {against} is {kind_name(reference)}: compare two of a kind"]
+            [f"{file} is {kind_name(draft)}, and {against} is {kind_name(reference)}: compare tables of one kind"]
         )
     result = run_backtest(settings, current=reference, draft=draft, lookback=lookback, max_named_runs=limit)
     return BacktestComparison(draft=draft, current=reference, result=result)
 
 
 def parse_duration_option(text: str, option: str) -> timedelta:
-    """Read the span that an option was given."""
+    """Read the duration of a command's option.
+
+    Raises:
+        CommandFailedError: it is not a duration.
+    """
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -82,12 +86,12 @@ MAX_NAMED_RUNS = 20  # runs; `southbound tables backtest --limit` names more
 
 
 def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool) -> Findings:
-    """Backtest against what decides now; runs that would become dead letters keep the table back.
+    """Backtest a table against the live one; an error is found if it would drop runs that are decided now.
 
-    `name`: a file, or a draft as `ID@draft`; `since`: a span such as `7d`; `quiet`: draw nothing.
+    `name` is a file, or a draft as `ID@draft`. `since` is a duration such as `7d`. `quiet` prints nothing.
 
     Raises:
-        CommandFailedError: the span or a table is wrong, or Kafka does not answer.
+        CommandFailedError: the duration or a table is wrong, or Kafka does not answer.
     """
     comparison = compare_tables(
         settings, name, lookback=parse_duration_option(since, "--backtest"), against="live", limit=MAX_NAMED_RUNS
@@ -104,7 +108,7 @@ def _findings_of(tally: BacktestTally, since: str) -> Findings:
     remedy = "add rows or a default for them (`southbound tables backtest` lists them)"
     return Findings(
         errors=(f"{summary}: {remedy}",) if dropped else (),
-        warnings=(f"{count_noun(rerouted, 'request')} of the last {since} would have gone elsewhere",)
+        warnings=(f"{count_noun(rerouted, 'request')} of the last {since} would have been routed differently",)
         if rerouted
         else (),
     )

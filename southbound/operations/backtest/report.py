@@ -1,4 +1,4 @@
-"""Draw what a backtest found, for people and for programs."""
+"""The result of a backtest as text and as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestComparison:
-    """A draft beside what decides now, and what came out."""
+    """The draft, the table it is compared with, and the result."""
 
     draft: Loaded
     current: Loaded
@@ -31,7 +31,7 @@ class BacktestComparison:
 
 
 def backtest_text(comparison: BacktestComparison, limit: int) -> Group:
-    """Draw it: what was read, where runs would go, how often each row decides. At most `limit` runs are named."""
+    """Return the summary, the changes of routes, and how often each row decides. At most `limit` runs are named."""
     tally = comparison.result.tally
     parts = [Text(sentence) for sentence in _sentences(comparison)]
     if tally.differences:
@@ -44,14 +44,14 @@ def _sentences(comparison: BacktestComparison) -> Iterator[str]:
     skipped = ", ".join(
         f"{tally.asides[reason]:,} {_NOT_REDECIDED[reason]}" for reason in SkippedEvent if tally.asides[reason]
     )
-    yield f"{_table_version(comparison.draft)} beside {_table_version(comparison.current)}"
+    yield f"{_table_version(comparison.draft)} compared with {_table_version(comparison.current)}"
     yield (
         f"{tally.events:,} events of {result.topic} since {result.since.astimezone():%Y-%m-%d %H:%M}, "
         f"{result.events_per_second:,.0f} events/s: {tally.decided:,} requests were decided again"
         f"{f'; {skipped}' if skipped else ''}"
     )
     rerouted = sum(count for _, count in tally.differences)
-    yield f"{rerouted:,} of {tally.decided:,} requests would go elsewhere" + (
+    yield f"{rerouted:,} of {tally.decided:,} requests would be routed differently" + (
         f"; for {tally.undecided:,} the draft decides nothing, and they would become dead letters"
         if tally.undecided
         else ""
@@ -60,8 +60,8 @@ def _sentences(comparison: BacktestComparison) -> Iterator[str]:
 
 _NOT_REDECIDED = {
     SkippedEvent.CHILD: "children follow their root",
-    SkippedEvent.PINNED: "changes and cancellations keep what was decided",
-    SkippedEvent.FOREIGN: "are no lifecycle events",
+    SkippedEvent.PINNED: "changes and cancellations keep their decision",
+    SkippedEvent.FOREIGN: "are not lifecycle events",
     SkippedEvent.UNREADABLE: "cannot be decoded",
 }
 
@@ -72,7 +72,7 @@ def _table_version(loaded: Loaded) -> str:
 
 
 def _changes_table(tally: BacktestTally, limit: int) -> Table:
-    table = Table("now", "draft", "requests", "runs", box=None, pad_edge=False)
+    table = Table("current", "draft", "requests", "runs", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for change, count, named in _limited_changes(tally, limit):
         omitted = ["…"] if count > len(named) else []
@@ -83,7 +83,7 @@ def _changes_table(tally: BacktestTally, limit: int) -> Table:
 
 
 def _limited_changes(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
-    """Return each change with some of its runs, never more than `limit` altogether."""
+    """Yield each change with its count and some of its runs, at most `limit` runs altogether."""
     remaining = limit
     for change, count in tally.differences:
         named = tally.runs.get(change, [])[:remaining]
@@ -96,7 +96,7 @@ def _decision_text(verdict: RouteVerdict) -> str:
 
 
 def _rows_table(comparison: BacktestComparison) -> Table:
-    table = Table("row", "now", "draft", box=None, pad_edge=False)
+    table = Table("row", "current", "draft", box=None, pad_edge=False)
     for row, current, draft in _decisions_per_row(comparison):
         table.add_row(row, _count_cell(current), _count_cell(draft))
     return table
@@ -107,7 +107,7 @@ def _count_cell(count: int | None) -> str:
 
 
 def _decisions_per_row(comparison: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
-    """Return each row with how often it decides now and by the draft; None where a table does not have it."""
+    """Yield each row with its number of decisions by both tables; None where a table does not have the row."""
     tally = comparison.result.tally
     current = tally.by_row(lambda change: change.now, _row_ids(comparison.current))
     draft = tally.by_row(lambda change: change.draft, _row_ids(comparison.draft))
@@ -121,25 +121,26 @@ def _row_ids(loaded: Loaded) -> list[str]:
 
 
 def backtest_json(comparison: BacktestComparison, limit: int) -> str:
-    """Write it as one JSON object."""
+    """Return the result as one JSON object. At most `limit` runs are named."""
     result, tally = comparison.result, comparison.result.tally
     return orjson.dumps(
         {
             "draft": _table_version(comparison.draft),
-            "now": _table_version(comparison.current),
+            "current": _table_version(comparison.current),
             "topic": result.topic,
             "since": result.since.isoformat(timespec="seconds"),
             "events": tally.events,
             "decided": tally.decided,
-            "elsewhere": sum(count for _, count in tally.differences),
+            "rerouted": sum(count for _, count in tally.differences),
             "undecided": tally.undecided,
-            "aside": {reason.value: tally.asides[reason] for reason in SkippedEvent},
+            "skipped": {reason.value: tally.asides[reason] for reason in SkippedEvent},
             "changes": [
-                {"now": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
+                {"current": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
                 for change, count, named in _limited_changes(tally, limit)
             ],
             "rows": [
-                {"row": row, "now": current, "draft": draft} for row, current, draft in _decisions_per_row(comparison)
+                {"row": row, "current": current, "draft": draft}
+                for row, current, draft in _decisions_per_row(comparison)
             ],
             "seconds": round(result.seconds, 3),
             "events_per_second": round(result.events_per_second),

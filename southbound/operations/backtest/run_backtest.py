@@ -1,4 +1,4 @@
-"""Decide the events of the lifecycle topic again, with a draft and with what decides now, on all cores."""
+"""Decide the events of the lifecycle topic again with two tables, on all cores."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from schemas.codec.schema_registry import RegistryIds
     from southbound.settings.settings import Settings
 
-# Records; with fewer, starting a process takes longer than it saves. It reads both tables anew, and in the time of
-# one row it could decide so many events (make bench-backtest).
+# Records. With fewer of them, starting a process takes longer than it saves. It loads both tables again, and loading
+# one row takes as long as deciding this many events (make bench-backtest).
 MIN_RECORDS_PER_PROCESS, RECORDS_PER_TABLE_ROW = 20_000, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
-    """What came out: the counts, since when, and how long it took."""
+    """The result of a backtest: the counts, the start of the period, and the duration."""
 
     topic: str
     since: datetime
@@ -55,7 +55,7 @@ class BacktestResult:
 
     @property
     def events_per_second(self) -> float:
-        """Events per second, from the first question to Kafka to the last count."""
+        """Events per second, from the first request to Kafka to the last count."""
         return self.tally.events / self.seconds
 
 
@@ -68,10 +68,10 @@ def run_backtest(
     max_named_runs: int,
     readers: int | None = None,
 ) -> BacktestResult:
-    """Decide everything again that lies at most so far back. `most`: so many runs are named for each change.
+    """Decide the events of the last `lookback` again. At most `max_named_runs` runs are named for each change.
 
     Raises:
-        CommandFailedError: Kafka or the schema registry cannot be asked.
+        CommandFailedError: Kafka or the schema registry cannot be read.
     """
     topic = TopicNames(settings.kafka.prefix).lifecycle
     asyncio.run(wait_until_reachable(settings, [topic]))
@@ -104,7 +104,7 @@ def _reader_tasks(
 
 
 def reader_count(records: int, rows: int) -> int:
-    """Return how many processes are worth their start, for so many records and rows of both tables."""
+    """Return how many reader processes save time, for this number of records and of rows of both tables."""
     return max(1, min(os.cpu_count() or 1, records // (MIN_RECORDS_PER_PROCESS + rows * RECORDS_PER_TABLE_ROW)))
 
 
@@ -123,15 +123,15 @@ def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterabl
     except PartitionReadError as error:
         raise unreachable(str(error)) from None
     except BrokenProcessPool:
-        sentence = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
+        sentence = "A reader process was killed, perhaps because memory ran out: try a shorter --since"
         raise CommandFailedError(ExitCode.UNEXPECTED, sentence) from None
 
 
 def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
-    """Read the first share here, where both tables are loaded already, and the others in a process each."""
+    """Read the first share in this process, where both tables are loaded, and each other share in its own process."""
     first, *others = tasks
     with reader_pool(len(others)) as readers:
-        # What a loaded table is full of, functions, cannot travel, but its text can.
+        # A loaded table contains functions, which cannot be pickled, so its text is sent.
         texts = (write_table(document_of(current)), write_table(document_of(draft))) if others else ("", "")
         other_tallies = readers.map(partial(redecide_in_process, texts=texts), others)
         with reduced_gc():
@@ -141,7 +141,7 @@ def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Ite
 
 
 def reader_pool(count: int) -> ProcessPoolExecutor:
-    """Make processes that only read, and that end when this one does."""
+    """Return a pool of processes that only read, and that end with this process."""
     # Not forked: this process has threads of librdkafka, which a fork would not copy.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=prepare_reader_process)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def split_ranges(ranges: Sequence[OffsetRange], readers: int) -> list[list[OffsetRange]]:
-    """Split ranges into at most so many shares of the same length; a range is cut where a share ends inside it."""
+    """Split the ranges into at most `readers` shares of equal length; a range may be split between two shares."""
     total = sum(offset_range.length for offset_range in ranges)
     boundaries = [total * number // readers for number in range(readers + 1)]
     shares = [_slice_ranges(ranges, low, high) for low, high in pairwise(boundaries)]
@@ -21,7 +21,7 @@ def split_ranges(ranges: Sequence[OffsetRange], readers: int) -> list[list[Offse
 
 
 def _slice_ranges(ranges: Sequence[OffsetRange], low: int, high: int) -> list[OffsetRange]:
-    """Return what lies between two positions in all ranges laid end to end."""
+    """Return the part between two positions of the ranges laid end to end."""
     share: list[OffsetRange] = []
     position = 0
     for offset_range in ranges:

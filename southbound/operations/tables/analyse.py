@@ -1,4 +1,4 @@
-"""Analyse table files, and show what was found to people and programs."""
+"""Run `southbound tables analyse`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
 
 
 def _example(values: Mapping[str, object]) -> dict[str, object]:
-    """Write values as JSON has them; dates, times and durations as operators read them."""
+    """Return the values for JSON; dates, times and durations as operators write them."""
     return {
         name: value if isinstance(value, str | int | None) else value_in_words(value) for name, value in values.items()
     }

@@ -1,4 +1,4 @@
-"""Check tables that an operator wrote, and say what each of them is."""
+"""Run `southbound tables check`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> 
 
 
 def known_spokes(folder: Path) -> list[str] | None:
-    """Name the spokes that have a profile; None, and a word about it, where the profiles cannot be read."""
+    """Return the names of the spokes that have a profile, or None, with a note, if the profiles cannot be read."""
     try:
         profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
     except ProfilesWrongError:

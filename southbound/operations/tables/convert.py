@@ -1,4 +1,4 @@
-"""Convert tables between formats, and report what prevents it."""
+"""Run `southbound tables export` and `southbound tables import`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def export_table(settings: Settings, name: str, to: Format, out: Path | None, *,
 def _report_dmn_losses(table: DecisionTable) -> None:
     lost = [part for part, present in (("saved tests", table.tests), ("the note of the table", table.note)) if present]
     if lost:
-        print_status(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
+        print_status(f"DMN cannot hold {' and '.join(lost)}: keep the table as YAML, CSV or XLSX too")
 
 
 def import_table(
@@ -59,7 +59,7 @@ def import_table(
         CommandFailedError: the table is wrong, or the file cannot be written.
     """
     if options != DmnOptions() and format_of(file) is not Format.DMN:
-        raise invalid_input([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
+        raise invalid_input([f"{file}: --decision and --path apply to DMN models, and this is not one: omit them"])
     try:
         table = load_file(file, spokes, options)
     except TableErrors as error:
@@ -69,7 +69,7 @@ def import_table(
 
 
 def _write_output(content: bytes, file_format: Format, out: Path | None, json_table: Loaded | None) -> None:
-    """Write what came out; `told` is the table where other programs want to be told of it as JSON."""
+    """Write the converted table; with `json_table`, print a JSON object that describes it."""
     if out is None and file_format is Format.XLSX:
         raise invalid_input(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
     if out is not None:
@@ -82,7 +82,7 @@ def _write_output(content: bytes, file_format: Format, out: Path | None, json_ta
 
 
 def _check_suffix(out: Path, file_format: Format) -> None:
-    """Keep a spreadsheet from being overwritten with YAML: the end of a name says what every command reads it as."""
+    """Refuse a file name whose suffix belongs to another format: commands choose the format by the suffix."""
     suffix_format = SUFFIXES.get(out.suffix.lower(), file_format)
     if suffix_format is not file_format:
         correct_name = out.with_suffix(f".{file_format.value}").name
@@ -105,7 +105,7 @@ def _as_json(content: bytes, file_format: Format, out: Path | None, loaded: Load
 
 
 def _follow_up_sentences(file: str, error: TableErrors) -> list[str]:
-    """Describe what helps with mistakes of a format; a refused spreadsheet gets its copy."""
+    """Write an annotated copy of a refused spreadsheet; return a sentence about it, nothing for other formats."""
     diagnostics = error.diagnostics
     if format_of(file) is Format.XLSX and diagnostics and isinstance(diagnostics.places, SheetPlaces):
         return _write_annotated_copy(file, diagnostics, diagnostics.places)
@@ -113,7 +113,7 @@ def _follow_up_sentences(file: str, error: TableErrors) -> list[str]:
 
 
 def _write_annotated_copy(file: str, diagnostics: Diagnostics, places: SheetPlaces) -> list[str]:
-    """Write the copy of a refused spreadsheet with its reasons; return the sentence that says where it is."""
+    """Write a copy of a refused spreadsheet with the reasons in it; return a sentence that names the copy."""
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
     try:

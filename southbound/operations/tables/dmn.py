@@ -1,4 +1,4 @@
-"""Take a table out of a DMN model, held to what a table of ours must be, and put one into a model."""
+"""Read a table from a DMN model, and write one to a DMN model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DmnOptions:
-    """The decision of a model (empty: its only one), and the fact of each input."""
+    """The decision to read from a model (empty: its only one), and the fact of each input."""
 
     decision: str = ""
     paths: Mapping[str, str] = field(default_factory=dict)
@@ -32,24 +32,24 @@ class DmnOptions:
 
 @dataclass(frozen=True, slots=True)
 class _DecisionPlaces:
-    """The places of a decision: rows and columns are named by what is wrong with them."""
+    """Names the places of a decision in messages: always the decision itself, without row or column."""
 
     name: str
 
     def full_name(self, _place: int) -> str:
-        """Name the decision with its file."""
+        """Return the decision with its file."""
         return self.name
 
     def short_name(self, _place: int) -> str:
-        """Name a place inside the decision."""
+        """Return a short name, for a place in the same decision."""
         return "the same decision"
 
 
 def read_dmn(content: bytes, source: str, options: DmnOptions) -> TableTree:
-    """Read one decision of a model as the YAML that it becomes.
+    """Read one decision of a model, and return it as the tree of the YAML that it is converted to.
 
     Raises:
-        TableErrors: the model is wrong, or does not have what is wished for.
+        TableErrors: the model is wrong, or does not have the decision or the inputs of `options`.
     """
     name, table = _choose_decision(dmn.read(content, source, options.decision), source, options)
     where = f"{source}, decision '{name}'"
@@ -80,7 +80,11 @@ def _with_paths(table: DecisionTable, paths: Mapping[str, str], where: str) -> D
 
 
 def parse_paths(options: Iterable[str]) -> dict[str, str]:
-    """Read options of the form `INPUT=FACT`."""
+    """Parse options of the form `INPUT=FACT`.
+
+    Raises:
+        CommandFailedError: an option has another form.
+    """
     pairs = [option.partition("=") for option in options]
     if bad := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
         raise invalid_input(
@@ -90,16 +94,16 @@ def parse_paths(options: Iterable[str]) -> dict[str, str]:
 
 
 def write_dmn(table: Loaded) -> bytes:
-    """Write a table as a DMN model.
+    """Return a table as a DMN model.
 
     Raises:
-        TableErrors: it is a selector, which DMN has no words for.
+        TableErrors: it is a selector, which DMN cannot express.
     """
     match table:
         case OutboundPolicy():
             return dmn.write(table.table).encode()
         case Selector():
-            reason = "a selector has orders, switches and thresholds, for which DMN has no place"
+            reason = "a selector has orders, switches and thresholds, which DMN cannot express"
             raise TableErrors([f"{table.table.id}: {reason}: export it as YAML, CSV or XLSX"])
         case _:
             return dmn.write(table).encode()

@@ -1,4 +1,4 @@
-"""Read the runs that a table is to decide: events, a run document, or part of one."""
+"""Read the runs that `southbound tables explain` decides: events, a run document, or a part of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRun:
-    """The facts of a run; those of a child are shown too, although its root's are decided on."""
+    """The facts of a run. A child is decided too, although the gateway uses the decision for its root."""
 
     run_id: str
     facts: Facts
@@ -31,10 +31,10 @@ class ExampleRun:
 
 
 def read_example_runs(file: str) -> list[ExampleRun]:
-    """Read a file, `-` for standard input.
+    """Read the runs of a file; `-` is standard input.
 
     Raises:
-        CommandFailedError: with everything that is wrong with it.
+        CommandFailedError: with everything that is wrong with the file.
     """
     text, name = read_input(file, "a file with an event")
     document = _read_partial_document(text, name)
@@ -42,7 +42,7 @@ def read_example_runs(file: str) -> list[ExampleRun]:
 
 
 def _read_partial_document(text: str, name: str) -> Block | None:
-    """Read a mapping that is no event; None where it is something else, perhaps events."""
+    """Return a mapping that is not an event; None if the text is anything else, such as events."""
     try:
         tree = read_yaml(text, name, Diagnostics(LineNumbers(name)))
     except TableErrors:
@@ -73,6 +73,6 @@ def _runs_from_events(text: str, name: str) -> list[ExampleRun]:
     ]
     if not runs:
         raise invalid_input(
-            [f"{name}: none of its events has a run document: give a RunRequested, or the document itself"]
+            [f"{name}: none of its events has a run document: write a RunRequested, or the document itself"]
         )
     return [ExampleRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]

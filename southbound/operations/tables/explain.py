@@ -1,4 +1,4 @@
-"""Explain what a table decides for a given run."""
+"""Run `southbound tables explain`."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 def decision_text(run: ExampleRun, decision: Decision | Undecided, why_not: WhyNot | None) -> Group:
-    """Draw it: what was decided, on which values, why, and what came close."""
+    """Return the decision as text: the result, the inputs, the reason, and the row to compare with."""
     parts: list[RenderableType] = [Text(_decision_sentence(run, decision), style="bold")]
     if run.is_child:
-        parts.append(Text("It is a child: in the gateway it follows what is decided for its root."))
+        parts.append(Text("It is a child: in the gateway it follows the decision for its root."))
     parts += [_heading("inputs"), _pairs_table(_input_texts(decision))]
     parts += [_heading("why"), *map(Text, explanation_lines(decision))]
     if why_not is not None:
@@ -86,7 +86,7 @@ def _heading(title: str) -> Text:
 
 
 def decision_json(run: ExampleRun, decision: Decision | Undecided, why_not: WhyNot | None) -> str:
-    """Write it as one JSON object."""
+    """Return the decision as one JSON object."""
     undecided = isinstance(decision, Undecided)
     explanation = explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
     content: dict[str, object] = {
@@ -125,7 +125,7 @@ def _values(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    """Return a value as JSON has it: numbers to the last digit; dates and durations as a table's file writes them."""
+    """Return a value for JSON: numbers with all digits; dates and durations as in a table file."""
     match value:
         case None | bool() | str():
             return value

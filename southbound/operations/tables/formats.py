@@ -1,4 +1,4 @@
-"""Read a table file in any format, and write a table in any other."""
+"""Load and write tables in all formats: YAML, CSV, XLSX and DMN."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a table is written."""
+    """A file format of tables."""
 
     YAML = "yaml"
     CSV = "csv"
@@ -33,7 +33,7 @@ class Format(StrEnum):
 
 
 def _read_xlsx(content: bytes, source: str) -> TableTree:
-    from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
+    from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - importing the reader takes two fifths of the time of a check
 
     return table_tree_from_xlsx(content, source)
 
@@ -65,13 +65,12 @@ _WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
 def load_file(
     file: str, spokes: Collection[str] | None = None, options: DmnOptions = _NO_DMN_OPTIONS, *, tested: bool = True
 ) -> Loaded:
-    """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
+    """Load a table of any format. The version of a table that is not YAML is that of its conversion to YAML.
 
-    `wish` says what of a DMN model is wanted.
-    Unless it shall be `tested`, its saved tests are read but not run.
+    `options` choose what is read from a DMN model. With `tested` false, its saved tests are read but not run.
 
     Raises:
-        TableErrors: everything that is wrong, each with its place in the file.
+        TableErrors: with everything that is wrong, each with its place in the file.
     """
     suffix = Path(file).suffix.lower()
     if suffix in _UNSUPPORTED_SUFFIXES:
@@ -92,19 +91,19 @@ def _path_option_hint(file: str) -> str:
 
 
 def yaml_text(file: str, table: Loaded) -> str:
-    """Return the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
+    """Return the YAML text of a loaded file: the file itself, or its conversion; both have the table's version."""
     return (
         _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
     )
 
 
 def format_of(file: str) -> Format:
-    """Return the format by the end of the file's name; YAML if the name has no known ending."""
+    """Return the format for a file name's suffix; YAML if the suffix is unknown."""
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
 def write_format(to: Format, table: Loaded) -> bytes:
-    """Write a table in a format.
+    """Return a table in a format.
 
     Raises:
         TableErrors: the format cannot hold it.

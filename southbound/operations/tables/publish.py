@@ -1,4 +1,4 @@
-"""Publish a table, save a draft of it, or go back to an older version."""
+"""Run `southbound tables publish` and `southbound tables rollback`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def save_draft(settings: Settings, file: str, authorship: Authorship, *, as_json
     """
     named = load_named_file(file, settings.routing, None)
     for sentence in (findings := check_before_publishing(named.loaded, spokes_known=True)).errors:
-        print_status(f"will keep it from being published: {sentence}")
+        print_status(f"error that prevents publishing: {sentence}")
     _print_warnings(findings.warnings)
     draft = _authored_table(named)
     _write_plan(settings, plan_draft(draft, authorship), named.table)
@@ -91,14 +91,14 @@ def publish(
         raise invalid_input(findings.errors)
     if settings.routing.tables == "files":
         print_status(
-            "note: by these settings workers decide by files; they follow what is published with routing.tables: topic"
+            "note: with these settings workers use table files; with routing.tables: topic they use published tables"
         )
     published = read_published(settings) if is_file(name) else published
     return _make_live(settings, published, named, make_authorship(author, comment or named.comment), as_json=as_json)
 
 
 def _load_for_publishing(file: str, settings: Settings, spokes: Sequence[str] | None) -> NamedTable:
-    """Load a file; where only saved tests keep it back, tell too what else would."""
+    """Load a file; if only its saved tests fail, also report the other errors that prevent publishing."""
     try:
         return load_named_file(file, settings.routing, spokes)
     except CommandFailedError as failure:
@@ -138,7 +138,7 @@ def roll_back(settings: Settings, table: str, version: str | None, authorship: A
     live = find_live(published, table)
     target = version or rollback_version(live.moves)
     if target is None:
-        raise invalid_input([f"{table} has no version before {live.version}: publish the one that you want"])
+        raise invalid_input([f"{table} has no version before {live.version}: publish the wanted one"])
     if target == live.version:
         return _report_unchanged(table, target, as_json=as_json)
     named = load_named_version(published, f"{table}@{target}", spokes)
@@ -205,7 +205,7 @@ def _print_published(
             to_json({**content, "at": authorship.at, "comment": authorship.comment, "differences": sentences}).decode()
         )
         return
-    print(f"{named.table}@{version} is live" + (f" (before: {previous})" if previous else ""))
+    print(f"{named.table}@{version} is live" + (f" (previous: {previous})" if previous else ""))
     for sentence in sentences[:MAX_SHOWN_DIFFERENCES]:
         print(f"  {sentence}")
     if len(sentences) > MAX_SHOWN_DIFFERENCES:
@@ -219,5 +219,5 @@ def _differences_since(published: PublishedTables, named: NamedTable, previous: 
         record = find_version(published, named.table, previous)
         loaded = load_as(record.kind, record.text, f"{named.table}@{previous}")
     except TableErrors as error:
-        return [f"what was live cannot be compared: {error.sentences[0]}"]
+        return [f"the previous version cannot be compared: {error.sentences[0]}"]
     return [change.sentence for change in differences(document_of(loaded), document_of(named.loaded))]

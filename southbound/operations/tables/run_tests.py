@@ -1,4 +1,4 @@
-"""Run the tests that are saved with tables, and show every one."""
+"""Run `southbound tables test`."""
 
 from __future__ import annotations
 

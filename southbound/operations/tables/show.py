@@ -1,4 +1,4 @@
-"""Show published tables to people and programs: which there are, what they say, how they came to be, what differs."""
+"""Run `southbound tables list`, `show`, `history` and `diff`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def show_table(settings: Settings, table: str, version: str | None, *, as_json: 
     live = published.live(table)
     state = DRAFT if isinstance(record, TableDraft) else "live" if _is_live(live, record.version) else "not live"
     print_status(f"{table}@{record.version} ({record.kind}, {state}) by {record.author}{_quoted(record.comment)}")
-    sys.stdout.write(record.text)  # not a sign more: its hash is its version
+    sys.stdout.write(record.text)  # exactly as published: its hash is its version
     return ExitCode.SUCCESS
 
 
@@ -98,12 +98,12 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
         for move in live.moves:
             print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())
         return ExitCode.SUCCESS
-    moves_table = Table("at", "version", "how", "before", "by", "comment", box=None, pad_edge=False)
+    moves_table = Table("at", "version", "how", "previous", "by", "comment", box=None, pad_edge=False)
     for move in live.moves:
         moves_table.add_row(*_history_row(move))
     print_result(moves_table)
     if live.revision > len(live.moves):
-        print_status(f"the newest {len(live.moves)} of {live.revision} moves are remembered; every version is kept")
+        print_status(f"the history has the newest {len(live.moves)} of {live.revision} changes; every version is kept")
     return ExitCode.SUCCESS
 
 
@@ -121,12 +121,16 @@ def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
         fields = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
         print(to_json({**fields, "sentence": change.sentence}).decode() if as_json else change.sentence)
     if not changes:
-        print_status(f"{before} and {after} decide alike: they differ in layout and comments at most")
+        print_status(f"{before} and {after} decide the same: they differ in layout and comments at most")
     return ExitCode.SUCCESS
 
 
 def _load_both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[NamedTable]:
-    """Load two tables, or end the command with what is wrong with either."""
+    """Load two tables.
+
+    Raises:
+        CommandFailedError: with everything that is wrong with either.
+    """
     loaded: list[NamedTable] = []
     mistakes: list[str] = []
     for name in names:

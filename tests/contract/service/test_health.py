@@ -70,20 +70,20 @@ async def breaks() -> str | None:
 async def test_a_check_that_breaks_is_named_by_type_and_silences_no_other() -> None:
     async with a_probe(store=breaks, routing=fails) as probe:
         status, told = await probe.ready()
-    complaints = {"store": "The check broke with ValueError: tell a developer", "routing": "the database is locked"}
-    assert (status, told) == (503, {"status": "not ready", "complaints": complaints, "warnings": {}})
+    complaints = {"store": "The check failed with ValueError: tell a developer", "routing": "the database is locked"}
+    assert (status, told) == (503, {"status": "not ready", "problems": complaints, "warnings": {}})
 
 
 async def test_it_is_ready_when_nobody_complains() -> None:
     async with a_probe(store=passes, routing=passes) as probe:
-        assert await probe.ready() == (200, {"status": "ready", "complaints": {}, "warnings": {}})
+        assert await probe.ready() == (200, {"status": "ready", "problems": {}, "warnings": {}})
 
 
 async def test_one_complaint_is_enough_not_to_be_ready_and_is_told_in_its_own_words() -> None:
     async with a_probe(store=fails, routing=passes) as probe:
         assert await probe.ready() == (
             503,
-            {"status": "not ready", "complaints": {"store": "the database is locked"}, "warnings": {}},
+            {"status": "not ready", "problems": {"store": "the database is locked"}, "warnings": {}},
         )
 
 
@@ -94,7 +94,7 @@ async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkey
             503,
             {
                 "status": "not ready",
-                "complaints": {"store": "no answer within 0.05 s", "routing": "the database is locked"},
+                "problems": {"store": "no answer within 0.05 s", "routing": "the database is locked"},
                 "warnings": {},
             },
         )
@@ -103,7 +103,7 @@ async def test_a_check_that_hangs_is_a_complaint_and_keeps_nobody_waiting(monkey
 async def test_a_warning_is_told_and_takes_no_work_away() -> None:
     async with a_probe(store=passes) as probe:
         probe.server.warnings = lambda: {"outbound-policy": "still decided by the one before"}
-        told = {"complaints": {}, "warnings": {"outbound-policy": "still decided by the one before"}}
+        told = {"problems": {}, "warnings": {"outbound-policy": "still decided by the one before"}}
         assert await probe.ready() == (200, {"status": "ready", **told})
 
 

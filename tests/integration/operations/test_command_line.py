@@ -159,7 +159,7 @@ def test_topics_are_planned_created_and_then_there(empty_shell: CommandShell) ->
     assert [one.returncode for one in told] == [ExitCode.SUCCESS] * 3
     named = [line.split("  ")[0] for line in told[0].stdout.splitlines()[1:]]
     assert f"{own['SOUTHBOUND_KAFKA__PREFIX']}testrun.dispatch.fibre-lab" in named
-    said = ("to be created", "created", "is there")
+    said = ("to be created", "created", "exists")
     assert [one.stdout.count(words) for one, words in zip(told, said, strict=True)] == [len(named)] * 3
 
 
@@ -201,7 +201,7 @@ def test_tail_follows_until_it_is_interrupted(shell: CommandShell) -> None:
     with shell.started("tail", "lifecycle", "--run", "TR0077", "--from-start") as tail:
         event = EVENTS.replace("TR0001", "TR0077").splitlines()[0]
         assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
-        tail.wait_for_output("RunCancelled shall be cancelled: enough")
+        tail.wait_for_output("RunCancelled to be cancelled: enough")
         assert tail.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
         assert "Traceback" not in tail.output
 
@@ -315,7 +315,7 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
         "tables", "backtest", SELECTORS[1], "--since", "1h", "--json", SOUTHBOUND_ROUTING__TABLES="topic"
     )
     lost = next(one for one in json.loads(found.stdout)["changes"] if one["draft"]["row"] == "none")
-    assert (lost["now"]["row"], lost["runs"]) == ("S10", ["TR0600"])
+    assert (lost["current"]["row"], lost["runs"]) == ("S10", ["TR0600"])
 
 
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: CommandShell) -> None:

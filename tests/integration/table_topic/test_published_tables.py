@@ -112,7 +112,7 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_before_and_the_alarm
         assert versions_of(running) == versions
         told = await readiness(running)
         assert told["status"] == "ready"
-        assert not told["complaints"]
+        assert not told["problems"]
         assert "row R20, column 'spec'" in told["warnings"]["outbound-policy"]
         assert 'southbound_table_refused{table="outbound-policy"} 1.0' in await metrics_text(running)
         await service.request(a_document("TR1", spec="fibre-quick"))

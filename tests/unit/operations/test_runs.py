@@ -162,14 +162,14 @@ def test_why_tells_what_was_decided_and_where_the_run_stands(store: str) -> None
 def test_why_tells_of_a_child_that_it_follows_its_root(store: str) -> None:
     told = runs_why_output(store, "TR0001-1")
     assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in told
-    assert "the last attempt at fibre-lab failed for now; it is repeated" in told
+    assert "the last attempt at fibre-lab failed; it is retried" in told
     assert json.loads(runs_why_output(store, "TR0001-1", "--json"))["follows_root"] is True
 
 
 def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
     told = runs_why_output(store, "TR0002")
-    assert told.startswith("TR0002 is not decided yet")
-    assert "it waits for a person: mend the cause and redrive its dead letter" in told
+    assert told.startswith("TR0002 is not routed yet")
+    assert "it needs a person: correct the cause and redrive its dead letter" in told
 
 
 def test_why_and_show_read_what_is_kept_in_short(tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_every_phase_is_told_in_words(phase: Phase) -> None:
     child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_asked=True)
     told = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
     assert "since" in told[0]
-    assert "version 3 is wanted, and version 2 is what fibre-lab was sent" in told
-    assert ("its cancellation was asked for" in told) == (phase is not Phase.CANCELLED)
+    assert "version 3 is requested, and version 2 was sent to fibre-lab" in told
+    assert ("its cancellation was requested" in told) == (phase is not Phase.CANCELLED)
 
 
 def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_wait_with_it() -> None:
@@ -218,7 +218,7 @@ def test_a_run_that_waits_for_its_turn_says_at_what_and_its_children_that_they_w
 
 def test_a_root_that_waits_says_for_how_many() -> None:
     root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
-    assert status_sentences(root)[0].startswith("it waits for the 2 children that it names")
+    assert status_sentences(root)[0].startswith("it waits for the 2 children that it lists")
 
 
 @pytest.mark.parametrize("command", ["list", "show", "why"])

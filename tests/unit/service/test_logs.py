@@ -80,7 +80,7 @@ def test_a_library_that_complains_is_one_event_without_the_words_of_its_exceptio
     (line,) = capsys.readouterr().err.splitlines()
     told = orjson.loads(line)
     assert (told["event"], told["level"], told["library"]) == ("library warning", "error", "some.library")
-    assert (told["says"], told["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
+    assert (told["message"], told["error"]) == ("Error handling request from 10.0.0.1", "ValueError")
     assert "test_logs.py" in told["detail"]
     assert "hunter2" not in line
 

@@ -54,7 +54,10 @@ def test_readers_share_every_record_evenly_and_none_twice(lengths: list[int], re
 def test_the_draft_of_another_kind_is_refused() -> None:
     result = southbound("tables", "backtest", POLICY, "--against", SELECTOR)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert f"{POLICY} is an outbound policy, and {SELECTOR} is a spoke selector: compare two" in result.stderr
+    assert (
+        f"{POLICY} is an outbound policy, and {SELECTOR} is a spoke selector: compare tables of one kind"
+        in result.stderr
+    )
 
 
 def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_a_table_that_nothing_live_is_like_needs_another_beside_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([POLICY, "--since", "7"], "'7' is no span of time"),
+        ([POLICY, "--since", "7"], "'7' is not a duration"),
         (["nothing.yaml"], "nothing.yaml: cannot be read"),
         ([POLICY, "--against", "nothing.yaml"], "nothing.yaml: cannot be read"),
     ],

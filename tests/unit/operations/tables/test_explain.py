@@ -76,7 +76,7 @@ def test_a_run_that_no_row_takes_is_told_what_came_close_and_the_command_has_don
 def test_a_child_is_told_that_its_root_counts() -> None:
     result = southbound("tables", "explain", POLICY, "--event", "-", stdin=CHILD)
     assert "#R10 decides hierarchical true" in result.stdout
-    assert "follows what is decided for its root" in result.stdout
+    assert "follows the decision for its root" in result.stdout
 
 
 def test_every_run_of_a_file_is_explained() -> None:
