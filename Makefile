@@ -2,22 +2,22 @@
 PYTHON ?= python3
 ARGS ?=
 bin := .venv/bin
-# A uv that works, or one of our own; a name on PATH may be a shim without anything behind it.
+# A uv that works, or one installed here; a name on PATH may be a shim that runs nothing.
 uv := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 compile := pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 # The interpreter is this machine's; uv must not look for another on the network.
 export UV_PYTHON_DOWNLOADS := never
-# Trust whom the machine trusts, as pip and Maven do: companies sign for their own mirrors.
+# Trust the machine's certificates, as pip and Maven do: companies sign for their own mirrors.
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-tables bench-backtest run docs lock
 
-help:  ## Say what there is
+help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.installed  ## Show everything once, on a real Kafka, with two simulated external systems
+demo: .venv/.installed  ## Run ten scenarios on a real Kafka with two simulated external systems
 	@$(bin)/southbound demo $(ARGS)
 
 test: .venv/.installed  ## Run all tests: unit, contract, integration, chaos, architecture (ARGS="-k lanes" for some)
@@ -30,7 +30,7 @@ check: .venv/.installed  ## Check style, types, import rules and the history of 
 	$(bin)/lint-imports
 	$(bin)/python -m tests.contract.schemas.compatibility
 
-bench: .venv/.installed  ## Measure throughput next to other ways, and write docs/benchmarks.md
+bench: .venv/.installed  ## Measure throughput next to alternatives, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/path/bench.py $(ARGS)
 
 bench-tables: .venv/.installed  ## Measure decision tables next to zen-engine, and write their part of docs/benchmarks.md
@@ -42,10 +42,10 @@ bench-backtest: .venv/.installed  ## Measure how fast recorded events are decide
 run: .venv/.installed  ## Run every role in this process
 	@$(bin)/southbound run $(ARGS)
 
-docs: .venv/.installed  ## Write the pages that are made from the code
+docs: .venv/.installed  ## Write the pages that are generated from the code
 	@$(bin)/python -m docs.generate
 
-lock: .venv/.installed  ## Choose the versions of all dependencies anew (see docs/adr/0002)
+lock: .venv/.installed  ## Update the locked versions of all dependencies (see docs/adr/0002)
 	$(uv) $(compile) --upgrade --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt
 	$(uv) $(compile) --constraints locks/dev.txt pyproject.toml --output-file locks/runtime.txt
 	$(uv) $(compile) --constraints locks/dev.txt locks/build.in --output-file locks/build.txt

@@ -1,4 +1,4 @@
-"""Start a Kafka node under its supervisor, wait for it, and end it with what it left behind."""
+"""Start a Kafka node under its supervisor, wait until it is ready, stop it; run commands and reserve ports."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from southbound.broker.broker import BrokerUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-READY_POLL_INTERVAL = 0.02  # seconds between two questions
+READY_POLL_INTERVAL = 0.02  # seconds between two checks
 
 
 def wait_until_ready(bootstrap: str, *, seconds: float, still_alive: Callable[[], bool]) -> None:
     """Return as soon as the broker lists its topics.
 
     Raises:
-        BrokerUnavailableError: its process ended, or the time is over.
+        BrokerUnavailableError: its process ended, or it is not ready after `seconds`.
     """
     end = time.monotonic() + seconds
-    # A bare connect first: it costs nothing, while the client backs off after each refusal.
+    # A plain TCP connection first: it is cheap, while the Kafka client backs off after each refusal.
     _wait_for(lambda: _listens(bootstrap), bootstrap, end, still_alive)
     client_options = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "log_level": 0}
     admin = AdminClient({"bootstrap.servers": bootstrap, **client_options})
@@ -62,9 +62,9 @@ def _lists_topics(admin: AdminClient) -> bool:
         return False
 
 
-START_TIMEOUT = 60.0  # seconds a node may take
+START_TIMEOUT = 60.0  # seconds for the start of a node
 
-LOG_TAIL = 1500  # characters of its log in an error
+LOG_TAIL = 1500  # characters of the log in an error message
 
 
 @contextmanager
@@ -76,17 +76,17 @@ def run_server(
     cleanup_command: Sequence[str] = (),
     remove_folder: Path | None = None,
 ) -> Iterator[None]:
-    """Run a Kafka node while the block runs; it ends with this process, even by kill -9.
+    """Run a Kafka node while the block runs; it is stopped even if this process ends by kill -9.
 
     Args:
-        command: what starts the node in the foreground.
-        bootstrap: where it will listen.
-        log: the file that gets what it prints.
-        cleanup_command: a command that cleans up when the node has ended.
-        remove_folder: a folder to remove then.
+        command: the command that starts the node in the foreground.
+        bootstrap: the address that it will listen on.
+        log: the file for its output.
+        cleanup_command: a command that cleans up after the node has ended.
+        remove_folder: a folder to remove after that.
 
     Raises:
-        BrokerUnavailableError: the node does not get ready; the message ends with its last words.
+        BrokerUnavailableError: the node does not get ready; the message contains the end of its log.
     """
     supervisor = _start_supervisor(command, log, cleanup_command, remove_folder)
     try:
@@ -106,24 +106,24 @@ def _start_supervisor(
     }
     program = Path(__file__).with_name("supervisor.py")
     with log.open("ab") as log_file:
-        return subprocess.Popen(  # noqa: S603 - our own supervisor
+        return subprocess.Popen(  # noqa: S603 - a program of this package
             [sys.executable, "-I", "-S", program, json.dumps(order)],
             stdin=subprocess.PIPE,
             stdout=log_file,
             stderr=log_file,
-            # Ctrl-C reaches us alone; we end the node in our own order.
+            # Ctrl-C reaches this process only, which then stops the node in order.
             start_new_session=True,
         )
 
 
 def _wait_until_serving(supervisor: subprocess.Popen[bytes], bootstrap: str, log: Path) -> None:
-    log_file = log.open("rb")  # held open: the supervisor may remove the folder when the node ends
+    log_file = log.open("rb")  # opened now: the supervisor may remove the folder when the node ends
     with log_file:
         try:
             wait_until_ready(bootstrap, seconds=START_TIMEOUT, still_alive=lambda: supervisor.poll() is None)
         except BrokerUnavailableError as error:
             output = log_file.read().decode(errors="replace").strip()[-LOG_TAIL:]
-            raise BrokerUnavailableError(f"{error} It said: {output or 'nothing'}") from None
+            raise BrokerUnavailableError(f"{error} Output: {output or 'nothing'}") from None
 
 
 def _stop(supervisor: subprocess.Popen[bytes]) -> None:
@@ -132,28 +132,28 @@ def _stop(supervisor: subprocess.Popen[bytes]) -> None:
     supervisor.wait()
 
 
-OUTPUT_TAIL = 800  # characters worth putting in an error
+OUTPUT_TAIL = 800  # characters of the output in an error message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """How a command ended."""
+    """The result of a command."""
 
     ok: bool
     output: str
 
     @property
     def output_tail(self) -> str:
-        """The end of what it printed."""
+        """The end of its output."""
         return self.output.strip()[-OUTPUT_TAIL:] or "nothing"
 
 
 def run_command(command: Sequence[str | Path], *, timeout: float | None = None) -> CommandResult:
-    """Run a command without input; one that is missing or too slow has not ended well.
+    """Run a command without input; a missing command or a timeout is a result that is not `ok`.
 
     Args:
         command: the command and its arguments; no shell reads them.
-        timeout: seconds that it may take.
+        timeout: its limit in seconds; None: no limit.
     """
     try:
         completed = subprocess.run(  # noqa: S603 - every caller spells its command; only paths and names vary
@@ -173,25 +173,25 @@ def run_command(command: Sequence[str | Path], *, timeout: float | None = None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservedPort:
-    """A port of this machine that is reserved."""
+    """A port of this machine that is reserved for this process."""
 
     port: int
 
     @property
     def address(self) -> str:
-        """Where to connect."""
+        """The address with this port."""
         return f"127.0.0.1:{self.port}"
 
 
 @contextmanager
 def reserve_port(port: int = 0) -> Iterator[ReservedPort]:
-    """Reserve a port, or any free one, while the block runs.
+    """Reserve a port while the block runs; 0 is any free port.
 
     Raises:
         BrokerUnavailableError: the port is taken.
     """
-    # Bound and not listening, with SO_REUSEADDR: the kernel gives the port to no other process,
-    # yet Java, which sets SO_REUSEADDR too, can listen on it.
+    # Bound and not listening, with SO_REUSEADDR: the kernel does not assign the port to another process,
+    # and Java, which sets SO_REUSEADDR too, can still listen on it.
     with closing(socket.socket()) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

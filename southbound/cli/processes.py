@@ -51,7 +51,7 @@ def demo(config: ConfigOption = None) -> int:
 
     Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
     are its own, its tables and profiles those that are shipped, and runs that a configured store already has are left
-    alone. Leaves nothing running. Exits with 0 only if every story ended as it must.
+    alone. Leaves nothing running. Exits with 0 only if every scenario ended as expected.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""Everything the demo needs, up and down again: topics, two external systems, the service."""
+"""What the demo runs on: topics of its own, two external systems, the service."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from southbound.simulator.request_log import RequestLog
 
 
-# The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
-# may hold runs of others: none of them is given up here, and the simulated systems are not asked about them.
+# The scenarios need the shipped tables and profiles. A configured store may have runs of other processes: the deadline
+# keeps the demo from giving them up, and without the role `poller` it does not poll the simulated systems for them.
 SHIPPED_ROUTING = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
 ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEnvironment:
-    """What is up."""
+    """The running service and systems of a demo."""
 
     running: RunningService
     request_logs: dict[str, RequestLog]
@@ -49,7 +49,7 @@ class DemoEnvironment:
 async def open_environment(
     settings: Settings, bootstrap: str, demo_id: str, folder: Path
 ) -> AsyncIterator[DemoEnvironment]:
-    """Put everything up under topics of its own; take it down in order, whatever happens."""
+    """Start the systems and the service on topics of their own; stop and delete everything at the end."""
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(reserve_port())
         rules = load_rules(SHIPPED_ROUTING)
@@ -77,7 +77,7 @@ async def open_environment(
 
 
 async def _create_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequence[Topic]) -> None:
-    """Create topics, and delete them at the end: also when Ctrl-C comes while they are being created."""
+    """Create topics, and delete them at the end, also if Ctrl-C comes while they are created."""
     created = asyncio.ensure_future(asyncio.to_thread(lambda: admin.apply(admin.plan(topics))))
 
     async def delete() -> None:
@@ -97,12 +97,12 @@ async def _run_service(
     try:
         await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
-            serving.result()  # it could not start, and says why
+            serving.result()  # it could not start: raises the reason
         yield ready.result()
     finally:
         stop.set()
         if not ready.done():
-            serving.cancel()  # it looks at `stop` only once it is up
+            serving.cancel()  # it checks `stop` only after the start
         try:
             await serving
         finally:

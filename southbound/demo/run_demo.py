@@ -1,4 +1,4 @@
-"""Run the demo from the first broker to the last verdict."""
+"""Run the demo: start a broker and the service, publish the scenarios, check them and report."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from southbound.demo.scenarios import Scenario
     from southbound.settings.settings import Settings
 
-DEMO_TIMEOUT = 25.0  # seconds for all stories; the longest takes three
-FRAME_INTERVAL = 0.1  # seconds between pictures
+DEMO_TIMEOUT = 25.0  # seconds for all scenarios; the longest takes three
+FRAME_INTERVAL = 0.1  # seconds between updates of the screen
 QUIET_PERIOD = 0.5  # seconds without an event
-DEFAULT_WIDTH = 172  # columns where no terminal says how many there are
+DEFAULT_WIDTH = 172  # columns without a terminal
 
 
 def run_demo(settings: Settings, console: Console | None = None) -> int:
-    """Show all stories; 0 only if each ended as it must."""
+    """Run all scenarios; return 0 if each ended as expected, else 1."""
     console = console or Console()
     if not console.is_terminal:
         console.width = DEFAULT_WIDTH
@@ -90,7 +90,7 @@ async def _run_scenarios(
 
 
 async def _wait_until_quiet(evidence: DemoObservations) -> None:
-    """Let whatever comes late come: a second result or a second POST would be a lie of the first verdict."""
+    """Wait for late events: a second result or a second POST would make a passed check fail."""
     event_count = -1
     while event_count != evidence.output.events:
         event_count = evidence.output.events
@@ -132,7 +132,7 @@ async def _report(
         console.print(f"[red]✗[/red] {failure}")
     passed = len(scenarios) - len({sentence.partition(":")[0] for sentence in failures})
     console.print(
-        f"{passed} of {len(scenarios)} stories ended as they must: "
+        f"{passed} of {len(scenarios)} scenarios ended as expected: "
         f"{len(rows)} runs, {evidence.output.events} events out, {seconds:.1f} s"
     )
     return 1 if failures else 0

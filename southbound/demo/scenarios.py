@@ -1,4 +1,4 @@
-"""The ten stories: what is published, and what must come of it."""
+"""The ten scenarios: the events that each publishes, and the result that it must have."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ INVALID_BYTES = b"\xff\xfe this was never an event"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoObservations:
-    """What a story may be judged by: the output topics, and what the external systems received."""
+    """What a scenario is checked against: the output topics, and the requests that the systems received."""
 
     output: ObservedEvents
     request_logs: dict[str, RequestLog]
 
     def observed_run(self, run_id: str) -> ObservedRun | None:
-        """Return what was said of a run."""
+        """Return what the events say about a run; None before the first one."""
         return self.output.runs.get(run_id)
 
     def posted_runs(self, spoke: str, *run_ids: str) -> list[str]:
-        """Return which of these runs a system was sent, in order, repetitions included."""
+        """Return the given runs that were posted to a system, in order, with repetitions."""
         names = self.request_logs[spoke].posted_names()
         return [run_id for name in names for run_id in run_ids if name == f"Line test {run_id}"]
 
     def dead_letter(self, key: str) -> ObservedDeadLetter | None:
-        """Return the dead letter under a key."""
+        """Return the dead letter with this key."""
         return next((dead_letter for dead_letter in self.output.dead_letters if dead_letter.key == key), None)
 
 
 class ScenarioCheck(Protocol):
-    """Yields what is not as it must be, yet or for good; nothing if the scenario has ended well."""
+    """Yields a sentence for each expectation that is not met, or not met yet."""
 
     def __call__(self, evidence: DemoObservations) -> Iterator[str]:
-        """Check the evidence."""
+        """Check the observations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One thing that must work. `then` is published when the run was accepted; `raw` is not even an event."""
+    """One scenario. `follow_up` is published after the run is accepted; `raw_record` is published as it is."""
 
     title: str
     runs: tuple[str, ...]
@@ -59,7 +59,7 @@ class Scenario:
 
 
 def sample_run(run_id: str, spec: str, *, service_type: str = "fibre", **more: object) -> RunDocument:
-    """Make the document of a run with two measures."""
+    """Return the document of a run with two measures."""
     fields = {
         "run_id": run_id,
         "root_run_id": more.get("parent_run_id", run_id),
@@ -75,7 +75,7 @@ def sample_run(run_id: str, spec: str, *, service_type: str = "fibre", **more: o
 
 
 def sample_hierarchy(root: str, spec: str) -> RunDocument:
-    """Make a root with three children: one below another."""
+    """Return a root with three children, one of them below another."""
     return sample_run(
         root,
         spec,
@@ -87,7 +87,7 @@ def sample_hierarchy(root: str, spec: str) -> RunDocument:
 
 
 def make_scenarios(demo_id: str) -> Sequence[Scenario]:
-    """Make the stories with run ids of their own, so that a second demo is as good as the first."""
+    """Return the scenarios; their run ids contain `demo_id`, so that a second demo can use the same store."""
     name = f"TR-{demo_id}-{{}}".format
     return (
         _immediate_result(name("QUICK")),
@@ -109,7 +109,10 @@ def _immediate_result(run_id: str) -> Scenario:
         yield from _check_request_result(evidence, run_id, RunState.COMPLETED, 1)
 
     return Scenario(
-        title="answered at once", runs=(run_id,), check=check, events=_request_event(sample_run(run_id, "fibre-quick"))
+        title="answered immediately",
+        runs=(run_id,),
+        check=check,
+        events=_request_event(sample_run(run_id, "fibre-quick")),
     )
 
 
@@ -120,7 +123,7 @@ def _callback_result(run_id: str) -> Scenario:
         run = evidence.observed_run(run_id)
         ids = {measure.id for measure in run.result.test_measure} if run and run.result else set()
         if ids != {f"{run_id}-M1", f"{run_id}-M2"}:
-            yield f"the measures of {run_id} must carry the requested ids"
+            yield f"the measures of {run_id} must have the requested ids"
 
     return Scenario(
         title="answered by callback",
@@ -207,7 +210,7 @@ def _rejection(run_id: str) -> Scenario:
         yield from _check_end(evidence, run_id, RunState.REJECTED, None)
         run = evidence.observed_run(run_id)
         if run and run.result and not run.result.reasons:
-            yield "a refusal must carry the reasons"
+            yield "a refusal must have reasons"
         if evidence.dead_letter(run_id):
             yield "a refusal is a result, not a dead letter"
 
@@ -223,7 +226,7 @@ def _busy_system(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         if evidence.posted_runs("copper-lab", run_id) != [run_id] * 3:
-            yield "a system that answers 503 twice must be asked three times"
+            yield "a system that responds with 503 twice must receive three POSTs"
 
     return Scenario(
         title="503, 503, then accepted",
@@ -237,20 +240,20 @@ def _invalid_bytes(key: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
         dead_letter = evidence.dead_letter(key)
         if dead_letter is None:
-            yield "the rubbish must become a dead letter"
+            yield "the invalid bytes must become a dead letter"
         elif (dead_letter.code, dead_letter.value) != ("UNDECODABLE", INVALID_BYTES):
-            yield "the dead letter must carry the original bytes and say UNDECODABLE"
+            yield "the dead letter must have the original bytes and the code UNDECODABLE"
 
-    return Scenario(title="rubbish bytes: dead letter", runs=(key,), check=check, raw_record=INVALID_BYTES)
+    return Scenario(title="invalid bytes: dead letter", runs=(key,), check=check, raw_record=INVALID_BYTES)
 
 
 def _no_matching_row(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
         dead_letter = evidence.dead_letter(run_id)
         if dead_letter is None:
-            yield "a run that no row wants must become a dead letter"
+            yield "a run that no row matches must become a dead letter"
         elif dead_letter.code != "NO_ROW_MATCHES" or "would have matched" not in dead_letter.detail:
-            yield "the dead letter must tell which rows came close"
+            yield "the dead letter must name the rows that came close"
 
     return Scenario(
         title="no row matches: dead letter",

@@ -1,4 +1,4 @@
-"""Draw the demo: runs moving through their states, then what came of each."""
+"""The tables of the demo: runs in progress, results, dead letters."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ COLOURS = {
 
 
 def progress_table(scenarios: Sequence[Scenario], evidence: DemoObservations) -> RenderableType:
-    """Show where every run is right now."""
-    table = Table(title="Runs on their way", title_justify="left")
-    for column in ("story", "run", "spoke", "state", "result"):
+    """Return a table with the current state of every run."""
+    table = Table(title="Runs in progress", title_justify="left")
+    for column in ("scenario", "run", "spoke", "state", "result"):
         table.add_column(column, no_wrap=True)
     for scenario in scenarios:
         for number, run_id in enumerate(scenario.runs):
@@ -55,9 +55,9 @@ def _state_text(state: str) -> Text:
 def summary_table(
     scenarios: Sequence[Scenario], rows: Mapping[str, RunRow], evidence: DemoObservations
 ) -> RenderableType:
-    """Show what came of every run, as the run store has it."""
-    table = Table(title="What came of them", title_justify="left")
-    for column in ("", "story", "run", "decision", "spoke", "external id", "state", "result"):
+    """Return a table with the result of every run, as the run store has it."""
+    table = Table(title="Results", title_justify="left")
+    for column in ("", "scenario", "run", "decision", "spoke", "external id", "state", "result"):
         table.add_column(column, no_wrap=column in ("", "run", "state", "result"), overflow="fold")
     for scenario in scenarios:
         mark = Text("✗", style="red") if any(scenario.check(evidence)) else Text("✓", style="green")
@@ -77,9 +77,9 @@ def _summary_row(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
 
 
 def dead_letter_table(dead_letters: Sequence[ObservedDeadLetter]) -> RenderableType:
-    """Show every dead letter with its reason."""
+    """Return a table with every dead letter and its reason."""
     table = Table(title="Dead letters", title_justify="left")
-    for column in ("key", "code", "original bytes", "why, and what to do"):
+    for column in ("key", "code", "original bytes", "reason and remedy"):
         table.add_column(column, no_wrap=column in ("key", "code"), overflow="fold")
     for dead_letter in dead_letters:
         table.add_row(
@@ -95,4 +95,4 @@ def _original_bytes(value: bytes | None) -> str:
     if value is None:
         return "none"
     shown = repr(value[:32])[2:-1]
-    return f"{shown}… ({len(value)} bytes)" if len(value) > 32 else shown  # noqa: PLR2004 - what fits a column
+    return f"{shown}… ({len(value)} bytes)" if len(value) > 32 else shown  # noqa: PLR2004 - as many as a column holds

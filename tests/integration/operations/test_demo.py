@@ -33,7 +33,7 @@ def test_every_story_of_the_demo_ends_as_it_must_and_a_second_demo_is_as_good(ka
         assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 0, (
             shown.getvalue()
         )
-        assert "10 of 10 stories ended as they must" in shown.getvalue()
+        assert "10 of 10 scenarios ended as expected" in shown.getvalue()
         assert "outbound-policy@" in shown.getvalue()
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     groups = admin.list_consumer_groups().result(10).valid
@@ -72,7 +72,7 @@ def test_on_a_terminal_the_runs_are_seen_moving(kafka_bootstrap: str) -> None:
     shown = io.StringIO()
     terminal = Console(file=shown, force_terminal=True, width=160)
     assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), terminal) == 0, shown.getvalue()
-    assert "Runs on their way" in shown.getvalue()
+    assert "Runs in progress" in shown.getvalue()
 
 
 def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
@@ -83,7 +83,7 @@ def test_a_story_that_does_not_end_as_it_must_fails_the_demo(
         return (replace(story, check=lambda _: iter(["the moon must be made of cheese"])),)
 
     monkeypatch.setattr("southbound.demo.run_demo.DEMO_TIMEOUT", 0.5)
-    monkeypatch.setattr("southbound.demo.run_demo.demo_scenarios", wrong)
+    monkeypatch.setattr("southbound.demo.run_demo.make_scenarios", wrong)
     shown = io.StringIO()
     assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=shown)) == 1
-    assert "answered at once: the moon must be made of cheese" in shown.getvalue()
+    assert "answered immediately: the moon must be made of cheese" in shown.getvalue()

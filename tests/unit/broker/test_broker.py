@@ -82,7 +82,7 @@ def test_the_jars_appear_all_at_once(bare_machine: Path) -> None:
     a_program(bare_machine, "mvn", write_one)
     said: list[str] = []
     assert [jar.name for jar in ensure_jars(said.append).iterdir()] == ["kafka.jar"]
-    assert said == ["Fetching Apache Kafka 4.4.0 with Maven, this once"]
+    assert said == ["Downloading Apache Kafka 4.4.0 with Maven, only this time"]
     assert [entry.name for entry in cache_folder().parent.iterdir()] == [cache_folder().name]
 
 
@@ -151,8 +151,8 @@ def test_an_engine_that_cannot_get_the_image_gives_way_to_the_jvm(
         assert broker.kind is BrokerKind.JVM
     assert said == [
         "Starting Kafka in Docker from a/kafka:1",
-        "Pulling the image a/kafka:1, this once",
-        "Docker cannot get the image a/kafka:1. It said: no such host",
+        "Pulling the image a/kafka:1, only this time",
+        "Docker cannot get the image a/kafka:1. Output: no such host",
         "Starting Kafka in a local JVM",
         "Kafka answers at 127.0.0.1:1",
     ]
