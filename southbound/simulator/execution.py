@@ -1,4 +1,4 @@
-"""Play the tests of an external system: every one takes the course that its behaviour says."""
+"""Execute the tests of an external system: create, change and cancel them, and run their scripted transitions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TERMINAL = frozenset({RunState.REJECTED, RunState.CANCELLED, RunState.COMPLETED,
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ServiceTest:
-    """One test as this system knows it."""
+    """One test of the system."""
 
     resource: Json
     behaviour: Behaviour
@@ -39,17 +39,17 @@ class ServiceTest:
 
     @property
     def id(self) -> str:
-        """The id by which this system knows the test."""
+        """The system's id of the test."""
         return str(self.resource["id"])
 
     @property
     def ended(self) -> bool:
-        """Nothing happens to this test any more."""
+        """Whether the test is in a final state."""
         return self.resource["state"] in TERMINAL
 
 
 class TestExecution:
-    """Owns all tests of one system and is the only one that moves them."""
+    """Owns all tests of one system; only it changes their state."""
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class TestExecution:
         self._new_id = new_id
 
     def behaviour_for(self, body: Json) -> Behaviour:
-        """Choose how to treat a test, by its specification and by whether it names a parent."""
+        """Return the behaviour for a test, by its specification and by whether it names a parent."""
         specification = body["testSpecification"]
         name = str(specification["id"]) if isinstance(specification, dict) else ""
         return self._script.behaviour_for(name, child=parent_id(body) is not None)
 
     def create(self, body: Json) -> ServiceTest:
-        """Take a test in, and the ones nested in it, and let them begin."""
+        """Create a test, and the ones nested in it, and start their transitions."""
         test_id = self._new_id()
         behaviour = self.behaviour_for(body)
         resource = {
@@ -93,7 +93,7 @@ class TestExecution:
         """Change or cancel a test.
 
         Raises:
-            RequestRefusedError: the test has ended, or its behaviour does not allow it.
+            RequestRefusedError: the test has ended, or its behaviour does not allow the change.
         """
         if test.ended:
             state = test.resource["state"]
@@ -104,13 +104,13 @@ class TestExecution:
             self._apply_patch(test, change)
 
     def delete(self, test: ServiceTest) -> None:
-        """Forget a test."""
+        """Delete a test, and notify subscribers."""
         self._stop_transitions(test)
         del self.tests[test.id]
         self._notify(test, notifications.DELETED, only=notifications.MINIMAL_FIELDS)
 
     async def stop(self) -> None:
-        """Halt every course."""
+        """Stop all transitions."""
         tasks = [test.transitions_task for test in self.tests.values() if test.transitions_task is not None]
         for task in tasks:
             task.cancel()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Hub:
-    """Adds and removes subscriptions."""
+    """Handles requests that add and remove subscriptions."""
 
     def __init__(self, notifications: NotificationSender, definition: TmfDefinition, new_id: Callable[[], str]) -> None:
         self._subscriptions = notifications.subscriptions
@@ -27,7 +27,7 @@ class Hub:
         self._new_id = new_id
 
     def routes(self, base: str) -> list[web.RouteDef]:
-        """List the routes below the base path."""
+        """Return the routes below the base path."""
         return [web.post(f"{base}/hub", self._subscribe), web.delete(f"{base}/hub/{{id}}", self._unsubscribe)]
 
     async def _subscribe(self, request: web.Request) -> web.Response:

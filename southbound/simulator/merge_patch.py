@@ -1,4 +1,4 @@
-"""Read what a POST or PATCH of a test asks for."""
+"""What a PATCH changes in a test, and the parent that a POST names."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class MergePatch:
 
     @property
     def cancels(self) -> bool:
-        """It asks to cancel the test, in either spelling.
+        """Whether it cancels the test, in either spelling of the state.
 
         Raises:
-            RequestRefusedError: it asks for another state, which only the system itself can reach.
+            RequestRefusedError: it sets another state, which only the system itself can set.
         """
         state = self.fields.get("state")
         if state is None or str(state).casefold() in {"cancelled", "canceled"}:
@@ -30,21 +30,21 @@ class MergePatch:
 
     @property
     def pointer(self) -> str:
-        """Point at the field that it changes, at the whole where there are several."""
+        """The JSON pointer to the changed field; empty if there are several."""
         return f"/{next(iter(self.fields))}" if len(self.fields) == 1 else ""
 
     def check_required_fields(self) -> None:
-        """Make sure that it deletes nothing without which there is no test.
+        """Check that it deletes no required field.
 
         Raises:
             RequestRefusedError: it does.
         """
         for field in REQUIRED:
             if field in self.fields and self.fields[field] is None:
-                raise RequestRefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
+                raise RequestRefusedError(400, "invalidBody", "a test requires this field", f"/{field}")
 
     def changed_characteristic(self, before: Json) -> str | None:
-        """Name the characteristic whose value it changes, the last one of several."""
+        """Return the name of the characteristic whose value it changes, the last one of several."""
         known = {c.get("name"): c.get("value") for c in objects_in(before, "characteristic")}
         patched = objects_in(self.fields, "characteristic")
         changed = [str(c["name"]) for c in patched if known.get(c["name"], _ABSENT) != c["value"]]
@@ -55,7 +55,7 @@ _ABSENT = object()
 
 
 def apply_merge_patch(target: object, patch: object) -> Json:
-    """Merge a patch into a resource: objects field by field, null deletes, everything else replaces."""
+    """Merge a patch into a resource: objects field by field, null deletes, other values replace."""
     result = dict(target) if isinstance(target, dict) else {}
     for name, value in (patch if isinstance(patch, dict) else {}).items():
         if value is None:
@@ -66,7 +66,7 @@ def apply_merge_patch(target: object, patch: object) -> Json:
 
 
 def parent_id(body: Json) -> str | None:
-    """Return the id of the parent that a test names, by relationship or by characteristic."""
+    """Return the id of the parent that a test names, in a relationship or in a characteristic."""
     if (relationship := parent_relationship(body)) is not None:
         return str(relationship[1].get("id"))
     characteristics = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")
@@ -74,6 +74,6 @@ def parent_id(body: Json) -> str | None:
 
 
 def parent_relationship(body: Json) -> tuple[int, Json] | None:
-    """Find the relationship to a parent, with its place in the list."""
+    """Return the relationship to a parent with its index in the list, or None."""
     relationships = enumerate(objects_in(body, "serviceTestRelationship"))
     return next(((index, r) for index, r in relationships if r.get("role") == "parent"), None)

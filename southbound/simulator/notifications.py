@@ -1,4 +1,4 @@
-"""Send notifications to subscribers, in order per test, until they are acknowledged."""
+"""Notifications to subscribers (TMF653 v4.1): built, and sent in order per test until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from consumers.spokes.transport import Transport
     from southbound.simulator.measures import Json
 
-STATE_CHANGED = "ServiceTestStateChangeEvent"  # named by v4.2; v4.1 systems in the field send it too
+STATE_CHANGED = "ServiceTestStateChangeEvent"  # defined by v4.2; v4.1 systems in use send it too
 ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
 DELETED = "ServiceTestDeleteEvent"
 MINIMAL_FIELDS = ("id", "href", "state")
-RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
+RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Subscription:
         return not wanted or event_type in ",".join(wanted).split(",")
 
     def build_request(self, event: Json) -> HttpRequest:
-        """Make the request that delivers an event."""
+        """Return the request that delivers an event."""
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
         headers = {"content-type": "application/json", **self.headers}
         return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
@@ -57,7 +57,7 @@ def make_notification(
     only: tuple[str, ...] | None = None,
     field_path: str | None = None,
 ) -> Json:
-    """Wrap a test, or only some of its fields, into the event envelope of v4.1."""
+    """Return the v4.1 event for a test, with all of its fields or `only` some of them."""
     content = resource if only is None else {name: resource[name] for name in only if name in resource}
     time = at.isoformat()
     # `timeOcurred` is spelled as the v4 definition spells it.
@@ -72,7 +72,7 @@ def make_notification(
 
 
 class NotificationSender:
-    """Deliver events; those of one test go out one after the other."""
+    """Sends events to subscribers; the events of one test are sent in order."""
 
     def __init__(self, transport: Transport, *, retry_delays: Iterable[float] = RETRY_DELAYS) -> None:
         self._transport = transport
@@ -83,7 +83,7 @@ class NotificationSender:
         self.undelivered: list[Json] = []
 
     def send(self, test_id: str, event: Json) -> None:
-        """Send an event to every subscriber, after earlier ones about the same test."""
+        """Send an event to every subscriber, after the earlier events of the same test."""
         task = asyncio.create_task(self._deliver(event, after=self._last_delivery.get(test_id)))
         self._last_delivery[test_id] = task
         self._tasks.add(task)
@@ -91,7 +91,7 @@ class NotificationSender:
         task.add_done_callback(lambda done: self._forget(test_id, done))
 
     async def stop(self) -> None:
-        """Return up what is still under way."""
+        """Cancel all deliveries under way."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()

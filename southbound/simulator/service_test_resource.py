@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class ServiceTestResource:
-    """Judges requests, puts the obstacles of the script in their way, and lets the stage play."""
+    """Handles requests: validates them, applies the scripted failures, creates and changes tests."""
 
-    def __init__(self, engine: TestExecution, definition: TmfDefinition) -> None:
-        self._engine = engine
+    def __init__(self, execution: TestExecution, definition: TmfDefinition) -> None:
+        self._execution = execution
         self._definition = definition
         self._attempts: Counter[str] = Counter()
 
     def routes(self, base: str) -> list[web.RouteDef]:
-        """List the routes below the base path."""
+        """Return the routes below the base path."""
         collection, item = f"{base}/serviceTest", f"{base}/serviceTest/{{id}}"
         return [
             web.post(collection, self._create),
@@ -43,12 +43,12 @@ class ServiceTestResource:
         body = await http_responses.read_json_body(request)
         self._validate("ServiceTest_Create", body)
         self._check_parent(body)
-        behaviour = self._engine.behaviour_for(body)
+        behaviour = self._execution.behaviour_for(body)
         return self._scripted_failure(request, body, behaviour) or await self._accept(body, behaviour)
 
     async def _list(self, request: web.Request) -> web.Response:
         try:
-            matches = filters.filter_resources((t.resource for t in self._engine.tests.values()), request.query)
+            matches = filters.filter_resources((t.resource for t in self._execution.tests.values()), request.query)
             listed = [filters.select_fields(r, request.query) for r in filters.paginate(matches, request.query)]
         except filters.QueryError as error:
             raise RequestRefusedError(400, "invalidQuery", str(error)) from error
@@ -65,17 +65,19 @@ class ServiceTestResource:
         body = await http_responses.read_json_body(request)
         change = MergePatch(body)
         change.check_required_fields()
-        self._validate("ServiceTest_Update", apply_merge_patch({}, body))  # without the nulls: they delete (RFC 7386)
-        self._engine.change(test, change)
+        self._validate(
+            "ServiceTest_Update", apply_merge_patch({}, body)
+        )  # without nulls, which delete a field (RFC 7386)
+        self._execution.change(test, change)
         return http_responses.json_response(200, test.resource)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        self._engine.delete(self._find_test(request))
+        self._execution.delete(self._find_test(request))
         return web.Response(status=204)
 
     def _find_test(self, request: web.Request) -> ServiceTest:
         test_id = request.match_info["id"]
-        if (test := self._engine.tests.get(test_id)) is None:
+        if (test := self._execution.tests.get(test_id)) is None:
             raise RequestRefusedError(404, "notFound", f"there is no serviceTest {test_id}")
         return test
 
@@ -87,7 +89,7 @@ class ServiceTestResource:
 
     def _check_parent(self, body: Json) -> None:
         index, parent = parent_relationship(body) or (0, None)
-        if parent is not None and str(parent.get("id")) not in self._engine.tests:
+        if parent is not None and str(parent.get("id")) not in self._execution.tests:
             pointer = f"/serviceTestRelationship/{index}/id"
             raise RequestRefusedError(422, "referenceNotFound", f"there is no serviceTest {parent.get('id')}", pointer)
 
@@ -100,13 +102,13 @@ class ServiceTestResource:
             return _busy_response(behaviour)
         if self._attempts[key] <= behaviour.busy_times + behaviour.reset_times:
             if behaviour.accept_before_reset:
-                self._engine.create(body)
+                self._execution.create(body)
             return http_responses.reset_connection(request)
         return None
 
     async def _accept(self, body: Json, behaviour: Behaviour) -> web.Response:
-        resource = self._engine.create(body).resource
-        response_body = dict(resource)  # as it is now: the course may be over before a slow answer
+        resource = self._execution.create(body).resource
+        response_body = dict(resource)  # a copy: transitions may change the test before a delayed response
         if behaviour.response_delay:
             await asyncio.sleep(behaviour.response_delay)
         if not behaviour.returns_id:
