@@ -26,9 +26,9 @@ def check(config: ConfigOption = None) -> int:
     - `southbound config check --config production.yaml`
     """
     loaded = read_settings_with_origins(config)
-    from southbound.operations.configuration import check_configuration as check_all
+    from southbound.operations.configuration import check_configuration
 
-    return check_all(loaded.settings, os.environ)
+    return check_configuration(loaded.settings, os.environ)
 
 
 @configuration.command(epilog=EXIT_CODES)

@@ -35,9 +35,9 @@ def produce(
     - `jq -c .events[] export.json | southbound produce -`
     """
     settings = read_settings(config)
-    from southbound.operations.produce import produce as publish
+    from southbound.operations.produce import produce_file
 
-    return publish(settings, file, redrive=redrive)
+    return produce_file(settings, file, redrive=redrive)
 
 
 def tail(
@@ -66,9 +66,8 @@ def tail(
     - `southbound tail dlq --from-start --no-follow --json | jq .dead_letter.reason`
     """
     settings = read_settings(config)
-    from southbound.operations.tail import TailOptions
-    from southbound.operations.tail import tail as watch
+    from southbound.operations.tail import TailOptions, tail_topics
 
-    return watch(
+    return tail_topics(
         settings, TailOptions(topics=topics or (), from_start=from_start, follow=follow, run=run, as_json=json)
     )

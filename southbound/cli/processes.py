@@ -49,9 +49,9 @@ def run(
 def demo(config: ConfigOption = None) -> int:
     """Run ten scenarios on a real Kafka with two simulated external systems, and show their results.
 
-    Takes the Kafka of `kafka.bootstrap` if that is set, else a Docker engine that answers, else a local JVM. Its topics
-    are its own, its tables and profiles those that are shipped, and runs that a configured store already has are left
-    alone. Leaves nothing running. Exits with 0 only if every scenario ended as expected.
+    Uses the Kafka of `kafka.bootstrap` if that is set, else starts one in Docker, else in a local JVM. It creates topics of
+    its own and uses the shipped tables and profiles; runs that a configured store already has are not changed. Nothing
+    is left running. Exits with 0 only if every scenario ended as expected.
 
     **Examples**
 
@@ -72,7 +72,7 @@ def broker(
     ] = None,
     config: ConfigOption = None,
 ) -> int:
-    """Run a local Apache Kafka until Ctrl-C: in Docker where an engine answers, else in a JVM.
+    """Run a local Apache Kafka until Ctrl-C: in Docker if an engine answers, else in a JVM.
 
     Prints the address for `kafka.bootstrap` as soon as it answers. For development, not for production.
 
@@ -99,9 +99,9 @@ def simulate(
 ) -> int:
     """Simulate two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
 
-    They speak TMF653 v4.1, judge what they receive by the official definition, and call back the listener of your
-    settings. Without a script they behave as in the demo: `fibre-quick` answers at once, `fibre-line` calls back,
-    `copper-refused` says no, `copper-busy` is busy twice. `GET /_simulator/received` on their ports shows what came.
+    They implement TMF653 v4.1, validate requests with the official definition, and call back the listener of the
+    settings. Without a script they behave as in the demo: `fibre-quick` answers immediately, `fibre-line` calls back,
+    `copper-refused` is refused, `copper-busy` is busy twice. `GET /_simulator/received` shows the received requests.
 
     **Examples**
 
@@ -109,6 +109,6 @@ def simulate(
     - `southbound simulate --script behaviours.yaml --latency 0.2`
     """
     settings = read_settings(config)
-    from southbound.operations.local_processes import simulate as play
+    from southbound.operations.local_processes import run_simulator
 
-    return play(settings, script, latency, port)
+    return run_simulator(settings, script, latency, port)

@@ -59,7 +59,7 @@ def show(
 
 
 def publish(
-    what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
+    source: Annotated[str, typer.Argument(metavar="FILE|ID", help="A table file, or the id of a table with a draft.")],
     author: AuthorOption = None,
     comment: CommentOption = "",
     draft: Annotated[bool, typer.Option("--draft", help="Save FILE as the draft; no worker uses it yet.")] = False,
@@ -82,17 +82,17 @@ def publish(
 
     **Examples**
 
-    - `southbound tables publish outbound-policy.yaml --comment "gigabit lines go out whole"`
+    - `southbound tables publish outbound-policy.yaml --comment "send gigabit lines as one hierarchy"`
     - `southbound tables publish spoke-selector.yaml --backtest 7d`
     - `southbound tables publish spoke-selector.xlsx --draft`, then `southbound tables publish spoke-selector`
     """
     settings = read_settings(config)
-    from southbound.operations.tables import publish as table_publishing
     from southbound.operations.tables.lookup import make_authorship
+    from southbound.operations.tables.publish import publish_table, save_draft
 
     if draft:
-        return table_publishing.save_draft(settings, what, make_authorship(author, comment), as_json=json)
-    return table_publishing.publish(settings, what, author, comment, backtest=backtest, as_json=json)
+        return save_draft(settings, source, make_authorship(author, comment), as_json=json)
+    return publish_table(settings, source, author, comment, backtest=backtest, as_json=json)
 
 
 def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
@@ -103,7 +103,7 @@ def history(table: TableIdArgument, json: JsonOption = False, config: ConfigOpti
     - `southbound tables history outbound-policy`
     """
     settings = read_settings(config)
-    from southbound.operations.tables.show import history as show_history
+    from southbound.operations.tables.show import show_history
 
     return show_history(settings, table, as_json=json)
 
@@ -127,9 +127,9 @@ def rollback(
     """
     settings = read_settings(config)
     from southbound.operations.tables.lookup import make_authorship
-    from southbound.operations.tables.publish import roll_back
+    from southbound.operations.tables.publish import roll_back_table
 
-    return roll_back(settings, table, version, make_authorship(author, comment), as_json=json)
+    return roll_back_table(settings, table, version, make_authorship(author, comment), as_json=json)
 
 
 def diff(
@@ -148,6 +148,6 @@ def diff(
     - `southbound tables diff outbound-policy@1a2b3c4d outbound-policy`
     """
     settings = read_settings(config)
-    from southbound.operations.tables.show import diff as show_diff
+    from southbound.operations.tables.show import show_diff
 
     return show_diff(settings, before, after, as_json=json)

@@ -89,7 +89,7 @@ SYSTEM_NAMES = ("fibre-lab", "copper-lab")
 LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where a listener on all addresses is reached
 
 
-def simulate(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
+def run_simulator(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
     """Run `southbound simulate` from port `first_port`. `latency` is in seconds.
 
     Raises:

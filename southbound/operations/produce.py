@@ -25,7 +25,7 @@ PUBLISH_BATCH = 500  # events that are published at once
 SOURCE = "/southbound/produce"
 
 
-def produce(settings: Settings, file: str, *, redrive: bool) -> int:
+def produce_file(settings: Settings, file: str, *, redrive: bool) -> int:
     """Run `southbound produce`. `file` may be `-` for standard input.
 
     Raises:

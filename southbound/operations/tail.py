@@ -38,7 +38,7 @@ class TailOptions:
     as_json: bool = False
 
 
-def tail(settings: Settings, options: TailOptions) -> int:
+def tail_topics(settings: Settings, options: TailOptions) -> int:
     """Run `southbound tail`.
 
     Raises:

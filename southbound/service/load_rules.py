@@ -62,13 +62,13 @@ def _load_table_files(
     try:
         if (text := _read_text(routing.policy, mistakes)) is not None:
             policy = load_policy(text, str(routing.policy))
-    except TableErrors as wrong:
-        mistakes += wrong.sentences
+    except TableErrors as error:
+        mistakes += error.sentences
     try:
         if (text := _read_text(routing.selector, mistakes)) is not None:
             selector = load_selector(text, str(routing.selector), spokes)
-    except TableErrors as wrong:
-        mistakes += wrong.sentences
+    except TableErrors as error:
+        mistakes += error.sentences
     return RoutingTables(policy=policy, selector=selector) if policy and selector else None
 
 
@@ -79,8 +79,8 @@ def _load_profiles_in(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
         return ()
     try:
         return load_profiles(files)
-    except ProfilesWrongError as wrong:
-        mistakes += wrong.mistakes
+    except ProfilesWrongError as error:
+        mistakes += error.mistakes
         return ()
 
 

@@ -32,9 +32,9 @@ _MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
 }
 
 
-def error_messages(wrong: ValidationError, values: CollectedSettings, known: KnownSettings) -> list[str]:
+def error_messages(error: ValidationError, values: CollectedSettings, known: KnownSettings) -> list[str]:
     """Return one message per wrong setting, with its origin."""
-    errors = wrong.errors(include_url=False, include_input=False)
+    errors = error.errors(include_url=False, include_input=False)
     return list(dict.fromkeys(_sentences(errors, values, known)))
 
 

@@ -222,7 +222,7 @@ def sections() -> dict[str, type[Section]]:
 
 
 def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settings:
-    """Read the file (`config`, else the one that SOUTHBOUND_CONFIG names, else ./southbound.yaml) and the environment.
+    """Read the file (`config`, else that of SOUTHBOUND_CONFIG, else ./southbound.yaml) and the environment.
 
     Raises:
         SettingsError: with every mistake of the file and the environment.

@@ -38,8 +38,8 @@ class Subscription:
 
     def matches(self, event_type: str) -> bool:
         """Return whether the query (`eventType=A,B` or `eventType=A&eventType=B`) selects this event."""
-        wanted = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
-        return not wanted or event_type in ",".join(wanted).split(",")
+        selected = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
+        return not selected or event_type in ",".join(selected).split(",")
 
     def build_request(self, event: Json) -> HttpRequest:
         """Return the request that delivers an event."""

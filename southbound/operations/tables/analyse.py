@@ -74,23 +74,23 @@ def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
         "complete": analysis.complete,
         "unchecked": analysis.unchecked,
         "unreachable": [
-            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.list_inputs}
-            for one in analysis.unreachable
+            {"row": finding.row, "covered_by": finding.covered_by, "except_lists": finding.list_inputs}
+            for finding in analysis.unreachable
         ],
         "overlap_count": analysis.overlap_count,
         "overlaps": [
             {
-                "rows": one.rows,
-                "same_outputs": one.same_outputs,
-                "nested": one.nested,
-                "where": one.where,
-                "example": _example(one.example),
+                "rows": finding.rows,
+                "same_outputs": finding.same_outputs,
+                "nested": finding.nested,
+                "where": finding.where,
+                "example": _example(finding.example),
             }
-            for one in analysis.overlaps
+            for finding in analysis.overlaps
         ],
         "gaps": [
-            {"where": one.where, "example": _example(one.example), "share": round(one.share, 6)}
-            for one in analysis.gaps
+            {"where": finding.where, "example": _example(finding.example), "share": round(finding.share, 6)}
+            for finding in analysis.gaps
         ],
     }
     return to_json(content).decode()

@@ -52,10 +52,10 @@ def read_dmn(content: bytes, source: str, options: DmnOptions) -> TableTree:
         TableErrors: the model is wrong, or does not have the decision or the inputs of `options`.
     """
     name, table = _choose_decision(dmn.read(content, source, options.decision), source, options)
-    where = f"{source}, decision '{name}'"
-    diagnostics = Diagnostics(_DecisionPlaces(where))
-    text = write_table(document_of(_with_paths(table, options.paths, where)))
-    return TableTree(read_yaml(text, where, diagnostics), "", diagnostics)
+    location = f"{source}, decision '{name}'"
+    diagnostics = Diagnostics(_DecisionPlaces(location))
+    text = write_table(document_of(_with_paths(table, options.paths, location)))
+    return TableTree(read_yaml(text, location, diagnostics), "", diagnostics)
 
 
 def _choose_decision(
@@ -70,11 +70,11 @@ def _choose_decision(
     return name, tables[name]
 
 
-def _with_paths(table: DecisionTable, paths: Mapping[str, str], where: str) -> DecisionTable:
+def _with_paths(table: DecisionTable, paths: Mapping[str, str], location: str) -> DecisionTable:
     names = [column.name for column in table.inputs]
     if unknown := [name for name in paths if name not in names]:
         known = ", ".join(names)
-        raise TableErrors([f"{where}: there is no input '{name}'; the inputs are {known}" for name in unknown])
+        raise TableErrors([f"{location}: there is no input '{name}'; the inputs are {known}" for name in unknown])
     inputs = tuple(replace(column, path=paths.get(column.name, column.path)) for column in table.inputs)
     return replace(table, inputs=inputs)
 
@@ -86,9 +86,9 @@ def parse_paths(options: Iterable[str]) -> dict[str, str]:
         CommandFailedError: an option has another form.
     """
     pairs = [option.partition("=") for option in options]
-    if bad := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
+    if invalid := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
         raise invalid_input(
-            f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in bad
+            f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in invalid
         )
     return {name.strip(): fact.strip() for name, _, fact in pairs}
 

@@ -67,7 +67,7 @@ def save_draft(settings: Settings, file: str, authorship: Authorship, *, as_json
     return ExitCode.SUCCESS
 
 
-def publish(
+def publish_table(
     settings: Settings, name: str, author: str | None, comment: str, *, backtest: str | None, as_json: bool
 ) -> int:
     """Run `southbound tables publish`. `backtest` is a duration such as `7d`; None: no backtest.
@@ -128,7 +128,9 @@ def _make_live(
     return ExitCode.SUCCESS
 
 
-def roll_back(settings: Settings, table: str, version: str | None, authorship: Authorship, *, as_json: bool) -> int:
+def roll_back_table(
+    settings: Settings, table: str, version: str | None, authorship: Authorship, *, as_json: bool
+) -> int:
     """Run `southbound tables rollback`. `version` None is the version before the live one.
 
     Raises:

@@ -87,7 +87,7 @@ def show_table(settings: Settings, table: str, version: str | None, *, as_json: 
     return ExitCode.SUCCESS
 
 
-def history(settings: Settings, table: str, *, as_json: bool) -> int:
+def show_history(settings: Settings, table: str, *, as_json: bool) -> int:
     """Run `southbound tables history`.
 
     Raises:
@@ -107,7 +107,7 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
     return ExitCode.SUCCESS
 
 
-def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
+def show_diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
     """Run `southbound tables diff`.
 
     Raises:
