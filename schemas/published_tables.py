@@ -11,12 +11,13 @@ from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 from schemas.base import Model, Whole
 
 DRAFT = "draft"
-MOST_MOVES = 200  # kept in a pointer; with the longest comments they stay far below Kafka's limit for one message
-LONGEST_COMMENT = 500
+# In a pointer; with the longest comments they stay far below Kafka's limit for one message.
+MAX_EARLIER_CHANGES = 200
+MAX_COMMENT_LENGTH = 500
 TableId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 VersionName = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 Author = Annotated[str, Field(max_length=200)]
-Comment = Annotated[str, Field(max_length=LONGEST_COMMENT)]
+Comment = Annotated[str, Field(max_length=MAX_COMMENT_LENGTH)]
 
 
 class TableKind(StrEnum):
@@ -27,7 +28,7 @@ class TableKind(StrEnum):
     TABLE = "table"
 
 
-class LiveChangeKind(StrEnum):
+class LiveAction(StrEnum):
     """How a version became the live one."""
 
     PUBLISH = "publish"
@@ -87,7 +88,7 @@ class LiveChange(TableRecord):
 
     version: VersionName
     previous: VersionName | None = None
-    how: LiveChangeKind = LiveChangeKind.PUBLISH
+    action: LiveAction = LiveAction.PUBLISH
     author: Author
     comment: Comment = ""
     at: AwareDatetime
@@ -111,7 +112,7 @@ class LivePointer(LiveChange):
         return self.table
 
     @property
-    def moves(self) -> tuple[LiveChange, ...]:
+    def changes(self) -> tuple[LiveChange, ...]:
         """Every change that is kept, newest first."""
         return (LiveChange.model_validate(self.model_dump(include=set(LiveChange.model_fields))), *self.earlier)
 

@@ -156,22 +156,24 @@ class TableMonitor:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def version_live(self, table: str, version: str, before: str | None) -> None:
+    def version_live(self, table: str, version: str, previous_version: str | None) -> None:
         """Count and log a version that decides from now on."""
-        if before is not None:
-            self._metrics.forget(TABLE_LIVE, table, before)
+        if previous_version is not None:
+            self._metrics.forget(TABLE_LIVE, table, previous_version)
         self._metrics.set(TABLE_LIVE, 1, table, version)
-        log.info("table is live", table=table, version=version, before=before)
+        log.info("table is live", table=table, version=version, previous_version=previous_version)
 
-    def version_refused(self, table: str, why: str, kept: str | None) -> None:
+    def version_refused(self, table: str, reason: str, active_version: str | None) -> None:
         """Raise the alarm."""
         self._metrics.set(TABLE_REFUSED, 1, table)
-        log.error("the live table cannot be used: roll it back", table=table, why=why, kept=kept)
+        log.error(
+            "the live table cannot be used: roll it back", table=table, reason=reason, active_version=active_version
+        )
 
     def version_accepted(self, table: str) -> None:
         """End the alarm."""
         self._metrics.set(TABLE_REFUSED, 0, table)
 
-    def follow_failed(self, why: str) -> None:
+    def follow_failed(self, reason: str) -> None:
         """Log that the topic cannot be followed."""
-        log.error("published tables cannot be followed", why=why)
+        log.error("published tables cannot be followed", reason=reason)

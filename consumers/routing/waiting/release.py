@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from consumers.routing.waiting.threshold_cache import ThresholdCache
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
 
     Names = tuple[str, ...]
 
@@ -47,7 +47,7 @@ class WaitingQueueReleaser:
     complain: ReportSentence
     every: float = 1.0
     waiting_requests: int = 0  # at the end of the last round
-    _decided_by: Selector | None = field(default=None, init=False)
+    _decided_by: SpokeSelector | None = field(default=None, init=False)
     _foreign_waits: ForeignWaits = field(default_factory=ForeignWaits, init=False)
 
     async def run(self) -> None:
@@ -101,9 +101,9 @@ class WaitingQueueReleaser:
         for name in names & counted.keys():
             use = counted[name].use_at(now)
             taken = used.get((name, use.window.start), 0)
-            room[name] = max(use.at_most - taken, 0)
+            room[name] = max(use.max_uses - taken, 0)
             if not room[name]:
-                self.used_up.mark_used_up(replace(use, at_most=taken))
+                self.used_up.mark_used_up(replace(use, max_uses=taken))
         return room
 
     async def _redecide_after_selector_change(self, lengths: Mapping[Names, int]) -> None:

@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from router.selection.publish_checks import Findings
-from router.selection.spoke_selector import Selector
+from router.selection.publish_checks import PublishFindings
+from router.selection.spoke_selector import SpokeSelector
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.backtest.report import BacktestComparison, comparison_json, comparison_text
 from southbound.operations.backtest.run import run_backtest
@@ -58,7 +58,7 @@ def compare_tables(
     """
     draft = load_named(settings, file)
     now = load_reference(settings, draft, against)
-    if isinstance(draft, Selector) is not isinstance(now, Selector):
+    if isinstance(draft, SpokeSelector) is not isinstance(now, SpokeSelector):
         raise invalid_input([f"{file} is {kind_name(draft)}, and {against} is {kind_name(now)}: compare two of a kind"])
     found = run_backtest(settings, current=now, draft=draft, lookback=lookback, max_named_runs=limit)
     return BacktestComparison(draft=draft, current=now, result=found)
@@ -75,7 +75,7 @@ def parse_duration_option(text: str, option: str) -> timedelta:
 MAX_NAMED_RUNS = 20  # runs; `southbound tables backtest --limit` names more
 
 
-def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool) -> Findings:
+def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool) -> PublishFindings:
     """Backtest against what decides now; runs that would become dead letters keep the table back.
 
     `name`: a file, or a draft as `ID@draft`; `since`: a span such as `7d`; `quiet`: draw nothing.
@@ -91,12 +91,12 @@ def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool)
     return _findings_of(compared.result.tally, since)
 
 
-def _findings_of(tally: BacktestTally, since: str) -> Findings:
+def _findings_of(tally: BacktestTally, since: str) -> PublishFindings:
     dropped = sum(count for change, count in tally.differences if not change.draft.decided)
     moved = sum(count for _, count in tally.differences) - dropped
     lost = f"{count_noun(dropped, 'request')} of the last {since} decided now would become dead letters"
     what_to_do = "add rows or a default for them (`southbound tables backtest` lists them)"
-    return Findings(
+    return PublishFindings(
         errors=(f"{lost}: {what_to_do}",) if dropped else (),
         warnings=(f"{count_noun(moved, 'request')} of the last {since} would have gone elsewhere",) if moved else (),
     )

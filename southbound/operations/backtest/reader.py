@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.kafka.offset_range import OffsetRange
     from router.selection.backtest import BacktestTally
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from schemas.codec.schema_registry import RegistryIds
 
 CONSUME_BATCH = 2_000  # records taken over from the client together
@@ -49,19 +49,19 @@ def _exit_with_parent() -> None:
 
 def redecide_in_process(task: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
     """Do what `decide_again` does in another process, with the same two tables as they are written."""
-    now, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
+    now, draft = (load_any(text, "table.yaml", run_tests=False) for text in texts)
     return redecide_ranges(task, now, draft)
 
 
-def redecide_ranges(task: ReaderTask, current: Loaded, draft: Loaded) -> BacktestTally:
+def redecide_ranges(task: ReaderTask, current: LoadedTable, draft: LoadedTable) -> BacktestTally:
     """Read the offset ranges of a share and decide on every event in them.
 
     Raises:
         PartitionReadError: Kafka cannot be read to their ends.
     """
-    redecider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
+    redecider = BacktestDecider(baseline=current, draft=draft, max_runs=task.max_named_runs, registry=task.registry)
     with PartitionReader(task.client) as reader:
         records = reader.records(task.ranges, limit=CONSUME_BATCH)
         # A consumed record has its headers as a list of pairs.
-        redecider.take((record.value(), record.headers()) for record in records)  # type: ignore[misc]
+        redecider.process((record.value(), record.headers()) for record in records)  # type: ignore[misc]
     return redecider.tally

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from southbound.operations.backtest.run import BacktestResult
 
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class BacktestComparison:
     """A draft beside what decides now, and what came out."""
 
-    draft: Loaded
-    current: Loaded
+    draft: LoadedTable
+    current: LoadedTable
     result: BacktestResult
 
 
@@ -42,7 +42,7 @@ def comparison_text(comparison: BacktestComparison, limit: int) -> Group:
 def _sentences(comparison: BacktestComparison) -> Iterator[str]:
     found, tally = comparison.result, comparison.result.tally
     asides = ", ".join(
-        f"{tally.asides[aside]:,} {_NOT_REDECIDED[aside]}" for aside in SkippedEvent if tally.asides[aside]
+        f"{tally.skipped[aside]:,} {_NOT_REDECIDED[aside]}" for aside in SkippedEvent if tally.skipped[aside]
     )
     yield f"{_table_version(comparison.draft)} beside {_table_version(comparison.current)}"
     yield (
@@ -62,21 +62,23 @@ _NOT_REDECIDED = {
     SkippedEvent.CHILD: "children follow their root",
     SkippedEvent.PINNED: "changes and cancellations keep what was decided",
     SkippedEvent.FOREIGN: "are no lifecycle events",
-    SkippedEvent.UNREADABLE: "cannot be decoded",
+    SkippedEvent.UNDECODABLE: "cannot be decoded",
 }
 
 
-def _table_version(loaded: Loaded) -> str:
+def _table_version(loaded: LoadedTable) -> str:
     table = table_of(loaded)
     return f"{table.id}@{table.version}"
 
 
 def _changes_table(tally: BacktestTally, limit: int) -> Table:
-    table = Table("now", "draft", "requests", "runs", box=None, pad_edge=False)
+    table = Table("baseline", "draft", "requests", "runs", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for change, count, named in _limited_changes(tally, limit):
         more = ["…"] if count > len(named) else []
-        table.add_row(_decision_text(change.now), _decision_text(change.draft), f"{count:,}", " ".join([*named, *more]))
+        table.add_row(
+            _decision_text(change.baseline), _decision_text(change.draft), f"{count:,}", " ".join([*named, *more])
+        )
     return table
 
 
@@ -94,7 +96,7 @@ def _decision_text(verdict: RouteVerdict) -> str:
 
 
 def _rows_table(comparison: BacktestComparison) -> Table:
-    table = Table("row", "now", "draft", box=None, pad_edge=False)
+    table = Table("row", "baseline", "draft", box=None, pad_edge=False)
     for row, now, draft in _decisions_per_row(comparison):
         table.add_row(row, _count_cell(now), _count_cell(draft))
     return table
@@ -107,13 +109,13 @@ def _count_cell(count: int | None) -> str:
 def _decisions_per_row(comparison: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
     """Return each row with how often it decides now and by the draft; None where a table does not have it."""
     tally = comparison.result.tally
-    now = tally.by_row(lambda change: change.now, _row_ids(comparison.current))
+    now = tally.by_row(lambda change: change.baseline, _row_ids(comparison.current))
     draft = tally.by_row(lambda change: change.draft, _row_ids(comparison.draft))
     for row in {**draft, **now}:
         yield row, now.get(row), draft.get(row)
 
 
-def _row_ids(loaded: Loaded) -> list[str]:
+def _row_ids(loaded: LoadedTable) -> list[str]:
     table = table_of(loaded)
     return [row.id for row in (*table.rows, *([table.default] if table.default else ()))]
 
@@ -124,19 +126,26 @@ def comparison_json(comparison: BacktestComparison, limit: int) -> str:
     return orjson.dumps(
         {
             "draft": _table_version(comparison.draft),
-            "now": _table_version(comparison.current),
+            "baseline": _table_version(comparison.current),
             "topic": found.topic,
             "since": found.since.isoformat(timespec="seconds"),
             "events": tally.events,
             "decided": tally.decided,
-            "elsewhere": sum(count for _, count in tally.differences),
+            "rerouted": sum(count for _, count in tally.differences),
             "undecided": tally.undecided,
-            "aside": {aside.value: tally.asides[aside] for aside in SkippedEvent},
+            "skipped": {aside.value: tally.skipped[aside] for aside in SkippedEvent},
             "changes": [
-                {"now": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
+                {
+                    "baseline": change.baseline._asdict(),
+                    "draft": change.draft._asdict(),
+                    "requests": count,
+                    "runs": named,
+                }
                 for change, count, named in _limited_changes(tally, limit)
             ],
-            "rows": [{"row": row, "now": now, "draft": draft} for row, now, draft in _decisions_per_row(comparison)],
+            "rows": [
+                {"row": row, "baseline": now, "draft": draft} for row, now, draft in _decisions_per_row(comparison)
+            ],
             "seconds": round(found.seconds, 3),
             "events_per_second": round(found.events_per_second),
         }

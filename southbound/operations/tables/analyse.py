@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from router.selection.load import table_of
 from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import count_noun
 from southbound.operations.tables.formats import load_file
@@ -17,7 +17,7 @@ from southbound.operations.tables.formats import load_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.analysis.findings import Analysis
 
 
@@ -30,7 +30,7 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - it was asked for
+                print(to_json({"file": file, "errors": error.sentences}).decode())  # noqa: T201 - it was asked for
             continue
         found = analyse_loaded(loaded)
         mistakes += [f"{file}: {sentence}" for sentence in found.errors]
@@ -40,7 +40,7 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
     return ExitCode.SUCCESS
 
 
-def _analysis_text(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_text(file: str, loaded: LoadedTable, found: Analysis) -> str:
     table = table_of(loaded)
     counts = (
         count_noun(len(table.rows), "row"),
@@ -48,7 +48,7 @@ def _analysis_text(file: str, loaded: Loaded, found: Analysis) -> str:
         count_noun(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
         count_noun(len(found.gaps), "gap") + " shown",
     )
-    checked = "everything was checked" if found.complete else found.unchecked
+    checked = "everything was checked" if found.is_complete else found.unchecked
     lines = [
         f"{file}: {table.id}@{table.version}: {', '.join(counts)}; {checked}",
         *(f"  warning: {sentence}" for sentence in found.warnings),
@@ -57,7 +57,7 @@ def _analysis_text(file: str, loaded: Loaded, found: Analysis) -> str:
     return "\n".join(lines)
 
 
-def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_json(file: str, loaded: LoadedTable, found: Analysis) -> str:
     table = table_of(loaded)
     content = {
         "file": file,
@@ -67,10 +67,10 @@ def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
         "errors": found.errors,
         "warnings": found.warnings,
         "notes": found.notes,
-        "complete": found.complete,
+        "complete": found.is_complete,
         "unchecked": found.unchecked,
         "unreachable": [
-            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.list_inputs} for one in found.unreachable
+            {"row": one.row, "covered_by": one.covered_by, "list_inputs": one.list_inputs} for one in found.unreachable
         ],
         "overlap_count": found.overlap_count,
         "overlaps": [
@@ -93,5 +93,5 @@ def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
 def _example(values: Mapping[str, object]) -> dict[str, object]:
     """Write values as JSON has them; dates, times and durations as operators read them."""
     return {
-        name: value if isinstance(value, str | int | None) else value_in_words(value) for name, value in values.items()
+        name: value if isinstance(value, str | int | None) else describe_value(value) for name, value in values.items()
     }

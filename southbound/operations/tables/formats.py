@@ -7,19 +7,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.selection.load import any_from, document_of
+from router.selection.load import build_any, document_of
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import table_tree_from_yaml, version_of
 from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
-from router.tables.formats.yaml_writer import write_table
+from router.tables.formats.yaml_writer import write_yaml
 from southbound.operations.tables.dmn import DmnOptions, read_dmn, write_dmn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.formats.loader import TableTree
 
 
@@ -38,7 +38,7 @@ def _read_xlsx(content: bytes, source: str) -> TableTree:
     return table_tree_from_xlsx(content, source)
 
 
-def _write_xlsx(table: Loaded) -> bytes:
+def _write_xlsx(table: LoadedTable) -> bytes:
     from router.tables.formats.sheets.xlsx_writer import write_xlsx  # noqa: PLC0415 - as above
 
     return write_xlsx(document_of(table))
@@ -54,8 +54,8 @@ _READERS: dict[Format, Callable[[bytes, str, DmnOptions], TableTree]] = {
     Format.XLSX: lambda content, source, _: _read_xlsx(content, source),
     Format.DMN: read_dmn,
 }
-_WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
-    Format.YAML: lambda table: write_table(document_of(table)).encode(),
+_WRITERS: dict[Format, Callable[[LoadedTable], bytes]] = {
+    Format.YAML: lambda table: write_yaml(document_of(table)).encode(),
     Format.CSV: lambda table: write_csv(document_of(table)).encode(),
     Format.XLSX: _write_xlsx,
     Format.DMN: write_dmn,
@@ -64,7 +64,7 @@ _WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
 
 def load_file(
     file: str, spokes: Collection[str] | None = None, options: DmnOptions = _NO_DMN_OPTIONS, *, tested: bool = True
-) -> Loaded:
+) -> LoadedTable:
     """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
 
     `wish` says what of a DMN model is wanted.
@@ -78,12 +78,12 @@ def load_file(
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
     written = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
     try:
-        table = any_from(written, spokes)
+        table = build_any(written, spokes)
     except TableErrors as error:
         if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
             raise TableErrors([*error.sentences, _path_option_hint(file)]) from None
         raise
-    return table if written.version else _with_version(table, version_of(write_table(document_of(table))))
+    return table if written.version else _with_version(table, version_of(write_yaml(document_of(table))))
 
 
 def _path_option_hint(file: str) -> str:
@@ -91,11 +91,9 @@ def _path_option_hint(file: str) -> str:
     return f"{file}: say which facts the inputs stand for, such as `{way}`"
 
 
-def yaml_text(file: str, table: Loaded) -> str:
+def yaml_text(file: str, table: LoadedTable) -> str:
     """Return the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
-    return (
-        _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
-    )
+    return _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_yaml(document_of(table))
 
 
 def format_of(file: str) -> Format:
@@ -103,7 +101,7 @@ def format_of(file: str) -> Format:
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
-def write_format(to: Format, table: Loaded) -> bytes:
+def write_format(to: Format, table: LoadedTable) -> bytes:
     """Write a table in a format.
 
     Raises:
@@ -134,9 +132,9 @@ def _unreadable_file_error(file: str, why: str) -> TableErrors:
     return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
 
 
-def _with_version(table: Loaded, version: str) -> Loaded:
+def _with_version(table: LoadedTable, version: str) -> LoadedTable:
     match table:
-        case OutboundPolicy() | Selector():
+        case OutboundPolicy() | SpokeSelector():
             return replace(table, table=replace(table.table, version=version))
         case _:
             return replace(table, version=version)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.table_topic.port import TableTopicError
-from router.selection.load import kind_of, load_as, table_of
+from consumers.table_topic.publish_plan import Authorship
+from consumers.table_topic.published_tables import UnreadableRecord
+from router.selection.load import load_as, table_kind, table_of
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
-from router.tables.publish_plan import Authorship
-from router.tables.versions import UnreadableRecord
-from schemas.published_tables import DRAFT, LONGEST_COMMENT, LivePointer, TableKind, TableVersion
+from schemas.published_tables import DRAFT, MAX_COMMENT_LENGTH, LivePointer, TableKind, TableVersion
 from southbound.cli.exit_codes import invalid_input, unreachable
 from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-    from router.selection.load import Loaded
-    from router.tables.versions import PublishedTables
+    from consumers.table_topic.published_tables import PublishedTables
+    from router.selection.load import LoadedTable
     from schemas.published_tables import TableText
     from southbound.settings.settings import RoutingSettings, Settings
 
@@ -43,7 +43,7 @@ class NamedTable:
     name: str
     kind: TableKind
     text: str
-    loaded: Loaded
+    loaded: LoadedTable
     comment: str = ""
 
     @property
@@ -73,8 +73,10 @@ def read_published(settings: Settings) -> PublishedTables:
 
 def make_signature(author: str | None, comment: str) -> Authorship:
     """Sign what is about to be done; without a name it is the user of this system."""
-    if len(comment) > LONGEST_COMMENT:
-        raise invalid_input([f"--comment has {len(comment)} signs and {LONGEST_COMMENT} is the most: say it shorter"])
+    if len(comment) > MAX_COMMENT_LENGTH:
+        raise invalid_input(
+            [f"--comment has {len(comment)} characters and {MAX_COMMENT_LENGTH} is the most: shorten it"]
+        )
     try:
         name = author or getpass.getuser()
     except (KeyError, OSError):
@@ -91,7 +93,7 @@ def load_named_file(file: str, routing: RoutingSettings, spokes: Sequence[str] |
     """Load a file as what workers will take it for, or end the command with every mistake."""
     try:
         loaded = load_file(file, spokes)
-        text, kind = yaml_text(file, loaded), kind_of(loaded)
+        text, kind = yaml_text(file, loaded), table_kind(loaded)
         wanted = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
         needed = wanted.get(table_of(loaded).id, kind)
         if needed is not kind:
@@ -153,7 +155,7 @@ def _check_table_exists(published: PublishedTables, table: str) -> None:
 LIVE = "live"
 
 
-def load_untested(file: str) -> Loaded:
+def load_untested(file: str) -> LoadedTable:
     """Load a table of any format whose saved tests need not pass.
 
     Raises:
@@ -165,7 +167,7 @@ def load_untested(file: str) -> Loaded:
         raise invalid_input(error.sentences) from None
 
 
-def load_named(settings: Settings, name: str) -> Loaded:
+def load_named(settings: Settings, name: str) -> LoadedTable:
     """Load a file, or a published table: `ID` (what is live), `ID@VERSION` or `ID@draft`.
 
     Raises:
@@ -174,7 +176,7 @@ def load_named(settings: Settings, name: str) -> Loaded:
     return load_untested(name) if is_file(name) else load_named_version(read_published(settings), name).loaded
 
 
-def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
+def load_reference(settings: Settings, draft: LoadedTable, against: str) -> LoadedTable:
     """Return the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
 
     Raises:
@@ -188,16 +190,16 @@ def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
     match draft:
         case OutboundPolicy():
             return load_untested(str(routing.policy))
-        case Selector():
+        case SpokeSelector():
             return load_untested(str(routing.selector))
         case _:
             why = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
             raise invalid_input([f"{why}: name the table to compare it with, --against TABLE"])
 
 
-def kind_name(loaded: Loaded) -> str:
+def kind_name(loaded: LoadedTable) -> str:
     """Describe what kind of table it is."""
-    return _KINDS[kind_of(loaded)]
+    return _KINDS[table_kind(loaded)]
 
 
 _KINDS = {

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from consumers.table_topic.port import PlanOutdatedError
-from router.selection.load import document_of, load_as
-from router.selection.publish_checks import check_before_publishing
-from router.tables.diagnostics import TableErrors
-from router.tables.diff import differences
-from router.tables.publish_plan import (
+from consumers.table_topic.publish_plan import (
     TableSubmission,
     plan_draft,
     plan_publish,
@@ -20,7 +16,11 @@ from router.tables.publish_plan import (
     rollback_version,
     size_problem,
 )
-from router.tables.versions import PublishedTables
+from consumers.table_topic.published_tables import PublishedTables
+from router.selection.load import document_of, load_as
+from router.selection.publish_checks import check_before_publishing
+from router.tables.diagnostics import TableErrors
+from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.backtest.compare import backtest_findings
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-    from router.tables.publish_plan import Authorship, PublishPlan
+    from consumers.table_topic.publish_plan import Authorship, PublishPlan
     from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
@@ -124,7 +124,7 @@ def roll_back(settings: Settings, table: str, version: str | None, by: Authorshi
     """Make an older version live again, if it still loads."""
     published, spokes = read_published(settings), known_spokes(settings.routing.spokes)
     live = find_live(published, table)
-    wanted = version or rollback_version(live.moves)
+    wanted = version or rollback_version(live.changes)
     if wanted is None:
         raise invalid_input([f"{table} has no version before {live.version}: publish the one that you want"])
     if wanted == live.version:
@@ -138,7 +138,7 @@ def roll_back(settings: Settings, table: str, version: str | None, by: Authorshi
 def _report_unchanged(table: str, version: str, *, as_json: bool) -> int:
     print_status(f"{table}@{version} is live already: nothing was written")
     if as_json:
-        said = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
+        said = {"table": table, "version": version, "previous": version, "changed": False, "differences": []}
         print(to_json(said).decode())  # noqa: T201 - it was asked for
     return ExitCode.SUCCESS
 
@@ -180,10 +180,10 @@ def _print_published(
     before = live.version if isinstance(live, LivePointer) else None
     changes = _differences_since(published, named, before)
     if as_json:
-        said = {"table": named.table, "version": version, "previous": before, "written": True, "author": by.author}
+        said = {"table": named.table, "version": version, "previous": before, "changed": True, "author": by.author}
         print(to_json({**said, "at": by.at, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
         return
-    print(f"{named.table}@{version} is live" + (f" (before: {before})" if before else ""))  # noqa: T201 - as above
+    print(f"{named.table}@{version} is live" + (f" (previous: {before})" if before else ""))  # noqa: T201 - as above
     for sentence in changes[:MAX_SHOWN_DIFFERENCES]:
         print(f"  {sentence}")  # noqa: T201 - as above
     if len(changes) > MAX_SHOWN_DIFFERENCES:
@@ -198,4 +198,4 @@ def _differences_since(published: PublishedTables, named: NamedTable, before: st
         loaded = load_as(old.kind, old.text, f"{named.table}@{before}")
     except TableErrors as error:
         return [f"what was live cannot be compared: {error.sentences[0]}"]
-    return [change.sentence for change in differences(document_of(loaded), document_of(named.loaded))]
+    return [change.sentence for change in compare_tables(document_of(loaded), document_of(named.loaded))]

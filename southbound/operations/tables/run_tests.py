@@ -15,7 +15,7 @@ from southbound.operations.tables.lookup import load_untested
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from router.tables.test_cases import TestOutcome
+    from router.tables.test_cases import SavedTestResult
 
 
 def test_tables(files: Sequence[str], *, as_json: bool) -> int:
@@ -27,7 +27,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
         except CommandFailedError as failure:
             mistakes += failure.sentences
             if as_json:
-                print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())  # noqa: T201 - it was asked for
+                print(orjson.dumps({"file": file, "errors": failure.sentences}).decode())  # noqa: T201 - it was asked for
             continue
         failed = sum(not one.passed for one in outcomes)
         for one in outcomes:
@@ -41,7 +41,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
     return ExitCode.SUCCESS
 
 
-def _test_results(file: str) -> Iterator[TestOutcome]:
+def _test_results(file: str) -> Iterator[SavedTestResult]:
     loaded = load_untested(file)
     decide = decision_function(loaded)
     return (check_test(test, decide(test.facts)) for test in table_of(loaded).tests)
@@ -53,14 +53,14 @@ def _result_summary(tests: int, failed: int) -> str:
     return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
 
 
-def _result_text(one: TestOutcome) -> str:
+def _result_text(one: SavedTestResult) -> str:
     if one.passed:
         return f"✓ {one.test.name}"
     why = "".join(f"\n    {line}" for line in explanation_lines(one.decision))
     return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.actual}{why}"
 
 
-def _result_json(file: str, one: TestOutcome) -> str:
+def _result_json(file: str, one: SavedTestResult) -> str:
     table = one.decision.table
     return orjson.dumps(
         {
@@ -70,7 +70,7 @@ def _result_json(file: str, one: TestOutcome) -> str:
             "line": one.test.line,
             "passed": one.passed,
             "expected": one.expected,
-            "found": one.actual,
+            "actual": one.actual,
             "explanation": explanation_lines(one.decision),
         }
     ).decode()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 from rich.table import Table
 
+from consumers.table_topic.published_tables import PublishedTables, UnreadableRecord
 from router.selection.load import document_of
-from router.tables.diff import differences
-from router.tables.versions import PublishedTables, UnreadableRecord
+from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.console import print_result, print_status
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
-HISTORY_FIELDS = {"version", "previous", "how", "author", "comment", "at"}
+HISTORY_FIELDS = {"version", "previous", "action", "author", "comment", "at"}
+DIFF_FIELDS = ("change", "kind", "name", "field", "column", "before", "after")
 
 
 def list_tables(settings: Settings, *, as_json: bool) -> int:
@@ -83,15 +84,15 @@ def history(settings: Settings, table: str, *, as_json: bool) -> int:
     """Show which versions were live, newest first."""
     live = find_live(read_published(settings), table)
     if as_json:
-        for move in live.moves:
+        for move in live.changes:
             print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())  # noqa: T201 - it was asked for
         return ExitCode.SUCCESS
-    shown = Table("at", "version", "how", "before", "by", "comment", box=None, pad_edge=False)
-    for move in live.moves:
+    shown = Table("at", "version", "action", "previous", "by", "comment", box=None, pad_edge=False)
+    for move in live.changes:
         shown.add_row(*_history_row(move))
     print_result(shown)
-    if live.revision > len(live.moves):
-        print_status(f"the newest {len(live.moves)} of {live.revision} moves are remembered; every version is kept")
+    if live.revision > len(live.changes):
+        print_status(f"the newest {len(live.changes)} of {live.revision} changes are kept; every version is kept")
     return ExitCode.SUCCESS
 
 
@@ -100,10 +101,10 @@ def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
     needs_topic = not (is_file(before) and is_file(after))
     published = read_published(settings) if needs_topic else PublishedTables()
     old, new = _load_both(settings, published, (before, after))
-    changes = differences(document_of(old.loaded), document_of(new.loaded))
+    changes = compare_tables(document_of(old.loaded), document_of(new.loaded))
     for change in changes:
-        said = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
-        print(to_json({**said, "sentence": change.sentence}).decode() if as_json else change.sentence)  # noqa: T201
+        content = {key: getattr(change, key) for key in DIFF_FIELDS}
+        print(to_json({**content, "sentence": change.sentence}).decode() if as_json else change.sentence)  # noqa: T201
     if not changes:
         print_status(f"{before} and {after} decide alike: they differ in layout and comments at most")
     return ExitCode.SUCCESS
@@ -136,7 +137,7 @@ def _quoted(comment: str) -> str:
 
 
 def _history_row(move: LiveChange) -> tuple[str, ...]:
-    return _local_time(move.at), move.version, move.how, move.previous or "", move.author, move.comment
+    return _local_time(move.at), move.version, move.action, move.previous or "", move.author, move.comment
 
 
 def _cell(value: object) -> str:

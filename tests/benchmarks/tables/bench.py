@@ -143,7 +143,7 @@ def _analysis_row(sample: TableSample) -> Sequence[str]:
         f"{found.overlap_count:,}",
         f"{len(found.unreachable):,}",
         f"{len(found.gaps)}",
-        "checked" if found.complete else "not checked, and said so",
+        "checked" if found.is_complete else "not checked, and said so",
     )
 
 

@@ -177,7 +177,7 @@ def test_a_table_is_published_compared_and_rolled_back(shell: CommandShell) -> N
         json.loads(line)
         for line in shell.southbound("tables", "history", "outbound-policy", "--json").stdout.splitlines()
     ]
-    assert [(move["how"], move["author"], move["comment"]) for move in moves] == [
+    assert [(move["action"], move["author"], move["comment"]) for move in moves] == [
         ("rollback", "ben", ""),
         ("publish", "ann", "two.yaml"),
         ("publish", "ann", "one.yaml"),
@@ -315,7 +315,7 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
         "tables", "backtest", SELECTORS[1], "--since", "1h", "--json", SOUTHBOUND_ROUTING__TABLES="topic"
     )
     lost = next(one for one in json.loads(found.stdout)["changes"] if one["draft"]["row"] == "none")
-    assert (lost["now"]["row"], lost["runs"]) == ("S10", ["TR0600"])
+    assert (lost["baseline"]["row"], lost["runs"]) == ("S10", ["TR0600"])
 
 
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: CommandShell) -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
+from consumers.table_topic.publish_plan import plan_publish, plan_rollback, rollback_version
 from producers.kafka_publisher import producer_settings
-from router.tables.publish_plan import plan_publish, plan_rollback, rollback_version
 from schemas.published_tables import LivePointer, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.tables.versions import PublishedTables
+    from consumers.table_topic.published_tables import PublishedTables
 
 IMMEDIATE_COMPACTION = {
     "cleanup.policy": "compact",
@@ -58,8 +58,8 @@ async def test_after_compaction_the_history_is_whole_and_the_way_back_is_open(
     assert await topic.read() == before
     live = before.live("a-table")
     assert isinstance(live, LivePointer)
-    assert [move.author for move in live.moves] == ["four", "three", "two", "one"]
-    wanted = (await topic.read()).version("a-table", rollback_version(live.moves) or "")
+    assert [move.author for move in live.changes] == ["four", "three", "two", "one"]
+    wanted = (await topic.read()).version("a-table", rollback_version(live.changes) or "")
     assert isinstance(wanted, TableVersion)
     await topic.write(plan_rollback(before, wanted, a_signature("back")))
     after = (await topic.read()).live("a-table")

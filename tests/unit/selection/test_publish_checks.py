@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.selection.outbound_policy import load_policy
-from router.selection.publish_checks import Findings, check_before_publishing
+from router.selection.publish_checks import PublishFindings, check_before_publishing
 from router.selection.selector_file import load_selector
 from southbound.settings.settings import DEFAULTS
 from tests.harness.gateway import POLICY, SELECTOR
 
 if TYPE_CHECKING:
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
 
 SHIPPED = load_policy((DEFAULTS / "tables/outbound-policy.yaml").read_text(), "policy")
 
@@ -35,7 +35,7 @@ def test_a_selector_is_kept_back_while_nobody_knows_which_spokes_there_are() -> 
     assert check_before_publishing(SHIPPED, spokes_known=False).errors == ()
 
 
-def a_selector(*rows: str) -> Selector:
+def a_selector(*rows: str) -> SpokeSelector:
     listed = "".join(f"  - {row}\n" for row in rows)
     return load_selector(f"selector: s\ninputs: [{{name: mode, path: mode, type: string}}]\nrows:\n{listed}", "s")
 
@@ -68,5 +68,5 @@ def test_a_row_below_one_that_is_never_used_up_stays_unreachable_whatever_thresh
 
 
 def test_findings_of_two_looks_are_told_together() -> None:
-    one, other = Findings(errors=("a",), warnings=("b",)), Findings(errors=("c",))
-    assert one + other == Findings(errors=("a", "c"), warnings=("b",))
+    one, other = PublishFindings(errors=("a",), warnings=("b",)), PublishFindings(errors=("c",))
+    assert one + other == PublishFindings(errors=("a", "c"), warnings=("b",))

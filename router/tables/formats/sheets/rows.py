@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from router.tables.formats.tree import Block, Tree
 
 
-class SheetRows:
+class SheetRowReader:
     """Reads the rows of a sheet by its columns."""
 
     def __init__(self, columns: Sequence[SheetColumn], diagnostics: Diagnostics, *, decimal_comma: bool) -> None:
@@ -35,12 +35,15 @@ class SheetRows:
         self._diagnostics = diagnostics
         self._decimal_comma = decimal_comma
 
-    def row(self, line: SheetLine) -> Block:
+    def read_row(self, line: SheetLine) -> Block:
         """Read one row."""
         self.report_unknown_cells(line, self._known_columns)
-        entries: dict[str, Tree] = {"id": line.cell(0)} if line.first else {}
-        entries |= {"when": self._part(line, WHEN, self._condition), "then": self._part(line, THEN, self._result)}
-        for key, read in ((ORDER, _whole), (ACTIVE, read_boolean), (NOTE, _unchanged)):
+        entries: dict[str, Tree] = {"id": line.cell(0)} if line.first_text else {}
+        entries |= {
+            "when": self._read_entries(line, WHEN, self._read_input_entry),
+            "then": self._read_entries(line, THEN, self._read_output_entry),
+        }
+        for key, read in ((ORDER, _whole_number), (ACTIVE, read_boolean), (NOTE, _unchanged)):
             if cell := self._fixed_cell(line, key):
                 entries[key] = read(cell)
         if threshold := self._threshold(line):
@@ -51,7 +54,7 @@ class SheetRows:
         """Read the default row, which has outputs only, into `entries`."""
         if "default" in entries:
             self._diagnostics.add(line.place, "the default row appears twice")
-        entries["default"] = self._part(line, THEN, self._result)
+        entries["default"] = self._read_entries(line, THEN, self._read_output_entry)
         results = {column.index for column in self._columns if column.role == THEN}
         for at, cell in enumerate(line.cells):
             if at and at not in results and cell.text.strip() not in ("", "-"):
@@ -63,7 +66,7 @@ class SheetRows:
             if at not in known and cell.text.strip():
                 self._diagnostics.add(cell.line, f"'{cell.text}' is in no column: give it a heading or empty the cell")
 
-    def _part(self, line: SheetLine, role: str, read: Callable[[Scalar, str], Scalar]) -> Block:
+    def _read_entries(self, line: SheetLine, role: str, read: Callable[[Scalar, str], Scalar]) -> Block:
         entries: dict[str, Tree] = {}
         for column in self._columns:
             if column.role == role:
@@ -75,16 +78,16 @@ class SheetRows:
         try:
             return read(cell, column.type)
         except CellError as error:
-            what = "column" if column.role == WHEN else "output"
-            self._diagnostics.add_unreadable(cell.line, f"row {line.first}, {what} '{column.name}': {error}")
+            kind = "column" if column.role == WHEN else "output"
+            self._diagnostics.add_unreadable(cell.line, f"row {line.first_text}, {kind} '{column.name}': {error}")
             return cell
 
-    def _condition(self, cell: Scalar, column_type: str) -> Scalar:
+    def _read_input_entry(self, cell: Scalar, column_type: str) -> Scalar:
         if self._decimal_comma and column_type == "number":
             check_decimal_comma(cell)
         return read_condition(cell, column_type)
 
-    def _result(self, cell: Scalar, column_type: str) -> Scalar:
+    def _read_output_entry(self, cell: Scalar, column_type: str) -> Scalar:
         return read_output(cell, column_type or "string")  # a selector does not define the type of its only output
 
     def _fixed_cell(self, line: SheetLine, key: str) -> Scalar | None:
@@ -93,12 +96,12 @@ class SheetRows:
 
     def _threshold(self, line: SheetLine) -> Block | None:
         most, period = self._fixed_cell(line, MAX), self._fixed_cell(line, PERIOD)
-        entries: dict[str, Tree] = {MAX: _whole(most)} if most else {}
+        entries: dict[str, Tree] = {MAX: _whole_number(most)} if most else {}
         entries |= {PERIOD: period} if period else {}
         return block_of(entries, min(tree.line for tree in entries.values())) if entries else None
 
 
-def _whole(cell: Scalar) -> Scalar:
+def _whole_number(cell: Scalar) -> Scalar:
     return read_numeric(cell) if re.fullmatch(r"\s*-?[0-9]+\s*", cell.text) else cell
 
 

@@ -144,7 +144,7 @@ def test_programs_are_told_of_every_saved_test(failing: str) -> None:
     result = southbound("tables", "test", failing, "--json")
     told = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(one["test"], one["passed"]) for one in told] == [("whole", True), ("too much", False)]
-    assert (told[1]["expected"], told[1]["found"], told[1]["line"]) == ("row R1", "no row", 15)
+    assert (told[1]["expected"], told[1]["actual"], told[1]["line"]) == ("row R1", "no row", 15)
 
 
 def test_tables_whose_tests_pass_end_well(tmp_path: Path) -> None:
@@ -184,5 +184,5 @@ def test_programs_were_not_told_of_a_file_that_does_not_load(command: str) -> No
     result = southbound("tables", command, "nowhere.yaml", POLICY, "--json")
     assert result.exit_code == ExitCode.INVALID_INPUT
     missing, *others = map(json.loads, result.stdout.splitlines())
-    assert (missing["file"], len(missing["mistakes"])) == ("nowhere.yaml", 1)
+    assert (missing["file"], len(missing["errors"])) == ("nowhere.yaml", 1)
     assert {one["file"] for one in others} == {POLICY}

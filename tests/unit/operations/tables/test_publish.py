@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.tables.publish_plan import plan_publish
-from router.tables.versions import PublishedTables
+from consumers.table_topic.publish_plan import plan_publish
+from consumers.table_topic.published_tables import PublishedTables
 from schemas.published_tables import LivePointer
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.tables import lookup as table_shelf
@@ -21,7 +21,7 @@ from tests.harness.command_line import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
 
 POLICY = (DEFAULTS / "tables/outbound-policy.yaml").read_text()
 SELECTOR = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
@@ -111,7 +111,7 @@ def test_the_version_of_a_file_is_the_one_that_check_says(file: Path) -> None:
 def test_publishing_says_what_changes(file: Path) -> None:
     first = publish_version(str(file))
     told = run_tables_command("publish", str(wider(file)), *SIGNATURE_OPTIONS)
-    assert f"(before: {first})" in told
+    assert f"(previous: {first})" in told
     assert "  row R30: cell 'speed' >= 1000 → >= 999\n" in told
 
 
@@ -137,7 +137,7 @@ def test_the_history_says_who_did_what_and_why(file: Path) -> None:
 def test_a_rollback_brings_the_version_before_back_and_says_what_changes(file: Path) -> None:
     first, second = publish_version(str(file)), publish_version(str(wider(file)))
     told = run_tables_command("rollback", "outbound-policy", *SIGNATURE_OPTIONS)
-    assert f"outbound-policy@{first} is live (before: {second})" in told
+    assert f"outbound-policy@{first} is live (previous: {second})" in told
     assert "row R30: cell 'speed' >= 999 → >= 1000" in told
     assert json_objects("list")[0]["live"] == first
     assert f"{second} is live" in run_tables_command("rollback", "outbound-policy", second)
@@ -265,7 +265,7 @@ def test_two_files_are_compared_without_asking_anybody(
         (["history", "nothing"], "see `southbound tables list`"),
         (["publish", "nothing.yaml"], "nothing.yaml: cannot be read"),
         (["diff", "outbound-policy@draft", "outbound-policy"], "outbound-policy has no draft"),
-        (["publish", "policy.yaml", "--comment", "x" * 501], "--comment has 501 signs and 500 is the most"),
+        (["publish", "policy.yaml", "--comment", "x" * 501], "--comment has 501 characters and 500 is the most"),
     ],
 )
 def test_what_there_is_not_is_said_in_one_sentence(file: Path, words: list[str], told: str) -> None:
@@ -287,7 +287,7 @@ def test_programs_were_told_nothing_when_nothing_was_written(file: Path) -> None
     (first,) = json_objects("publish", str(file))
     (again,) = json_objects("publish", str(file))
     (back,) = json_objects("rollback", "outbound-policy", str(first["version"]))
-    assert (first["written"], again["written"], back["written"]) == (True, False, False)
+    assert (first["changed"], again["changed"], back["changed"]) == (True, False, False)
     assert first["version"] == again["version"] == again["previous"] == back["version"]
 
 

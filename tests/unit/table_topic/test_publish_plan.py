@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from router.tables.publish_plan import (
+from consumers.table_topic.publish_plan import (
     MAX_RECORD_BYTES,
     plan_draft,
     plan_publish,
@@ -19,15 +19,15 @@ from router.tables.publish_plan import (
     rollback_version,
     size_problem,
 )
-from router.tables.versions import PublishedTables, UnreadableRecord
-from schemas.published_tables import MOST_MOVES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
+from consumers.table_topic.published_tables import PublishedTables, UnreadableRecord
+from schemas.published_tables import MAX_EARLIER_CHANGES, LiveAction, LiveChange, LivePointer, TableDraft, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 from tests.builders.runs import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
 
 LogEntry = tuple[bytes | None, bytes | None]
 GOLDEN = Path(__file__).parents[2] / "data" / "tables"
@@ -71,7 +71,7 @@ class TableLog:
         )
 
     def roll_back(self) -> None:
-        version = self.published.version("a-table", rollback_version(self.live.moves) or "")
+        version = self.published.version("a-table", rollback_version(self.live.changes) or "")
         assert isinstance(version, TableVersion)
         self.apply(plan_rollback(self.published, version, a_signature("ben", minutes=len(self.log))))
 
@@ -86,11 +86,11 @@ def a_table_log(*notes: str) -> TableLog:
 def test_the_history_says_which_version_came_when_by_whom_and_why() -> None:
     shelf = a_table_log("1")
     shelf.publish("2", "ben", "quicker")
-    newest, oldest = shelf.live.moves
-    assert (newest.author, newest.comment, newest.how, newest.previous) == (
+    newest, oldest = shelf.live.changes
+    assert (newest.author, newest.comment, newest.action, newest.previous) == (
         "ben",
         "quicker",
-        LiveChangeKind.PUBLISH,
+        LiveAction.PUBLISH,
         oldest.version,
     )
     assert (oldest.author, oldest.previous) == ("ann", None)
@@ -100,10 +100,10 @@ def test_going_back_makes_the_version_before_live_and_is_itself_history() -> Non
     shelf = a_table_log("1", "2")
     shelf.roll_back()
     assert shelf.note == "1"
-    assert [move.how for move in shelf.live.moves] == [
-        LiveChangeKind.ROLLBACK,
-        LiveChangeKind.PUBLISH,
-        LiveChangeKind.PUBLISH,
+    assert [move.action for move in shelf.live.changes] == [
+        LiveAction.ROLLBACK,
+        LiveAction.PUBLISH,
+        LiveAction.PUBLISH,
     ]
 
 
@@ -112,7 +112,7 @@ def test_going_back_twice_goes_back_two_versions_and_not_to_what_was_left() -> N
     shelf.roll_back()
     shelf.roll_back()
     assert shelf.note == "1"
-    assert rollback_version(shelf.live.moves) is None
+    assert rollback_version(shelf.live.changes) is None
 
 
 def test_after_going_back_and_publishing_anew_back_is_what_was_live_in_between() -> None:
@@ -177,10 +177,10 @@ def test_a_table_that_kafka_would_not_take_is_refused_in_one_sentence() -> None:
 
 def test_a_pointer_remembers_many_moves_and_stays_small() -> None:
     shelf = TableLog()
-    for number in range(MOST_MOVES + 20):
+    for number in range(MAX_EARLIER_CHANGES + 20):
         shelf.publish(str(number % 7), comment="ö" * 500)
-    assert len(shelf.live.moves) == MOST_MOVES + 1
-    assert shelf.live.revision == MOST_MOVES + 20
+    assert len(shelf.live.changes) == MAX_EARLIER_CHANGES + 1
+    assert shelf.live.revision == MAX_EARLIER_CHANGES + 20
     assert len(shelf.log[-1][1] or b"") < MAX_RECORD_BYTES / 3
 
 
@@ -200,7 +200,7 @@ def after_steps(steps_taken: list[str]) -> TableLog:
             shelf.apply(plan_draft(an_authored_table(a_table_text("d")), a_signature()))
         elif step != "back":
             shelf.publish(step)
-        elif shelf.published.live("a-table") and rollback_version(shelf.live.moves):
+        elif shelf.published.live("a-table") and rollback_version(shelf.live.changes):
             shelf.roll_back()
     return shelf
 
@@ -212,7 +212,7 @@ def test_compaction_changes_nothing(taken: list[str], data: st.DataObject) -> No
     again = TableLog(kept)
     assert again.published == shelf.published
     if shelf.published.live("a-table"):
-        assert again.live.moves == shelf.live.moves
+        assert again.live.changes == shelf.live.changes
 
 
 @given(steps, st.data())
@@ -258,8 +258,8 @@ def test_a_text_keeps_its_spaces_because_its_hash_is_its_name() -> None:
 
 
 def test_a_move_is_known_by_its_time() -> None:
-    assert a_table_log("1").live.moves == (
+    assert a_table_log("1").live.changes == (
         LiveChange(
-            version=an_authored_table(a_table_text("1")).version, how=LiveChangeKind.PUBLISH, author="ann", at=NOON
+            version=an_authored_table(a_table_text("1")).version, action=LiveAction.PUBLISH, author="ann", at=NOON
         ),
     )
