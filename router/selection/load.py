@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.selection.fact_model import RUN_FACTS
 from router.selection.outbound_policy import OutboundPolicy, build_policy, load_policy
-from router.selection.selector_file import build_selector, load_selector, selector_document
+from router.selection.selector_file import RUN_TABLE_LAYOUT, build_selector, load_selector, selector_document
 from router.selection.spoke_selector import SpokeSelector, decide_selector
 from router.tables.decision import decide
 from router.tables.formats.document import document_of_table
@@ -40,7 +40,7 @@ def load_as(kind: TableKind, text: str, source_name: str, spokes: Collection[str
         case TableKind.SELECTOR:
             return load_selector(text, source_name, spokes)
         case TableKind.TABLE:
-            return load_table(text, source_name, RUN_FACTS)
+            return load_table(text, source_name, RUN_FACTS, RUN_TABLE_LAYOUT)
 
 
 def table_kind(table: LoadedTable) -> TableKind:
@@ -97,7 +97,7 @@ def build_any(tree: TableTree, spokes: Collection[str] | None = None) -> Outboun
         case Block(entries={"table": Scalar(text=table_id)}) if table_id.strip() == POLICY_ID:
             return build_policy(tree)
         case _:
-            return table_from_tree(tree, RUN_FACTS)
+            return table_from_tree(tree, RUN_FACTS, RUN_TABLE_LAYOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

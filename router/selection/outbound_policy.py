@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from router.selection.fact_model import RUN_FACTS
+from router.selection.selector_file import RUN_TABLE_LAYOUT
 from router.tables.decision import Undecided, decide
-from router.tables.formats.loader import TABLE_LAYOUT, check_file, read_table_file, table_tree_from_yaml
+from router.tables.formats.loader import check_file, read_table_file, table_tree_from_yaml
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def build_policy(tree: TableTree) -> OutboundPolicy:
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
     """
-    file = read_table_file(tree, TABLE_LAYOUT, RUN_FACTS)
+    file = read_table_file(tree, RUN_TABLE_LAYOUT, RUN_FACTS)
     _check_outputs(file)
     _check_single_hit(file)
     check_file(file, partial(decide, file.table))

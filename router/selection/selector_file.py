@@ -12,9 +12,10 @@ from router.selection.spoke_selector import SpokeSelector, Threshold, decide_sel
 from router.tables.feel.literals import read_duration
 from router.tables.feel.unary_test import CellError
 from router.tables.feel.writer import value_text
-from router.tables.formats.document import ExtraField, TableDocument
+from router.tables.formats.document import ExtraColumn, ExtraField, TableDocument
 from router.tables.formats.entries import not_allowed_sentence
-from router.tables.formats.loader import FileLayout, check_file, read_table_file, table_tree_from_yaml
+from router.tables.formats.loader import TABLE_LAYOUT, FileLayout, check_file, read_table_file, table_tree_from_yaml
+from router.tables.formats.sheets.grid import SheetExtras
 from router.tables.formats.tree import Block, Scalar
 from router.tables.model import Output
 
@@ -35,6 +36,22 @@ _LAYOUT = FileLayout(
         "policy": "a selector takes the first row that fits, by 'order': leave it out",
     },
 )
+
+_ONLY_IN_SELECTORS = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
+
+# Decision tables of runs, with hints for the keys that only selectors have.
+RUN_TABLE_LAYOUT = replace(
+    TABLE_LAYOUT, foreign_keys=dict.fromkeys(("order", "active", "threshold"), _ONLY_IN_SELECTORS)
+)
+
+_EXTRA_COLUMNS = (
+    ExtraColumn("order", ("order",), "whole number", is_before_inputs=True),
+    ExtraColumn("active", ("active",), "boolean", is_before_inputs=True, default="true"),
+    ExtraColumn("max", ("threshold", "max"), "whole number"),
+    ExtraColumn("period", ("threshold", "period"), "text"),
+)
+
+SELECTOR_SHEETS = SheetExtras(columns=_EXTRA_COLUMNS, kinds_with_fixed_outputs=("selector",))
 
 
 def load_selector(text: str, source_name: str, spokes: Collection[str] | None = None) -> SpokeSelector:
@@ -156,6 +173,8 @@ def selector_document(selector: SpokeSelector) -> TableDocument:
         table=selector.table,
         has_policy=False,
         rows=tuple(sorted(rows, key=lambda row: selector.orders[row.id])),
+        extra_columns=_EXTRA_COLUMNS,
+        ordered_by_place=False,
         extras={row.id: _extra_fields(selector, row, active=row.id not in inactive) for row in rows},
     )
 
@@ -165,7 +184,7 @@ def _extra_fields(selector: SpokeSelector, row: Row, *, active: bool) -> tuple[E
     period = value_text(limit.period) if limit else ""
     return (
         ExtraField("order", order, "order", str(order)),
-        ExtraField("active", None if active else False, "switched", "on" if active else "off"),
+        ExtraField("active", None if active else False, "active", "true" if active else "false"),
         ExtraField("threshold", {"max": limit.max, "period": period}, "threshold", f"{limit.max} per {period}")
         if limit
         else ExtraField("threshold", None, "threshold", ""),

@@ -135,8 +135,6 @@ class TableChange:
         match self.change:
             case "moved":
                 return f"{subject} moved from place {self.before} to {self.after}"
-            case "changed" if self.field == "switched":
-                return f"{subject} switched {self.after}"
             case "changed":
                 return f"{subject}: {self._location} {self.before} → {self.after}"
             case _:
@@ -160,7 +158,10 @@ def compare_tables(before: TableDocument, after: TableDocument) -> tuple[TableCh
     common = [key for key in new if key in old]
     changed = [change for key in common for change in _field_changes(old[key], new[key], removed_columns)]
     added = [_addition(part) for key, part in new.items() if key not in old and part.kind != "table"]
-    return (*of_table, *removed, *added, *_order_changes([*old.values()], [*new.values()]), *changed)
+    # Where an attribute orders the rows, its changes are reported instead of places.
+    kinds = [kind for kind in ORDERED_KINDS if kind != "row" or after.ordered_by_place]
+    moved = [change for kind in kinds for change in _order_changes(kind, [*old.values()], [*new.values()])]
+    return (*of_table, *removed, *added, *moved, *changed)
 
 
 def _table_changes(before: TablePart, after: TablePart) -> Iterator[TableChange]:
@@ -181,50 +182,47 @@ def _addition(part: TablePart) -> TableChange:
 
 
 def _description(part: TablePart) -> str:
-    cells = ", ".join(f"{column} {text}" for (part, column), text in part.attributes.items() if part == "cell")
-    results = ", ".join(f"{column} {text}" for (part, column), text in part.attributes.items() if part == "output")
-    rest = ", ".join(
-        _attribute_text(part, text) for part, text in part.attributes.items() if part[0] not in ("cell", "output")
+    cells = ", ".join(f"{column} {text}" for (field, column), text in part.attributes.items() if field == "cell")
+    results = ", ".join(f"{column} {text}" for (field, column), text in part.attributes.items() if field == "output")
+    others = ", ".join(
+        _attribute_text(key, text) for key, text in part.attributes.items() if key[0] not in ("cell", "output")
     )
     decides = f"{cells or 'anything'} → {results}" if part.kind == "row" else results
-    return "; ".join(filter(None, [decides, rest]))
+    return "; ".join(filter(None, [decides, others]))
 
 
-def _attribute_text(part: AttributeKey, text: str) -> str:
-    return " ".join(filter(None, [*part, text]))
+def _attribute_text(key: AttributeKey, text: str) -> str:
+    return " ".join(filter(None, [*key, text]))
 
 
 def _field_changes(
     before: TablePart, after: TablePart, removed_columns: frozenset[str] | set[str]
 ) -> Iterator[TableChange]:
-    for part in dict.fromkeys((*before.attributes, *after.attributes)):
-        field, column = part
-        old, new = (_attribute(thing.attributes, part) for thing in (before, after))
+    for key in dict.fromkeys((*before.attributes, *after.attributes)):
+        field, column = key
+        old, new = (_attribute(part.attributes, key) for part in (before, after))
         # A removed column is reported once, and not again for every row.
-        if old != new and not (column in removed_columns and part not in after.attributes):
+        if old != new and not (column in removed_columns and key not in after.attributes):
             name = after.name
             yield TableChange(
                 change="changed", kind=after.kind, name=name, field=field, column=column, before=old, after=new
             )
 
 
-def _attribute(parts: Mapping[AttributeKey, str], part: AttributeKey) -> str:
-    return parts.get(part, ANY_CELL if part[0] == "cell" else NO_VALUE)
+def _attribute(attributes: Mapping[AttributeKey, str], key: AttributeKey) -> str:
+    return attributes.get(key, ANY_CELL if key[0] == "cell" else NO_VALUE)
 
 
-def _order_changes(old: Sequence[TablePart], new: Sequence[TablePart]) -> Iterator[TableChange]:
-    """Yield a smallest set of moves that turns the old order into the new one."""
-    for kind in ORDERED_KINDS:
-        before, after = (_positions(things, kind) for things in (old, new))
-        if any(("order", "") in thing.attributes for thing in new if thing.kind == kind):
-            continue  # the rows of a selector have an `order` attribute, whose change is reported instead
-        common = [name for name in after if name in before]
-        for name in _out_of_order([before[name] for name in common], common):
-            yield TableChange(change="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
+def _order_changes(kind: PartKind, old: Sequence[TablePart], new: Sequence[TablePart]) -> Iterator[TableChange]:
+    """Yield a smallest set of moves that turns the old order of the parts of a kind into the new one."""
+    before, after = (_positions(parts, kind) for parts in (old, new))
+    common = [name for name in after if name in before]
+    for name in _out_of_order([before[name] for name in common], common):
+        yield TableChange(change="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
 
 
-def _positions(things: Sequence[TablePart], kind: PartKind) -> dict[str, int]:
-    names = [thing.name for thing in things if thing.kind == kind]
+def _positions(parts: Sequence[TablePart], kind: PartKind) -> dict[str, int]:
+    names = [part.name for part in parts if part.kind == kind]
     return {name: place for place, name in enumerate(names, start=1)}
 
 

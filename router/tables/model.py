@@ -75,7 +75,7 @@ class Row:
 class SavedTest:
     """An example that a table must decide as expected.
 
-    `given` is the part of a run document as it was written; `facts` are built from it. `row` is the expected row, or
+    `given` is the example as it was written; `facts` are built from it. `row` is the expected row, or
     several separated by commas (`R1, R3`) under a multiple hit policy; None for any row with these outputs. `outputs`
     are the expected outputs, of the first row if there are several.
     """

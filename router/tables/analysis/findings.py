@@ -41,7 +41,7 @@ class UnreachableRow:
     """A row that never decides.
 
     The rows of `covered_by`, above it, together accept everything that it accepts; if there are none, it accepts no
-    value. `list_inputs` are inputs that may be lists, by which a run could still reach the row.
+    value. `list_inputs` are inputs that may be lists, through which values could still reach the row.
     """
 
     row: str

@@ -191,7 +191,7 @@ def _overlap(overlap: Overlap, consequence: str) -> str:
 
 
 def gap_warnings(table: DecisionTable, gaps: Sequence[Gap]) -> tuple[str, ...]:
-    """Return a sentence for each gap that leaves a run undecided."""
+    """Return a sentence for each gap, in which nothing is decided."""
     if table.default is not None or table.policy.startswith(_MULTIPLE_HIT_POLICIES):
         return ()
     consequence = "and there is no default row: add a row or a default"

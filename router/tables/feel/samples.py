@@ -28,7 +28,7 @@ SAMPLES: Mapping[ValueKind, object] = {
     ValueKind.DATE: date(2000, 1, 1),
     ValueKind.TIME: time(12),
     ValueKind.ZONED_TIME: time(12, tzinfo=UTC),
-    ValueKind.ZONED_DATETIME: _EPOCH,  # as the times of a run
+    ValueKind.ZONED_DATETIME: _EPOCH,
     ValueKind.DATETIME: _EPOCH.replace(tzinfo=None),
     ValueKind.DAYS: timedelta(days=1),
     ValueKind.MONTHS: Months(1),

@@ -48,11 +48,9 @@ class FileLayout:
     foreign_keys: Mapping[str, str] = field(default_factory=dict)
 
 
-_SELECTOR_ONLY = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
 TABLE_LAYOUT = FileLayout(
     kind="table",
     keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"),
-    foreign_keys=dict.fromkeys(("order", "active", "threshold"), _SELECTOR_ONLY),
 )
 
 
@@ -81,7 +79,7 @@ class TableFile:
     runs_tests: bool
 
 
-def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
+def load_table(text: str, source_name: str, model: FactModel, layout: FileLayout = TABLE_LAYOUT) -> DecisionTable:
     """Load a decision table and run its saved tests.
 
     The version of the table is the first 8 hex digits of the SHA-256 of its text in UTF-8.
@@ -89,16 +87,16 @@ def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
     Raises:
         TableErrors: the problems of the file, each with file, line, row and column.
     """
-    return table_from_tree(table_tree_from_yaml(text, source_name), model)
+    return table_from_tree(table_tree_from_yaml(text, source_name), model, layout)
 
 
-def table_from_tree(tree: TableTree, model: FactModel) -> DecisionTable:
+def table_from_tree(tree: TableTree, model: FactModel, layout: FileLayout = TABLE_LAYOUT) -> DecisionTable:
     """Check a decision table and run its saved tests.
 
     Raises:
         TableErrors: the problems of the file, each with its place, row and column.
     """
-    file = read_table_file(tree, TABLE_LAYOUT, model)
+    file = read_table_file(tree, layout, model)
     check_file(file, partial(decide, file.table))
     return file.table
 

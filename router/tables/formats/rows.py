@@ -135,7 +135,7 @@ def _check_zones(cell: Cell) -> None:
     """
     for operand in cell.operands:
         if kind_of(getattr(operand, "value", None)) is ValueKind.DATETIME:
-            raise CellError(f"{operand.text} has no zone, but the run's moments have one: add Z or an offset")
+            raise CellError(f"{operand.text} has no zone, but the values of this column have one: add Z or an offset")
 
 
 def check_ids(rows: Sequence[tuple[BlockReader, Row]]) -> None:

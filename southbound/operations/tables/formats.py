@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.selection.load import build_any, document_of
 from router.selection.outbound_policy import OutboundPolicy
+from router.selection.selector_file import SELECTOR_SHEETS
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import table_tree_from_yaml, version_of
@@ -35,7 +36,7 @@ class Format(StrEnum):
 def _read_xlsx(content: bytes, source: str) -> TableTree:
     from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
 
-    return table_tree_from_xlsx(content, source)
+    return table_tree_from_xlsx(content, source, SELECTOR_SHEETS)
 
 
 def _write_xlsx(table: LoadedTable) -> bytes:
@@ -50,7 +51,7 @@ _UNSUPPORTED_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".ods")
 _NO_DMN_OPTIONS = DmnOptions()
 _READERS: dict[Format, Callable[[bytes, str, DmnOptions], TableTree]] = {
     Format.YAML: lambda content, source, _: table_tree_from_yaml(_decode_text(content, source), source),
-    Format.CSV: lambda content, source, _: table_tree_from_csv(content, source),
+    Format.CSV: lambda content, source, _: table_tree_from_csv(content, source, SELECTOR_SHEETS),
     Format.XLSX: lambda content, source, _: _read_xlsx(content, source),
     Format.DMN: read_dmn,
 }

@@ -114,7 +114,7 @@ def test_of_a_definition_order_switch_and_threshold_are_told() -> None:
         "row S2: output 'spoke' b → c",
         "row S2: threshold (none) → 100 per PT1H",
         "row S1: order 1 → 3",
-        "row S1 switched off",
+        "row S1: active true → false",
     ]
 
 

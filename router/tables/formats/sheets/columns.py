@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import read_output_list
-from router.tables.formats.sheets.grid import COLUMNS, FIXED_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
+from router.tables.formats.sheets.grid import COLUMNS, NOTE, PATH, ROW, THEN, TYPE, VALUES, WHEN
 from router.tables.formats.tree import Scalar, block_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from router.tables.diagnostics import Diagnostics
+    from router.tables.formats.document import ExtraColumn
     from router.tables.formats.sheets.grid import SheetLine, Sheets
     from router.tables.formats.tree import Block, Tree
 
@@ -32,7 +33,11 @@ class SheetColumn:
 
 
 def read_columns(
-    header: Mapping[str, SheetLine], headings: SheetLine, sheets: Sheets, diagnostics: Diagnostics
+    header: Mapping[str, SheetLine],
+    headings: SheetLine,
+    sheets: Sheets,
+    diagnostics: Diagnostics,
+    extra_columns: Sequence[ExtraColumn],
 ) -> list[SheetColumn]:
     """Read the columns from the lines above the rows, and report cells that belong to no column.
 
@@ -43,7 +48,7 @@ def read_columns(
         remedy = f"it has '{WHEN}' over conditions, '{THEN}' over results"
         raise TableErrors([f"{sheets.source}: no line above the rows starts with '{COLUMNS}': {remedy}"])
     columns = list(_columns(header, headings, diagnostics))
-    _check_names(columns, headings, diagnostics)
+    _check_names(columns, headings, diagnostics, (NOTE, *(column.heading for column in extra_columns)))
     return columns
 
 
@@ -87,11 +92,13 @@ def _allowed_values(cell: Scalar, role: str, column_type: str, diagnostics: Diag
         return cell
 
 
-def _check_names(columns: list[SheetColumn], headings: SheetLine, diagnostics: Diagnostics) -> None:
+def _check_names(
+    columns: list[SheetColumn], headings: SheetLine, diagnostics: Diagnostics, fixed_names: Sequence[str]
+) -> None:
     for column in columns:
         place = headings.cell(column.index).line
-        if not column.role and column.name not in FIXED_COLUMNS:
-            matches = difflib.get_close_matches(column.name, FIXED_COLUMNS, n=1)
+        if not column.role and column.name not in fixed_names:
+            matches = difflib.get_close_matches(column.name, fixed_names, n=1)
             hint = f"; did you mean '{matches[0]}'?" if matches else ""
             problem = f"column '{column.name}' has neither '{WHEN}' nor '{THEN}' in the line '{COLUMNS}'{hint}"
             diagnostics.add(place, problem)

@@ -8,7 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import TableErrors
-from router.tables.formats.sheets.grid import LinePlace, SheetPlaces, Sheets, build_line
+from router.tables.formats.sheets.grid import NO_EXTRAS, LinePlace, SheetPlaces, Sheets, build_line
 from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.writer import write_sheets
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from router.tables.formats.document import TableDocument
     from router.tables.formats.loader import TableTree
+    from router.tables.formats.sheets.grid import SheetExtras
 
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
@@ -45,7 +46,7 @@ def _unescape(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA_START.match(text) else text
 
 
-def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
     """Read a table from CSV in UTF-8, separated by commas, semicolons or tabs.
 
     Raises:
@@ -64,7 +65,7 @@ def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
         places=SheetPlaces(tuple(places)),
         decimal_comma=delimiter != ",",
     )
-    return table_tree_from_sheets(sheets)
+    return table_tree_from_sheets(sheets, extras)
 
 
 def _decode(content: bytes, source: str) -> str:

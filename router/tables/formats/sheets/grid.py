@@ -10,6 +10,8 @@ from router.tables.formats.tree import Scalar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from router.tables.formats.document import ExtraColumn
+
 
 COLUMNS = "columns"
 
@@ -33,17 +35,7 @@ EXPECT = "expect"
 
 NOTE = "note"
 
-ORDER = "order"
-
-ACTIVE = "active"
-
-MAX = "max"
-
-PERIOD = "period"
-
 COLUMN_LINES = (COLUMNS, PATH, TYPE, VALUES)
-
-FIXED_COLUMNS = (NOTE, ORDER, ACTIVE, MAX, PERIOD)
 
 _MAX_COLUMNS = 16_384  # of a spreadsheet
 
@@ -124,6 +116,21 @@ class Sheets:
     places: SheetPlaces
     unreadable: tuple[tuple[int, str], ...] = ()
     decimal_comma: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetExtras:
+    """What a sheet may have besides the columns of a decision table.
+
+    `columns` are the columns of extra fields of the rows. `kinds_with_fixed_outputs` are the first keys of files that
+    do not define their outputs.
+    """
+
+    columns: tuple[ExtraColumn, ...] = ()
+    kinds_with_fixed_outputs: tuple[str, ...] = ()
+
+
+NO_EXTRAS = SheetExtras()
 
 
 def cell_place(line: int, column: int) -> int:

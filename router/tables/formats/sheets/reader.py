@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from router.tables.formats.sheets.columns import SheetColumn
-    from router.tables.formats.sheets.grid import SheetLine, Sheets
+    from router.tables.formats.sheets.grid import SheetExtras, SheetLine, Sheets
     from router.tables.formats.tree import Tree
-
-_SELECTOR = "selector"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class _SheetSections:
     tests: tuple[SheetLine, ...]
 
 
-def table_tree_from_sheets(sheets: Sheets, version: str = "") -> TableTree:
+def table_tree_from_sheets(sheets: Sheets, extras: SheetExtras) -> TableTree:
     """Read a table from lines of cells.
 
     Raises:
@@ -56,9 +54,9 @@ def table_tree_from_sheets(sheets: Sheets, version: str = "") -> TableTree:
     sections = _split_sections(sheets, diagnostics)
     for place, reason in sheets.unreadable:
         diagnostics.add_unreadable(place, f"{_location(place, sections)}{reason}")
-    columns = read_columns(sections.header, sections.headings, sheets, diagnostics)
-    reader = SheetRowReader(columns, diagnostics, decimal_comma=sheets.decimal_comma)
-    return TableTree(_tree(sections, columns, reader, diagnostics), version, diagnostics)
+    columns = read_columns(sections.header, sections.headings, sheets, diagnostics, extras.columns)
+    reader = SheetRowReader(columns, extras.columns, diagnostics, decimal_comma=sheets.decimal_comma)
+    return TableTree(_tree(sections, columns, reader, extras, diagnostics), "", diagnostics)
 
 
 def _split_sections(sheets: Sheets, diagnostics: Diagnostics) -> _SheetSections:
@@ -100,21 +98,25 @@ def _location(place: int, sections: _SheetSections) -> str:
 
 
 def _read_header(lines: Iterable[SheetLine], diagnostics: Diagnostics) -> dict[str, SheetLine]:
-    head: dict[str, SheetLine] = {}
+    header: dict[str, SheetLine] = {}
     for line in lines:
-        if line.first_text in head:
+        if line.first_text in header:
             diagnostics.add(line.place, f"'{line.first_text}' appears twice")
         elif line.first_text:
-            head[line.first_text] = line
+            header[line.first_text] = line
         elif not line.is_empty:
             diagnostics.add(
                 line.place, f"the first cell is empty; it defines what the line is, such as '{TYPE}' or '{NOTE}'"
             )
-    return head
+    return header
 
 
 def _tree(
-    sections: _SheetSections, columns: list[SheetColumn], reader: SheetRowReader, diagnostics: Diagnostics
+    sections: _SheetSections,
+    columns: list[SheetColumn],
+    reader: SheetRowReader,
+    extras: SheetExtras,
+    diagnostics: Diagnostics,
 ) -> Block:
     entries: dict[str, Tree] = {}
     for key, line in sections.header.items():
@@ -123,7 +125,7 @@ def _tree(
             reader.report_unknown_cells(line, {0, 1})
     top = sections.headings.place
     entries["inputs"] = Listing(tuple(c.definition for c in columns if c.role == WHEN), top)
-    if _SELECTOR not in entries:
+    if not any(kind in entries for kind in extras.kinds_with_fixed_outputs):
         entries["outputs"] = Listing(tuple(c.definition for c in columns if c.role == THEN), top)
     entries["rows"] = Listing(
         tuple(reader.read_row(line) for line in sections.rows if line.first_text != DEFAULT_ROW), top

@@ -13,23 +13,32 @@ from router.tables.formats.sheets.cells import (
     read_numeric,
     read_output,
 )
-from router.tables.formats.sheets.grid import ACTIVE, MAX, NOTE, ORDER, PERIOD, THEN, WHEN
-from router.tables.formats.tree import Scalar, block_of
+from router.tables.formats.sheets.grid import NOTE, THEN, WHEN
+from router.tables.formats.tree import Block, Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from router.tables.diagnostics import Diagnostics
+    from router.tables.formats.document import ExtraColumn
     from router.tables.formats.sheets.columns import SheetColumn
     from router.tables.formats.sheets.grid import SheetLine
-    from router.tables.formats.tree import Block, Tree
+    from router.tables.formats.tree import Tree
 
 
 class SheetRowReader:
     """Reads the rows of a sheet by its columns."""
 
-    def __init__(self, columns: Sequence[SheetColumn], diagnostics: Diagnostics, *, decimal_comma: bool) -> None:
+    def __init__(
+        self,
+        columns: Sequence[SheetColumn],
+        extra_columns: Sequence[ExtraColumn],
+        diagnostics: Diagnostics,
+        *,
+        decimal_comma: bool,
+    ) -> None:
         self._columns = columns
+        self._extra_columns = extra_columns
         self._fixed_columns = {column.name: column.index for column in columns if not column.role}
         self._known_columns = {0, *(column.index for column in columns)}
         self._diagnostics = diagnostics
@@ -43,11 +52,9 @@ class SheetRowReader:
             "when": self._read_entries(line, WHEN, self._read_input_entry),
             "then": self._read_entries(line, THEN, self._read_output_entry),
         }
-        for key, read in ((ORDER, _whole_number), (ACTIVE, read_boolean), (NOTE, _unchanged)):
-            if cell := self._fixed_cell(line, key):
-                entries[key] = read(cell)
-        if threshold := self._threshold(line):
-            entries["threshold"] = threshold
+        entries |= self._extra_fields(line)
+        if note := self._fixed_cell(line, NOTE):
+            entries[NOTE] = note
         return block_of(entries, line.place)
 
     def add_default(self, line: SheetLine, entries: dict[str, Tree]) -> None:
@@ -88,22 +95,38 @@ class SheetRowReader:
         return read_condition(cell, column_type)
 
     def _read_output_entry(self, cell: Scalar, column_type: str) -> Scalar:
-        return read_output(cell, column_type or "string")  # a selector does not define the type of its only output
+        return read_output(
+            cell, column_type or "string"
+        )  # a column without a type belongs to a kind of file with fixed outputs
 
     def _fixed_cell(self, line: SheetLine, key: str) -> Scalar | None:
         cell = line.cell(self._fixed_columns[key]) if key in self._fixed_columns else None
         return cell if cell and cell.text.strip() else None
 
-    def _threshold(self, line: SheetLine) -> Block | None:
-        most, period = self._fixed_cell(line, MAX), self._fixed_cell(line, PERIOD)
-        entries: dict[str, Tree] = {MAX: _whole_number(most)} if most else {}
-        entries |= {PERIOD: period} if period else {}
-        return block_of(entries, min(tree.line for tree in entries.values())) if entries else None
+    def _extra_fields(self, line: SheetLine) -> dict[str, Tree]:
+        """Read the extra fields that the row has, by key."""
+        fields: dict[str, Tree] = {}
+        for column in self._extra_columns:
+            if cell := self._fixed_cell(line, column.heading):
+                key, *inner = column.path
+                value = _READERS[column.type](cell)
+                fields[key] = _with_entry(fields.get(key), inner[0], value) if inner else value
+        return fields
+
+
+def _with_entry(field: Tree | None, key: str, value: Scalar) -> Block:
+    """Return a field with one more entry; its place is that of its first cell."""
+    entries: dict[str, Tree] = dict(field.entries) if isinstance(field, Block) else {}
+    entries[key] = value
+    return block_of(entries, min(tree.line for tree in entries.values()))
 
 
 def _whole_number(cell: Scalar) -> Scalar:
     return read_numeric(cell) if re.fullmatch(r"\s*-?[0-9]+\s*", cell.text) else cell
 
 
-def _unchanged(cell: Scalar) -> Scalar:
-    return cell
+_READERS: dict[str, Callable[[Scalar], Scalar]] = {
+    "whole number": _whole_number,
+    "boolean": read_boolean,
+    "text": lambda cell: cell,
+}

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING
 from router.tables.formats.entries import shortest_cell_text
 from router.tables.formats.sheets.cells import output_list_text, output_text
 from router.tables.formats.sheets.grid import (
-    ACTIVE,
     COLUMNS,
     EXPECT,
     GIVEN,
-    MAX,
     NOTE,
-    ORDER,
     PATH,
-    PERIOD,
     ROW,
     TEST,
     THEN,
@@ -29,9 +25,9 @@ from router.tables.formats.yaml_writer import expectation_data, flow_yaml
 from router.tables.model import DEFAULT_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from router.tables.formats.document import TableDocument
+    from router.tables.formats.document import ExtraColumn, TableDocument
     from router.tables.model import Row
     from router.tables.table import DecisionTable
 
@@ -50,54 +46,59 @@ class SheetContent:
 def write_sheets(document: TableDocument) -> SheetContent:
     """Return the lines of a table, which load as an equal table."""
     table = document.table
-    head = [(document.kind, table.id), *([("policy", str(table.policy))] if document.has_policy else [])]
-    before, after = ((ORDER, ACTIVE), (MAX, PERIOD)) if document.extras else ((), ())
-    return _sheet_content([*head, *_note(table)], table, (_row(row, document) for row in document.rows), before, after)
-
-
-def _note(table: DecisionTable) -> list[TextLine]:
-    return [(NOTE, table.note)] if table.note else []
-
-
-def _sheet_content(
-    head: Sequence[TextLine], table: DecisionTable, rows: Iterable[TextLine], before: TextLine, after: TextLine
-) -> SheetContent:
-    lines = [*head, (), *_column_lines(table, before, after)]
-    names = len(lines)
+    header = [(document.kind, table.id), *([("policy", str(table.policy))] if document.has_policy else [])]
+    if table.note:
+        header.append((NOTE, table.note))
+    before, after = _extra_headings(document)
+    lines = [*header, (), *_column_lines(table, len(before), len(after))]
+    heading_line = len(lines)
     lines.append((ROW, *before, *_column_names(table), *after, NOTE))
-    lines.extend(rows)
+    lines.extend(_row(row, document) for row in document.rows)
     if table.default is not None:
-        blank = ("",) * (len(before) + len(table.inputs))
-        lines.append((DEFAULT_ROW, *blank, *_outputs(table.default, table)))
-    return SheetContent(table=tuple(lines), heading_line=names, tests=tuple(_tests(table)))
+        blank_cells = ("",) * (len(before) + len(table.inputs))
+        lines.append((DEFAULT_ROW, *blank_cells, *_outputs(table.default, table)))
+    return SheetContent(table=tuple(lines), heading_line=heading_line, tests=tuple(_tests(table)))
+
+
+def _extra_headings(document: TableDocument) -> tuple[TextLine, TextLine]:
+    """Return the headings of the extra columns before the inputs, and of those after the outputs."""
+    columns = document.extra_columns
+    before = tuple(column.heading for column in columns if column.is_before_inputs)
+    return before, tuple(column.heading for column in columns if not column.is_before_inputs)
 
 
 def _column_names(table: DecisionTable) -> TextLine:
     return (*(column.name for column in table.inputs), *(column.name for column in table.outputs))
 
 
-def _column_lines(table: DecisionTable, before: TextLine, after: TextLine) -> list[TextLine]:
-    own, ins, outs = ("",) * len(before), table.inputs, table.outputs
-    end = ("",) * (len(after) + 1)
-    allowed = [shortest_cell_text(column.allowed) if column.allowed else "" for column in ins]
-    allowed += [output_list_text(column.allowed) for column in outs]
+def _column_lines(table: DecisionTable, before: int, after: int) -> list[TextLine]:
+    """Return the lines that define the columns, with `before` and `after` extra columns around them."""
+    start, end = ("",) * before, ("",) * (after + 1)
+    inputs, outputs = table.inputs, table.outputs
+    allowed = [shortest_cell_text(column.allowed) if column.allowed else "" for column in inputs]
+    allowed += [output_list_text(column.allowed) for column in outputs]
     return [
-        (COLUMNS, *own, *(WHEN for _ in ins), *(THEN for _ in outs), *end),
-        (PATH, *own, *(column.path or column.name for column in ins), *("" for _ in outs), *end),
-        (TYPE, *own, *(column.type for column in ins), *(column.type for column in outs), *end),
-        (VALUES, *own, *allowed, *end),
+        (COLUMNS, *start, *(WHEN for _ in inputs), *(THEN for _ in outputs), *end),
+        (PATH, *start, *(column.path or column.name for column in inputs), *("" for _ in outputs), *end),
+        (TYPE, *start, *(column.type for column in inputs), *(column.type for column in outputs), *end),
+        (VALUES, *start, *allowed, *end),
     ]
 
 
 def _row(row: Row, document: TableDocument) -> TextLine:
-    before, after = _extras(document.extra_data(row)) if document.extras else ((), ())
-    return (row.id, *before, *_input_entries(row, document.table), *_outputs(row, document.table), *after, row.note)
+    data, table = document.extra_data(row), document.table
+    before = [_extra_text(column, data) for column in document.extra_columns if column.is_before_inputs]
+    after = [_extra_text(column, data) for column in document.extra_columns if not column.is_before_inputs]
+    return (row.id, *before, *_input_entries(row, table), *_outputs(row, table), *after, row.note)
 
 
-def _extras(data: Mapping[str, object]) -> tuple[TextLine, TextLine]:
-    limit = data.get("threshold")
-    after = (str(limit["max"]), str(limit["period"])) if isinstance(limit, Mapping) else ("", "")
-    return (str(data["order"]), "true" if data.get("active", True) else "false"), after
+def _extra_text(column: ExtraColumn, data: Mapping[str, object]) -> str:
+    value: object = data
+    for key in column.path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None:
+        return column.default
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _input_entries(row: Row, table: DecisionTable) -> TextLine:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.grid import (
+    NO_EXTRAS,
     UNREADABLE,
     LinePlace,
     SheetPlaces,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from router.tables.formats.loader import TableTree
-    from router.tables.formats.sheets.grid import SheetLine
+    from router.tables.formats.sheets.grid import SheetExtras, SheetLine
 
 
 _MAX_NUMBER = 10**15  # Excel keeps 15 digits of a number and sets the others to zero
@@ -78,13 +79,13 @@ _MAX_COLUMNS = 500
 _MAX_SHEET_ROWS = 1_048_576  # of a spreadsheet; reading ends after it
 
 
-def table_tree_from_xlsx(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_xlsx(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
     """Read a table from the sheets `Table` and `Tests`. Other sheets are ignored.
 
     Raises:
         TableErrors: it is not an XLSX file, contains formulas or dates, or does not have the structure of a table.
     """
-    return table_tree_from_sheets(_sheets(content, source_name))
+    return table_tree_from_sheets(_sheets(content, source_name), extras)
 
 
 def _sheets(content: bytes, source: str) -> Sheets:
