@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from router.tables.feel.errors import CellError
-from router.tables.feel.values import Months, at_fixed_offset
+from router.tables.feel.values import Months, with_fixed_offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +60,13 @@ def _combined_surrogates(pair: re.Match[str]) -> str:
 def _unescape(match: re.Match[str]) -> str:
     code = match[1]
     if len(code) > 1:
-        return _character(code)
+        return _code_point(code)
     if code not in _ESCAPES:
         raise CellError(f'a string has no escape "\\{code}"; write \\\\ for a backslash')
     return _ESCAPES[code]
 
 
-def _character(code: str) -> str:
+def _code_point(code: str) -> str:
     try:
         return chr(int(code[1:], 16))
     except ValueError:
@@ -105,7 +105,7 @@ def read_datetime(text: str) -> datetime:
     if not separator:
         return datetime.combine(read_date(day), time())
     clock, zone = _clock_and_zone(rest)
-    return at_fixed_offset(datetime.combine(read_date(day), clock, tzinfo=zone))
+    return with_fixed_offset(datetime.combine(read_date(day), clock, tzinfo=zone))
 
 
 def _clock_and_zone(text: str) -> tuple[time, tzinfo | None]:
@@ -191,7 +191,7 @@ def _reader_for(text: str) -> Callable[[str], object]:
     return read_time if ":" in text else read_date
 
 
-READERS: dict[str, Callable[[str], object]] = {
+CONVERSION_FUNCTIONS: dict[str, Callable[[str], object]] = {
     "date": read_date,
     "time": read_time,
     "date and time": read_datetime,

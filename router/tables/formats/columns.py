@@ -81,10 +81,10 @@ def _name(block: BlockReader) -> str:
 
 
 def _type(fields: BlockReader, known: Collection[str]) -> str:
-    written = fields.text("type")
-    if not written or written in known:
-        return written or "any"
-    fields.report(f"there is no type '{written}'; the types are {', '.join(known)}", fields.line_of("type"))
+    name = fields.text("type")
+    if not name or name in known:
+        return name or "any"
+    fields.report(f"there is no type '{name}'; the types are {', '.join(known)}", fields.line_of("type"))
     return "any"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.selection.facts import facts_of
-from router.selection.partial_facts import facts_given
+from router.selection.partial_facts import facts_from_example
 from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
 from router.tables.facts import ExampleFactsError
 from router.tables.formats.tree import Block, line_of, plain_data
@@ -54,7 +54,7 @@ def _read_partial_document(text: str, name: str) -> Block | None:
 def _run_from_document(tree: Block, name: str) -> ExampleRun:
     document = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
-        facts = facts_given(document)
+        facts = facts_from_example(document)
     except ExampleFactsError as error:
         errors = zip(error.fields, error.sentences, strict=True)
         raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in errors]) from None

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.selection.fact_model import RUN_FACTS
+from router.selection.selector_file import RUN_TABLE_LAYOUT
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from tests.builders.decision_tables import INPUTS, OUTPUTS, SENT, a_file, a_row
@@ -14,7 +15,7 @@ from tests.builders.decision_tables import INPUTS, OUTPUTS, SENT, a_file, a_row
 
 def sentences(text: str, source: str = "outbound-policy.yaml") -> tuple[str, ...]:
     with pytest.raises(TableErrors) as refused:
-        load_table(text, source, RUN_FACTS)
+        load_table(text, source, RUN_FACTS, RUN_TABLE_LAYOUT)
     return refused.value.sentences
 
 
