@@ -15,8 +15,8 @@ from router.tables.feel.writer import value_text
 from router.tables.formats.document import ExtraField, TableDocument
 from router.tables.formats.entries import not_allowed_sentence
 from router.tables.formats.loader import FileLayout, check_file, read_file, table_tree_from_yaml
-from router.tables.formats.tree import Block, Scalar
 from router.tables.model import Output
+from schemas.files.located_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection

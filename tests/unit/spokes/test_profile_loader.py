@@ -108,8 +108,8 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProfilesWrongError) as wrong:
         load_profiles([tmp_path / "none.yaml", tmp_path / "bytes.yaml"])
     assert [one.rpartition("/")[2] for one in wrong.value.mistakes] == [
-        "none.yaml:1: cannot be read as text: FileNotFoundError",
-        "bytes.yaml:1: cannot be read as text: UnicodeDecodeError",
+        "none.yaml:1: cannot be read as text (No such file or directory)",
+        "bytes.yaml:1: is text in UTF-16: save it as UTF-8",
     ]
 
 

@@ -10,14 +10,14 @@ from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import read_output_list
 from router.tables.formats.sheets.grid import COLUMNS, FIXED_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
-from router.tables.formats.tree import Scalar, block_of
+from schemas.files.located_tree import Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from router.tables.diagnostics import Diagnostics
     from router.tables.formats.sheets.grid import SheetLine, Sheets
-    from router.tables.formats.tree import Block, Tree
+    from schemas.files.located_tree import Block, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

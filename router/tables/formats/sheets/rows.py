@@ -14,7 +14,7 @@ from router.tables.formats.sheets.cells import (
     read_output,
 )
 from router.tables.formats.sheets.grid import ACTIVE, MAX, NOTE, ORDER, PERIOD, THEN, WHEN
-from router.tables.formats.tree import Scalar, block_of
+from schemas.files.located_tree import Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.tables.diagnostics import Diagnostics
     from router.tables.formats.sheets.columns import SheetColumn
     from router.tables.formats.sheets.grid import SheetLine
-    from router.tables.formats.tree import Block, Tree
+    from schemas.files.located_tree import Block, Tree
 
 
 class SheetRows:
