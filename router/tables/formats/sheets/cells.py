@@ -9,7 +9,7 @@ from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote, read_number, read_string
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL
-from router.tables.formats.tree import Listing, Scalar
+from schemas.files.located_tree import Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
