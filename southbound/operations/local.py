@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
 
+from consumers.inbound.callback_auth import headers_for
 from consumers.inbound.listen_socket import CannotListenError
+from consumers.spokes.credentials import SecretMissingError
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.demo.show import run_demo
 from southbound.operations.console import print_status
 from southbound.operations.topic_admin import TopicsError
-from southbound.service.load_rules import InvalidConfigurationError
+from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.logs import configure_logs
 from southbound.service.serve import NotConfiguredError, NotReachableError
 from southbound.simulator.definition import DefinitionMissingError
@@ -22,7 +25,7 @@ from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.system import ExternalSystem, run_systems
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from southbound.settings.settings import Settings
@@ -91,10 +94,17 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
         f"http://{LOOPBACK_FOR_WILDCARD.get(settings.listener.host, settings.listener.host)}:{settings.listener.port}"
     )
 
+    credentials = _callback_headers(settings)
+
     async def play() -> None:
         systems = [
             ExternalSystem(
-                name=name, port=port, script=course, callback_url=f"{listener}/{name}/listener", latency=latency
+                name=name,
+                port=port,
+                script=course,
+                callback_url=f"{listener}/{name}/listener",
+                callback_headers=credentials.get(name),
+                latency=latency,
             )
             for port, name in enumerate(SYSTEM_NAMES, start=first_port)
         ]
@@ -105,6 +115,15 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
     except (CannotListenError, DefinitionMissingError) as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
+
+
+def _callback_headers(settings: Settings) -> dict[str, Mapping[str, str]]:
+    """Return what each system sends with its callbacks: the credentials that its profile asks for."""
+    try:
+        profiles = load_rules(settings.routing).profiles
+        return {profile.name: headers_for(profile.callback_auth, os.environ) for profile in profiles}
+    except (InvalidConfigurationError, SecretMissingError) as error:
+        raise invalid_input(str(error).splitlines()) from None
 
 
 def _stop_event() -> asyncio.Event:

@@ -22,6 +22,7 @@ from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open import open_resources
+from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.role_builders import build_workers, listen, tasks
 from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.start_reason import StartReason
@@ -86,6 +87,7 @@ async def serve(
             # First of all, so that a probe does not end a process that is waiting as it should.
             health = await _start_health_server(stack, settings, metrics, waiting)
             rules = rules or load_rules(settings.routing)
+            _refuse_open_callbacks(settings, rules, roles)
             topics = _required_topics(settings, rules, roles, only_spoke)
             parts = await open_resources(stack, settings, rules, roles, topics, metrics, waiting)
             made = build_workers(parts, roles, only_spoke)
@@ -103,6 +105,12 @@ async def serve(
         clean = await _run_until_stopped(stop, made, [*tasks(parts, roles)])
     log.info("stopped", clean=clean)
     return clean
+
+
+def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:
+    mistakes = open_callback_mistakes(settings.listener.host, rules.profiles) if Role.LISTENER in roles else []
+    if mistakes:
+        raise InvalidConfigurationError(mistakes)
 
 
 def _required_topics(
