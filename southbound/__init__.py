@@ -1,1 +1,1 @@
-"""The wiring: settings, composition, command line."""
+"""The wiring of the gateway: settings, composition, command line."""

@@ -1,1 +1,1 @@
-"""A real Apache Kafka for one machine: the one configured, one in Docker, or one in a local JVM."""
+"""A real Apache Kafka for one machine: a configured one, one in Docker, or one in a local JVM."""

@@ -1,11 +1,11 @@
-"""What is known of a broker that can be used now, and how it says that it cannot be had."""
+"""A broker that can be used, and the error if none can."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class BrokerKind(StrEnum):
-    """Where a broker comes from."""
+    """How a broker is run."""
 
     CONFIGURED = "configured"
     DOCKER = "docker"
@@ -13,12 +13,12 @@ class BrokerKind(StrEnum):
 
 
 class BrokerUnavailableError(Exception):
-    """No broker can be had this way; the message says why and what to do."""
+    """No broker is available in this way; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """A broker that answers."""
+    """A broker that answers at `bootstrap`."""
 
     bootstrap: str
     kind: BrokerKind

@@ -1,4 +1,4 @@
-"""Have the jars of one Kafka release on this machine, fetched once by Maven."""
+"""Provide the jars of one Kafka release, which Maven downloads once."""
 
 import os
 import shutil
@@ -15,21 +15,21 @@ COPY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-depen
 
 
 def cache_folder() -> Path:
-    """Name the folder of this user where the jars are kept."""
+    """Return the folder in this user's cache that has the jars."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache, "southbound", f"kafka-{KAFKA_VERSION}")
 
 
 def ensure_jars(report: Callable[[str], None]) -> Path:
-    """Return the folder with the jars; the first time they are fetched.
+    """Return the folder with the jars, and download them the first time.
 
     Raises:
-        BrokerUnavailableError: Maven is missing, or cannot fetch them.
+        BrokerUnavailableError: Maven is missing, or cannot download them.
     """
     folder = cache_folder()
     if not folder.exists():
         maven = find_maven()
-        report(f"Fetching Apache Kafka {KAFKA_VERSION} with Maven, this once")
+        report(f"Downloading Apache Kafka {KAFKA_VERSION} with Maven, only this time")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as fetching:
             _fetch(maven, Path(fetching, "jars"))
@@ -38,25 +38,25 @@ def ensure_jars(report: Callable[[str], None]) -> Path:
 
 
 def class_path(jars: Path) -> str:
-    """Name every jar in a fixed order, because a class-data archive is valid for one exact class path."""
+    """Return all jars in a fixed order: a class-data archive is valid for one exact class path."""
     return os.pathsep.join(str(jar) for jar in sorted(jars.glob("*.jar")))
 
 
-def _fetch(maven: Path, into: Path) -> None:
+def _fetch(maven: Path, folder: Path) -> None:
     pom = Path(__file__).with_name("pom.xml")
-    # A colourless log, because its end becomes part of an error message.
-    quiet = ["-q", "-B", "-Dstyle.color=never"]
-    wanted = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={into}", "-DincludeScope=runtime"]
-    done = run_command([maven, *quiet, "-f", pom, *wanted, COPY_PLUGIN])
-    if not done.ok:
+    # No colours in the log, because its end becomes part of an error message.
+    output_options = ["-q", "-B", "-Dstyle.color=never"]
+    properties = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={folder}", "-DincludeScope=runtime"]
+    result = run_command([maven, *output_options, "-f", pom, *properties, COPY_PLUGIN])
+    if not result.ok:
         raise BrokerUnavailableError(
             f"Maven could not fetch Kafka {KAFKA_VERSION}; check the network and Maven's settings. "
-            f"It said: {done.output_tail}"
+            f"Output: {result.output_tail}"
         )
 
 
 def _move_into_place(fetched: Path, folder: Path) -> None:
-    """Move a complete folder into place in one step, so that a folder that exists is complete."""
+    """Move the complete folder into place in one step, so that a folder that exists is complete."""
     try:
         fetched.rename(folder)
     except OSError:

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def ensure_class_archive(jvm: Jvm, report: Callable[[str], None]) -> Jvm:
-    """Return the same JVM with a class-data archive; the first time one start and stop writes it.
+    """Return the JVM with a class-data archive, which the first call creates by one start and stop.
 
     Raises:
         BrokerUnavailableError: Kafka does not start.
     """
     archive = jvm.jars / f"classes-{jvm.java.version}.jsa"
     if not archive.exists():
-        report("Preparing faster starts, this once")
+        report("Creating an archive for faster starts, only this time")
         _write_archive(jvm, archive)
-    # An empty file marks a Java that wrote none; trying again would cost seconds at every start.
+    # An empty file marks a Java that cannot write one; another attempt would cost seconds at every start.
     usable = archive.stat().st_size > 0
     return replace(jvm, flags=(f"-XX:SharedArchiveFile={archive}", "-Xshare:auto")) if usable else jvm
 
@@ -48,12 +48,12 @@ def jvm_broker(
     """Run a broker while the block runs.
 
     Args:
-        report: called with a sentence about what takes long.
-        folder: where its data stays; without one it is thrown away at the end.
-        port: where it listens; without one it is any free port.
+        report: called with a sentence about each step that takes long.
+        folder: keeps its data; None: the data is deleted at the end.
+        port: the port to listen on; None: any free port.
 
     Raises:
-        BrokerUnavailableError: no Java, no Maven, no jars, the port is taken, or it does not start.
+        BrokerUnavailableError: Java, Maven or the jars are missing, the port is taken, or the broker does not start.
     """
     jvm = ensure_class_archive(Jvm(java=find_java(), jars=ensure_jars(report)), report)
     with ExitStack() as stack:
@@ -63,5 +63,5 @@ def jvm_broker(
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    # The node's keeper removes it too, in case we are killed before we can.
+    # The node's supervisor removes it too, in case this process is killed.
     return tempfile.TemporaryDirectory(prefix="southbound-kafka-", ignore_cleanup_errors=True)

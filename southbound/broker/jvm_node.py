@@ -1,4 +1,4 @@
-"""Run one Kafka node in a local JVM, in a folder of its own."""
+"""Run one Kafka node in a local JVM, with a folder of its own."""
 
 import base64
 import uuid
@@ -10,10 +10,10 @@ from pathlib import Path
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.jars import class_path
 from southbound.broker.java import Java
-from southbound.broker.node import as_properties, node_settings
-from southbound.broker.server import reserve, run_command, run_server
+from southbound.broker.node_settings import node_settings, properties_text
+from southbound.broker.server import reserve_port, run_command, run_server
 
-# A small heap and one compiler tier: start-up counts, not peak throughput.
+# A small heap and one compiler tier: a fast start matters, not peak throughput.
 JVM_FLAGS = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
@@ -28,7 +28,7 @@ JVM_FLAGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jvm:
-    """A Java, the jars of Kafka, and flags that depend on both."""
+    """A Java, the jars of Kafka, and the JVM flags that depend on both."""
 
     java: Java
     jars: Path
@@ -43,26 +43,26 @@ class Jvm:
 def run_node(
     jvm: Jvm, home: Path, *, port: int | None = None, temporary: bool, flags: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """Run a node while the block runs; yields the address it listens on.
+    """Run a node while the block runs; yield the address that it listens on.
 
     Args:
-        jvm: what runs it.
+        jvm: the Java and the jars to run it with.
         home: the folder of its data, settings and log.
-        port: where it listens; without one it is any free port.
-        temporary: whether the folder goes when the node ends, however that happens.
+        port: the port to listen on; None: any free port.
+        temporary: whether the folder is deleted when the node ends, even if this process is killed.
         flags: more flags for the JVM of the node itself.
 
     Raises:
         BrokerUnavailableError: the port is taken, or the node does not start.
     """
     with ExitStack() as stack:
-        broker, controller = (stack.enter_context(reserve(wanted)) for wanted in (port or 0, 0))
+        broker, controller = (stack.enter_context(reserve_port(number)) for number in (port or 0, 0))
         properties = _write_settings(home, broker.port, controller.port)
         _format(jvm, home, properties)
-        java, *words = jvm.command("kafka.Kafka", properties)
+        java, *arguments = jvm.command("kafka.Kafka", properties)
         stack.enter_context(
             run_server(
-                [java, *flags, *words],
+                [java, *flags, *arguments],
                 bootstrap=broker.address,
                 log=home / "broker.log",
                 remove_folder=home if temporary else None,
@@ -75,18 +75,18 @@ def _write_settings(home: Path, port: int, controller_port: int) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     settings = node_settings(port=port, controller_port=controller_port, data=str(home / "data"))
     properties = home / "server.properties"
-    properties.write_text(as_properties(settings))
+    properties.write_text(properties_text(settings))
     return properties
 
 
 def _format(jvm: Jvm, home: Path, properties: Path) -> None:
-    """Return an empty log folder its identity; Kafka starts on no other."""
+    """Format the log folder with a cluster id if it is empty; Kafka starts on no other."""
     if (home / "data" / "meta.properties").exists():
         return
     identity = ("--cluster-id", _new_cluster_id())
-    done = run_command(jvm.command("kafka.tools.StorageTool", "format", *identity, "--config", properties))
-    if not done.ok:
-        raise BrokerUnavailableError(f"Kafka could not prepare {home}. It said: {done.output_tail}")
+    result = run_command(jvm.command("kafka.tools.StorageTool", "format", *identity, "--config", properties))
+    if not result.ok:
+        raise BrokerUnavailableError(f"Kafka could not format {home}. Output: {result.output_tail}")
 
 
 def _new_cluster_id() -> str:

@@ -18,17 +18,17 @@ def open_broker(
     folder: Path | None = None,
     port: int | None = None,
 ) -> Iterator[Broker]:
-    """Have a broker while the block runs; one that we started ends with it.
+    """Provide a broker while the block runs; one that is started here is stopped at the end.
 
     Args:
-        bootstrap: a broker that runs already; nothing is started then.
-        image: the image for Docker; the official one when not given.
-        report: called with sentences about which broker it is and what takes long.
-        folder: where the data of a broker of ours stays; without one it is thrown away.
-        port: where a broker of ours listens; without one it is any free port.
+        bootstrap: the address of a running broker; None: one is started.
+        image: the image for Docker; None: the official one.
+        report: called with sentences about the broker and each step that takes long.
+        folder: keeps the data of a started broker; None: the data is deleted at the end.
+        port: the port of a started broker; None: any free port.
 
     Raises:
-        BrokerUnavailableError: none can be had; the message says what to install.
+        BrokerUnavailableError: no broker is available; the message says what to install.
     """
     with ExitStack() as stack:
         if bootstrap:

@@ -1,5 +1,4 @@
-"""Commands about settings: check them, and show their values and sources."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The commands `southbound config check` and `southbound config show`."""
 
 import os
 
@@ -11,7 +10,7 @@ configuration = typer.Typer(help="Check and show the settings.", no_args_is_help
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.add_typer(configuration, name="config")
 
 
@@ -27,14 +26,14 @@ def check(config: ConfigOption = None) -> int:
     - `southbound config check --config production.yaml`
     """
     loaded = read_settings_with_origins(config)
-    from southbound.operations.configuration import check_configuration as check_all
+    from southbound.operations.configuration import check_configuration
 
-    return check_all(loaded.settings, os.environ)
+    return check_configuration(loaded.settings, os.environ)
 
 
 @configuration.command(epilog=EXIT_CODES)
 def show(
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Show every setting, its value and where it comes from; secrets are masked.

@@ -1,5 +1,4 @@
-"""Commands about events: put them on Kafka, and see what travels there."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The commands `southbound produce` and `southbound tail`."""
 
 from typing import Annotated
 
@@ -9,24 +8,26 @@ from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_se
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.command(epilog=EXIT_CODES)(produce)
     app.command(epilog=EXIT_CODES)(tail)
 
 
 def produce(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON, JSON Lines or YAML; - is standard input.")],
-    redrive: Annotated[bool, typer.Option("--redrive", help="Redrive dead letters; the cause is repaired.")] = False,  # noqa: FBT002 - an option
+    redrive: Annotated[
+        bool, typer.Option("--redrive", help="Marks the events as dead letters whose cause is corrected.")
+    ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Publish the events of a file, all or none.
 
-    Each event is `{type: RunRequested, data: {…}}`; `id`, `source`, `time` and `subject` are optional. A file contains
-    one event, a list, or one per line. All events are checked before any is published, and every mistake is reported
-    with its line. Prints one line per event that Kafka has acknowledged: id, type, key and topic.
+    Each event is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `subject` if wanted; a file
+    holds one, a list, or one per line. Everything is checked before anything is sent, and every mistake is
+    reported with its line. Prints one line per event that Kafka acknowledged: id, type, key and topic.
 
-    `--redrive` marks events that were dead letters. It makes a difference for `IN_DOUBT`, a POST that could not be
-    looked up: it is made again, because the person who redrives it has asked the operators of the system first.
+    `--redrive` marks events that were dead letters. It matters for one kind: a POST whose outcome is unknown
+    (`IN_DOUBT`) is sent again, because the person who redrives it has asked the system's operators first.
 
     **Examples**
 
@@ -34,9 +35,9 @@ def produce(
     - `jq -c .events[] export.json | southbound produce -`
     """
     settings = read_settings(config)
-    from southbound.operations.produce import produce as publish
+    from southbound.operations.produce import produce_file
 
-    return publish(settings, file, redrive=redrive)
+    return produce_file(settings, file, redrive=redrive)
 
 
 def tail(
@@ -47,16 +48,16 @@ def tail(
             help="lifecycle, dispatch, dispatch.SPOKE, inbound, inflight, results, dlq, or a full name; default: all.",
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; for a root also its children.")] = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,  # noqa: FBT002 - an option
-    follow: Annotated[bool, typer.Option(help="Continue until Ctrl-C, or stop at the present end.")] = True,  # noqa: FBT002 - an option
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    run: Annotated[str | None, typer.Option(metavar="ID", help="Only this run; of a root, also those below.")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,
+    follow: Annotated[bool, typer.Option(help="Continue until Ctrl-C, or stop at the current end.")] = True,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Print the records of topics, decoded, as they arrive.
+    """Show the records of topics, decoded, as they arrive.
 
-    For a value that is not an event, the reason is printed; for a dead letter, its reason and its origin. The command
-    joins no consumer group and commits nothing. Order is only kept within each partition.
+    A value that cannot be decoded is shown with the reason, a dead letter with its reason and its origin.
+    No consumer group is joined and no offset is committed. Records are in order within each partition only.
 
     **Examples**
 
@@ -65,9 +66,8 @@ def tail(
     - `southbound tail dlq --from-start --no-follow --json | jq .dead_letter.reason`
     """
     settings = read_settings(config)
-    from southbound.operations.tail import TailOptions
-    from southbound.operations.tail import tail as watch
+    from southbound.operations.tail import TailOptions, tail_topics
 
-    return watch(
+    return tail_topics(
         settings, TailOptions(topics=topics or (), from_start=from_start, follow=follow, run=run, as_json=json)
     )

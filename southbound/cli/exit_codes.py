@@ -1,4 +1,4 @@
-"""Exit codes, and the errors that end a command with sentences for an operator."""
+"""Exit codes, and the error that ends a command with sentences for an operator."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
-    ExitCode.SUCCESS: "success, or stopped on request after all running work was finished",
+    ExitCode.SUCCESS: "done, or stopped by a signal with everything under way finished",
     ExitCode.UNEXPECTED: "unexpected error; the output helps a developer",
-    ExitCode.INVALID_INPUT: "invalid usage, settings or files; all mistakes are reported at once",
+    ExitCode.INVALID_INPUT: "wrong usage, settings or files; every mistake is reported at once",
     ExitCode.UNREACHABLE: "Kafka, the run store or a port was not available in time",
-    ExitCode.UNCLEAN_SHUTDOWN: "stopped, but running work did not finish in time; it is read again",
-    ExitCode.INTERRUPTED: "interrupted with Ctrl-C before the end",
+    ExitCode.UNCLEAN_SHUTDOWN: "stopped before all work under way was finished; it is read again",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C before it was done",
 }
 
 
 class CommandFailedError(Exception):
-    """A command ends here; each sentence names the thing and what to do."""
+    """Ends a command with an exit code; each sentence names what is wrong and what to do."""
 
     def __init__(self, exit_code: ExitCode, *sentences: str) -> None:
         super().__init__("\n".join(sentences))
@@ -40,10 +40,10 @@ class CommandFailedError(Exception):
 
 
 def invalid_input(sentences: Iterable[str]) -> CommandFailedError:
-    """Return the error for operator input that cannot be used."""
+    """Return the error for operator input that is wrong: usage, settings or files."""
     return CommandFailedError(ExitCode.INVALID_INPUT, *sentences)
 
 
 def unreachable(sentence: str) -> CommandFailedError:
-    """Return the error for something outside that cannot be reached."""
+    """Return the error for Kafka, a database, a port or a file that cannot be reached."""
     return CommandFailedError(ExitCode.UNREACHABLE, sentence)

@@ -1,4 +1,4 @@
-"""Parts that several commands share: the options for settings and JSON, and the text about exit codes."""
+"""Options that several commands have, the exit codes in their help, and reading the settings."""
 
 from __future__ import annotations
 
@@ -30,13 +30,21 @@ EXIT_CODES = (
 
 
 def read_settings(config: Path | None) -> Settings:
-    """Read the settings, or end with every mistake in them."""
+    """Read the settings.
+
+    Raises:
+        CommandFailedError: with every mistake in them.
+    """
     return read_settings_with_origins(config).settings
 
 
 def read_settings_with_origins(config: Path | None) -> LoadedSettings:
-    """Read the settings and their origins, or end with every mistake in them."""
-    from southbound.settings.settings import SettingsError, load_with_origins  # noqa: PLC0415 - `--help` needs no settings
+    """Read the settings with the origin of each.
+
+    Raises:
+        CommandFailedError: with every mistake in them.
+    """
+    from southbound.settings.settings import SettingsError, load_with_origins
 
     try:
         loaded = load_with_origins(config, os.environ)
@@ -48,9 +56,11 @@ def read_settings_with_origins(config: Path | None) -> LoadedSettings:
 
 
 def _check_librdkafka_settings(loaded: LoadedSettings) -> None:
-    from southbound.settings.kafka_check import invalid_settings  # noqa: PLC0415 - most commands are quicker without
+    from southbound.settings.kafka_check import invalid_settings
 
-    claims = invalid_settings(loaded.settings.kafka.overrides())
-    told = [f"{loaded.values.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in claims]
-    if told:
-        raise invalid_input([f"{sentence}: correct or remove it" for sentence in told])
+    problems = invalid_settings(loaded.settings.kafka.overrides())
+    sentences = [
+        f"{loaded.collected.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in problems
+    ]
+    if sentences:
+        raise invalid_input([f"{sentence}: correct or remove it" for sentence in sentences])

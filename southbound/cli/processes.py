@@ -1,5 +1,4 @@
-"""Commands that run until they are stopped: the service, the demo, a broker, the external systems."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The commands that run until they are stopped: `southbound run`, `demo`, `broker` and `simulate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ ROLES_HELP = "; ".join(f"`{role}` {description.meaning}" for role, description i
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.command(epilog=EXIT_CODES)(run)
     app.command(epilog=EXIT_CODES)(demo)
     app.command(epilog=EXIT_CODES)(broker)
@@ -28,31 +27,31 @@ def run(
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     config: ConfigOption = None,
 ) -> int:
-    """Run the service: every role in this process, or only the given roles.
+    """Run the service with every role in this process, or with the named roles.
 
-    Any number of processes may run; those with the same role share the work.
+    Any number of processes may run: those with the same role share the work.
 
-    SIGTERM or Ctrl-C stops it: no new work starts, running work finishes and is committed, and the exit code is 0. The
-    exit code is 4 if work did not finish within `worker.drain` seconds. A second signal ends the process at once.
+    SIGTERM or Ctrl-C stops it: no new work is started, work under way is finished and committed, and it exits
+    with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
 
     **Examples**
 
-    - `southbound run`: every role
-    - `southbound run routing inbound listener`: only these roles
+    - `southbound run`: everything
+    - `southbound run routing inbound listener`: everything except dispatch
     - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """
     settings = read_settings(config)
-    from southbound.operations.serve import run_service
+    from southbound.operations.run_service import run_service
 
     return run_service(settings, roles or (), spoke)
 
 
 def demo(config: ConfigOption = None) -> int:
-    """Run ten example stories on a real Kafka, with two simulated external systems.
+    """Run ten scenarios on a real Kafka with two simulated external systems, and show their results.
 
-    Uses the Kafka of `kafka.bootstrap` if that is set, else a broker in Docker if an engine responds, else a broker in
-    a local JVM. The demo uses its own topics and the shipped tables and profiles, and does not change other runs in a
-    configured store. It stops everything that it started. The exit code is 0 only if every story ended as expected.
+    Uses the Kafka of `kafka.bootstrap` if that is set, else starts one in Docker, else in a local JVM. It creates topics
+    of its own and uses the shipped tables and profiles; runs that a configured store already has are not changed.
+    Nothing is left running. Exits with 0 only if every scenario ended as expected.
 
     **Examples**
 
@@ -60,20 +59,20 @@ def demo(config: ConfigOption = None) -> int:
     - `SOUTHBOUND_KAFKA__BOOTSTRAP=127.0.0.1:9092 southbound demo`
     """
     settings = read_settings(config)
-    from southbound.operations.local import show_demo
+    from southbound.operations.local_processes import show_demo
 
     return show_demo(settings)
 
 
 def broker(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on, at 127.0.0.1.")] = 9092,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1 that it listens on.")] = 9092,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for its data; without it, the data are deleted at the end."),
+        typer.Option(metavar="DIR", help="The folder that keeps its data; without it the data is deleted at the end."),
     ] = None,
     config: ConfigOption = None,
 ) -> int:
-    """Run a local Apache Kafka until Ctrl-C: in Docker if an engine responds, else in a JVM.
+    """Run a local Apache Kafka until Ctrl-C: in Docker if an engine answers, else in a JVM.
 
     Prints the address for `kafka.bootstrap` as soon as the broker responds. For development, not for production.
 
@@ -83,26 +82,26 @@ def broker(
     - `southbound broker --port 19092 --data ./kafka-data`
     """
     settings = read_settings(config)
-    from southbound.operations.local import run_broker
+    from southbound.operations.local_processes import run_broker
 
     return run_broker(settings, port, data)
 
 
 def simulate(
     script: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Behaviour of the systems by specification (YAML).")
+        Path | None, typer.Option(metavar="FILE", help="How the systems behave, by test specification (YAML).")
     ] = None,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to every response.")] = 0.0,
     port: Annotated[
-        int, typer.Option(min=1, max=65534, help="Port of fibre-lab; copper-lab uses the next one.")
+        int, typer.Option(min=1, max=65534, help="The port of fibre-lab; copper-lab uses the next one.")
     ] = 8701,
     config: ConfigOption = None,
 ) -> int:
     """Simulate two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
 
-    They implement TMF653 v4.1, validate requests by its official definition, and call back the listener of the
-    settings. Without a script they behave as in the demo: `fibre-quick` responds with the result, `fibre-line` calls
-    back, `copper-refused` refuses the run, `copper-busy` is busy twice. `GET /_simulator/received` lists the requests.
+    They implement TMF653 v4.1, validate requests with the official definition, and call back the listener of the
+    settings. Without a script they behave as in the demo: `fibre-quick` answers immediately, `fibre-line` calls back,
+    `copper-refused` is refused, `copper-busy` is busy twice. `GET /_simulator/received` shows the received requests.
 
     **Examples**
 
@@ -110,6 +109,6 @@ def simulate(
     - `southbound simulate --script behaviours.yaml --latency 0.2`
     """
     settings = read_settings(config)
-    from southbound.operations.local import simulate as play
+    from southbound.operations.local_processes import run_simulator
 
-    return play(settings, script, latency, port)
+    return run_simulator(settings, script, latency, port)

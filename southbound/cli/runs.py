@@ -1,5 +1,4 @@
-"""Commands about runs: what the run store knows."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The commands `southbound runs list`, `show` and `why`."""
 
 from typing import Annotated
 
@@ -7,11 +6,13 @@ import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
 
-runs = typer.Typer(help="Show runs of the run store.", no_args_is_help=True)
+RunIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
+
+runs = typer.Typer(help="Show the runs in the run store.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.add_typer(runs, name="runs")
 
 
@@ -19,15 +20,15 @@ def add_to(app: typer.Typer) -> None:
 def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help="Only runs in this phase.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of runs.")] = 50,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The largest number of runs to list.")] = 50,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """List the runs that changed last.
+    """List the runs that were updated last.
 
     **Examples**
 
-    - `southbound runs list --phase fallout`: runs for which a person has to act
+    - `southbound runs list --phase fallout`: the runs that need a person
     - `southbound runs list --spoke fibre-lab --limit 10 --json`
     """
     settings = read_settings(config)
@@ -38,8 +39,8 @@ def list_(
 
 @runs.command(epilog=EXIT_CODES)
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    run_id: RunIdArgument,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Show everything that is stored about one run: decision, phase, state, measures, reasons, documents.
@@ -57,14 +58,14 @@ def show(
 
 @runs.command(epilog=EXIT_CODES)
 def why(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    run_id: RunIdArgument,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Explain what of a run was sent and where, and what it waits for.
+    """Explain why a run was routed as it was, and what it waits for.
 
-    The explanation was stored with the decision, so it does not depend on the present tables. A child follows the
-    decision of its root.
+    The explanation was stored with the decision, so later changes of the tables do not affect it. A child follows the
+    decision for its root.
 
     **Examples**
 
@@ -72,6 +73,6 @@ def why(
     - `southbound runs why TR0001 --json | jq .decisions`
     """
     settings = read_settings(config)
-    from southbound.operations.run_why import explain_run
+    from southbound.operations.explain_run import explain_run
 
     return explain_run(settings, run_id, as_json=json)

@@ -1,36 +1,34 @@
-"""Commands about decision tables."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The group `southbound tables`, with the commands `check`, `analyse`, `export` and `import`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from southbound.cli import table_lifecycle, table_reasons
+from southbound.cli import table_evaluation, table_lifecycle
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
+]
 
 tables = typer.Typer(help="Check, compare and publish decision tables and spoke selectors.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the group to `app`."""
     table_lifecycle.add_to(tables)
-    table_reasons.add_to(tables)
+    table_evaluation.add_to(tables)
     app.add_typer(tables, name="tables")
-
-
-@tables.callback()
-def _tables_group() -> None:
-    """Check, compare and publish decision tables and spoke selectors."""
 
 
 @tables.command(epilog=EXIT_CODES)
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV, XLSX or DMN.")],
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Load tables, check every cell, run their saved tests, and print a summary of each.
+    """Load tables, check every cell, run their saved tests, and describe them.
 
     All mistakes of all files are reported at once, as `file:line: mistake`. A selector may only name spokes that have a
     profile in `routing.spokes`.
@@ -49,13 +47,13 @@ def check(
 @tables.command(epilog=EXIT_CODES)
 def analyse(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Tables of any kind in YAML, CSV or XLSX.")],
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,
 ) -> int:
     """Find rows that are never reached, rows that overlap, and values that no row matches.
 
-    Mistakes that prevent publishing are reported as `file: mistake`, with exit code 2: rows that are never reached, and
-    rows that overlap although the hit policy forbids it. Warnings and notes do not change the exit code. The output
-    states what could not be checked in time. Saved tests are not run.
+    An error ends the command with exit code 2, as `file: what is wrong`: a row that is never reached, or rows that
+    overlap where the hit policy forbids it. Warnings and notes are printed and do not change the exit code. What could
+    not be checked in time is reported. Saved tests are not run.
 
     **Examples**
 
@@ -74,16 +72,14 @@ def export(
         typer.Argument(metavar="FILE|ID", help="A table in YAML, CSV, XLSX or DMN, or a published one."),
     ],
     to: Annotated[Literal["yaml", "csv", "xlsx", "dmn"], typer.Option("--to", help="The format to write.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output if omitted.")
-    ] = None,
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    out: OutOption = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Write a table in another format, with its columns, rows, default and saved tests.
 
-    In XLSX every cell is text, so that Excel does not convert `1-2` and `007`. In CSV, a cell that a spreadsheet would
-    execute as a formula begins with an apostrophe, which `tables import` removes.
+    In XLSX every cell is text, so that Excel does not change `1-2` and `007`. In CSV, a cell that a spreadsheet would
+    run as a formula starts with an apostrophe, which `tables import` removes.
 
     **Examples**
 
@@ -101,23 +97,22 @@ def export(
 @tables.command(name="import", epilog=EXIT_CODES)
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A table of any kind in CSV, XLSX, DMN or YAML.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output if omitted.")
-    ] = None,
+    out: OutOption = None,
     decision: Annotated[
-        str, typer.Option("--decision", metavar="NAME", help="The decision to import, if a DMN model has several.")
+        str,
+        typer.Option("--decision", metavar="NAME", help="The decision to import from a DMN model that has several."),
     ] = "",
     path: Annotated[
         list[str] | None,
         typer.Option("--path", metavar="INPUT=FACT", help="The fact of a run for an input of a DMN model."),
     ] = None,
-    as_json: JsonOption = False,  # noqa: FBT002 - typer makes a flag of it
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
     """Check a table of any format, run its saved tests, and write it as YAML.
 
-    All mistakes are reported at once, each with its cell. If a spreadsheet is refused, a copy `NAME.errors.xlsx` with
-    the reasons beside the cells is written, and no other file.
+    Every mistake is reported at once, with its cell. For a spreadsheet with mistakes, a copy `NAME.errors.xlsx` with
+    the reasons beside the cells is written, and nothing else.
 
     **Examples**
 
@@ -130,5 +125,5 @@ def import_(
     from southbound.operations.tables.convert import import_table
     from southbound.operations.tables.dmn import DmnOptions, parse_paths
 
-    wish = DmnOptions(decision=decision, paths=parse_paths(path or []))
-    return import_table(file, out, known_spokes(settings.routing.spokes), wish, as_json=as_json)
+    options = DmnOptions(decision=decision, paths=parse_paths(path or []))
+    return import_table(file, out, known_spokes(settings.routing.spokes), options, as_json=as_json)

@@ -1,5 +1,4 @@
-"""Commands about topics: which are missing, and create them."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The commands `southbound topics plan` and `southbound topics apply`."""
 
 from typing import Annotated
 
@@ -11,7 +10,7 @@ topics = typer.Typer(help="Compare the topics with those that Southbound needs, 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add the commands of this module to `app`."""
     app.add_typer(topics, name="topics")
 
 
@@ -38,7 +37,7 @@ def apply(
     ] = -1,
     config: ConfigOption = None,
 ) -> int:
-    """Create the missing topics; existing topics are not changed.
+    """Create the topics that are missing; existing topics are not changed.
 
     **Examples**
 

@@ -1,1 +1,1 @@
-"""Ten stories that show the whole job on a real Kafka, and check that each ended as it must."""
+"""Ten scenarios on a real Kafka that show what the gateway does, and check that each ends as expected."""

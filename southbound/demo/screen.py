@@ -1,4 +1,4 @@
-"""Draw the demo: runs moving through their states, then what came of each."""
+"""The tables of the demo: runs in progress, results, dead letters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from router.runs.run import RunRow
-    from southbound.demo.seen import ObservedDeadLetter
-    from southbound.demo.stories import DemoObservations, Scenario
+    from southbound.demo.observed_events import ObservedDeadLetter
+    from southbound.demo.scenarios import DemoObservations, Scenario
 
 COLOURS = {
     "completed": "green",
@@ -28,20 +28,20 @@ COLOURS = {
 
 
 def progress_table(scenarios: Sequence[Scenario], evidence: DemoObservations) -> RenderableType:
-    """Show where every run is right now."""
-    table = Table(title="Runs on their way", title_justify="left")
-    for column in ("story", "run", "spoke", "state", "result"):
+    """Return a table with the current state of every run."""
+    table = Table(title="Runs in progress", title_justify="left")
+    for column in ("scenario", "run", "spoke", "state", "result"):
         table.add_column(column, no_wrap=True)
-    for story in scenarios:
-        for number, run_id in enumerate(story.runs):
-            table.add_row(story.title if number == 0 else "", *_progress_row(run_id, evidence))
+    for scenario in scenarios:
+        for number, run_id in enumerate(scenario.runs):
+            table.add_row(scenario.title if number == 0 else "", *_progress_row(run_id, evidence))
     return table
 
 
 def _progress_row(run_id: str, evidence: DemoObservations) -> tuple[str | Text, ...]:
-    run, letter = evidence.observed_run(run_id), evidence.dead_letter(run_id)
-    if letter is not None:
-        return (run_id, "", Text("dead letter", style="red"), letter.code)
+    run, dead_letter = evidence.observed_run(run_id), evidence.dead_letter(run_id)
+    if dead_letter is not None:
+        return (run_id, "", Text("dead letter", style="red"), dead_letter.code)
     if run is None:
         return (run_id, "", Text("…", style="dim"), "")
     result = run.result.result if run.result else None
@@ -55,15 +55,17 @@ def _state_text(state: str) -> Text:
 def summary_table(
     scenarios: Sequence[Scenario], rows: Mapping[str, RunRow], evidence: DemoObservations
 ) -> RenderableType:
-    """Show what came of every run, as the run store has it."""
-    table = Table(title="What came of them", title_justify="left")
-    for column in ("", "story", "run", "decision", "spoke", "external id", "state", "result"):
+    """Return a table with the result of every run, as the run store has it."""
+    table = Table(title="Results", title_justify="left")
+    for column in ("", "scenario", "run", "decision", "spoke", "external id", "state", "result"):
         table.add_column(column, no_wrap=column in ("", "run", "state", "result"), overflow="fold")
-    for story in scenarios:
-        mark = Text("✗", style="red") if any(story.check(evidence)) else Text("✓", style="green")
-        for number, run_id in enumerate(story.runs):
+    for scenario in scenarios:
+        mark = Text("✗", style="red") if any(scenario.check(evidence)) else Text("✓", style="green")
+        for number, run_id in enumerate(scenario.runs):
             first = number == 0
-            table.add_row(mark if first else "", story.title if first else "", *_summary_row(rows.get(run_id), run_id))
+            table.add_row(
+                mark if first else "", scenario.title if first else "", *_summary_row(rows.get(run_id), run_id)
+            )
     return table
 
 
@@ -75,13 +77,16 @@ def _summary_row(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
 
 
 def dead_letter_table(dead_letters: Sequence[ObservedDeadLetter]) -> RenderableType:
-    """Show every dead letter with its reason."""
+    """Return a table with every dead letter and its reason."""
     table = Table(title="Dead letters", title_justify="left")
-    for column in ("key", "code", "original bytes", "why, and what to do"):
+    for column in ("key", "code", "original bytes", "reason and remedy"):
         table.add_column(column, no_wrap=column in ("key", "code"), overflow="fold")
-    for letter in dead_letters:
+    for dead_letter in dead_letters:
         table.add_row(
-            letter.key, letter.code, _original_bytes(letter.value), f"{letter.reason}\n{letter.detail}".strip()
+            dead_letter.key,
+            dead_letter.code,
+            _original_bytes(dead_letter.value),
+            f"{dead_letter.reason}\n{dead_letter.detail}".strip(),
         )
     return table
 
@@ -90,4 +95,4 @@ def _original_bytes(value: bytes | None) -> str:
     if value is None:
         return "none"
     shown = repr(value[:32])[2:-1]
-    return f"{shown}… ({len(value)} bytes)" if len(value) > 32 else shown  # noqa: PLR2004 - what fits a column
+    return f"{shown}… ({len(value)} bytes)" if len(value) > 32 else shown  # noqa: PLR2004 - as many as a column holds

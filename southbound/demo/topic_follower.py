@@ -1,4 +1,4 @@
-"""Follow topics from their beginning and pass every record to the event loop."""
+"""Read topics from their beginning, and pass every record to the event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowedRecord:
-    """One record of a followed topic. `place` is an id made from where it lies."""
+    """One record of a topic that is read."""
 
     topic: str
     partition: int
@@ -33,15 +33,15 @@ class FollowedRecord:
 
     @property
     def record_id(self) -> str:
-        """An id for a record that has none of its own."""
+        """An id made from topic, partition and offset, for a record without an id."""
         return event_id_at(self.topic, self.partition, self.offset)
 
 
 @asynccontextmanager
 async def follow_topics(
-    settings: Mapping[str, object], topics: Sequence[str], hear: Callable[[FollowedRecord], None]
+    settings: Mapping[str, object], topics: Sequence[str], on_record: Callable[[FollowedRecord], None]
 ) -> AsyncIterator[None]:
-    """Call `hear` on the event loop with every record of these topics while the block runs.
+    """Call `on_record` in the event loop with every record of these topics while the block runs.
 
     Raises:
         PartitionReadError: Kafka does not answer, or does not have one of the topics.
@@ -55,7 +55,7 @@ async def follow_topics(
                 if stopped.is_set():
                     return
 
-        thread = ReaderThread("follower", read, hear)
+        thread = ReaderThread("follower", read, on_record)
         thread.start()
         try:
             yield
@@ -75,5 +75,5 @@ def _to_record(message: Message) -> FollowedRecord:
         timestamp_ms=message.timestamp()[1],
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),  # type: ignore[arg-type] # a list of pairs, when it was consumed
+        headers=tuple(message.headers() or ()),  # type: ignore[arg-type] # a consumed record has a list of pairs
     )

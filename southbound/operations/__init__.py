@@ -1,1 +1,4 @@
-"""What the commands do."""
+"""What each command does. The help of a command (`southbound/cli`) describes it.
+
+The function here names its command.
+"""

@@ -1,4 +1,4 @@
-"""Check everything that an operator wrote, and show which settings are in force."""
+"""Run `southbound config check` and `southbound config show`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 MASK = "******"
 # librdkafka's own settings that hold secrets, and passwords inside addresses.
 SECRET_NAME = re.compile(r"password|secret|token|\.pem$|jaas|credential", re.IGNORECASE)
-PASSWORD_IN_URL = re.compile(r"(?<=://)([^/:?#]*):(.*)@")  # greedy: a password may hold any sign
+PASSWORD_IN_URL = re.compile(r"(?<=://)([^/:?#]*):(.*)@")  # greedy: a password may contain any character
 SECRET_PARAMETER = re.compile(r"(?i)(password|secret|token|sslkey)=[^&]*")
 
 
 def check_configuration(settings: Settings, environment: Mapping[str, str]) -> int:
-    """Load tables, profiles and secrets; tell what is there, or every mistake."""
+    """Run `southbound config check`.
+
+    Raises:
+        CommandFailedError: with every mistake of all files and secrets.
+    """
     try:
         rules = load_rules(settings.routing)
     except InvalidConfigurationError as error:
@@ -45,7 +49,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     if mistakes:
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):
-        print(line)  # noqa: T201 - it was asked for
+        print(line)
     return ExitCode.SUCCESS
 
 
@@ -62,7 +66,7 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
 
 
 def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Iterator[str]:
-    yield "settings are good"
+    yield "settings are valid"
     yield from _table_lines(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
@@ -73,14 +77,14 @@ def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Itera
 
 def _table_lines(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
     if isinstance(tables, PublishedTableIds):
-        yield f"tables {tables.policy} and {tables.selector}: what is live on the topic, see `southbound tables list`"
+        yield f"tables {tables.policy} and {tables.selector}: the live versions, see `southbound tables list`"
         return
     for table in (tables.policy.table, tables.selector.table):
         yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
 
 
 def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:
-    """Show every setting with its value, secrets masked, and where it comes from."""
+    """Run `southbound config show`."""
     rows = [
         (f"{section}.{name}", _mask(getattr(getattr(loaded.settings, section), name)), loaded.origin(section, name))
         for section, model in sections().items()
@@ -88,7 +92,7 @@ def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:
     ]
     if as_json:
         for setting, value, origin in rows:
-            print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())  # noqa: T201
+            print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())
     else:
         print_result(_settings_table(rows))
     return ExitCode.SUCCESS
@@ -107,7 +111,7 @@ def _mask(value: object) -> object:
             text = value.get_secret_value()
             return _mask_url(text) if "://" in text else MASK
         case dict():
-            return {name: MASK if SECRET_NAME.search(name) else _mask(one) for name, one in value.items()}
+            return {name: MASK if SECRET_NAME.search(name) else _mask(item) for name, item in value.items()}
         case str():
             return _mask_url(value)
         case _:
@@ -115,5 +119,5 @@ def _mask(value: object) -> object:
 
 
 def _mask_url(text: str) -> str:
-    without_password = PASSWORD_IN_URL.sub(lambda found: f"{found[1]}:{MASK}@", text)
-    return SECRET_PARAMETER.sub(lambda found: f"{found[1]}={MASK}", without_password)
+    without_password = PASSWORD_IN_URL.sub(lambda match: f"{match[1]}:{MASK}@", text)
+    return SECRET_PARAMETER.sub(lambda match: f"{match[1]}={MASK}", without_password)

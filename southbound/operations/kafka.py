@@ -1,4 +1,4 @@
-"""Reach Kafka for one command: wait for it, publish to it, and say in one sentence what is wrong with it."""
+"""Connect a command to Kafka: wait until it answers, encode events, and publish."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 async def wait_until_reachable(settings: Settings, topics: Collection[str] = ()) -> None:
-    """Wait for Kafka and these topics as long as the settings say, or end the command."""
+    """Wait until Kafka answers and has these topics.
+
+    Raises:
+        CommandFailedError: it does not within `kafka.start_timeout`.
+    """
     try:
         await wait_for_kafka(
             client_settings(settings.kafka),
@@ -37,7 +41,11 @@ async def wait_until_reachable(settings: Settings, topics: Collection[str] = ())
 
 
 async def make_envelope(settings: Settings, source: str) -> Envelope:
-    """Make the envelope that these settings want: with a registry's ids where there is one."""
+    """Return the envelope that encodes events of `source`, with the ids of the schema registry if there is one.
+
+    Raises:
+        CommandFailedError: the registry cannot be read.
+    """
     try:
         registry = settings.kafka.registry
         ids = await asyncio.to_thread(resolve_ids, registry.get_secret_value()) if registry else None
@@ -48,10 +56,10 @@ async def make_envelope(settings: Settings, source: str) -> Envelope:
 
 @asynccontextmanager
 async def open_publisher(settings: Settings, source: str) -> AsyncIterator[EventPublisher]:
-    """Have a publisher of events while the block runs."""
-    wrapped = await make_envelope(settings, source)
+    """Open a publisher of events for the duration of the block."""
+    envelope = await make_envelope(settings, source)
     kafka = KafkaPublisher(client_settings(settings.kafka))
     try:
-        yield EventPublisher(publisher=kafka, envelope=wrapped, topics=TopicNames(settings.kafka.prefix))
+        yield EventPublisher(publisher=kafka, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     finally:
         await kafka.close()

@@ -1,4 +1,4 @@
-"""Publish the events of a file: all of them are valid, or none is sent."""
+"""Run `southbound produce`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from southbound.settings.settings import Settings
 
-PUBLISH_BATCH = 500  # events that are acknowledged together
+PUBLISH_BATCH = 500  # events that are published at once
 SOURCE = "/southbound/produce"
 
 
-def produce(settings: Settings, file: str, *, redrive: bool) -> int:
-    """Publish every event of a file, `-` for standard input, and print the id of each that Kafka has."""
+def produce_file(settings: Settings, file: str, *, redrive: bool) -> int:
+    """Run `southbound produce`. `file` may be `-` for standard input.
+
+    Raises:
+        CommandFailedError: the file has mistakes, or Kafka does not accept the events.
+    """
     replay = f"redrive-{uuid4()}" if redrive else None
     events = [_with_metadata(event, replay) for event in _read_file(file)]
     asyncio.run(_publish(settings, events))
@@ -49,9 +53,9 @@ def _with_metadata(event: Event, replay: str | None) -> Event:
 async def _publish(settings: Settings, events: list[Event]) -> None:
     names = TopicNames(settings.kafka.prefix)
     await wait_until_reachable(settings, {topic_of(names, event.data) for event in events})
-    async with open_publisher(settings, SOURCE) as mouth:
+    async with open_publisher(settings, SOURCE) as publisher:
         for start in range(0, len(events), PUBLISH_BATCH):
-            await _publish_batch(mouth, events[start : start + PUBLISH_BATCH])
+            await _publish_batch(publisher, events[start : start + PUBLISH_BATCH])
 
 
 async def _publish_batch(publisher: EventPublisher, events: list[Event]) -> None:
@@ -61,4 +65,4 @@ async def _publish_batch(publisher: EventPublisher, events: list[Event]) -> None
         raise unreachable(f"{error}; events whose ids are not printed may be missing: produce them again") from None
     for event in events:
         name, key = type(event.data).__name__, printable(key_of(event.data))
-        print(printable(event.id), name, key, topic_of(publisher.topics, event.data), sep="\t")  # noqa: T201 - it was asked for
+        print(printable(event.id), name, key, topic_of(publisher.topics, event.data), sep="\t")

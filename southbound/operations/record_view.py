@@ -1,4 +1,4 @@
-"""Read one record for people: decoded where that is possible, shown as it is where not."""
+"""A record of any topic as text and as JSON: decoded if possible, otherwise its bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.codec.errors import UndecodableError, excerpt, printable
 from schemas.commands import ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested
-from southbound.operations.event_lines import event_summary, run_id_of
+from southbound.operations.event_summary import event_summary, run_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ STYLES = {"lifecycle": "cyan", "inbound": "magenta", "inflight": "yellow", "resu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
-    """One record. `event` is the error's sentence where the value is no event; `why` is that of a dead letter."""
+    """One record. `event` is the error sentence if the value cannot be decoded; `dead_letter` has its headers."""
 
     topic: str
     short_topic: str
@@ -45,24 +45,29 @@ class RecordView:
     dead_letter: Mapping[str, str]
 
     def as_line(self) -> Text:
-        """Describe the record in one line."""
-        moment = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        """Return the record in one line."""
+        time = self.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         style = STYLES.get(self.short_topic, "blue")
-        said = printable(f" {self._run:<16} {self._summary()}")
-        return Text.assemble((moment, "dim"), "  ", (f"{self.short_topic:<10}", style), said)
+        text = printable(f" {self._run:<16} {self._summary()}")
+        return Text.assemble((time, "dim"), "  ", (f"{self.short_topic:<10}", style), text)
 
     def as_json(self) -> str:
-        """Return everything, for other programs."""
-        place = {"topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.at.isoformat()}
-        why = {"dead_letter": dict(self.dead_letter)} if self.dead_letter else {}
-        return orjson.dumps({**place, "key": _text(self.key), **why, **self._content()}).decode()
+        """Return the whole record as one JSON object."""
+        location = {
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "time": self.at.isoformat(),
+        }
+        dead_letter = {"dead_letter": dict(self.dead_letter)} if self.dead_letter else {}
+        return orjson.dumps({**location, "key": _text(self.key), **dead_letter, **self._content()}).decode()
 
     def mentions(self, run: str) -> bool:
-        """Return whether it is about this run, or about one below it."""
+        """Return whether the record is about this run or one of its children."""
         if _text(self.key) == run:
             return True
         if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):
-            # These bytes are not interpreted yet, so the id can be anywhere in them.
+            # These bytes are not parsed, so the id is searched for anywhere in them.
             return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", self.value or b""))
         return run in _run_ids(self.event)
 
@@ -71,16 +76,16 @@ class RecordView:
         return _text(self.key) or "-" if isinstance(self.event, str) else run_id_of(self.event.data)
 
     def _summary(self) -> str:
-        said = self._undecodable_summary(self.event) if isinstance(self.event, str) else _event_summary(self.event)
+        summary = self._undecodable_summary(self.event) if isinstance(self.event, str) else _event_summary(self.event)
         if not self.dead_letter:
-            return said
-        letter = self.dead_letter
-        place = f"{letter.get('topic')}[{letter.get('partition')}] offset {letter.get('offset')}"
-        return f"{letter.get('code')}: {letter.get('reason')} (from {place}: {said})"
+            return summary
+        headers = self.dead_letter
+        origin = f"{headers.get('topic')}[{headers.get('partition')}] offset {headers.get('offset')}"
+        return f"{headers.get('code')}: {headers.get('reason')} (from {origin}: {summary})"
 
     def _undecodable_summary(self, sentence: str) -> str:
         size = f"{len(self.value)} bytes '{excerpt(self.value)}'" if self.value else "no value"
-        return f"not an event, {size}: {sentence}"
+        return f"cannot be decoded, {size}: {sentence}"
 
     def _content(self) -> dict[str, object]:
         if isinstance(self.event, str):
@@ -88,13 +93,13 @@ class RecordView:
             return {"error": self.event, "value_base64": value}
         data = self.event.data.model_dump(mode="json", exclude_none=True)
         headers = self.event.headers
-        named = {"source": headers.source, "replay": headers.replay, "traceparent": headers.traceparent}
-        known = {name: text for name, text in named.items() if text is not None}
-        return {"id": self.event.id, "type": self.event.type, **known, "data": data}
+        optional = {"source": headers.source, "replay": headers.replay, "traceparent": headers.traceparent}
+        present = {name: text for name, text in optional.items() if text is not None}
+        return {"id": self.event.id, "type": self.event.type, **present, "data": data}
 
 
 def read_record(message: Message, envelope: Envelope, names: TopicNames) -> RecordView:
-    """Read a record of any topic."""
+    """Decode a consumed record."""
     topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
     headers: list[tuple[str, bytes | None]] = message.headers() or []  # type: ignore[assignment] # consumed: a list of bytes
     value: bytes | None = message.value()

@@ -1,4 +1,4 @@
-"""Draw runs for people: a line each in a table, or one with all its details."""
+"""Runs as text: a table with one line per run, and all details of one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
-from southbound.operations.event_lines import reason_text
+from southbound.operations.event_summary import reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ COLUMNS = ("run", "phase", "state", "result", "spoke", "external id", "decision"
 
 
 def run_table(rows: Sequence[RunRow]) -> Table:
-    """Draw one line per run."""
+    """Return a table with one line per run."""
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(
@@ -56,18 +56,18 @@ def run_table(rows: Sequence[RunRow]) -> Table:
 
 
 def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[RunRow]) -> Group:
-    """Draw everything about one run."""
+    """Return everything that is stored about one run."""
     parts: list[RenderableType] = [_fields_table(row)]
     if request is not None:
-        parts += [_heading("why it went there"), _printable_lines(explanation_text(request.explanation))]
+        parts += [_heading("decision"), _printable_lines(explanation_text(request.explanation))]
     if row.measures:
         parts += [_heading("measures"), _measures_table(row)]
     if row.reasons:
         parts += [_heading("reasons"), *(Text(printable(reason_text(reason))) for reason in row.reasons)]
-    parts += [_heading("wanted"), _document_text(row.requested)]
+    parts += [_heading("requested document"), _document_text(row.requested)]
     if row.sent is not None:
         same = row.sent == row.requested
-        parts += [_heading("sent last"), Text("the same") if same else _document_text(row.sent)]
+        parts += [_heading("document sent last"), Text("the same") if same else _document_text(row.sent)]
     if len(related_runs) > 1:
         parts += [_heading("runs of this request"), run_table(related_runs)]
     return Group(*parts)
@@ -98,8 +98,8 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
             f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone",
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
-    yield "versions", f"wanted {row.requested.version}, accepted {row.accepted_version or 'none'}"
-    yield "cancelled", "asked for" if row.cancel_requested else ""
+    yield "versions", f"requested {row.requested.version}, accepted {row.accepted_version or 'none'}"
+    yield "cancellation", "requested" if row.cancel_requested else ""
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
         yield name.removesuffix("_at"), _optional_time(getattr(row, name))
     yield "revision", str(row.revision)
@@ -107,11 +107,11 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
 
 def _measures_table(row: RunRow) -> Table:
     table = Table("id", "metric", "value", "unit", "id found by", "violations", box=None, pad_edge=False)
-    for one in row.measures:
-        violations = ", ".join(rule.name or rule.id or "unnamed" for rule in one.rule_violation)
-        value, unit = str(value_to_json(one.value)), one.unit_of_measure or "-"
-        told_by_them = (one.id, one.metric_name or "-", value, unit)
-        table.add_row(*map(printable, told_by_them), one.id_origin.value, printable(violations))
+    for measure in row.measures:
+        violations = ", ".join(rule.name or rule.id or "unnamed" for rule in measure.rule_violation)
+        value, unit = str(value_to_json(measure.value)), measure.unit_of_measure or "-"
+        reported = (measure.id, measure.metric_name or "-", value, unit)
+        table.add_row(*map(printable, reported), measure.id_origin.value, printable(violations))
     return table
 
 
@@ -123,8 +123,8 @@ def _printable_lines(text: str) -> Text:
     return Text("\n".join(map(printable, text.splitlines())))
 
 
-def _heading(words: str) -> Text:
-    return Text(f"\n{words}", style="bold")
+def _heading(title: str) -> Text:
+    return Text(f"\n{title}", style="bold")
 
 
 def _indented_run_id(row: RunRow) -> str:
@@ -136,7 +136,7 @@ def _optional_time(moment: datetime | None) -> str:
 
 
 def status_sentences(row: RunRow) -> list[str]:
-    """Return the status of a run, its reason, and what else is known to be open."""
+    """Return sentences on the status of a run, its reasons, and requests that are still open."""
     reasons = [f"because {reason_text(reason)}" for reason in row.reasons]
     return [
         f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
@@ -146,35 +146,37 @@ def status_sentences(row: RunRow) -> list[str]:
 
 
 def format_time(when: datetime) -> str:
-    """Write a moment as the clock on the wall shows it."""
+    """Return a time in the local time zone."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _pending_requests(row: RunRow) -> Iterator[str]:
     if row.cancel_requested and row.phase is not Phase.CANCELLED:
-        yield "its cancellation was asked for"
+        yield "its cancellation was requested"
     if row.sent is not None and row.sent.version < row.requested.version:
-        yield f"version {row.requested.version} is wanted, and version {row.sent.version} is what {row.spoke} was sent"
+        yield f"version {row.requested.version} is requested, and version {row.sent.version} was sent to {row.spoke}"
 
 
 def _describe_created(row: RunRow) -> str:
-    named = len(row.requested.child_run_ids)
-    return f"it waits for the {named} children that it names" if named else "it waits for the root of its hierarchy"
+    children = len(row.requested.child_run_ids)
+    return (
+        f"it waits for the {children} children that it lists" if children else "it waits for the root of its hierarchy"
+    )
 
 
 def _describe_waiting(row: RunRow) -> str:
     if not row.waits_for:
-        return f"it waits with its root {row.root_run_id}, for which every request definition that fits is used up"
-    return f"it waits in the queue for {', '.join(row.waits_for)}, and is released by itself"
+        return f"it waits with its root {row.root_run_id}, for which every matching request definition is used up"
+    return f"it waits in the queue for {', '.join(row.waits_for)}, and is released automatically"
 
 
 def _describe_routed(row: RunRow) -> str:
     after = f", after its parent {row.parent_run_id} is accepted" if row.parent_run_id else ""
-    return f"it was decided and waits to be sent to {row.spoke}{after}"
+    return f"it was routed and waits to be sent to {row.spoke}{after}"
 
 
 def _describe_accepted(row: RunRow) -> str:
-    state = f", which says {row.state}" if row.state else ""
+    state = f", which reports {row.state}" if row.state else ""
     return f"{row.spoke} has accepted it as {row.external_id}{state}"
 
 
@@ -183,21 +185,23 @@ def _describe_fulfilled(row: RunRow) -> str:
 
 
 def _describe_fallout(row: RunRow) -> str:
-    look = f"southbound tail dlq --from-start --no-follow --run {row.root_run_id}"
-    return f"it waits for a person: mend the cause and redrive its dead letter (see `{look}`)"
+    command = f"southbound tail dlq --from-start --no-follow --run {row.root_run_id}"
+    return f"it needs a person: correct the cause and redrive its dead letter (see `{command}`)"
 
 
 _PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {
     Phase.CREATED: _describe_created,
     Phase.WAITING: _describe_waiting,
     Phase.ROUTED: _describe_routed,
-    Phase.SENDING: lambda row: f"a POST to {row.spoke} may be under way",
-    Phase.RETRYING: lambda row: f"the last attempt at {row.spoke} failed for now; it is repeated",
-    Phase.IN_DOUBT: lambda row: f"a POST to {row.spoke} had no answer; it is looked up before it is repeated",
+    Phase.SENDING: lambda row: f"a POST to {row.spoke} may be in progress",
+    Phase.RETRYING: lambda row: f"the last attempt at {row.spoke} failed; it is retried",
+    Phase.IN_DOUBT: lambda row: (
+        f"a POST to {row.spoke} had no response; the run is looked up there before the POST is retried"
+    ),
     Phase.ACCEPTED: _describe_accepted,
     Phase.IN_PROGRESS: _describe_accepted,
     Phase.FULFILLED: _describe_fulfilled,
-    Phase.FAILED: lambda row: f"it failed at {row.spoke}" + (f", which says {row.state}" if row.state else ""),
+    Phase.FAILED: lambda row: f"it failed at {row.spoke}" + (f", which reports {row.state}" if row.state else ""),
     Phase.CANCELLED: lambda _: "it was cancelled",
     Phase.BLOCKED: lambda row: f"it was never sent, because its parent {row.parent_run_id} was never accepted",
     Phase.FALLOUT: _describe_fallout,

@@ -1,4 +1,4 @@
-"""Read runs from the run store, for people and for programs."""
+"""Run `southbound runs list` and `southbound runs show`, and read runs for other commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_result
 from southbound.operations.run_views import run_details, run_table
-from southbound.service.open import open_run_store
+from southbound.service.open_resources import open_run_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,9 +30,13 @@ T = TypeVar("T")
 
 
 def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit: int, as_json: bool) -> int:
-    """Show the runs that moved last."""
-    wanted = _parse_phase(phase)
-    rows = _query_store(settings, lambda store: store.list_runs(phase=wanted, spoke=spoke, limit=limit))
+    """Run `southbound runs list`.
+
+    Raises:
+        CommandFailedError: the run store cannot be read, or there is no such phase.
+    """
+    known_phase = _parse_phase(phase)
+    rows = _query_store(settings, lambda store: store.list_runs(phase=known_phase, spoke=spoke, limit=limit))
     if as_json:
         for row in rows:
             _print_json(row)
@@ -42,7 +46,11 @@ def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit
 
 
 def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Show everything that is known of one run, and the runs that were requested with it."""
+    """Run `southbound runs show`.
+
+    Raises:
+        CommandFailedError: the run store cannot be read, or has no such run.
+    """
 
     async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None, tuple[RunRow, ...]]:
         row = await store.run(run_id)
@@ -50,14 +58,20 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
             return None, None, ()
         return row, await store.request(row.request_id), tuple(await store.runs_of_request(row.request_id))
 
-    row, request, family = _query_store(settings, read)
+    row, request, related_runs = _query_store(settings, read)
     if row is None:
         raise _unknown_run_error(run_id)
     if as_json:
-        in_words = replace(request, explanation=explanation_text(request.explanation)) if request else None
-        _print_json({"run": row, "request": in_words, "runs_of_request": [one.run_id for one in family]})
+        readable_request = replace(request, explanation=explanation_text(request.explanation)) if request else None
+        _print_json(
+            {
+                "run": row,
+                "request": readable_request,
+                "runs_of_request": [related_run.run_id for related_run in related_runs],
+            }
+        )
     else:
-        print_result(run_details(row, request, family))
+        print_result(run_details(row, request, related_runs))
     return ExitCode.SUCCESS
 
 
@@ -65,7 +79,7 @@ def read_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None
     """Read a run and the request that it belongs to.
 
     Raises:
-        Failure: the run store cannot be read, or has no such run.
+        CommandFailedError: the run store cannot be read, or has no such run.
     """
 
     async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None]:
@@ -83,28 +97,28 @@ def _unknown_run_error(run_id: str) -> CommandFailedError:
 
 
 def _print_json(value: object) -> None:
-    print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())  # noqa: T201 - it was asked for
+    print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())
 
 
-def _parse_phase(written: str | None) -> Phase | None:
+def _parse_phase(name: str | None) -> Phase | None:
     known = {phase.value: phase for phase in Phase if phase is not Phase.UNKNOWN}
-    if written is None or written in known:
-        return known.get(written or "")
-    raise invalid_input([f"--phase {written}: there are {', '.join(known)}"])
+    if name is None or name in known:
+        return known.get(name or "")
+    raise invalid_input([f"--phase {name}: there are {', '.join(known)}"])
 
 
-def _query_store(settings: Settings, question: Callable[[SqlRunStore], Awaitable[T]]) -> T:
+def _query_store(settings: Settings, query: Callable[[SqlRunStore], Awaitable[T]]) -> T:
     _check_store_exists(settings.store.url.get_secret_value())
 
-    async def ask() -> T:
+    async def run_query() -> T:
         store = await open_run_store(settings.store)
         try:
-            return await question(store)
+            return await query(store)
         finally:
             await store.close()
 
     try:
-        return asyncio.run(ask())
+        return asyncio.run(run_query())
     except StoreUnavailableError as error:
         raise unreachable(str(error)) from None
     except SchemaError as error:
@@ -113,6 +127,6 @@ def _query_store(settings: Settings, question: Callable[[SqlRunStore], Awaitable
 
 def _check_store_exists(address: str) -> None:
     url = make_url(address)
-    # Opening SQLite would make an empty file, and a wrong path would look like a store without runs.
+    # Opening SQLite would create an empty file, and a wrong path would look like a store without runs.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise unreachable(f"There is no run store {url.database}: start `southbound run` once, or correct store.url")

@@ -1,4 +1,4 @@
-"""Show what travels on topics, decoded, as it comes."""
+"""Run `southbound tail`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHORT_TOPIC_NAMES = ("lifecycle", "dispatch", "inbound", "inflight", "results", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailOptions:
-    """What is to be shown, and how."""
+    """The options of `southbound tail`."""
 
     topics: Sequence[str]
     from_start: bool = False
@@ -38,45 +38,49 @@ class TailOptions:
     as_json: bool = False
 
 
-def tail(settings: Settings, options: TailOptions) -> int:
-    """Show records until Ctrl-C, or, without `follow`, up to the present end."""
+def tail_topics(settings: Settings, options: TailOptions) -> int:
+    """Run `southbound tail`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer or does not have a topic, or a name is wrong.
+    """
     asyncio.run(wait_until_reachable(settings))
-    wrapped = asyncio.run(make_envelope(settings, "/southbound/tail"))
+    envelope = asyncio.run(make_envelope(settings, "/southbound/tail"))
     names = TopicNames(settings.kafka.prefix)
     out = console()
     try:
         with PartitionReader(standalone_consumer_settings(settings.kafka)) as reader:
             ranges = _ranges(reader.topics(), names, options)
             for message in reader.records(ranges, follow=options.follow):
-                reading = read_record(message, wrapped, names)
-                if options.run is None or reading.mentions(options.run):
-                    _show(out, reading, options)
+                view = read_record(message, envelope, names)
+                if options.run is None or view.mentions(options.run):
+                    _show(out, view, options)
     except PartitionReadError as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
 
 
-def _show(out: Console, reading: RecordView, options: TailOptions) -> None:
+def _show(out: Console, view: RecordView, options: TailOptions) -> None:
     if options.as_json:
-        print(reading.as_json(), flush=True)  # noqa: T201 - it was asked for
+        print(view.as_json(), flush=True)
     else:
-        out.print(reading.as_line(), soft_wrap=True)
+        out.print(view.as_line(), soft_wrap=True)
 
 
-def _ranges(known: Mapping[str, Sequence[int]], names: TopicNames, wish: TailOptions) -> list[OffsetRange]:
-    wanted = dict.fromkeys(
-        name for word in wish.topics or SHORT_TOPIC_NAMES for name in _resolve_topics(word, names, known.keys())
+def _ranges(known: Mapping[str, Sequence[int]], names: TopicNames, options: TailOptions) -> list[OffsetRange]:
+    topics = dict.fromkeys(
+        name for topic in options.topics or SHORT_TOPIC_NAMES for name in _resolve_topics(topic, names, known.keys())
     )
-    start = FIRST_RECORD if wish.from_start else NEXT_RECORD
-    return [OffsetRange(name, number, start) for name in wanted for number in known[name]]
+    start = FIRST_RECORD if options.from_start else NEXT_RECORD
+    return [OffsetRange(name, number, start) for name in topics for number in known[name]]
 
 
 def _resolve_topics(topic: str, names: TopicNames, known: Collection[str]) -> list[str]:
-    """Return the topics that a word means: a short name, `dispatch.<spoke>` or a whole name."""
+    """Return the topics for a short name, `dispatch`, `dispatch.<spoke>` or a full name."""
     if topic in known:
         return [topic]
     if topic == "dispatch":
-        found = sorted(name for name in known if names.spoke_of(name))
+        matches = sorted(name for name in known if names.spoke_of(name))
     else:
         spoke = topic.removeprefix("dispatch.")
         name = (
@@ -86,15 +90,17 @@ def _resolve_topics(topic: str, names: TopicNames, known: Collection[str]) -> li
             if topic in SHORT_TOPIC_NAMES
             else topic
         )
-        found = [name] if name in known else []
-    if not found:
+        matches = [name] if name in known else []
+    if not matches:
         raise _missing_topic_error(topic, known)
-    return found
+    return matches
 
 
 def _missing_topic_error(topic: str, known: Collection[str]) -> CommandFailedError:
     if topic in SHORT_TOPIC_NAMES or topic.startswith("dispatch."):
         return unreachable(f"Kafka does not have the topic for {topic}: run `southbound topics apply`")
-    close = get_close_matches(topic, [*SHORT_TOPIC_NAMES, *known], 1)
-    remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(SHORT_TOPIC_NAMES)} and dispatch.<spoke>"
+    matches = get_close_matches(topic, [*SHORT_TOPIC_NAMES, *known], 1)
+    remedy = (
+        f"did you mean {matches[0]}?" if matches else f"there are {', '.join(SHORT_TOPIC_NAMES)} and dispatch.<spoke>"
+    )
     return invalid_input([f"Kafka has no topic {topic}: {remedy}"])

@@ -1,4 +1,4 @@
-"""Compare the topics that Southbound needs with those that Kafka has, and create what is missing."""
+"""Compare the topics that Southbound needs with those of Kafka, create missing ones, delete temporary ones."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ UNITS = {"day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1_000
 
 
 def topic_differences(expected: Topic, actual: Topic) -> Iterator[str]:
-    """Return one sentence each; more partitions, or a longer memory, are fine where they are meant."""
+    """Yield a sentence for each difference. More partitions or a longer retention may be intended."""
     if actual.partitions != expected.partitions:
         yield (
             f"{actual.name} has {_count_noun(actual.partitions, 'partition')}, not {expected.partitions}: "
-            "fine if that is meant; more can be added, but then the order of keys under way is lost"
+            "fine if intended; partitions can be added, but then the order of keys under way is lost"
         )
     if actual.cleanup != expected.cleanup:
-        yield f"{actual.name} has cleanup.policy {actual.cleanup}, not {expected.cleanup}: events could vanish"
+        yield f"{actual.name} has cleanup.policy {actual.cleanup}, not {expected.cleanup}: events could be deleted"
     elif expected.cleanup == "delete" and _has_shorter_retention(actual, expected):
         yield (
             f"{actual.name} keeps records for {format_retention(actual.retention_ms)}, "
@@ -42,41 +42,41 @@ def topic_differences(expected: Topic, actual: Topic) -> Iterator[str]:
     if actual.max_message_bytes != expected.max_message_bytes:
         yield (
             f"{actual.name} has max.message.bytes {actual.max_message_bytes}, not {expected.max_message_bytes}: fine "
-            "while the topic of dead letters takes far larger messages than all others; one that does not fit "
+            "while the dead letter topic accepts far larger messages than all others; one that does not fit "
             "blocks its key for ever"
         )
 
 
 def format_retention(milliseconds: int | None) -> str:
-    """Write a time in the largest unit that it fills, such as `7 days`; None is for ever."""
+    """Return a duration in the largest unit that it fills, such as `7 days`; None is `ever`."""
     if milliseconds is None:
         return "ever"
     name, unit = next(((n, u) for n, u in UNITS.items() if milliseconds >= u), ("millisecond", 1))
     return _count_noun(round(milliseconds / unit, 1), name)
 
 
-def _has_shorter_retention(found: Topic, wanted: Topic) -> bool:
-    return found.retention_ms is not None and found.retention_ms < (wanted.retention_ms or 0)
+def _has_shorter_retention(actual: Topic, expected: Topic) -> bool:
+    return actual.retention_ms is not None and actual.retention_ms < (expected.retention_ms or 0)
 
 
 def _count_noun(number: float, thing: str) -> str:
     return f"{number:g} {thing}" if number == 1 else f"{number:g} {thing}s"
 
 
-ADMIN_TIMEOUT = 20.0  # seconds the cluster has for one answer
+ADMIN_TIMEOUT = 20.0  # seconds for one response of the cluster
 
 COORDINATOR_TIMEOUT = 5.0  # seconds to find the coordinator of a consumer group
 
 
 class TopicsError(Exception):
-    """Kafka did not answer, or refused; the sentence says which topic and why."""
+    """Kafka does not answer, or refuses a request; the sentence names the topic and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPlan:
-    """What there is to do, and what is there, as Kafka has it and not as we would make it.
+    """The topics to create, and those that exist, with their actual settings.
 
-    `differences` are left to people: changing them could lose events or order.
+    `differences` are only reported: changing an existing topic could lose events or their order.
     """
 
     missing: tuple[Topic, ...]
@@ -85,47 +85,49 @@ class TopicPlan:
 
 
 class TopicAdmin:
-    """Plan and create topics on one cluster."""
+    """Plans, creates and deletes topics on one cluster."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        # The name is kept: a collected admin client ends its futures with an error.
+        # The client is kept: a collected admin client ends its futures with an error.
         self._admin = AdminClient({**settings, "log_level": 0})
         self._servers = settings["bootstrap.servers"]
 
     def plan(self, topics: Sequence[Topic]) -> TopicPlan:
-        """Compare.
+        """Compare these topics with those of the cluster.
 
         Raises:
             TopicsError: the cluster does not answer.
         """
         try:
             known = self._admin.list_topics(timeout=ADMIN_TIMEOUT).topics
-            wanted = {topic.name: topic for topic in topics if topic.name in known}
-            present = self._describe_topics(wanted, {name: len(known[name].partitions) for name in wanted})
-        except KafkaException as error:  # it does not answer, or this user may not see topics or their settings
+            expected = {topic.name: topic for topic in topics if topic.name in known}
+            present = self._describe_topics(expected, {name: len(known[name].partitions) for name in expected})
+        except KafkaException as error:  # no answer, or this user may not describe topics
             raise TopicsError(sentence_for(error.args[0], f"the cluster at {self._servers}")) from error
         return TopicPlan(
             missing=tuple(topic for topic in topics if topic.name not in known),
             present=tuple(present),
-            differences=tuple(claim for topic in present for claim in topic_differences(wanted[topic.name], topic)),
+            differences=tuple(
+                difference for topic in present for difference in topic_differences(expected[topic.name], topic)
+            ),
         )
 
     def apply(self, plan: TopicPlan, *, replication: int = -1) -> None:
-        """Create what is missing; -1 leaves the replication factor to the cluster.
+        """Create the missing topics; `replication` -1 leaves the replication factor to the cluster.
 
         Raises:
-            TopicsError: one of them could not be created; the others were.
+            TopicsError: a topic could not be created; the others were.
         """
         if not plan.missing:
             return
-        wanted = [_new_topic(topic, replication) for topic in plan.missing]
-        futures = self._admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT)
+        new_topics = [_new_topic(topic, replication) for topic in plan.missing]
+        futures = self._admin.create_topics(new_topics, operation_timeout=ADMIN_TIMEOUT)
         failures = [failure for name, future in futures.items() if (failure := _creation_error(name, future))]
         if failures:
             raise TopicsError("; ".join(failures))
 
     def delete_topics(self, topics: Sequence[Topic]) -> None:
-        """Delete topics that were made for a while; one that is gone already is fine."""
+        """Delete temporary topics; a missing one is ignored."""
         for future in self._admin.delete_topics(
             [topic.name for topic in topics], operation_timeout=ADMIN_TIMEOUT
         ).values():
@@ -133,28 +135,28 @@ class TopicAdmin:
                 future.result(ADMIN_TIMEOUT)
 
     def delete_groups(self, groups: Sequence[str]) -> None:
-        """Delete consumer groups that were made for a while; one that never came to be is fine."""
+        """Delete temporary consumer groups; a missing one is ignored."""
         deleted = self._admin.delete_consumer_groups(list(groups), request_timeout=COORDINATOR_TIMEOUT)
         for future in deleted.values():
-            # A broker that has had no group yet has no coordinator.
+            # A broker without any group so far has no coordinator.
             with suppress(KafkaException, TimeoutError):
                 future.result(COORDINATOR_TIMEOUT)
 
-    def _describe_topics(self, wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
-        resources = {ConfigResource(ResourceType.TOPIC, name): name for name in wanted}
+    def _describe_topics(self, expected: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[Topic]:
+        resources = {ConfigResource(ResourceType.TOPIC, name): name for name in expected}
         described = self._admin.describe_configs(list(resources)) if resources else {}
         settings = {resources[resource]: future.result(ADMIN_TIMEOUT) for resource, future in described.items()}
-        return [_actual_topic(topic, settings[name], partitions[name]) for name, topic in wanted.items()]
+        return [_actual_topic(topic, settings[name], partitions[name]) for name, topic in expected.items()]
 
 
-def _actual_topic(topic: Topic, found: Mapping[str, ConfigEntry], partitions: int) -> Topic:
-    kept = int(found["retention.ms"].value or -1)
+def _actual_topic(topic: Topic, config: Mapping[str, ConfigEntry], partitions: int) -> Topic:
+    retention = int(config["retention.ms"].value or -1)
     return replace(
         topic,
         partitions=partitions,
-        cleanup=found["cleanup.policy"].value or "",
-        retention_ms=None if kept < 0 else kept,
-        max_message_bytes=int(found["max.message.bytes"].value or 0),
+        cleanup=config["cleanup.policy"].value or "",
+        retention_ms=None if retention < 0 else retention,
+        max_message_bytes=int(config["max.message.bytes"].value or 0),
     )
 
 
@@ -170,6 +172,6 @@ def _creation_error(name: str, future: object) -> str | None:
         future.result(ADMIN_TIMEOUT)  # type: ignore[attr-defined] # a concurrent.futures.Future
     except KafkaException as error:
         reason: KafkaError = error.args[0]
-        # Another process created it meanwhile, which is what was wanted.
+        # Another process has created it meanwhile.
         return None if reason.code() == KafkaError.TOPIC_ALREADY_EXISTS else sentence_for(reason, f"topic {name}")
     return None

@@ -1,4 +1,4 @@
-"""Show which topics are missing, and create them."""
+"""Run `southbound topics plan` and `southbound topics apply`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def plan_topics(settings: Settings) -> int:
-    """Return what `apply` would do."""
+    """Run `southbound topics plan`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or the profiles are wrong.
+    """
     _, plan = _plan(settings)
     print_result(_topics_table(plan, "to be created"))
     _print_differences(plan)
@@ -29,7 +33,11 @@ def plan_topics(settings: Settings) -> int:
 
 
 def apply_topics(settings: Settings, replication: int) -> int:
-    """Create what is missing."""
+    """Run `southbound topics apply`. `replication` -1 leaves the number of copies to the cluster.
+
+    Raises:
+        CommandFailedError: Kafka does not answer or refuses a topic, or the profiles are wrong.
+    """
     admin, plan = _plan(settings)
     try:
         admin.apply(plan, replication=replication)
@@ -58,12 +66,12 @@ def _required_topics(settings: Settings) -> tuple[Topic, ...]:
     return all_topics(settings.kafka.prefix, [profile.name for profile in profiles])
 
 
-def _topics_table(plan: TopicPlan, done: str) -> Table:
-    table = Table("topic", "what", "partitions", "keeps", "carries", box=None, pad_edge=False)
-    rows = [(topic, done) for topic in plan.missing] + [(topic, "is there") for topic in plan.present]
-    for topic, what in sorted(rows, key=lambda row: row[0].name):
+def _topics_table(plan: TopicPlan, missing_status: str) -> Table:
+    table = Table("topic", "status", "partitions", "retention", "carries", box=None, pad_edge=False)
+    rows = [(topic, missing_status) for topic in plan.missing] + [(topic, "exists") for topic in plan.present]
+    for topic, status in sorted(rows, key=lambda row: row[0].name):
         table.add_row(
-            topic.name, what, str(topic.partitions), _retention(topic), ", ".join(topic.carries) or topic.meaning
+            topic.name, status, str(topic.partitions), _retention(topic), ", ".join(topic.carries) or topic.meaning
         )
     return table
 

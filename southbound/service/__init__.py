@@ -1,1 +1,1 @@
-"""One process: its settings applied, its parts composed, its roles served."""
+"""One process of the service: open its resources, build its roles, run them, stop them."""

@@ -1,4 +1,4 @@
-"""Put the parts together: the one place that knows them all."""
+"""Build the workers and tasks of a process from the classes of `consumers`: the one place that imports them all."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 SESSION_TIMEOUT_MS = 30_000
-MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two looks for overdue requests
+MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two searches for overdue requests
 log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
-    """Return the time, as every part of the running service sees it."""
+    """Return the current time in UTC; all parts of the service read the clock here."""
     return datetime.now(UTC)
 
 
@@ -86,8 +86,8 @@ def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: a cached property is kept in the instance's dictionary
-class SharedParts:
-    """What all roles of a process share: each part is opened or built once."""
+class SharedResources:
+    """What all roles of a process share: each resource is opened or built once."""
 
     settings: Settings
     rules: RoutingRules
@@ -100,28 +100,28 @@ class SharedParts:
 
     @cached_property
     def updater(self) -> RunUpdater:
-        """The one order in which runs are moved; it stores together what all handlers want at once (ADR-0021)."""
+        """The updater of runs. It stores concurrent updates of all handlers together (ADR-0021)."""
         announcer = Announcer(events=self.events, now=utc_now)
         return RunUpdater(store=self.store, announcer=announcer, now=utc_now, on_ended=_result_counter(self.metrics))
 
     @cached_property
     def decide(self) -> Decider:
-        """The decisions by the live tables, with their cache of routes."""
+        """The decider by the live tables, with its cache of routes."""
         return Decider(tables=self.tables.current, on_missing_input=_missing_input_counter(self.metrics))
 
     @cached_property
     def commands(self) -> CommandPublisher:
-        """The commands that send runs."""
+        """The publisher of commands to dispatch."""
         return CommandPublisher(self.updater.announcer)
 
     @cached_property
     def limits(self) -> HierarchyLimits:
-        """How large a hierarchy may be."""
+        """The largest size and depth of a hierarchy."""
         return HierarchyLimits(max_runs=self.settings.routing.max_runs, max_depth=self.settings.routing.max_depth)
 
     @cached_property
     def route(self) -> RequestRouter:
-        """The routing of whole requests."""
+        """The router of whole requests."""
         return RequestRouter(
             updater=self.updater,
             commands=self.commands,
@@ -133,20 +133,26 @@ class SharedParts:
 
     @cached_property
     def spokes(self) -> Mapping[str, Spoke]:
-        """The translations of every profile."""
+        """The spoke of each profile, which translates commands and responses."""
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
-        """Return a caller that asks before each call whether this process may still send."""
-        dice = random.random  # jitter, not a secret
-        observe = _call_observer(self.metrics)
+        """Return a caller of external systems. Before each call it checks `may_send`.
+
+        Is this process still a member?
+        """
         return Caller(
-            spokes=self.spokes, client=self.client, now=utc_now, random=dice, may_send=may_send, on_call=observe
+            spokes=self.spokes,
+            client=self.client,
+            now=utc_now,
+            random=random.random,  # jitter, not a secret
+            may_send=may_send,
+            on_call=_call_observer(self.metrics),
         )
 
 
-def build_poller(resources: SharedParts) -> Poller | None:
-    """Make the poller; it holds no partitions, so it may always ask. None: no profile wants to be polled."""
+def build_poller(resources: SharedResources) -> Poller | None:
+    """Build the poller, or return None if no profile is polled. It owns no partitions, so it may always send."""
     if not any(ResultChannel.POLL in profile.result_channels for profile in resources.rules.profiles):
         return None
     return Poller(
@@ -159,51 +165,53 @@ def build_poller(resources: SharedParts) -> Poller | None:
 
 
 def callback_counter(metrics: Metrics) -> CountCallback:
-    """Count what became of callbacks."""
-    return lambda spoke, what: metrics.count(CALLBACKS, spoke, what)
+    """Return a function that counts callbacks by spoke and outcome."""
+    return lambda spoke, outcome: metrics.count(CALLBACKS, spoke, outcome)
 
 
-def pending_request_expiry(parts: SharedParts) -> PendingRequestExpiry:
-    """Build the task that gives up requests whose children never arrive; it belongs to the role `routing`."""
-    deadline = parts.settings.routing.children_deadline
+def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
+    """Build the task of the role `routing` that gives up requests whose children never arrive."""
+    deadline = resources.settings.routing.children_deadline
     return PendingRequestExpiry(
-        updater=parts.updater,
+        updater=resources.updater,
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
         warn=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
     )
 
 
-def waiting_queue_releaser(parts: SharedParts) -> WaitingQueueReleaser:
-    """Build the task that releases queued requests; it belongs to the role `routing`."""
-    made = WaitingQueueReleaser(
-        updater=parts.updater,
-        commands=parts.commands,
-        router=parts.route,
-        decider=parts.decide,
-        threshold_cache=parts.threshold_cache,
+def waiting_queue_releaser(resources: SharedResources) -> WaitingQueueReleaser:
+    """Build the task of the role `routing` that releases requests which wait for a threshold."""
+    releaser = WaitingQueueReleaser(
+        updater=resources.updater,
+        commands=resources.commands,
+        router=resources.route,
+        decider=resources.decide,
+        threshold_cache=resources.threshold_cache,
         warn=lambda sentence: log.warning("release of waiting requests failed; retrying", problem=sentence),
     )
-    parts.metrics.track(REQUESTS_WAITING, lambda: made.waiting_requests, "routing")
-    parts.metrics.track(DEFINITIONS_USED_UP, lambda: parts.threshold_cache.count_used_up(utc_now()), "routing")
-    return made
+    resources.metrics.track(REQUESTS_WAITING, lambda: releaser.waiting_requests, "routing")
+    resources.metrics.track(DEFINITIONS_USED_UP, lambda: resources.threshold_cache.count_used_up(utc_now()), "routing")
+    return releaser
 
 
 def lifecycle_handler(
     updater: RunUpdater, commands: CommandPublisher, route: RequestRouter, limits: HierarchyLimits
 ) -> LifecycleHandler:
-    """Put the handlers of lifecycle events together."""
-    gather = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
-    trees = HierarchyChanger(updater=updater, assembler=gather, limits=limits)
+    """Build the handler of lifecycle events from the handlers of each event type."""
+    assembler = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
+    changer = HierarchyChanger(updater=updater, assembler=assembler, limits=limits)
     return LifecycleHandler(
-        run_requested=RunRequestedHandler(router=route, assembler=gather),
-        run_changed=RunChangedHandler(updater=updater, commands=commands, assembler=gather, hierarchy_changer=trees),
-        run_cancelled=RunCancelledHandler(updater=updater, assembler=gather),
+        run_requested=RunRequestedHandler(router=route, assembler=assembler),
+        run_changed=RunChangedHandler(
+            updater=updater, commands=commands, assembler=assembler, hierarchy_changer=changer
+        ),
+        run_cancelled=RunCancelledHandler(updater=updater, assembler=assembler),
     )
 
 
 def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
-    """Put the handlers of commands together."""
+    """Build the handler of commands from the handlers of each command."""
     return CommandHandler(
         send=SendRunHandler(updater=updater, caller=caller),
         change=ChangeRunHandler(updater=updater, caller=caller),
@@ -211,35 +219,35 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
     )
 
 
-def routing_worker(parts: SharedParts) -> Worker:
+def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
-    routing = lifecycle_handler(parts.updater, parts.commands, parts.route, parts.limits)
-    return _build_worker(parts, "routing", parts.events.topics.lifecycle, lambda _: routing.handle)
+    routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
+    return _build_worker(resources, "routing", resources.events.topics.lifecycle, lambda _: routing.handle)
 
 
-def dispatch_worker(parts: SharedParts, spoke: str) -> Worker:
+def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
     """Build the consumer of the commands for one spoke."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return command_handler(parts.updater, parts.make_caller(may_send)).handle
+        return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
-    return _build_worker(parts, f"dispatch.{spoke}", parts.events.topics.dispatch(spoke), handler)
+    return _build_worker(resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler)
 
 
-def inbound_worker(parts: SharedParts) -> Worker:
-    """Build the consumer of what external systems report."""
+def inbound_worker(resources: SharedResources) -> Worker:
+    """Build the consumer of reports from external systems."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(updater=parts.updater, caller=parts.make_caller(may_send)).handle
+        return ReportHandler(updater=resources.updater, caller=resources.make_caller(may_send)).handle
 
-    return _build_worker(parts, "inbound", parts.events.topics.inbound, handler)
+    return _build_worker(resources, "inbound", resources.events.topics.inbound, handler)
 
 
 def _build_worker(
-    resources: SharedParts, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]
+    resources: SharedResources, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]
 ) -> Worker:
     settings = resources.settings
-    policy = WorkerConfig(
+    config = WorkerConfig(
         role=role,
         group=f"{settings.kafka.group}.{role}",
         dead_letter_topic=resources.events.topics.dlq,
@@ -249,31 +257,31 @@ def _build_worker(
         revoke_timeout=settings.worker.drain,
         session_timeout=_session_timeout(settings.kafka.client),
     )
-    kafka = consumer_settings(settings.kafka.servers, policy, settings.kafka.overrides())
+    kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
     client = KafkaGroupConsumer(
-        kafka, [topic], session_timeout=policy.session_timeout, revoke_timeout=policy.revoke_timeout
+        kafka, [topic], session_timeout=config.session_timeout, revoke_timeout=config.revoke_timeout
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
-    # The handler asks the worker that runs it, so one of the two has to be made first.
-    made: list[Worker] = []
-    handle = handler(lambda: made[0].may_send())  # noqa: PLW0108 - not made yet
+    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
+    workers: list[Worker] = []
+    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
     decoding = DecodingHandler(handle, resources.events.envelope)
-    made.append(
+    workers.append(
         Worker(
             consumer=client,
             handler=decoding.handle_record,
             publisher=resources.events.publisher,
-            config=policy,
+            config=config,
             observer=observer,
             clock=time.monotonic,
         )
     )
-    observer.track(made[0].figures)
-    return made[0]
+    observer.track(workers[0].figures)
+    return workers[0]
 
 
 def _session_timeout(client: Mapping[str, object]) -> float:
-    """Let the worker judge its own membership by the session timeout that the group really has, in seconds."""
+    """Return the session timeout of the consumer group in seconds; the worker judges its membership by it."""
     return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
 
 

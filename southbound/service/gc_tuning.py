@@ -1,4 +1,4 @@
-"""Look for garbage rarely: a run makes thousands of objects, and almost none of them in a cycle."""
+"""Run the garbage collector less often: a run creates thousands of objects, and almost none of them in a cycle."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# With Python's 700 objects a quarter of the CPU went into looking through what is alive (docs/benchmarks.md).
+# With Python's default of 700 objects, a quarter of the CPU time was spent on collections (docs/benchmarks.md).
 YOUNG, MIDDLE, OLD = 50_000, 20, 20
 
 
 def reduce_gc() -> None:
-    """Leave what was loaded so far out of every collection, and collect less often from here on."""
+    """Exclude all current objects from collections, and collect less often from now on."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
@@ -22,7 +22,7 @@ def reduce_gc() -> None:
 
 @contextmanager
 def reduced_gc() -> Iterator[None]:
-    """Collect rarely for a while, in a process that then goes on."""
+    """Collect less often while the block runs, and restore the thresholds afterwards."""
     before = gc.get_threshold()
     reduce_gc()
     try:

@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
 
-CHECK_TIMEOUT = 2.0  # seconds; a probe that hangs is a probe that fails
+CHECK_TIMEOUT = 2.0  # seconds; a check that takes longer fails
 
 
 class HealthCheck(Protocol):
-    """One thing that must be well before work is sent here."""
+    """Checks one thing that readiness depends on."""
 
     async def __call__(self) -> str | None:
-        """Return None if all is well, else one sentence."""
+        """Return None if the check passes, else a sentence that says what is wrong."""
 
 
 @dataclass(slots=True, kw_only=True)
 class HealthServer:
-    """`/health/live`, `/health/ready` and `/metrics` on one port."""
+    """Serves `/health/live`, `/health/ready` and `/metrics` on one port."""
 
     host: str
     port: int
     metrics: Metrics
-    checks: Mapping[str, HealthCheck]  # replaced when the start is over
-    warnings: Callable[[], Mapping[str, str]] = dict  # what people should see to, while work goes on
+    checks: Mapping[str, HealthCheck]  # replaced after the start
+    warnings: Callable[[], Mapping[str, str]] = dict  # problems that do not make it unready
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
-            CannotListenError: another process listens there.
+            CannotListenError: another process listens on this port.
         """
         app = web.Application()
         app.add_routes(
@@ -55,12 +55,12 @@ class HealthServer:
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        bound = open_port(self.host, self.port)
-        self.port = bound_port(bound)
-        await web.SockSite(self._runner, bound).start()
+        listening = open_port(self.host, self.port)
+        self.port = bound_port(listening)
+        await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
-        """Let go of the port."""
+        """Release the port."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -68,8 +68,8 @@ class HealthServer:
         return web.json_response({"status": "live"})
 
     async def _ready(self, _: web.Request) -> web.Response:
-        answers = await asyncio.gather(*map(_run_check, self.checks.values()))
-        problems = {name: answer for name, answer in zip(self.checks, answers, strict=True) if answer}
+        results = await asyncio.gather(*map(_run_check, self.checks.values()))
+        problems = {name: result for name, result in zip(self.checks, results, strict=True) if result}
         details = {"problems": problems, "warnings": dict(self.warnings())}
         status = {"status": "not ready" if problems else "ready", **details}
         return web.json_response(status, status=503 if problems else 200)
@@ -84,5 +84,5 @@ async def _run_check(check: HealthCheck) -> str | None:
         return await asyncio.wait_for(check(), CHECK_TIMEOUT)
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT:g} s"
-    except Exception as error:  # noqa: BLE001 - one check that breaks must not silence the others
-        return internal_problem("HEALTH_CHECK_FAILED", "The check broke", error).sentence
+    except Exception as error:  # noqa: BLE001 - a check that raises must not hide the results of the others
+        return internal_problem("HEALTH_CHECK_FAILED", "The check failed", error).sentence

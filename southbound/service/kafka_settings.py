@@ -1,4 +1,4 @@
-"""Settings of Kafka clients that are in no consumer group."""
+"""librdkafka settings of clients that are in no consumer group."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
     from southbound.settings.settings import KafkaSettings
 
-# Settings of producers only; a consumer would warn of each.
+# Settings of producers only; a consumer logs a warning for each.
 PRODUCER_ONLY = ("linger.ms", "compression.type", "message.timeout.ms", "enable.idempotence", "acks")
 
 
 def client_settings(kafka: KafkaSettings) -> dict[str, object]:
-    """Return what a producer, an admin client or a bystander needs."""
+    """Return the settings of a producer, an admin client or a consumer without a group."""
     overrides = {name: value for name, value in kafka.overrides().items() if not name.startswith("group.")}
     return producer_settings(kafka.servers, overrides)
 
 
 def consumer_overrides(kafka: KafkaSettings) -> Mapping[str, object]:
-    """Return the operator's settings for a consumer without a group."""
+    """Return the operator's librdkafka settings that apply to a consumer without a group."""
     overrides = kafka.overrides()
     return {n: value for n, value in overrides.items() if not n.startswith("group.") and n not in PRODUCER_ONLY}
 
 
 def standalone_consumer_settings(kafka: KafkaSettings) -> dict[str, object]:
-    """Return the settings of a consumer that is in no group."""
+    """Return all settings of a consumer without a group."""
     return {name: value for name, value in client_settings(kafka).items() if name not in PRODUCER_ONLY}

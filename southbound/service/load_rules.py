@@ -1,4 +1,4 @@
-"""Load everything that an operator wrote: tables and profiles, with every mistake reported at once."""
+"""Load the tables and the spoke profiles of an operator, and report every mistake at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class InvalidConfigurationError(Exception):
-    """Files that an operator wrote are wrong; `mistakes` has a sentence for each."""
+    """Tables or profiles of an operator are wrong; `mistakes` has a sentence for each mistake."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -30,17 +30,17 @@ class InvalidConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRules:
-    """What this process decides by, and whom it may talk to."""
+    """The tables of this process (or the ids of published ones) and the profiles of its spokes."""
 
     tables: RoutingTables | PublishedTableIds
     profiles: tuple[Profile, ...]
 
 
 def load_rules(routing: RoutingSettings) -> RoutingRules:
-    """Read all profiles, and the two tables where they are files.
+    """Load all profiles, and the two tables if they are files.
 
     Raises:
-        OperatorMistakesError: with every mistake of every file.
+        InvalidConfigurationError: with every mistake of every file.
     """
     mistakes: list[str] = []
     profiles = _load_profiles_in(routing.spokes, mistakes)
@@ -62,25 +62,25 @@ def _load_table_files(
     try:
         if (text := _read_text(routing.policy, mistakes)) is not None:
             policy = load_policy(text, str(routing.policy))
-    except TableErrors as wrong:
-        mistakes += wrong.sentences
+    except TableErrors as error:
+        mistakes += error.sentences
     try:
         if (text := _read_text(routing.selector, mistakes)) is not None:
             selector = load_selector(text, str(routing.selector), spokes)
-    except TableErrors as wrong:
-        mistakes += wrong.sentences
+    except TableErrors as error:
+        mistakes += error.sentences
     return RoutingTables(policy=policy, selector=selector) if policy and selector else None
 
 
 def _load_profiles_in(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     if not files:
-        mistakes.append(f"{folder}: no spoke profile (*.yaml) is here: set routing.spokes to the folder that has them")
+        mistakes.append(f"{folder}: has no spoke profile (*.yaml): set routing.spokes to the folder that has them")
         return ()
     try:
         return load_profiles(files)
-    except ProfilesWrongError as wrong:
-        mistakes += wrong.mistakes
+    except ProfilesWrongError as error:
+        mistakes += error.mistakes
         return ()
 
 

@@ -1,4 +1,4 @@
-"""Logs are events with fields: JSON for machines, colours for people."""
+"""Structured logs on standard error: JSON for programs, coloured lines for a terminal."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from southbound.settings.settings import LogSettings
 
 
-MAX_MESSAGE_LENGTH = 300  # characters of what a library says
+MAX_MESSAGE_LENGTH = 300  # characters of a library's message
 
 LOG_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure_logs(log: LogSettings) -> None:
-    """Write structured logs to standard error from here on."""
+    """Configure structlog, and route warnings of libraries through it."""
     as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
     structlog.configure(
         processors=[
@@ -40,18 +40,18 @@ def configure_logs(log: LogSettings) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, LibraryLogHandler)]
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, LibraryLogHandler)]
     root.addHandler(LibraryLogHandler())
 
 
 class LibraryLogHandler(logging.Handler):
-    """Write warnings of libraries as log events, where Python would print their tracebacks."""
+    """Writes warnings of libraries as log events, instead of Python's tracebacks."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the library, its message and the place; the text of an exception could quote a credential."""
+        """Log the library, its message and the place, without exception texts: they could quote a credential."""
         error = record.exc_info[1] if record.exc_info else None
         cause = {"error": type(error).__name__, "detail": stack_frames(error)} if error else {}
         message = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
@@ -59,7 +59,7 @@ class LibraryLogHandler(logging.Handler):
 
 
 def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Show a sign that a terminal would obey as a dot: ids and names come from anywhere."""
+    """Replace control characters, which a terminal would interpret, with dots: ids and names come from outside."""
     return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -78,7 +78,7 @@ log = structlog.get_logger()
 
 
 def log_problem(role: str, problem: Problem, record: Record | None) -> None:
-    """Log a problem as a warning, with its record, so that the event of a dead letter can be found."""
+    """Log a problem as a warning, with the place of its record, so that its dead letter can be found."""
     log.warning(problem.sentence, role=role, code=problem.code, detail=problem.detail or None, **_record_fields(record))
 
 
@@ -86,5 +86,5 @@ def _record_fields(record: Record | None) -> dict[str, object]:
     if record is None:
         return {}
     key = excerpt(record.key) if record.key is not None else None
-    place = record.partition
-    return {"topic": place.topic, "partition": place.number, "offset": record.offset, "key": key}
+    partition = record.partition
+    return {"topic": partition.topic, "partition": partition.number, "offset": record.offset, "key": key}

@@ -1,4 +1,4 @@
-"""Build what each role runs in this process: workers over Kafka, tasks that run by the clock, servers."""
+"""Build what each role runs in this process: workers on Kafka, background tasks, servers."""
 
 from __future__ import annotations
 
@@ -29,79 +29,79 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import SharedParts
+    from southbound.service.compose import SharedResources
 
     Tasks = Iterator[Coroutine[None, None, None]]
 
 log = structlog.get_logger()
 
 
-def _no_workers(_parts: SharedParts, _only_spoke: str | None) -> dict[str, Worker]:
+def _no_workers(_resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
     return {}
 
 
-def _no_tasks(_parts: SharedParts) -> Tasks:
+def _no_tasks(_resources: SharedResources) -> Tasks:
     return iter(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleBuilder:
-    """How one role is built. `workers` are by name; `listen` starts a server and returns its port."""
+    """How one role is built. `workers` returns them by name; `start_server` starts one and returns its port."""
 
-    workers: Callable[[SharedParts, str | None], dict[str, Worker]] = _no_workers
-    tasks: Callable[[SharedParts], Tasks] = _no_tasks
-    listen: Callable[[AsyncExitStack, SharedParts], Awaitable[int]] | None = None
-
-
-def _routing_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, Worker]:
-    return {"routing": routing_worker(parts)}
+    workers: Callable[[SharedResources, str | None], dict[str, Worker]] = _no_workers
+    tasks: Callable[[SharedResources], Tasks] = _no_tasks
+    start_server: Callable[[AsyncExitStack, SharedResources], Awaitable[int]] | None = None
 
 
-def _routing_tasks(parts: SharedParts) -> Tasks:
-    yield pending_request_expiry(parts).run()
-    yield from parts.tables.background_tasks()
-    yield waiting_queue_releaser(parts).run()
+def _routing_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return {"routing": routing_worker(resources)}
 
 
-def _dispatch_workers(parts: SharedParts, only_spoke: str | None) -> dict[str, Worker]:
-    names = [profile.name for profile in parts.rules.profiles if only_spoke in (None, profile.name)]
-    return {f"dispatch.{name}": dispatch_worker(parts, name) for name in names}
+def _routing_tasks(resources: SharedResources) -> Tasks:
+    yield pending_request_expiry(resources).run()
+    yield from resources.tables.background_tasks()
+    yield waiting_queue_releaser(resources).run()
 
 
-def _inbound_workers(parts: SharedParts, _only_spoke: str | None) -> dict[str, Worker]:
-    return {"inbound": inbound_worker(parts)}
+def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dict[str, Worker]:
+    names = [profile.name for profile in resources.rules.profiles if only_spoke in (None, profile.name)]
+    return {f"dispatch.{name}": dispatch_worker(resources, name) for name in names}
 
 
-def _poller_tasks(parts: SharedParts) -> Tasks:
-    if polling := build_poller(parts):
-        yield polling.run()
+def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return {"inbound": inbound_worker(resources)}
 
 
-async def _start_listener(stack: AsyncExitStack, parts: SharedParts) -> int:
-    settings = parts.settings.listener
+def _poller_tasks(resources: SharedResources) -> Tasks:
+    if poller := build_poller(resources):
+        yield poller.run()
+
+
+async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> int:
+    settings = resources.settings.listener
     listener = Listener(
         host=settings.host,
         port=settings.port,
         spokes={
             profile.name: CallbackConfig(authenticator=authenticator_for(profile.callback_auth, os.environ))
-            for profile in parts.rules.profiles
+            for profile in resources.rules.profiles
             if profile.takes_callbacks
         },
-        publisher=parts.events.publisher,
-        topic=parts.events.topics.inbound,
-        envelope=parts.events.envelope,
+        publisher=resources.events.publisher,
+        topic=resources.events.topics.inbound,
+        envelope=resources.events.envelope,
         clock=utc_now,
-        on_callback=callback_counter(parts.metrics),
+        on_callback=callback_counter(resources.metrics),
     )
     await stack.enter_async_context(listener)
-    _warn_of_open_callbacks(parts)
+    _warn_of_open_callbacks(resources)
     return listener.port
 
 
-def _warn_of_open_callbacks(parts: SharedParts) -> None:
+def _warn_of_open_callbacks(resources: SharedResources) -> None:
     """Warn where a profile accepts that anyone who reaches the listener can end its runs."""
-    host = parts.settings.listener.host
-    if spokes := openly_accepted(host, parts.rules.profiles):
+    host = resources.settings.listener.host
+    if spokes := openly_accepted(host, resources.rules.profiles):
         log.warning("listener accepts unauthenticated callbacks: set callback_auth", host=host, spokes=spokes)
 
 
@@ -110,30 +110,32 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
         Role.DISPATCH: RoleBuilder(workers=_dispatch_workers),
         Role.INBOUND: RoleBuilder(workers=_inbound_workers),
-        Role.LISTENER: RoleBuilder(listen=_start_listener),
+        Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
     }
 )
 
 
-def build_workers(parts: SharedParts, roles: Iterable[Role], only_spoke: str | None = None) -> dict[str, Worker]:
+def build_workers(
+    resources: SharedResources, roles: Iterable[Role], only_spoke: str | None = None
+) -> dict[str, Worker]:
     """Build the workers of these roles by name: one per role, for dispatch one per spoke.
 
-    If one process routes and dispatches, routing yields: runs under way come before new ones.
+    In a process that routes and dispatches, dispatch has priority, so that runs under way finish before new ones start.
     """
-    built = {role: BUILDERS[role].workers(parts, only_spoke) for role in roles}
+    built = {role: BUILDERS[role].workers(resources, only_spoke) for role in roles}
     for routing in built.get(Role.ROUTING, {}).values():
         routing.yield_to(tuple(built.get(Role.DISPATCH, {}).values()))
-    return {name: worker for by_name in built.values() for name, worker in by_name.items()}
+    return {name: worker for named in built.values() for name, worker in named.items()}
 
 
-def tasks(parts: SharedParts, roles: Iterable[Role]) -> Tasks:
-    """Yield what these roles do by the clock instead of on records."""
+def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks:
+    """Yield the background tasks of these roles, which run on a timer instead of on records."""
     for role in roles:
-        yield from BUILDERS[role].tasks(parts)
+        yield from BUILDERS[role].tasks(resources)
 
 
-async def listen(stack: AsyncExitStack, parts: SharedParts, roles: Iterable[Role]) -> int | None:
-    """Start the servers of these roles, which `stack` stops; return the port of the listener, if it is one of them."""
-    ports = [await build(stack, parts) for role in roles if (build := BUILDERS[role].listen)]
+async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> int | None:
+    """Start the servers of these roles; `stack` stops them. Return the port of the listener, if there is one."""
+    ports = [await build(stack, resources) for role in roles if (build := BUILDERS[role].start_server)]
     return ports[0] if ports else None

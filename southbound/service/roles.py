@@ -1,4 +1,4 @@
-"""The roles of a process: what each does, and the topics that it reads and writes."""
+"""The roles of a process, with the topics that each reads and writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """What a process can do. `southbound.service.role_builders` builds each."""
+    """The roles of a process. `southbound.service.role_builders` builds each."""
 
     ROUTING = "routing"
     DISPATCH = "dispatch"
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicScope:
-    """Which topics there are: their names, the spokes that are served, and whether tables are published on one."""
+    """What the topics of a role depend on: names, the served spokes, and whether tables are on a topic."""
 
     names: TopicNames
     spokes: Sequence[str]
@@ -33,18 +33,18 @@ class TopicScope:
 
     @property
     def dispatch(self) -> set[str]:
-        """The dispatch topics of the spokes."""
+        """The dispatch topics of the served spokes."""
         return {self.names.dispatch(spoke) for spoke in self.spokes}
 
     @property
     def published(self) -> set[str]:
-        """The topics that every consumer of runs writes to."""
+        """The topics that every consumer of runs publishes to."""
         return {self.names.inflight, self.names.results, self.names.dlq}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDescription:
-    """One row of the table of roles; `meaning` is a sentence that begins with the role's name."""
+    """One row of the table of roles; `meaning` continues a sentence that begins with the role's name."""
 
     meaning: str
     topics: Callable[[TopicScope], set[str]]
@@ -53,7 +53,7 @@ class RoleDescription:
 ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
     {
         Role.ROUTING: RoleDescription(
-            meaning="decides what of a run is sent and where",
+            meaning="decides which parts of a run are sent, and to which system",
             topics=lambda scope: (
                 {scope.names.lifecycle}
                 | scope.dispatch
@@ -70,7 +70,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             topics=lambda scope: {scope.names.inbound},
         ),
         Role.POLLER: RoleDescription(
-            meaning="asks systems that do not call back",
+            meaning="polls systems that do not call back",
             topics=lambda scope: {scope.names.inbound},
         ),
         Role.INBOUND: RoleDescription(
@@ -82,5 +82,5 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:
-    """Return the full names of the topics that these roles read and write."""
+    """Return the names, with prefix, of the topics that these roles read and write."""
     return set().union(*(ROLES[role].topics(scope) for role in roles))

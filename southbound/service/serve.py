@@ -1,4 +1,4 @@
-"""Run the service: open what it needs, start its roles, stop them in order."""
+"""Run the service: open its resources, start its roles, and stop them in order."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
-from southbound.service.open import open_resources
 from southbound.service.open_callbacks import open_callback_mistakes
-from southbound.service.role_builders import build_workers, listen, tasks
+from southbound.service.open_resources import open_resources
+from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
-from southbound.service.start_reason import StartReason
+from southbound.service.startup_status import StartupStatus
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import SharedParts
+    from southbound.service.compose import SharedResources
     from southbound.service.health import HealthCheck
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
@@ -48,18 +48,18 @@ UNREACHABLE_ERRORS = (
 
 
 class NotConfiguredError(Exception):
-    """What an operator wrote does not let the service start."""
+    """Settings, files or secrets of an operator prevent the start."""
 
 
 class NotReachableError(Exception):
-    """Kafka, the database or a port is not to be had."""
+    """Kafka, the database or a port is not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningService:
-    """The running service, for its caller."""
+    """A service that has started: its resources, workers and ports."""
 
-    resources: SharedParts
+    resources: SharedResources
     workers: Mapping[str, Worker]
     listener_port: int | None
     health_port: int
@@ -72,37 +72,37 @@ async def serve(
     stop: asyncio.Event,
     only_spoke: str | None = None,
     rules: RoutingRules | None = None,
-    ready: Callable[[RunningService], None] = lambda _: None,
+    on_ready: Callable[[RunningService], None] = lambda _: None,
 ) -> bool:
-    """Run until `stop` is set; return whether everything under way was finished.
+    """Run the roles until `stop` is set; return whether all work under way was finished.
 
     Raises:
         NotConfiguredError: files or secrets are wrong.
-        NotReachableError: Kafka, the store or a port is not to be had within its limit.
-        WorkerFailedError: a worker could not go on.
+        NotReachableError: Kafka, the store or a port is not available within its limit.
+        WorkerFailedError: a worker failed and cannot continue.
     """
     async with AsyncExitStack() as stack:
-        waiting, metrics = StartReason(), Metrics()
+        status, metrics = StartupStatus(), Metrics()
         try:
-            # First of all, so that a probe does not end a process that is waiting as it should.
-            health = await _start_health_server(stack, settings, metrics, waiting)
+            # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
+            health = await _start_health_server(stack, settings, metrics, status)
             rules = rules or load_rules(settings.routing)
             _refuse_open_callbacks(settings, rules, roles)
             topics = _required_topics(settings, rules, roles, only_spoke)
-            parts = await open_resources(stack, settings, rules, roles, topics, metrics, waiting)
-            made = build_workers(parts, roles, only_spoke)
-            port = await listen(stack, parts, roles)
+            resources = await open_resources(stack, settings, rules, roles, topics, metrics, status)
+            workers = build_workers(resources, roles, only_spoke)
+            port = await start_servers(stack, resources, roles)
         except (InvalidConfigurationError, SecretMissingError, SchemaError) as error:
             raise NotConfiguredError(str(error)) from error
         except UNREACHABLE_ERRORS as error:
             raise NotReachableError(str(error)) from error
         except RegistryError as error:
             raise NotConfiguredError(str(error)) from error
-        health.checks, health.warnings = _health_checks(parts, made), parts.tables.warnings
+        health.checks, health.warnings = _health_checks(resources, workers), resources.tables.warnings
         reduce_gc()
-        ready(RunningService(resources=parts, workers=made, listener_port=port, health_port=health.port))
+        on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        clean = await _run_until_stopped(stop, made, [*tasks(parts, roles)])
+        clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles)])
     log.info("stopped", clean=clean)
     return clean
 
@@ -123,26 +123,26 @@ def _required_topics(
 
 
 async def _start_health_server(
-    stack: AsyncExitStack, settings: Settings, metrics: Metrics, status: StartReason
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, status: StartupStatus
 ) -> HealthServer:
     async def starting() -> str | None:
         return f"waiting: {status.reason}" if status.reason else None
 
-    at = settings.health
-    server = HealthServer(host=at.host, port=at.port, metrics=metrics, checks={"start": starting})
+    address = settings.health
+    server = HealthServer(host=address.host, port=address.port, metrics=metrics, checks={"start": starting})
     await server.start()
     stack.push_async_callback(server.stop)
     return server
 
 
-def _health_checks(resources: SharedParts, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
+def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
     group = resources.settings.kafka.group
     return {"store": _store_check(resources)} | {
         role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
     }
 
 
-def _store_check(resources: SharedParts) -> HealthCheck:
+def _store_check(resources: SharedResources) -> HealthCheck:
     async def check() -> str | None:
         try:
             await resources.store.ping()
@@ -157,7 +157,9 @@ def _worker_check(worker: Worker, group: str) -> HealthCheck:
     async def check() -> str | None:
         if worker.may_send():
             return None
-        return f"consumer group {group} has not heard from Kafka for a session: look at the brokers and at the network"
+        return (
+            f"consumer group {group} had no contact with Kafka for a session timeout: check the brokers and the network"
+        )
 
     return check
 
@@ -165,19 +167,19 @@ def _worker_check(worker: Worker, group: str) -> HealthCheck:
 async def _run_until_stopped(
     stop: asyncio.Event, workers: Mapping[str, Worker], background: Sequence[Coroutine[None, None, None]]
 ) -> bool:
-    """Run all; whichever ends first, or `stop`, ends them all."""
+    """Run all workers and background tasks until `stop` is set or one of them ends; then stop the others."""
     running = [asyncio.create_task(worker.run(), name=role) for role, worker in workers.items()]
-    beside = [asyncio.create_task(other) for other in background]
+    background_runs = [asyncio.create_task(task) for task in background]
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopping, *running, *beside], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopping, *running, *background_runs], return_when=asyncio.FIRST_COMPLETED)
     for worker in workers.values():
         worker.stop()
-    for task in (stopping, *beside):
+    for task in (stopping, *background_runs):
         task.cancel()
-    ended = await asyncio.gather(*running, return_exceptions=True)
+    worker_results = await asyncio.gather(*running, return_exceptions=True)
     await asyncio.gather(stopping, return_exceptions=True)
-    also = await asyncio.gather(*beside, return_exceptions=True)
-    failures = [one for one in (*ended, *also) if isinstance(one, Exception)]
+    background_results = await asyncio.gather(*background_runs, return_exceptions=True)
+    failures = [result for result in (*worker_results, *background_results) if isinstance(result, Exception)]
     if failures:
         raise failures[0]
-    return all(one is True for one in ended)
+    return all(result is True for result in worker_results)

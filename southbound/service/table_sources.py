@@ -1,4 +1,4 @@
-"""The source of this process's tables: files, the topic, or none if it does not decide."""
+"""The source of a process's tables: files, the topic of published tables, or none if it does not route."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.table_topic.port import TableTopic, TableTopicRead
     from router.selection.load import RoutingTables
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.start_reason import StartReason
+    from southbound.service.startup_status import StartupStatus
     from southbound.settings.settings import KafkaSettings, Settings
 
 log = structlog.get_logger()
@@ -32,30 +32,30 @@ NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoLiveTablesError(Exception):
-    """Nothing can be decided yet; the sentence says what is missing and what to do."""
+    """There are no live tables yet; the sentence says what is missing and what to do."""
 
 
 class TableSource(Protocol):
-    """Call it for the tables of this moment."""
+    """A source of the tables that decisions use."""
 
     def current(self) -> RoutingTables:
-        """Return the policy and the selector to decide by now."""
+        """Return the outbound policy and the spoke selector to decide with now."""
 
     def warnings(self) -> Mapping[str, str]:
-        """Return, by table, why it is not the newest version that decides."""
+        """Return, by table id, why its newest version is not in use."""
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
-        """Return what has to run as long as the process does."""
+        """Yield the tasks that must run as long as the process runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileTables:
-    """Tables that were read at start and stay."""
+    """Tables that are read from files at the start and do not change."""
 
     tables: RoutingTables
 
     def current(self) -> RoutingTables:
-        """Return them."""
+        """Return the tables of the files."""
         return self.tables
 
     def warnings(self) -> Mapping[str, str]:
@@ -63,49 +63,49 @@ class FileTables:
         return NO_WARNINGS
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
-        """Do nothing."""
+        """Return no tasks."""
         return iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class NoTables:
-    """A process without the role `routing` decides nothing."""
+    """The source of a process without the role `routing`, which has no tables."""
 
     def current(self) -> RoutingTables:
-        """Refuse."""
-        raise TypeError("This process has no role that decides.")
+        """Raise a TypeError: this process never decides."""
+        raise TypeError("This process does not have the role routing, so it has no tables.")
 
     def warnings(self) -> Mapping[str, str]:
         """Return no warnings."""
         return NO_WARNINGS
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
-        """Do nothing."""
+        """Return no tasks."""
         return iter(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicTables:
-    """Tables that follow what is published."""
+    """Tables that follow the topic of published tables."""
 
     live: LiveTables
     changes: AsyncIterator[TableTopicRead]
 
     def current(self) -> RoutingTables:
-        """Return those that are live."""
+        """Return the live tables."""
         return self.live.current()
 
     def warnings(self) -> Mapping[str, str]:
-        """Return what is published and cannot be used."""
+        """Return, by table id, why a published version cannot be used."""
         return self.live.warnings
 
     def background_tasks(self) -> Iterator[Coroutine[None, None, None]]:
-        """Follow the topic."""
+        """Yield the task that follows the topic."""
         yield self.live.process_all(self.changes)
 
 
 def table_topic(kafka: KafkaSettings) -> KafkaTableTopic:
-    """Return the tables topic of these settings."""
+    """Return a client of the topic of published tables."""
     return KafkaTableTopic(
         name=TopicNames(kafka.prefix).tables,
         reading=reader_settings(kafka.servers, consumer_overrides(kafka)),
@@ -119,12 +119,12 @@ async def open_tables(
     rules: RoutingRules,
     roles: Sequence[str],
     metrics: Metrics,
-    status: StartReason,
+    status: StartupStatus,
 ) -> TableSource:
-    """Have the tables at hand that these roles decide by; `stack` ends the following.
+    """Open the source of tables for these roles; `stack` stops following the topic.
 
     Raises:
-        NoLiveTablesError: for longer than `kafka.start_timeout` nothing is live that could decide.
+        NoLiveTablesError: no usable tables are live within `kafka.start_timeout`.
     """
     if not isinstance(rules.tables, PublishedTableIds):
         return FileTables(tables=rules.tables)
@@ -136,42 +136,42 @@ async def open_tables(
 
 
 async def _follow_until_live(
-    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, seconds: float, status: StartReason
+    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, seconds: float, status: StartupStatus
 ) -> TopicTables:
-    news = await stack.enter_async_context(topic.follow())
+    changes = await stack.enter_async_context(topic.follow())
     try:
         async with asyncio.timeout(seconds):
             while reason := live.missing:
                 if reason != BEING_READ:
-                    status.on(reason)
-                await live.process(await anext(news))
+                    status.wait_for(reason)
+                await live.process(await anext(changes))
     except TimeoutError:
         raise NoLiveTablesError(live.missing) from None
-    return TopicTables(live=live, changes=news)
+    return TopicTables(live=live, changes=changes)
 
 
 class TableMonitor:
-    """Logs and counts which version decides."""
+    """Logs which version of a table is live, and sets the metrics for it."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def version_live(self, table: str, version: str, before: str | None) -> None:
-        """Count and log a version that decides from now on."""
+        """Record that a version is live from now on."""
         if before is not None:
             self._metrics.remove_gauge(TABLE_LIVE, table, before)
         self._metrics.set(TABLE_LIVE, 1, table, version)
         log.info("table is live", table=table, version=version, previous_version=before)
 
     def version_refused(self, table: str, why: str, kept: str | None) -> None:
-        """Raise the alarm."""
+        """Record that the live version of a table cannot be used; `kept` is the version that stays in use."""
         self._metrics.set(TABLE_REFUSED, 1, table)
         log.error("the live table cannot be used: roll it back", table=table, reason=why, active_version=kept)
 
     def version_accepted(self, table: str) -> None:
-        """End the alarm."""
+        """Record that the live version of a table can be used."""
         self._metrics.set(TABLE_REFUSED, 0, table)
 
     def follow_failed(self, why: str) -> None:
-        """Log that the topic cannot be followed."""
-        log.error("published tables cannot be followed", reason=why)
+        """Log that the topic of published tables cannot be read."""
+        log.error("published tables cannot be read", reason=why)

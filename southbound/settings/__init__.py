@@ -1,1 +1,1 @@
-"""Settings: their definitions, their sources, and messages about wrong ones."""
+"""Settings: their definitions, their sources, and the messages about wrong ones."""

@@ -1,4 +1,4 @@
-"""Ask librdkafka what it thinks of its settings, before anything is opened."""
+"""Check librdkafka settings with librdkafka itself, before a client is opened."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 QUOTED_NAME = re.compile(r"[\"`]([\w.]+)[\"`]")
-# A value that it quotes could be a secret that slipped into the wrong line.
+# A value that librdkafka quotes could be a secret under a wrong name.
 QUOTED_VALUE = re.compile(r"(?<=Invalid value )\".*\" (?=for )")
 CREATE_FAILED_PREFIX = re.compile(r"^Failed to create (producer|consumer): ")
-# Nothing is contacted: a client without brokers connects to none. It ends at once and prints nothing.
+# Nothing is contacted: a client without brokers connects to none. It is closed at once and prints nothing.
 NOT_CHECKED = frozenset({"bootstrap.servers", "debug"})
 
 
 def invalid_settings(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return what is wrong with settings of an operator, each with the name of the setting, or "" for all together."""
-    policy = WorkerConfig(role="check", group="check", dead_letter_topic="check")
-    producer = _errors_of_client(Producer, lambda given: producer_settings("", given), overrides)
-    consumer = _errors_of_client(Consumer, lambda given: consumer_settings("", policy, given), overrides)
+    """Return the errors in an operator's settings as (setting, message); the setting is "" if librdkafka names none."""
+    config = WorkerConfig(role="check", group="check", dead_letter_topic="check")
+    producer = _errors_of_client(Producer, lambda settings: producer_settings("", settings), overrides)
+    consumer = _errors_of_client(Consumer, lambda settings: consumer_settings("", config, settings), overrides)
     return list(dict.fromkeys((*producer, *consumer)))
 
 
@@ -34,14 +34,14 @@ def _errors_of_client(
     settings: Callable[[Mapping[str, object]], Mapping[str, object]],
     overrides: Mapping[str, object],
 ) -> Iterator[tuple[str, str]]:
-    """Check again without what was wrong: librdkafka reports one mistake at a time."""
-    left = dict(overrides)
-    while claim := _first_error(kind, {n: value for n, value in settings(left).items() if n not in NOT_CHECKED}):
-        name = next((name for name in QUOTED_NAME.findall(claim) if name in left), "")
-        yield name, claim
+    """Create a client again without each wrong setting: librdkafka reports one mistake at a time."""
+    remaining = dict(overrides)
+    while message := _first_error(kind, {n: value for n, value in settings(remaining).items() if n not in NOT_CHECKED}):
+        name = next((name for name in QUOTED_NAME.findall(message) if name in remaining), "")
+        yield name, message
         if not name:
             return
-        del left[name]
+        del remaining[name]
 
 
 def _first_error(kind: Callable[[dict[str, Any]], object], settings: dict[str, Any]) -> str:
@@ -49,6 +49,6 @@ def _first_error(kind: Callable[[dict[str, Any]], object], settings: dict[str, A
         kind({**settings, "log_level": 0})
     except KafkaException as error:
         return CREATE_FAILED_PREFIX.sub("", QUOTED_VALUE.sub("", str(error.args[0].str())).strip())
-    except (TypeError, ValueError) as error:  # a setting of the Python client that is code, not text
+    except (TypeError, ValueError) as error:  # a setting that the Python client expects to be a function
         return str(error)
     return ""

@@ -1,4 +1,4 @@
-"""Every setting, with its default, from one YAML file and the environment."""
+"""All settings, with their defaults, read from one YAML file and the environment."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from southbound.settings.messages import error_messages
+from southbound.settings.error_messages import error_messages
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
-    GivenSettings,
+    CollectedSettings,
     KnownSettings,
     merge,
     read_environment,
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULTS = Path(__file__).parents[1] / "defaults"
-DEFAULT_FILE = Path("southbound.yaml")  # read where the command is started, if it is there
+DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be absent
 LOCAL_KAFKA = "127.0.0.1:9092"
-# The signs that Kafka takes in the name of a topic, and a length that leaves room for the longest of ours.
+# The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
 
 
 class Section(BaseModel):
-    """A group of settings; a typing error in a name is refused."""
+    """A group of settings; an unknown name is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,23 +66,23 @@ class KafkaSettings(Section):
     @classmethod
     def _validate_prefix(cls, prefix: str) -> str:
         if not _PREFIX.fullmatch(prefix):
-            raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as names of topics do")
+            raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as topic names do")
         return prefix
 
     @property
     def servers(self) -> str:
-        """The bootstrap servers if no local broker is started."""
+        """The bootstrap servers of a command that starts no broker."""
         return self.bootstrap or LOCAL_KAFKA
 
     def overrides(self) -> dict[str, str | int | float | bool]:
-        """The settings of every librdkafka client beyond our defaults, the password included."""
+        """Return the operator's settings for every librdkafka client, including the password."""
         secret = {"sasl.password": self.password.get_secret_value()} if self.password else {}
         protocol = {"group.protocol": self.protocol} if self.protocol == "consumer" else {}
         return {**self.client, **protocol, **secret}
 
 
 class StoreSettings(Section):
-    """The run store."""
+    """The database of the run store."""
 
     url: SecretStr = Field(
         SecretStr("sqlite:///southbound.db"),
@@ -101,13 +101,13 @@ class StoreSettings(Section):
     @field_validator("url")
     @classmethod
     def _validate_url(cls, url: SecretStr) -> SecretStr:
-        if claim := address_error(url.get_secret_value()):
-            raise ValueError(claim)
+        if error := address_error(url.get_secret_value()):
+            raise ValueError(error)
         return url
 
 
 class RoutingSettings(Section):
-    """The decision tables and profiles that determine what is sent, and where."""
+    """The tables and profiles that decide what is sent and where, and the limits of a request."""
 
     tables: Literal["files", "topic"] = Field(
         "files",
@@ -127,22 +127,21 @@ class RoutingSettings(Section):
         "spoke-selector", description="Id of the published spoke selector, if `tables` is `topic`."
     )
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
-    max_runs: int = Field(500, ge=1, description="Maximum number of runs in one hierarchical request.")
-    max_depth: int = Field(10, ge=1, description="Maximum number of levels of a hierarchical request.")
+    max_runs: int = Field(500, ge=1, description="Largest number of runs in one hierarchical request.")
+    max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
     children_deadline: float = Field(
         300.0,
         gt=0,
-        description="Seconds after which a request that waits for children is given up; it is sent if they arrive"
-        " later.",
+        description="Seconds until a request that waits for children is given up; it is sent if they arrive later.",
     )
 
 
 class WorkerSettings(Section):
-    """Concurrency, commits, and the behaviour at a stop."""
+    """How many records are processed at once, and how a worker stops."""
 
-    max_in_flight: int = Field(256, ge=1, description="Maximum number of records that a role processes concurrently.")
+    max_in_flight: int = Field(256, ge=1, description="Largest number of records that a role processes at once.")
     commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
-    drain: float = Field(20.0, gt=0, description="Seconds in which running records may finish at a stop or rebalance.")
+    drain: float = Field(20.0, gt=0, description="Seconds for records under way to finish at a stop or rebalance.")
 
 
 class HttpSettings(Section):
@@ -156,21 +155,21 @@ class HttpSettings(Section):
 
 
 class ListenerSettings(Section):
-    """The HTTP server that receives the notifications of external systems."""
+    """The address of the HTTP server that receives callbacks."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
 
 
 class HealthSettings(Section):
-    """The HTTP server for probes and Prometheus."""
+    """The address of the health probes and metrics."""
 
     host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
     port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
 
 
 class LogSettings(Section):
-    """The log, on standard error."""
+    """The logs on standard error."""
 
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `console` on a terminal and `json` otherwise."
@@ -199,7 +198,7 @@ class Settings(Section):
 
 
 class SettingsError(Exception):
-    """Settings are wrong; `mistakes` has one sentence each."""
+    """Settings are wrong; `mistakes` has one sentence for each mistake."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -208,66 +207,72 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSettings:
-    """Settings, and the origin of each of them."""
+    """The settings, with the origin of each."""
 
     settings: Settings
-    values: GivenSettings
+    collected: CollectedSettings
 
     def origin(self, section: str, name: str) -> str:
-        """Return where a setting comes from: a variable, a file with its line, or nowhere."""
-        return self.values.origin(section, name) if self.values.has(section, name) else "default"
+        """Return the origin of a setting: a variable, a file with its line, or `default`."""
+        return self.collected.origin(section, name) if self.collected.has(section, name) else "default"
 
 
 def sections() -> dict[str, type[Section]]:
-    """Return the groups of settings by name."""
+    """Return the classes of the groups of settings by name."""
     return {name: type(field.default) for name, field in Settings.model_fields.items()}
 
 
 def load_settings(config: Path | None, environment: Mapping[str, str]) -> Settings:
-    """Read the file (`config`, else the one that SOUTHBOUND_CONFIG names, else ./southbound.yaml) and the environment.
+    """Read the file (`config`, else that of SOUTHBOUND_CONFIG, else ./southbound.yaml) and the environment.
 
     Raises:
-        SettingsError: with every mistake of both.
+        SettingsError: with every mistake of the file and the environment.
     """
     return load_with_origins(config, environment).settings
 
 
 def load_with_origins(config: Path | None, environment: Mapping[str, str]) -> LoadedSettings:
-    """Do what `load_settings` does, and keep the origin of each setting.
+    """Load the settings as `load_settings` does, with the origin of each.
 
     Raises:
         SettingsError: with every mistake of the file and the environment.
     """
     known = _known_settings()
     file = _settings_file(config, environment)
-    given = merge(read_settings_file(file, known) if file else GivenSettings(), read_environment(environment, known))
-    mistakes = list(given.mistakes)
+    collected = merge(
+        read_settings_file(file, known) if file else CollectedSettings(), read_environment(environment, known)
+    )
+    mistakes = list(collected.mistakes)
     try:
-        settings = Settings.model_validate(given.values)
-    except ValidationError as wrong:
-        raise SettingsError(mistakes + error_messages(wrong, given, known)) from None
+        settings = Settings.model_validate(collected.values)
+    except ValidationError as error:
+        raise SettingsError(mistakes + error_messages(error, collected, known)) from None
     if mistakes:
         raise SettingsError(mistakes)
-    return LoadedSettings(settings=settings, values=given)
+    return LoadedSettings(settings=settings, collected=collected)
 
 
 def _settings_file(config: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = environment.get(CONFIG_FILE_VARIABLE)
-    file = config or (Path(named) if named else None)
+    from_environment = environment.get(CONFIG_FILE_VARIABLE)
+    file = config or (Path(from_environment) if from_environment else None)
     if file is None:
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     if not file.is_file():
-        who = "--config" if config else CONFIG_FILE_VARIABLE
-        raise SettingsError([f"{who}: there is no file {file}: correct the path"])
+        origin = "--config" if config else CONFIG_FILE_VARIABLE
+        raise SettingsError([f"{origin}: there is no file {file}: correct the path"])
     return file
 
 
 def _known_settings() -> KnownSettings:
-    fields = {(s, name): field for s, section in sections().items() for name, field in section.model_fields.items()}
+    fields = {
+        (section_name, name): field
+        for section_name, section in sections().items()
+        for name, field in section.model_fields.items()
+    }
     return KnownSettings(
         sections={name: tuple(section.model_fields) for name, section in sections().items()},
         maps=frozenset(
-            place for place, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
+            key for key, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
         ),
-        paths=frozenset(place for place, field in fields.items() if field.annotation is Path),
+        paths=frozenset(key for key, field in fields.items() if field.annotation is Path),
     )

@@ -1,4 +1,4 @@
-"""Collect the settings of the file and the environment with their origins."""
+"""Read settings from the file and the environment, and remember the origin of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "SOUTHBOUND_"
 CONFIG_FILE_VARIABLE = "SOUTHBOUND_CONFIG"
-# Names that are no settings: those of the test suite, and the secrets that spoke profiles refer to.
+# Variables that are not settings: those of the test suite, and the secrets that spoke profiles name.
 FOREIGN_PREFIXES = ("SOUTHBOUND_TEST_", "SOUTHBOUND_SECRET_")
 KUBERNETES_HOST_SUFFIX = "_SERVICE_HOST"
 
@@ -25,20 +25,20 @@ Values = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSettings:
-    """Every setting there is, by section; `maps` are those that hold names and values themselves."""
+    """The names of all settings by section. `maps` are the settings that are mappings, `paths` those that are paths."""
 
     sections: Mapping[str, Sequence[str]]
     maps: frozenset[SettingKey]
     paths: frozenset[SettingKey]
 
     def variables(self) -> dict[str, SettingKey]:
-        """Name the variable of every setting."""
+        """Return the settings by the name of their environment variable."""
         return {variable_name(s, name): (s, name) for s, names in self.sections.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenSettings:
-    """What was said, and where; `mistakes` are sentences about what could not be taken."""
+class CollectedSettings:
+    """The values of one or more sources, with their origins. `mistakes` are sentences about wrong names and values."""
 
     values: Values = field(default_factory=dict)
     variables: frozenset[SettingKey] = frozenset()
@@ -48,60 +48,60 @@ class GivenSettings:
 
     def origin(self, *path: str | int) -> str:
         """Return the origin of a setting: the variable, or the file with its line."""
-        place = tuple(map(str, path[:2]))
-        if place in self.variables:
-            return variable_name(*place)
+        key = tuple(map(str, path[:2]))
+        if key in self.variables:
+            return variable_name(*key)
         return f"{self.file}:{self.text.locate(path)[0]}" if self.text else "the defaults"
 
     def has(self, section: str, name: str) -> bool:
-        """Return whether anybody gave this setting."""
+        """Return whether a source sets this setting."""
         values = self.values.get(section)
         return isinstance(values, dict) and name in values
 
 
 def variable_name(section: str, name: str) -> str:
-    """Name the environment variable of a setting."""
+    """Return the name of a setting's environment variable."""
     return f"{PREFIX}{section}__{name}".upper()
 
 
-def read_environment(environment: Mapping[str, str], known: KnownSettings) -> GivenSettings:
-    """Read every variable that begins with SOUTHBOUND_; an empty one counts as not set."""
+def read_environment(environment: Mapping[str, str], known: KnownSettings) -> CollectedSettings:
+    """Read every variable that begins with SOUTHBOUND_; an empty variable counts as not set."""
     variables = known.variables()
     values: Values = {}
     mistakes: list[str] = []
-    found: set[SettingKey] = set()
+    present: set[SettingKey] = set()
     for name in sorted(_southbound_variables(environment)):
-        place = variables.get(name)
-        if place is None:
+        key = variables.get(name)
+        if key is None:
             mistakes.append(_unknown_variable_message(name, variables))
         elif environment[name]:
-            found.add(place)
+            present.add(key)
             _set_value(
                 values,
-                place,
-                _read_json_object(name, environment[name], mistakes) if place in known.maps else environment[name],
+                key,
+                _read_json_object(name, environment[name], mistakes) if key in known.maps else environment[name],
             )
-    return GivenSettings(values=values, variables=frozenset(found), mistakes=tuple(mistakes))
+    return CollectedSettings(values=values, variables=frozenset(present), mistakes=tuple(mistakes))
 
 
-def read_settings_file(file: Path, known: KnownSettings) -> GivenSettings:
-    """Read a YAML file; a relative path in it is meant from its own folder."""
+def read_settings_file(file: Path, known: KnownSettings) -> CollectedSettings:
+    """Read a YAML file; relative paths in it are relative to its folder."""
     try:
         text = read_yaml(file)
-    except YamlMistakeError as mistake:
-        return GivenSettings(mistakes=(str(mistake),))
+    except YamlMistakeError as error:
+        return CollectedSettings(mistakes=(str(error),))
     if text.value is None:
-        return GivenSettings(file=file, text=text)
+        return CollectedSettings(file=file, text=text)
     if not isinstance(text.value, dict):
-        return GivenSettings(
+        return CollectedSettings(
             mistakes=(f"{file}:1: must hold groups of settings, such as `kafka:` with `bootstrap:` below it",)
         )
-    return GivenSettings(values=_resolve_relative_paths(text.value, file, known), file=file, text=text)
+    return CollectedSettings(values=_resolve_relative_paths(text.value, file, known), file=file, text=text)
 
 
-def merge(file: GivenSettings, environment: GivenSettings) -> GivenSettings:
-    """Put the environment over the file, setting by setting."""
-    return GivenSettings(
+def merge(file: CollectedSettings, environment: CollectedSettings) -> CollectedSettings:
+    """Merge both sources; the environment overrides the file, setting by setting."""
+    return CollectedSettings(
         values=_deep_merge(file.values, environment.values),
         variables=environment.variables,
         file=file.file,
@@ -110,13 +110,13 @@ def merge(file: GivenSettings, environment: GivenSettings) -> GivenSettings:
     )
 
 
-def _deep_merge(below: Values, above: Values) -> Values:
-    both = {**below, **above}
-    for name in below.keys() & above.keys():
-        lower, upper = below[name], above[name]
-        if isinstance(lower, dict) and isinstance(upper, dict):
-            both[name] = _deep_merge(lower, upper)
-    return both
+def _deep_merge(base: Values, override: Values) -> Values:
+    merged = {**base, **override}
+    for name in base.keys() & override.keys():
+        base_value, override_value = base[name], override[name]
+        if isinstance(base_value, dict) and isinstance(override_value, dict):
+            merged[name] = _deep_merge(base_value, override_value)
+    return merged
 
 
 def _southbound_variables(environment: Mapping[str, str]) -> Iterator[str]:
@@ -139,8 +139,8 @@ def _kubernetes_prefixes(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _unknown_variable_message(name: str, variables: Iterable[str]) -> str:
-    close = get_close_matches(name, variables, 1, 0.75)
-    remedy = f"did you mean {close[0]}?" if close else "remove it, or see `southbound config show` for all names"
+    matches = get_close_matches(name, variables, 1, 0.75)
+    remedy = f"did you mean {matches[0]}?" if matches else "remove it, or see `southbound config show` for all names"
     return f"{name}: there is no such setting: {remedy}"
 
 
@@ -155,16 +155,16 @@ def _read_json_object(name: str, text: str, mistakes: list[str]) -> object:
     return {}
 
 
-def _set_value(values: Values, place: SettingKey, value: object) -> None:
-    section = values.setdefault(place[0], {})
+def _set_value(values: Values, key: SettingKey, value: object) -> None:
+    section = values.setdefault(key[0], {})
     if isinstance(section, dict):
-        section[place[1]] = value
+        section[key[1]] = value
 
 
 def _resolve_relative_paths(values: Values, file: Path, known: KnownSettings) -> Values:
-    placed = dict(values)
+    resolved = dict(values)
     for section, name in known.paths:
-        settings = placed.get(section)
-        if isinstance(settings, dict) and isinstance(written := settings.get(name), str):
-            placed[section] = {**settings, name: file.parent / written}
-    return placed
+        settings = resolved.get(section)
+        if isinstance(settings, dict) and isinstance(path := settings.get(name), str):
+            resolved[section] = {**settings, name: file.parent / path}
+    return resolved

@@ -1,14 +1,14 @@
-"""Judge the address of the run store before anything is opened, without repeating a word of it."""
+"""Check the address of the run store before it is opened; no message quotes it, because it may hold a password."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import parse_qsl
 
-# A driver may stand behind a "+", as SQLAlchemy spells it; which one is used is ours to choose.
+# SQLAlchemy allows a driver after a "+"; it is accepted and ignored.
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!.*:memory:).+")
 _POSTGRESQL = re.compile(r"postgres(ql)?(\+\w+)?://(?=.)(?P<where>.*?)(\?(?P<parameters>[^@]*))?")
-# As SQLAlchemy takes it apart: a user may hold "@", a password "/" and ":", and no host any of them.
+# As SQLAlchemy parses it: a user may contain "@", a password "/" and ":", and a host none of them.
 _WHERE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?@\[\]]+\]|[^/:?@\[\]]+)?(:\d{1,5})?(/[^?]*)?")
 _TLS = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PARAMETERS = frozenset(
@@ -17,28 +17,28 @@ _PARAMETERS = frozenset(
 
 
 def address_error(address: str) -> str:
-    """Describe what is wrong with an address; nothing: it can be tried."""
+    """Return what is wrong with an address, or an empty string if it can be used."""
     if _SQLITE.fullmatch(address):
         return ""
-    found = _POSTGRESQL.fullmatch(address)
-    if found is None:
+    match = _POSTGRESQL.fullmatch(address)
+    if match is None:
         return "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
-    if not _WHERE.fullmatch(found["where"]):
+    if not _WHERE.fullmatch(match["where"]):
         return (
             "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE with a number as PORT;"
             " in user and password write %40 for @, %3A for : and %2F for /"
         )
-    return _parameter_error(found["parameters"] or "")
+    return _parameter_error(match["parameters"] or "")
 
 
-def _parameter_error(written: str) -> str:
-    given = dict(parse_qsl(written, keep_blank_values=True))
-    # Not named: what is no parameter may be the rest of a password.
-    if not given.keys() <= _PARAMETERS:
+def _parameter_error(query: str) -> str:
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    # Unknown names are not quoted: they may be the rest of a password.
+    if not parameters.keys() <= _PARAMETERS:
         return (
             f"may have the parameters {', '.join(sorted(_PARAMETERS))} and no others: for certificates and keys set"
             " PGSSLROOTCERT, PGSSLCERT and PGSSLKEY in the environment"
         )
-    if not {given.get("sslmode", "prefer"), given.get("ssl", "prefer")} <= {*_TLS}:
+    if not {parameters.get("sslmode", "prefer"), parameters.get("ssl", "prefer")} <= {*_TLS}:
         return f"must have one of {', '.join(_TLS)} as sslmode"
     return ""

@@ -1,1 +1,1 @@
-"""External test systems that behave as a script says, for the demo, for tests and for benchmarks."""
+"""Simulated external test systems with scripted behaviour, for the demo, for tests and for benchmarks."""

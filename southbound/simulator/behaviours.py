@@ -1,4 +1,4 @@
-"""How an external system treats the tests of one specification."""
+"""The behaviour of an external system for the tests of one specification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Repetitions = Annotated[int, Field(ge=0)]
 
 
 class BehaviourStep(Model):
-    """After this long in the state before, the test moves on."""
+    """A transition to `state`, `after` seconds after the previous one."""
 
     after: Seconds = 0.0
     state: RunState
@@ -24,56 +24,56 @@ class BehaviourStep(Model):
 class Behaviour(Model):
     """What happens to a test from its POST to its end.
 
-    The obstacles come first, in the order of the fields; whatever is counted is counted per idempotency key,
-    or per name where there is none. Then the POST is answered with `initial_state`, and the `course` follows.
+    The failures come first, in the order of the fields; each is counted per idempotency key, or per name without one.
+    Then the POST is answered with `initial_state`, and the `transitions` follow.
     """
 
     refusals: tuple[Reason, ...] = ()  # 422 with these reasons
     busy_times: Repetitions = 0
     busy_status: Annotated[int, Field(ge=400, le=599)] = 503
     retry_after: Seconds | None = None  # sent with `busy_status`
-    reset_times: Repetitions = 0  # the connection is reset after the request was read
-    accept_before_reset: bool = False  # ... and the test exists nevertheless
-    response_delay: Seconds = 0.0  # the test exists, the answer lets wait
+    reset_times: Repetitions = 0  # the connection is reset after the request is read
+    accept_before_reset: bool = False  # the test is created before the reset
+    response_delay: Seconds = 0.0  # the test is created at once, the response is delayed
     response_status: Annotated[int, Field(ge=200, le=299)] = 201
-    returns_id: bool = True  # False: the answer has neither body nor Location
+    returns_id: bool = True  # False: the response has neither body nor Location
     initial_state: RunState = RunState.ACKNOWLEDGED
     transitions: tuple[BehaviourStep, ...] = ()
-    notifies: bool = True  # False: has to be polled
-    minimal_events: bool = False  # events carry id, href and state, nothing else
-    separate_measures_event: bool = False  # measures come in an event of their own, before the last state
+    notifies: bool = True  # False: the system has to be polled
+    minimal_events: bool = False  # events have id, href and state only
+    separate_measures_event: bool = False  # measures are sent in an event of their own, before the final state
     cancelable: bool = True
     changeable: bool = True
     values: dict[str, bool | int | float | str] = Field(default_factory=dict)  # metric name -> measured value
-    echo_characteristics: bool = False  # measures show the characteristics, the one changed last before others
+    echo_characteristics: bool = False  # measures return the values of characteristics, first the one changed last
     violate_threshold: bool = False  # the first measure violates a threshold rule
 
 
 def completes_immediately(**more: object) -> Behaviour:
-    """Make a system that answers the POST with the final state and the measures."""
+    """Return the behaviour of a system that answers the POST with the final state and the measures."""
     return Behaviour.model_validate({"initial_state": RunState.COMPLETED, **more})
 
 
 def completes_by_callback(seconds: float = 0.2, **more: object) -> Behaviour:
-    """Make a system that acknowledges, and reports progress and completion by callbacks."""
-    course = (
+    """Return the behaviour of a system that reports progress and completion by callbacks within `seconds`."""
+    steps = (
         BehaviourStep(after=seconds / 2, state=RunState.IN_PROGRESS),
         BehaviourStep(after=seconds / 2, state=RunState.COMPLETED),
     )
-    return Behaviour.model_validate({"transitions": course, **more})
+    return Behaviour.model_validate({"transitions": steps, **more})
 
 
 def stays_pending(seconds: float | None, **more: object) -> Behaviour:
-    """Make a system that keeps a test pending for so many seconds; None: until it is cancelled."""
-    course = [BehaviourStep(after=0.1, state=RunState.PENDING)]
+    """Return the behaviour of a system that keeps a test pending for `seconds`; None: until it is cancelled."""
+    steps = [BehaviourStep(after=0.1, state=RunState.PENDING)]
     if seconds is not None:
-        course += [
+        steps += [
             BehaviourStep(after=seconds, state=RunState.IN_PROGRESS),
             BehaviourStep(after=0.1, state=RunState.COMPLETED),
         ]
-    return Behaviour.model_validate({"transitions": tuple(course), **more})
+    return Behaviour.model_validate({"transitions": tuple(steps), **more})
 
 
 def rejects(*reasons: Reason) -> Behaviour:
-    """Make a system that answers 422."""
+    """Return the behaviour of a system that answers the POST with 422."""
     return Behaviour(refusals=reasons)

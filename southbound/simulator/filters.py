@@ -1,4 +1,4 @@
-"""Find tests by the filters of a TMF query, and show the part of them that was asked for (TMF630)."""
+"""Filtering, paging and field selection of TMF queries (TMF630)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ ALWAYS_SHOWN = ("id", "href")
 
 
 class QueryError(Exception):
-    """A query parameter makes no sense; the sentence names it."""
+    """A query parameter has an invalid value; the sentence names it."""
 
 
 def filter_resources(resources: Iterable[Json], query: Mapping[str, str]) -> list[Json]:
-    """Keep the resources that satisfy every filter; a comma in a filter means or."""
+    """Return the resources that satisfy every filter; a comma in a filter value means "or"."""
     filters = [(path, value) for path, value in query.items() if path not in NOT_FILTERS]
-    return [r for r in resources if all(_satisfies(r, path, wanted) for path, wanted in filters)]
+    return [r for r in resources if all(_satisfies(r, path, filter_value) for path, filter_value in filters)]
 
 
 def paginate(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
-    """Cut out `limit` resources from `offset` on.
+    """Return at most `limit` resources from `offset` on.
 
     Raises:
         QueryError: one of the two is not a whole number.
@@ -35,16 +35,16 @@ def paginate(resources: list[Json], query: Mapping[str, str]) -> list[Json]:
 
 
 def select_fields(resource: Json, query: Mapping[str, str]) -> Json:
-    """Keep the fields that were asked for, all where none was."""
+    """Return the requested fields of a resource, or all fields if none are requested."""
     if not query.get("fields"):
         return resource
-    wanted = {*query["fields"].split(","), *ALWAYS_SHOWN}
-    return {name: value for name, value in resource.items() if name in wanted}
+    selected = {*query["fields"].split(","), *ALWAYS_SHOWN}
+    return {name: value for name, value in resource.items() if name in selected}
 
 
-def _satisfies(resource: Json, path: str, wanted: str) -> bool:
-    # A name may hold a comma itself, so the whole value counts too.
-    allowed = {wanted, *wanted.split(",")}
+def _satisfies(resource: Json, path: str, filter_value: str) -> bool:
+    # A value may contain a comma itself, so the whole value is allowed too.
+    allowed = {filter_value, *filter_value.split(",")}
     return any(str(value) in allowed for value in _values_at(resource, path.split(".")))
 
 

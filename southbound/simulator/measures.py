@@ -1,4 +1,4 @@
-"""Make the measures of a test from what was asked for."""
+"""Fill the requested measures of a test with values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, object]
 
 VIOLATION: Json = {
     "name": "tooSlow",
-    "description": "The value is outside of what the line was sold with.",
+    "description": "The value is outside the agreed range.",
     "conformanceTargetUpper": "1",
     "conformanceComparatorUpper": "greater than",
     "thresholdRuleSeverity": "high",
@@ -24,18 +24,18 @@ VIOLATION: Json = {
 
 
 def objects_in(resource: Json, field: str) -> list[Json]:
-    """Return the objects of a list field, none where it is missing."""
-    found = resource.get(field)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    """Return the objects in a list field, or an empty list if it is missing."""
+    items = resource.get(field)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def fill_measures(resource: Json, behaviour: Behaviour, changed: str | None, at: datetime) -> list[Json]:
-    """Fill the requested measures with values; `changed` names the characteristic that was changed last."""
-    asked = objects_in(resource, "testMeasure")
-    if not asked and (behaviour.echo_characteristics or behaviour.violate_threshold):
-        asked = [{"metricName": changed or "outcome"}]
+    """Return the requested measures with values; `changed` is the characteristic that was changed last."""
+    requested = objects_in(resource, "testMeasure")
+    if not requested and (behaviour.echo_characteristics or behaviour.violate_threshold):
+        requested = [{"metricName": changed or "outcome"}]
     echo = _Echo(objects_in(resource, "characteristic"), changed) if behaviour.echo_characteristics else None
-    filled = [_with_value(measure, behaviour, echo, at) for measure in asked]
+    filled = [_with_value(measure, behaviour, echo, at) for measure in requested]
     if behaviour.violate_threshold:
         filled[0]["ruleViolation"] = [VIOLATION]
     return filled
@@ -52,12 +52,12 @@ def _value(metric: str, behaviour: Behaviour, echo: _Echo | None) -> object:
         return behaviour.values[metric]
     if echo is not None and (echoed := echo.value_of(metric)) is not None:
         return echoed
-    # The same metric always measures the same, so that a repeated demo shows the same numbers.
+    # The same metric always has the same value, so that a repeated demo shows the same numbers.
     return 10 + crc32(metric.encode()) % 9000 / 100
 
 
 class _Echo:
-    """Measures that show what was put in."""
+    """Returns the values of characteristics as measured values."""
 
     def __init__(self, characteristics: Iterable[Json], changed: str | None) -> None:
         self._values = {str(c.get("name")): c.get("value") for c in characteristics}

@@ -29,16 +29,16 @@ class ScriptError(Exception):
 
 
 class Script(Model):
-    """Behaviours by specification id; `children` comes first for a test that names a parent."""
+    """Behaviours by specification id; for a test that names a parent, `children` is searched first."""
 
     specifications: dict[str, Behaviour] = Field(default_factory=dict)
     children: dict[str, Behaviour] = Field(default_factory=dict)
     default: Behaviour = Field(default_factory=completes_immediately)
 
     def behaviour_for(self, specification: str, *, child: bool = False) -> Behaviour:
-        """Choose how to treat a test of this specification."""
-        named = self.specifications.get(specification, self.default)
-        return self.children.get(specification, named) if child else named
+        """Return the behaviour for a test of this specification."""
+        behaviour = self.specifications.get(specification, self.default)
+        return self.children.get(specification, behaviour) if child else behaviour
 
 
 def read_script(file: Path) -> Script:
@@ -48,34 +48,34 @@ def read_script(file: Path) -> Script:
         ScriptError: the file cannot be read or has mistakes; all of them are reported at once.
     """
     try:
-        read = read_yaml(file)
+        document = read_yaml(file)
     except YamlMistakeError as error:
-        raise ScriptError(f"{error}: name a script, or leave --script out") from None
+        raise ScriptError(f"{error}: name a script, or omit --script") from None
     try:
-        return Script.model_validate(read.value or {})
+        return Script.model_validate(document.value or {})
     except ValidationError as error:
-        raise ScriptError("\n".join(_mistakes(file, read, error))) from None
+        raise ScriptError("\n".join(_mistakes(file, document, error))) from None
 
 
-def _mistakes(file: Path, read: Positioned, error: ValidationError) -> Iterator[str]:
+def _mistakes(file: Path, document: Positioned, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors():
-        line, field = read.locate(mistake["loc"])
+        line, field = document.locate(mistake["loc"])
         place = f"field '{field}'" if field else "the whole script"
         yield f"{file}:{line}: {place}: {_sentence(mistake)}"
 
 
 def _sentence(mistake: ErrorDetails) -> str:
     if mistake["type"] == "extra_forbidden":
-        return "no such field: take it out or correct its name"
+        return "no such field: remove it or correct its name"
     if mistake["type"] == "missing":
-        return "is missing: write it"
+        return "is missing: add it"
     if mistake["type"] in ("model_type", "dict_type"):
         return "must be fields with values, such as {busy_times: 1}"
     return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def demo_script() -> Script:
-    """Return the script of the demo: one specification per thing that can happen to a run."""
+    """Return the script of the demo: one specification per scenario."""
     refusal = Reason(
         code="referenceNotFound",
         message="no copper pair is known for this service: correct relatedService",

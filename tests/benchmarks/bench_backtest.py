@@ -24,7 +24,7 @@ from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.run_document import Characteristic
 from schemas.topics import TopicNames
 from southbound.broker.jvm import jvm_broker
-from southbound.operations.backtest.run import run_backtest
+from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.benchmarks.machine import command_line, describe_machine, print_progress, yardstick
 from tests.benchmarks.page import markdown_table, replace_section

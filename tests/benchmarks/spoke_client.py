@@ -22,7 +22,7 @@ from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
 from router.responses import HttpResponse
 from schemas.commands import SendRun
-from southbound.service.open import TRANSPORTS
+from southbound.service.open_resources import TRANSPORTS
 from tests.builders.runs import SINGLE, a_document
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from southbound.broker.jvm import jvm_broker
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.cli.exit_codes import ExitCode
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
@@ -25,7 +25,7 @@ from tests.fixtures.processes import a_deployment, unexplained_posts, unique_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from southbound.simulator.system import ExternalSystem
+    from southbound.simulator.external_system import ExternalSystem
     from tests.fixtures.processes import Deployment
 
 SLOW = Script(specifications={"fibre-line": completes_immediately(response_delay=3.0)}, default=completes_immediately())
@@ -148,7 +148,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresClust
 async def test_a_database_outage_delays_runs_but_no_stop_and_loses_none(
     kafka_bootstrap: str, tmp_path: Path, database: PostgresCluster
 ) -> None:
-    with reserve() as reserved:
+    with reserve_port() as reserved:
         port = reserved.port
     database.start(port)
     script, tag = Script(default=completes_immediately(response_delay=0.2)), unique_id("store")

@@ -1,1 +1,1 @@
-"""Decide recorded events again with a draft, and compare."""
+"""Decide recorded events again with a draft of a table, and compare the results."""

@@ -1,4 +1,4 @@
-"""Read a share of the lifecycle topic and decide on it again, in a process that may be one of several."""
+"""Read a share of the lifecycle topic and decide its events again, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from router.selection.load import Loaded
     from schemas.codec.schema_registry import RegistryIds
 
-CONSUME_BATCH = 2_000  # records taken over from the client together
+CONSUME_BATCH = 2_000  # records fetched from the client at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderTask:
-    """What one reader has to do. `most`: so many runs are named for each change."""
+    """The share of one reader. At most `max_named_runs` runs are named for each change of a route."""
 
     client: Mapping[str, object]
     ranges: tuple[OffsetRange, ...]
@@ -35,7 +35,7 @@ class ReaderTask:
 
 
 def prepare_reader_process() -> None:
-    """Make a process one that only reads: it looks for garbage rarely, and ends when the one that started it does."""
+    """Set up a process that only reads: collect garbage rarely, and end when the parent process ends."""
     reduce_gc()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
@@ -44,24 +44,24 @@ def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # its counts would reach no process
+        os._exit(1)  # no process is left that could receive the counts
 
 
 def redecide_in_process(task: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
-    """Do what `decide_again` does in another process, with the same two tables as they are written."""
-    now, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
-    return redecide_ranges(task, now, draft)
+    """Decide a share again in another process, with the YAML texts of the current table and of the draft."""
+    current, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
+    return redecide_ranges(task, current, draft)
 
 
 def redecide_ranges(task: ReaderTask, current: Loaded, draft: Loaded) -> BacktestTally:
-    """Read the offset ranges of a share and decide on every event in them.
+    """Read the offset ranges of a share and decide every event in them with both tables.
 
     Raises:
-        PartitionReadError: Kafka cannot be read to their ends.
+        PartitionReadError: Kafka cannot be read up to their ends.
     """
-    redecider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
+    decider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
     with PartitionReader(task.client) as reader:
         records = reader.records(task.ranges, limit=CONSUME_BATCH)
         # A consumed record has its headers as a list of pairs.
-        redecider.take((record.value(), record.headers()) for record in records)  # type: ignore[misc]
-    return redecider.tally
+        decider.take((record.value(), record.headers()) for record in records)  # type: ignore[misc]
+    return decider.tally

@@ -1,4 +1,4 @@
-"""Draw what a backtest found, for people and for programs."""
+"""The result of a backtest as text and as JSON."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict
     from router.selection.load import Loaded
-    from southbound.operations.backtest.run import BacktestResult
+    from southbound.operations.backtest.run_backtest import BacktestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestComparison:
-    """A draft beside what decides now, and what came out."""
+    """The draft, the table it is compared with, and the result."""
 
     draft: Loaded
     current: Loaded
     result: BacktestResult
 
 
-def comparison_text(comparison: BacktestComparison, limit: int) -> Group:
-    """Draw it: what was read, where runs would go, how often each row decides. At most `limit` runs are named."""
+def backtest_text(comparison: BacktestComparison, limit: int) -> Group:
+    """Return the summary, the changes of routes, and how often each row decides. At most `limit` runs are named."""
     tally = comparison.result.tally
     parts = [Text(sentence) for sentence in _sentences(comparison)]
     if tally.differences:
@@ -40,18 +40,18 @@ def comparison_text(comparison: BacktestComparison, limit: int) -> Group:
 
 
 def _sentences(comparison: BacktestComparison) -> Iterator[str]:
-    found, tally = comparison.result, comparison.result.tally
-    asides = ", ".join(
-        f"{tally.asides[aside]:,} {_NOT_REDECIDED[aside]}" for aside in SkippedEvent if tally.asides[aside]
+    result, tally = comparison.result, comparison.result.tally
+    skipped = ", ".join(
+        f"{tally.asides[reason]:,} {_NOT_REDECIDED[reason]}" for reason in SkippedEvent if tally.asides[reason]
     )
-    yield f"{_table_version(comparison.draft)} beside {_table_version(comparison.current)}"
+    yield f"{_table_version(comparison.draft)} compared with {_table_version(comparison.current)}"
     yield (
-        f"{tally.events:,} events of {found.topic} since {found.since.astimezone():%Y-%m-%d %H:%M}, "
-        f"{found.events_per_second:,.0f} events/s: {tally.decided:,} requests were decided again"
-        f"{f'; {asides}' if asides else ''}"
+        f"{tally.events:,} events of {result.topic} since {result.since.astimezone():%Y-%m-%d %H:%M}, "
+        f"{result.events_per_second:,.0f} events/s: {tally.decided:,} requests were decided again"
+        f"{f'; {skipped}' if skipped else ''}"
     )
-    moved = sum(count for _, count in tally.differences)
-    yield f"{moved:,} of {tally.decided:,} requests would go elsewhere" + (
+    rerouted = sum(count for _, count in tally.differences)
+    yield f"{rerouted:,} of {tally.decided:,} requests would be routed differently" + (
         f"; for {tally.undecided:,} the draft decides nothing, and they would become dead letters"
         if tally.undecided
         else ""
@@ -60,8 +60,8 @@ def _sentences(comparison: BacktestComparison) -> Iterator[str]:
 
 _NOT_REDECIDED = {
     SkippedEvent.CHILD: "children follow their root",
-    SkippedEvent.PINNED: "changes and cancellations keep what was decided",
-    SkippedEvent.FOREIGN: "are no lifecycle events",
+    SkippedEvent.PINNED: "changes and cancellations keep their decision",
+    SkippedEvent.FOREIGN: "are not lifecycle events",
     SkippedEvent.UNREADABLE: "cannot be decoded",
 }
 
@@ -72,20 +72,22 @@ def _table_version(loaded: Loaded) -> str:
 
 
 def _changes_table(tally: BacktestTally, limit: int) -> Table:
-    table = Table("now", "draft", "requests", "runs", box=None, pad_edge=False)
+    table = Table("current", "draft", "requests", "runs", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for change, count, named in _limited_changes(tally, limit):
-        more = ["…"] if count > len(named) else []
-        table.add_row(_decision_text(change.now), _decision_text(change.draft), f"{count:,}", " ".join([*named, *more]))
+        omitted = ["…"] if count > len(named) else []
+        table.add_row(
+            _decision_text(change.now), _decision_text(change.draft), f"{count:,}", " ".join([*named, *omitted])
+        )
     return table
 
 
 def _limited_changes(tally: BacktestTally, limit: int) -> Iterator[tuple[RouteChange, int, list[str]]]:
-    """Return each change with some of its runs, never more than `limit` altogether."""
-    left = limit
+    """Yield each change with its count and some of its runs, at most `limit` runs altogether."""
+    remaining = limit
     for change, count in tally.differences:
-        named = tally.runs.get(change, [])[:left]
-        left -= len(named)
+        named = tally.runs.get(change, [])[:remaining]
+        remaining -= len(named)
         yield change, count, named
 
 
@@ -94,9 +96,9 @@ def _decision_text(verdict: RouteVerdict) -> str:
 
 
 def _rows_table(comparison: BacktestComparison) -> Table:
-    table = Table("row", "now", "draft", box=None, pad_edge=False)
-    for row, now, draft in _decisions_per_row(comparison):
-        table.add_row(row, _count_cell(now), _count_cell(draft))
+    table = Table("row", "current", "draft", box=None, pad_edge=False)
+    for row, current, draft in _decisions_per_row(comparison):
+        table.add_row(row, _count_cell(current), _count_cell(draft))
     return table
 
 
@@ -105,12 +107,12 @@ def _count_cell(count: int | None) -> str:
 
 
 def _decisions_per_row(comparison: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
-    """Return each row with how often it decides now and by the draft; None where a table does not have it."""
+    """Yield each row with its number of decisions by both tables; None where a table does not have the row."""
     tally = comparison.result.tally
-    now = tally.by_row(lambda change: change.now, _row_ids(comparison.current))
+    current = tally.by_row(lambda change: change.now, _row_ids(comparison.current))
     draft = tally.by_row(lambda change: change.draft, _row_ids(comparison.draft))
-    for row in {**draft, **now}:
-        yield row, now.get(row), draft.get(row)
+    for row in {**draft, **current}:
+        yield row, current.get(row), draft.get(row)
 
 
 def _row_ids(loaded: Loaded) -> list[str]:
@@ -118,26 +120,29 @@ def _row_ids(loaded: Loaded) -> list[str]:
     return [row.id for row in (*table.rows, *([table.default] if table.default else ()))]
 
 
-def comparison_json(comparison: BacktestComparison, limit: int) -> str:
-    """Write it as one JSON object."""
-    found, tally = comparison.result, comparison.result.tally
+def backtest_json(comparison: BacktestComparison, limit: int) -> str:
+    """Return the result as one JSON object. At most `limit` runs are named."""
+    result, tally = comparison.result, comparison.result.tally
     return orjson.dumps(
         {
             "draft": _table_version(comparison.draft),
-            "now": _table_version(comparison.current),
-            "topic": found.topic,
-            "since": found.since.isoformat(timespec="seconds"),
+            "current": _table_version(comparison.current),
+            "topic": result.topic,
+            "since": result.since.isoformat(timespec="seconds"),
             "events": tally.events,
             "decided": tally.decided,
-            "elsewhere": sum(count for _, count in tally.differences),
+            "rerouted": sum(count for _, count in tally.differences),
             "undecided": tally.undecided,
-            "aside": {aside.value: tally.asides[aside] for aside in SkippedEvent},
+            "skipped": {reason.value: tally.asides[reason] for reason in SkippedEvent},
             "changes": [
-                {"now": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
+                {"current": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
                 for change, count, named in _limited_changes(tally, limit)
             ],
-            "rows": [{"row": row, "now": now, "draft": draft} for row, now, draft in _decisions_per_row(comparison)],
-            "seconds": round(found.seconds, 3),
-            "events_per_second": round(found.events_per_second),
+            "rows": [
+                {"row": row, "current": current, "draft": draft}
+                for row, current, draft in _decisions_per_row(comparison)
+            ],
+            "seconds": round(result.seconds, 3),
+            "events_per_second": round(result.events_per_second),
         }
     ).decode()

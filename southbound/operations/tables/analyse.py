@@ -1,4 +1,4 @@
-"""Analyse table files, and show what was found to people and programs."""
+"""Run `southbound tables analyse`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
-    """Analyse each file; print what is worth a look or good to know, and end with what is wrong."""
+    """Run `southbound tables analyse`.
+
+    Raises:
+        CommandFailedError: with every mistake of every file and every error that the analyses found.
+    """
     mistakes: list[str] = []
     for file in files:
         try:
@@ -30,68 +34,70 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - it was asked for
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())
             continue
-        found = analyse_loaded(loaded)
-        mistakes += [f"{file}: {sentence}" for sentence in found.errors]
-        print(_analysis_json(file, loaded, found) if as_json else _analysis_text(file, loaded, found))  # noqa: T201 - as above
+        analysis = analyse_loaded(loaded)
+        mistakes += [f"{file}: {sentence}" for sentence in analysis.errors]
+        print(_analysis_json(file, loaded, analysis) if as_json else _analysis_text(file, loaded, analysis))
     if mistakes:
         raise invalid_input(mistakes)
     return ExitCode.SUCCESS
 
 
-def _analysis_text(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_text(file: str, loaded: Loaded, analysis: Analysis) -> str:
     table = table_of(loaded)
     counts = (
         count_noun(len(table.rows), "row"),
-        count_noun(len(found.unreachable), "row") + " never reached",
-        count_noun(found.overlap_count, "pair") + " of rows overlap" + ("s" if found.overlap_count == 1 else ""),
-        count_noun(len(found.gaps), "gap") + " shown",
+        count_noun(len(analysis.unreachable), "row") + " never reached",
+        count_noun(analysis.overlap_count, "pair") + " of rows overlap" + ("s" if analysis.overlap_count == 1 else ""),
+        count_noun(len(analysis.gaps), "gap") + " shown",
     )
-    checked = "everything was checked" if found.complete else found.unchecked
+    checked = "everything was checked" if analysis.complete else analysis.unchecked
     lines = [
         f"{file}: {table.id}@{table.version}: {', '.join(counts)}; {checked}",
-        *(f"  warning: {sentence}" for sentence in found.warnings),
-        *(f"  note: {sentence}" for sentence in found.notes),
+        *(f"  warning: {sentence}" for sentence in analysis.warnings),
+        *(f"  note: {sentence}" for sentence in analysis.notes),
     ]
     return "\n".join(lines)
 
 
-def _analysis_json(file: str, loaded: Loaded, found: Analysis) -> str:
+def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
     table = table_of(loaded)
     content = {
         "file": file,
         "table": table.id,
         "version": table.version,
         "rows": len(table.rows),
-        "errors": found.errors,
-        "warnings": found.warnings,
-        "notes": found.notes,
-        "complete": found.complete,
-        "unchecked": found.unchecked,
+        "errors": analysis.errors,
+        "warnings": analysis.warnings,
+        "notes": analysis.notes,
+        "complete": analysis.complete,
+        "unchecked": analysis.unchecked,
         "unreachable": [
-            {"row": one.row, "covered_by": one.covered_by, "except_lists": one.list_inputs} for one in found.unreachable
+            {"row": finding.row, "covered_by": finding.covered_by, "except_lists": finding.list_inputs}
+            for finding in analysis.unreachable
         ],
-        "overlap_count": found.overlap_count,
+        "overlap_count": analysis.overlap_count,
         "overlaps": [
             {
-                "rows": one.rows,
-                "same_outputs": one.same_outputs,
-                "nested": one.nested,
-                "where": one.where,
-                "example": _example(one.example),
+                "rows": finding.rows,
+                "same_outputs": finding.same_outputs,
+                "nested": finding.nested,
+                "where": finding.where,
+                "example": _example(finding.example),
             }
-            for one in found.overlaps
+            for finding in analysis.overlaps
         ],
         "gaps": [
-            {"where": one.where, "example": _example(one.example), "share": round(one.share, 6)} for one in found.gaps
+            {"where": finding.where, "example": _example(finding.example), "share": round(finding.share, 6)}
+            for finding in analysis.gaps
         ],
     }
     return to_json(content).decode()
 
 
 def _example(values: Mapping[str, object]) -> dict[str, object]:
-    """Write values as JSON has them; dates, times and durations as operators read them."""
+    """Return the values for JSON; dates, times and durations as operators write them."""
     return {
         name: value if isinstance(value, str | int | None) else value_in_words(value) for name, value in values.items()
     }

@@ -1,4 +1,4 @@
-"""Check tables that an operator wrote, and say what each of them is."""
+"""Run `southbound tables check`."""
 
 from __future__ import annotations
 
@@ -25,24 +25,28 @@ if TYPE_CHECKING:
 
 
 def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
-    """Load each file and run its saved tests; print what is good and end with what is wrong."""
-    tell = _check_json if as_json else _check_text
+    """Run `southbound tables check`.
+
+    Raises:
+        CommandFailedError: with every mistake of every file.
+    """
+    describe = _check_json if as_json else _check_text
     spokes = known_spokes(settings.routing.spokes)
     mistakes: list[str] = []
     for file in files:
         try:
-            print(tell(file, load_file(file, spokes)))  # noqa: T201 - it was asked for
+            print(describe(file, load_file(file, spokes)))
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "mistakes": error.sentences}).decode())  # noqa: T201 - as above
+                print(to_json({"file": file, "mistakes": error.sentences}).decode())
     if mistakes:
         raise invalid_input(mistakes)
     return ExitCode.SUCCESS
 
 
 def known_spokes(folder: Path) -> list[str] | None:
-    """Name the spokes that have a profile; None, and a word about it, where the profiles cannot be read."""
+    """Return the names of the spokes that have a profile, or None, with a note, if the profiles cannot be read."""
     try:
         profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
     except ProfilesWrongError:
@@ -53,25 +57,25 @@ def known_spokes(folder: Path) -> list[str] | None:
     return [profile.name for profile in profiles]
 
 
-def _check_text(file: str, found: Loaded) -> str:
-    return f"{file}: {_kind_description(found)}"
+def _check_text(file: str, loaded: Loaded) -> str:
+    return f"{file}: {_kind_description(loaded)}"
 
 
-def _check_json(file: str, found: Loaded) -> str:
-    table = table_of(found)
-    facts = {"table": table.id, "version": table.version, "kind": kind_of(found), "policy": table.policy}
+def _check_json(file: str, loaded: Loaded) -> str:
+    table = table_of(loaded)
+    facts = {"table": table.id, "version": table.version, "kind": kind_of(loaded), "policy": table.policy}
     counts = {name: len(getattr(table, name)) for name in ("rows", "inputs", "outputs", "tests")}
     return to_json({"file": file, **facts, **counts, "default": table.default is not None, "mistakes": []}).decode()
 
 
-def _kind_description(found: OutboundPolicy | Selector | DecisionTable) -> str:
-    match found:
+def _kind_description(loaded: OutboundPolicy | Selector | DecisionTable) -> str:
+    match loaded:
         case OutboundPolicy():
-            return f"outbound policy {_table_description(found.table)}"
+            return f"outbound policy {_table_description(loaded.table)}"
         case Selector():
-            spokes = sorted({str(row.outputs["spoke"]) for row in found.table.rows})
-            switched_off = f", {_count_text(len(found.inactive), 'row')} switched off" if found.inactive else ""
-            return f"spoke selector {_table_description(found.table)}{switched_off}; chooses among {', '.join(spokes)}"
+            spokes = sorted({str(row.outputs["spoke"]) for row in loaded.table.rows})
+            switched_off = f", {_count_text(len(loaded.inactive), 'row')} switched off" if loaded.inactive else ""
+            return f"spoke selector {_table_description(loaded.table)}{switched_off}; chooses among {', '.join(spokes)}"
         case table:
             return f"decision table {_table_description(table)}"
 

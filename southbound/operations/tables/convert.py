@@ -1,4 +1,4 @@
-"""Convert tables between formats, and report what prevents it."""
+"""Run `southbound tables export` and `southbound tables import`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def export_table(settings: Settings, name: str, to: Format, out: Path | None, *, as_json: bool) -> int:
-    """Write a table file, or a published table, in another format, to a file or to standard output."""
+    """Run `southbound tables export`. The table is written to the file `out`; None: to standard output.
+
+    Raises:
+        CommandFailedError: the table is wrong, the format cannot hold it, or the file cannot be written.
+    """
     try:
         table = load_file(name) if is_file(name) else load_named(settings, name)
         content = write_format(to, table)
@@ -41,17 +45,21 @@ def export_table(settings: Settings, name: str, to: Format, out: Path | None, *,
 
 
 def _report_dmn_losses(table: DecisionTable) -> None:
-    lost = [what for what, there in (("saved tests", table.tests), ("the note of the table", table.note)) if there]
+    lost = [part for part, present in (("saved tests", table.tests), ("the note of the table", table.note)) if present]
     if lost:
-        print_status(f"DMN has no place for {' and '.join(lost)}: keep the table as YAML, CSV or XLSX beside it")
+        print_status(f"DMN cannot hold {' and '.join(lost)}: keep the table as YAML, CSV or XLSX too")
 
 
 def import_table(
     file: str, out: Path | None, spokes: Collection[str] | None, options: DmnOptions, *, as_json: bool
 ) -> int:
-    """Read a table of any format and write it as YAML; a refused spreadsheet comes back with the reasons in it."""
+    """Run `southbound tables import`. `spokes` are the names that a selector may use; None: any name.
+
+    Raises:
+        CommandFailedError: the table is wrong, or the file cannot be written.
+    """
     if options != DmnOptions() and format_of(file) is not Format.DMN:
-        raise invalid_input([f"{file}: --decision and --path are about DMN models, and this is none: leave them out"])
+        raise invalid_input([f"{file}: --decision and --path apply to DMN models, and this is not one: omit them"])
     try:
         table = load_file(file, spokes, options)
     except TableErrors as error:
@@ -60,26 +68,26 @@ def import_table(
     return ExitCode.SUCCESS
 
 
-def _write_output(content: bytes, written_as: Format, out: Path | None, json_table: Loaded | None) -> None:
-    """Write what came out; `told` is the table where other programs want to be told of it as JSON."""
-    if out is None and written_as is Format.XLSX:
+def _write_output(content: bytes, file_format: Format, out: Path | None, json_table: Loaded | None) -> None:
+    """Write the converted table; with `json_table`, print a JSON object that describes it."""
+    if out is None and file_format is Format.XLSX:
         raise invalid_input(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
     if out is not None:
-        _check_suffix(out, written_as)
+        _check_suffix(out, file_format)
         _write_file(content, out)
     if json_table is not None:
-        print(_as_json(content, written_as, out, json_table))  # noqa: T201 - it was asked for
+        print(_as_json(content, file_format, out, json_table))
     elif out is None:
-        print(content.decode(), end="")  # noqa: T201 - as above
+        print(content.decode(), end="")
 
 
-def _check_suffix(out: Path, written_as: Format) -> None:
-    """Keep a spreadsheet from being overwritten with YAML: the end of a name says what every command reads it as."""
-    named = SUFFIXES.get(out.suffix.lower(), written_as)
-    if named is not written_as:
-        better = out.with_suffix(f".{written_as.value}").name
+def _check_suffix(out: Path, file_format: Format) -> None:
+    """Refuse a file name whose suffix belongs to another format: commands choose the format by the suffix."""
+    suffix_format = SUFFIXES.get(out.suffix.lower(), file_format)
+    if suffix_format is not file_format:
+        correct_name = out.with_suffix(f".{file_format.value}").name
         raise invalid_input(
-            [f"{out}: would hold {written_as.upper()} and be read as {named.upper()}: name it {better}"]
+            [f"{out}: would hold {file_format.upper()} and be read as {suffix_format.upper()}: name it {correct_name}"]
         )
 
 
@@ -90,26 +98,26 @@ def _write_file(content: bytes, out: Path) -> None:
         raise invalid_input([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
 
 
-def _as_json(content: bytes, written_as: Format, out: Path | None, loaded: Loaded) -> str:
+def _as_json(content: bytes, file_format: Format, out: Path | None, loaded: Loaded) -> str:
     table = table_of(loaded)
-    where = {"out": str(out)} if out else {"text": content.decode()}
-    return to_json({"table": table.id, "version": table.version, "format": written_as.value, **where}).decode()
+    destination = {"out": str(out)} if out else {"text": content.decode()}
+    return to_json({"table": table.id, "version": table.version, "format": file_format.value, **destination}).decode()
 
 
 def _follow_up_sentences(file: str, error: TableErrors) -> list[str]:
-    """Describe what helps with mistakes of a format; a refused spreadsheet gets its copy."""
-    complaints = error.diagnostics
-    if format_of(file) is Format.XLSX and complaints and isinstance(complaints.places, SheetPlaces):
-        return _write_annotated_copy(file, complaints, complaints.places)
+    """Write an annotated copy of a refused spreadsheet; return a sentence about it, nothing for other formats."""
+    diagnostics = error.diagnostics
+    if format_of(file) is Format.XLSX and diagnostics and isinstance(diagnostics.places, SheetPlaces):
+        return _write_annotated_copy(file, diagnostics, diagnostics.places)
     return []
 
 
-def _write_annotated_copy(file: str, complaints: Diagnostics, places: SheetPlaces) -> list[str]:
-    """Write the copy of a refused spreadsheet with its reasons; return the sentence that says where it is."""
+def _write_annotated_copy(file: str, diagnostics: Diagnostics, places: SheetPlaces) -> list[str]:
+    """Write a copy of a refused spreadsheet with the reasons in it; return a sentence that names the copy."""
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
     try:
-        copy.write_bytes(add_reasons(source.read_bytes(), file, complaints, places))
+        copy.write_bytes(add_reasons(source.read_bytes(), file, diagnostics, places))
     except OSError as error:
         return [f"{copy}: cannot be written ({error.strerror}), so there is no copy with the reasons in it"]
     return [f"{copy}: a copy with the reasons beside the cells; correct it there and import it"]

@@ -1,4 +1,4 @@
-"""Take a table out of a DMN model, held to what a table of ours must be, and put one into a model."""
+"""Read a table from a DMN model, and write one to a DMN model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DmnOptions:
-    """The decision of a model (empty: its only one), and the fact of each input."""
+    """The decision to read from a model (empty: its only one), and the fact of each input."""
 
     decision: str = ""
     paths: Mapping[str, str] = field(default_factory=dict)
@@ -32,30 +32,30 @@ class DmnOptions:
 
 @dataclass(frozen=True, slots=True)
 class _DecisionPlaces:
-    """The places of a decision: rows and columns are named by what is wrong with them."""
+    """Names the places of a decision in messages: always the decision itself, without row or column."""
 
     name: str
 
     def full_name(self, _place: int) -> str:
-        """Name the decision with its file."""
+        """Return the decision with its file."""
         return self.name
 
     def short_name(self, _place: int) -> str:
-        """Name a place inside the decision."""
+        """Return a short name, for a place in the same decision."""
         return "the same decision"
 
 
 def read_dmn(content: bytes, source: str, options: DmnOptions) -> TableTree:
-    """Read one decision of a model as the YAML that it becomes.
+    """Read one decision of a model, and return it as the tree of the YAML that it is converted to.
 
     Raises:
-        TableErrors: the model is wrong, or does not have what is wished for.
+        TableErrors: the model is wrong, or does not have the decision or the inputs of `options`.
     """
     name, table = _choose_decision(dmn.read(content, source, options.decision), source, options)
-    where = f"{source}, decision '{name}'"
-    complaints = Diagnostics(_DecisionPlaces(where))
-    text = write_table(document_of(_with_paths(table, options.paths, where)))
-    return TableTree(read_yaml(text, where, complaints), "", complaints)
+    location = f"{source}, decision '{name}'"
+    diagnostics = Diagnostics(_DecisionPlaces(location))
+    text = write_table(document_of(_with_paths(table, options.paths, location)))
+    return TableTree(read_yaml(text, location, diagnostics), "", diagnostics)
 
 
 def _choose_decision(
@@ -70,36 +70,40 @@ def _choose_decision(
     return name, tables[name]
 
 
-def _with_paths(table: DecisionTable, paths: Mapping[str, str], where: str) -> DecisionTable:
+def _with_paths(table: DecisionTable, paths: Mapping[str, str], location: str) -> DecisionTable:
     names = [column.name for column in table.inputs]
     if unknown := [name for name in paths if name not in names]:
         known = ", ".join(names)
-        raise TableErrors([f"{where}: there is no input '{name}'; the inputs are {known}" for name in unknown])
+        raise TableErrors([f"{location}: there is no input '{name}'; the inputs are {known}" for name in unknown])
     inputs = tuple(replace(column, path=paths.get(column.name, column.path)) for column in table.inputs)
     return replace(table, inputs=inputs)
 
 
 def parse_paths(options: Iterable[str]) -> dict[str, str]:
-    """Read options of the form `INPUT=FACT`."""
+    """Parse options of the form `INPUT=FACT`.
+
+    Raises:
+        CommandFailedError: an option has another form.
+    """
     pairs = [option.partition("=") for option in options]
-    if bad := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
+    if invalid := [name for name, _, fact in pairs if not name.strip() or not fact.strip()]:
         raise invalid_input(
-            f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in bad
+            f"--path {name}: write --path 'INPUT=FACT', such as 'Age=characteristic[age]'" for name in invalid
         )
     return {name.strip(): fact.strip() for name, _, fact in pairs}
 
 
 def write_dmn(table: Loaded) -> bytes:
-    """Write a table as a DMN model.
+    """Return a table as a DMN model.
 
     Raises:
-        TableErrors: it is a selector, which DMN has no words for.
+        TableErrors: it is a selector, which DMN cannot express.
     """
     match table:
         case OutboundPolicy():
             return dmn.write(table.table).encode()
         case Selector():
-            what = "a selector has orders, switches and thresholds, for which DMN has no place"
-            raise TableErrors([f"{table.table.id}: {what}: export it as YAML, CSV or XLSX"])
+            reason = "a selector has orders, switches and thresholds, which DMN cannot express"
+            raise TableErrors([f"{table.table.id}: {reason}: export it as YAML, CSV or XLSX"])
         case _:
             return dmn.write(table).encode()

@@ -1,4 +1,4 @@
-"""Read the runs that a table is to decide: events, a run document, or part of one."""
+"""Read the runs that `southbound tables explain` decides: events, a run document, or a part of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRun:
-    """The facts of a run; those of a child are shown too, although its root's are decided on."""
+    """The facts of a run. A child is decided too, although the gateway uses the decision for its root."""
 
     run_id: str
     facts: Facts
@@ -31,18 +31,18 @@ class ExampleRun:
 
 
 def read_example_runs(file: str) -> list[ExampleRun]:
-    """Read a file, `-` for standard input.
+    """Read the runs of a file; `-` is standard input.
 
     Raises:
-        Failure: with everything that is wrong with it.
+        CommandFailedError: with everything that is wrong with the file.
     """
     text, name = read_input(file, "a file with an event")
-    part = _read_partial_document(text, name)
-    return _runs_from_events(text, name) if part is None else [_run_from_document(part, name)]
+    document = _read_partial_document(text, name)
+    return _runs_from_events(text, name) if document is None else [_run_from_document(document, name)]
 
 
 def _read_partial_document(text: str, name: str) -> Block | None:
-    """Read a mapping that is no event; None where it is something else, perhaps events."""
+    """Return a mapping that is not an event; None if the text is anything else, such as events."""
     try:
         tree = read_yaml(text, name, Diagnostics(LineNumbers(name)))
     except TableErrors:
@@ -52,13 +52,15 @@ def _read_partial_document(text: str, name: str) -> Block | None:
 
 
 def _run_from_document(tree: Block, name: str) -> ExampleRun:
-    part = {key: plain_data(value) for key, value in tree.entries.items()}
+    document = {key: plain_data(value) for key, value in tree.entries.items()}
     try:
-        facts = facts_given(part)
+        facts = facts_given(document)
     except ExampleFactsError as error:
-        told = zip(error.fields, error.sentences, strict=True)
-        raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in told]) from None
-    return ExampleRun(run_id=str(part.get("run_id", "")), facts=facts, is_child=part.get("parent_run_id") is not None)
+        errors = zip(error.fields, error.sentences, strict=True)
+        raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in errors]) from None
+    return ExampleRun(
+        run_id=str(document.get("run_id", "")), facts=facts, is_child=document.get("parent_run_id") is not None
+    )
 
 
 def _runs_from_events(text: str, name: str) -> list[ExampleRun]:
@@ -71,6 +73,6 @@ def _runs_from_events(text: str, name: str) -> list[ExampleRun]:
     ]
     if not runs:
         raise invalid_input(
-            [f"{name}: none of its events has a run document: give a RunRequested, or the document itself"]
+            [f"{name}: none of its events has a run document: write a RunRequested, or the document itself"]
         )
     return [ExampleRun(run_id=run.run_id, facts=facts_of(run), is_child=run.parent_run_id is not None) for run in runs]

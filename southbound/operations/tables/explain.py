@@ -1,4 +1,4 @@
-"""Explain what a table decides for a given run."""
+"""Run `southbound tables explain`."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 def decision_text(run: ExampleRun, decision: Decision | Undecided, why_not: WhyNot | None) -> Group:
-    """Draw it: what was decided, on which values, why, and what came close."""
+    """Return the decision as text: the result, the inputs, the reason, and the row to compare with."""
     parts: list[RenderableType] = [Text(_decision_sentence(run, decision), style="bold")]
     if run.is_child:
-        parts.append(Text("It is a child: in the gateway it follows what is decided for its root."))
+        parts.append(Text("It is a child: in the gateway it follows the decision for its root."))
     parts += [_heading("inputs"), _pairs_table(_input_texts(decision))]
     parts += [_heading("why"), *map(Text, explanation_lines(decision))]
     if why_not is not None:
@@ -48,10 +48,10 @@ def decision_text(run: ExampleRun, decision: Decision | Undecided, why_not: WhyN
 
 
 def _decision_sentence(run: ExampleRun, decision: Decision | Undecided) -> str:
-    whom = run.run_id or "this run"
+    subject = run.run_id or "this run"
     if isinstance(decision, Undecided):
-        return f"{whom}: {decision.sentence}"
-    return f"{whom}: {decision.reference} decides {_outputs_text(decision)}"
+        return f"{subject}: {decision.sentence}"
+    return f"{subject}: {decision.reference} decides {_outputs_text(decision)}"
 
 
 def _outputs_text(decision: Decision) -> str:
@@ -66,30 +66,30 @@ def _input_texts(decision: Decision | Undecided) -> dict[str, str]:
     return {column.name: value_in_words(value) for column, value in columns}
 
 
-def _pairs_table(named: Mapping[str, str]) -> Table:
+def _pairs_table(pairs: Mapping[str, str]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in named.items():
+    for name, value in pairs.items():
         table.add_row(Text(name, style="dim"), Text(value))
     return table
 
 
 def _cells_table(why_not: WhyNot) -> Table:
     table = Table("", "column", "value", "the cell requires", box=None, pad_edge=False)
-    for one in why_not.cells:
-        sign = "✓" if one.matches else "✗"
-        table.add_row(sign, Text(one.comparison.column), Text(one.comparison.value), Text(one.comparison.expected))
+    for cell in why_not.cells:
+        sign = "✓" if cell.matches else "✗"
+        table.add_row(sign, Text(cell.comparison.column), Text(cell.comparison.value), Text(cell.comparison.expected))
     return table
 
 
-def _heading(words: str) -> Text:
-    return Text(f"\n{words}", style="dim")
+def _heading(title: str) -> Text:
+    return Text(f"\n{title}", style="dim")
 
 
 def decision_json(run: ExampleRun, decision: Decision | Undecided, why_not: WhyNot | None) -> str:
-    """Write it as one JSON object."""
+    """Return the decision as one JSON object."""
     undecided = isinstance(decision, Undecided)
     explanation = explain_undecided(decision) if isinstance(decision, Undecided) else explain_decision(decision)
-    found: dict[str, object] = {
+    content: dict[str, object] = {
         "run": run.run_id or None,
         "is_child": run.is_child,
         "table": f"{decision.table.id}@{decision.table.version}",
@@ -100,19 +100,19 @@ def decision_json(run: ExampleRun, decision: Decision | Undecided, why_not: WhyN
         "why_not": _why_not_json(why_not) if why_not else None,
     }
     if isinstance(decision, Undecided):
-        return _json({**found, "reason": decision.reason.value, "sentence": decision.sentence})
+        return _json({**content, "reason": decision.reason.value, "sentence": decision.sentence})
     rows = [{"row": row.id, "outputs": _values(row.outputs)} for row in decision.rows]
-    return _json({**found, "reference": decision.reference, "rows": rows})
+    return _json({**content, "reference": decision.reference, "rows": rows})
 
 
-def _why_not_json(beside: WhyNot) -> dict[str, object]:
+def _why_not_json(why_not: WhyNot) -> dict[str, object]:
     return {
-        "row": beside.row,
-        "sentence": beside.sentence,
-        "matches": beside.matches,
-        "decides": beside.decides,
-        "switched_off": beside.switched_off,
-        "columns": beside.cells,
+        "row": why_not.row,
+        "sentence": why_not.sentence,
+        "matches": why_not.matches,
+        "decides": why_not.decides,
+        "switched_off": why_not.switched_off,
+        "columns": why_not.cells,
     }
 
 
@@ -120,12 +120,12 @@ def _json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def _values(named: Mapping[str, object]) -> dict[str, object]:
-    return {name: _value(value) for name, value in named.items()}
+def _values(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: _value(value) for name, value in values.items()}
 
 
 def _value(value: object) -> object:
-    """Return a value as JSON has it: numbers to the last digit; dates and durations as a table's file writes them."""
+    """Return a value for JSON: numbers with all digits; dates and durations as in a table file."""
     match value:
         case None | bool() | str():
             return value
@@ -140,17 +140,25 @@ def _value(value: object) -> object:
 
 
 def explain_table(settings: Settings, name: str, event: str, *, row: str | None, as_json: bool) -> int:
-    """Explain what a table decides for each run of an event file; `row` is held beside each decision."""
+    """Run `southbound tables explain`. `event` is the name of a file or `-`; `row` is the id of a row.
+
+    Raises:
+        CommandFailedError: the table, the events or the row are wrong, or Kafka does not answer.
+    """
     loaded = load_named(settings, name)
-    asked = _find_row(loaded, row, name) if row else None
+    row_to_compare = _find_row(loaded, row, name) if row else None
     decide = decision_function(loaded)
     for run in read_example_runs(event):
         decision = decide(run.facts)
-        beside = why_not(decision, asked, switched_off=_is_switched_off(loaded, asked)) if asked else None
+        comparison = (
+            why_not(decision, row_to_compare, switched_off=_is_switched_off(loaded, row_to_compare))
+            if row_to_compare
+            else None
+        )
         if as_json:
-            print(decision_json(run, decision, beside))  # noqa: T201 - it was asked for
+            print(decision_json(run, decision, comparison))
         else:
-            print_result(decision_text(run, decision, beside))
+            print_result(decision_text(run, decision, comparison))
     return ExitCode.SUCCESS
 
 
@@ -163,8 +171,8 @@ def _find_row(loaded: Loaded, row_id: str, name: str) -> Row:
 
 def _all_rows(loaded: Loaded) -> list[Row]:
     table = table_of(loaded)
-    off = loaded.inactive if isinstance(loaded, Selector) else ()
-    return [*table.rows, *off, *([table.default] if table.default else [])]
+    inactive = loaded.inactive if isinstance(loaded, Selector) else ()
+    return [*table.rows, *inactive, *([table.default] if table.default else [])]
 
 
 def _is_switched_off(loaded: Loaded, row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""Read a table file in any format, and write a table in any other."""
+"""Load and write tables in all formats: YAML, CSV, XLSX and DMN."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a table is written."""
+    """A file format of tables."""
 
     YAML = "yaml"
     CSV = "csv"
@@ -33,7 +33,7 @@ class Format(StrEnum):
 
 
 def _read_xlsx(content: bytes, source: str) -> TableTree:
-    from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - spreadsheets take two fifths of the time of a check
+    from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - importing the reader takes two fifths of the time of a check
 
     return table_tree_from_xlsx(content, source)
 
@@ -65,46 +65,45 @@ _WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
 def load_file(
     file: str, spokes: Collection[str] | None = None, options: DmnOptions = _NO_DMN_OPTIONS, *, tested: bool = True
 ) -> Loaded:
-    """Load a table of any format; what is not YAML has the version of the YAML that it stands for.
+    """Load a table of any format. The version of a table that is not YAML is that of its conversion to YAML.
 
-    `wish` says what of a DMN model is wanted.
-    Unless it shall be `tested`, its saved tests are read but not run.
+    `options` choose what is read from a DMN model. With `tested` false, its saved tests are read but not run.
 
     Raises:
-        TableErrors: everything that is wrong, each with its place in the file.
+        TableErrors: with everything that is wrong, each with its place in the file.
     """
     suffix = Path(file).suffix.lower()
     if suffix in _UNSUPPORTED_SUFFIXES:
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
-    written = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
+    tree = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
     try:
-        table = any_from(written, spokes)
+        table = any_from(tree, spokes)
     except TableErrors as error:
         if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
             raise TableErrors([*error.sentences, _path_option_hint(file)]) from None
         raise
-    return table if written.version else _with_version(table, version_of(write_table(document_of(table))))
+    return table if tree.version else _with_version(table, version_of(write_table(document_of(table))))
 
 
 def _path_option_hint(file: str) -> str:
-    way = f"southbound tables import {file} --path 'Age=characteristic[age]'"
-    return f"{file}: say which facts the inputs stand for, such as `{way}`"
+    command = f"southbound tables import {file} --path 'Age=characteristic[age]'"
+    return f"{file}: say which facts the inputs stand for, such as `{command}`"
 
 
 def yaml_text(file: str, table: Loaded) -> str:
-    """Return the YAML of a file that was loaded: itself, or what it stands for; either has the table's version."""
+    """Return the YAML text of a loaded file: the file itself, or its conversion; both have the table's version."""
     return (
         _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
     )
 
 
 def format_of(file: str) -> Format:
-    """Return the format by the end of the file's name; YAML if the name has no known ending."""
+    """Return the format for a file name's suffix; YAML if the suffix is unknown."""
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
 def write_format(to: Format, table: Loaded) -> bytes:
-    """Write a table in a format.
+    """Return a table in a format.
 
     Raises:
         TableErrors: the format cannot hold it.
@@ -114,8 +113,8 @@ def write_format(to: Format, table: Loaded) -> bytes:
 
 def _read_content(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
+        with Path(file).open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _unreadable_file_error(file, error.strerror or type(error).__name__) from None
     if len(content) > MAX_FILE_BYTES:
@@ -130,8 +129,8 @@ def _decode_text(content: bytes, file: str) -> str:
         raise TableErrors([f"{file}: is not text in UTF-8: correct the path, or save it as UTF-8"]) from None
 
 
-def _unreadable_file_error(file: str, why: str) -> TableErrors:
-    return TableErrors([f"{file}: cannot be read ({why}): correct the path"])
+def _unreadable_file_error(file: str, reason: str) -> TableErrors:
+    return TableErrors([f"{file}: cannot be read ({reason}): correct the path"])
 
 
 def _with_version(table: Loaded, version: str) -> Loaded:

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTable:
-    """A table that was named: `name` is what people call it, `comment` what was said when it was written."""
+    """A table with the name that the operator used, and the comment of its author."""
 
     name: str
     kind: TableKind
@@ -48,81 +48,109 @@ class NamedTable:
 
     @property
     def table(self) -> str:
-        """Its id."""
+        """The id of the table."""
         return table_of(self.loaded).id
 
 
 def query_topic(settings: Settings, query: Callable[[KafkaTableTopic], Awaitable[T]]) -> T:
-    """Put one question to the tables topic, or end the command."""
+    """Run `query` on the topic of published tables.
+
+    Raises:
+        CommandFailedError: Kafka does not answer.
+    """
     topic = table_topic(settings.kafka)
 
-    async def reached() -> T:
+    async def run_query() -> T:
         await wait_until_reachable(settings, [topic.name])
         return await query(topic)
 
     try:
-        return asyncio.run(reached())
+        return asyncio.run(run_query())
     except TableTopicError as error:
         raise unreachable(str(error)) from None
 
 
 def read_published(settings: Settings) -> PublishedTables:
-    """Read all tables."""
+    """Read all published tables.
+
+    Raises:
+        CommandFailedError: Kafka does not answer.
+    """
     return query_topic(settings, lambda topic: topic.read())
 
 
-def make_signature(author: str | None, comment: str) -> Authorship:
-    """Sign what is about to be done; without a name it is the user of this system."""
+def make_authorship(author: str | None, comment: str) -> Authorship:
+    """Return author, comment and the current time; without `author` it is the user of this system.
+
+    Raises:
+        CommandFailedError: the comment is too long, or the user has no name.
+    """
     if len(comment) > MAX_COMMENT_LENGTH:
         raise invalid_input(
-            [f"--comment has {len(comment)} signs and {MAX_COMMENT_LENGTH} is the most: say it shorter"]
+            [f"--comment has {len(comment)} characters and the limit is {MAX_COMMENT_LENGTH}: shorten it"]
         )
     try:
         name = author or getpass.getuser()
     except (KeyError, OSError):
-        raise invalid_input(["--author NAME: this system does not say who you are"]) from None
+        raise invalid_input(["--author NAME is needed: this system has no name for its user"]) from None
     return Authorship(author=name[:200], comment=comment, at=datetime.now(UTC))
 
 
 def is_file(name: str) -> bool:
-    """Return whether a name is that of a file: it exists, or is written like a path."""
+    """Return whether a name is the name of a file: the file exists, or the name is written like a path."""
     return Path(name).is_file() or "/" in name or Path(name).suffix in SUFFIXES
 
 
 def load_named_file(file: str, routing: RoutingSettings, spokes: Sequence[str] | None) -> NamedTable:
-    """Load a file as what workers will take it for, or end the command with every mistake."""
+    """Load a file as the kind of table for which workers use its id.
+
+    Raises:
+        CommandFailedError: with every mistake of the file.
+    """
     try:
         loaded = load_file(file, spokes)
         text, kind = yaml_text(file, loaded), kind_of(loaded)
-        wanted = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
-        needed = wanted.get(table_of(loaded).id, kind)
-        if needed is not kind:
-            loaded = load_as(needed, text, file, spokes)
+        required_kinds = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
+        required_kind = required_kinds.get(table_of(loaded).id, kind)
+        if required_kind is not kind:
+            loaded = load_as(required_kind, text, file, spokes)
     except TableErrors as error:
         raise invalid_input(error.sentences) from None
-    return NamedTable(name=file, kind=needed, text=text, loaded=loaded)
+    return NamedTable(name=file, kind=required_kind, text=text, loaded=loaded)
 
 
 def load_named_version(published: PublishedTables, name: str, spokes: Sequence[str] | None = None) -> NamedTable:
-    """Load `ID` (what is live), `ID@VERSION` or `ID@draft`, or end the command and say why not."""
-    table, _, part = name.partition("@")
-    found = find_draft(published, table) if part == DRAFT else find_version(published, table, part)
+    """Load `ID` (the live version), `ID@VERSION` or `ID@draft`.
+
+    Raises:
+        CommandFailedError: it does not exist, or does not load.
+    """
+    table, _, version = name.partition("@")
+    record = find_draft(published, table) if version == DRAFT else find_version(published, table, version)
     try:
-        loaded = load_as(found.kind, found.text, f"{table}@{part or found.version}", spokes)
+        loaded = load_as(record.kind, record.text, f"{table}@{version or record.version}", spokes)
     except TableErrors as error:
         raise invalid_input(error.sentences) from None
-    return NamedTable(name=name, kind=found.kind, text=found.text, loaded=loaded, comment=found.comment)
+    return NamedTable(name=name, kind=record.kind, text=record.text, loaded=loaded, comment=record.comment)
 
 
 def find_draft(published: PublishedTables, table: str) -> TableText:
-    """Return a draft, or end the command."""
+    """Return the draft of a table.
+
+    Raises:
+        CommandFailedError: there is no draft, or it cannot be read.
+    """
     _check_table_exists(published, table)
     advice = "save one with `southbound tables publish FILE --draft`"
     return _require(published.draft(table), f"{table} has no draft", advice)
 
 
 def find_version(published: PublishedTables, table: str, version: str = "") -> TableVersion:
-    """Return a version, without a name the one that is live, or end the command."""
+    """Return a version of a table, the live one if `version` is empty.
+
+    Raises:
+        CommandFailedError: there is no such version, or it cannot be read.
+    """
     name = version or find_live(published, table).version
     _check_table_exists(published, table)
     advice = f"see `southbound tables history {table}`"
@@ -130,7 +158,11 @@ def find_version(published: PublishedTables, table: str, version: str = "") -> T
 
 
 def find_live(published: PublishedTables, table: str) -> LivePointer:
-    """Return which version is live, or end the command."""
+    """Return which version of a table is live.
+
+    Raises:
+        CommandFailedError: none is live, or its record cannot be read.
+    """
     _check_table_exists(published, table)
     advice = "publish one with `southbound tables publish FILE`"
     return _require(published.live(table), f"no version of {table} is live", advice)
@@ -147,19 +179,19 @@ def _check_table_exists(published: PublishedTables, table: str) -> None:
         return
     if Path(table).is_file():
         raise invalid_input([f"{table} is a file: name a published table, see `southbound tables list`"])
-    close = get_close_matches(table, published.tables, 1)
-    known = f"did you mean {close[0]}?" if close else "see `southbound tables list`"
-    raise invalid_input([f"there is neither a file nor a published table {table}: {known}"])
+    matches = get_close_matches(table, published.tables, 1)
+    remedy = f"did you mean {matches[0]}?" if matches else "see `southbound tables list`"
+    raise invalid_input([f"there is neither a file nor a published table {table}: {remedy}"])
 
 
 LIVE = "live"
 
 
 def load_untested(file: str) -> Loaded:
-    """Load a table of any format whose saved tests need not pass.
+    """Load a table file of any format without running its saved tests.
 
     Raises:
-        Failure: with everything that is wrong with it.
+        CommandFailedError: with everything that is wrong with it.
     """
     try:
         return load_file(file, tested=False)
@@ -168,19 +200,19 @@ def load_untested(file: str) -> Loaded:
 
 
 def load_named(settings: Settings, name: str) -> Loaded:
-    """Load a file, or a published table: `ID` (what is live), `ID@VERSION` or `ID@draft`.
+    """Load a file, or a published table: `ID` (the live version), `ID@VERSION` or `ID@draft`.
 
     Raises:
-        Failure: with everything that is wrong with it, or there is no such table.
+        CommandFailedError: with everything that is wrong with it, or it does not exist.
     """
     return load_untested(name) if is_file(name) else load_named_version(read_published(settings), name).loaded
 
 
 def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
-    """Return the table beside which a draft is seen: one by name, or for `live` what the gateway decides by.
+    """Load the table that a draft is compared with: a named one, or for `live` the one that the gateway uses.
 
     Raises:
-        Failure: it cannot be had, or the draft is of no kind that decides now.
+        CommandFailedError: it cannot be loaded, or the draft is of a kind that the gateway does not use.
     """
     if against != LIVE:
         return load_named(settings, against)
@@ -193,12 +225,14 @@ def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
         case Selector():
             return load_untested(str(routing.selector))
         case _:
-            why = f"{table_id} is neither the outbound policy nor a selector, so nothing live is like it"
-            raise invalid_input([f"{why}: name the table to compare it with, --against TABLE"])
+            reason = (
+                f"{table_id} is neither an outbound policy nor a selector, so there is no live table to compare it with"
+            )
+            raise invalid_input([f"{reason}: name the table to compare it with, --against TABLE"])
 
 
 def kind_name(loaded: Loaded) -> str:
-    """Describe what kind of table it is."""
+    """Return the kind of a table in words."""
     return _KINDS[kind_of(loaded)]
 
 

@@ -1,4 +1,4 @@
-"""Publish a table, save a draft of it, or go back to an older version."""
+"""Run `southbound tables publish` and `southbound tables rollback`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from southbound.operations.tables.lookup import (
     is_file,
     load_named_file,
     load_named_version,
-    make_signature,
+    make_authorship,
     query_topic,
     read_published,
 )
@@ -49,24 +49,32 @@ if TYPE_CHECKING:
 MAX_SHOWN_DIFFERENCES = 40  # differences; `southbound tables diff` shows them all
 
 
-def save_draft(settings: Settings, file: str, by: Authorship, *, as_json: bool) -> int:
-    """Save a draft; it loads, but it does not decide."""
+def save_draft(settings: Settings, file: str, authorship: Authorship, *, as_json: bool) -> int:
+    """Run `southbound tables publish --draft`.
+
+    Raises:
+        CommandFailedError: the file does not load, or Kafka does not accept the draft.
+    """
     named = load_named_file(file, settings.routing, None)
     for sentence in (findings := check_before_publishing(named.loaded, spokes_known=True)).errors:
-        print_status(f"will keep it from being published: {sentence}")
+        print_status(f"error that prevents publishing: {sentence}")
     _print_warnings(findings.warnings)
     draft = _authored_table(named)
-    _write_plan(settings, plan_draft(draft, by), named.table)
-    said = {"table": named.table, "draft": draft.version, "author": by.author, "comment": by.comment}
+    _write_plan(settings, plan_draft(draft, authorship), named.table)
+    content = {"table": named.table, "draft": draft.version, "author": authorship.author, "comment": authorship.comment}
     line = f"{named.table}@{DRAFT} is saved ({draft.version}): `southbound tables publish {named.table}` makes it live"
-    print(to_json(said).decode() if as_json else line)  # noqa: T201 - it was asked for
+    print(to_json(content).decode() if as_json else line)
     return ExitCode.SUCCESS
 
 
-def publish(
+def publish_table(
     settings: Settings, name: str, author: str | None, comment: str, *, backtest: str | None, as_json: bool
 ) -> int:
-    """Make a file or a draft live, if nothing keeps it back. `backtest`: how far to look back first, such as `7d`."""
+    """Run `southbound tables publish`. `backtest` is a duration such as `7d`; None: no backtest.
+
+    Raises:
+        CommandFailedError: the table is wrong, the backtest refuses it, or Kafka does not accept it.
+    """
     spokes = known_spokes(settings.routing.spokes)
     published = PublishedTables()
     if is_file(name):
@@ -83,14 +91,14 @@ def publish(
         raise invalid_input(findings.errors)
     if settings.routing.tables == "files":
         print_status(
-            "note: by these settings workers decide by files; they follow what is published with routing.tables: topic"
+            "note: with these settings workers use table files; with routing.tables: topic they use published tables"
         )
     published = read_published(settings) if is_file(name) else published
-    return _make_live(settings, published, named, make_signature(author, comment or named.comment), as_json=as_json)
+    return _make_live(settings, published, named, make_authorship(author, comment or named.comment), as_json=as_json)
 
 
 def _load_for_publishing(file: str, settings: Settings, spokes: Sequence[str] | None) -> NamedTable:
-    """Load a file; where only saved tests keep it back, tell too what else would."""
+    """Load a file; if only its saved tests fail, also report the other errors that prevent publishing."""
     try:
         return load_named_file(file, settings.routing, spokes)
     except CommandFailedError as failure:
@@ -109,37 +117,43 @@ def _check_is_no_version(name: str) -> None:
 
 
 def _make_live(
-    settings: Settings, published: PublishedTables, named: NamedTable, by: Authorship, *, as_json: bool
+    settings: Settings, published: PublishedTables, named: NamedTable, authorship: Authorship, *, as_json: bool
 ) -> int:
-    written, live = _authored_table(named), published.live(named.table)
-    before = live.version if isinstance(live, LivePointer) else None
-    if before == written.version:
-        return _report_unchanged(named.table, before, as_json=as_json)
-    _write_plan(settings, plan_publish(published, written, by), named.table)
-    _print_published(published, named, written.version, by, as_json=as_json)
+    submission, live = _authored_table(named), published.live(named.table)
+    previous = live.version if isinstance(live, LivePointer) else None
+    if previous == submission.version:
+        return _report_unchanged(named.table, previous, as_json=as_json)
+    _write_plan(settings, plan_publish(published, submission, authorship), named.table)
+    _print_published(published, named, submission.version, authorship, as_json=as_json)
     return ExitCode.SUCCESS
 
 
-def roll_back(settings: Settings, table: str, version: str | None, by: Authorship, *, as_json: bool) -> int:
-    """Make an older version live again, if it still loads."""
+def roll_back_table(
+    settings: Settings, table: str, version: str | None, authorship: Authorship, *, as_json: bool
+) -> int:
+    """Run `southbound tables rollback`. `version` None is the version before the live one.
+
+    Raises:
+        CommandFailedError: there is no such version, it does not load any more, or Kafka does not accept the change.
+    """
     published, spokes = read_published(settings), known_spokes(settings.routing.spokes)
     live = find_live(published, table)
-    wanted = version or rollback_version(live.changes)
-    if wanted is None:
-        raise invalid_input([f"{table} has no version before {live.version}: publish the one that you want"])
-    if wanted == live.version:
-        return _report_unchanged(table, wanted, as_json=as_json)
-    named = load_named_version(published, f"{table}@{wanted}", spokes)
-    _write_plan(settings, plan_rollback(published, find_version(published, table, wanted), by), table)
-    _print_published(published, named, wanted, by, as_json=as_json)
+    target = version or rollback_version(live.changes)
+    if target is None:
+        raise invalid_input([f"{table} has no version before {live.version}: publish the wanted one"])
+    if target == live.version:
+        return _report_unchanged(table, target, as_json=as_json)
+    named = load_named_version(published, f"{table}@{target}", spokes)
+    _write_plan(settings, plan_rollback(published, find_version(published, table, target), authorship), table)
+    _print_published(published, named, target, authorship, as_json=as_json)
     return ExitCode.SUCCESS
 
 
 def _report_unchanged(table: str, version: str, *, as_json: bool) -> int:
     print_status(f"{table}@{version} is live already: nothing was written")
     if as_json:
-        said = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
-        print(to_json(said).decode())  # noqa: T201 - it was asked for
+        content = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
+        print(to_json(content).decode())
     return ExitCode.SUCCESS
 
 
@@ -163,39 +177,49 @@ def _write_plan(settings: Settings, plan: PublishPlan, table: str) -> None:
             return await topic.read()
         return None
 
-    if (found := query_topic(settings, write)) is not None:
-        raise invalid_input([_conflict_sentence(found, table)])
+    if (current := query_topic(settings, write)) is not None:
+        raise invalid_input([_conflict_sentence(current, table)])
 
 
-def _conflict_sentence(found: PublishedTables, table: str) -> str:
-    live = found.live(table)
-    who = f"{live.author} made {table}@{live.version} live" if isinstance(live, LivePointer) else f"{table} was changed"
-    return f"nothing was written, because {who} meanwhile: see `southbound tables diff`, then do it again"
+def _conflict_sentence(current: PublishedTables, table: str) -> str:
+    live = current.live(table)
+    change = (
+        f"{live.author} made {table}@{live.version} live" if isinstance(live, LivePointer) else f"{table} was changed"
+    )
+    return f"nothing was written, because {change} meanwhile: see `southbound tables diff`, then do it again"
 
 
 def _print_published(
-    published: PublishedTables, named: NamedTable, version: str, by: Authorship, *, as_json: bool
+    published: PublishedTables, named: NamedTable, version: str, authorship: Authorship, *, as_json: bool
 ) -> None:
     live = published.live(named.table)
-    before = live.version if isinstance(live, LivePointer) else None
-    changes = _differences_since(published, named, before)
+    previous = live.version if isinstance(live, LivePointer) else None
+    sentences = _differences_since(published, named, previous)
     if as_json:
-        said = {"table": named.table, "version": version, "previous": before, "written": True, "author": by.author}
-        print(to_json({**said, "at": by.at, "comment": by.comment, "differences": changes}).decode())  # noqa: T201 - as above
+        content = {
+            "table": named.table,
+            "version": version,
+            "previous": previous,
+            "written": True,
+            "author": authorship.author,
+        }
+        print(
+            to_json({**content, "at": authorship.at, "comment": authorship.comment, "differences": sentences}).decode()
+        )
         return
-    print(f"{named.table}@{version} is live" + (f" (previous: {before})" if before else ""))  # noqa: T201 - as above
-    for sentence in changes[:MAX_SHOWN_DIFFERENCES]:
-        print(f"  {sentence}")  # noqa: T201 - as above
-    if len(changes) > MAX_SHOWN_DIFFERENCES:
-        print(f"  … {len(changes) - MAX_SHOWN_DIFFERENCES} more")  # noqa: T201 - as above
+    print(f"{named.table}@{version} is live" + (f" (previous: {previous})" if previous else ""))
+    for sentence in sentences[:MAX_SHOWN_DIFFERENCES]:
+        print(f"  {sentence}")
+    if len(sentences) > MAX_SHOWN_DIFFERENCES:
+        print(f"  … {len(sentences) - MAX_SHOWN_DIFFERENCES} more")
 
 
-def _differences_since(published: PublishedTables, named: NamedTable, before: str | None) -> list[str]:
-    if before is None:
+def _differences_since(published: PublishedTables, named: NamedTable, previous: str | None) -> list[str]:
+    if previous is None:
         return []
     try:
-        old = find_version(published, named.table, before)
-        loaded = load_as(old.kind, old.text, f"{named.table}@{before}")
+        record = find_version(published, named.table, previous)
+        loaded = load_as(record.kind, record.text, f"{named.table}@{previous}")
     except TableErrors as error:
-        return [f"what was live cannot be compared: {error.sentences[0]}"]
+        return [f"the previous version cannot be compared: {error.sentences[0]}"]
     return [change.sentence for change in differences(document_of(loaded), document_of(named.loaded))]

@@ -1,4 +1,4 @@
-"""Run the tests that are saved with tables, and show every one."""
+"""Run `southbound tables test`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def test_tables(files: Sequence[str], *, as_json: bool) -> int:
-    """Run the tests of each file; files that cannot be used are reported at the end."""
+    """Run `southbound tables test`.
+
+    Raises:
+        CommandFailedError: a test failed, or a file cannot be used.
+    """
     mistakes: list[str] = []
     for file in files:
         try:
@@ -27,13 +31,13 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
         except CommandFailedError as failure:
             mistakes += failure.sentences
             if as_json:
-                print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())  # noqa: T201 - it was asked for
+                print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())
             continue
-        failed = sum(not one.passed for one in outcomes)
-        for one in outcomes:
-            print(_result_json(file, one) if as_json else _result_text(one))  # noqa: T201 - it was asked for
+        failed = sum(not outcome.passed for outcome in outcomes)
+        for outcome in outcomes:
+            print(_result_json(file, outcome) if as_json else _result_text(outcome))
         if not as_json:
-            print(f"{file}: {_result_summary(len(outcomes), failed)}")  # noqa: T201 - as above
+            print(f"{file}: {_result_summary(len(outcomes), failed)}")
         if failed:
             mistakes.append(f"{file}: {_result_summary(len(outcomes), failed)}")
     if mistakes:
@@ -53,24 +57,29 @@ def _result_summary(tests: int, failed: int) -> str:
     return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
 
 
-def _result_text(one: TestOutcome) -> str:
-    if one.passed:
-        return f"✓ {one.test.name}"
-    why = "".join(f"\n    {line}" for line in explanation_lines(one.decision))
-    return f"✗ {one.test.name} (line {one.test.line})\n  expected {one.expected}\n  found {one.actual}{why}"
+def _result_text(outcome: TestOutcome) -> str:
+    if outcome.passed:
+        return f"✓ {outcome.test.name}"
+    lines = [
+        f"✗ {outcome.test.name} (line {outcome.test.line})",
+        f"  expected {outcome.expected}",
+        f"  found {outcome.actual}",
+        *(f"    {line}" for line in explanation_lines(outcome.decision)),
+    ]
+    return "\n".join(lines)
 
 
-def _result_json(file: str, one: TestOutcome) -> str:
-    table = one.decision.table
+def _result_json(file: str, outcome: TestOutcome) -> str:
+    table = outcome.decision.table
     return orjson.dumps(
         {
             "file": file,
             "table": f"{table.id}@{table.version}",
-            "test": one.test.name,
-            "line": one.test.line,
-            "passed": one.passed,
-            "expected": one.expected,
-            "found": one.actual,
-            "explanation": explanation_lines(one.decision),
+            "test": outcome.test.name,
+            "line": outcome.test.line,
+            "passed": outcome.passed,
+            "expected": outcome.expected,
+            "found": outcome.actual,
+            "explanation": explanation_lines(outcome.decision),
         }
     ).decode()

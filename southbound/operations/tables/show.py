@@ -1,4 +1,4 @@
-"""Show published tables to people and programs: which there are, what they say, how they came to be, what differs."""
+"""Run `southbound tables list`, `show`, `history` and `diff`."""
 
 from __future__ import annotations
 
@@ -34,93 +34,115 @@ HISTORY_FIELDS = {"version", "previous", "action", "author", "comment", "at"}
 
 
 def list_tables(settings: Settings, *, as_json: bool) -> int:
-    """Show each table with its live version and its draft."""
+    """Run `southbound tables list`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer.
+    """
     published = read_published(settings)
     rows = [_overview_row(published, table) for table in published.tables]
     if as_json:
         for row in rows:
-            print(to_json(row).decode())  # noqa: T201 - it was asked for
+            print(to_json(row).decode())
         return ExitCode.SUCCESS
-    shown = Table("table", "kind", "live", "since", "by", "comment", "draft", "versions", box=None, pad_edge=False)
+    overview = Table("table", "kind", "live", "since", "by", "comment", "draft", "versions", box=None, pad_edge=False)
     for row in rows:
-        shown.add_row(*[_cell(value) for value in row.values()])
-    print_result(shown)
+        overview.add_row(*[_cell(value) for value in row.values()])
+    print_result(overview)
     return ExitCode.SUCCESS
 
 
 def _overview_row(published: PublishedTables, table: str) -> dict[str, object]:
     live, draft = published.live(table), published.draft(table)
-    known = live if isinstance(live, LivePointer) else None
-    kind = known.kind if known else draft.kind if isinstance(draft, TableDraft) else None
+    pointer = live if isinstance(live, LivePointer) else None
+    kind = pointer.kind if pointer else draft.kind if isinstance(draft, TableDraft) else None
     return {
         "table": table,
         "kind": kind,
-        "live": "unreadable" if isinstance(live, UnreadableRecord) else known.version if known else None,
-        "since": known.at if known else None,
-        "author": known.author if known else None,
-        "comment": known.comment if known else None,
+        "live": "unreadable" if isinstance(live, UnreadableRecord) else pointer.version if pointer else None,
+        "since": pointer.at if pointer else None,
+        "author": pointer.author if pointer else None,
+        "comment": pointer.comment if pointer else None,
         "draft": f"{draft.version} by {draft.author}" if isinstance(draft, TableDraft) else None,
         "versions": len(published.versions(table)),
     }
 
 
 def show_table(settings: Settings, table: str, version: str | None, *, as_json: bool) -> int:
-    """Print the text exactly as it was published, and its author on standard error."""
-    table, _, named = table.partition("@")
-    published, wanted = read_published(settings), version or named
-    found = find_draft(published, table) if wanted == DRAFT else find_version(published, table, wanted)
+    """Run `southbound tables show`. `version` None is the live version.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or there is no such table or version.
+    """
+    table, _, version_in_name = table.partition("@")
+    published, wanted_version = read_published(settings), version or version_in_name
+    record = find_draft(published, table) if wanted_version == DRAFT else find_version(published, table, wanted_version)
     if as_json:
-        print(found.model_dump_json())  # noqa: T201 - it was asked for
+        print(record.model_dump_json())
         return ExitCode.SUCCESS
     live = published.live(table)
-    state = DRAFT if isinstance(found, TableDraft) else "live" if _is_live(live, found.version) else "not live"
-    print_status(f"{table}@{found.version} ({found.kind}, {state}) by {found.author}{_quoted(found.comment)}")
-    sys.stdout.write(found.text)  # not a sign more: its hash is its version
+    state = DRAFT if isinstance(record, TableDraft) else "live" if _is_live(live, record.version) else "not live"
+    print_status(f"{table}@{record.version} ({record.kind}, {state}) by {record.author}{_quoted(record.comment)}")
+    sys.stdout.write(record.text)  # exactly as published: its hash is its version
     return ExitCode.SUCCESS
 
 
-def history(settings: Settings, table: str, *, as_json: bool) -> int:
-    """Show which versions were live, newest first."""
+def show_history(settings: Settings, table: str, *, as_json: bool) -> int:
+    """Run `southbound tables history`.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or no version of the table is live.
+    """
     live = find_live(read_published(settings), table)
     if as_json:
         for move in live.changes:
-            print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())  # noqa: T201 - it was asked for
+            print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())
         return ExitCode.SUCCESS
-    shown = Table("at", "version", "action", "before", "by", "comment", box=None, pad_edge=False)
+    moves_table = Table("at", "version", "action", "previous", "by", "comment", box=None, pad_edge=False)
     for move in live.changes:
-        shown.add_row(*_history_row(move))
-    print_result(shown)
+        moves_table.add_row(*_history_row(move))
+    print_result(moves_table)
     if live.revision > len(live.changes):
-        print_status(f"the newest {len(live.changes)} of {live.revision} moves are remembered; every version is kept")
+        print_status(
+            f"the history has the newest {len(live.changes)} of {live.revision} changes; every version is kept"
+        )
     return ExitCode.SUCCESS
 
 
-def diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
-    """Describe what differs between two tables, files or published ones."""
+def show_diff(settings: Settings, before: str, after: str, *, as_json: bool) -> int:
+    """Run `southbound tables diff`.
+
+    Raises:
+        CommandFailedError: a table is wrong or does not exist, or Kafka does not answer.
+    """
     needs_topic = not (is_file(before) and is_file(after))
     published = read_published(settings) if needs_topic else PublishedTables()
     old, new = _load_both(settings, published, (before, after))
     changes = differences(document_of(old.loaded), document_of(new.loaded))
     for change in changes:
-        said = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
-        print(to_json({**said, "sentence": change.sentence}).decode() if as_json else change.sentence)  # noqa: T201
+        fields = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
+        print(to_json({**fields, "sentence": change.sentence}).decode() if as_json else change.sentence)
     if not changes:
-        print_status(f"{before} and {after} decide alike: they differ in layout and comments at most")
+        print_status(f"{before} and {after} decide the same: they differ in layout and comments at most")
     return ExitCode.SUCCESS
 
 
 def _load_both(settings: Settings, published: PublishedTables, names: tuple[str, str]) -> list[NamedTable]:
-    """Load two tables, or end the command with what is wrong with either."""
-    found: list[NamedTable] = []
+    """Load two tables.
+
+    Raises:
+        CommandFailedError: with everything that is wrong with either.
+    """
+    loaded: list[NamedTable] = []
     mistakes: list[str] = []
     for name in names:
         try:
-            found.append(_load_one(settings, published, name))
+            loaded.append(_load_one(settings, published, name))
         except CommandFailedError as failure:
             mistakes += failure.sentences
     if mistakes:
         raise invalid_input(dict.fromkeys(mistakes))
-    return found
+    return loaded
 
 
 def _load_one(settings: Settings, published: PublishedTables, name: str) -> NamedTable:

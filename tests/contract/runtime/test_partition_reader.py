@@ -18,7 +18,7 @@ from consumers.runtime.kafka.partition_reader import (
     PartitionReader,
     PartitionReadError,
 )
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,7 +209,7 @@ def test_reading_a_partition_that_does_not_exist_ends_although_the_client_waits_
 
 
 def test_a_kafka_that_does_not_answer_is_one_sentence() -> None:
-    with reserve() as unused, silent_reader(unused.address) as reader:
+    with reserve_port() as unused, silent_reader(unused.address) as reader:
         for ask in (reader.topics, lambda: reader.partitions("t")):
             with pytest.raises(PartitionReadError, match=r"Kafka does not answer"):
                 ask()

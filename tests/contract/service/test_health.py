@@ -70,7 +70,7 @@ async def breaks() -> str | None:
 async def test_a_check_that_raises_is_reported_by_type_beside_the_other_checks() -> None:
     async with a_probe(store=breaks, routing=fails) as probe:
         status, answer = await probe.ready()
-    problems = {"store": "The check broke with ValueError: tell a developer", "routing": "the database is locked"}
+    problems = {"store": "The check failed with ValueError: tell a developer", "routing": "the database is locked"}
     assert (status, answer) == (503, {"status": "not ready", "problems": problems, "warnings": {}})
 
 

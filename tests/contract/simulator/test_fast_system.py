@@ -8,7 +8,7 @@ from time import monotonic
 import aiohttp
 import orjson
 
-from southbound.simulator.definition import official_definition
+from southbound.simulator.tmf_definition import official_definition
 from tests.benchmarks.fast_system import FastSystem
 
 BODY = {

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from consumers.inbound.listen_socket import CannotListenError
-from southbound.simulator.system import ExternalSystem, StartableSystem, run_systems
+from southbound.simulator.external_system import ExternalSystem, StartableSystem, run_systems
 from tests.benchmarks.fast_system import FastSystem
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from schemas.commands import SendRun
 from schemas.run_document import Characteristic
 from schemas.vocabulary import Phase, RunState
 from southbound.simulator.behaviours import Behaviour, completes_by_callback, completes_immediately, stays_pending
+from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
-from southbound.simulator.system import ExternalSystem
 from tests.builders.runs import NOON, SINGLE, a_document, a_run, a_tree
 from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
 

@@ -22,9 +22,9 @@ from southbound.simulator.behaviours import (
     rejects,
     stays_pending,
 )
-from southbound.simulator.definition import official_definition
+from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
-from southbound.simulator.system import ExternalSystem
+from southbound.simulator.tmf_definition import official_definition
 from tests.fakes.callback_sink import CallbackSink
 
 if TYPE_CHECKING:

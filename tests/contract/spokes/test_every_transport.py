@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumers.spokes.transport import HttpRequest, Transport
 from router.responses import HttpResponse, NoResponse
-from southbound.service.open import TRANSPORTS
+from southbound.service.open_resources import TRANSPORTS
 from tests.builders.spokes import a_profile
 from tests.contract.spokes import misbehaving_server as server_that
 from tests.contract.spokes.misbehaving_server import (

@@ -18,7 +18,7 @@ from consumers.store.database import CommitInDoubtError
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, StoreUnavailableError
 from consumers.store.sql_store import SqlRunStore, open_store
-from southbound.service.open import open_run_store
+from southbound.service.open_resources import open_run_store
 from southbound.settings.settings import StoreSettings
 from tests.builders.runs import a_run
 from tests.contract.store.test_every_run_store import next_revision

@@ -99,7 +99,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 def test_a_node_that_cannot_start_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
-    with pytest.raises(BrokerUnavailableError, match=r"It said: .*\w"), jvm_broker(print, folder=tmp_path):
+    with pytest.raises(BrokerUnavailableError, match=r"Output: .*\w"), jvm_broker(print, folder=tmp_path):
         pytest.fail("it cannot start")
 
 

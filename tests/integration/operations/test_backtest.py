@@ -22,9 +22,9 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.backtest.run import run_backtest
+from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.builders.runs import a_document
 from tests.harness.command_line import southbound
@@ -92,21 +92,21 @@ def test_the_runs_that_would_go_elsewhere_are_listed(settings: Settings, tmp_pat
     result = run_backtest_command(settings, tmp_path, "--since", "7d", "--json")
     assert result.exit_code == ExitCode.SUCCESS, result.stderr
     found = json.loads(result.stdout)
-    assert (found["events"], found["decided"], found["elsewhere"], found["undecided"]) == (7, 4, 3, 1)
-    assert found["aside"] == {"children": 1, "changes and cancellations": 1, "other events": 0, "undecodable": 1}
+    assert (found["events"], found["decided"], found["rerouted"], found["undecided"]) == (7, 4, 3, 1)
+    assert found["skipped"] == {"children": 1, "changes and cancellations": 1, "other events": 0, "undecodable": 1}
     now = {"row": "S10", "result": "spoke fibre-lab"}
     moved, lost = found["changes"]
-    assert (moved["now"], moved["draft"]) == (now, {"row": "S15", "result": "spoke copper-lab"})
+    assert (moved["current"], moved["draft"]) == (now, {"row": "S15", "result": "spoke copper-lab"})
     assert (moved["requests"], sorted(moved["runs"])) == (2, ["A", "D"])
-    assert (lost["now"], lost["draft"]["result"], lost["runs"]) == (now, "NO_ROW_MATCHES", ["B"])
-    rows = {row["row"]: (row["now"], row["draft"]) for row in found["rows"]}
+    assert (lost["current"], lost["draft"]["result"], lost["runs"]) == (now, "NO_ROW_MATCHES", ["B"])
+    rows = {row["row"]: (row["current"], row["draft"]) for row in found["rows"]}
     assert (rows["S10"], rows["S15"], rows["S20"]) == ((3, 0), (None, 2), (1, 1))
 
 
 def test_changes_are_printed_as_text(settings: Settings, tmp_path: Path) -> None:
     produce(settings, a_request("A"), a_request("B", mode="PROACTIVE"), a_request("C", "copper-line"))
     result = run_backtest_command(settings, tmp_path, "--limit", "1")
-    assert "2 of 3 requests would go elsewhere; for 1 the draft decides nothing" in result.stdout
+    assert "2 of 3 requests would be routed differently; for 1 the draft decides nothing" in result.stdout
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["S10:", "spoke", "fibre-lab", "S15:", "spoke", "copper-lab", "1", "A"] in lines
     assert ["S10:", "spoke", "fibre-lab", "none:", "NO_ROW_MATCHES", "1", "…"] in lines
@@ -120,7 +120,7 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
     kafka = {"SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers, "SOUTHBOUND_KAFKA__PREFIX": settings.kafka.prefix}
     result = southbound("tables", "publish", str(file), "--backtest", "7d", **kafka)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert "warning: 1 request of the last 7d would have gone elsewhere" in result.stderr
+    assert "warning: 1 request of the last 7d would have been routed differently" in result.stderr
     assert "1 request of the last 7d decided now would become dead letters: add rows" in result.stderr
     assert "S15: spoke copper-lab" in result.stdout
     assert "is live" not in result.stdout
@@ -128,7 +128,7 @@ def test_a_table_that_would_drop_runs_of_the_past_is_not_published(settings: Set
 
 READER_PROGRAM = """
 import os, signal
-from southbound.operations.backtest.run import reader_pool
+from southbound.operations.backtest.run_backtest import reader_pool
 with reader_pool(1) as readers:
     print(readers.submit(os.getpid).result(), flush=True)
     signal.pause()
@@ -174,11 +174,11 @@ def test_several_readers_together_find_the_same_as_one(settings: Settings) -> No
 def test_a_topic_without_events_has_an_empty_result(settings: Settings, tmp_path: Path) -> None:
     result = run_backtest_command(settings, tmp_path)
     assert result.exit_code == ExitCode.SUCCESS
-    assert "0 of 0 requests would go elsewhere" in result.stdout
+    assert "0 of 0 requests would be routed differently" in result.stdout
 
 
 def test_a_registry_that_does_not_answer_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
-    with reserve() as unused:
+    with reserve_port() as unused:
         url = f"http://{unused.address}"
         (tmp_path / "draft.yaml").write_text(DRAFT)
         kafka = {

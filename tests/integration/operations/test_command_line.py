@@ -19,12 +19,12 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.cli.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import completes_immediately
+from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
-from southbound.simulator.system import ExternalSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,7 +159,7 @@ def test_topics_are_planned_and_created(empty_shell: CommandShell) -> None:
     assert [output.returncode for output in outputs] == [ExitCode.SUCCESS] * 3
     named = [line.split("  ")[0] for line in outputs[0].stdout.splitlines()[1:]]
     assert f"{own['SOUTHBOUND_KAFKA__PREFIX']}testrun.dispatch.fibre-lab" in named
-    states = ("to be created", "created", "is there")
+    states = ("to be created", "created", "exists")
     assert [output.stdout.count(arguments) for output, arguments in zip(outputs, states, strict=True)] == [
         len(named)
     ] * 3
@@ -205,7 +205,7 @@ def test_tail_follows_until_it_is_interrupted(shell: CommandShell) -> None:
     with shell.started("tail", "lifecycle", "--run", "TR0077", "--from-start") as tail:
         event = EVENTS.replace("TR0001", "TR0077").splitlines()[0]
         assert shell.southbound("produce", "-", stdin=event).returncode == ExitCode.SUCCESS
-        tail.wait_for_output("RunCancelled shall be cancelled: enough")
+        tail.wait_for_output("RunCancelled to be cancelled: enough")
         assert tail.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
         assert "Traceback" not in tail.output
 
@@ -243,7 +243,7 @@ def test_tail_says_when_there_is_no_such_topic(shell: CommandShell, topic: str, 
 
 @pytest.mark.parametrize("words", [["topics", "plan"], ["tail", "dlq"], ["produce", "-"]], ids=" ".join)
 def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: CommandShell, words: list[str]) -> None:
-    with reserve() as unused:
+    with reserve_port() as unused:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": unused.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.1"}
         result = empty_shell.southbound(*words, stdin=EVENTS, **nowhere)
     assert result.returncode == ExitCode.UNREACHABLE
@@ -252,7 +252,7 @@ def test_kafka_that_does_not_answer_is_one_sentence(empty_shell: CommandShell, w
 
 
 def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: CommandShell) -> None:
-    with reserve() as unused:
+    with reserve_port() as unused:
         nowhere = {"SOUTHBOUND_KAFKA__BOOTSTRAP": unused.address, "SOUTHBOUND_KAFKA__START_TIMEOUT": "2.5"}
         result = empty_shell.southbound("run", **nowhere)
     assert result.returncode == ExitCode.UNREACHABLE
@@ -321,11 +321,11 @@ def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(sh
         "tables", "backtest", SELECTORS[1], "--since", "1h", "--json", SOUTHBOUND_ROUTING__TABLES="topic"
     )
     lost = next(change for change in json.loads(found.stdout)["changes"] if change["draft"]["row"] == "none")
-    assert (lost["now"]["row"], lost["runs"]) == ("S10", ["TR0600"])
+    assert (lost["current"]["row"], lost["runs"]) == ("S10", ["TR0600"])
 
 
 def test_run_can_be_interrupted_while_it_waits_for_kafka(empty_shell: CommandShell) -> None:
-    with reserve() as unused, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=unused.address) as service:
+    with reserve_port() as unused, empty_shell.started("run", SOUTHBOUND_KAFKA__BOOTSTRAP=unused.address) as service:
         service.wait_for_output("waiting")
         assert service.stop_with_signal(signal.SIGINT) == ExitCode.INTERRUPTED
 
@@ -365,7 +365,7 @@ async def test_run_exits_unclean_when_something_under_way_did_not_finish(
 
 
 def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) -> None:
-    with reserve() as first:
+    with reserve_port() as first:
         port = first.port
     with shell.started("simulate", "--port", str(port)) as systems:
         systems.wait_for_output(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
@@ -373,14 +373,14 @@ def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) ->
 
 
 def test_a_broker_runs_until_it_is_stopped(empty_shell: CommandShell) -> None:
-    with reserve() as free:
+    with reserve_port() as free:
         port = free.port
     with empty_shell.started("broker", "--port", str(port)) as broker:
         broker.wait_for_output(f"127.0.0.1:{port}\n")
         here = {"SOUTHBOUND_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
         assert "to be created" in empty_shell.southbound("topics", "plan", **here).stdout
         assert broker.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
-    with reserve(port):
+    with reserve_port(port):
         """The port is free again."""
 
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from consumers.store.sql_store import open_store
 from schemas.vocabulary import Phase
-from southbound.demo.show import run_demo
-from southbound.demo.stories import demo_scenarios
+from southbound.demo.run_demo import run_demo
+from southbound.demo.scenarios import make_scenarios
 from southbound.settings.settings import KafkaSettings, RoutingSettings, Settings, StoreSettings
 from tests.builders.runs import a_run
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from router.runs.run import RunRow
-    from southbound.demo.stories import Scenario
+    from southbound.demo.scenarios import Scenario
 
 
 def test_every_scenario_of_the_demo_succeeds_and_so_does_a_second_demo(kafka_bootstrap: str) -> None:
@@ -33,7 +33,7 @@ def test_every_scenario_of_the_demo_succeeds_and_so_does_a_second_demo(kafka_boo
         assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=output)) == 0, (
             output.getvalue()
         )
-        assert "10 of 10 stories ended as they must" in output.getvalue()
+        assert "10 of 10 scenarios ended as expected" in output.getvalue()
         assert "outbound-policy@" in output.getvalue()
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     groups = admin.list_consumer_groups().result(10).valid
@@ -70,16 +70,16 @@ def test_on_a_terminal_the_progress_of_runs_is_shown(kafka_bootstrap: str) -> No
     output = io.StringIO()
     terminal = Console(file=output, force_terminal=True, width=160)
     assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), terminal) == 0, output.getvalue()
-    assert "Runs on their way" in output.getvalue()
+    assert "Runs in progress" in output.getvalue()
 
 
 def test_a_scenario_with_a_wrong_result_fails_the_demo(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(tag: str) -> tuple[Scenario, ...]:
-        scenario = demo_scenarios(tag)[0]
+        scenario = make_scenarios(tag)[0]
         return (replace(scenario, check=lambda _: iter(["the moon must be made of cheese"])),)
 
-    monkeypatch.setattr("southbound.demo.show.DEMO_TIMEOUT", 0.5)
-    monkeypatch.setattr("southbound.demo.show.demo_scenarios", wrong)
+    monkeypatch.setattr("southbound.demo.run_demo.DEMO_TIMEOUT", 0.5)
+    monkeypatch.setattr("southbound.demo.run_demo.make_scenarios", wrong)
     output = io.StringIO()
     assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=output)) == 1
-    assert "answered at once: the moon must be made of cheese" in output.getvalue()
+    assert "answered immediately: the moon must be made of cheese" in output.getvalue()

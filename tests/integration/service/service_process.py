@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from southbound.operations.serve import run_service
+from southbound.operations.run_service import run_service
 from southbound.service.roles import Role
 from southbound.settings.settings import load_settings
 

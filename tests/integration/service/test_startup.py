@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.topics import TopicNames
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import HealthSettings, KafkaSettings, Settings, StoreSettings
@@ -41,7 +41,7 @@ async def wait_for_response(port: int, path: str) -> tuple[int, dict[str, object
 
 
 async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: Path) -> None:
-    with reserve() as unused, reserve() as health:
+    with reserve_port() as unused, reserve_port() as health:
         settings = Settings(
             kafka=KafkaSettings(bootstrap=unused.address, start_timeout=4.0),
             store=StoreSettings(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.settings.settings import StoreSettings
 from tests.builders.runs import a_document
 from tests.fixtures.postgres import PostgresCluster, find_programs
@@ -36,7 +36,10 @@ def cluster() -> Iterator[tuple[PostgresCluster, int]]:
     if programs is None:
         pytest.skip("PostgreSQL's initdb is not on this machine")
     # pytest's own folder is not accessible to the server's user.
-    with TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home, reserve() as reserved:
+    with (
+        TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home,
+        reserve_port() as reserved,
+    ):
         server, port = PostgresCluster(programs=programs, home=Path(home)), reserved.port
         server.create()
         server.start(port)

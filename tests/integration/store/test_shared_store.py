@@ -11,7 +11,7 @@ import pytest
 
 from consumers.store.port import ConflictError, StoreUnavailableError, ThresholdReachedError
 from consumers.store.sql_store import open_store
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from tests.builders.runs import NOON, a_run
 from tests.contract.store.test_every_run_store import next_revision
 from tests.contract.store.test_waiting_queue import a_use, uses_by_window
@@ -92,7 +92,7 @@ def cluster() -> Iterator[tuple[PostgresCluster, int]]:
 
 def _running(cluster: PostgresCluster) -> Iterator[tuple[PostgresCluster, int]]:
     cluster.create()
-    with reserve() as reserved:
+    with reserve_port() as reserved:
         port = reserved.port
     cluster.start(port)
     try:
@@ -130,7 +130,7 @@ async def _save_until_refused(store: SqlRunStore, saved: list[str]) -> None:
 
 
 async def test_an_unreachable_server_is_named_without_its_password() -> None:
-    with reserve() as reserved:
+    with reserve_port() as reserved:
         port = reserved.port
     with pytest.raises(StoreUnavailableError) as refused:
         await open_store(f"postgresql://someone:s3cret@127.0.0.1:{port}/runs")

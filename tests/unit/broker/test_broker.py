@@ -11,7 +11,7 @@ from southbound.broker.broker import Broker, BrokerKind, BrokerUnavailableError
 from southbound.broker.docker import container_command, volume_name
 from southbound.broker.jars import cache_folder, class_path, ensure_jars
 from southbound.broker.java import Java, find_java, find_maven, parse_version
-from southbound.broker.node import as_environment, as_properties, node_settings
+from southbound.broker.node_settings import environment_variables, node_settings, properties_text
 from southbound.broker.server import run_command
 
 DEBIAN_17 = 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)'
@@ -82,7 +82,7 @@ def test_the_jars_appear_all_at_once(bare_machine: Path) -> None:
     a_program(bare_machine, "mvn", write_one)
     messages: list[str] = []
     assert [jar.name for jar in ensure_jars(messages.append).iterdir()] == ["kafka.jar"]
-    assert messages == ["Fetching Apache Kafka 4.4.0 with Maven, this once"]
+    assert messages == ["Downloading Apache Kafka 4.4.0 with Maven, only this time"]
     assert [entry.name for entry in cache_folder().parent.iterdir()] == [cache_folder().name]
 
 
@@ -97,8 +97,8 @@ def test_a_node_does_not_create_topics_automatically() -> None:
 
 
 def test_settings_become_properties_and_variables_of_the_official_image() -> None:
-    assert as_properties({"log.dirs": "/data"}) == "log.dirs=/data\n"
-    assert as_environment({"log.dirs": "/data"}) == {"KAFKA_LOG_DIRS": "/data"}
+    assert properties_text({"log.dirs": "/data"}) == "log.dirs=/data\n"
+    assert environment_variables({"log.dirs": "/data"}) == {"KAFKA_LOG_DIRS": "/data"}
 
 
 def test_a_container_on_linux_stays_on_loopback() -> None:
@@ -151,8 +151,8 @@ def test_the_jvm_is_used_when_the_engine_cannot_get_the_image(
         assert broker.kind is BrokerKind.JVM
     assert messages == [
         "Starting Kafka in Docker from a/kafka:1",
-        "Pulling the image a/kafka:1, this once",
-        "Docker cannot get the image a/kafka:1. It said: no such host",
+        "Pulling the image a/kafka:1, only this time",
+        "Docker cannot get the image a/kafka:1. Output: no such host",
         "Starting Kafka in a local JVM",
         "Kafka answers at 127.0.0.1:1",
     ]

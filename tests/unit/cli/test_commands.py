@@ -63,7 +63,7 @@ def test_wrong_usage_is_one_sentence(words: list[str], expected: str) -> None:
 def test_the_shipped_configuration_is_valid() -> None:
     result = southbound("config", "check")
     assert result.exit_code == ExitCode.SUCCESS
-    assert "settings are good" in result.stdout
+    assert "settings are valid" in result.stdout
     assert "spoke fibre-lab: http://127.0.0.1:8701" in result.stdout
 
 
@@ -217,7 +217,7 @@ def test_run_refuses_a_spoke_without_a_profile() -> None:
 def test_run_refuses_a_spoke_where_nothing_is_dispatched() -> None:
     result = southbound("run", "routing", "--spoke", "fibre-lab")
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert "add the role dispatch" in result.stderr
+    assert "add that role" in result.stderr
 
 
 def test_simulate_reports_the_mistakes_of_a_script() -> None:

@@ -162,14 +162,14 @@ def test_why_prints_the_decision_and_the_phase_of_a_run(store: str) -> None:
 def test_why_of_a_child_refers_to_its_root(store: str) -> None:
     output = runs_why_output(store, "TR0001-1")
     assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in output
-    assert "the last attempt at fibre-lab failed for now; it is repeated" in output
+    assert "the last attempt at fibre-lab failed; it is retried" in output
     assert json.loads(runs_why_output(store, "TR0001-1", "--json"))["follows_root"] is True
 
 
 def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
     output = runs_why_output(store, "TR0002")
-    assert output.startswith("TR0002 is not decided yet")
-    assert "it waits for a person: mend the cause and redrive its dead letter" in output
+    assert output.startswith("TR0002 is not routed yet")
+    assert "it needs a person: correct the cause and redrive its dead letter" in output
 
 
 def test_why_and_show_read_compact_explanations(tmp_path: Path) -> None:
@@ -208,8 +208,8 @@ def test_every_phase_has_a_sentence(phase: Phase) -> None:
     child = a_run(phase=phase, document=a_document("TR0001-1", parent="TR0001", version=3), cancel_requested=True)
     sentences = status_sentences(replace(child, sent=a_document("TR0001-1", version=2)))
     assert "since" in sentences[0]
-    assert "version 3 is wanted, and version 2 is what fibre-lab was sent" in sentences
-    assert ("its cancellation was asked for" in sentences) == (phase is not Phase.CANCELLED)
+    assert "version 3 is requested, and version 2 was sent to fibre-lab" in sentences
+    assert ("its cancellation was requested" in sentences) == (phase is not Phase.CANCELLED)
 
 
 def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> None:
@@ -220,7 +220,7 @@ def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> 
 
 def test_a_root_that_waits_for_children_says_for_how_many() -> None:
     root = a_run(phase=Phase.CREATED, document=a_document(child_run_ids=("A", "B")))
-    assert status_sentences(root)[0].startswith("it waits for the 2 children that it names")
+    assert status_sentences(root)[0].startswith("it waits for the 2 children that it lists")
 
 
 @pytest.mark.parametrize("command", ["list", "show", "why"])

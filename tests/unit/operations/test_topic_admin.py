@@ -16,7 +16,7 @@ DEAD_LETTER_TOPIC = next(topic for topic in all_topics() if topic.name.endswith(
     ("change", "expected"),
     [
         ({"partitions": 1}, "testrun.dlq has 1 partition, not 3"),
-        ({"cleanup": "compact"}, "testrun.dlq has cleanup.policy compact, not delete: events could vanish"),
+        ({"cleanup": "compact"}, "testrun.dlq has cleanup.policy compact, not delete: events could be deleted"),
         ({"cleanup": "compact,delete", "retention_ms": 1}, "testrun.dlq has cleanup.policy compact,delete"),
         ({"max_message_bytes": 2_000}, "testrun.dlq has max.message.bytes 2000, not 8388608"),
     ],

@@ -15,7 +15,7 @@ from schemas.results import Reason
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
 from southbound.service import compose
-from southbound.service.compose import SharedParts, build_poller, pending_request_expiry, waiting_queue_releaser
+from southbound.service.compose import SharedResources, build_poller, pending_request_expiry, waiting_queue_releaser
 from southbound.service.load_rules import load_rules
 from southbound.service.role_builders import build_workers
 from southbound.service.roles import Role
@@ -48,10 +48,10 @@ class CountingStore(InMemoryRunStore):
         return await super().save_each(saves)
 
 
-def some_parts(store: InMemoryRunStore) -> SharedParts:
+def some_parts(store: InMemoryRunStore) -> SharedResources:
     settings = Settings()
     rules = load_rules(settings.routing)
-    return SharedParts(
+    return SharedResources(
         settings=settings,
         rules=rules,
         tables=FileTables(tables=rules.tables),  # type: ignore[arg-type] # the shipped ones are files

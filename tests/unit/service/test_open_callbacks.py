@@ -1,4 +1,4 @@
-"""A spoke whose callbacks anyone could send is a mistake, unless the listener is on loopback or its profile accepts it."""
+"""Callbacks that anyone could send are a mistake, unless the listener is on loopback or the profile accepts it."""
 
 from __future__ import annotations
 

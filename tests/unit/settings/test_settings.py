@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from southbound.service.open import TRANSPORTS
+from southbound.service.open_resources import TRANSPORTS
 from southbound.settings.settings import (
     DEFAULT_FILE,
     HttpSettings,
@@ -111,7 +111,7 @@ def test_five_mistakes_are_five_sentences_that_name_the_place() -> None:
         "mine.yaml:2: there is no setting kafka.bootsrap: did you mean kafka.bootstrap?",
         "mine.yaml:3: kafka.start_timeout must be more than 0",
         "mine.yaml:5: listener.port must be a whole number",
-        "mine.yaml:6: worker must be a group of settings, one per line below it",
+        "mine.yaml:6: worker must be a group of settings, one per line, indented",
     ]
 
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from southbound.simulator.behaviours import Behaviour
-from southbound.simulator.definition import official_definition
 from southbound.simulator.measures import Json, fill_measures
+from southbound.simulator.tmf_definition import official_definition
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 REQUESTED: Json = {

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from southbound.simulator.ledger import ReceivedRequest, RequestLog
+from southbound.simulator.request_log import ReceivedRequest, RequestLog
 
 
 def a_post(name: str, key: str, **headers: str) -> ReceivedRequest:

@@ -84,7 +84,7 @@ def test_all_mistakes_are_reported_at_once_with_their_places(tmp_path: Path) -> 
     assert len(lines) == 3
     assert [line.partition("script.yaml:")[2] for line in lines[::2]] == [
         "2: field 'specifications.a.busy_times': must be greater than or equal to 0",
-        "3: field 'specifications.b.colour': no such field: take it out or correct its name",
+        "3: field 'specifications.b.colour': no such field: remove it or correct its name",
     ]
     assert "script.yaml:3: field 'specifications.b.transitions.0.state': must be " in lines[1]
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from consumers.runtime.kafka.offset_range import OffsetRange
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.backtest.compare import parse_duration
-from southbound.operations.backtest.offset_ranges import split_ranges
-from southbound.operations.backtest.run import reader_count
+from southbound.operations.backtest.run_backtest import reader_count
+from southbound.operations.backtest.split_ranges import split_ranges
 from southbound.settings.settings import DEFAULTS
 from tests.builders.decision_tables import a_file
 from tests.harness.command_line import southbound
@@ -54,7 +54,10 @@ def test_readers_share_every_record_evenly_and_none_twice(lengths: list[int], re
 def test_the_draft_of_another_kind_is_refused() -> None:
     result = southbound("tables", "backtest", POLICY, "--against", SELECTOR)
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert f"{POLICY} is an outbound policy, and {SELECTOR} is a spoke selector: compare two" in result.stderr
+    assert (
+        f"{POLICY} is an outbound policy, and {SELECTOR} is a spoke selector: compare tables of one kind"
+        in result.stderr
+    )
 
 
 def test_a_table_without_a_live_version_needs_a_second_table_to_compare(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_a_table_without_a_live_version_needs_a_second_table_to_compare(tmp_path
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([POLICY, "--since", "7"], "'7' is no span of time"),
+        ([POLICY, "--since", "7"], "'7' is not a duration"),
         (["nothing.yaml"], "nothing.yaml: cannot be read"),
         ([POLICY, "--against", "nothing.yaml"], "nothing.yaml: cannot be read"),
     ],

@@ -76,7 +76,7 @@ def test_a_run_without_a_matching_row_is_explained_and_the_command_succeeds() ->
 def test_for_a_child_the_decision_of_its_root_is_shown() -> None:
     result = southbound("tables", "explain", POLICY, "--event", "-", stdin=CHILD)
     assert "#R10 decides hierarchical true" in result.stdout
-    assert "follows what is decided for its root" in result.stdout
+    assert "follows the decision for its root" in result.stdout
 
 
 def test_every_run_of_a_file_is_explained() -> None:

@@ -267,7 +267,7 @@ def test_two_files_are_compared_without_kafka(file: Path, tmp_path: Path, monkey
         (["history", "nothing"], "see `southbound tables list`"),
         (["publish", "nothing.yaml"], "nothing.yaml: cannot be read"),
         (["diff", "outbound-policy@draft", "outbound-policy"], "outbound-policy has no draft"),
-        (["publish", "policy.yaml", "--comment", "x" * 501], "--comment has 501 signs and 500 is the most"),
+        (["publish", "policy.yaml", "--comment", "x" * 501], "--comment has 501 characters and the limit is 500"),
     ],
 )
 def test_a_table_or_version_that_does_not_exist_is_one_sentence(file: Path, words: list[str], expected: str) -> None:

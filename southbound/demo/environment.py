@@ -1,4 +1,4 @@
-"""Everything the demo needs, up and down again: topics, two external systems, the service."""
+"""What the demo runs on: topics of its own, two external systems, the service."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from schemas.topics import TopicNames, all_topics
-from southbound.broker.server import reserve
+from southbound.broker.server import reserve_port
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
 from southbound.service.serve import RunningService, serve
 from southbound.settings.settings import RoutingSettings
-from southbound.simulator.system import ExternalSystem
+from southbound.simulator.external_system import ExternalSystem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from schemas.topics import Topic
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
-    from southbound.simulator.ledger import RequestLog
+    from southbound.simulator.request_log import RequestLog
 
 
-# The stories are about the shipped tables and profiles, whatever the operator's own say. A store that was configured
-# may hold runs of others: none of them is given up here, and the simulated systems are not asked about them.
+# The scenarios need the shipped tables and profiles. A configured store may have runs of other processes: the deadline
+# keeps the demo from giving them up, and without the role `poller` it does not poll the simulated systems for them.
 SHIPPED_ROUTING = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
 ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEnvironment:
-    """What is up."""
+    """The running service and systems of a demo."""
 
     running: RunningService
     request_logs: dict[str, RequestLog]
@@ -47,11 +47,11 @@ class DemoEnvironment:
 
 @asynccontextmanager
 async def open_environment(
-    settings: Settings, bootstrap: str, tag: str, folder: Path
+    settings: Settings, bootstrap: str, demo_id: str, folder: Path
 ) -> AsyncIterator[DemoEnvironment]:
-    """Put everything up under topics of its own; take it down in order, whatever happens."""
+    """Start the systems and the service on topics of their own; stop and delete everything at the end."""
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(reserve())
+        listener = stack.enter_context(reserve_port())
         rules = load_rules(SHIPPED_ROUTING)
         systems = [
             await stack.enter_async_context(
@@ -59,23 +59,25 @@ async def open_environment(
             )
             for profile in rules.profiles
         ]
-        adapted = _demo_settings(settings, bootstrap, tag, listener.port, folder)
-        topics = all_topics(adapted.kafka.prefix, [system.name for system in systems])
-        admin = TopicAdmin({"bootstrap.servers": bootstrap, **adapted.kafka.overrides()})
+        demo_settings = _demo_settings(settings, bootstrap, demo_id, listener.port, folder)
+        topics = all_topics(demo_settings.kafka.prefix, [system.name for system in systems])
+        admin = TopicAdmin({"bootstrap.servers": bootstrap, **demo_settings.kafka.overrides()})
         await _create_topics(stack, admin, topics)
         roles = ("routing", "inbound", *(f"dispatch.{system.name}" for system in systems))
-        groups = [f"{adapted.kafka.group}.{role}" for role in roles]
-        running = await stack.enter_async_context(_run_service(adapted, _with_base_urls(rules, systems), admin, groups))
+        groups = [f"{demo_settings.kafka.group}.{role}" for role in roles]
+        running = await stack.enter_async_context(
+            _run_service(demo_settings, _with_base_urls(rules, systems), admin, groups)
+        )
         yield DemoEnvironment(
             running=running,
             request_logs={system.name: system.request_log for system in systems},
-            topics=TopicNames(adapted.kafka.prefix),
+            topics=TopicNames(demo_settings.kafka.prefix),
             servers=bootstrap,
         )
 
 
 async def _create_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Sequence[Topic]) -> None:
-    """Create topics, and delete them at the end: also when Ctrl-C comes while they are being created."""
+    """Create topics, and delete them at the end, also if Ctrl-C comes while they are created."""
     created = asyncio.ensure_future(asyncio.to_thread(lambda: admin.apply(admin.plan(topics))))
 
     async def delete() -> None:
@@ -90,26 +92,26 @@ async def _create_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Seque
 async def _run_service(
     settings: Settings, rules: RoutingRules, admin: TopicAdmin, groups: Sequence[str]
 ) -> AsyncIterator[RunningService]:
-    stop, up = asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(settings, ROLES, stop=stop, rules=rules, ready=up.set_result))
+    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(settings, ROLES, stop=stop, rules=rules, on_ready=ready.set_result))
     try:
-        await asyncio.wait([serving, up], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
-            serving.result()  # it could not start, and says why
-        yield up.result()
+            serving.result()  # it could not start: raises the reason
+        yield ready.result()
     finally:
         stop.set()
-        if not up.done():
-            serving.cancel()  # it looks at `stop` only once it is up
+        if not ready.done():
+            serving.cancel()  # it checks `stop` only after the start
         try:
             await serving
         finally:
-            if up.done():
+            if ready.done():
                 await asyncio.to_thread(admin.delete_groups, groups)
 
 
-def _demo_settings(settings: Settings, bootstrap: str, tag: str, port: int, folder: Path) -> Settings:
-    prefix = f"{settings.kafka.prefix}demo-{tag}."
+def _demo_settings(settings: Settings, bootstrap: str, demo_id: str, port: int, folder: Path) -> Settings:
+    prefix = f"{settings.kafka.prefix}demo-{demo_id}."
     kafka = settings.kafka.model_copy(update={"bootstrap": bootstrap, "prefix": prefix, "group": prefix + "southbound"})
     store = settings.store
     if store == type(store)():

@@ -1,4 +1,4 @@
-"""Remember every request that arrived: the oracle for what was really sent."""
+"""A log of every request that a system received; tests and the demo check it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-ap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedRequest:
-    """One request as it arrived. Header names are lower case; `path` is below the base path."""
+    """One request as it was received. Header names are lower case; `path` is below the base path."""
 
     number: int
     at: datetime
@@ -33,14 +33,14 @@ class ReceivedRequest:
         return self.headers.get("idempotency-key")
 
     def json(self) -> object:
-        """Read the body, None where it is not JSON."""
+        """Return the parsed body; None if it is not JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             return None
 
     def as_json(self) -> dict[str, object]:
-        """Return this request for another process, without credentials."""
+        """Return the request as a JSON object, without credentials."""
         headers = {name: "***" if name in CREDENTIALS else value for name, value in self.headers.items()}
         text = self.body.decode(errors="replace")
         return {
@@ -56,7 +56,7 @@ class ReceivedRequest:
 
 
 class RequestLog:
-    """All requests in the order of their arrival."""
+    """All requests, in the order in which they were received."""
 
     def __init__(self) -> None:
         self.requests: list[ReceivedRequest] = []
@@ -66,11 +66,11 @@ class RequestLog:
         return tuple(r for r in self.requests if (r.method, r.path) == ("POST", "/serviceTest"))
 
     def posted_names(self) -> tuple[str, ...]:
-        """Return the names of the posted tests, in the order of their arrival."""
+        """Return the names of the posted tests, in the order in which they were received."""
         bodies = (post.json() for post in self.posts())
         return tuple(str(body.get("name", "")) if isinstance(body, dict) else "" for body in bodies)
 
     def repeated_posts(self) -> dict[str, int]:
-        """Return the idempotency keys that were posted more than once, with how often."""
+        """Return the idempotency keys that were posted more than once, with their counts."""
         keys = Counter(key for post in self.posts() if (key := post.idempotency_key))
         return {key: times for key, times in keys.items() if times > 1}

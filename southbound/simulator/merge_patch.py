@@ -1,23 +1,13 @@
-"""Read what a POST or PATCH of a test asks for."""
+"""What a PATCH changes in a test, and the parent that a POST names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import Json, objects_in
 
 REQUIRED = ("name", "relatedService", "testSpecification")
-
-
-class PatchRefusedError(Exception):
-    """This system's answer is no; it becomes a TMF `Error` with this status."""
-
-    def __init__(self, status: int, code: str, message: str, pointer: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.pointer = pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +18,36 @@ class MergePatch:
 
     @property
     def cancels(self) -> bool:
-        """It asks to cancel the test, in either spelling.
+        """Whether it cancels the test, in either spelling of the state.
 
         Raises:
-            RefusedError: it asks for another state, which only the system itself can reach.
+            RequestRefusedError: it sets another state, which only the system itself can set.
         """
         state = self.fields.get("state")
         if state is None or str(state).casefold() in {"cancelled", "canceled"}:
             return state is not None
-        raise PatchRefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
+        raise RequestRefusedError(422, "invalidValue", f"a client can only cancel, not set {state!r}", "/state")
 
     @property
     def pointer(self) -> str:
-        """Point at the field that it changes, at the whole where there are several."""
+        """The JSON pointer to the changed field; empty if there are several."""
         return f"/{next(iter(self.fields))}" if len(self.fields) == 1 else ""
 
     def check_required_fields(self) -> None:
-        """Make sure that it deletes nothing without which there is no test.
+        """Check that it deletes no required field.
 
         Raises:
-            RefusedError: it does.
+            RequestRefusedError: it does.
         """
         for field in REQUIRED:
             if field in self.fields and self.fields[field] is None:
-                raise PatchRefusedError(400, "invalidBody", "a test cannot be without it", f"/{field}")
+                raise RequestRefusedError(400, "invalidBody", "a test requires this field", f"/{field}")
 
     def changed_characteristic(self, before: Json) -> str | None:
-        """Name the characteristic whose value it changes, the last one of several."""
+        """Return the name of the characteristic whose value it changes, the last one of several."""
         known = {c.get("name"): c.get("value") for c in objects_in(before, "characteristic")}
-        asked = objects_in(self.fields, "characteristic")
-        changed = [str(c["name"]) for c in asked if known.get(c["name"], _ABSENT) != c["value"]]
+        patched = objects_in(self.fields, "characteristic")
+        changed = [str(c["name"]) for c in patched if known.get(c["name"], _ABSENT) != c["value"]]
         return changed[-1] if changed else None
 
 
@@ -65,7 +55,7 @@ _ABSENT = object()
 
 
 def apply_merge_patch(target: object, patch: object) -> Json:
-    """Merge a patch into a resource: objects field by field, null deletes, everything else replaces."""
+    """Merge a patch into a resource: objects field by field, null deletes, other values replace."""
     result = dict(target) if isinstance(target, dict) else {}
     for name, value in (patch if isinstance(patch, dict) else {}).items():
         if value is None:
@@ -76,14 +66,14 @@ def apply_merge_patch(target: object, patch: object) -> Json:
 
 
 def parent_id(body: Json) -> str | None:
-    """Return the id of the parent that a test names, by relationship or by characteristic."""
+    """Return the id of the parent that a test names, in a relationship or in a characteristic."""
     if (relationship := parent_relationship(body)) is not None:
         return str(relationship[1].get("id"))
-    named = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")
-    return next((str(c["value"]) for c in named), None)
+    characteristics = (c for c in objects_in(body, "characteristic") if c.get("name") == "parentTestRunId")
+    return next((str(c["value"]) for c in characteristics), None)
 
 
 def parent_relationship(body: Json) -> tuple[int, Json] | None:
-    """Find the relationship to a parent, with its place in the list."""
+    """Return the relationship to a parent with its index in the list, or None."""
     relationships = enumerate(objects_in(body, "serviceTestRelationship"))
-    return next(((place, r) for place, r in relationships if r.get("role") == "parent"), None)
+    return next(((index, r) for index, r in relationships if r.get("role") == "parent"), None)

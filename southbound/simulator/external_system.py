@@ -1,4 +1,4 @@
-"""An external test system that speaks TMF653 v4.1 and behaves as its script says."""
+"""An external test system that implements TMF653 v4.1 and behaves as its script says."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aiohttp import web
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
-from southbound.simulator import replies
-from southbound.simulator.courier import NotificationSender, Subscription
-from southbound.simulator.definition import official_definition
+from southbound.simulator import http_responses
+from southbound.simulator.execution import TestExecution
 from southbound.simulator.hub import Hub
-from southbound.simulator.ledger import ReceivedRequest, RequestLog
+from southbound.simulator.notifications import NotificationSender, Subscription
+from southbound.simulator.request_log import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
-from southbound.simulator.service_tests import ServiceTestResource
-from southbound.simulator.stage import TestExecution
+from southbound.simulator.service_test_resource import ServiceTestResource
+from southbound.simulator.tmf_definition import official_definition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 BASE_PATH = "/tmf-api/serviceTestManagement/v4"
 
-MAX_BODY_BYTES = 32 * 1024 * 1024  # a bundle of ten thousand children fits
+MAX_BODY_BYTES = 32 * 1024 * 1024  # enough for a bundle of ten thousand children
 
-SHUTDOWN_TIMEOUT = 0.5  # seconds for requests that are being answered when the system stops
+SHUTDOWN_TIMEOUT = 0.5  # seconds for requests under way when the system stops
 
 
 def _now() -> datetime:
@@ -46,15 +46,15 @@ def _new_id() -> str:
 
 
 def _default_transport() -> Transport:
-    # Notifications go to any address; the profile only gives the timeouts and the number of connections.
+    # Notifications go to any address; the profile only sets the timeouts and the number of connections.
     return AiohttpTransport(Profile(name="callbacks", base_url="http://127.0.0.1", concurrency=200))
 
 
 class ExternalSystem:
     """One system on one port.
 
-    `callback_url` gets every notification without a subscription; others subscribe at `/hub`.
-    `latency` is added to every request, in seconds. A `transport` that is given stays the caller's.
+    `callback_url` receives every notification without a subscription; others subscribe at `/hub`.
+    `latency` is added to every request, in seconds. A `transport` that is passed in is not closed here.
     """
 
     def __init__(  # noqa: PLR0913 - everything but the name has a default
@@ -83,8 +83,8 @@ class ExternalSystem:
         self._now = now
         self._new_id = new_id
         if callback_url is not None:
-            self.notifications.subscriptions["given"] = Subscription(
-                id="given",
+            self.notifications.subscriptions["configured"] = Subscription(
+                id="configured",
                 callback=callback_url,
                 headers=callback_headers or {},
                 event_in_path=event_in_path,
@@ -92,41 +92,41 @@ class ExternalSystem:
 
     @property
     def base_url(self) -> str:
-        """The address below which the API is, once the system is started."""
+        """The base URL of the API, after the start."""
         return self._url
 
     @property
     def received(self) -> Sequence[ReceivedRequest]:
-        """Return all requests so far, in the order of their arrival."""
+        """All requests so far, in the order in which they were received."""
         return self.request_log.requests
 
     async def start(self) -> None:
-        """Take the port and answer.
+        """Listen on the port, and serve the API.
 
         Raises:
             CannotListenError: the port is taken.
             DefinitionMissingError: the official definition is not installed.
         """
         definition = official_definition()
-        bound = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{bound_port(bound)}{BASE_PATH}"
-        self._stage = TestExecution(
+        listening = open_port(*self._address)
+        self._url = f"http://{self._address[0]}:{bound_port(listening)}{BASE_PATH}"
+        self._execution = TestExecution(
             url=self._url, script=self._script, notifications=self.notifications, now=self._now, new_id=self._new_id
         )
         app = web.Application(
-            middlewares=[replies.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
+            middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
         )
-        app.add_routes(ServiceTestResource(self._stage, definition).routes(BASE_PATH))
+        app.add_routes(ServiceTestResource(self._execution, definition).routes(BASE_PATH))
         app.add_routes(Hub(self.notifications, definition, self._new_id).routes(BASE_PATH))
         app.add_routes([web.get("/_simulator/received", self._list_received)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+        await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
-        """Let go of the port; whatever was still to happen does not."""
+        """Release the port, and cancel all transitions and notifications."""
         await self._runner.cleanup()
-        await self._stage.stop()
+        await self._execution.stop()
         await self.notifications.stop()
         if self._owns_transport:
             await self._transport.close()
@@ -161,7 +161,7 @@ class ExternalSystem:
 
     async def _list_received(self, request: web.Request) -> web.Response:
         key = request.query.get("idempotencyKey")
-        return replies.json_response(
+        return http_responses.json_response(
             200, [r.as_json() for r in self.received if key is None or r.idempotency_key == key]
         )
 
@@ -173,22 +173,22 @@ class StartableSystem(Protocol):
 
     @property
     def base_url(self) -> str:
-        """Where its API is, once it is started."""
+        """The base URL of its API, after the start."""
 
     async def start(self) -> None:
-        """Take the port and answer."""
+        """Listen on the port, and serve the API."""
 
     async def stop(self) -> None:
-        """Let go of the port."""
+        """Release the port."""
 
 
 async def run_systems(
     systems: Sequence[StartableSystem], stop: asyncio.Event, on_ready: Callable[[Sequence[StartableSystem]], None]
 ) -> None:
-    """Start the systems, tell when all of them answer, and stop them when `stopped` is set.
+    """Start the systems, call `on_ready` when all of them listen, and stop them when `stop` is set.
 
     Raises:
-        CannotListenError: a port is taken; the systems started before are stopped again.
+        CannotListenError: a port is taken; the systems that were started before are stopped.
     """
     async with AsyncExitStack() as stack:
         for system in systems:

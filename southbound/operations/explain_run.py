@@ -1,4 +1,4 @@
-"""Explain why a run was sent where it was, and what it waits for, from what was stored."""
+"""Run `southbound runs why`."""
 
 from __future__ import annotations
 
@@ -20,29 +20,33 @@ if TYPE_CHECKING:
 
 
 def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Explain one run."""
+    """Run `southbound runs why`.
+
+    Raises:
+        CommandFailedError: the run store cannot be read, or has no such run.
+    """
     row, request = read_run(settings, run_id)
     if as_json:
-        print(_explanation_json(row, request))  # noqa: T201 - it was asked for
+        print(_explanation_json(row, request))
     else:
         print_result(Text("\n".join(map(printable, _explanation_lines(row, request)))))
     return ExitCode.SUCCESS
 
 
 def _explanation_lines(row: RunRow, request: RequestRow | None) -> list[str]:
-    decided = [f"  {line}" for line in explanation_text(request.explanation).splitlines()] if request else []
-    here = [f"  {line}" for line in status_sentences(row)]
-    return [_decision_line(row, request), *decided, f"{row.run_id} is in phase {row.phase}", *here]
+    decision = [f"  {line}" for line in explanation_text(request.explanation).splitlines()] if request else []
+    status = [f"  {line}" for line in status_sentences(row)]
+    return [_decision_line(row, request), *decision, f"{row.run_id} is in phase {row.phase}", *status]
 
 
 def _decision_line(row: RunRow, request: RequestRow | None) -> str:
     if row.decision is None or request is None:
-        return f"{row.run_id} is not decided yet"
-    sent = f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone"
-    by = f"by {row.decision.policy} ({sent}) and {row.decision.selector}, {format_time(request.created_at)}"
+        return f"{row.run_id} is not routed yet"
+    scope = f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone"
+    origin = f"by {row.decision.policy} ({scope}) and {row.decision.selector}, {format_time(request.created_at)}"
     if row.run_id == request.root_run_id:
-        return f"{row.run_id} goes to {row.spoke}, decided {by}"
-    return f"{row.run_id} goes to {row.spoke}: it follows its root {request.root_run_id}, decided {by}"
+        return f"{row.run_id} goes to {row.spoke}, decided {origin}"
+    return f"{row.run_id} goes to {row.spoke}: it follows its root {request.root_run_id}, decided {origin}"
 
 
 def _explanation_json(row: RunRow, request: RequestRow | None) -> str:
@@ -60,7 +64,7 @@ def _explanation_json(row: RunRow, request: RequestRow | None) -> str:
             "phase": row.phase,
             "state": row.state,
             "result": row.result,
-            "where": status_sentences(row),
+            "status": status_sentences(row),
             "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
             "updated_at": row.updated_at,
         }

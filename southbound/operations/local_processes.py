@@ -1,4 +1,4 @@
-"""Keep a local Kafka, or the simulated external systems, until they are stopped."""
+"""Run `southbound broker`, `southbound demo` and `southbound simulate`."""
 
 from __future__ import annotations
 
@@ -11,40 +11,45 @@ from typing import TYPE_CHECKING
 from consumers.inbound.callback_auth import headers_for
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.spokes.credentials import SecretMissingError
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
-from southbound.demo.show import run_demo
+from southbound.demo.run_demo import run_demo
 from southbound.operations.console import print_status
 from southbound.operations.topic_admin import TopicsError
-from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.load_rules import InvalidConfigurationError
 from southbound.service.logs import configure_logs
 from southbound.service.serve import NotConfiguredError, NotReachableError
-from southbound.simulator.definition import DefinitionMissingError
+from southbound.simulator.external_system import ExternalSystem, run_systems
 from southbound.simulator.script import ScriptError, demo_script, read_script
-from southbound.simulator.system import ExternalSystem, run_systems
+from southbound.simulator.tmf_definition import DefinitionMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from southbound.settings.settings import Settings
-    from southbound.simulator.system import StartableSystem
+    from southbound.simulator.external_system import StartableSystem
 
 
 def run_broker(settings: Settings, port: int, data: Path | None) -> int:
-    """Run a broker of our own and print where it listens."""
-    ended = threading.Event()
-    # Raised like Ctrl-C, so that a broker that is only starting is ended too.
+    """Run `southbound broker`. `data` is the folder that keeps its data; None: the data is deleted at the end.
+
+    Raises:
+        CommandFailedError: no broker can be started, or the folder cannot be used.
+    """
+    stop = threading.Event()
+    # Handled like Ctrl-C, so that a broker that is still starting is stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         folder = _data_folder(data)
         with open_broker(None, settings.broker.image, print_status, folder=folder, port=port) as broker:
-            print(broker.bootstrap, flush=True)  # noqa: T201 - it was asked for
+            print(broker.bootstrap, flush=True)
             print_status(
-                f"Ctrl-C ends it. Next: SOUTHBOUND_KAFKA__BOOTSTRAP={broker.bootstrap} southbound topics apply"
+                f"Ctrl-C stops it. Next: SOUTHBOUND_KAFKA__BOOTSTRAP={broker.bootstrap} southbound topics apply"
             )
-            _wait_for_interrupt(ended)
+            _wait_for_interrupt(stop)
     except BrokerUnavailableError as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
@@ -60,16 +65,20 @@ def _data_folder(data: Path | None) -> Path | None:
     return data.absolute()
 
 
-def _wait_for_interrupt(ended: threading.Event) -> None:
+def _wait_for_interrupt(stop: threading.Event) -> None:
     try:
-        ended.wait()
+        stop.wait()
     except KeyboardInterrupt:
         print_status("Stopping Kafka")
 
 
 def show_demo(settings: Settings) -> int:
-    """Run the demo; return its exit code."""
-    # The demo draws the screen itself; what the service logs would tear the picture.
+    """Run `southbound demo`; return its exit code.
+
+    Raises:
+        CommandFailedError: Kafka or a port is not available, or the settings or files are wrong.
+    """
+    # The demo draws on the whole screen; log lines of the service would break the picture.
     configure_logs(settings.log.model_copy(update={"level": "error"}))
     try:
         return run_demo(settings)
@@ -84,10 +93,14 @@ SYSTEM_NAMES = ("fibre-lab", "copper-lab")
 LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where a listener on all addresses is reached
 
 
-def simulate(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
-    """Start both systems and say where they are."""
+def run_simulator(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
+    """Run `southbound simulate` from port `first_port`. `latency` is in seconds.
+
+    Raises:
+        CommandFailedError: the script is wrong, a port is taken, or the TMF653 definition is missing.
+    """
     try:
-        course = read_script(script) if script else demo_script()
+        behaviours = read_script(script) if script else demo_script()
     except ScriptError as error:
         raise invalid_input(str(error).splitlines()) from None
     listener = (
@@ -96,12 +109,12 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
 
     credentials = _callback_headers(settings)
 
-    async def play() -> None:
+    async def run() -> None:
         systems = [
             ExternalSystem(
                 name=name,
                 port=port,
-                script=course,
+                script=behaviours,
                 callback_url=f"{listener}/{name}/listener",
                 callback_headers=credentials.get(name),
                 latency=latency,
@@ -111,7 +124,7 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
         await run_systems(systems, _stop_event(), _print_addresses)
 
     try:
-        asyncio.run(play())
+        asyncio.run(run())
     except (CannotListenError, DefinitionMissingError) as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
@@ -119,21 +132,26 @@ def simulate(settings: Settings, script: Path | None, latency: float, first_port
 
 def _callback_headers(settings: Settings) -> dict[str, Mapping[str, str]]:
     """Return what each system sends with its callbacks: the credentials that its profile asks for."""
+    folder = settings.routing.spokes
     try:
-        profiles = load_rules(settings.routing).profiles
-        return {profile.name: headers_for(profile.callback_auth, os.environ) for profile in profiles}
-    except (InvalidConfigurationError, SecretMissingError) as error:
+        profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+        return {
+            profile.name: headers_for(profile.callback_auth, os.environ)
+            for profile in profiles
+            if profile.name in SYSTEM_NAMES
+        }
+    except (ProfilesWrongError, SecretMissingError) as error:
         raise invalid_input(str(error).splitlines()) from None
 
 
 def _stop_event() -> asyncio.Event:
-    stopped = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    return stopped
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _print_addresses(systems: Sequence[StartableSystem]) -> None:
     for system in systems:
-        print(f"{system.name}\t{system.base_url}", flush=True)  # noqa: T201 - it was asked for
-    print_status("Ctrl-C ends them. What each was asked: GET /_simulator/received on its port")
+        print(f"{system.name}\t{system.base_url}", flush=True)
+    print_status("Ctrl-C stops them. Requests that each received: GET /_simulator/received on its port")

@@ -7,8 +7,8 @@ def node_settings(*, port: int, controller_port: int, data: str, listen: str = "
     """Return the settings of a single node in KRaft combined mode.
 
     Args:
-        port: where clients of this machine connect.
-        controller_port: where the controller listens; nothing else connects to it.
+        port: the port that clients of this machine connect to.
+        controller_port: the port of the controller; only the node itself connects to it.
         data: the folder of the log, as the node sees it.
         listen: the address to listen on; a container with its own network needs 0.0.0.0.
     """
@@ -17,18 +17,18 @@ def node_settings(*, port: int, controller_port: int, data: str, listen: str = "
         **_replication(),
         **_fast_timeouts(),
         "log.dirs": data,
-        # A mistyped topic must not come into being with one partition and no retention.
+        # A mistyped topic name must not create a topic with one partition and no retention.
         "auto.create.topics.enable": "false",
     }
 
 
-def as_properties(settings: Mapping[str, str]) -> str:
-    """Write settings as a properties file."""
+def properties_text(settings: Mapping[str, str]) -> str:
+    """Return settings as the text of a properties file."""
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Write settings as the variables that the official image reads: `log.dirs` is KAFKA_LOG_DIRS."""
+def environment_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings as the variables that the official image reads: `log.dirs` is KAFKA_LOG_DIRS."""
     return {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in settings.items()}
 
 
@@ -60,14 +60,14 @@ def _replication() -> dict[str, str]:
 
 
 def _fast_timeouts() -> dict[str, str]:
-    """Return the settings that let groups form, and a broken-off node come back, within a second or two."""
+    """Return timeouts that let groups form, and a killed node come back, within a second or two."""
     return {
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
         "group.consumer.min.session.timeout.ms": "1000",
         "group.consumer.min.heartbeat.interval.ms": "100",
         "group.consumer.heartbeat.interval.ms": "500",
-        # The controller refuses a node that comes back until its old session has ended.
+        # The controller refuses a restarted node until its old session has ended.
         "broker.session.timeout.ms": "1500",
         "broker.heartbeat.interval.ms": "300",
         "controlled.shutdown.enable": "false",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from southbound.simulator.definition import (
+from southbound.simulator.tmf_definition import (
     DEFINITION_FILE,
     DefinitionMissingError,
     find_definition,

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
 
-MAX_MEASURES_SHOWN = 4  # shown in one line
+MAX_MEASURES_SHOWN = 4  # in one line
 
 
 def run_id_of(message: Message) -> str:
-    """Name the run that a message is about; of an external system's words, what it calls the run."""
+    """Return the id of the run that a message is about; of a report, the external system's id of it."""
     match message:
         case RunRequested() | RunChanged() | SendRun() | ChangeRun():
             return message.run.run_id
@@ -37,14 +37,14 @@ def run_id_of(message: Message) -> str:
 
 
 def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
-    """Describe what a message says."""
+    """Describe the content of a message in one line."""
     match message:
         case RunRequested():
             return f"requested: {_document_summary(message.run)}"
         case RunChanged():
             return f"changed to version {message.run.version}{_change_reason_suffix(message.reason)}"
         case RunCancelled():
-            return f"shall be cancelled{_change_reason_suffix(message.reason)}"
+            return f"to be cancelled{_change_reason_suffix(message.reason)}"
         case SendRun():
             return f"send to {message.spoke} ({message.decision.policy}, {message.decision.selector})"
         case ChangeRun():
@@ -52,7 +52,7 @@ def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentenc
         case CancelRun():
             return f"cancel at {message.spoke}{_change_reason_suffix(message.reason)}"
         case InboundReceived():
-            return f"{message.spoke} says by {message.channel}: {message.event_type or ''} {excerpt(message.body)}"
+            return f"{message.spoke} reports by {message.channel}: {message.event_type or ''} {excerpt(message.body)}"
         case RunUpdate():
             return (
                 f"{message.kind} at {message.spoke}{_external_state_suffix(message)}{_reasons_suffix(message.reasons)}"
@@ -66,14 +66,14 @@ def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentenc
 
 
 def reason_text(reason: Reason) -> str:
-    """Describe a reason with its code."""
+    """Return a reason as `CODE: message`."""
     return f"{reason.code}: {reason.message}"
 
 
 def _document_summary(run: RunDocument) -> str:
-    family = len(run.children) + len(run.child_run_ids)
-    with_children = f", {family} children" if family else ""
-    return f"{run.test_specification.id} on {run.related_service.id}, version {run.version}{with_children}"
+    child_count = len(run.children) + len(run.child_run_ids)
+    children = f", {child_count} children" if child_count else ""
+    return f"{run.test_specification.id} on {run.related_service.id}, version {run.version}{children}"
 
 
 def _change_reason_suffix(reason: str | None) -> str:
@@ -81,8 +81,8 @@ def _change_reason_suffix(reason: str | None) -> str:
 
 
 def _external_state_suffix(update: RunUpdate) -> str:
-    called = f" as {update.external_id}" if update.external_id else ""
-    return called + (f", {update.state}" if update.state else "")
+    name = f" as {update.external_id}" if update.external_id else ""
+    return name + (f", {update.state}" if update.state else "")
 
 
 def _end_summary(result: RunResult) -> str:
@@ -90,14 +90,17 @@ def _end_summary(result: RunResult) -> str:
 
 
 def _measures_suffix(measures: tuple[ReportedMeasure, ...]) -> str:
-    shown = [f"{one.id}={value_to_json(one.value)}{one.unit_of_measure or ''}" for one in measures[:MAX_MEASURES_SHOWN]]
-    more = [f"{len(measures) - MAX_MEASURES_SHOWN} more"] if len(measures) > MAX_MEASURES_SHOWN else []
-    return f" · {', '.join(shown + more)}" if shown else ""
+    shown = [
+        f"{measure.id}={value_to_json(measure.value)}{measure.unit_of_measure or ''}"
+        for measure in measures[:MAX_MEASURES_SHOWN]
+    ]
+    omitted = [f"{len(measures) - MAX_MEASURES_SHOWN} more"] if len(measures) > MAX_MEASURES_SHOWN else []
+    return f" · {', '.join(shown + omitted)}" if shown else ""
 
 
 def _reasons_suffix(reasons: Iterable[Reason]) -> str:
-    said = "; ".join(map(reason_text, reasons))
-    return f" · {said}" if said else ""
+    text = "; ".join(map(reason_text, reasons))
+    return f" · {text}" if text else ""
 
 
 def _counts_summary(request: RequestResult) -> str:

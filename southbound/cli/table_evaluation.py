@@ -1,5 +1,4 @@
-"""Commands that explain tables: the decision for an event, saved tests, and the changes that a draft would make."""
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs, so that `--help` is quick
+"""The commands that evaluate a table: `southbound tables explain`, `test` and `backtest`."""
 
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_se
 
 
 def add_to(tables: typer.Typer) -> None:
-    """Add these commands to those about tables."""
+    """Add the commands of this module to the group `tables`."""
     tables.command(epilog=EXIT_CODES)(explain)
     tables.command("test", epilog=EXIT_CODES)(run_saved_tests)
     tables.command(epilog=EXIT_CODES)(backtest)
@@ -23,15 +22,15 @@ def explain(
         str, typer.Option(metavar="FILE|-", help="Events, or a run document or part of one, in JSON or YAML.")
     ],
     row: Annotated[str | None, typer.Option(metavar="ID", help="Also explain why this row did not decide.")] = None,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Show what a table decides for an event, why, and which rows nearly matched.
+    """Explain what a table decides for an event, why, and which rows came close.
 
-    The event has the format of `southbound produce`, or is the run document in it, or a part of one as in a saved test.
-    Omitted fields are missing. The saved tests of the table need not pass. Thresholds are not counted.
+    The event is written as for `southbound produce`. It may also be a run document, or a part of one as in a saved
+    test; omitted fields are missing values. The table's saved tests need not pass. Thresholds are not counted.
 
-    The exit code is 0 whether or not the table decides; with `--json`, `decided` is true or false.
+    Exits with 0 whether or not the table decides; `--json` has `decided`.
 
     **Examples**
 
@@ -47,12 +46,12 @@ def explain(
 
 def run_saved_tests(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="An outbound policy, a selector or any table.")],
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    json: JsonOption = False,
 ) -> int:
-    """Run the saved tests of tables, and show for each what was expected, what was found, and why.
+    """Run the tests that are saved with tables, and show each with the expected and the actual result.
 
-    `tables check`, `tables publish` and the service refuse a table if one of its tests fails; this command shows all
-    tests. The exit code is 2 if a test fails or a file cannot be used.
+    `check`, and everything that uses a table, refuses a table with a failing test; this command shows all of its tests.
+    Exits with 2 if a test fails or a file cannot be used.
 
     **Examples**
 
@@ -68,25 +67,20 @@ def backtest(
     table: Annotated[
         str, typer.Argument(metavar="TABLE", help="The draft: a file, or a published table: ID@draft, ID@VERSION.")
     ],
-    since: Annotated[
-        str, typer.Option(metavar="SPAN", help="Start of the period, counted back from now: 90m, 24h, 7d.")
-    ] = "7d",
+    since: Annotated[str, typer.Option(metavar="DURATION", help="How far back: 90m, 24h, 7d.")] = "7d",
     against: Annotated[
-        str,
-        typer.Option(
-            metavar="TABLE|live", help="The table to compare with; live: the one by which the gateway decides."
-        ),
+        str, typer.Option(metavar="TABLE|live", help="The table to compare with; live: the one that the gateway uses.")
     ] = "live",
-    limit: Annotated[int, typer.Option(min=0, max=10_000, help="Maximum number of runs that are named.")] = 50,
-    json: JsonOption = False,  # noqa: FBT002 - an option
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="The largest number of runs to name.")] = 50,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Decide the recorded lifecycle events again with a draft, and list which runs would go elsewhere.
+    """Decide the recorded lifecycle events again with a draft, and list the runs that it would route differently.
 
-    Reads `testrun.lifecycle` from the given time to its present end, on all cores, and changes nothing. A run goes
-    elsewhere if its outputs differ; another row with the same outputs is not a difference. Only requests of roots are
-    decided: children follow their root, and changes and cancellations keep the decision of their run. Thresholds are
-    not counted: the first definition that matches is taken. The saved tests of the draft need not pass.
+    Reads `testrun.lifecycle` from `--since` up to its current end, on all cores, and changes nothing. A run is routed
+    differently if its outputs differ; another row with the same outputs makes no difference. Only requests of roots are
+    decided: children follow their root, and changes and cancellations keep their decision. Thresholds are not counted:
+    the first definition that matches is used. The draft's saved tests need not pass yet.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""Why the start of a process waits."""
+"""What the start of a process waits for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class StartReason:
-    """What the start waits for now; the readiness probe reports it."""
+class StartupStatus:
+    """What the start waits for now, None after the start; the readiness probe reports it."""
 
     reason: str | None = "starting"
 
-    def on(self, reason: str) -> None:
-        """Return what is waited for, once per reason."""
+    def wait_for(self, reason: str) -> None:
+        """Set what the start waits for, and log it once per reason."""
         if reason != self.reason:
             log.warning("waiting", reason=reason)
         self.reason = reason

@@ -1,8 +1,8 @@
 """Run one server for as long as the process that started it lives, and clean up after it.
 
-Started by path with a bare interpreter: `python -I -S keeper.py ORDER`, where ORDER is JSON:
-`run` (the server's command), `afterwards` (a command, or nothing) and `folder` (to remove, or nothing).
-Its standard input is a pipe from the parent: when that ends, however the parent died, the server is ended.
+Started by path with a bare interpreter: `python -I -S supervisor.py ORDER`, where ORDER is JSON:
+`run` (the server's command), `afterwards` (a cleanup command, or empty) and `folder` (to remove, or null).
+Its standard input is a pipe from the parent process: when that ends, for whatever reason, the server is stopped.
 """
 
 import json
@@ -13,16 +13,16 @@ import subprocess
 import sys
 import threading
 
-TERMINATION_TIMEOUT = 20.0  # seconds from the polite request to the kill
+TERMINATION_TIMEOUT = 20.0  # seconds between SIGTERM and SIGKILL
 
 
 def main() -> int:
-    """Keep the server of the order until it ends or the parent is gone."""
+    """Run the server of the order until it ends or the parent process is gone; return its exit code."""
     order = json.loads(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Only the pipe decides. A handler, not SIG_IGN: the server would inherit that.
+        # Only the end of the pipe stops it. A handler, because the server would inherit SIG_IGN.
         signal.signal(number, lambda *_: None)
-    server = subprocess.Popen(order["run"], stdin=subprocess.DEVNULL)  # noqa: S603 - our own parent's order
+    server = subprocess.Popen(order["run"], stdin=subprocess.DEVNULL)  # noqa: S603 - the command comes from the parent process
     threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
     code = server.wait()
     _clean_up(order["afterwards"], order["folder"])
@@ -37,7 +37,7 @@ def _clean_up(cleanup_command: list[str], folder: str | None) -> None:
 
 
 def _stop_with_parent(server: "subprocess.Popen[bytes]") -> None:
-    # Not sys.stdin: its lock, held by a thread that waits, would spoil the end of the interpreter.
+    # Not sys.stdin: a waiting thread would hold its lock and break the interpreter's shutdown.
     os.read(0, 1)
     server.terminate()
     try:

@@ -8,7 +8,7 @@ from schemas.codec.envelope import Envelope, Event
 from schemas.results import RequestResult
 from schemas.topics import TopicNames
 from schemas.vocabulary import RunState
-from southbound.demo.seen import ObservedEvents
+from southbound.demo.observed_events import ObservedEvents
 from southbound.demo.topic_follower import FollowedRecord
 from tests.builders.runs import NOON
 

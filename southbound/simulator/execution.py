@@ -1,4 +1,4 @@
-"""Play the tests of an external system: every one takes the course that its behaviour says."""
+"""Execute the tests of an external system: create, change and cancel them, and run their scripted transitions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.vocabulary import RunState
-from southbound.simulator import hub as notices
+from southbound.simulator import notifications
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import fill_measures, objects_in
-from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
+from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.courier import NotificationSender
     from southbound.simulator.measures import Json
+    from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.script import Script
 
     Fields = tuple[str, ...] | None
@@ -29,7 +30,7 @@ TERMINAL = frozenset({RunState.REJECTED, RunState.CANCELLED, RunState.COMPLETED,
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ServiceTest:
-    """One test as this system knows it."""
+    """One test of the system."""
 
     resource: Json
     behaviour: Behaviour
@@ -38,17 +39,17 @@ class ServiceTest:
 
     @property
     def id(self) -> str:
-        """The id by which this system knows the test."""
+        """The system's id of the test."""
         return str(self.resource["id"])
 
     @property
     def ended(self) -> bool:
-        """Nothing happens to this test any more."""
+        """Whether the test is in a final state."""
         return self.resource["state"] in TERMINAL
 
 
 class TestExecution:
-    """Owns all tests of one system and is the only one that moves them."""
+    """Owns all tests of one system; only it changes their state."""
 
     def __init__(
         self,
@@ -67,24 +68,24 @@ class TestExecution:
         self._new_id = new_id
 
     def behaviour_for(self, body: Json) -> Behaviour:
-        """Choose how to treat a test, by its specification and by whether it names a parent."""
+        """Return the behaviour for a test, by its specification and by whether it names a parent."""
         specification = body["testSpecification"]
         name = str(specification["id"]) if isinstance(specification, dict) else ""
         return self._script.behaviour_for(name, child=parent_id(body) is not None)
 
     def create(self, body: Json) -> ServiceTest:
-        """Take a test in, and the ones nested in it, and let them begin."""
-        identity = self._new_id()
+        """Create a test, and the ones nested in it, and start their transitions."""
+        test_id = self._new_id()
         behaviour = self.behaviour_for(body)
         resource = {
             **body,
-            "id": identity,
-            "href": f"{self._url}/serviceTest/{identity}",
+            "id": test_id,
+            "href": f"{self._url}/serviceTest/{test_id}",
             "state": behaviour.initial_state.value,
         }
         if nested := objects_in(body, "childServiceTest"):
             resource["childServiceTest"] = [self.create(child).resource for child in nested]
-        test = self.tests[identity] = ServiceTest(resource=resource, behaviour=behaviour)
+        test = self.tests[test_id] = ServiceTest(resource=resource, behaviour=behaviour)
         self._start(test)
         return test
 
@@ -92,28 +93,28 @@ class TestExecution:
         """Change or cancel a test.
 
         Raises:
-            RefusedError: the test has ended, or its behaviour does not allow it.
+            RequestRefusedError: the test has ended, or its behaviour does not allow the change.
         """
         if test.ended:
             state = test.resource["state"]
-            raise PatchRefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
+            raise RequestRefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
         if change.cancels:
             self._cancel(test)
         else:
             self._apply_patch(test, change)
 
     def delete(self, test: ServiceTest) -> None:
-        """Forget a test."""
+        """Delete a test, and notify subscribers."""
         self._stop_transitions(test)
         del self.tests[test.id]
-        self._notify(test, notices.DELETED, only=notices.MINIMAL_FIELDS)
+        self._notify(test, notifications.DELETED, only=notifications.MINIMAL_FIELDS)
 
     async def stop(self) -> None:
-        """Halt every course."""
-        courses = [test.transitions_task for test in self.tests.values() if test.transitions_task is not None]
-        for course in courses:
-            course.cancel()
-        await asyncio.gather(*courses, return_exceptions=True)
+        """Stop all transitions."""
+        tasks = [test.transitions_task for test in self.tests.values() if test.transitions_task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, test: ServiceTest) -> None:
         if test.ended:
@@ -130,10 +131,12 @@ class TestExecution:
         if state is RunState.COMPLETED:
             self._fill_measures(test)
         if state is RunState.COMPLETED and test.behaviour.separate_measures_event:
-            self._notify(test, notices.ATTRIBUTE_CHANGED, only=MEASURE_FIELDS, path="testMeasure")
+            self._notify(test, notifications.ATTRIBUTE_CHANGED, only=MEASURE_FIELDS, path="testMeasure")
         test.resource["state"] = state.value
         self._notify(
-            test, notices.STATE_CHANGED, only=notices.MINIMAL_FIELDS if test.behaviour.separate_measures_event else None
+            test,
+            notifications.STATE_CHANGED,
+            only=notifications.MINIMAL_FIELDS if test.behaviour.separate_measures_event else None,
         )
 
     def _fill_measures(self, test: ServiceTest) -> None:
@@ -142,18 +145,18 @@ class TestExecution:
 
     def _cancel(self, test: ServiceTest) -> None:
         if not test.behaviour.cancelable:
-            raise PatchRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
+            raise RequestRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
         self._stop_transitions(test)
         self._set_state(test, RunState.CANCELLED)
 
     def _apply_patch(self, test: ServiceTest, change: MergePatch) -> None:
         if not test.behaviour.changeable:
-            raise PatchRefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
+            raise RequestRefusedError(422, "invalidValue", "this test cannot be changed", change.pointer)
         test.changed_characteristic = change.changed_characteristic(test.resource) or test.changed_characteristic
-        after = apply_merge_patch(test.resource, change.fields)
+        patched = apply_merge_patch(test.resource, change.fields)
         test.resource.clear()  # the same object is nested in its parent's resource
-        test.resource.update(after)
-        self._notify(test, notices.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
+        test.resource.update(patched)
+        self._notify(test, notifications.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
 
     def _stop_transitions(self, test: ServiceTest) -> None:
         if test.transitions_task is not None:
@@ -162,6 +165,8 @@ class TestExecution:
     def _notify(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
         if not test.behaviour.notifies:
             return
-        worded = partial(notices.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now())
-        shown = notices.MINIMAL_FIELDS if test.behaviour.minimal_events else only
-        self._notifications.send(test.id, worded(only=shown, field_path=path or None))
+        build = partial(
+            notifications.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now()
+        )
+        fields = notifications.MINIMAL_FIELDS if test.behaviour.minimal_events else only
+        self._notifications.send(test.id, build(only=fields, field_path=path or None))

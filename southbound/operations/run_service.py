@@ -1,4 +1,4 @@
-"""Run the service until a signal: the first one lets it finish, the second one does not."""
+"""Run `southbound run`: start the service and stop it at a signal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ log = structlog.get_logger()
 
 
 def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
-    """Run these roles, or all of them; return the exit code."""
+    """Run `southbound run` for these roles, or for all roles if there are none; return its exit code.
+
+    Raises:
+        CommandFailedError: files are wrong, something is unreachable, the spoke is unknown, or a worker failed.
+    """
     rules = _load_rules(settings)
     known = sorted(profile.name for profile in rules.profiles)
     if spoke is not None and spoke not in known:
@@ -34,9 +38,7 @@ def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) ->
             [f"--spoke {spoke}: {settings.routing.spokes} has no profile of this name, only {', '.join(known)}"]
         )
     if spoke is not None and roles and Role.DISPATCH not in roles:
-        raise invalid_input(
-            [f"--spoke {spoke} says whom `dispatch` serves: add the role dispatch, or leave --spoke out"]
-        )
+        raise invalid_input([f"--spoke {spoke} applies to the role dispatch: add that role, or omit --spoke"])
     configure_logs(settings.log)
     service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke)
     return uvloop.run(service.run())
@@ -50,7 +52,7 @@ def _load_rules(settings: Settings) -> RoutingRules:
 
 
 class _SignalledService:
-    """The service and the signals that end it."""
+    """The service, which the first signal stops in order and the second one at once."""
 
     def __init__(self, settings: Settings, rules: RoutingRules, roles: Sequence[Role], spoke: str | None) -> None:
         self._settings = settings
@@ -61,7 +63,7 @@ class _SignalledService:
         self._ended_by: signal.Signals | None = None
 
     async def run(self) -> int:
-        """Run until a signal."""
+        """Run the service until a signal; return the exit code."""
         self._stop = asyncio.Event()
         serving = asyncio.create_task(self._serve())
         loop = asyncio.get_running_loop()
@@ -73,10 +75,10 @@ class _SignalledService:
             return self._interrupted_exit_code()
 
     def _on_signal(self, number: signal.Signals, serving: asyncio.Task[bool]) -> None:
-        again = self._ended_by is not None
+        repeated = self._ended_by is not None
         self._ended_by = number
-        log.info("stopping", signal=number.name, at_once=again)
-        if again or not self._up:  # nothing is under way yet, or it is not to be waited for
+        log.info("stopping", signal=number.name, at_once=repeated)
+        if repeated or not self._up:  # no work is under way yet, or the operator does not wait for it
             serving.cancel()
         else:
             self._stop.set()
@@ -97,7 +99,7 @@ class _SignalledService:
                 stop=self._stop,
                 only_spoke=self._spoke,
                 rules=self._rules,
-                ready=self._on_ready,
+                on_ready=self._on_ready,
             )
         except NotConfiguredError as error:
             raise invalid_input(str(error).splitlines()) from None

@@ -1,4 +1,4 @@
-"""Open what the service needs from outside, waiting for what is not there yet."""
+"""Open Kafka, the schema registry, the tables and the run store, and retry until each is available."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryUnavailableError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.service.compose import SharedParts
+from southbound.service.compose import SharedResources
 from southbound.service.kafka_settings import client_settings
 from southbound.service.table_sources import open_tables
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.store.sql_store import SqlRunStore
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.start_reason import StartReason
+    from southbound.service.startup_status import StartupStatus
     from southbound.settings.settings import KafkaSettings, Settings, StoreSettings
 
     T = TypeVar("T")
 
 
 async def open_run_store(store: StoreSettings) -> SqlRunStore:
-    """Open it, with its tables ready.
+    """Open the run store, and create or upgrade its tables.
 
     Raises:
-        SchemaError: a newer version wrote the tables.
-        StoreUnavailableError: the database cannot be used now.
+        SchemaError: a newer version of Southbound wrote the tables.
+        StoreUnavailableError: the database is not available.
     """
     address = store.url.get_secret_value()
     return await open_store(address, lock_timeout=store.lock_timeout, synchronous=store.synchronous)
@@ -51,12 +51,12 @@ async def open_run_store(store: StoreSettings) -> SqlRunStore:
 
 log = structlog.get_logger()
 
-DECODED_COMMAND_CACHE_BYTES = 4 * 2**20  # bytes of commands that need not be read again when they come back
+DECODED_COMMAND_CACHE_BYTES = 4 * 2**20  # bytes of published commands that are not decoded again when consumed
 
 RETRY_INTERVAL = 1.0  # seconds between attempts
 
 
-# By the values of `http.transport`; the contract suite of transports runs over all of them.
+# The transports by value of `http.transport`; the contract suite of transports tests all of them.
 TRANSPORTS: Mapping[str, type[AiohttpTransport | SessionTransport]] = {
     "connection": AiohttpTransport,
     "session": SessionTransport,
@@ -70,22 +70,22 @@ async def open_resources(
     roles: Sequence[str],
     topics: set[str],
     metrics: Metrics,
-    status: StartReason,
-) -> SharedParts:
-    """Open Kafka, the registry, the tables, the run store and the connections; `stack` closes them in turn.
+    status: StartupStatus,
+) -> SharedResources:
+    """Open Kafka, the registry, the tables, the run store and the HTTP client; `stack` closes them in reverse order.
 
     Raises:
         KafkaNotReadyError: Kafka does not answer, or topics are missing, for longer than `kafka.start_timeout`.
-        RegistryError: the schema registry says no, or nothing for that long.
-        NoLiveTablesError: for that long the tables topic has nothing to decide by.
+        RegistryError: the schema registry refuses, or does not answer for that long.
+        NoLiveTablesError: the tables topic has no usable live tables for that long.
         StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
-        SchemaError: a newer version wrote its tables.
-        SecretMissingError: a profile names a secret that is not there.
+        SchemaError: a newer version of Southbound wrote its tables.
+        SecretMissingError: a profile names an environment variable for a secret that is not set.
     """
     client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
-    await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.on)
+    await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.wait_for)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
     store = await _retry_until(
@@ -96,7 +96,7 @@ async def open_resources(
     stack.push_async_callback(publisher.close)
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     status.reason = None
-    return SharedParts(
+    return SharedResources(
         settings=settings,
         rules=rules,
         tables=tables,
@@ -107,7 +107,7 @@ async def open_resources(
     )
 
 
-async def _open_envelope(kafka: KafkaSettings, status: StartReason) -> Envelope:
+async def _open_envelope(kafka: KafkaSettings, status: StartupStatus) -> Envelope:
     if kafka.registry is None:
         return Envelope(Codec(cache_bytes=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
     url = kafka.registry.get_secret_value()
@@ -118,7 +118,7 @@ async def _open_envelope(kafka: KafkaSettings, status: StartReason) -> Envelope:
 
 
 async def _retry_until(
-    attempt: Callable[[], Awaitable[T]], transient: type[Exception], seconds: float, status: StartReason
+    attempt: Callable[[], Awaitable[T]], transient: type[Exception], seconds: float, status: StartupStatus
 ) -> T:
     deadline = time.monotonic() + seconds
     while True:
@@ -127,5 +127,5 @@ async def _retry_until(
         except transient as error:
             if time.monotonic() > deadline:
                 raise
-            status.on(str(error))
+            status.wait_for(str(error))
         await asyncio.sleep(RETRY_INTERVAL)

@@ -1,4 +1,4 @@
-"""The ten stories: what is published, and what must come of it."""
+"""The ten scenarios: the events that each publishes, and the result that it must have."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from schemas.vocabulary import Result, RunState, UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from southbound.demo.seen import ObservedDeadLetter, ObservedEvents, ObservedRun
-    from southbound.simulator.ledger import RequestLog
+    from southbound.demo.observed_events import ObservedDeadLetter, ObservedEvents, ObservedRun
+    from southbound.simulator.request_log import RequestLog
 
 INVALID_BYTES = b"\xff\xfe this was never an event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoObservations:
-    """What a story may be judged by: the output topics, and what the external systems received."""
+    """What a scenario is checked against: the output topics, and the requests that the systems received."""
 
     output: ObservedEvents
     request_logs: dict[str, RequestLog]
 
     def observed_run(self, run_id: str) -> ObservedRun | None:
-        """Return what was said of a run."""
+        """Return what the events say about a run; None before the first one."""
         return self.output.runs.get(run_id)
 
     def posted_runs(self, spoke: str, *run_ids: str) -> list[str]:
-        """Return which of these runs a system was sent, in order, repetitions included."""
+        """Return the given runs that were posted to a system, in order, with repetitions."""
         names = self.request_logs[spoke].posted_names()
         return [run_id for name in names for run_id in run_ids if name == f"Line test {run_id}"]
 
     def dead_letter(self, key: str) -> ObservedDeadLetter | None:
-        """Return the dead letter under a key."""
-        return next((letter for letter in self.output.dead_letters if letter.key == key), None)
+        """Return the dead letter with this key."""
+        return next((dead_letter for dead_letter in self.output.dead_letters if dead_letter.key == key), None)
 
 
 class ScenarioCheck(Protocol):
-    """Yields what is not as it must be, yet or for good; nothing if the scenario has ended well."""
+    """Yields a sentence for each expectation that is not met, or not met yet."""
 
     def __call__(self, evidence: DemoObservations) -> Iterator[str]:
-        """Check the evidence."""
+        """Check the observations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One thing that must work. `then` is published when the run was accepted; `raw` is not even an event."""
+    """One scenario. `follow_up` is published after the run is accepted; `raw_record` is published as it is."""
 
     title: str
     runs: tuple[str, ...]
@@ -59,7 +59,7 @@ class Scenario:
 
 
 def sample_run(run_id: str, spec: str, *, service_type: str = "fibre", **more: object) -> RunDocument:
-    """Make the document of a run with two measures."""
+    """Return the document of a run with two measures."""
     fields = {
         "run_id": run_id,
         "root_run_id": more.get("parent_run_id", run_id),
@@ -75,7 +75,7 @@ def sample_run(run_id: str, spec: str, *, service_type: str = "fibre", **more: o
 
 
 def sample_hierarchy(root: str, spec: str) -> RunDocument:
-    """Make a root with three children: one below another."""
+    """Return a root with three children, one of them below another."""
     return sample_run(
         root,
         spec,
@@ -86,9 +86,9 @@ def sample_hierarchy(root: str, spec: str) -> RunDocument:
     )
 
 
-def demo_scenarios(tag: str) -> Sequence[Scenario]:
-    """Make the stories with run ids of their own, so that a second demo is as good as the first."""
-    name = f"TR-{tag}-{{}}".format
+def make_scenarios(demo_id: str) -> Sequence[Scenario]:
+    """Return the scenarios; their run ids contain `demo_id`, so that a second demo can use the same store."""
+    name = f"TR-{demo_id}-{{}}".format
     return (
         _immediate_result(name("QUICK")),
         _callback_result(name("LINE")),
@@ -104,28 +104,31 @@ def demo_scenarios(tag: str) -> Sequence[Scenario]:
 
 
 def _immediate_result(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_request_result(evidence, run_id, RunState.COMPLETED, 1)
 
     return Scenario(
-        title="answered at once", runs=(run_id,), check=judge, events=_request_event(sample_run(run_id, "fibre-quick"))
+        title="answered immediately",
+        runs=(run_id,),
+        check=check,
+        events=_request_event(sample_run(run_id, "fibre-quick")),
     )
 
 
 def _callback_result(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_updates(evidence, run_id, UpdateKind.ACCEPTED, UpdateKind.PROGRESS)
         run = evidence.observed_run(run_id)
         ids = {measure.id for measure in run.result.test_measure} if run and run.result else set()
         if ids != {f"{run_id}-M1", f"{run_id}-M2"}:
-            yield f"the measures of {run_id} must carry the requested ids"
+            yield f"the measures of {run_id} must have the requested ids"
 
     return Scenario(
         title="answered by callback",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "fibre-line")),
     )
 
@@ -133,7 +136,7 @@ def _callback_result(run_id: str) -> Scenario:
 def _whole_hierarchy(root: str) -> Scenario:
     runs = (root, f"{root}-1", f"{root}-2", f"{root}-3")
 
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         for run_id in runs:
             yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_request_result(evidence, root, RunState.COMPLETED, 4)
@@ -143,7 +146,7 @@ def _whole_hierarchy(root: str) -> Scenario:
     return Scenario(
         title="hierarchical: the whole tree",
         runs=runs,
-        check=judge,
+        check=check,
         events=_request_event(sample_hierarchy(root, "fibre-tree")),
     )
 
@@ -151,7 +154,7 @@ def _whole_hierarchy(root: str) -> Scenario:
 def _root_only(root: str) -> Scenario:
     runs = (root, f"{root}-1", f"{root}-2", f"{root}-3")
 
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, root, RunState.COMPLETED, Result.PASS)
         yield from _check_request_result(evidence, root, RunState.COMPLETED, 1)
         if evidence.posted_runs("fibre-lab", *runs) != [root]:
@@ -160,7 +163,7 @@ def _root_only(root: str) -> Scenario:
     return Scenario(
         title="not hierarchical: only that run",
         runs=(root,),
-        check=judge,
+        check=check,
         events=_request_event(sample_hierarchy(root, "fibre-flat")),
     )
 
@@ -171,7 +174,7 @@ def _change_in_flight(run_id: str) -> Scenario:
     first = sample_run(run_id, "fibre-change", characteristic=(speed,))
     second = sample_run(run_id, "fibre-change", characteristic=(faster,), version=2)
 
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         yield from _check_updates(evidence, run_id, UpdateKind.CHANGE_ACCEPTED)
         run = evidence.observed_run(run_id)
@@ -182,80 +185,80 @@ def _change_in_flight(run_id: str) -> Scenario:
     return Scenario(
         title="changed in flight",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(first),
         follow_up=(RunChanged(run=second, reason="the customer upgraded"),),
     )
 
 
 def _cancellation_in_flight(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.CANCELLED, None)
         yield from _check_updates(evidence, run_id, UpdateKind.CANCEL_ACCEPTED)
 
     return Scenario(
         title="cancelled in flight",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "fibre-cancel")),
         follow_up=(RunCancelled(run_id=run_id, root_run_id=run_id, reason="the problem is gone"),),
     )
 
 
 def _rejection(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.REJECTED, None)
         run = evidence.observed_run(run_id)
         if run and run.result and not run.result.reasons:
-            yield "a refusal must carry the reasons"
+            yield "a refusal must have reasons"
         if evidence.dead_letter(run_id):
             yield "a refusal is a result, not a dead letter"
 
     return Scenario(
         title="refused with 422: a result",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "copper-refused", service_type="copper")),
     )
 
 
 def _busy_system(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
+    def check(evidence: DemoObservations) -> Iterator[str]:
         yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         if evidence.posted_runs("copper-lab", run_id) != [run_id] * 3:
-            yield "a system that answers 503 twice must be asked three times"
+            yield "a system that responds with 503 twice must receive three POSTs"
 
     return Scenario(
         title="503, 503, then accepted",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "copper-busy", service_type="copper")),
     )
 
 
 def _invalid_bytes(key: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
-        letter = evidence.dead_letter(key)
-        if letter is None:
-            yield "the rubbish must become a dead letter"
-        elif (letter.code, letter.value) != ("UNDECODABLE", INVALID_BYTES):
-            yield "the dead letter must carry the original bytes and say UNDECODABLE"
+    def check(evidence: DemoObservations) -> Iterator[str]:
+        dead_letter = evidence.dead_letter(key)
+        if dead_letter is None:
+            yield "the invalid bytes must become a dead letter"
+        elif (dead_letter.code, dead_letter.value) != ("UNDECODABLE", INVALID_BYTES):
+            yield "the dead letter must have the original bytes and the code UNDECODABLE"
 
-    return Scenario(title="rubbish bytes: dead letter", runs=(key,), check=judge, raw_record=INVALID_BYTES)
+    return Scenario(title="invalid bytes: dead letter", runs=(key,), check=check, raw_record=INVALID_BYTES)
 
 
 def _no_matching_row(run_id: str) -> Scenario:
-    def judge(evidence: DemoObservations) -> Iterator[str]:
-        letter = evidence.dead_letter(run_id)
-        if letter is None:
-            yield "a run that no row wants must become a dead letter"
-        elif letter.code != "NO_ROW_MATCHES" or "would have matched" not in letter.detail:
-            yield "the dead letter must tell which rows came close"
+    def check(evidence: DemoObservations) -> Iterator[str]:
+        dead_letter = evidence.dead_letter(run_id)
+        if dead_letter is None:
+            yield "a run that no row matches must become a dead letter"
+        elif dead_letter.code != "NO_ROW_MATCHES" or "would have matched" not in dead_letter.detail:
+            yield "the dead letter must name the rows that came close"
 
     return Scenario(
         title="no row matches: dead letter",
         runs=(run_id,),
-        check=judge,
+        check=check,
         events=_request_event(sample_run(run_id, "satellite-link", service_type="satellite")),
     )
 
@@ -280,8 +283,8 @@ def _check_updates(evidence: DemoObservations, run_id: str, *kinds: UpdateKind) 
 
 
 def _check_request_result(evidence: DemoObservations, root: str, state: RunState, runs: int) -> Iterator[str]:
-    told = evidence.output.requests.get(root, [])
-    if len(told) != 1:
-        yield f"there must be one RequestResult for {root}, not {len(told)}"
-    elif (told[0].state, len(told[0].runs)) != (state, runs):
+    results = evidence.output.requests.get(root, [])
+    if len(results) != 1:
+        yield f"there must be one RequestResult for {root}, not {len(results)}"
+    elif (results[0].state, len(results[0].runs)) != (state, runs):
         yield f"the request of {root} must end {state} with {runs} runs"

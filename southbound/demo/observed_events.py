@@ -1,4 +1,4 @@
-"""What the output topics said so far: the only thing the demo believes."""
+"""What the demo has read from the output topics; its checks use nothing else of the gateway."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class ObservedRun:
-    """One run as its events tell it."""
+    """One run according to its events."""
 
     run_id: str
     decision: str = ""
@@ -29,7 +29,7 @@ class ObservedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedDeadLetter:
-    """One dead letter: original bytes and why."""
+    """One dead letter: its original key and value, and the reason."""
 
     key: str
     value: bytes | None
@@ -39,7 +39,7 @@ class ObservedDeadLetter:
 
 
 class ObservedEvents:
-    """Fold records of the output topics into what a person wants to know."""
+    """Collects the records of the output topics by run and by request."""
 
     def __init__(self, envelope: Envelope, topics: TopicNames) -> None:
         self._envelope = envelope
@@ -50,7 +50,7 @@ class ObservedEvents:
         self.events = 0
 
     def add(self, record: FollowedRecord) -> None:
-        """Take one record in."""
+        """Add one record."""
         self.events += 1
         if record.topic == self._topics.dlq:
             self.dead_letters.append(_to_dead_letter(record))

@@ -1,4 +1,4 @@
-"""Decide the events of the lifecycle topic again, with a draft and with what decides now, on all cores."""
+"""Decide the events of the lifecycle topic again with two tables, on all cores."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from router.tables.formats.yaml_writer import write_table
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.backtest.offset_ranges import split_ranges
 from southbound.operations.backtest.reader import (
     ReaderTask,
     prepare_reader_process,
     redecide_in_process,
     redecide_ranges,
 )
+from southbound.operations.backtest.split_ranges import split_ranges
 from southbound.operations.kafka import wait_until_reachable
 from southbound.service.gc_tuning import reduced_gc
 from southbound.service.kafka_settings import standalone_consumer_settings
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from schemas.codec.schema_registry import RegistryIds
     from southbound.settings.settings import Settings
 
-# Records; with fewer, starting a process takes longer than it saves. It reads both tables anew, and in the time of
-# one row it could decide so many events (make bench-backtest).
+# Records. With fewer of them, starting a process takes longer than it saves. It loads both tables again, and loading
+# one row takes as long as deciding this many events (make bench-backtest).
 MIN_RECORDS_PER_PROCESS, RECORDS_PER_TABLE_ROW = 20_000, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
-    """What came out: the counts, since when, and how long it took."""
+    """The result of a backtest: the counts, the start of the period, and the duration."""
 
     topic: str
     since: datetime
@@ -55,7 +55,7 @@ class BacktestResult:
 
     @property
     def events_per_second(self) -> float:
-        """Events per second, from the first question to Kafka to the last count."""
+        """Events per second, from the first request to Kafka to the last count."""
         return self.tally.events / self.seconds
 
 
@@ -68,22 +68,22 @@ def run_backtest(
     max_named_runs: int,
     readers: int | None = None,
 ) -> BacktestResult:
-    """Decide everything again that lies at most so far back. `most`: so many runs are named for each change.
+    """Decide the events of the last `lookback` again. At most `max_named_runs` runs are named for each change.
 
     Raises:
-        Failure: Kafka or the schema registry cannot be asked.
+        CommandFailedError: Kafka or the schema registry cannot be read.
     """
     topic = TopicNames(settings.kafka.prefix).lifecycle
     asyncio.run(wait_until_reachable(settings, [topic]))
-    began, since = time.monotonic(), datetime.now(UTC) - lookback
+    started, since = time.monotonic(), datetime.now(UTC) - lookback
     rows = sum(len(table_of(table).rows) for table in (current, draft))
-    shares = _reader_tasks(
+    tasks = _reader_tasks(
         settings, topic, since, max_named_runs, lambda records: readers or reader_count(records, rows)
     )
     tally = BacktestTally(most=max_named_runs)
-    for counted in _tallies(shares, current, draft):
-        tally.add(counted)
-    return BacktestResult(topic=topic, since=since, tally=tally, seconds=time.monotonic() - began)
+    for part in _tallies(tasks, current, draft):
+        tally.add(part)
+    return BacktestResult(topic=topic, since=since, tally=tally, seconds=time.monotonic() - started)
 
 
 def _reader_tasks(
@@ -96,15 +96,15 @@ def _reader_tasks(
     except PartitionReadError as error:
         raise unreachable(str(error)) from None
     registry = _registry(settings)
-    wanted = readers(sum(one.length for one in ranges))
+    count = readers(sum(offset_range.length for offset_range in ranges))
     return [
-        ReaderTask(client=client, ranges=tuple(part), max_named_runs=max_named_runs, registry=registry)
-        for part in split_ranges(ranges, wanted)
+        ReaderTask(client=client, ranges=tuple(share), max_named_runs=max_named_runs, registry=registry)
+        for share in split_ranges(ranges, count)
     ]
 
 
 def reader_count(records: int, rows: int) -> int:
-    """Return how many processes are worth their start, for so many records and rows of both tables."""
+    """Return how many reader processes save time, for this number of records and of rows of both tables."""
     return max(1, min(os.cpu_count() or 1, records // (MIN_RECORDS_PER_PROCESS + rows * RECORDS_PER_TABLE_ROW)))
 
 
@@ -123,25 +123,25 @@ def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterabl
     except PartitionReadError as error:
         raise unreachable(str(error)) from None
     except BrokenProcessPool:
-        ended = "A reader process was ended from outside, perhaps for want of memory: try a shorter --since"
-        raise CommandFailedError(ExitCode.UNEXPECTED, ended) from None
+        sentence = "A reader process was killed, perhaps because memory ran out: try a shorter --since"
+        raise CommandFailedError(ExitCode.UNEXPECTED, sentence) from None
 
 
 def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
-    """Read the first share here, where both tables are loaded already, and the others in a process each."""
+    """Read the first share in this process, where both tables are loaded, and each other share in its own process."""
     first, *others = tasks
     with reader_pool(len(others)) as readers:
-        # What a loaded table is full of, functions, cannot travel, but its text can.
+        # A loaded table contains functions, which cannot be pickled, so its text is sent.
         texts = (write_table(document_of(current)), write_table(document_of(draft))) if others else ("", "")
-        elsewhere = readers.map(partial(redecide_in_process, texts=texts), others)
+        other_tallies = readers.map(partial(redecide_in_process, texts=texts), others)
         with reduced_gc():
-            counted = redecide_ranges(first, current, draft)
-        yield counted
-        yield from elsewhere
+            first_tally = redecide_ranges(first, current, draft)
+        yield first_tally
+        yield from other_tallies
 
 
 def reader_pool(count: int) -> ProcessPoolExecutor:
-    """Make processes that only read, and that end when this one does."""
+    """Return a pool of processes that only read, and that end with this process."""
     # Not forked: this process has threads of librdkafka, which a fork would not copy.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(max(1, count), mp_context=context, initializer=prepare_reader_process)

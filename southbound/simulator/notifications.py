@@ -1,4 +1,4 @@
-"""Send notifications to subscribers, in order per test, until they are acknowledged."""
+"""Notifications to subscribers (TMF653 v4.1): built, and sent in order per test until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from router.responses import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from consumers.spokes.transport import Transport
     from southbound.simulator.measures import Json
 
-RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each further attempt
+STATE_CHANGED = "ServiceTestStateChangeEvent"  # defined by v4.2; v4.1 systems in use send it too
+ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
+DELETED = "ServiceTestDeleteEvent"
+MINIMAL_FIELDS = ("id", "href", "state")
+RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +38,41 @@ class Subscription:
 
     def matches(self, event_type: str) -> bool:
         """Return whether the query (`eventType=A,B` or `eventType=A&eventType=B`) selects this event."""
-        wanted = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
-        return not wanted or event_type in ",".join(wanted).split(",")
+        selected = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
+        return not selected or event_type in ",".join(selected).split(",")
 
     def build_request(self, event: Json) -> HttpRequest:
-        """Make the request that delivers an event."""
+        """Return the request that delivers an event."""
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
         headers = {"content-type": "application/json", **self.headers}
         return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
 
 
+def make_notification(
+    event_type: str,
+    resource: Json,
+    *,
+    event_id: str,
+    at: datetime,
+    only: tuple[str, ...] | None = None,
+    field_path: str | None = None,
+) -> Json:
+    """Return the v4.1 event for a test, with all of its fields or `only` some of them."""
+    content = resource if only is None else {name: resource[name] for name in only if name in resource}
+    time = at.isoformat()
+    # `timeOcurred` is spelled as the v4 definition spells it.
+    envelope: Json = {
+        "eventId": event_id,
+        "eventType": event_type,
+        "eventTime": time,
+        "timeOcurred": time,
+    }
+    path: Json = {"fieldPath": field_path} if field_path else {}
+    return {**envelope, **path, "event": {"serviceTest": dict(content)}}
+
+
 class NotificationSender:
-    """Deliver events; those of one test go out one after the other."""
+    """Sends events to subscribers; the events of one test are sent in order."""
 
     def __init__(self, transport: Transport, *, retry_delays: Iterable[float] = RETRY_DELAYS) -> None:
         self._transport = transport
@@ -55,7 +83,7 @@ class NotificationSender:
         self.undelivered: list[Json] = []
 
     def send(self, test_id: str, event: Json) -> None:
-        """Send an event to every subscriber, after earlier ones about the same test."""
+        """Send an event to every subscriber, after the earlier events of the same test."""
         task = asyncio.create_task(self._deliver(event, after=self._last_delivery.get(test_id)))
         self._last_delivery[test_id] = task
         self._tasks.add(task)
@@ -63,7 +91,7 @@ class NotificationSender:
         task.add_done_callback(lambda done: self._forget(test_id, done))
 
     async def stop(self) -> None:
-        """Return up what is still under way."""
+        """Cancel all deliveries under way."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -76,16 +104,16 @@ class NotificationSender:
     async def _deliver(self, event: Json, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait([after])
-        wanting = [s for s in self.subscriptions.values() if s.matches(str(event["eventType"]))]
-        for request in [subscription.build_request(event) for subscription in wanting]:
+        subscriptions = [s for s in self.subscriptions.values() if s.matches(str(event["eventType"]))]
+        for request in [subscription.build_request(event) for subscription in subscriptions]:
             if not await self._deliver_one(request):
                 self.undelivered.append(event)
 
     async def _deliver_one(self, request: HttpRequest) -> bool:
-        for pause in (*self._retry_delays, None):
-            answer = await self._transport.send(request)
-            if isinstance(answer, HttpResponse) and 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's range of success
+        for delay in (*self._retry_delays, None):
+            response = await self._transport.send(request)
+            if isinstance(response, HttpResponse) and 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's range of success
                 return True
-            if pause is not None:
-                await asyncio.sleep(pause)
+            if delay is not None:
+                await asyncio.sleep(delay)
         return False

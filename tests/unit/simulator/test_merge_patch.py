@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import Json
-from southbound.simulator.patches import MergePatch, PatchRefusedError, apply_merge_patch, parent_id
+from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_id
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=3),
@@ -33,7 +34,7 @@ def test_cancelling_is_accepted_in_every_spelling(spelling: str) -> None:
 
 
 def test_a_client_cannot_set_another_state() -> None:
-    with pytest.raises(PatchRefusedError, match="can only cancel"):
+    with pytest.raises(RequestRefusedError, match="can only cancel"):
         _ = MergePatch({"state": "completed"}).cancels
 
 

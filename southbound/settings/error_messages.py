@@ -1,4 +1,4 @@
-"""Sentences about wrong settings: what is wrong, where, and what to write instead."""
+"""Messages about wrong settings: what is wrong, where, and what to write instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from southbound.settings.sources import GivenSettings, KnownSettings
+    from southbound.settings.sources import CollectedSettings, KnownSettings
 
 Loc = tuple[str | int, ...]
 
@@ -23,7 +23,7 @@ _MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
     "literal_error": lambda c: f"must be {c['expected']}",
     "string_type": lambda _: "must be text: put it in quotes",
     "path_type": lambda _: "must be the path of a file or folder",
-    "model_type": lambda _: "must be a group of settings, one per line below it",
+    "model_type": lambda _: "must be a group of settings, one per line, indented",
     "dict_type": lambda _: "must be a group of names and values",
     "invalid_key": lambda _: "must have names that are text: put them in quotes",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda _: "must be a whole number"),
@@ -32,18 +32,18 @@ _MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
 }
 
 
-def error_messages(wrong: ValidationError, values: GivenSettings, known: KnownSettings) -> list[str]:
-    """Write one sentence per wrong setting."""
-    errors = wrong.errors(include_url=False, include_input=False)
+def error_messages(error: ValidationError, values: CollectedSettings, known: KnownSettings) -> list[str]:
+    """Return one message per wrong setting, with its origin."""
+    errors = error.errors(include_url=False, include_input=False)
     return list(dict.fromkeys(_sentences(errors, values, known)))
 
 
-def _sentences(errors: list[ErrorDetails], values: GivenSettings, known: KnownSettings) -> Iterator[str]:
+def _sentences(errors: list[ErrorDetails], values: CollectedSettings, known: KnownSettings) -> Iterator[str]:
     for error in errors:
         loc = error["loc"]
-        # Of a setting that holds names and values, the entry is named and not the kinds that it might have been.
-        shown = loc[:3] if loc[:2] in known.maps else loc[:2]
-        yield f"{values.origin(*shown)}: {_message(error, shown, known)}"
+        # For a setting that is a mapping, the entry is named, and not the types that pydantic tried.
+        path = loc[:3] if loc[:2] in known.maps else loc[:2]
+        yield f"{values.origin(*path)}: {_message(error, path, known)}"
 
 
 def _message(error: ErrorDetails, loc: Loc, known: KnownSettings) -> str:
@@ -52,14 +52,14 @@ def _message(error: ErrorDetails, loc: Loc, known: KnownSettings) -> str:
         return f"there is no setting {name}: {_suggestion(loc, known)}"
     if loc[:2] in known.maps and len(loc) > 2:  # noqa: PLR2004 - section, setting, entry
         return f"{name} must be text, a number, true or false"
-    claim = _MESSAGES.get(error["type"])
-    if claim is None:
+    describe = _MESSAGES.get(error["type"])
+    if describe is None:
         return f"{name} {error['msg'].removeprefix('Value error, ')}"
-    return f"{name} {claim(error.get('ctx', {}))}"
+    return f"{name} {describe(error.get('ctx', {}))}"
 
 
 def _suggestion(loc: Loc, known: KnownSettings) -> str:
     siblings = known.sections.get(str(loc[0]), ()) if len(loc) > 1 else tuple(known.sections)
-    close = get_close_matches(str(loc[-1]), siblings, 1, 0.6)
-    above = f"{loc[0]}." if len(loc) > 1 else ""
-    return f"did you mean {above}{close[0]}?" if close else f"there are {', '.join(siblings)}"
+    matches = get_close_matches(str(loc[-1]), siblings, 1, 0.6)
+    prefix = f"{loc[0]}." if len(loc) > 1 else ""
+    return f"did you mean {prefix}{matches[0]}?" if matches else f"there are {', '.join(siblings)}"

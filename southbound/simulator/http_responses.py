@@ -1,4 +1,4 @@
-"""Answer over HTTP as TMF653 wants it."""
+"""HTTP responses as TMF653 defines them, and reading of request bodies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from southbound.simulator.patches import PatchRefusedError
+from southbound.simulator.errors import RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,25 +23,25 @@ ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds
 
 
 def json_response(status: int, content: object, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with JSON."""
+    """Return a JSON response."""
     body = orjson.dumps(content)
     return web.Response(status=status, body=body, headers=headers, content_type="application/json")
 
 
 def error_response(status: int, code: str, reason: str, message: str, pointer: str = "") -> web.Response:
-    """Answer with a TMF `Error`; the message names the place in the body, where there is one."""
-    told = f"{pointer}: {message}" if pointer else message
+    """Return a TMF `Error`; `pointer` names the place in the body, if there is one."""
+    text = f"{pointer}: {message}" if pointer else message
     path = {"propertyPath": pointer} if pointer else {}
-    return json_response(status, {"code": code, "reason": reason, "message": told, "status": str(status), **path})
+    return json_response(status, {"code": code, "reason": reason, "message": text, "status": str(status), **path})
 
 
-def rejection_response(refused: PatchRefusedError) -> web.Response:
-    """Answer no."""
-    return error_response(refused.status, refused.code, refused.code, refused.message, refused.pointer)
+def rejection_response(refusal: RequestRefusedError) -> web.Response:
+    """Return the TMF `Error` for a refused request."""
+    return error_response(refusal.status, refusal.code, refusal.code, refusal.message, refusal.pointer)
 
 
 def rejections_response(reasons: Sequence[Reason]) -> web.Response:
-    """Answer 422: one reason as a TMF `Error`, several as a list of them (as MEF W149 does)."""
+    """Return 422: one reason as a TMF `Error`, several as a list of them (as MEF W149 does)."""
     errors = [
         {"code": r.code, "reason": r.code, "message": r.message, "status": "422"}
         | ({"propertyPath": r.property_path} if r.property_path else {})
@@ -51,40 +51,40 @@ def rejections_response(reasons: Sequence[Reason]) -> web.Response:
 
 
 def reset_connection(request: web.Request) -> web.Response:
-    """Reset the connection of a request: the client sees RST instead of an answer."""
+    """Reset the connection of a request: the client receives RST instead of a response."""
     if request.transport is not None:
         bound = request.transport.get_extra_info("socket")
-        # Through a duplicate, because uvloop does not let options be set on its own socket object.
+        # Through a duplicate, because uvloop does not allow options to be set on its own socket object.
         with socket.socket(fileno=os.dup(bound.fileno())) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT_ON_CLOSE)
         request.transport.abort()
-    return web.Response(status=500)  # never seen: there is no connection any more
+    return web.Response(status=500)  # never sent: the connection is closed
 
 
 async def read_json_body(request: web.Request) -> dict[str, object]:
-    """Read an object.
+    """Return the JSON object in the body of a request.
 
     Raises:
-        RefusedError: it is something else.
+        RequestRefusedError: it is something else.
     """
     if request.content_type not in {"application/json", "application/merge-patch+json"}:
-        raise PatchRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
+        raise RequestRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
     try:
         content = orjson.loads(await request.read())
     except orjson.JSONDecodeError as malformed:
-        raise PatchRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
+        raise RequestRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
     if not isinstance(content, dict):
-        raise PatchRefusedError(400, "malformed", "the body must be a JSON object")
+        raise RequestRefusedError(400, "malformed", "the body must be a JSON object")
     return content
 
 
 @web.middleware
 async def tmf_error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every refusal into a TMF `Error`."""
+    """Turn refusals and client errors into a TMF `Error`."""
     try:
         return await handler(request)
-    except PatchRefusedError as refused:
-        return rejection_response(refused)
-    except web.HTTPClientError as wrong:
-        what = f"{request.method} {request.path}: {wrong.reason}"
-        return error_response(wrong.status, str(wrong.status), wrong.reason, what)
+    except RequestRefusedError as refusal:
+        return rejection_response(refusal)
+    except web.HTTPClientError as error:
+        text = f"{request.method} {request.path}: {error.reason}"
+        return error_response(error.status, str(error.status), error.reason, text)

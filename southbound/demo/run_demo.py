@@ -1,4 +1,4 @@
-"""Run the demo from the first broker to the last verdict."""
+"""Run the demo: start a broker and the service, publish the scenarios, check them and report."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.vocabulary import UpdateKind
 from southbound.broker.open_broker import open_broker
+from southbound.demo.environment import open_environment
+from southbound.demo.observed_events import ObservedEvents
+from southbound.demo.scenarios import DemoObservations, make_scenarios
 from southbound.demo.screen import dead_letter_table, progress_table, summary_table
-from southbound.demo.seen import ObservedEvents
-from southbound.demo.stage import open_environment
-from southbound.demo.stories import DemoObservations, demo_scenarios
 from southbound.demo.topic_follower import follow_topics
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
-    from southbound.demo.stage import DemoEnvironment
-    from southbound.demo.stories import Scenario
+    from southbound.demo.environment import DemoEnvironment
+    from southbound.demo.scenarios import Scenario
     from southbound.settings.settings import Settings
 
-DEMO_TIMEOUT = 25.0  # seconds for all stories; the longest takes three
-FRAME_INTERVAL = 0.1  # seconds between pictures
+DEMO_TIMEOUT = 25.0  # seconds for all scenarios; the longest takes three
+FRAME_INTERVAL = 0.1  # seconds between updates of the screen
 QUIET_PERIOD = 0.5  # seconds without an event
-DEFAULT_WIDTH = 172  # columns where no terminal says how many there are
+DEFAULT_WIDTH = 172  # columns without a terminal
 
 
 def run_demo(settings: Settings, console: Console | None = None) -> int:
-    """Show all stories; 0 only if each ended as it must."""
+    """Run all scenarios; return 0 if each ended as expected, else 1."""
     console = console or Console()
     if not console.is_terminal:
         console.width = DEFAULT_WIDTH
@@ -51,36 +51,38 @@ def run_demo(settings: Settings, console: Console | None = None) -> int:
 
 
 async def _run(settings: Settings, bootstrap: str, folder: Path, console: Console) -> int:
-    tag = uuid4().hex[:4].upper()
-    played = demo_scenarios(tag)
-    async with open_environment(settings, bootstrap, tag, folder) as stage:
-        envelope = stage.running.resources.events.envelope
-        evidence = DemoObservations(output=ObservedEvents(envelope, stage.topics), request_logs=stage.request_logs)
-        topics = (stage.topics.results, stage.topics.inflight, stage.topics.dlq)
+    demo_id = uuid4().hex[:4].upper()
+    scenarios = make_scenarios(demo_id)
+    async with open_environment(settings, bootstrap, demo_id, folder) as environment:
+        envelope = environment.running.resources.events.envelope
+        evidence = DemoObservations(
+            output=ObservedEvents(envelope, environment.topics), request_logs=environment.request_logs
+        )
+        topics = (environment.topics.results, environment.topics.inflight, environment.topics.dlq)
         kafka = {"bootstrap.servers": bootstrap, **settings.kafka.overrides()}
-        began = time.monotonic()
+        started = time.monotonic()
         async with follow_topics(kafka, topics, evidence.output.add):
-            await _run_scenarios(stage, played, evidence, console)
-        took = time.monotonic() - began
-        return await _report(stage, played, evidence, console, took)
+            await _run_scenarios(environment, scenarios, evidence, console)
+        seconds = time.monotonic() - started
+        return await _report(environment, scenarios, evidence, console, seconds)
 
 
 async def _run_scenarios(
     environment: DemoEnvironment, scenarios: Sequence[Scenario], evidence: DemoObservations, console: Console
 ) -> None:
-    for story in scenarios:
-        await _publish(environment, story.events)
-        if story.raw_record is not None:
-            key = story.runs[0].encode()
-            rubbish = Message(environment.topics.lifecycle, key, story.raw_record)
-            await environment.running.resources.events.publisher.publish([rubbish])
-    waiting = [story for story in scenarios if story.follow_up]
+    for scenario in scenarios:
+        await _publish(environment, scenario.events)
+        if scenario.raw_record is not None:
+            key = scenario.runs[0].encode()
+            record = Message(environment.topics.lifecycle, key, scenario.raw_record)
+            await environment.running.resources.events.publisher.publish([record])
+    waiting = [scenario for scenario in scenarios if scenario.follow_up]
     deadline = time.monotonic() + DEMO_TIMEOUT
     with Live(console=console, auto_refresh=False, transient=console.is_terminal) as live:
         while time.monotonic() < deadline and any(map(_failed_checks, scenarios, [evidence] * len(scenarios))):
-            for story in [story for story in waiting if _is_accepted(story, evidence)]:
-                waiting.remove(story)
-                await _publish(environment, story.follow_up)
+            for scenario in [scenario for scenario in waiting if _is_accepted(scenario, evidence)]:
+                waiting.remove(scenario)
+                await _publish(environment, scenario.follow_up)
             if console.is_terminal:
                 live.update(progress_table(scenarios, evidence), refresh=True)
             await asyncio.sleep(FRAME_INTERVAL)
@@ -88,10 +90,10 @@ async def _run_scenarios(
 
 
 async def _wait_until_quiet(evidence: DemoObservations) -> None:
-    """Let whatever comes late come: a second result or a second POST would be a lie of the first verdict."""
-    heard = -1
-    while heard != evidence.output.events:
-        heard = evidence.output.events
+    """Wait for late events: a second result or a second POST would make a passed check fail."""
+    event_count = -1
+    while event_count != evidence.output.events:
+        event_count = evidence.output.events
         await asyncio.sleep(QUIET_PERIOD)
 
 
@@ -107,7 +109,7 @@ def _is_accepted(scenario: Scenario, evidence: DemoObservations) -> bool:
 async def _publish(environment: DemoEnvironment, events: Iterable[LifecycleEvent]) -> None:
     headers = [EventHeaders(id=str(uuid4()), source="/southbound/demo") for _ in events]
     await environment.running.resources.events.publish(
-        Event(headers=one, data=word) for one, word in zip(headers, events, strict=True)
+        Event(headers=event_headers, data=data) for event_headers, data in zip(headers, events, strict=True)
     )
 
 
@@ -120,17 +122,17 @@ async def _report(
 ) -> int:
     store = environment.running.resources.store
     rows: dict[str, RunRow] = {}
-    for run_id in (run_id for story in scenarios for run_id in story.runs):
+    for run_id in (run_id for scenario in scenarios for run_id in scenario.runs):
         row = await store.run(run_id)
         if row is not None:
             rows[run_id] = row
     console.print(summary_table(scenarios, rows, evidence), dead_letter_table(evidence.output.dead_letters))
-    complaints = [f"{story.title}: {one}" for story in scenarios for one in story.check(evidence)]
-    for complaint in complaints:
-        console.print(f"[red]✗[/red] {complaint}")
-    good = len(scenarios) - len({one.partition(":")[0] for one in complaints})
+    failures = [f"{scenario.title}: {sentence}" for scenario in scenarios for sentence in scenario.check(evidence)]
+    for failure in failures:
+        console.print(f"[red]✗[/red] {failure}")
+    passed = len(scenarios) - len({sentence.partition(":")[0] for sentence in failures})
     console.print(
-        f"{good} of {len(scenarios)} stories ended as they must: "
+        f"{passed} of {len(scenarios)} scenarios ended as expected: "
         f"{len(rows)} runs, {evidence.output.events} events out, {seconds:.1f} s"
     )
-    return 1 if complaints else 0
+    return 1 if failures else 0

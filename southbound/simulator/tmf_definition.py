@@ -1,4 +1,4 @@
-"""Judge what arrives by the official TMF653 v4.1 definition."""
+"""Validate requests with the official TMF653 v4.1 definition."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ SERVER_OWNED = ("id", "href")
 
 
 class DefinitionMissingError(Exception):
-    """The official definition is not installed; the sentence says where it was looked for."""
+    """The official definition is not installed; the sentence says where it was searched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaViolation:
-    """One thing that the definition forbids; `pointer` is a JSON pointer (RFC 6901)."""
+    """One violation of the definition; `pointer` is a JSON pointer (RFC 6901)."""
 
     pointer: str
     message: str
 
 
 class TmfDefinition:
-    """The official definition, compiled once."""
+    """The official definition; each schema is compiled once."""
 
     def __init__(self, document: bytes) -> None:
         self._definitions = orjson.loads(document)["definitions"]
         self._validators: dict[str, Draft4Validator] = {}
 
     def violations(self, kind: ResourceType, body: object) -> tuple[SchemaViolation, ...]:
-        """Find everything in `body` that the definition of `kind` forbids."""
+        """Return all violations of the schema `kind` in `body`."""
         present = set(body) if isinstance(body, dict) and kind in SENT_BY_CLIENTS else set()
-        owned = [name for name in SERVER_OWNED if name in present]
+        server_owned = [name for name in SERVER_OWNED if name in present]
         return (
-            *(SchemaViolation(pointer=f"/{name}", message=f"{name!r} is set by the server") for name in owned),
+            *(SchemaViolation(pointer=f"/{name}", message=f"{name!r} is set by the server") for name in server_owned),
             *map(_violation, self._validator(kind).iter_errors(body)),
         )
 
@@ -60,7 +60,7 @@ def _violation(error: ValidationError) -> SchemaViolation:
 
 
 def find_definition(module: Path = Path(__file__)) -> Path:
-    """Find the definition beside this module (installed) or with the tests (in a checkout).
+    """Return the path of the definition: beside this module (installed), or with the tests (in a checkout).
 
     Raises:
         DefinitionMissingError: it is in neither place.
