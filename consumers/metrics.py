@@ -94,6 +94,13 @@ AWAITING_RETRY = Metric(
     labels=("role",),
     meaning="Records that wait for their next attempt.",
 )
+HELD = Metric(
+    name="southbound_records_held",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Records that wait because too many of their source became dead letters or hang; included in those that "
+    "wait for their next attempt.",
+)
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
@@ -162,6 +169,7 @@ METRICS: Final = (
     BUFFERED,
     RUNNING,
     AWAITING_RETRY,
+    HELD,
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
@@ -299,5 +307,6 @@ class WorkerMetrics:
             (BUFFERED, lambda: figures().buffered),
             (RUNNING, lambda: figures().running),
             (AWAITING_RETRY, lambda: figures().parked),
+            (HELD, lambda: figures().held),
         ):
             self._metrics.track(metric, read, self._role)

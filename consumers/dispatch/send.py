@@ -92,14 +92,14 @@ class SendRunHandler:
             return Done()
         problem = parent_not_accepted(row, parent)
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
-        return DeadLetter(problem)
+        return DeadLetter(problem, is_consequence=True)
 
     async def _wait_for_parents_id(self, event: Event, row: RunRow, parent: RunRow, delay: float | None) -> Outcome:
         if delay is not None:
             return RetryLater(delay, external_id_pending(parent))
         problem = external_id_missing(parent, f"Run {row.run_id}, a child of it,")
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
-        return DeadLetter(problem)
+        return DeadLetter(problem, is_consequence=True)
 
     async def _without_cancelled(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
         """End the children that were cancelled before the bundle was sent; return the other rows."""
