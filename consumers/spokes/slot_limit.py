@@ -42,7 +42,7 @@ class SlotLimit:
     async def __aexit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the slot back."""
+        """Release the slot."""
         self._release()
 
     def _release(self) -> None:
