@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote
-from router.tables.feel.look_alikes import check_word, look_alike_problem, plain_spaces
+from router.tables.feel.look_alikes import check_signs, check_word, look_alike_problem, plain_spaces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -52,6 +52,7 @@ class Token:
 
 
 _TOKEN = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in TokenKind), re.DOTALL)
+_STRING = re.compile(TokenKind.STRING.value, re.DOTALL)
 _NAME_CONTINUES = re.compile(rf"{NAME_PART}|[-.'\u2019/](?={NAME_PART})|\s+{NAME_PART}")
 
 
@@ -61,6 +62,8 @@ def tokenize(text: str, names: Collection[str]) -> list[Token]:
     Raises:
         CellError: a character has no meaning here, or a quote is not closed.
     """
+    if not text.isascii():
+        check_signs(_STRING.sub("", text), names)
     return [token for token in _tokens(text, names) if token.kind is not TokenKind.COMMENT]
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _DOUBLE_QUOTES = dict.fromkeys(
     "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u301d\u301e\u301f\uff02\u2033\u275d\u275e", '"'
@@ -62,6 +66,17 @@ def check_word(word: str) -> None:
             raise CellError(_sentence(word, letter))
     if word[0] in _DASHES and (len(word) == 1 or word[1].isdigit() or word[1] == "."):
         raise CellError(_sentence(word, word[0]))
+
+
+def check_signs(text: str, names: Collection[str]) -> None:
+    """Check the part of a cell that is outside of strings: some look-alikes are valid in names of FEEL.
+
+    Raises:
+        CellError: it has a sign that looks like an operator, a bracket or a comma, and no name has it.
+    """
+    found = next((letter for letter in text if letter in _SIGNS), None)
+    if found is not None and not any(found in name for name in names):
+        raise CellError(_sentence(text.strip(), found))
 
 
 def look_alike_problem(rest: str) -> str | None:
