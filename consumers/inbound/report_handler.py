@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, run_id_candidates
+from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
@@ -57,19 +58,35 @@ class ReportHandler:
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
-        row = await self._find_run(received.spoke, report)
+        row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return self._handle_unknown_run(received, report, attempt)
-        return await self._handle(event, row, report, attempt)
+        return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
     def _read_report(self, received: InboundReceived) -> ExternalReport:
         if received.channel is Channel.POLL and not received.body:
             return ExternalReport(external_id=received.external_id, thin=True)  # the poller was answered "not found"
         return self.caller.spoke(received.spoke).read_callback(received)
 
-    async def _find_run(self, spoke: str, report: ExternalReport) -> RunRow | None:
+    def _is_authentic(self, received: InboundReceived) -> bool:
+        authenticated = self.caller.spoke(received.spoke).profile.authenticates_callbacks
+        return received.channel is not Channel.CALLBACK or authenticated
+
+    async def _find_reported_run(
+        self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
+    ) -> RunRow | None:
+        """Find the run; an external id from a callback that anyone may send counts only if a look-up confirms it."""
+        row = await self._find_run(received.spoke, report, may_name_run=True)
+        if row is None or row.external_id is not None or self._is_authentic(received):
+            return row
+        if attempt.number & (attempt.number - 1):  # 1, 2, 4, 8, …: a callback is repeated often while it waits
+            return None
+        row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
+        return row if row.external_id == report.external_id else None
+
+    async def _find_run(self, spoke: str, report: ExternalReport, *, may_name_run: bool) -> RunRow | None:
         row = await self.updater.store.run_by_external_id(spoke, report.external_id) if report.external_id else None
-        return row or await self._find_run_by_name(spoke, report)
+        return row or (await self._find_run_by_name(spoke, report) if may_name_run else None)
 
     async def _find_run_by_name(self, spoke: str, report: ExternalReport) -> RunRow | None:
         """Find, by our id or its name, a run that the system accepted without naming an external id."""
@@ -87,38 +104,40 @@ class ReportHandler:
         given_up = not report.external_id or (old and attempt.number >= MIN_ATTEMPTS)
         return DeadLetter(problem) if given_up else RetryLater(self.retry_interval, problem)
 
-    async def _handle(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
+    async def _handle(
+        self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
+    ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
             return await self._hydrate(event, row, report, attempt)
-        return await self._record(event, row, report)
+        return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
         if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
-            return await self._record(event, row, _not_found_report(thin, result))
+            return await self._record(event, row, _not_found_report(thin, result), authentic=True)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, row, result, attempt)
         try:
             whole = spoke.read_reply(result.accepted_response())
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(row.spoke, str(error)))
-        return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False))
+        return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False), authentic=True)
 
-    async def _record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
+    async def _record(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> Outcome:
         if event.id in row.processed_reports:
             await self.updater.republish(event, row)
         else:
             await self.updater.store_fact(event, row, Reported(report_id=event.id, report=report))
         for nested in report.children:
-            await self._record_nested(event, row.spoke, nested)
+            await self._record_nested(event, row.spoke, nested, authentic=authentic)
         return Done()
 
-    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
+    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport, *, authentic: bool) -> None:
         """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of ours."""
-        row = await self._find_run(spoke, report)
+        row = await self._find_run(spoke, report, may_name_run=authentic)
         if row is not None:
-            await self._record(event, row, report)
+            await self._record(event, row, report, authentic=authentic)
 
     def _retry(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         problem = call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")

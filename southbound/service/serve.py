@@ -22,6 +22,7 @@ from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
 from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
@@ -87,6 +88,7 @@ async def serve(
             # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
             health = await _start_health_server(stack, settings, metrics, status)
             rules = rules or load_rules(settings.routing)
+            _refuse_open_callbacks(settings, rules, roles)
             topics = _required_topics(settings, rules, roles, only_spoke)
             resources = await open_resources(stack, settings, rules, roles, topics, metrics, status)
             workers = build_workers(resources, roles, only_spoke)
@@ -104,6 +106,12 @@ async def serve(
         clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles)])
     log.info("stopped", clean=clean)
     return clean
+
+
+def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:
+    mistakes = open_callback_mistakes(settings.listener.host, rules.profiles) if Role.LISTENER in roles else []
+    if mistakes:
+        raise InvalidConfigurationError(mistakes)
 
 
 def _required_topics(

@@ -27,7 +27,7 @@ class TokenKind(Enum):
     """The kinds of token. The value is the pattern that matches one."""
 
     COMMENT = r"//[^\r\n]*|/\*.*?\*/"
-    AT = r'@"(?:[^"\\]|\\.)*"'
+    AT_LITERAL = r'@"(?:[^"\\]|\\.)*"'
     STRING = r'"(?:[^"\\]|\\.)*"'
     NUMBER = r"-?[ \t]*(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?" rf"(?!{NAME_PART})"
     OPERATOR = r"<=|>=|!=|<|>|="
@@ -132,12 +132,12 @@ def _syntax_problem(rest: str) -> str:
 
 # Strings, operators, brackets and commas. The text between two of them is a bare word.
 _DELIMITER = re.compile(r'@?"(?:[^"\\]|\\.)*"|<=|>=|!=|[<>=,()\[\]]|\.\.', re.DOTALL)
-_NOT_BARE = re.compile(r"-|null|true|false|" + TokenKind.NUMBER.value)
+_NON_STRING_LITERAL = re.compile(r"-|null|true|false|" + TokenKind.NUMBER.value)
 
 
 def is_literal_of_another_type(text: str) -> bool:
     """Return whether a text is a number, true, false or null rather than a word."""
-    return text.strip() != "-" and _NOT_BARE.fullmatch(text.strip()) is not None
+    return text.strip() != "-" and _NON_STRING_LITERAL.fullmatch(text.strip()) is not None
 
 
 def quote_bare_words(text: str, names: Collection[str]) -> str:
@@ -145,13 +145,13 @@ def quote_bare_words(text: str, names: Collection[str]) -> str:
 
     `created, started` becomes `"created", "started"`. Everything else is left for the parser to check.
     """
-    if _NOT_BARE.fullmatch(text.strip()):
+    if _NON_STRING_LITERAL.fullmatch(text.strip()):
         return text
-    parts = list(_parts(text))
+    parts = list(_split_at_punctuation(text))
     return "".join(_quote_if_bare(part, after, names) for part, after in pairwise([*parts, ""]))
 
 
-def _parts(text: str) -> Iterator[str]:
+def _split_at_punctuation(text: str) -> Iterator[str]:
     at = 0
     for match in _DELIMITER.finditer(text):
         if match.start() > at:
@@ -165,6 +165,6 @@ def _parts(text: str) -> Iterator[str]:
 def _quote_if_bare(part: str, after: str, names: Collection[str]) -> str:
     word = part.strip()
     is_not_bare = not word or _DELIMITER.fullmatch(part) or '"' in part
-    if is_not_bare or after == "(" or word in names or _NOT_BARE.fullmatch(word):
+    if is_not_bare or after == "(" or word in names or _NON_STRING_LITERAL.fullmatch(word):
         return part
     return part.replace(word, quote(word))

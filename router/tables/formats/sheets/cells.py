@@ -9,13 +9,13 @@ from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote, read_number, read_string
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL
-from router.tables.formats.tree import Listing, Scalar
+from schemas.files.located_tree import Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_LISTED = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
+_LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
 _DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
 
@@ -50,7 +50,7 @@ def read_output_list(cell: Scalar, column_type: str) -> Listing:
     Raises:
         CellError: the quotes of one value are not closed.
     """
-    parts = [match[1] for match in _LISTED.finditer(cell.text) if match[0]]
+    parts = [match[1] for match in _LIST_ITEM.finditer(cell.text) if match[0]]
     listed = [read_output(Scalar(part, part, cell.line), column_type) for part in parts]
     return Listing(tuple(listed), cell.line)
 

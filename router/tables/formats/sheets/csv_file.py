@@ -8,7 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import TableErrors
-from router.tables.formats.sheets.grid import LinePlace, SheetPlaces, Sheets, line_of_cells
+from router.tables.formats.sheets.grid import NO_EXTRAS, LinePlace, SheetPlaces, Sheets, build_line
 from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.writer import write_sheets
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from router.tables.formats.document import TableDocument
     from router.tables.formats.loader import TableTree
+    from router.tables.formats.sheets.grid import SheetExtras
 
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
@@ -45,7 +46,7 @@ def _unescape(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA_START.match(text) else text
 
 
-def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
     """Read a table from CSV in UTF-8, separated by commas, semicolons or tabs.
 
     Raises:
@@ -56,15 +57,15 @@ def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
     delimiter = match[1] if match else ","
     places, lines = [], []
     for number, (line, cells) in enumerate(_records(text, delimiter, source_name)):
-        places.append(LinePlace(start=f"{source_name}:{line}", sheet="", row=number + 1))
-        lines.append(line_of_cells(number, ((cell, cell) for cell in map(_unescape, cells))))
+        places.append(LinePlace(prefix=f"{source_name}:{line}", sheet="", row=number + 1))
+        lines.append(build_line(number, ((cell, cell) for cell in map(_unescape, cells))))
     sheets = Sheets(
         source=source_name,
         lines=tuple(lines),
         places=SheetPlaces(tuple(places)),
         decimal_comma=delimiter != ",",
     )
-    return table_tree_from_sheets(sheets)
+    return table_tree_from_sheets(sheets, extras)
 
 
 def _decode(content: bytes, source: str) -> str:
@@ -72,8 +73,8 @@ def _decode(content: bytes, source: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        what = "has a byte that is not UTF-8: save the file as 'CSV UTF-8'"
-        raise TableErrors([f"{source}:{line}: {what}"]) from None
+        problem = "has a byte that is not UTF-8: save the file as 'CSV UTF-8'"
+        raise TableErrors([f"{source}:{line}: {problem}"]) from None
 
 
 def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:

@@ -40,10 +40,12 @@ def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: S
     """
     workbook = open_workbook(content, source, read_only=False)
     for sheet in workbook.worksheets:
-        _clean(sheet)
-    for title in dict.fromkeys(places.sheet(place) for place, _ in diagnostics.entries):
+        _remove_marks(sheet)
+    for title in dict.fromkeys(places.sheet_name(place) for place, _ in diagnostics.entries):
         problems = [
-            (places.address(place), problem) for place, problem in diagnostics.entries if places.sheet(place) == title
+            (places.address(place), problem)
+            for place, problem in diagnostics.entries
+            if places.sheet_name(place) == title
         ]
         _mark(workbook, title, problems)
     marked = BytesIO()
@@ -51,7 +53,7 @@ def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: S
     return marked.getvalue()
 
 
-def _clean(sheet: Worksheet) -> None:
+def _remove_marks(sheet: Worksheet) -> None:
     for cell in [cell for row in sheet.iter_rows() for cell in row if cell.comment is not None]:
         if cell.comment.author == _AUTHOR:
             cell.comment, cell.fill = None, _NO_FILL
@@ -82,8 +84,8 @@ def _writable_cell(sheet: Worksheet, address: str) -> WorkbookCell:
 
 def _by_cell(problems: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     by_cell: dict[str, list[str]] = {}
-    for address, what in problems:
-        by_cell.setdefault(address, []).append(what)
+    for address, sentence in problems:
+        by_cell.setdefault(address, []).append(sentence)
     return by_cell
 
 

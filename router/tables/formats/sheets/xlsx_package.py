@@ -50,14 +50,14 @@ def open_workbook(content: bytes, source: str, *, read_only: bool) -> Workbook:
 
 def _check_parts(content: bytes, source: str) -> None:
     with ZipFile(BytesIO(content)) as parts:
-        entries, left = parts.infolist(), MAX_UNPACKED_BYTES
+        entries, remaining = parts.infolist(), MAX_UNPACKED_BYTES
         if len(entries) > _MAX_PARTS or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
             raise _too_large_error(source)
         for entry in entries:
             with parts.open(entry) as file:  # the size in the header may be wrong
-                part = file.read(left + 1)
-            left -= len(part)
-            if left < 0:
+                part = file.read(remaining + 1)
+            remaining -= len(part)
+            if remaining < 0:
                 raise _too_large_error(source)
             _check_xml(part, source)
 
@@ -77,8 +77,8 @@ def not_readable_error(source: str) -> TableErrors:
     return _error(source, "is not an XLSX file, or is protected by a password: save it as .xlsx without one")
 
 
-def _error(source: str, why: str) -> TableErrors:
-    return TableErrors([f"{source}: {why}"])
+def _error(source: str, reason: str) -> TableErrors:
+    return TableErrors([f"{source}: {reason}"])
 
 
 # Characters that XML 1.0 does not allow or keep, and texts that look like an escape.
